@@ -1,0 +1,258 @@
+//! Clients, ACS, operators, tokens, topics and grants: who may send, receive and look.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{people::Role, token::TokenKind};
+
+/// What FCM is given of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Payload {
+    /// Title, body and data travel through the provider.
+    #[default]
+    Full,
+    /// Only the id does; the phone fetches the text from SiMO.
+    Doorbell,
+}
+
+impl Payload {
+    /// Its name, also in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Doorbell => "doorbell",
+        }
+    }
+}
+
+/// A legal entity that uses SiMO.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Client {
+    /// Its short name.
+    pub slug: String,
+    /// Its name for people.
+    pub name: String,
+    /// IANA time zone of times that its ACS write without an offset.
+    pub timezone: String,
+    /// What providers are given of its messages.
+    pub payload: Payload,
+    /// Whether pushes carry a provider-side notification, for apps without code of their own.
+    pub notification: bool,
+    /// Seconds to expiry when a message says nothing.
+    pub default_ttl: i64,
+    /// Days that history is kept; absent: for ever.
+    pub retention_days: Option<i64>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// Since when it is archived.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub archived_at: Option<Timestamp>,
+}
+
+/// A new client, or what to change of one (absent fields stay; `slug` is needed only for a new one).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientSpec {
+    /// Its short name; cannot be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
+    /// Its name for people; the slug unless said otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// IANA time zone; `Europe/Moscow` unless said otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// What providers are given of its messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Payload>,
+    /// Whether pushes carry a provider-side notification.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification: Option<bool>,
+    /// Seconds to expiry when a message says nothing: 1 to 2,419,200.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_ttl: Option<i64>,
+    /// Days that history is kept; 0: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<i64>,
+}
+
+/// An automated control system of a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Acs {
+    /// Its short name: a slug.
+    pub name: String,
+    /// Tokens that work now.
+    pub tokens: u64,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// Since when it is archived.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub archived_at: Option<Timestamp>,
+}
+
+/// A new ACS, group or topic: a short name, and one for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Named {
+    /// The short name: 1–64 of `a–z 0–9 - _ .`.
+    pub slug: String,
+    /// The name for people; the slug unless said otherwise. An ACS has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// A new name for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rename {
+    /// 1–200 characters.
+    pub name: String,
+}
+
+/// A person who administers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Operator {
+    /// Unique over all clients, a slug.
+    pub name: String,
+    /// The client's slug; absent for an owner.
+    pub client: Option<String>,
+    /// What he may do.
+    pub role: Role,
+    /// When he was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// Since when he is archived; his tokens do not work.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub archived_at: Option<Timestamp>,
+}
+
+/// A new operator; an `owner` belongs to no client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewOperator {
+    /// A slug, unique over all clients.
+    pub name: String,
+    /// What he may do.
+    pub role: Role,
+}
+
+/// A token, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Token {
+    /// Its id, for revoking and rotating.
+    pub id: Uuid,
+    /// Whom it lets in.
+    pub kind: TokenKind,
+    /// The name of the ACS, the operator or the device.
+    pub holder: String,
+    /// What it is for.
+    pub name: String,
+    /// Its beginning, to recognise it by.
+    pub shown: String,
+    /// ACS tokens: whether it may send without a topic.
+    pub personal: bool,
+    /// When it was issued.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it stops working.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
+    /// Since when it is revoked.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Asks for a token: for an `acs` (made if it is new) or for an `operator`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewToken {
+    /// The ACS's name. Either this or `operator`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acs: Option<String>,
+    /// The operator's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// What it is for; shown in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// When it stops working, RFC 3339; without an offset in the client's time zone. Left out: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    /// Whether an ACS may send without a topic with it (default: yes).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub personal: Option<bool>,
+}
+
+/// A token with its secret, which is shown this once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IssuedToken {
+    /// Its id.
+    pub id: Uuid,
+    /// The secret.
+    pub token: String,
+    /// Whom it lets in.
+    pub kind: TokenKind,
+    /// The name of the ACS or operator.
+    pub holder: String,
+    /// When it stops working.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A named kind of information.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Topic {
+    /// Its short name.
+    pub slug: String,
+    /// Its name for people.
+    pub name: String,
+    /// How many grants it has.
+    pub grants: u64,
+    /// Since when it is archived.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub archived_at: Option<Timestamp>,
+}
+
+/// Who may receive a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Grantee {
+    /// Everyone of the client.
+    Everyone,
+    /// The members of a group, by slug.
+    Group(String),
+    /// One employee, by personnel number.
+    Employee(String),
+}
+
+/// A grant of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Grant {
+    /// Its id.
+    pub id: Uuid,
+    /// The topic's slug.
+    pub topic: String,
+    /// Who may receive it.
+    pub grantee: Grantee,
+    /// When it was given.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+/// An employee who would receive a topic now, and by which grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Receiver {
+    /// Who.
+    pub personnel_no: String,
+    /// His name.
+    pub full_name: String,
+    /// By which grant: `everyone`, `group:<slug>` or `employee`.
+    pub grant: String,
+    /// Devices that are not retired.
+    pub devices: u32,
+}

@@ -1,0 +1,186 @@
+//! Messages: posting them, and reading one back.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{delivery::DeliveryState, message::Priority};
+
+/// A message as an ACS posts it. Either `topic` or `recipients` is needed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostMessage {
+    /// What the phone shows first; 1–250 characters.
+    pub title: String,
+    /// The text; at most 16 KiB.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// The topic's slug. Without it this is a personal message, which needs `recipients`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// How urgent it is.
+    #[serde(default)]
+    pub priority: Priority,
+    /// Whom it is for. Left out: everyone who holds a grant for the topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipients: Option<Recipients>,
+    /// Any JSON object, at most 4 KiB, handed to the app as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub data: Option<serde_json::Map<String, serde_json::Value>>,
+    /// When to send it, RFC 3339; without an offset it is in the client's time zone. Left out: now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_at: Option<String>,
+    /// When to give up, RFC 3339, at most 28 days after `send_at`. Not together with `ttl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    /// Seconds from `send_at` until we give up, 1 to 2,419,200 (28 days).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<i64>,
+    /// Whether the person must acknowledge it.
+    #[serde(default)]
+    pub require_ack: bool,
+    /// The ACS's own id of this message; the same one never makes a second message. At most 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// Accept it even when nobody may receive it (otherwise 422).
+    #[serde(default)]
+    pub allow_empty: bool,
+}
+
+/// Whom a message is for. The kinds add up; a person named twice receives it once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipients {
+    /// Personnel numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub employees: Vec<String>,
+    /// Slugs of groups.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Everyone of the client.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub everyone: bool,
+}
+
+impl Recipients {
+    /// Whether nobody is named.
+    pub fn is_empty(&self) -> bool {
+        self.employees.is_empty() && self.groups.is_empty() && !self.everyone
+    }
+}
+
+/// The answer to an accepted message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PostedMessage {
+    /// The message's id.
+    pub id: Uuid,
+    /// Whether it had been accepted before, under the same key.
+    pub duplicate: bool,
+    /// Who will receive it.
+    pub recipients: RecipientCounts,
+}
+
+/// Who will receive a message, in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RecipientCounts {
+    /// Employees who will receive it.
+    pub accepted: u64,
+    /// The part of `accepted` that waits for a first device.
+    pub without_device: u64,
+    /// Employees who were targeted but may not receive it.
+    pub denied: u64,
+    /// Personnel numbers and slugs that do not exist.
+    pub unknown: Vec<String>,
+}
+
+/// One item's answer in a batch, in the order of the items.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BatchItem {
+    /// The item's place, from 0.
+    pub index: usize,
+    /// 202, or the status that this item would have got alone.
+    pub status: u16,
+    /// The answer, when it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<PostedMessage>,
+    /// The error, when it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<super::problem::Problem>,
+}
+
+/// The answer to a batch; its status is 200 whatever its items' are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BatchAnswer {
+    /// How many items were accepted (duplicates included).
+    pub accepted: usize,
+    /// How many were refused.
+    pub refused: usize,
+    /// One answer per item.
+    pub items: Vec<BatchItem>,
+}
+
+/// A message as it is read back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Message {
+    /// The message's id.
+    pub id: Uuid,
+    /// The client's slug.
+    pub client: String,
+    /// The ACS that posted it; `operator` when an operator did.
+    pub acs: String,
+    /// The topic's slug; absent for a personal message.
+    pub topic: Option<String>,
+    /// Its title.
+    pub title: String,
+    /// Its text.
+    pub body: String,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Whom it was addressed to, as posted.
+    pub recipients: Option<Recipients>,
+    /// Its JSON object.
+    #[schema(value_type = Option<Object>)]
+    pub data: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether it must be acknowledged.
+    pub require_ack: bool,
+    /// The ACS's own id.
+    pub external_id: Option<String>,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    pub accepted_at: Timestamp,
+    /// When it is or was to be sent, if not at once.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub send_at: Option<Timestamp>,
+    /// When it is given up.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+    /// When it was canceled.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub canceled_at: Option<Timestamp>,
+    /// Whether it waits for `send_at`; its audience is decided then.
+    pub scheduled: bool,
+    /// Who receives it (zeros while `scheduled`).
+    pub counts: RecipientCounts,
+    /// How many of its deliveries stand where; states without any are left out.
+    pub states: Vec<StateCount>,
+}
+
+/// How many deliveries stand in one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StateCount {
+    /// The state.
+    pub state: DeliveryState,
+    /// How many.
+    pub count: u64,
+}
+
+/// The answer to a cancelation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Canceled {
+    /// Deliveries that were stopped before any provider took them.
+    pub canceled: u64,
+    /// Deliveries that had been sent, received or ended already.
+    pub too_late: u64,
+}

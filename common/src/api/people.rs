@@ -1,0 +1,188 @@
+//! Employees, groups and devices, as administrators see them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A person of a client who receives messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Employee {
+    /// How the client knows him.
+    pub personnel_no: String,
+    /// His name.
+    pub full_name: String,
+    /// His e-mail address.
+    pub email: Option<String>,
+    /// His phone number, for people to call.
+    pub phone: Option<String>,
+    /// Slugs of his groups, sorted.
+    pub groups: Vec<String>,
+    /// `ru` or `en`.
+    pub locale: Option<String>,
+    /// IANA time zone.
+    pub timezone: Option<String>,
+    /// Devices that are not retired.
+    pub devices: u32,
+    /// Since when he is blocked.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub blocked_at: Option<Timestamp>,
+    /// Since when he is archived.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub archived_at: Option<Timestamp>,
+}
+
+/// A new employee, or a row of an import.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewEmployee {
+    /// 1–64 characters; leading zeros and Cyrillic are fine.
+    pub personnel_no: String,
+    /// 1–200 characters.
+    pub full_name: String,
+    /// His e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// His phone number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// Slugs of his groups; an import makes missing ones, `POST /employees` refuses them.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// `ru` or `en`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// IANA time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+}
+
+/// What to change of an employee; absent fields stay, `null` clears where that is possible.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EditEmployee {
+    /// A new name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    /// A new e-mail address; empty clears it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// A new phone number; empty clears it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// All his groups from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<String>>,
+    /// `ru` or `en`; empty clears it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// IANA time zone; empty clears it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+}
+
+/// A row of an import with the line it stood on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportRow {
+    /// The line in the file, from 1, for error messages.
+    pub line: u64,
+    /// The employee.
+    pub employee: NewEmployee,
+}
+
+/// What an import did, or with `dry_run` would do. All or nothing: with errors, nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ImportReport {
+    /// Employees made.
+    pub created: u64,
+    /// Employees changed (or brought back from the archive).
+    pub updated: u64,
+    /// Employees who were as the file says.
+    pub unchanged: u64,
+    /// Groups made.
+    pub groups_created: u64,
+    /// The first thousand changes.
+    pub changes: Vec<ImportChange>,
+    /// Whether it was only a rehearsal.
+    pub dry_run: bool,
+}
+
+/// One change of an import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ImportChange {
+    /// The line in the file; 0 for a group.
+    pub line: u64,
+    /// The personnel number, or the group's slug.
+    pub name: String,
+    /// `create`, `update` or `create_group`.
+    pub action: String,
+    /// For an update: field, before, after.
+    pub fields: Vec<(String, String, String)>,
+}
+
+/// Employees together: a department, a shift.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Group {
+    /// Its short name.
+    pub slug: String,
+    /// Its name for people.
+    pub name: String,
+    /// How many employees it has, archived ones not counted.
+    pub members: u64,
+    /// Since when it is archived.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub archived_at: Option<Timestamp>,
+}
+
+/// A way in for a phone: a pairing code, shown once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Invite {
+    /// The code, such as `K7QD-M2XA-9F`; single-use.
+    pub code: String,
+    /// Whom it is for.
+    pub personnel_no: String,
+    /// When it stops working.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+    /// What the QR code carries: `simo://pair?server=…&code=…`.
+    pub uri: String,
+}
+
+/// Asks for a pairing code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewInvite {
+    /// Whom it is for.
+    pub employee: String,
+    /// Seconds that it works; 24 hours unless said otherwise, 30 days at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_for: Option<i64>,
+}
+
+/// A phone of an employee.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Device {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub personnel_no: String,
+    /// His name.
+    pub employee: String,
+    /// The way to it: `fcm`, `stream`.
+    pub channel: String,
+    /// What the phone calls itself.
+    pub name: String,
+    /// `android`, `ios`, `web`, `cli` …
+    pub platform: String,
+    /// `active`, `quarantined` or `retired`.
+    pub state: String,
+    /// Why, for the latter two.
+    pub reason: Option<String>,
+    /// When it was paired.
+    #[schema(value_type = String, format = DateTime)]
+    pub paired_at: Timestamp,
+    /// When it was last in contact.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub seen_at: Option<Timestamp>,
+}

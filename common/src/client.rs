@@ -1,0 +1,282 @@
+//! The typed HTTP client: over TCP or the daemon's Unix socket, one method per endpoint (`client/endpoints.rs`).
+
+mod endpoints;
+
+pub use endpoints::ListQuery;
+
+use std::{path::PathBuf, time::Duration};
+
+use futures_util::{Stream, StreamExt as _, stream};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    api::{self, problem::Problem},
+    lang::Lang,
+};
+
+/// Where the daemon is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// `http://host:port`, possibly with a path under which the API is nested.
+    Url(url::Url),
+    /// The daemon's Unix socket.
+    Socket(PathBuf),
+}
+
+/// Why a call did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server answered with an error.
+    #[error("{}", .0.detail)]
+    Problem(Box<Problem>),
+    /// No answer: the server is away, or the way to it.
+    #[error("cannot reach the server: {0}")]
+    Unreachable(String),
+    /// An answer that is not SiMO's.
+    #[error("the server answered what SiMO does not say ({status}): {text}")]
+    Foreign {
+        /// The HTTP status.
+        status: u16,
+        /// The beginning of what it said.
+        text: String,
+    },
+}
+
+impl Error {
+    /// The HTTP status of the answer, where there was one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Problem(problem) => Some(problem.status),
+            Self::Foreign { status, .. } => Some(*status),
+            Self::Unreachable(_) => None,
+        }
+    }
+}
+
+/// What a call returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A client of one server, on behalf of one caller.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: Option<String>,
+    /// The client (legal entity) to act for, where the caller may see several.
+    scope: Option<String>,
+    lang: Lang,
+}
+
+impl Client {
+    /// A client without a token; calls time out after 30 seconds, streams never do.
+    ///
+    /// # Errors
+    /// When the TLS back end cannot be set up.
+    pub fn new(server: &Server, lang: Lang) -> Result<Self> {
+        let builder = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .user_agent(concat!("simo/", env!("CARGO_PKG_VERSION")));
+        let (builder, base) = match server {
+            Server::Url(url) => (builder, url.as_str().trim_end_matches('/').to_owned()),
+            Server::Socket(path) => (builder.unix_socket(path.clone()), "http://localhost".to_owned()),
+        };
+        let http = builder.build().map_err(|e| Error::Unreachable(chain(&e)))?;
+        Ok(Self {
+            http,
+            base: format!("{base}{}", api::PREFIX),
+            token: None,
+            scope: None,
+            lang,
+        })
+    }
+
+    /// Calls with this bearer token.
+    #[must_use]
+    pub fn with_token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Acts for this client, by slug.
+    #[must_use]
+    pub fn for_client(mut self, slug: Option<String>) -> Self {
+        self.scope = slug;
+        self
+    }
+
+    fn request(&self, method: http::Method, path: &str) -> reqwest::RequestBuilder {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .header(http::header::ACCEPT_LANGUAGE, self.lang.code());
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(slug) = &self.scope {
+            request = request.query(&[("client", slug)]);
+        }
+        request
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T> {
+        let response = answered(request.timeout(Duration::from_secs(30)).send().await).await?;
+        let status = response.status().as_u16();
+        let body = response
+            .bytes()
+            .await
+            .map_err(|e| Error::Unreachable(chain(&e)))?;
+        let body: &[u8] = if body.is_empty() { b"null" } else { &body };
+        serde_json::from_slice(body).map_err(|_| foreign(status, body))
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T> {
+        self.send(self.request(http::Method::GET, path).query(query))
+            .await
+    }
+
+    async fn with_body<B: Serialize + ?Sized, T: DeserializeOwned>(
+        &self,
+        method: http::Method,
+        path: &str,
+        body: &B,
+    ) -> Result<T> {
+        self.send(self.request(method, path).json(body)).await
+    }
+
+    async fn call<T: DeserializeOwned>(&self, method: http::Method, path: &str) -> Result<T> {
+        self.send(self.request(method, path)).await
+    }
+
+    /// A stream of server-sent events; it ends when the connection does, and the caller resumes with the last id.
+    async fn events(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        last_id: Option<&str>,
+    ) -> Result<impl Stream<Item = Result<ServerEvent>> + Send + Unpin + use<>> {
+        let mut request = self
+            .request(http::Method::GET, path)
+            .query(query)
+            .header(http::header::ACCEPT, "text/event-stream");
+        if let Some(id) = last_id {
+            request = request.header("last-event-id", id);
+        }
+        let response = answered(request.send().await).await?;
+        let chunks = response.bytes_stream().boxed();
+        Ok(Box::pin(stream::unfold(
+            (chunks, Vec::new()),
+            |(mut chunks, mut buffer)| async move {
+                loop {
+                    if let Some(event) = ServerEvent::take_from(&mut buffer) {
+                        return Some((Ok(event), (chunks, buffer)));
+                    }
+                    match chunks.next().await? {
+                        Ok(chunk) => buffer.extend_from_slice(&chunk),
+                        Err(error) => {
+                            return Some((Err(Error::Unreachable(chain(&error))), (chunks, buffer)));
+                        }
+                    }
+                }
+            },
+        )))
+    }
+}
+
+/// One server-sent event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerEvent {
+    /// Its id, for resuming.
+    pub id: Option<String>,
+    /// Its kind.
+    pub event: String,
+    /// Its data: JSON.
+    pub data: String,
+}
+
+impl ServerEvent {
+    /// Cuts the first whole event off the buffer; comments (keep-alives) are skipped.
+    fn take_from(buffer: &mut Vec<u8>) -> Option<Self> {
+        loop {
+            let end = buffer.windows(2).position(|pair| pair == b"\n\n")?;
+            let block: Vec<u8> = buffer.drain(..end + 2).collect();
+            let mut event = Self::default();
+            for line in String::from_utf8_lossy(&block).lines() {
+                let (field, value) = line.split_once(':').unwrap_or((line, ""));
+                let value = value.strip_prefix(' ').unwrap_or(value);
+                match field {
+                    "id" => event.id = Some(value.to_owned()),
+                    "event" => value.clone_into(&mut event.event),
+                    "data" => {
+                        if !event.data.is_empty() {
+                            event.data.push('\n');
+                        }
+                        event.data.push_str(value);
+                    }
+                    _ => {}
+                }
+            }
+            if !event.data.is_empty() {
+                return Some(event);
+            }
+        }
+    }
+}
+
+async fn answered(sent: std::result::Result<reqwest::Response, reqwest::Error>) -> Result<reqwest::Response> {
+    let response = sent.map_err(|e| Error::Unreachable(chain(&e)))?;
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let status = response.status().as_u16();
+    let body = response
+        .bytes()
+        .await
+        .map_err(|e| Error::Unreachable(chain(&e)))?;
+    match serde_json::from_slice(&body) {
+        Ok(problem) => Err(Error::Problem(Box::new(problem))),
+        Err(_) => Err(foreign(status, &body)),
+    }
+}
+
+fn foreign(status: u16, body: &[u8]) -> Error {
+    Error::Foreign {
+        status,
+        text: String::from_utf8_lossy(body).chars().take(200).collect(),
+    }
+}
+
+/// An error with its causes: reqwest's own text alone says only "error sending request".
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_cut_where_they_end() {
+        let mut buffer = b": hello\n\nid: 7\nevent: message\ndata: {\"a\":1}\n\nid: 8\ndata: x".to_vec();
+        let event = ServerEvent::take_from(&mut buffer).unwrap();
+        assert_eq!(
+            event,
+            ServerEvent {
+                id: Some("7".into()),
+                event: "message".into(),
+                data: "{\"a\":1}".into()
+            }
+        );
+        assert_eq!(ServerEvent::take_from(&mut buffer), None);
+        assert_eq!(buffer, b"id: 8\ndata: x");
+    }
+}

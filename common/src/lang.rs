@@ -1,0 +1,90 @@
+//! The two languages that SiMO speaks to people.
+
+use serde::{Deserialize, Serialize};
+
+/// A language for what a person reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lang {
+    /// English, and whatever we do not speak.
+    #[default]
+    En,
+    /// Russian.
+    Ru,
+}
+
+impl Lang {
+    /// The text in this language.
+    pub fn pick<T>(self, en: T, ru: T) -> T {
+        match self {
+            Self::En => en,
+            Self::Ru => ru,
+        }
+    }
+
+    /// Its two-letter code, as in `Content-Language`.
+    pub fn code(self) -> &'static str {
+        self.pick("en", "ru")
+    }
+
+    /// From a locale or language tag such as `ru_RU.UTF-8` or `ru-RU`.
+    pub fn from_tag(tag: &str) -> Self {
+        if tag.get(..2).is_some_and(|head| head.eq_ignore_ascii_case("ru")) {
+            Self::Ru
+        } else {
+            Self::En
+        }
+    }
+
+    /// From an `Accept-Language` header: the better rated of the two; English when neither is named.
+    pub fn from_accept_language(header: &str) -> Self {
+        let mut best = (Self::En, 0.0_f32);
+        for part in header.split(',') {
+            let (tag, params) = part.split_once(';').unwrap_or((part, ""));
+            let quality = params
+                .trim()
+                .strip_prefix("q=")
+                .and_then(|q| q.parse().ok())
+                .unwrap_or(1.0);
+            let lang = match tag.trim().get(..2) {
+                Some(head) if head.eq_ignore_ascii_case("ru") => Self::Ru,
+                Some(head) if head.eq_ignore_ascii_case("en") => Self::En,
+                _ => continue,
+            };
+            if quality > best.1 {
+                best = (lang, quality);
+            }
+        }
+        best.0
+    }
+
+    /// The language of the person at this terminal: `--lang` if given, else the locale.
+    pub fn of_terminal(flag: Option<Self>) -> Self {
+        flag.unwrap_or_else(|| sys_locale::get_locale().map_or(Self::En, |tag| Self::from_tag(&tag)))
+    }
+}
+
+impl std::str::FromStr for Lang {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "en" => Ok(Self::En),
+            "ru" => Ok(Self::Ru),
+            _ => Err("expected `ru` or `en`".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_better_rated_language_wins() {
+        assert_eq!(Lang::from_accept_language("ru-RU,ru;q=0.9,en-US;q=0.8"), Lang::Ru);
+        assert_eq!(Lang::from_accept_language("de, en;q=0.9, ru;q=0.1"), Lang::En);
+        assert_eq!(Lang::from_accept_language("ru;q=0"), Lang::En);
+        assert_eq!(Lang::from_accept_language("*"), Lang::En);
+    }
+}

@@ -1,0 +1,14 @@
+//! What more than one of SiMO's programs needs: the domain's words and limits, the wire types of the HTTP API,
+//! the history query language, and the typed HTTP client.
+
+pub mod api;
+pub mod client;
+pub mod delivery;
+pub mod id;
+pub mod lang;
+pub mod message;
+pub mod page;
+pub mod people;
+pub mod receipt;
+pub mod time;
+pub mod token;

@@ -1,0 +1,87 @@
+//! Messages: what an ACS posts, once.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Limits of a message's parts. Lengths are counted in characters where a person writes, in bytes where a phone
+/// or the database stores.
+pub mod limits {
+    /// Characters in a title.
+    pub const TITLE_CHARS: usize = 250;
+    /// Bytes in a body.
+    pub const BODY_BYTES: usize = 16 * 1024;
+    /// Bytes of `data` as compact JSON.
+    pub const DATA_BYTES: usize = 4 * 1024;
+    /// Characters in `external_id` and in an `Idempotency-Key`.
+    pub const KEY_CHARS: usize = 200;
+    /// Characters in a slug (topics, groups, clients) and in the name of an ACS.
+    pub const SLUG_CHARS: usize = 64;
+    /// Characters in a personnel number.
+    pub const PERSONNEL_NO_CHARS: usize = 64;
+    /// Entries in `recipients.employees` or `recipients.groups`.
+    pub const RECIPIENTS_NAMED: usize = 10_000;
+    /// Seconds from `send_at` to expiry, at most: 28 days, what FCM keeps.
+    pub const TTL_SECONDS: i64 = 28 * 24 * 3_600;
+    /// Seconds to expiry unless the message or the client says otherwise: 72 hours.
+    pub const DEFAULT_TTL_SECONDS: i64 = 72 * 3_600;
+    /// How far ahead `send_at` may lie: 366 days.
+    pub const SEND_AHEAD_SECONDS: i64 = 366 * 24 * 3_600;
+    /// Items in one `POST /messages/batch`.
+    pub const BATCH_ITEMS: usize = 10_000;
+    /// Deliveries that one batch may make.
+    pub const BATCH_DELIVERIES: u64 = 1_000_000;
+    /// Bytes in the body of `POST /messages`.
+    pub const MESSAGE_REQUEST_BYTES: usize = 256 * 1024;
+    /// Bytes in the body of `POST /messages/batch`.
+    pub const BATCH_REQUEST_BYTES: usize = 64 * 1024 * 1024;
+}
+
+/// How urgent a message is; more urgent ones overtake in the queue.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// May wait.
+    Low,
+    /// The usual one.
+    #[default]
+    Normal,
+    /// Wakes the phone.
+    High,
+    /// Wakes the person.
+    Critical,
+}
+
+impl Priority {
+    /// All of them, least urgent first.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Critical];
+
+    /// Its name in API, CLI and queries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The number that the database stores: 0 for `low` to 3 for `critical`.
+    pub fn rank(self) -> i64 {
+        self as i64
+    }
+
+    /// The priority stored as `rank`; anything out of range is the nearest one.
+    pub fn from_rank(rank: i64) -> Self {
+        Self::ALL[rank.clamp(0, 3) as usize]
+    }
+}
+
+impl std::str::FromStr for Priority {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|p| p.as_str() == text).ok_or(())
+    }
+}

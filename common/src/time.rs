@@ -1,0 +1,63 @@
+//! Times: microseconds since 1970 in UTC inside and in the database, RFC 3339 on the wire.
+
+use jiff::{Timestamp, civil, tz::TimeZone};
+
+/// Microseconds in a second.
+pub const SECOND: i64 = 1_000_000;
+/// Microseconds in an hour.
+pub const HOUR: i64 = 3_600 * SECOND;
+/// Microseconds in a day of 24 hours.
+pub const DAY: i64 = 24 * HOUR;
+
+/// Microseconds as a [`Timestamp`]; what lies outside its range is cut to it.
+pub fn from_us(us: i64) -> Timestamp {
+    Timestamp::from_microsecond(us).unwrap_or(if us < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// A moment as a person or an ACS wrote it: with an offset it is exact, without one it waits for a time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Written with an offset or `Z`.
+    Exact(Timestamp),
+    /// Written without an offset: a wall clock in a time zone that is known later (the client's).
+    Civil(civil::DateTime),
+}
+
+impl Moment {
+    /// Reads `2026-11-22T03:00:00+03:00`, `2026-11-22T03:00:00`, `2026-11-22 03:00` or `2026-11-22`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Ok(at) = text.parse::<Timestamp>() {
+            return Some(Self::Exact(at));
+        }
+        text.parse::<civil::DateTime>().ok().map(Self::Civil)
+    }
+
+    /// The moment in microseconds; a wall clock is read in `zone` (in a gap or fold: the earlier offset's).
+    pub fn in_zone(self, zone: &TimeZone) -> Option<i64> {
+        match self {
+            Self::Exact(at) => Some(at.as_microsecond()),
+            Self::Civil(at) => Some(
+                zone.to_ambiguous_zoned(at)
+                    .compatible()
+                    .ok()?
+                    .timestamp()
+                    .as_microsecond(),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_without_offset_is_read_in_the_given_zone() {
+        let zone = TimeZone::get("Asia/Krasnoyarsk").unwrap();
+        let with = Moment::parse("2026-11-22T03:00:00+07:00").unwrap();
+        let without = Moment::parse("2026-11-22T03:00:00").unwrap();
+        assert_eq!(with.in_zone(&TimeZone::UTC), without.in_zone(&zone));
+        assert_eq!(Moment::parse("вчера"), None);
+    }
+}
