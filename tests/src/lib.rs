@@ -1,1 +1,19 @@
-//! x
+//! What the tests and the load tool stand on: the real daemon as a child process ([`Simod`]), a stand-in for
+//! Google's endpoints ([`FakeFcm`]), and short ways to a client with employees, topics and phones ([`Plant`]).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a harness that cannot go on panics, so that the test fails where it stands"
+)]
+
+pub mod clock;
+pub mod fcm;
+pub mod plant;
+pub mod programs;
+pub mod simod;
+pub mod wait;
+
+pub use fcm::FakeFcm;
+pub use plant::{Phone, Plant};
+pub use simod::Simod;
+pub use wait::eventually;

@@ -1,0 +1,182 @@
+//! A client with people, topics and phones, made the way an administrator makes them.
+
+use simo_common::{
+    api::{
+        access::{ClientSpec, Grantee, Named, NewToken},
+        device::{ChannelAddress, Pair},
+        message::{PostMessage, PostedMessage, Recipients},
+        people::{ImportRow, NewEmployee, NewInvite},
+    },
+    client::Client,
+};
+use uuid::Uuid;
+
+use crate::Simod;
+
+/// A client (legal entity) under test, and its administrator.
+pub struct Plant {
+    /// Its slug.
+    pub slug: String,
+    /// The owner over the Unix socket, acting for this client.
+    pub admin: Client,
+}
+
+/// A paired phone.
+pub struct Phone {
+    /// Its device id.
+    pub id: Uuid,
+    /// Its token.
+    pub token: String,
+    /// Whose it is.
+    pub personnel_no: String,
+    /// Its FCM address; a stream has none.
+    pub address: Option<String>,
+    /// Its own calls.
+    pub client: Client,
+}
+
+impl Plant {
+    /// A new client.
+    pub async fn new(simod: &Simod, slug: &str) -> Self {
+        let spec = ClientSpec {
+            slug: Some(slug.to_owned()),
+            ..ClientSpec::default()
+        };
+        simod
+            .owner()
+            .add_client(&spec)
+            .await
+            .expect("a client can be made");
+        Self {
+            slug: slug.to_owned(),
+            admin: simod.owner().for_client(Some(slug.to_owned())),
+        }
+    }
+
+    /// A token for an ACS, which is made if it is new.
+    pub async fn token(&self, acs: &str) -> String {
+        let token = NewToken {
+            acs: Some(acs.to_owned()),
+            ..NewToken::default()
+        };
+        self.admin
+            .issue_token(&token)
+            .await
+            .expect("a token can be issued")
+            .token
+    }
+
+    /// An ACS, over TCP with a token of its own.
+    pub async fn acs(&self, simod: &Simod, name: &str) -> Client {
+        simod.caller(&self.token(name).await)
+    }
+
+    /// Employees by personnel number, in these groups (made if they are new).
+    pub async fn employees(&self, numbers: &[&str], groups: &[&str]) {
+        let rows: Vec<ImportRow> = numbers
+            .iter()
+            .zip(1..)
+            .map(|(number, line)| ImportRow {
+                line,
+                employee: NewEmployee {
+                    personnel_no: (*number).to_owned(),
+                    full_name: format!("Сотрудник {number}"),
+                    groups: groups.iter().map(|&slug| slug.to_owned()).collect(),
+                    ..NewEmployee::default()
+                },
+            })
+            .collect();
+        self.import(&rows).await;
+    }
+
+    /// These employees.
+    pub async fn import(&self, rows: &[ImportRow]) {
+        self.admin
+            .import_employees(rows, false, |_, _| {})
+            .await
+            .expect("employees can be imported");
+    }
+
+    /// A topic with these grants.
+    pub async fn topic(&self, slug: &str, grantees: &[Grantee]) {
+        let topic = Named {
+            slug: slug.to_owned(),
+            name: None,
+        };
+        self.admin.add_topic(&topic).await.expect("a topic can be made");
+        for grantee in grantees {
+            self.admin
+                .grant(slug, grantee)
+                .await
+                .expect("a grant can be given");
+        }
+    }
+
+    /// A phone that FCM reaches at this address.
+    pub async fn fcm_phone(&self, simod: &Simod, personnel_no: &str, address: &str) -> Phone {
+        self.phone(simod, personnel_no, Some(address)).await
+    }
+
+    /// A phone that holds a stream.
+    pub async fn stream_phone(&self, simod: &Simod, personnel_no: &str) -> Phone {
+        self.phone(simod, personnel_no, None).await
+    }
+
+    async fn phone(&self, simod: &Simod, personnel_no: &str, address: Option<&str>) -> Phone {
+        let invite = NewInvite {
+            employee: personnel_no.to_owned(),
+            valid_for: None,
+        };
+        let invite = self
+            .admin
+            .invite_device(&invite)
+            .await
+            .expect("a phone can be invited");
+        let pair = Pair {
+            code: invite.code,
+            channel: ChannelAddress {
+                kind: if address.is_some() { "fcm" } else { "stream" }.to_owned(),
+                address: address.map(str::to_owned),
+                address_kind: None,
+            },
+            name: "Телефон".to_owned(),
+            platform: "android".to_owned(),
+        };
+        let paired = simod.anyone().pair(&pair).await.expect("a phone can be paired");
+        Phone {
+            id: paired.device_id,
+            client: simod.caller(&paired.token),
+            token: paired.token,
+            personnel_no: personnel_no.to_owned(),
+            address: address.map(str::to_owned),
+        }
+    }
+}
+
+/// A personal message to these employees.
+pub fn to_employees(title: &str, numbers: &[&str]) -> PostMessage {
+    PostMessage {
+        title: title.to_owned(),
+        recipients: Some(Recipients {
+            employees: numbers.iter().map(|&number| number.to_owned()).collect(),
+            ..Recipients::default()
+        }),
+        ..PostMessage::default()
+    }
+}
+
+/// A message to all who hold a grant for the topic.
+pub fn to_topic(title: &str, topic: &str) -> PostMessage {
+    PostMessage {
+        title: title.to_owned(),
+        topic: Some(topic.to_owned()),
+        ..PostMessage::default()
+    }
+}
+
+/// Posts a message that must be accepted.
+pub async fn post(acs: &Client, message: &PostMessage) -> PostedMessage {
+    acs.post_message(message, false)
+        .await
+        .expect("the message is accepted")
+}

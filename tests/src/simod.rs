@@ -1,0 +1,342 @@
+//! The real daemon as a child process, in a directory of its own.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use simo_common::{
+    client::{Client, Server},
+    lang::Lang,
+};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use crate::{FakeFcm, eventually, programs, wait::within};
+
+/// A daemon under test. Dropping it kills it; what it logged is shown when the test fails, and a panic in the log
+/// fails the test.
+pub struct Simod {
+    setup: Setup,
+    running: Option<Running>,
+}
+
+struct Running {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when it has ended and was waited for already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How a daemon is to be started.
+pub struct Setup {
+    directory: Directory,
+    database: PathBuf,
+    config: toml::Table,
+    wrapper: Vec<String>,
+}
+
+enum Directory {
+    Temporary(TempDir),
+    Given(PathBuf),
+}
+
+impl Directory {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(directory) => directory.path(),
+            Self::Given(path) => path,
+        }
+    }
+}
+
+/// How a daemon ended that was expected to refuse.
+pub struct Refusal {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// What it wrote to stderr.
+    pub stderr: String,
+}
+
+impl Simod {
+    /// A running daemon on an empty database, without FCM.
+    pub async fn start() -> Self {
+        Setup::new().start().await
+    }
+
+    /// A running daemon on an empty database whose FCM is this stand-in.
+    pub async fn with_fcm(fcm: &FakeFcm) -> Self {
+        Setup::new().fcm(fcm).start().await
+    }
+
+    /// Starts again what was killed or terminated, on the same database.
+    pub async fn restart(&mut self) {
+        assert!(self.running.is_none(), "simod still runs");
+        self.running = Some(self.setup.run().await);
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> &str {
+        &self.running.as_ref().expect("simod runs").url
+    }
+
+    /// The address of an endpoint: `path` begins with `/` and follows `/api/v1`.
+    pub fn api(&self, path: &str) -> String {
+        format!("{}{}{path}", self.url(), simo_common::api::PREFIX)
+    }
+
+    /// Its Unix socket.
+    pub fn socket(&self) -> PathBuf {
+        self.setup.directory.path().join("s.sock")
+    }
+
+    /// Its SQLite file.
+    pub fn database(&self) -> &Path {
+        &self.setup.database
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.running.as_ref().expect("simod runs").child.id()
+    }
+
+    /// What it logged so far, over all its lives.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.setup.log()).unwrap_or_default()
+    }
+
+    /// The owner, over the Unix socket.
+    pub fn owner(&self) -> Client {
+        Client::new(&Server::Socket(self.socket()), Lang::En).expect("a client needs no TLS here")
+    }
+
+    /// A caller with a bearer token, over TCP.
+    pub fn caller(&self, token: &str) -> Client {
+        self.anyone().with_token(token)
+    }
+
+    /// A caller without a token, over TCP.
+    pub fn anyone(&self) -> Client {
+        let url = self.url().parse().expect("simod printed a URL");
+        Client::new(&Server::Url(url), Lang::En).expect("a client needs no TLS here")
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill9(&mut self) {
+        drop(self.running.take().expect("simod runs"));
+    }
+
+    /// `kill -TERM`, without waiting.
+    pub fn ask_to_stop(&self) {
+        signal(self.pid(), "TERM");
+    }
+
+    /// Stops it as a service manager does, and checks that it goes in peace and leaves nothing behind.
+    pub async fn terminate(&mut self) {
+        self.ask_to_stop();
+        let status = self.exited().await;
+        assert!(status.success(), "simod ended with {status}\n{}", self.log());
+        assert!(!self.socket().exists(), "simod left its socket behind");
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn exited(&mut self) -> ExitStatus {
+        let mut running = self.running.take().expect("simod runs");
+        within(Duration::from_secs(40), "simod ends", || {
+            std::future::ready(running.child.try_wait().expect("our own child can be waited for"))
+        })
+        .await
+    }
+}
+
+impl Drop for Simod {
+    fn drop(&mut self) {
+        self.running = None;
+        let log = self.log();
+        if std::thread::panicking() {
+            let from = log.len().saturating_sub(20_000);
+            let tail = log.get(from..).unwrap_or(&log);
+            eprintln!("--- what simod logged ({}):\n{tail}", self.setup.log().display());
+        } else {
+            assert!(!log.contains("panicked at"), "simod panicked:\n{log}");
+        }
+    }
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Setup {
+    /// In a temporary directory.
+    pub fn new() -> Self {
+        let temporary = TempDir::with_prefix("simo-").expect("a temporary directory can be made");
+        Self::new_in(Directory::Temporary(temporary))
+    }
+
+    /// In a directory that is there and stays there.
+    pub fn in_directory(directory: &Path) -> Self {
+        Self::new_in(Directory::Given(directory.to_owned()))
+    }
+
+    fn new_in(directory: Directory) -> Self {
+        Self {
+            database: directory.path().join("simo.db"),
+            directory,
+            config: toml::Table::new(),
+            wrapper: Vec::new(),
+        }
+    }
+
+    /// With the database in this file instead of the directory's own.
+    #[must_use]
+    pub fn database(mut self, file: &Path) -> Self {
+        self.database = file.to_owned();
+        self
+    }
+
+    /// With FCM being this stand-in.
+    #[must_use]
+    pub fn fcm(self, fcm: &FakeFcm) -> Self {
+        let files = fcm.write_files(self.directory.path());
+        self.set(
+            "fcm.service_account",
+            files.service_account.to_str().expect("paths here are UTF-8"),
+        )
+        .set("fcm.ca", files.ca.to_str().expect("paths here are UTF-8"))
+        .set("fcm.base_url", fcm.url())
+    }
+
+    /// With a key of the configuration file; dots part levels: `delivery.retry_first_seconds`.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: impl Into<toml::Value>) -> Self {
+        let mut levels: Vec<&str> = key.split('.').collect();
+        let last = levels.pop().expect("a key has a name");
+        let mut table = &mut self.config;
+        for level in levels {
+            table = table
+                .entry(level)
+                .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+                .as_table_mut()
+                .expect("a level is a table");
+        }
+        table.insert(last.to_owned(), value.into());
+        self
+    }
+
+    /// Started by this command, which must `exec` its arguments so that the process stays the same.
+    #[must_use]
+    pub fn wrapped(mut self, command: &[&str]) -> Self {
+        self.wrapper = command.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(self) -> Simod {
+        let running = self.run().await;
+        Simod {
+            setup: self,
+            running: Some(running),
+        }
+    }
+
+    /// Starts it and waits until it has refused to run.
+    pub async fn start_in_vain(self) -> Refusal {
+        let mut child = self.spawn();
+        let status = eventually("simod refuses to start", || {
+            std::future::ready(child.try_wait().expect("our own child can be waited for"))
+        })
+        .await;
+        let stderr = fs::read_to_string(self.log()).unwrap_or_default();
+        Refusal { status, stderr }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.path().join("simod.log")
+    }
+
+    fn spawn(&self) -> Child {
+        let config = self.directory.path().join("simod.toml");
+        fs::write(&config, self.config.to_string()).expect("the configuration can be written");
+        let binary = programs::program("simod");
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(binary),
+            Some((program, words)) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(binary);
+                command
+            }
+        };
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .expect("the log can be written");
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(config)
+            .arg("--database")
+            .arg(format!("sqlite:{}", self.database.display()))
+            .args(["--listen", "127.0.0.1:0", "--socket"])
+            .arg(self.directory.path().join("s.sock"))
+            .env_remove("SIMO_URL")
+            .env_remove("SIMO_TOKEN")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("simod starts")
+    }
+
+    async fn run(&self) -> Running {
+        let mut child = self.spawn();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let (tell, told) = oneshot::channel();
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(stdout).lines();
+            let _ = tell.send(lines.next());
+            // Drained, so that a daemon that says more never blocks on a full pipe.
+            lines.for_each(drop);
+        });
+        let first = tokio::time::timeout(Duration::from_secs(30), told).await;
+        let url = match first {
+            Ok(Ok(Some(Ok(line)))) => line.strip_prefix("listening on ").map(str::to_owned),
+            _ => None,
+        };
+        let Some(url) = url else {
+            let _ = child.kill();
+            let _ = child.wait();
+            let log = fs::read_to_string(self.log()).unwrap_or_default();
+            panic!("simod did not say where it listens; its log:\n{log}");
+        };
+        let running = Running { child, url };
+        let http = reqwest::Client::new();
+        eventually("simod is ready", || async {
+            let answer = http.get(format!("{}/readyz", running.url)).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+        running
+    }
+}
+
+/// Sends a signal by name; the shell's `kill` is there where `/bin/kill` is not.
+fn signal(pid: u32, name: &str) {
+    let status = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {pid}")])
+        .status()
+        .expect("sh starts");
+    assert!(status.success(), "kill -{name} {pid}: {status}");
+}
