@@ -9,6 +9,8 @@ pub mod lang;
 pub mod message;
 pub mod page;
 pub mod people;
+pub mod query;
 pub mod receipt;
+pub mod text;
 pub mod time;
 pub mod token;

@@ -1,0 +1,149 @@
+//! What is wrong with a query, and where.
+
+use std::ops::Range;
+
+use super::{Key, LONGEST, MOST_TERMS};
+use crate::lang::Lang;
+
+/// One mistake in a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryError {
+    /// Where it begins, in characters from 1.
+    pub column: usize,
+    /// How many characters it covers, at least 1.
+    pub length: usize,
+    mistake: Mistake,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Mistake {
+    UnknownKey {
+        key: String,
+        nearest: Option<&'static str>,
+    },
+    NoValue(Key),
+    UnknownValue {
+        key: Key,
+        value: String,
+        nearest: Option<&'static str>,
+    },
+    OpenQuote,
+    StarInside,
+    NoWord,
+    TooLong,
+    TooManyTerms,
+    Nul,
+}
+
+impl QueryError {
+    /// A mistake at a range of bytes of the query.
+    pub(super) fn new(query: &str, range: Range<usize>, mistake: Mistake) -> Self {
+        Self {
+            column: query[..range.start].chars().count() + 1,
+            length: query[range].chars().count().max(1),
+            mistake,
+        }
+    }
+
+    /// What is wrong, and what would be right.
+    pub fn message(&self, lang: Lang) -> String {
+        match &self.mistake {
+            Mistake::UnknownKey { key, nearest } => unknown_key(key, *nearest, lang),
+            Mistake::NoValue(key) => lang.pick(
+                format!(
+                    "`{key}:` needs a value, such as {}",
+                    example(*key),
+                    key = key.as_str()
+                ),
+                format!(
+                    "после `{key}:` нужно значение, например {}",
+                    example(*key),
+                    key = key.as_russian()
+                ),
+            ),
+            Mistake::UnknownValue { key, value, nearest } => unknown_value(*key, value, *nearest, lang),
+            Mistake::OpenQuote => lang
+                .pick("the quotation mark is not closed", "кавычка не закрыта")
+                .to_owned(),
+            Mistake::StarInside => lang
+                .pick(
+                    "`*` may only stand at the end of a word: `котл*`",
+                    "`*` ставится только в конце слова: `котл*`",
+                )
+                .to_owned(),
+            Mistake::NoWord => lang
+                .pick(
+                    "there is no letter or digit to search for",
+                    "здесь нет ни буквы, ни цифры, которые можно искать",
+                )
+                .to_owned(),
+            Mistake::TooLong => lang.pick(
+                format!("the query is longer than {LONGEST} characters"),
+                format!("запрос длиннее {LONGEST} знаков"),
+            ),
+            Mistake::TooManyTerms => lang.pick(
+                format!("the query has more than {MOST_TERMS} terms"),
+                format!("в запросе больше {MOST_TERMS} условий"),
+            ),
+            Mistake::Nul => lang
+                .pick("the query contains a NUL character", "в запросе есть символ NUL")
+                .to_owned(),
+        }
+    }
+}
+
+fn unknown_key(key: &str, nearest: Option<&str>, lang: Lang) -> String {
+    let what = lang.pick(format!("there is no key `{key}:`"), format!("нет ключа `{key}:`"));
+    let instead = if let Some(name) = nearest {
+        lang.pick(
+            format!("did you mean `{name}:`?"),
+            format!("может быть, `{name}:`?"),
+        )
+    } else {
+        let names = Key::ALL.map(|key| lang.pick(key.as_str(), key.as_russian()));
+        lang.pick("the keys are ", "ключи: ").to_owned() + &names.join(", ")
+    };
+    let words = lang.pick(
+        "to search for it as text, put it in quotation marks",
+        "чтобы искать это как текст, возьмите его в кавычки",
+    );
+    format!("{what}; {instead} ({words})")
+}
+
+fn unknown_value(key: Key, value: &str, nearest: Option<&str>, lang: Lang) -> String {
+    let what = lang.pick(
+        format!("`{value}` is no value for `{}:`", key.as_str()),
+        format!("`{value}` не подходит для `{}:`", key.as_russian()),
+    );
+    let instead = match nearest {
+        Some(name) => lang.pick(
+            format!("did you mean `{name}`?"),
+            format!("может быть, `{name}`?"),
+        ),
+        None => lang.pick(
+            format!("try {}", example(key)),
+            format!("например, {}", example(key)),
+        ),
+    };
+    format!("{what}; {instead}")
+}
+
+fn example(key: Key) -> &'static str {
+    match key {
+        Key::State => {
+            "`queued`, `sent`, `delivered`, `read`, `acknowledged`, `failed`, `expired`, `canceled`, `denied`"
+        }
+        Key::Employee => "`00042`, `иванов`",
+        Key::Group => "`smena-a`",
+        Key::Acs => "`scada-2`",
+        Key::Topic => "`boiler`",
+        Key::Device => "`pixel`",
+        Key::Priority => "`high`, `>=high`",
+        Key::After | Key::Before => "`2026-11-01`, `2026-11-01T10:00`, `today`, `-2h`, `-7d`",
+        Key::Date => "`2026-11-01`, `01.11.2026`, `today`, `yesterday`",
+        Key::Message => "`0193a5f0-7c00-7000-8000-000000000000`",
+        Key::External => "`ORDER-17`",
+        Key::Reason => "`no_device`",
+        Key::Ack => "`yes`, `no`",
+    }
+}

@@ -1,0 +1,189 @@
+//! The keys of the query language and the values with fixed names, in both languages, and what to make of a
+//! mistyped one.
+
+use crate::{delivery::DeliveryState, message::Priority, people::fold_name};
+
+/// What a `key:value` term is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// Where a delivery stands.
+    State,
+    /// Whom it is for: a personnel number, or how a word of the name begins.
+    Employee,
+    /// A group he belongs to, by slug.
+    Group,
+    /// The ACS that posted it.
+    Acs,
+    /// The topic, by slug.
+    Topic,
+    /// A device it was pushed to: its id, or how a word of its name begins.
+    Device,
+    /// How urgent it is.
+    Priority,
+    /// Accepted then or later.
+    After,
+    /// Accepted before then.
+    Before,
+    /// Accepted on that day.
+    Date,
+    /// The message's id.
+    Message,
+    /// The ACS's own id of the message.
+    External,
+    /// The reason code of an end.
+    Reason,
+    /// Whether it must be acknowledged.
+    Ack,
+}
+
+impl Key {
+    /// All of them, in the order of the manual.
+    pub const ALL: [Self; 14] = [
+        Self::State,
+        Self::Employee,
+        Self::Group,
+        Self::Acs,
+        Self::Topic,
+        Self::Device,
+        Self::Priority,
+        Self::After,
+        Self::Before,
+        Self::Date,
+        Self::Message,
+        Self::External,
+        Self::Reason,
+        Self::Ack,
+    ];
+
+    /// Its names: the canonical one, the Russian one, then others that are understood.
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::State => &["state", "состояние", "status", "статус"],
+            Self::Employee => &["employee", "сотрудник"],
+            Self::Group => &["group", "группа"],
+            Self::Acs => &["acs", "асу"],
+            Self::Topic => &["topic", "тема"],
+            Self::Device => &["device", "устройство"],
+            Self::Priority => &["priority", "приоритет"],
+            Self::After => &["after", "после", "since"],
+            Self::Before => &["before", "до", "until"],
+            Self::Date => &["date", "дата"],
+            Self::Message => &["message", "сообщение", "id"],
+            Self::External => &["external", "внешний", "external_id"],
+            Self::Reason => &["reason", "причина"],
+            Self::Ack => &["ack", "подтверждение"],
+        }
+    }
+
+    /// Its canonical name.
+    pub fn as_str(self) -> &'static str {
+        self.names()[0]
+    }
+
+    /// Its Russian name.
+    pub fn as_russian(self) -> &'static str {
+        self.names()[1]
+    }
+
+    /// The canonical names of its values, where they are fixed.
+    pub fn values(self) -> Vec<&'static str> {
+        match self {
+            Self::State => DeliveryState::ALL.map(DeliveryState::as_str).to_vec(),
+            Self::Priority => Priority::ALL.map(Priority::as_str).to_vec(),
+            Self::After | Self::Before | Self::Date => vec!["today", "yesterday"],
+            Self::Ack => vec!["yes", "no"],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The key of that name, in any case.
+    pub(super) fn find(name: &str) -> Option<Self> {
+        let name = fold_name(name);
+        Self::ALL
+            .into_iter()
+            .find(|key| key.names().contains(&name.as_str()))
+    }
+
+    /// The known name nearest to a mistyped one.
+    pub(super) fn nearest(name: &str) -> Option<&'static str> {
+        nearest(
+            &fold_name(name),
+            Self::ALL.into_iter().flat_map(Self::names).copied(),
+        )
+    }
+}
+
+/// The state of that name in either language; the beginning is enough where it names one alone.
+///
+/// # Errors
+/// The nearest name there is, if any is near.
+pub(super) fn state(value: &str) -> Result<DeliveryState, Option<&'static str>> {
+    let own = DeliveryState::ALL.into_iter().flat_map(|s| {
+        let (english, russian) = (s.as_str(), s.as_russian());
+        [(english, s), (russian, s)]
+    });
+    let others = [
+        ("очередь", DeliveryState::Queued),
+        ("ошибка", DeliveryState::Failed),
+        ("просрочено", DeliveryState::Expired),
+        ("запрещено", DeliveryState::Denied),
+        ("отказано", DeliveryState::Denied),
+        ("cancelled", DeliveryState::Canceled),
+    ];
+    named(value, &own.chain(others).collect::<Vec<_>>())
+}
+
+/// The priority of that name in either language.
+pub(super) fn priority(value: &str) -> Result<Priority, Option<&'static str>> {
+    named(
+        value,
+        &[
+            ("low", Priority::Low),
+            ("normal", Priority::Normal),
+            ("high", Priority::High),
+            ("critical", Priority::Critical),
+            ("низкий", Priority::Low),
+            ("обычный", Priority::Normal),
+            ("высокий", Priority::High),
+            ("критический", Priority::Critical),
+        ],
+    )
+}
+
+/// Yes or no in either language.
+pub(super) fn yes_or_no(value: &str) -> Result<bool, Option<&'static str>> {
+    named(
+        value,
+        &[
+            ("yes", true),
+            ("no", false),
+            ("true", true),
+            ("false", false),
+            ("required", true),
+            ("да", true),
+            ("нет", false),
+        ],
+    )
+}
+
+fn named<T: Copy + PartialEq>(value: &str, names: &[(&'static str, T)]) -> Result<T, Option<&'static str>> {
+    let plain = |text: &str| fold_name(text).replace([' ', '_', '-'], "");
+    let value = plain(value);
+    if let Some((_, exact)) = names.iter().find(|(name, _)| plain(name) == value) {
+        return Ok(*exact);
+    }
+    let mut begun = names.iter().filter(|(name, _)| plain(name).starts_with(&value));
+    match begun.next() {
+        Some((_, first)) if begun.all(|(_, other)| other == first) => Ok(*first),
+        Some((name, _)) => Err(Some(name)),
+        None => Err(nearest(&value, names.iter().map(|(name, _)| *name))),
+    }
+}
+
+fn nearest(typed: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    names
+        .map(|name| (strsim::normalized_damerau_levenshtein(typed, name), name))
+        .filter(|(alike, _)| *alike >= 0.5)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}

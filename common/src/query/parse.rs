@@ -1,0 +1,308 @@
+//! From text to [`Query`]: one pass that goes on after a mistake, so that all are reported together.
+
+use std::ops::Range;
+
+use uuid::Uuid;
+
+use super::{
+    Filter, Key, LONGEST, MOST_TERMS, Match, Query, QueryError, Term, Text, When, error::Mistake, key,
+};
+use crate::{message::Priority, text::normal_words};
+
+/// Reads a query.
+///
+/// # Errors
+/// Every mistake in it, with its column.
+pub fn parse(text: &str) -> Result<Query, Vec<QueryError>> {
+    let mut parser = Parser {
+        text,
+        at: 0,
+        mistakes: Vec::new(),
+    };
+    let terms = parser.query();
+    if parser.mistakes.is_empty() {
+        Ok(Query { terms })
+    } else {
+        Err(parser.mistakes)
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    mistakes: Vec<QueryError>,
+}
+
+/// What closes a quotation mark; `None` when it is none.
+fn closing(open: char) -> Option<char> {
+    match open {
+        '"' => Some('"'),
+        '«' => Some('»'),
+        '“' => Some('”'),
+        '„' => Some('“'),
+        _ => None,
+    }
+}
+
+/// A value as it was written.
+struct Value {
+    text: String,
+    range: Range<usize>,
+}
+
+impl Parser<'_> {
+    fn query(&mut self) -> Vec<Term> {
+        if let Some((at, _)) = self.text.char_indices().nth(LONGEST) {
+            self.mistake(at..self.text.len(), Mistake::TooLong);
+            return Vec::new();
+        }
+        if let Some(at) = self.text.find('\0') {
+            self.mistake(at..at + 1, Mistake::Nul);
+            return Vec::new();
+        }
+        let mut terms = Vec::new();
+        loop {
+            self.skip(char::is_whitespace);
+            if self.rest().is_empty() {
+                return terms;
+            }
+            let start = self.at;
+            if terms.len() == MOST_TERMS {
+                self.mistake(start..self.text.len(), Mistake::TooManyTerms);
+                return terms;
+            }
+            let negated = self.negation();
+            if let Some(filter) = self.filter() {
+                terms.push(Term {
+                    negated,
+                    filter,
+                    span: start..self.at,
+                });
+            }
+        }
+    }
+
+    fn negation(&mut self) -> bool {
+        let rest = self.rest();
+        let negates = rest.starts_with('-') && rest[1..].starts_with(|c: char| !c.is_whitespace());
+        self.at += usize::from(negates);
+        negates
+    }
+
+    fn filter(&mut self) -> Option<Filter> {
+        let start = self.at;
+        if self.peek().and_then(closing).is_some() {
+            let phrase = self.quoted()?;
+            let how = if self.eat('*') {
+                Match::Beginning
+            } else {
+                Match::Phrase
+            };
+            return self.words(&phrase.text, start..self.at, how);
+        }
+        let name = self.skip(|c| c.is_alphabetic() || c == '_').to_owned();
+        if !name.is_empty() && self.eat(':') {
+            let Some(key) = Key::find(&name) else {
+                self.values();
+                let nearest = Key::nearest(&name);
+                self.mistake(
+                    start..start + name.len(),
+                    Mistake::UnknownKey { key: name, nearest },
+                );
+                return None;
+            };
+            let values = self.values()?;
+            if values.iter().any(|value| value.text.is_empty()) {
+                self.mistake(start..self.at, Mistake::NoValue(key));
+                return None;
+            }
+            return self.keyed(key, values);
+        }
+        self.skip(|c| !c.is_whitespace() && closing(c).is_none());
+        let word = &self.text[start..self.at];
+        match word.strip_suffix('*') {
+            Some(beginning) => self.words(beginning, start..self.at, Match::Beginning),
+            None => self.words(word, start..self.at, Match::Forms),
+        }
+    }
+
+    fn words(&mut self, text: &str, range: Range<usize>, how: Match) -> Option<Filter> {
+        if how != Match::Phrase && text.contains('*') {
+            self.mistake(range, Mistake::StarInside);
+            return None;
+        }
+        let words = normal_words(text);
+        if words.is_empty() {
+            self.mistake(range, Mistake::NoWord);
+            return None;
+        }
+        Some(Filter::Text(Text { words, how }))
+    }
+
+    /// Values separated by commas; spaces may follow a comma. At least one comes out, possibly empty; none when a
+    /// quotation mark stays open.
+    fn values(&mut self) -> Option<Vec<Value>> {
+        let mut values = Vec::new();
+        loop {
+            let start = self.at;
+            let value = if self.peek().and_then(closing).is_some() {
+                self.quoted()?
+            } else {
+                let text = self.skip(|c| !c.is_whitespace() && c != ',').to_owned();
+                Value {
+                    text,
+                    range: start..self.at,
+                }
+            };
+            values.push(value);
+            if !self.eat(',') {
+                return Some(values);
+            }
+            self.skip(char::is_whitespace);
+        }
+    }
+
+    fn keyed(&mut self, key: Key, values: Vec<Value>) -> Option<Filter> {
+        let filter = match key {
+            Key::State => Filter::State(sorted(self.each(key, &values, key::state)?)),
+            Key::Priority => Filter::Priority(sorted(self.each(key, &values, priorities)?.concat())),
+            Key::Ack => Filter::Ack(sorted(self.each(key, &values, key::yes_or_no)?)),
+            Key::After => Filter::After(distinct(self.each(key, &values, time)?)),
+            Key::Before => Filter::Before(distinct(self.each(key, &values, time)?)),
+            Key::Date => Filter::Date(distinct(self.each(key, &values, |text| {
+                time(text).and_then(|t| t.is_day().then_some(t).ok_or(None))
+            })?)),
+            Key::Message => Filter::Message(distinct(
+                self.each(key, &values, |text| text.parse::<Uuid>().map_err(|_| None))?,
+            )),
+            Key::Employee => Filter::Employee(texts(values)),
+            Key::Group => Filter::Group(texts(values)),
+            Key::Acs => Filter::Acs(texts(values)),
+            Key::Topic => Filter::Topic(texts(values)),
+            Key::Device => Filter::Device(texts(values)),
+            Key::External => Filter::External(texts(values)),
+            Key::Reason => Filter::Reason(texts(values)),
+        };
+        Some(filter)
+    }
+
+    /// Reads every value, or notes what is wrong with each that cannot be read.
+    fn each<T>(
+        &mut self,
+        key: Key,
+        values: &[Value],
+        read: impl Fn(&str) -> Result<T, Option<&'static str>>,
+    ) -> Option<Vec<T>> {
+        let before = self.mistakes.len();
+        let mut items = Vec::with_capacity(values.len());
+        for value in values {
+            match read(&value.text) {
+                Ok(item) => items.push(item),
+                Err(nearest) => {
+                    let mistake = Mistake::UnknownValue {
+                        key,
+                        value: value.text.clone(),
+                        nearest,
+                    };
+                    self.mistake(value.range.clone(), mistake);
+                }
+            }
+        }
+        (self.mistakes.len() == before).then_some(items)
+    }
+
+    /// What stands between quotation marks; in `"…"` a backslash takes the next character as it is.
+    fn quoted(&mut self) -> Option<Value> {
+        let start = self.at;
+        let open = self.peek()?;
+        let close = closing(open)?;
+        self.at += open.len_utf8();
+        let mut text = String::new();
+        while let Some(c) = self.peek() {
+            self.at += c.len_utf8();
+            if c == close {
+                return Some(Value {
+                    text: text.trim().to_owned(),
+                    range: start..self.at,
+                });
+            }
+            if open == '"' && c == '\\' {
+                let Some(literal) = self.peek() else { break };
+                self.at += literal.len_utf8();
+                text.push(literal);
+            } else {
+                text.push(c);
+            }
+        }
+        self.mistake(start..self.at, Mistake::OpenQuote);
+        None
+    }
+
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn eat(&mut self, c: char) -> bool {
+        let there = self.rest().starts_with(c);
+        self.at += if there { c.len_utf8() } else { 0 };
+        there
+    }
+
+    fn skip(&mut self, wanted: impl Fn(char) -> bool) -> &str {
+        let start = self.at;
+        let rest = self.rest();
+        self.at += rest.find(|c| !wanted(c)).unwrap_or(rest.len());
+        &self.text[start..self.at]
+    }
+
+    fn mistake(&mut self, range: Range<usize>, mistake: Mistake) {
+        self.mistakes.push(QueryError::new(self.text, range, mistake));
+    }
+}
+
+fn priorities(value: &str) -> Result<Vec<Priority>, Option<&'static str>> {
+    let (sign, name) = [">=", "<=", ">", "<"]
+        .into_iter()
+        .find_map(|sign| Some((sign, value.strip_prefix(sign)?)))
+        .unwrap_or(("", value));
+    let limit = key::priority(name)?;
+    let those: Vec<_> = Priority::ALL
+        .into_iter()
+        .filter(|p| match sign {
+            ">=" => *p >= limit,
+            "<=" => *p <= limit,
+            ">" => *p > limit,
+            "<" => *p < limit,
+            _ => *p == limit,
+        })
+        .collect();
+    if those.is_empty() { Err(None) } else { Ok(those) }
+}
+
+fn time(value: &str) -> Result<When, Option<&'static str>> {
+    When::parse(value).ok_or(None)
+}
+
+fn texts(values: Vec<Value>) -> Vec<String> {
+    distinct(values.into_iter().map(|value| value.text).collect())
+}
+
+fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
+    items.sort();
+    items.dedup();
+    items
+}
+
+fn distinct<T: PartialEq>(items: Vec<T>) -> Vec<T> {
+    let mut kept = Vec::with_capacity(items.len());
+    for item in items {
+        if !kept.contains(&item) {
+            kept.push(item);
+        }
+    }
+    kept
+}
