@@ -64,6 +64,38 @@ impl Lang {
     }
 }
 
+/// A text in both languages, for errors that learn their reader's language last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// In English.
+    pub en: String,
+    /// In Russian.
+    pub ru: String,
+}
+
+impl Text {
+    /// A text from its two forms.
+    pub fn new(en: impl Into<String>, ru: impl Into<String>) -> Self {
+        Self {
+            en: en.into(),
+            ru: ru.into(),
+        }
+    }
+
+    /// The text in one language.
+    pub fn get(&self, lang: Lang) -> &str {
+        lang.pick(&self.en, &self.ru)
+    }
+}
+
+/// Formats a [`Text`]: `text!("no topic `{slug}`", "нет темы «{slug}»")`.
+#[macro_export]
+macro_rules! text {
+    ($en:literal, $ru:literal $(,)?) => {
+        $crate::lang::Text::new(format!($en), format!($ru))
+    };
+}
+
 impl std::str::FromStr for Lang {
     type Err = String;
 

@@ -8,6 +8,7 @@ pub mod id;
 pub mod lang;
 pub mod message;
 pub mod page;
+pub mod paths;
 pub mod people;
 pub mod query;
 pub mod receipt;

@@ -1,1 +1,92 @@
-//! x
+//! The daemon as a library: [`run`] embeds it in another program, [`api::router`] can be nested under a path of one.
+
+pub mod api;
+pub mod app;
+pub mod batch;
+pub mod clock;
+pub mod config;
+mod listen;
+pub mod store;
+
+use std::{
+    future::{Future, IntoFuture as _},
+    sync::Arc,
+};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::listen::Listeners;
+use crate::{
+    api::Peer,
+    app::App,
+    clock::Clock,
+    config::Config,
+    listen::{Tcp, Unix},
+    store::Store,
+};
+
+/// Runs the daemon until `shutdown` is canceled; then nothing new is accepted, and what is in flight is finished within
+/// the configured grace.
+///
+/// # Errors
+/// When the database cannot be opened, or a listener fails.
+pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationToken) -> Result<(), RunError> {
+    let store = Arc::new(Store::open(&config.database, Clock::System).await?);
+    let tracker = TaskTracker::new();
+    let app = App::new(config, store.clone(), &tracker, shutdown.clone());
+    let grace = app.shutdown_grace();
+    let router = api::router(app);
+    let tcp = axum::serve(
+        Tcp(listeners.tcp),
+        router.clone().into_make_service_with_connect_info::<Peer>(),
+    )
+    .with_graceful_shutdown(shutdown.clone().cancelled_owned())
+    .into_future();
+    let unix = async {
+        match listeners.unix {
+            Some(unix) => {
+                axum::serve(Unix(unix), router.into_make_service_with_connect_info::<Peer>())
+                    .with_graceful_shutdown(shutdown.clone().cancelled_owned())
+                    .await
+            }
+            None => Ok(()),
+        }
+    };
+    let served = within_grace(&shutdown, grace, async { tokio::try_join!(tcp, unix) }).await;
+    tracker.close();
+    if tokio::time::timeout(grace, tracker.wait()).await.is_err() {
+        tracing::warn!("shutdown: gave up waiting for background work; it is resumed at the next start");
+    }
+    store.close().await;
+    match served {
+        Some(Err(error)) => Err(RunError::Listener(error)),
+        Some(Ok(_)) => Ok(()),
+        None => {
+            tracing::warn!("shutdown: cut connections that did not end in time");
+            Ok(())
+        }
+    }
+}
+
+/// The work's result; `None` when it did not end within `grace` of the shutdown.
+async fn within_grace<T>(
+    shutdown: &CancellationToken,
+    grace: std::time::Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        result = work => Some(result),
+        () = async { shutdown.cancelled().await; tokio::time::sleep(grace).await } => None,
+    }
+}
+
+/// Why the daemon stopped, or did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A listener.
+    #[error("listening failed: {0}")]
+    Listener(std::io::Error),
+}

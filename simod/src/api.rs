@@ -1,0 +1,33 @@
+//! The HTTP API: routers and what is common to all requests.
+//!
+//! A handler is extractors in, typed result out; the extractor's type says who may call ([`auth`]).
+
+pub mod auth;
+mod body;
+mod edge;
+pub mod error;
+mod service;
+
+use std::sync::Arc;
+
+use axum::{Router, middleware};
+use simo_common::api::PREFIX;
+
+pub use self::{auth::Peer, error::ApiError};
+use crate::app::App;
+
+/// What handlers return.
+pub type ApiResult<T> = Result<T, ApiError>;
+
+/// All routes. They can be nested under a path of another axum program; without connection info (`Peer`) there, callers
+/// are treated as coming over TCP.
+pub fn router(app: Arc<App>) -> Router {
+    let versioned = Router::new().merge(service::versioned());
+    Router::new()
+        .nest(PREFIX, versioned)
+        .merge(service::routes())
+        .fallback(edge::no_such_route)
+        .method_not_allowed_fallback(edge::no_such_method)
+        .layer(middleware::from_fn(edge::edge))
+        .with_state(app)
+}

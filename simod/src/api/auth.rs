@@ -1,0 +1,329 @@
+//! Who calls, and what he may do. A handler says whom it lets in by the type of its extractor:
+//! [`Viewer`], [`Admin`], [`Owner`] for operators, [`Phone`] for phones, [`Reader`] for an ACS or a viewer; an ACS that
+//! posts is let in by the transaction that stores its message ([`crate::store::Poster`]). Nobody learns of a client that is not his: it is not found.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use http::{header, request::Parts};
+use simo_common::{people::Role, text, token};
+use url::form_urlencoded;
+use uuid::Uuid;
+
+use super::error::ApiError;
+use crate::{
+    app::App,
+    store::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
+};
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// TCP, or unknown (the router is nested in another program).
+    Tcp(Option<SocketAddr>),
+    /// The Unix socket, by this user.
+    Local {
+        /// The user's id.
+        uid: u32,
+    },
+}
+
+impl Peer {
+    /// Whether this is the daemon's own user or root on the local socket, who are owners without a token.
+    fn is_owner(self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            Self::Local { uid } => uid == 0 || uid == rustix::process::geteuid().as_raw(),
+        }
+    }
+
+    /// The address that failures are counted under.
+    pub fn address(self) -> String {
+        match self {
+            Self::Tcp(Some(address)) => address.ip().to_string(),
+            Self::Tcp(None) => "unknown".to_owned(),
+            Self::Local { .. } => "local".to_owned(),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts
+            .extensions
+            .get::<ConnectInfo<Self>>()
+            .map_or(Self::Tcp(None), |info| info.0))
+    }
+}
+
+/// Anyone with a token that works, or the local socket.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// An ACS.
+    Acs(AcsCaller),
+    /// An operator, or the local socket's owner.
+    Operator(OperatorCaller),
+    /// A phone.
+    Device(DeviceCaller),
+}
+
+/// A well-formed token from the `Authorization` header, or none at all.
+pub(super) fn bearer(parts: &Parts) -> Result<Option<&str>, ApiError> {
+    let Some(value) = parts.headers.get(header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    match token {
+        Some(text) if token::kind_of(text).is_some() => Ok(Some(text)),
+        Some(text) if text.starts_with("simo_") => Err(ApiError::unauthenticated(text!(
+            "the token is mistyped or cut short: its checksum is wrong",
+            "токен набран с ошибкой или обрезан: контрольная сумма не сходится"
+        ))
+        .hint(text!(
+            "copy the whole token again",
+            "скопируйте токен целиком ещё раз"
+        ))),
+        _ => Err(ApiError::unauthenticated(text!(
+            "the Authorization header carries no SiMO token",
+            "в заголовке Authorization нет токена SiMO"
+        ))
+        .hint(text!(
+            "send `Authorization: Bearer simo_…`",
+            "пришлите `Authorization: Bearer simo_…`"
+        ))),
+    }
+}
+
+/// The error for a well-formed token that does not let in.
+pub(super) fn not_let_in() -> ApiError {
+    ApiError::unauthenticated(text!(
+        "the token is unknown, expired or revoked",
+        "токен неизвестен, истёк или отозван"
+    ))
+    .hint(text!(
+        "ask an administrator for a new one",
+        "запросите новый токен у администратора"
+    ))
+}
+
+/// The error for a caller without a token.
+pub(super) fn no_token() -> ApiError {
+    ApiError::unauthenticated(text!("this needs a token", "нужен токен")).hint(text!(
+        "send `Authorization: Bearer simo_…`",
+        "пришлите `Authorization: Bearer simo_…`"
+    ))
+}
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        let Some(token) = bearer(parts)? else {
+            let Ok(peer) = Peer::from_request_parts(parts, app).await;
+            if peer.is_owner() {
+                let name = "local".to_owned();
+                return Ok(Self::Operator(OperatorCaller {
+                    operator_id: None,
+                    name,
+                    role: Role::Owner,
+                    client: None,
+                }));
+            }
+            return Err(no_token());
+        };
+        match app.store.token_holder(&token::hash(token)).await? {
+            Some(TokenHolder::Acs(acs)) => Ok(Self::Acs(acs)),
+            Some(TokenHolder::Operator(operator)) => Ok(Self::Operator(operator)),
+            Some(TokenHolder::Device(device)) => Ok(Self::Device(device)),
+            None => Err(not_let_in()),
+        }
+    }
+}
+
+fn wrong_kind(needed: &str, russian: &str) -> ApiError {
+    ApiError::forbidden(text!("this needs {needed}", "для этого нужен {russian}"))
+}
+
+async fn operator(parts: &mut Parts, app: &Arc<App>, least: Role) -> Result<OperatorCaller, ApiError> {
+    let name = least.as_str();
+    match Caller::from_request_parts(parts, app).await? {
+        Caller::Operator(operator) if operator.role >= least => Ok(operator),
+        Caller::Operator(operator) => {
+            let has = operator.role.as_str();
+            Err(ApiError::forbidden(text!(
+                "this needs the role {name}; yours is {has}",
+                "для этого нужна роль {name}, у вас {has}"
+            )))
+        }
+        _ => Err(wrong_kind(
+            &format!("an operator's token ({name})"),
+            &format!("токен оператора ({name})"),
+        )),
+    }
+}
+
+/// The client that a request is about: the operator's own, the one that `?client=` names, or the only one there is.
+async fn scope(parts: &Parts, app: &Arc<App>, operator: &OperatorCaller) -> Result<(Uuid, String), ApiError> {
+    let named = form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes())
+        .find(|(name, _)| name == "client")
+        .map(|(_, slug)| slug.into_owned());
+    match (&operator.client, named) {
+        (Some(own), None) => Ok(own.clone()),
+        (Some(own), Some(slug)) if own.1 == slug => Ok(own.clone()),
+        (Some(_), Some(slug)) => Err(ApiError::not_found("client", &slug)),
+        (None, Some(slug)) => match app.store.client_id(&slug).await? {
+            Some(id) => Ok((id, slug)),
+            None => Err(ApiError::not_found("client", &slug)),
+        },
+        (None, None) => app.store.only_client().await?.ok_or_else(|| {
+            ApiError::field(
+                "client",
+                text!(
+                    "say which client: ?client=<slug> (there is none or more than one)",
+                    "укажите клиента: ?client=<slug> (клиентов нет или несколько)"
+                ),
+            )
+        }),
+    }
+}
+
+/// An operator with at least the role `viewer`, and the client that he looks at.
+#[derive(Debug, Clone)]
+pub struct Viewer {
+    /// Who.
+    pub operator: OperatorCaller,
+    /// Of which client.
+    pub client_id: Uuid,
+    /// Its slug.
+    pub client: String,
+}
+
+/// An operator with at least the role `admin`, and the client that he administers.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// Who.
+    pub operator: OperatorCaller,
+    /// Of which client.
+    pub client_id: Uuid,
+    /// Its slug.
+    pub client: String,
+}
+
+/// An operator with the role `owner`.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    /// Who.
+    pub operator: OperatorCaller,
+}
+
+/// A phone.
+#[derive(Debug, Clone)]
+pub struct Phone(pub DeviceCaller);
+
+/// Who may read messages: an ACS its own, a viewer his client's.
+#[derive(Debug, Clone)]
+pub enum Reader {
+    /// An ACS.
+    Acs(AcsCaller),
+    /// A viewer.
+    Viewer(Viewer),
+}
+
+impl Reader {
+    /// The client that he reads of.
+    pub fn client_id(&self) -> Uuid {
+        match self {
+            Self::Acs(acs) => acs.client_id,
+            Self::Viewer(viewer) => viewer.client_id,
+        }
+    }
+
+    /// The ACS to which his reading is limited.
+    pub fn acs_id(&self) -> Option<Uuid> {
+        match self {
+            Self::Acs(acs) => Some(acs.acs_id),
+            Self::Viewer(_) => None,
+        }
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Viewer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        let operator = operator(parts, app, Role::Viewer).await?;
+        let (client_id, client) = scope(parts, app, &operator).await?;
+        Ok(Self {
+            operator,
+            client_id,
+            client,
+        })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        let operator = operator(parts, app, Role::Admin).await?;
+        let (client_id, client) = scope(parts, app, &operator).await?;
+        Ok(Self {
+            operator,
+            client_id,
+            client,
+        })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Owner {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        Ok(Self {
+            operator: operator(parts, app, Role::Owner).await?,
+        })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Phone {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        match Caller::from_request_parts(parts, app).await? {
+            Caller::Device(device) => Ok(Self(device)),
+            _ => Err(wrong_kind(
+                "a phone's token, from pairing",
+                "токен телефона, полученный при подключении",
+            )),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Reader {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        match Caller::from_request_parts(parts, app).await? {
+            Caller::Acs(acs) => Ok(Self::Acs(acs)),
+            Caller::Operator(operator) => {
+                let (client_id, client) = scope(parts, app, &operator).await?;
+                Ok(Self::Viewer(Viewer {
+                    operator,
+                    client_id,
+                    client,
+                }))
+            }
+            Caller::Device(_) => Err(wrong_kind(
+                "an ACS's or an operator's token",
+                "токен АСУ или оператора",
+            )),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The one error type of the API. What a caller may know is in it; the rest is logged where it happens.
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use simo_common::{
+    api::problem::{FieldError, MEDIA_TYPE, Problem},
+    lang::{Lang, Text},
+    text,
+};
+
+use crate::store;
+
+/// An error as the API answers it. It becomes a problem body in the caller's language on its way out
+/// ([`super::edge::edge`]), because only there the language is known.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The stable code.
+    pub code: &'static str,
+    /// What happened.
+    pub detail: Text,
+    /// What to do next.
+    pub hint: Option<Text>,
+    /// Wrong fields.
+    pub errors: Vec<(String, Text)>,
+    /// Seconds after which to come again.
+    pub retry_after: Option<u32>,
+}
+
+impl ApiError {
+    /// An error without hint and fields.
+    pub fn new(status: StatusCode, code: &'static str, detail: Text) -> Self {
+        Self {
+            status,
+            code,
+            detail,
+            hint: None,
+            errors: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: Text) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// Fields of the request are wrong: 422.
+    pub fn invalid(errors: Vec<(String, Text)>) -> Self {
+        let count = errors.len();
+        let detail = match errors.as_slice() {
+            [(field, text)] => {
+                let (en, ru) = (&text.en, &text.ru);
+                text!("{field}: {en}", "{field}: {ru}")
+            }
+            _ => text!("{count} fields are not valid", "ошибки в полях: {count}"),
+        };
+        Self {
+            errors,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
+        }
+    }
+
+    /// One field of the request is wrong: 422.
+    pub fn field(field: impl Into<String>, text: Text) -> Self {
+        Self::invalid(vec![(field.into(), text)])
+    }
+
+    /// What was named does not exist, or not for this caller: 404.
+    pub fn not_found(noun: &'static str, name: &str) -> Self {
+        let russian = noun_in_russian(noun);
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            text!("there is no {noun} `{name}`", "нет объекта «{name}» ({russian})"),
+        )
+    }
+
+    /// No token, or one that does not let in: 401.
+    pub fn unauthenticated(detail: Text) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
+    }
+
+    /// The caller is known and may not do this: 403.
+    pub fn forbidden(detail: Text) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// The request contradicts what is there: 409.
+    pub fn conflict(detail: Text) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", detail)
+    }
+
+    /// The database cannot do it now: 503 with Retry-After.
+    pub fn unavailable() -> Self {
+        Self {
+            retry_after: Some(1),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                text!("the database cannot do this now", "база данных сейчас недоступна"),
+            )
+        }
+        .hint(text!(
+            "nothing was stored; send it again",
+            "ничего не сохранено; повторите запрос"
+        ))
+    }
+
+    /// Our fault: 500. What it was is in the log.
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            text!("an error of ours", "внутренняя ошибка"),
+        )
+        .hint(text!(
+            "the server's log says more under this x-request-id",
+            "подробности в журнале сервера под этим x-request-id"
+        ))
+    }
+
+    /// The problem body in one language.
+    pub fn problem(&self, lang: Lang) -> Problem {
+        Problem {
+            kind: format!("about:blank#{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: self.status.as_u16(),
+            code: self.code.to_owned(),
+            detail: self.detail.get(lang).to_owned(),
+            hint: self.hint.as_ref().map(|hint| hint.get(lang).to_owned()),
+            errors: self
+                .errors
+                .iter()
+                .map(|(field, text)| FieldError {
+                    field: field.clone(),
+                    detail: text.get(lang).to_owned(),
+                })
+                .collect(),
+        }
+    }
+
+    /// The response in one language.
+    pub(super) fn render(&self, lang: Lang) -> Response {
+        let body = serde_json::to_vec(&self.problem(lang)).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(lang.code()));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+fn noun_in_russian(noun: &str) -> &'static str {
+    match noun {
+        "client" => "клиент",
+        "acs" => "АСУ",
+        "operator" => "оператор",
+        "token" => "токен",
+        "employee" => "сотрудник",
+        "group" => "группа",
+        "topic" => "тема",
+        "grant" => "доступ",
+        "device" => "устройство",
+        "message" => "сообщение",
+        _ => "объект",
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<&store::Error> for ApiError {
+    fn from(error: &store::Error) -> Self {
+        match error {
+            store::Error::NotFound { noun, name } => Self::not_found(noun, name),
+            store::Error::Conflict(text) => Self::conflict(text.clone()),
+            store::Error::Invalid(errors) => Self::invalid(errors.clone()),
+            store::Error::Unavailable(source) => {
+                tracing::warn!(error = %source, "the database is unavailable");
+                Self::unavailable()
+            }
+            other => {
+                tracing::error!(error = %other, "request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<store::Error> for ApiError {
+    fn from(error: store::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<Arc<store::Error>> for ApiError {
+    fn from(error: Arc<store::Error>) -> Self {
+        Self::from(&*error)
+    }
+}

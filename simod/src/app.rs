@@ -1,0 +1,92 @@
+//! What every part of a running simod shares.
+
+use std::{sync::Arc, time::Duration};
+
+use simo_common::api::service::ChannelHealth;
+use tokio::sync::{Notify, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{clock::Clock, config::Config, store::Store};
+
+/// What every part of a running simod shares.
+#[derive(Debug)]
+pub struct App {
+    /// The configuration.
+    pub config: Config,
+    /// The database.
+    pub store: Arc<Store>,
+    /// Who waits for what.
+    pub wake: Arc<Wake>,
+    /// How the channels are.
+    pub channels: watch::Sender<Vec<ChannelHealth>>,
+    /// Canceled when simod is to stop: streams end, claims stop.
+    pub shutdown: CancellationToken,
+}
+
+/// Wake-ups after a commit. Each is a hint: whoever waits also looks by himself now and then.
+#[derive(Debug)]
+pub struct Wake {
+    /// Pushes were queued.
+    pub pushes: Notify,
+    /// A large audience waits to be expanded.
+    pub audiences: Notify,
+    /// Messages wait to be indexed.
+    pub words: Notify,
+    /// Something is new for streams and the live feed; the number only grows.
+    pub feed: watch::Sender<u64>,
+}
+
+impl Default for Wake {
+    fn default() -> Self {
+        Self {
+            pushes: Notify::new(),
+            audiences: Notify::new(),
+            words: Notify::new(),
+            feed: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Wake {
+    /// Wakes all: messages were accepted, or people and devices changed.
+    pub fn all(&self) {
+        self.pushes.notify_one();
+        self.audiences.notify_one();
+        self.words.notify_one();
+        self.feed();
+    }
+
+    /// Something happened that streams and the live feed show.
+    pub fn feed(&self) {
+        self.feed.send_modify(|number| *number += 1);
+    }
+}
+
+impl App {
+    /// Puts the parts together. Background work is spawned on `tracker` and ends after `shutdown`.
+    pub fn new(
+        config: Config,
+        store: Arc<Store>,
+        _tracker: &TaskTracker,
+        shutdown: CancellationToken,
+    ) -> Arc<Self> {
+        let wake = Arc::new(Wake::default());
+        Arc::new(Self {
+            config,
+            store,
+            wake,
+            channels: watch::Sender::new(Vec::new()),
+            shutdown,
+        })
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        self.store.clock()
+    }
+
+    /// How long a shutdown waits for what is in flight.
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.config.shutdown_grace)
+    }
+}

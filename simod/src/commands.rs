@@ -1,0 +1,86 @@
+//! The commands of `simod`.
+
+mod serve;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use simod::config::{self, Config, ConfigError};
+
+/// SiMO's daemon: takes messages from automated control systems, delivers them to employees' phones, keeps the history.
+#[derive(Debug, Parser)]
+#[command(name = "simod", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Serve(ConfigArguments),
+    /// Create or migrate the database and leave.
+    Migrate(MigrateArguments),
+    /// Print the effective configuration as TOML, secrets hidden.
+    Config(ConfigArguments),
+}
+
+/// Where the configuration comes from; each of these overrides the file and the environment.
+#[derive(Debug, Clone, Args)]
+struct ConfigArguments {
+    /// The configuration file (TOML).
+    #[arg(long, value_name = "FILE", env = "SIMO_CONFIG")]
+    config: Option<PathBuf>,
+    /// The database: sqlite:/path/simo.db [env: SIMO_DATABASE]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// The TCP address to listen on; port 0 picks a free one [env: SIMO_LISTEN]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// The Unix socket for local administration [env: SIMO_SOCKET]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct MigrateArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Only say what would be run.
+    #[arg(long)]
+    check: bool,
+}
+
+impl ConfigArguments {
+    fn load(&self) -> Result<Config, ConfigError> {
+        let flags = [
+            ("database", self.database.clone()),
+            ("listen", self.listen.clone()),
+            ("socket", self.socket.clone()),
+        ];
+        let flags: Vec<_> = flags
+            .into_iter()
+            .filter_map(|(key, value)| value.map(|value| (key, value)))
+            .collect();
+        config::load(self.config.as_deref(), |name| std::env::var(name).ok(), &flags)
+    }
+}
+
+/// Parses the arguments and runs the command.
+pub(crate) fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Migrate(arguments) => serve::migrate(&arguments.config, arguments.check),
+        Command::Config(arguments) => arguments
+            .load()
+            .map(|config| print!("{}", config.shown()))
+            .map_err(anyhow::Error::from),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("simod: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! `simod serve` and `simod migrate`.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+use anyhow::{Context as _, bail};
+use simod::{
+    Listeners,
+    clock::Clock,
+    config::{Config, LogFormat},
+    store::Store,
+};
+use tokio::{
+    net::{TcpListener, UnixListener, UnixStream},
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::ConfigArguments;
+
+/// Runs the daemon until SIGTERM or SIGINT.
+pub(super) fn serve(arguments: &ConfigArguments) -> anyhow::Result<()> {
+    let config = arguments.load()?;
+    start_logging(&config)?;
+    runtime()?.block_on(async {
+        let shutdown = CancellationToken::new();
+        stop_on_signals(&shutdown)?;
+        let listeners = bind(&config).await?;
+        let address = listeners.tcp.local_addr()?;
+        let mut stdout = std::io::stdout();
+        // Whoever started us may have closed our stdout; that is no reason not to serve.
+        let _closed = writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush());
+        tracing::info!(%address, socket = %config.socket.display(), database = %config.database, "simod starts");
+        let socket = config.socket.clone();
+        let result = simod::run(config, listeners, shutdown).await;
+        // The next start would take it over anyway.
+        let _gone = std::fs::remove_file(socket);
+        tracing::info!("simod ends");
+        Ok(result?)
+    })
+}
+
+/// Creates or migrates the database, or with `check` says what would be run.
+pub(super) fn migrate(arguments: &ConfigArguments, check: bool) -> anyhow::Result<()> {
+    let config = arguments.load()?;
+    runtime()?.block_on(async {
+        let pending = Store::pending_migrations(&config.database).await?;
+        if !check {
+            Store::open(&config.database, Clock::System).await?.close().await;
+        }
+        if pending.is_empty() {
+            println!("nothing to migrate");
+        }
+        for name in pending {
+            println!("{} {name}", if check { "pending" } else { "migrated" });
+        }
+        Ok(())
+    })
+}
+
+/// The runtime of every command.
+pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// Binds what the configuration names.
+pub(super) async fn bind(config: &Config) -> anyhow::Result<Listeners> {
+    let tcp = TcpListener::bind(&config.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {} (`listen`, --listen, SIMO_LISTEN)",
+            config.listen
+        )
+    })?;
+    let unix = bind_socket(&config.socket).await.with_context(|| {
+        format!(
+            "cannot listen on {} (`socket`, --socket, SIMO_SOCKET)",
+            config.socket.display()
+        )
+    })?;
+    Ok(Listeners {
+        tcp,
+        unix: Some(unix),
+    })
+}
+
+/// Binds the Unix socket, for this user only; one that a dead daemon left behind is taken over.
+async fn bind_socket(path: &Path) -> anyhow::Result<UnixListener> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => {
+            if UnixStream::connect(path).await.is_ok() {
+                bail!("another daemon answers there");
+            }
+            std::fs::remove_file(path)?;
+        }
+        Ok(_) => bail!("there is a file that is not a socket"),
+        Err(_) => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Logs to stderr, as configured; colours only for a terminal.
+pub(super) fn start_logging(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log).with_context(|| format!("`log`: {}", config.log))?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    match config.log_format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
+    Ok(())
+}
+
+/// The first SIGTERM or SIGINT cancels `shutdown`; a second one ends the process.
+pub(super) fn stop_on_signals(shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            if shutdown.is_cancelled() {
+                std::process::exit(130);
+            }
+            shutdown.cancel();
+        }
+    });
+    Ok(())
+}

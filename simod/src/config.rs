@@ -1,0 +1,164 @@
+//! The daemon's configuration: defaults, then a TOML file, then the environment (`SIMO_…`), then flags.
+
+mod keys;
+mod load;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use simo_common::paths;
+
+pub use self::{
+    keys::{KEYS, Key, Kind},
+    load::{ConfigError, Source, load},
+};
+
+/// Everything that can be configured. Unknown keys are refused.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The database: `sqlite:/path/simo.db`.
+    pub database: String,
+    /// The TCP address to listen on; port 0 picks a free one.
+    pub listen: String,
+    /// The Unix socket for local administration.
+    pub socket: PathBuf,
+    /// The address that phones reach this server at, for invitations.
+    pub public_url: Option<String>,
+    /// What to log: `error`, `warn`, `info`, `debug`, or a filter such as `info,simod=debug`.
+    pub log: String,
+    /// How to log: `text` or `json`.
+    pub log_format: LogFormat,
+    /// Seconds that a shutdown waits for what is in flight.
+    pub shutdown_grace: u64,
+    /// Firebase Cloud Messaging.
+    pub fcm: Fcm,
+    /// How deliveries are tried.
+    pub delivery: Delivery,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            database: format!("sqlite:{}", paths::default_database().display()),
+            listen: paths::DEFAULT_LISTEN.to_owned(),
+            socket: paths::default_socket(),
+            public_url: None,
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+            shutdown_grace: 20,
+            fcm: Fcm::default(),
+            delivery: Delivery::default(),
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For collectors: one JSON object a line.
+    Json,
+}
+
+/// Firebase Cloud Messaging. Without a service account the channel is off.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fcm {
+    /// The service account's JSON file, from the Firebase console.
+    pub service_account: Option<PathBuf>,
+    /// Where OAuth tokens come from; the service account's `token_uri` unless said otherwise.
+    pub token_url: Option<String>,
+    /// The provider's address.
+    pub base_url: String,
+    /// HTTP/2 connections.
+    pub connections: usize,
+    /// Pushes under way on each connection; Google allows about 100.
+    pub streams_per_connection: usize,
+    /// Seconds that a push may take.
+    pub timeout_seconds: f64,
+    /// An HTTP proxy on the way out.
+    pub proxy: Option<String>,
+    /// A PEM file with CA certificates to trust besides the system's.
+    pub ca: Option<PathBuf>,
+}
+
+impl Default for Fcm {
+    fn default() -> Self {
+        Self {
+            service_account: None,
+            token_url: None,
+            base_url: "https://fcm.googleapis.com".to_owned(),
+            connections: 4,
+            streams_per_connection: 90,
+            timeout_seconds: 10.0,
+            proxy: None,
+            ca: None,
+        }
+    }
+}
+
+/// How deliveries are tried.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Delivery {
+    /// Seconds before the second try; doubles with each.
+    pub retry_first_seconds: f64,
+    /// Seconds between two tries at most.
+    pub retry_max_seconds: f64,
+    /// Seconds before a quarantined address is probed with a later message.
+    pub quarantine_probe_seconds: f64,
+    /// The share of a channel's devices whose addresses may die within an hour before the brake holds.
+    pub brake_share: f64,
+    /// How many must have died before the share counts.
+    pub brake_minimum: u64,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            retry_first_seconds: 10.0,
+            retry_max_seconds: 900.0,
+            quarantine_probe_seconds: 3600.0,
+            brake_share: 0.2,
+            brake_minimum: 50,
+        }
+    }
+}
+
+impl Config {
+    /// As TOML, with secrets hidden: passwords inside URLs.
+    pub fn shown(&self) -> String {
+        let mut shown = self.clone();
+        shown.database = without_password(&shown.database);
+        shown.fcm.proxy = shown.fcm.proxy.as_deref().map(without_password);
+        // Every field is a plain value, which TOML can express.
+        toml::to_string_pretty(&shown).unwrap_or_default()
+    }
+}
+
+fn without_password(text: &str) -> String {
+    match url::Url::parse(text) {
+        Ok(mut url) if url.password().is_some() => {
+            // Only URLs that cannot have a password refuse one.
+            let _cannot = url.set_password(Some("***"));
+            url.to_string()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let mut config = Config::default();
+        config.fcm.proxy = Some("http://user:secret@proxy:3128".to_owned());
+        assert!(!config.shown().contains("secret"));
+        assert!(config.shown().contains("user:***@proxy"));
+    }
+}

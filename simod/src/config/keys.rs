@@ -1,0 +1,65 @@
+//! The keys that exist: what the environment may set, and what a misspelled one is compared with.
+
+/// What a key holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// A whole number.
+    Whole,
+    /// A number.
+    Number,
+}
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its path in the file: `fcm.base_url`.
+    pub path: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+}
+
+const fn key(path: &'static str, kind: Kind) -> Key {
+    Key { path, kind }
+}
+
+/// All of them. A test holds them against [`super::Config`].
+pub const KEYS: &[Key] = &[
+    key("database", Kind::Text),
+    key("listen", Kind::Text),
+    key("socket", Kind::Text),
+    key("public_url", Kind::Text),
+    key("log", Kind::Text),
+    key("log_format", Kind::Text),
+    key("shutdown_grace", Kind::Whole),
+    key("fcm.service_account", Kind::Text),
+    key("fcm.token_url", Kind::Text),
+    key("fcm.base_url", Kind::Text),
+    key("fcm.connections", Kind::Whole),
+    key("fcm.streams_per_connection", Kind::Whole),
+    key("fcm.timeout_seconds", Kind::Number),
+    key("fcm.proxy", Kind::Text),
+    key("fcm.ca", Kind::Text),
+    key("delivery.retry_first_seconds", Kind::Number),
+    key("delivery.retry_max_seconds", Kind::Number),
+    key("delivery.quarantine_probe_seconds", Kind::Number),
+    key("delivery.brake_share", Kind::Number),
+    key("delivery.brake_minimum", Kind::Whole),
+];
+
+impl Key {
+    /// Its name in the environment: `SIMO_FCM__BASE_URL`.
+    pub fn variable(self) -> String {
+        format!("SIMO_{}", self.path.to_uppercase().replace('.', "__"))
+    }
+}
+
+/// The known key most like `path`, if any is like it at all.
+pub(super) fn nearest(path: &str) -> Option<&'static str> {
+    KEYS.iter()
+        .map(|key| (strsim::jaro_winkler(path, key.path), key.path))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, path)| path)
+}

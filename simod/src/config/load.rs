@@ -1,0 +1,268 @@
+//! Reading the configuration from its sources, each overriding the one before.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::{
+    Config, KEYS,
+    keys::{Kind, nearest},
+};
+
+/// Where a value came from, for errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The file.
+    File(PathBuf),
+    /// A variable of the environment.
+    Variable(String),
+    /// A flag.
+    Flag(&'static str),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {}", .0.display(), .1)]
+    Unreadable(PathBuf, std::io::Error),
+    /// The file is not TOML.
+    #[error("{}: {}", .0.display(), .1)]
+    Syntax(PathBuf, toml::de::Error),
+    /// A key that does not exist.
+    #[error("{from}: unknown key `{key}`{}", nearest.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    UnknownKey {
+        /// Where it stands.
+        from: Source,
+        /// The key.
+        key: String,
+        /// What was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// A value that does not fit its key.
+    #[error("{from}: `{key}`: {detail}")]
+    Value {
+        /// Where it stands.
+        from: Source,
+        /// The key.
+        key: String,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+/// Loads the configuration: defaults, `file`, the variables that `variable` knows, `flags` (key and value).
+pub fn load(
+    file: Option<&Path>,
+    variable: impl Fn(&str) -> Option<String>,
+    flags: &[(&'static str, String)],
+) -> Result<Config, ConfigError> {
+    let mut table = Table::new();
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path).map_err(|e| ConfigError::Unreadable(path.to_owned(), e))?;
+        table = text
+            .parse()
+            .map_err(|e| ConfigError::Syntax(path.to_owned(), e))?;
+        refuse_unknown(&table, "", &Source::File(path.to_owned()))?;
+        check(&table, &Source::File(path.to_owned()), "")?;
+    }
+    for key in KEYS {
+        if let Some(text) = variable(&key.variable()) {
+            let source = Source::Variable(key.variable());
+            set(&mut table, key.path, typed(&text, key.kind, key.path, &source)?);
+            check(&table, &source, key.path)?;
+        }
+    }
+    for (path, text) in flags {
+        set(&mut table, path, Value::String(text.clone()));
+        check(&table, &Source::Flag(path), path)?;
+    }
+    let config: Config = parse(&table).map_err(|detail| ConfigError::Value {
+        from: Source::Flag("configuration"),
+        key: String::new(),
+        detail,
+    })?;
+    Ok(config)
+}
+
+fn refuse_unknown(table: &Table, prefix: &str, from: &Source) -> Result<(), ConfigError> {
+    for (name, value) in table {
+        let path = format!("{prefix}{name}");
+        match value {
+            Value::Table(inner) if KEYS.iter().any(|key| key.path.starts_with(&format!("{path}."))) => {
+                refuse_unknown(inner, &format!("{path}."), from)?;
+            }
+            _ if KEYS.iter().any(|key| key.path == path) => {}
+            _ => {
+                let nearest = nearest(&path);
+                return Err(ConfigError::UnknownKey {
+                    from: from.clone(),
+                    key: path,
+                    nearest,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn typed(text: &str, kind: Kind, key: &str, from: &Source) -> Result<Value, ConfigError> {
+    let wrong = |expected: &str| ConfigError::Value {
+        from: from.clone(),
+        key: key.to_owned(),
+        detail: format!("`{text}` is not {expected}"),
+    };
+    match kind {
+        Kind::Text => Ok(Value::String(text.to_owned())),
+        Kind::Whole => text
+            .parse()
+            .map(Value::Integer)
+            .map_err(|_| wrong("a whole number")),
+        Kind::Number => text.parse().map(Value::Float).map_err(|_| wrong("a number")),
+    }
+}
+
+fn set(table: &mut Table, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            table.insert(path.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = section {
+                set(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn parse(table: &Table) -> Result<Config, String> {
+    Value::Table(table.clone())
+        .try_into::<Config>()
+        .map_err(|e| e.message().to_owned())
+}
+
+fn check(table: &Table, from: &Source, key: &str) -> Result<(), ConfigError> {
+    let value = |key: &str, detail: String| ConfigError::Value {
+        from: from.clone(),
+        key: key.to_owned(),
+        detail,
+    };
+    let config = parse(table).map_err(|detail| value(key, detail))?;
+    let seconds = [
+        ("fcm.timeout_seconds", config.fcm.timeout_seconds),
+        (
+            "delivery.retry_first_seconds",
+            config.delivery.retry_first_seconds,
+        ),
+        ("delivery.retry_max_seconds", config.delivery.retry_max_seconds),
+        (
+            "delivery.quarantine_probe_seconds",
+            config.delivery.quarantine_probe_seconds,
+        ),
+    ];
+    for (key, seconds) in seconds {
+        if !(seconds > 0.0 && seconds <= 86_400.0 * 28.0) {
+            return Err(value(key, "must be above 0 and at most 28 days".to_owned()));
+        }
+    }
+    if !(0.0..=1.0).contains(&config.delivery.brake_share) {
+        return Err(value(
+            "delivery.brake_share",
+            "must be between 0 and 1".to_owned(),
+        ));
+    }
+    if config.fcm.connections == 0 || config.fcm.connections > 64 {
+        return Err(value("fcm.connections", "must be 1 to 64".to_owned()));
+    }
+    if config.fcm.streams_per_connection == 0 || config.fcm.streams_per_connection > 100 {
+        return Err(value("fcm.streams_per_connection", "must be 1 to 100".to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[test]
+    fn each_source_overrides_the_one_before() {
+        let file = file("listen = '1.1.1.1:1'\nlog = 'warn'\n[fcm]\nconnections = 2\n");
+        let env = |name: &str| match name {
+            "SIMO_LISTEN" => Some("2.2.2.2:2".to_owned()),
+            "SIMO_FCM__CONNECTIONS" => Some("3".to_owned()),
+            _ => None,
+        };
+        let config = load(Some(file.path()), env, &[("listen", "3.3.3.3:3".to_owned())]).unwrap();
+        assert_eq!(
+            (config.listen.as_str(), config.log.as_str()),
+            ("3.3.3.3:3", "warn")
+        );
+        assert_eq!(
+            (config.fcm.connections, config.fcm.streams_per_connection),
+            (3, 90)
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_known_one() {
+        let file = file("[fcm]\nbase_ulr = 'x'\n");
+        let error = load(Some(file.path()), |_| None, &[]).unwrap_err().to_string();
+        assert!(
+            error.contains("unknown key `fcm.base_ulr`; did you mean `fcm.base_url`?"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_source_and_key() {
+        let env = |name: &str| (name == "SIMO_SHUTDOWN_GRACE").then(|| "soon".to_owned());
+        let error = load(None, env, &[]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "SIMO_SHUTDOWN_GRACE: `shutdown_grace`: `soon` is not a whole number"
+        );
+    }
+
+    #[test]
+    fn the_list_of_keys_is_that_of_the_struct() {
+        let mut config = Config {
+            public_url: Some(String::new()),
+            ..Config::default()
+        };
+        config.fcm.service_account = Some(PathBuf::new());
+        config.fcm.token_url = Some(String::new());
+        config.fcm.proxy = Some(String::new());
+        config.fcm.ca = Some(PathBuf::new());
+        let Value::Table(table) = Value::try_from(config).unwrap() else {
+            panic!("not a table")
+        };
+        let mut paths = Vec::new();
+        for (name, value) in &table {
+            match value {
+                Value::Table(inner) => paths.extend(inner.keys().map(|key| format!("{name}.{key}"))),
+                _ => paths.push(name.clone()),
+            }
+        }
+        paths.sort();
+        let mut known: Vec<String> = KEYS.iter().map(|key| key.path.to_owned()).collect();
+        known.sort();
+        assert_eq!(paths, known);
+    }
+}

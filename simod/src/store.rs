@@ -1,0 +1,192 @@
+//! Everything the database knows. SQL lives here and nowhere else.
+//!
+//! One writer, because SQLite has one: a connection behind a fair lock, whose transactions begin `IMMEDIATE` and are
+//! synced to disk when they commit. Readers have a pool of their own and never wait for it.
+
+mod caller;
+mod error;
+mod lock;
+mod queue;
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::{Mutex as StdMutex, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use sqlx::{
+    Connection, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    pool::PoolConnection,
+    sqlite::{
+        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    },
+};
+
+use self::lock::FileLock;
+pub use self::{
+    caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
+    error::{Error, Result},
+    queue::{Claim, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Skip},
+};
+use crate::clock::Clock;
+
+/// How long a statement waits for a lock that another process holds before the caller is told to come back.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a caller waits for a connection before he is told to come back.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
+
+/// The database.
+#[derive(Debug)]
+pub struct Store {
+    readers: SqlitePool,
+    /// One connection: SQLite has one writer, and the pool hands it out first come, first served.
+    writer: SqlitePool,
+    clock: Clock,
+    /// Pushes that dispatch holds, by row.
+    claims: StdMutex<HashSet<i64>>,
+    /// Whose turn it is when a claim cannot be shared evenly.
+    claim_turn: AtomicUsize,
+    /// Held for as long as the store lives: one process owns the file.
+    _lock: FileLock,
+}
+
+/// A transaction that may write. Dropped without a commit, it leaves no trace.
+pub(crate) type Write = Transaction<'static, Sqlite>;
+
+impl Store {
+    /// Opens (and makes, and migrates) the database that `url` names: `sqlite:/path/simo.db` or a bare path.
+    ///
+    /// # Errors
+    /// [`Error::Held`] when another simod has it, [`Error::Url`] when the URL is not one of ours, else what the
+    /// database says.
+    pub async fn open(url: &str, clock: Clock) -> Result<Self> {
+        let path = Self::path(url)?;
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|e| Error::File(folder.to_owned(), e))?;
+        }
+        let lock = FileLock::take(&path)?;
+        let options = Self::options(&path);
+        let writer = Self::pool(1)
+            .connect_with(options.clone().create_if_missing(true))
+            .await?;
+        sqlx::migrate!("migrations/sqlite").run(&writer).await?;
+        let readers = Self::pool(4)
+            .connect_with(options.pragma("query_only", "on"))
+            .await?;
+        Ok(Self {
+            readers,
+            writer,
+            clock,
+            claims: StdMutex::default(),
+            claim_turn: AtomicUsize::new(0),
+            _lock: lock,
+        })
+    }
+
+    /// The migrations that opening the database would run, by name; all of them when it does not exist.
+    pub async fn pending_migrations(url: &str) -> Result<Vec<String>> {
+        let path = Self::path(url)?;
+        let migrator = sqlx::migrate!("migrations/sqlite");
+        let mut done = Vec::new();
+        if path.exists() {
+            let mut connection =
+                SqliteConnection::connect_with(&Self::options(&path).read_only(true)).await?;
+            let known: i64 =
+                sqlx::query_scalar("select count(*) from sqlite_master where name = '_sqlx_migrations'")
+                    .fetch_one(&mut connection)
+                    .await?;
+            if known > 0 {
+                done = sqlx::query_scalar::<_, i64>("select version from _sqlx_migrations where success")
+                    .fetch_all(&mut connection)
+                    .await?;
+            }
+            connection.close().await?;
+        }
+        let pending = migrator.iter().filter(|m| !done.contains(&m.version));
+        Ok(pending
+            .map(|m| format!("{:04}_{}", m.version, m.description.replace(' ', "_")))
+            .collect())
+    }
+
+    /// The database file that `url` names.
+    pub fn path(url: &str) -> Result<PathBuf> {
+        let path = match url.split_once(':') {
+            Some(("sqlite", rest)) => rest.strip_prefix("//").unwrap_or(rest),
+            Some((scheme, _)) if scheme.len() > 1 && !scheme.contains('/') => {
+                return Err(Error::Url(url.to_owned()));
+            }
+            _ => url,
+        };
+        if path.is_empty() || path.starts_with(":memory:") || path.contains('?') {
+            return Err(Error::Url(url.to_owned()));
+        }
+        Ok(PathBuf::from(path))
+    }
+
+    fn options(path: &Path) -> SqliteConnectOptions {
+        SqliteConnectOptions::new()
+            .filename(path)
+            // Before the first table, or it has no effect.
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(false)
+            // Checkpoints run beside the writer (`checkpoint`); this is only the limit for when they cannot keep up.
+            .pragma("wal_autocheckpoint", "20000")
+            .pragma("journal_size_limit", "67108864")
+            .pragma("temp_store", "memory")
+            .statement_cache_capacity(256)
+    }
+
+    /// The clock that the store's times come from.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// A connection that reads.
+    pub(crate) async fn read(&self) -> Result<PoolConnection<Sqlite>> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    /// Waits for the writer, first come first served, and begins a transaction.
+    pub(crate) async fn write(&self) -> Result<Write> {
+        Ok(self.writer.begin_with("begin immediate").await?)
+    }
+
+    /// Copies what was committed from the log into the database file, beside the writer.
+    pub async fn checkpoint(&self) -> Result<()> {
+        let mut reader = self.read().await?;
+        sqlx::query("pragma wal_checkpoint(passive)")
+            .execute(&mut *reader)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether the database answers and can be written.
+    pub async fn is_healthy(&self) -> Result<()> {
+        let mut reader = self.read().await?;
+        sqlx::query("select 1 from client limit 1")
+            .execute(&mut *reader)
+            .await?;
+        Ok(())
+    }
+
+    /// Waits for what is running, and closes the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    fn pool(most: u32) -> SqlitePoolOptions {
+        SqlitePoolOptions::new()
+            .min_connections(1)
+            .max_connections(most)
+            .acquire_timeout(WAIT_FOR_CONNECTION)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+    }
+}

@@ -1,0 +1,83 @@
+//! What can go wrong with the database, sorted by what the caller should do.
+
+use std::path::PathBuf;
+
+use simo_common::lang::Text;
+
+/// What a method of the store returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not a database URL of ours.
+    #[error("`{0}` is not a database URL: expected sqlite:/path/to/simo.db")]
+    Url(String),
+    /// Another simod has the file.
+    #[error("{} is in use by another simod: {holder}", database.display())]
+    Held {
+        /// The database file.
+        database: PathBuf,
+        /// Who holds it, by its own words.
+        holder: String,
+    },
+    /// A file or folder beside the database cannot be used.
+    #[error("{}: {}", .0.display(), .1)]
+    File(PathBuf, std::io::Error),
+    /// The migrations could not be run.
+    #[error("cannot migrate the database: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// What a request names does not exist, or not for its caller.
+    #[error("no {noun} `{name}`")]
+    NotFound {
+        /// `employee`, `group` …
+        noun: &'static str,
+        /// As the request names it.
+        name: String,
+    },
+    /// The request contradicts what is there.
+    #[error("{}", .0.en)]
+    Conflict(Text),
+    /// Fields of the request are wrong, all of them listed.
+    #[error("{} invalid fields", .0.len())]
+    Invalid(Vec<(String, Text)>),
+    /// The database cannot do it now: locked, full, away. Nothing was changed; the same request may succeed later.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// A fault of ours.
+    #[error("database: {0}")]
+    Internal(#[source] sqlx::Error),
+}
+
+impl Error {
+    /// What was named does not exist.
+    pub fn not_found(noun: &'static str, name: impl Into<String>) -> Self {
+        Self::NotFound {
+            noun,
+            name: name.into(),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let away = match &error {
+            sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Io(_) => true,
+            // https://www.sqlite.org/rescode.html: the primary code is the low byte. BUSY, LOCKED, READONLY, IOERR,
+            // FULL, CANTOPEN.
+            sqlx::Error::Database(e) => e
+                .code()
+                .and_then(|code| code.parse::<u32>().ok())
+                .is_some_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14)),
+            _ => false,
+        };
+        if away {
+            Self::Unavailable(error)
+        } else {
+            Self::Internal(error)
+        }
+    }
+}
