@@ -129,6 +129,10 @@ impl Outcome {
 
 /// The facts a state is derived from. The database's generated column `delivery.state` is the same expression.
 #[derive(Debug, Clone, Copy, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is one fact, and all combinations happen"
+)]
 pub struct Facts {
     /// A provider accepted a push.
     pub sent: bool,

@@ -9,6 +9,7 @@ mod answer;
 mod control;
 mod journal;
 mod script;
+pub mod sender;
 mod server;
 mod tls;
 mod validate;

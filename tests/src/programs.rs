@@ -30,9 +30,13 @@ pub fn workspace() -> &'static Path {
 fn build() -> PathBuf {
     let executable = std::env::current_exe().expect("this executable has a path");
     let mut directory = executable.parent().expect("it stands in a directory").to_owned();
-    if directory.ends_with("deps") {
+    // What a test needs is built together with the tests, so that features agree and nothing is compiled twice.
+    let targets = if directory.ends_with("deps") {
         directory.pop();
-    }
+        "--all-targets"
+    } else {
+        "--bins"
+    };
     if let Some(cargo) = std::env::var_os("CARGO") {
         let profile = match directory.file_name().and_then(|name| name.to_str()) {
             Some("debug") | None => "dev",
@@ -42,7 +46,7 @@ fn build() -> PathBuf {
             .args([
                 "build",
                 "--workspace",
-                "--all-targets",
+                targets,
                 "--locked",
                 "--quiet",
                 "--profile",

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use simo_common::{
@@ -15,7 +15,7 @@ use simo_common::{
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::{FakeFcm, eventually, programs, wait::within};
+use crate::{FakeFcm, eventually, fcm, programs, wait::within};
 
 /// A daemon under test. Dropping it kills it; what it logged is shown when the test fails, and a panic in the log
 /// fails the test.
@@ -25,15 +25,25 @@ pub struct Simod {
 }
 
 struct Running {
-    child: Child,
+    process: Process,
     url: String,
+    ready_after: Duration,
 }
 
-impl Drop for Running {
+/// A child that does not outlive us.
+struct Process(Child);
+
+impl Process {
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().expect("our own child can be waited for")
+    }
+}
+
+impl Drop for Process {
     fn drop(&mut self) {
         // Both fail only when it has ended and was waited for already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -94,6 +104,11 @@ impl Simod {
         format!("{}{}{path}", self.url(), simo_common::api::PREFIX)
     }
 
+    /// How long it took from its start until it was ready.
+    pub fn ready_after(&self) -> Duration {
+        self.running.as_ref().expect("simod runs").ready_after
+    }
+
     /// Its Unix socket.
     pub fn socket(&self) -> PathBuf {
         self.setup.directory.path().join("s.sock")
@@ -106,7 +121,7 @@ impl Simod {
 
     /// Its process.
     pub fn pid(&self) -> u32 {
-        self.running.as_ref().expect("simod runs").child.id()
+        self.running.as_ref().expect("simod runs").process.0.id()
     }
 
     /// What it logged so far, over all its lives.
@@ -152,7 +167,7 @@ impl Simod {
     pub async fn exited(&mut self) -> ExitStatus {
         let mut running = self.running.take().expect("simod runs");
         within(Duration::from_secs(40), "simod ends", || {
-            std::future::ready(running.child.try_wait().expect("our own child can be waited for"))
+            std::future::ready(running.process.ended())
         })
         .await
     }
@@ -160,12 +175,17 @@ impl Simod {
 
 impl Drop for Simod {
     fn drop(&mut self) {
+        // Before its directory goes.
         self.running = None;
-        let log = self.log();
+    }
+}
+
+impl Drop for Setup {
+    fn drop(&mut self) {
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
         if std::thread::panicking() {
-            let from = log.len().saturating_sub(20_000);
-            let tail = log.get(from..).unwrap_or(&log);
-            eprintln!("--- what simod logged ({}):\n{tail}", self.setup.log().display());
+            let from = log.ceil_char_boundary(log.len().saturating_sub(20_000));
+            eprintln!("--- what simod logged:\n{}", &log[from..]);
         } else {
             assert!(!log.contains("panicked at"), "simod panicked:\n{log}");
         }
@@ -197,12 +217,15 @@ impl Setup {
             config: toml::Table::new(),
             wrapper: Vec::new(),
         }
+        // A provider's bad minute must not become the test's.
+        .set("delivery.retry_first_seconds", 0.05)
+        .set("delivery.retry_max_seconds", 0.5)
     }
 
     /// With the database in this file instead of the directory's own.
     #[must_use]
     pub fn database(mut self, file: &Path) -> Self {
-        self.database = file.to_owned();
+        file.clone_into(&mut self.database);
         self
     }
 
@@ -210,12 +233,18 @@ impl Setup {
     #[must_use]
     pub fn fcm(self, fcm: &FakeFcm) -> Self {
         let files = fcm.write_files(self.directory.path());
+        self.fcm_at(fcm.url(), &files)
+    }
+
+    /// With FCM being at this address.
+    #[must_use]
+    pub fn fcm_at(self, url: &str, files: &fcm::Files) -> Self {
         self.set(
             "fcm.service_account",
             files.service_account.to_str().expect("paths here are UTF-8"),
         )
         .set("fcm.ca", files.ca.to_str().expect("paths here are UTF-8"))
-        .set("fcm.base_url", fcm.url())
+        .set("fcm.base_url", url)
     }
 
     /// With a key of the configuration file; dots part levels: `delivery.retry_first_seconds`.
@@ -253,11 +282,8 @@ impl Setup {
 
     /// Starts it and waits until it has refused to run.
     pub async fn start_in_vain(self) -> Refusal {
-        let mut child = self.spawn();
-        let status = eventually("simod refuses to start", || {
-            std::future::ready(child.try_wait().expect("our own child can be waited for"))
-        })
-        .await;
+        let mut process = Process(self.spawn());
+        let status = eventually("simod refuses to start", || std::future::ready(process.ended())).await;
         let stderr = fs::read_to_string(self.log()).unwrap_or_default();
         Refusal { status, stderr }
     }
@@ -301,8 +327,10 @@ impl Setup {
     }
 
     async fn run(&self) -> Running {
-        let mut child = self.spawn();
-        let stdout = child.stdout.take().expect("stdout is piped");
+        let http = reqwest::Client::new();
+        let started = Instant::now();
+        let mut process = Process(self.spawn());
+        let stdout = process.0.stdout.take().expect("stdout is piped");
         let (tell, told) = oneshot::channel();
         std::thread::spawn(move || {
             let mut lines = BufReader::new(stdout).lines();
@@ -316,18 +344,21 @@ impl Setup {
             _ => None,
         };
         let Some(url) = url else {
-            let _ = child.kill();
-            let _ = child.wait();
-            let log = fs::read_to_string(self.log()).unwrap_or_default();
-            panic!("simod did not say where it listens; its log:\n{log}");
+            drop(process);
+            panic!("simod did not say where it listens");
         };
-        let running = Running { child, url };
-        let http = reqwest::Client::new();
+        let mut running = Running {
+            process,
+            url,
+            ready_after: Duration::ZERO,
+        };
+        let readyz = format!("{}/readyz", running.url);
         eventually("simod is ready", || async {
-            let answer = http.get(format!("{}/readyz", running.url)).send().await.ok()?;
+            let answer = http.get(&readyz).send().await.ok()?;
             answer.status().is_success().then_some(())
         })
         .await;
+        running.ready_after = started.elapsed();
         running
     }
 }

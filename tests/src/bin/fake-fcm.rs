@@ -27,9 +27,9 @@ fn main() -> std::io::Result<()> {
     fcm.journal().without_bodies();
     let files = fcm.write_files(&arguments.directory);
     println!("[fcm]");
-    println!("base_url = {:?}", fcm.url());
-    println!("service_account = {:?}", files.service_account);
-    println!("ca = {:?}", files.ca);
+    println!("base_url = \"{}\"", fcm.url());
+    println!("service_account = \"{}\"", files.service_account.display());
+    println!("ca = \"{}\"", files.ca.display());
     std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())?;
     Ok(())
 }

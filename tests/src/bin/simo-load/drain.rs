@@ -1,0 +1,161 @@
+//! Drain: 100,000 queued pushes to the stand-in, next to a bare reqwest loop that sends as many over as many
+//! connections and streams.
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use serde_json::json;
+use simo_tests::{fcm::sender::Sender, wait::within};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    blast::{Connection, Target, median},
+    footprint,
+    site::{self, Provider},
+    table::Row,
+};
+
+const PUSHES: usize = 100_000;
+const EMPLOYEES: usize = 5_000;
+const BATCH: usize = 5_000;
+const CONNECTIONS: usize = 4;
+const STREAMS: usize = 90;
+
+/// Ours and the bare loop in turns.
+pub(crate) async fn measure(directory: &Path, rounds: usize) -> Vec<Row> {
+    let provider = Provider::start(directory).await;
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let mut memory = 0.0_f64;
+    for round in 1..=rounds {
+        let (rate, resident) = drain(&directory.join(format!("drain-{round}")), &provider).await;
+        ours.push(rate);
+        memory = memory.max(resident);
+        bare.push(loop_of_sends(&provider).await);
+        eprintln!(
+            "drain {round}/{rounds}: {:.0}/s, bare {:.0}/s",
+            ours[round - 1],
+            bare[round - 1]
+        );
+    }
+    vec![
+        Row::rate(
+            "drain of 100,000 FCM pushes",
+            median(ours),
+            median(bare),
+            0.40,
+            f64::INFINITY,
+        ),
+        Row::only("  resident after the drain", format!("{memory:.1} MiB")),
+    ]
+}
+
+/// Queues while the provider is unreachable, then starts simod with the provider there.
+async fn drain(directory: &Path, provider: &Provider) -> (f64, f64) {
+    let database = directory.join("queue").join("simo.db");
+    // Takes connections into its backlog and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let nowhere = format!("https://{}", silent.local_addr().expect("it is bound"));
+    let mut queue = site::setup(directory, "queue")
+        .fcm_at(&nowhere, &provider.files)
+        .start()
+        .await;
+    let token = site::plant(&queue, "load", EMPLOYEES).await.token("1c").await;
+    queue.terminate().await;
+    site::give_phones(&database, "fcm").await;
+    queue.restart().await;
+    let target = Target {
+        address: site::address(&queue),
+        path: "/api/v1/messages/batch",
+        token,
+    };
+    let mut connection = Connection::open(target).await;
+    for first in (0..PUSHES).step_by(BATCH) {
+        connection.post(batch(first)).await;
+    }
+    queue.kill9();
+    drop(silent);
+
+    let before = provider.stats(0).await.calls;
+    let simod = site::setup(directory, "drain")
+        .database(&database)
+        .fcm_at(&provider.url, &provider.files)
+        .start()
+        .await;
+    let stats = within(Duration::from_secs(300), "all pushes arrive", || async {
+        // Looking costs the stand-in a little, so not too often.
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let stats = provider.stats(before).await;
+        (stats.accepted >= PUSHES as u64).then_some(stats)
+    })
+    .await;
+    let (Some(first), Some(last)) = (stats.first_us, stats.last_us) else {
+        unreachable!("so many were accepted");
+    };
+    (
+        stats.accepted as f64 / ((last - first) as f64 / 1e6),
+        footprint::resident_mib(simod.pid()),
+    )
+}
+
+async fn loop_of_sends(provider: &Provider) -> f64 {
+    let account = std::fs::read_to_string(&provider.files.service_account).expect("the account is there");
+    let ca = std::fs::read_to_string(&provider.files.ca).expect("the CA is there");
+    let first = Sender::new(&provider.url, &account, &ca).await;
+    let mut tasks = JoinSet::new();
+    let started = Instant::now();
+    for connection in 0..CONNECTIONS {
+        let sender = first.on_another_connection(&ca);
+        tasks.spawn(async move {
+            let streams = Arc::new(Semaphore::new(STREAMS));
+            let mut sends = JoinSet::new();
+            for number in (connection..PUSHES).step_by(CONNECTIONS) {
+                let permit = Arc::clone(&streams).acquire_owned().await.expect("it stays open");
+                let sender = sender.clone();
+                sends.spawn(async move {
+                    let (status, body) = sender.send(&push(number)).await.expect("the stand-in answers");
+                    assert!(status.is_success(), "{body}");
+                    drop(permit);
+                });
+                while sends.try_join_next().is_some() {}
+            }
+            sends.join_all().await;
+        });
+    }
+    tasks.join_all().await;
+    PUSHES as f64 / started.elapsed().as_secs_f64()
+}
+
+/// What simod sends for such a message.
+fn push(number: usize) -> serde_json::Value {
+    json!({
+        "token": format!("load-{number:032}"),
+        "data": {
+            "message_id": "01920000-0000-7000-8000-000000000000",
+            "title": format!("Наряд № {number}"),
+            "body": BODY,
+            "priority": "high",
+            "accepted_at": "2026-11-22T03:00:00Z",
+            "expires_at": "2026-11-25T03:00:00Z",
+        },
+        "android": {"priority": "HIGH", "ttl": "259200s"},
+    })
+}
+
+const BODY: &str = "Насос ПН-2, котельная: давление на выходе 7,4 бар при норме 6,0. Проверить клапан.";
+
+fn batch(first: usize) -> Bytes {
+    let messages: Vec<String> = (first..first + BATCH)
+        .map(|number| {
+            let to = site::personnel_no(number % EMPLOYEES);
+            format!(
+                r#"{{"title":"Наряд № {number}","body":"{BODY}","priority":"high","recipients":{{"employees":["{to}"]}}}}"#
+            )
+        })
+        .collect();
+    Bytes::from(format!("[{}]", messages.join(",")))
+}

@@ -1,0 +1,113 @@
+//! The load tool: measures what SiMO promises of its speed, next to the least that could do the same work, on this
+//! machine and disk, and prints one table.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a measurement that cannot go on ends, and progress is for the person who waits"
+)]
+
+mod bare;
+mod blast;
+mod drain;
+mod footprint;
+mod ingest;
+mod latency;
+mod machine;
+mod site;
+mod table;
+mod wide;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use simo_tests::programs;
+use tempfile::TempDir;
+
+use machine::Machine;
+use table::Row;
+
+/// The same allocator as simod's, so that the bare handler differs in the work only.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures simod and prints a table: our figure, the bare one, their ratio, the target.
+#[derive(Parser)]
+struct Arguments {
+    /// Where to put the databases; must not be in memory.
+    #[arg(long, default_value_os_t = programs::workspace().join("target"))]
+    directory: PathBuf,
+    /// Measure only this (may be repeated).
+    #[arg(long, value_enum)]
+    only: Vec<Measurement>,
+    /// Seconds of one round of ingest; ours and the bare one take turns.
+    #[arg(long, default_value_t = 4)]
+    seconds: u64,
+    /// Rounds, of which the median counts.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Measurement {
+    /// One message a request, and batches.
+    Ingest,
+    /// 100,000 queued pushes.
+    Drain,
+    /// From POST to the provider at 500 messages a second.
+    Latency,
+    /// One message for 100,000 people.
+    Wide,
+    /// Memory and start-up.
+    Footprint,
+}
+
+/// What the tool starts of itself.
+#[derive(Subcommand)]
+enum Role {
+    /// The bare handler: parses, answers 202, stores nothing.
+    #[command(hide = true)]
+    Bare,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    match arguments.role {
+        Some(Role::Bare) => runtime.block_on(bare::serve()),
+        None => runtime.block_on(measure(&arguments)),
+    }
+}
+
+async fn measure(arguments: &Arguments) {
+    eprintln!("building the programs …");
+    programs::program("simod");
+    std::fs::create_dir_all(&arguments.directory).expect("the directory can be made");
+    let directory = TempDir::with_prefix_in("simo-load-", &arguments.directory).expect("a directory");
+    let machine = Machine::look(directory.path());
+    machine.refuse_memory();
+
+    let wanted = |what| arguments.only.is_empty() || arguments.only.contains(&what);
+    let mut rows: Vec<Row> = Vec::new();
+    if wanted(Measurement::Footprint) {
+        rows.extend(footprint::measure(directory.path()).await);
+    }
+    if wanted(Measurement::Ingest) {
+        rows.extend(ingest::measure(directory.path(), arguments.rounds, arguments.seconds, &machine).await);
+    }
+    if wanted(Measurement::Drain) {
+        rows.extend(drain::measure(directory.path(), arguments.rounds.min(3)).await);
+    }
+    if wanted(Measurement::Latency) {
+        rows.extend(latency::measure(directory.path()).await);
+    }
+    if wanted(Measurement::Wide) {
+        rows.extend(wide::measure(directory.path()).await);
+    }
+    println!("{machine}\n\n{}", table::Table(&rows));
+    if rows.iter().any(Row::missed) {
+        std::process::exit(1);
+    }
+}

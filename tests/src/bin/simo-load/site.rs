@@ -1,0 +1,145 @@
+//! A release simod with clients that are large enough to measure.
+
+use std::{
+    path::Path,
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use simo_common::{
+    api::people::{ImportRow, NewEmployee},
+    time,
+};
+use simo_tests::{
+    Plant, Simod, clock,
+    fcm::{Call, Files, Stats, sender},
+    programs,
+    simod::Setup,
+};
+use sqlx::{Connection as _, SqliteConnection};
+
+/// The personnel number of the n-th employee.
+pub(crate) fn personnel_no(number: usize) -> String {
+    format!("{:06}", 100_000 + number)
+}
+
+/// A client with so many employees.
+pub(crate) async fn plant(simod: &Simod, slug: &str, employees: usize) -> Plant {
+    let plant = Plant::new(simod, slug).await;
+    let rows: Vec<ImportRow> = (0..employees)
+        .map(|number| ImportRow {
+            line: number as u64 + 1,
+            employee: NewEmployee {
+                personnel_no: personnel_no(number),
+                full_name: format!("Иванов Пётр Сергеевич {number}"),
+                ..NewEmployee::default()
+            },
+        })
+        .collect();
+    for rows in rows.chunks(20_000) {
+        plant.import(rows).await;
+    }
+    plant
+}
+
+/// Gives every employee one phone, in the database: pairing so many would only measure pairing. simod must be down.
+pub(crate) async fn give_phones(database: &Path, channel: &str) {
+    let url = format!("sqlite:{}", database.display());
+    let mut connection = SqliteConnection::connect(&url).await.expect("the database opens");
+    let insert =
+        "insert into device (client_id, id, employee_id, channel, address, name, platform, paired_at)
+        select client_id, randomblob(16), id, $1, case $1 when 'fcm' then 'load-' || hex(id) end,
+            'load', 'android', $2
+        from employee where devices = 0";
+    sqlx::query(insert)
+        .bind(channel)
+        .bind(clock::now_us() - time::HOUR)
+        .execute(&mut connection)
+        .await
+        .expect("phones can be given");
+    sqlx::query("update employee set devices = 1 where devices = 0")
+        .execute(&mut connection)
+        .await
+        .expect("phones can be counted");
+    connection.close().await.expect("the database closes");
+}
+
+/// The stand-in in a process of its own.
+pub(crate) struct Provider {
+    process: Child,
+    _stays_while_this_is_open: ChildStdin,
+    http: reqwest::Client,
+    /// Its base URL.
+    pub(crate) url: String,
+    /// What simod is given of it.
+    pub(crate) files: Files,
+}
+
+impl Provider {
+    /// Starts it.
+    pub(crate) async fn start(directory: &Path) -> Self {
+        let mut process = Command::new(programs::program("fake-fcm"))
+            .arg("--directory")
+            .arg(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the stand-in starts");
+        let stdin = process.stdin.take().expect("stdin is piped");
+        let stdout = process.stdout.take().expect("stdout is piped");
+        let lines = std::io::BufRead::lines(std::io::BufReader::new(stdout));
+        let text: Vec<String> = lines
+            .take(4)
+            .map(|line| line.expect("it says where it is"))
+            .collect();
+        let config: toml::Table = text.join("\n").parse().expect("it prints TOML");
+        let value = |key: &str| config["fcm"][key].as_str().expect("it prints strings").to_owned();
+        let files = Files {
+            service_account: value("service_account").into(),
+            ca: value("ca").into(),
+        };
+        let ca = std::fs::read_to_string(&files.ca).expect("the CA is there");
+        Self {
+            process,
+            _stays_while_this_is_open: stdin,
+            http: sender::trusting(&ca).build().expect("a client"),
+            url: value("base_url"),
+            files,
+        }
+    }
+
+    /// The journal in numbers, from call `from` on.
+    pub(crate) async fn stats(&self, from: u64) -> Stats {
+        let url = format!("{}/standin/stats?from={from}", self.url);
+        let answer = self.http.get(url).send().await.expect("the stand-in answers");
+        answer.json().await.expect("it answers numbers")
+    }
+
+    /// The calls from `from` on.
+    pub(crate) async fn calls(&self, from: u64) -> Vec<Call> {
+        let url = format!("{}/standin/calls?from={from}", self.url);
+        let answer = self.http.get(url).send().await.expect("the stand-in answers");
+        let text = answer.text().await.expect("it answers lines");
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a line is a call"))
+            .collect()
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// How simod is set up for a measurement in `directory`, with the configuration users run.
+pub(crate) fn setup(directory: &Path, name: &str) -> Setup {
+    let directory = directory.join(name);
+    std::fs::create_dir_all(&directory).expect("a directory can be made");
+    Setup::in_directory(&directory)
+}
+
+/// `127.0.0.1:PORT` of simod.
+pub(crate) fn address(simod: &Simod) -> String {
+    simod.url().trim_start_matches("http://").to_owned()
+}

@@ -1,0 +1,116 @@
+//! The table at the end.
+
+use std::fmt;
+
+/// One figure beside its target.
+pub(crate) struct Row {
+    name: &'static str,
+    ours: String,
+    bare: String,
+    ratio: String,
+    target: String,
+    met: Option<bool>,
+}
+
+impl Row {
+    /// A rate next to the bare one, which must be at least `share` of it, or `enough` where that is less.
+    pub(crate) fn rate(name: &'static str, ours: f64, bare: f64, share: f64, enough: f64) -> Self {
+        let least = (share * bare).min(enough);
+        let target = if enough < share * bare {
+            format!("≥ {enough:.0}/s (disk)")
+        } else {
+            format!("≥ {share:.2}")
+        };
+        Self {
+            name,
+            ours: format!("{ours:.0}/s"),
+            bare: format!("{bare:.0}/s"),
+            ratio: format!("{:.2}", ours / bare),
+            target,
+            met: Some(ours >= least),
+        }
+    }
+
+    /// A figure that must not exceed its target.
+    pub(crate) fn at_most(name: &'static str, ours: f64, most: f64, unit: &str) -> Self {
+        Self {
+            name,
+            ours: format!("{ours:.1} {unit}"),
+            bare: String::new(),
+            ratio: String::new(),
+            target: format!("≤ {most} {unit}"),
+            met: Some(ours <= most),
+        }
+    }
+
+    /// A figure that has no target.
+    pub(crate) fn only(name: &'static str, ours: String) -> Self {
+        Self {
+            name,
+            ours,
+            bare: String::new(),
+            ratio: String::new(),
+            target: String::new(),
+            met: None,
+        }
+    }
+
+    /// Whether it has a target and missed it.
+    pub(crate) fn missed(&self) -> bool {
+        self.met == Some(false)
+    }
+
+    fn cells(&self) -> [&str; 6] {
+        let verdict = match self.met {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "",
+        };
+        [
+            self.name,
+            &self.ours,
+            &self.bare,
+            &self.ratio,
+            &self.target,
+            verdict,
+        ]
+    }
+}
+
+/// All rows.
+pub(crate) struct Table<'a>(pub(crate) &'a [Row]);
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = ["measurement", "simod", "bare", "ratio", "target", ""];
+        let lines: Vec<[&str; 6]> = std::iter::once(head)
+            .chain(self.0.iter().map(Row::cells))
+            .collect();
+        let width = |column: usize| {
+            lines
+                .iter()
+                .map(|line| line[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..head.len()).map(width).collect();
+        for (number, line) in lines.iter().enumerate() {
+            for (column, cell) in line.iter().enumerate() {
+                match column {
+                    0 => write!(f, "{cell:<width$}", width = widths[0])?,
+                    1..=3 => write!(f, "  {cell:>width$}", width = widths[column])?,
+                    _ => write!(f, "  {cell:<width$}", width = widths[column])?,
+                }
+            }
+            writeln!(f)?;
+            if number == 0 {
+                writeln!(
+                    f,
+                    "{}",
+                    "─".repeat(widths.iter().sum::<usize>() + 2 * (head.len() - 1))
+                )?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! One message for 100,000 people of one client, while another client posts as usual.
+
+use std::{path::Path, time::Duration};
+
+use bytes::Bytes;
+use simo_tests::{clock, wait::within};
+
+use crate::{
+    blast::{Connection, Target, quantile},
+    latency::{self, id_of},
+    site::{self, Provider},
+    table::Row,
+};
+
+const PEOPLE: usize = 100_000;
+const OTHERS: usize = 1_000;
+/// The other client's messages a second.
+const RATE: usize = 200;
+
+/// The wide message goes out one second after the other client began, which goes on until the last push.
+pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
+    let provider = Provider::start(directory).await;
+    let mut simod = site::setup(directory, "wide")
+        .fcm_at(&provider.url, &provider.files)
+        .start()
+        .await;
+    eprintln!("wide: importing 100,000 employees …");
+    let wide = site::plant(&simod, "wide", PEOPLE).await.token("1c").await;
+    let other = site::plant(&simod, "other", OTHERS).await.token("scada").await;
+    simod.terminate().await;
+    site::give_phones(simod.database(), "fcm").await;
+    simod.restart().await;
+
+    // The same without the crowd, to warm up.
+    latency::steadily(&simod, &other, RATE, RATE, OTHERS).await;
+    let before = provider.stats(0).await.calls;
+    let target = Target {
+        address: site::address(&simod),
+        path: "/api/v1/messages",
+        token: wide,
+    };
+    let announce = async {
+        let mut connection = Connection::open(target).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let sent_us = clock::now_us();
+        let body = r#"{"title":"Общий сбор","body":"В 15:00 у проходной.","recipients":{"everyone":true}}"#;
+        let (_, answer) = connection.post(Bytes::from(body)).await;
+        (id_of(&answer), sent_us, clock::now_us())
+    };
+    let (posted, (id, sent_us, answered_us)) = tokio::join!(
+        latency::steadily(&simod, &other, RATE, RATE * 12, OTHERS),
+        announce
+    );
+
+    let mut answers: Vec<f64> = posted
+        .iter()
+        .map(|message| (message.answered_us - message.sent_us) as f64 / 1e3)
+        .collect();
+    let mut arrivals = latency::to_provider(&provider, before, &posted).await;
+    let calls = within(
+        Duration::from_secs(300),
+        "the wide message arrives everywhere",
+        || async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let calls = provider.calls(before).await;
+            let arrived = calls
+                .iter()
+                .filter(|call| call.message_id.as_deref() == Some(&id));
+            (arrived.count() >= PEOPLE).then_some(calls)
+        },
+    )
+    .await;
+    let mut at_us = calls
+        .iter()
+        .filter(|call| call.message_id.as_deref() == Some(&id))
+        .map(|call| call.at_us);
+    let first_us = at_us.next().expect("it arrived");
+    let last_us = at_us.max().unwrap_or(first_us);
+    let after = |us: i64| (us - answered_us) as f64 / 1e3;
+    vec![
+        Row::at_most(
+            "100,000 recipients: until 202",
+            (answered_us - sent_us) as f64 / 1e3,
+            1_000.0,
+            "ms",
+        ),
+        Row::at_most(
+            "  from 202 to the first push",
+            after(first_us).max(0.0),
+            200.0,
+            "ms",
+        ),
+        Row::only(
+            "  from 202 to the last push",
+            format!("{:.1} s", after(last_us) / 1e3),
+        ),
+        Row::at_most(
+            "  other client meanwhile: POST to 202, p99",
+            quantile(&mut answers, 0.99),
+            100.0,
+            "ms",
+        ),
+        Row::at_most(
+            "  other client meanwhile: POST to provider, p99",
+            quantile(&mut arrivals, 0.99),
+            100.0,
+            "ms",
+        ),
+    ]
+}
