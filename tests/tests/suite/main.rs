@@ -5,4 +5,5 @@
     reason = "a test that cannot go on panics where it stands"
 )]
 
+mod durability;
 mod stand_in;
