@@ -1,8 +1,12 @@
 //! The typed HTTP client: over TCP or the daemon's Unix socket, one method per endpoint (`client/endpoints.rs`).
 
+mod connect;
 mod endpoints;
+mod profile;
 
+pub use connect::{Connection, Origin, Wish, parse_url};
 pub use endpoints::ListQuery;
+pub use profile::{Profile, ProfileError, Profiles, write_private};
 
 use std::{path::PathBuf, time::Duration};
 
@@ -75,6 +79,10 @@ impl Client {
     pub fn new(server: &Server, lang: Lang) -> Result<Self> {
         let builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
+            // A stream may be silent for long: only the system notices that its other end is gone.
+            .tcp_keepalive(Duration::from_secs(30))
+            .tcp_keepalive_interval(Duration::from_secs(10))
+            .tcp_keepalive_retries(3)
             .user_agent(concat!("simo/", env!("CARGO_PKG_VERSION")));
         let (builder, base) = match server {
             Server::Url(url) => (builder, url.as_str().trim_end_matches('/').to_owned()),

@@ -1,0 +1,260 @@
+//! Which server to call, and as whom: flags, then the environment, then the context, else the local socket.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use super::{
+    Client, Result, Server,
+    profile::{Profile, ProfileError, Profiles},
+};
+use crate::{lang::Lang, paths};
+
+/// What one source (the flags, the environment) says; all of it is optional.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// The daemon's Unix socket; goes before `url`.
+    pub socket: Option<PathBuf>,
+    /// The server's address.
+    pub url: Option<Url>,
+    /// The token to call with.
+    pub token: Option<String>,
+    /// The client to act for.
+    pub client: Option<String>,
+}
+
+impl Wish {
+    /// What the environment says: `SIMO_SOCKET`, `SIMO_URL`, `SIMO_TOKEN`, `SIMO_CLIENT`. Empty is as good as unset.
+    ///
+    /// # Errors
+    /// When `SIMO_URL` is no address.
+    pub fn from_environment(
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> std::result::Result<Self, ProfileError> {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        let url = set("SIMO_URL").map(|text| parse_url(&text)).transpose();
+        Ok(Self {
+            socket: set("SIMO_SOCKET").map(PathBuf::from),
+            url: url.map_err(|cause| ProfileError::Variable {
+                variable: "SIMO_URL",
+                cause,
+            })?,
+            token: set("SIMO_TOKEN"),
+            client: set("SIMO_CLIENT"),
+        })
+    }
+
+    fn server(&self) -> Option<Server> {
+        let socket = self.socket.clone().map(Server::Socket);
+        socket.or_else(|| self.url.clone().map(Server::Url))
+    }
+}
+
+/// Reads a server's address: `http://` or `https://`, a host, perhaps a port and a path.
+///
+/// # Errors
+/// In English, when it is something else.
+pub fn parse_url(text: &str) -> std::result::Result<Url, String> {
+    let url = Url::parse(text).map_err(|cause| cause.to_string())?;
+    if matches!(url.scheme(), "http" | "https") && url.has_host() {
+        Ok(url)
+    } else {
+        Err("expected http:// or https:// and a host".to_owned())
+    }
+}
+
+/// Who said where the server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag.
+    Flag,
+    /// An environment variable.
+    Environment,
+    /// This context.
+    Context(String),
+    /// Nobody: it is the local socket.
+    Default,
+}
+
+/// The server to call, and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Where it is.
+    pub server: Server,
+    /// Who said so.
+    pub origin: Origin,
+    /// The token to call with.
+    pub token: Option<String>,
+    /// The client to act for.
+    pub client: Option<String>,
+}
+
+impl Connection {
+    /// Chooses by precedence. A context named by a flag goes before the environment; a context's token and client
+    /// are used with its own server only, so that `--url` never sends a token where it does not belong.
+    ///
+    /// # Errors
+    /// When the context named does not exist.
+    pub fn choose(
+        flags: &Wish,
+        context: Option<&str>,
+        environment: &Wish,
+        profiles: &Profiles,
+    ) -> std::result::Result<Self, ProfileError> {
+        let named = context
+            .map(|name| Ok((name, profiles.named(name)?)))
+            .transpose()?;
+        let current = match &profiles.current {
+            Some(name) if named.is_none() => Some((name.as_str(), profiles.named(name))),
+            _ => None,
+        };
+        let of = |(name, profile): (&str, &Profile)| {
+            (Server::Url(profile.url.clone()), Origin::Context(name.to_owned()))
+        };
+        let (server, origin) = if let Some(server) = flags.server() {
+            (server, Origin::Flag)
+        } else if let Some(named) = named {
+            of(named)
+        } else if let Some(server) = environment.server() {
+            (server, Origin::Environment)
+        } else if let Some((name, profile)) = current {
+            of((name, profile?))
+        } else {
+            (Server::Socket(paths::default_socket()), Origin::Default)
+        };
+        let profile = match &origin {
+            Origin::Context(name) => profiles.contexts.get(name),
+            _ => None,
+        };
+        // A context that was named goes before the environment in everything it says.
+        let layers = if context.is_some() {
+            [profile.map(saved), Some(environment.clone())]
+        } else {
+            [Some(environment.clone()), profile.map(saved)]
+        };
+        let first = |part: fn(&Wish) -> Option<String>| {
+            part(flags).or_else(|| layers.iter().flatten().find_map(part))
+        };
+        Ok(Self {
+            token: first(|wish| wish.token.clone()),
+            client: first(|wish| wish.client.clone()),
+            server,
+            origin,
+        })
+    }
+
+    /// A client of this server.
+    ///
+    /// # Errors
+    /// When the TLS back end cannot be set up.
+    pub fn open(&self, lang: Lang) -> Result<Client> {
+        let client = Client::new(&self.server, lang)?.for_client(self.client.clone());
+        Ok(match &self.token {
+            Some(token) => client.with_token(token.clone()),
+            None => client,
+        })
+    }
+}
+
+fn saved(profile: &Profile) -> Wish {
+    Wish {
+        token: Some(profile.token.clone()),
+        client: profile.client.clone(),
+        ..Wish::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        text.parse().unwrap()
+    }
+
+    fn profiles() -> Profiles {
+        let profile = |host: &str| Profile {
+            url: url(&format!("https://{host}/")),
+            token: format!("token of {host}"),
+            client: Some(format!("client of {host}")),
+        };
+        Profiles {
+            current: Some("a".into()),
+            contexts: [("a".into(), profile("a")), ("b".into(), profile("b"))].into(),
+        }
+    }
+
+    fn environment() -> Wish {
+        Wish::from_environment(|name| match name {
+            "SIMO_URL" => Some("http://env/".into()),
+            "SIMO_TOKEN" => Some("token of env".into()),
+            "SIMO_CLIENT" => Some(String::new()),
+            _ => None,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn flags_go_before_the_environment_before_the_context_before_the_socket() {
+        let flags = Wish {
+            url: Some(url("http://flag/")),
+            ..Wish::default()
+        };
+        let nothing = Wish::default();
+        let server = |flags: &Wish, context, environment: &Wish, profiles: &Profiles| {
+            let chosen = Connection::choose(flags, context, environment, profiles).unwrap();
+            (chosen.server, chosen.origin, chosen.token)
+        };
+        let at = |text| Server::Url(url(text));
+        assert_eq!(
+            server(&flags, None, &environment(), &profiles()),
+            (at("http://flag/"), Origin::Flag, Some("token of env".into()))
+        );
+        assert_eq!(
+            server(&nothing, None, &environment(), &profiles()),
+            (
+                at("http://env/"),
+                Origin::Environment,
+                Some("token of env".into())
+            )
+        );
+        assert_eq!(
+            server(&nothing, Some("b"), &environment(), &profiles()),
+            (
+                at("https://b/"),
+                Origin::Context("b".into()),
+                Some("token of b".into())
+            )
+        );
+        assert_eq!(
+            server(&nothing, None, &nothing, &profiles()),
+            (
+                at("https://a/"),
+                Origin::Context("a".into()),
+                Some("token of a".into())
+            )
+        );
+        assert_eq!(
+            server(&nothing, None, &nothing, &Profiles::default()),
+            (Server::Socket(paths::default_socket()), Origin::Default, None)
+        );
+    }
+
+    #[test]
+    fn a_contexts_token_never_goes_to_another_server() {
+        let flags = Wish {
+            url: Some(url("http://elsewhere/")),
+            ..Wish::default()
+        };
+        let chosen = Connection::choose(&flags, Some("a"), &Wish::default(), &profiles()).unwrap();
+        assert_eq!((chosen.token, chosen.client), (None, None));
+    }
+
+    #[test]
+    fn an_address_without_a_host_or_with_another_scheme_is_refused() {
+        assert!(parse_url("https://simo.example.org/base").is_ok());
+        for text in ["simo.example.org", "ftp://simo", "unix:/run/x", ""] {
+            assert!(parse_url(text).is_err(), "{text}");
+        }
+    }
+}
