@@ -1,0 +1,193 @@
+//! What can happen to the model, and what the model can ask of the world.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use simo_common::{
+    api::{
+        event::Event,
+        history::{Delivery, Explanation, Sort, SortKey},
+        message::Message,
+        problem::Problem,
+    },
+    client,
+    lang::Lang,
+    page::Page,
+};
+use tui_input::InputRequest;
+
+use crate::{complete::Names, history::RowKey};
+
+/// Something that happened: the only way into the model.
+#[derive(Debug, Clone)]
+pub(crate) enum Action {
+    /// Time passed.
+    Tick(Timestamp),
+    /// The terminal has this many columns and lines.
+    Resize(u16, u16),
+    /// A key that means something where it was pressed.
+    Command(Command),
+    /// Text was pasted.
+    Paste(String),
+    /// The mouse was clicked.
+    Click {
+        /// From 0.
+        column: u16,
+        /// From 0.
+        row: u16,
+    },
+    /// The wheel was turned, down if positive.
+    Wheel {
+        /// From 0.
+        column: u16,
+        /// From 0.
+        row: u16,
+        /// How far.
+        lines: isize,
+    },
+    /// A page of history came, or did not.
+    Loaded(u64, Result<Page<Delivery>, Failure>),
+    /// A delivery's story came, or did not.
+    Story(RowKey, Result<Box<Story>, Failure>),
+    /// Names for the completion came.
+    Names(Names),
+    /// The live feed said something.
+    Feed(Feed),
+}
+
+/// News of the live feed.
+#[derive(Debug, Clone)]
+pub(crate) enum Feed {
+    /// It is open: events come from now on.
+    Open,
+    /// Something happened on the server.
+    Event(Event),
+    /// It broke off, or could not be opened.
+    Lost {
+        /// Why.
+        failure: Failure,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+}
+
+/// A delivery with everything that is known about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Story {
+    /// Its way.
+    pub(crate) explanation: Explanation,
+    /// What it carried.
+    pub(crate) message: Message,
+}
+
+/// Why a request failed, as far as the screen cares.
+#[derive(Debug, Clone)]
+pub(crate) enum Failure {
+    /// The server will not answer this, and says why.
+    Refused(Box<Problem>),
+    /// No answer, or none of SiMO's.
+    Away(String),
+}
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Self {
+        match error {
+            client::Error::Problem(problem) if problem.status < 500 => Self::Refused(problem),
+            client::Error::Unreachable(why) => Self::Away(why),
+            other => Self::Away(other.to_string()),
+        }
+    }
+}
+
+impl Failure {
+    /// What happened, for people.
+    pub(crate) fn detail(&self) -> &str {
+        match self {
+            Self::Refused(problem) => &problem.detail,
+            Self::Away(why) => why,
+        }
+    }
+}
+
+/// What the operator wants. What it does depends on where he is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Leave the program.
+    Quit,
+    /// One line up.
+    Up,
+    /// One line down.
+    Down,
+    /// One screen up.
+    PageUp,
+    /// One screen down.
+    PageDown,
+    /// To the first line.
+    Home,
+    /// To the last line.
+    End,
+    /// The story of the delivery above.
+    Previous,
+    /// The story of the delivery below.
+    Next,
+    /// Open, choose, apply.
+    Enter,
+    /// Close, cancel; in the table: show everything again.
+    Escape,
+    /// Edit the query line.
+    EditQuery,
+    /// Change the query line.
+    Edit(InputRequest),
+    /// The next completion.
+    Complete,
+    /// The completion before.
+    CompleteBack,
+    /// Choose how to sort.
+    ChooseSort,
+    /// Sort by this; again: the other way round.
+    SortBy(SortKey),
+    /// Sort the other way round.
+    FlipSort,
+    /// Read history anew, and try an unreachable server at once.
+    Reload,
+    /// Show every key.
+    Help,
+    /// The other language.
+    Language,
+    /// Paint the whole screen anew.
+    Repaint,
+}
+
+/// What the model asks of the world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Fetch a page of history.
+    Load(Load),
+    /// Fetch a delivery's story.
+    Story(RowKey),
+    /// Fetch names for the completion.
+    Names,
+    /// Do not wait for the next try of the feed.
+    Reconnect,
+    /// Ask the server for this language from now on.
+    Speak(Lang),
+    /// Paint the whole screen anew.
+    Repaint,
+    /// Leave.
+    Quit,
+}
+
+/// Which page of history to fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// Comes back with the answer.
+    pub(crate) ticket: u64,
+    /// Which deliveries.
+    pub(crate) query: String,
+    /// In which order.
+    pub(crate) sort: Sort,
+    /// Where to go on.
+    pub(crate) cursor: Option<String>,
+    /// Rows at most.
+    pub(crate) limit: u32,
+}

@@ -1,0 +1,141 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser};
+use simo_common::{
+    api::history::Sort,
+    client::{Connection, ProfileError, Profiles, Wish, parse_url},
+    lang::Lang,
+    paths,
+};
+use url::Url;
+
+/// Browse the history of deliveries, live. Press ? inside for every key.
+#[derive(Debug, Parser)]
+#[command(name = "simo-tui", version, max_term_width = 100)]
+#[allow(clippy::doc_markdown, reason = "these comments are the help text")]
+pub(crate) struct Arguments {
+    /// What to show at first, as in `state:failed after:today`; negations go after `--`
+    #[arg(value_name = "QUERY")]
+    pub(crate) query: Vec<String>,
+    /// The order: date, employee, state, or with a minus the other way round
+    #[arg(
+        long,
+        value_name = "ORDER",
+        default_value = "-date",
+        allow_hyphen_values = true
+    )]
+    pub(crate) sort: Sort,
+    /// The daemon's Unix socket [env: SIMO_SOCKET]
+    #[arg(long, value_name = "PATH", conflicts_with = "url")]
+    socket: Option<PathBuf>,
+    /// The server's address [env: SIMO_URL]
+    #[arg(long, value_name = "URL", value_parser = parse_url)]
+    url: Option<Url>,
+    /// The token to call with [env: SIMO_TOKEN]
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// The client to act for, where you may see several [env: SIMO_CLIENT]
+    #[arg(long, value_name = "SLUG")]
+    client: Option<String>,
+    /// The context to use, see `simoctl context`
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// The language to speak: ru or en; that of your locale unless given
+    #[arg(long, value_name = "LANG")]
+    lang: Option<Lang>,
+}
+
+/// Reads the command line; help and mistakes end the program here.
+pub(crate) fn parse() -> Arguments {
+    let given: Vec<_> = std::env::args_os().collect();
+    let named = given.iter().filter_map(|word| word.to_str()).collect::<Vec<_>>();
+    let flag = named.windows(2).find_map(|pair| match pair {
+        ["--lang", tag] => tag.parse().ok(),
+        [_, tag] => tag.strip_prefix("--lang=")?.parse().ok(),
+        _ => None,
+    });
+    let mut command = command(Lang::of_terminal(flag));
+    let parsed = command
+        .try_get_matches_from_mut(given)
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    parsed.unwrap_or_else(|error| error.exit())
+}
+
+/// The command line with its help in one language.
+fn command(lang: Lang) -> Command {
+    let command = Arguments::command();
+    match lang {
+        Lang::En => command,
+        Lang::Ru => RUSSIAN
+            .iter()
+            .fold(command, |command, (name, help)| {
+                command.mut_arg(name, |arg| arg.help(*help))
+            })
+            .about("Просмотр истории доставок в реальном времени. Внутри ? показывает все клавиши.")
+            .override_usage("simo-tui [ПАРАМЕТРЫ] [ЗАПРОС]...")
+            .help_template(
+                "{about}\n\nИспользование: {usage}\n\nАргументы:\n{positionals}\n\nПараметры:\n{options}",
+            ),
+    }
+}
+
+const RUSSIAN: [(&str, &str); 8] = [
+    (
+        "query",
+        "Что показать сначала, например `state:failed after:today`; отрицания пишутся после `--`",
+    ),
+    ("sort", "Порядок: date, employee, state; с минусом обратный"),
+    ("socket", "Unix-сокет демона [переменная: SIMO_SOCKET]"),
+    ("url", "Адрес сервера [переменная: SIMO_URL]"),
+    ("token", "Токен, с которым обращаться [переменная: SIMO_TOKEN]"),
+    (
+        "client",
+        "За какого клиента действовать, если вам видны несколько [переменная: SIMO_CLIENT]",
+    ),
+    ("lang", "Язык: ru или en; если не указано, как в системе"),
+    ("context", "Какой контекст использовать, см. `simoctl context`"),
+];
+
+impl Arguments {
+    /// The operator's language.
+    pub(crate) fn language(&self) -> Lang {
+        Lang::of_terminal(self.lang)
+    }
+
+    /// Where the server is: by flags, environment, context, else the local socket.
+    ///
+    /// # Errors
+    /// When the contexts cannot be read, or do not hold the one named.
+    pub(crate) fn connection(&self) -> Result<Connection, ProfileError> {
+        let flags = Wish {
+            socket: self.socket.clone(),
+            url: self.url.clone(),
+            token: self.token.clone(),
+            client: self.client.clone(),
+        };
+        let environment = Wish::from_environment(|name| std::env::var(name).ok())?;
+        let profiles =
+            paths::profiles().map_or_else(|| Ok(Profiles::default()), |path| Profiles::load(&path))?;
+        Connection::choose(&flags, self.context.as_deref(), &environment, &profiles)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_argument_is_explained_in_both_languages() {
+        command(Lang::En).debug_assert();
+        let help = command(Lang::Ru).render_help().to_string();
+        assert!(help.contains("Использование: simo-tui [ПАРАМЕТРЫ] [ЗАПРОС]..."));
+        for argument in command(Lang::En).get_arguments() {
+            assert!(
+                RUSSIAN.iter().any(|(name, _)| argument.get_id() == name),
+                "{argument}"
+            );
+        }
+    }
+}

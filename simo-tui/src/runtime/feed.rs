@@ -1,0 +1,56 @@
+//! The live feed: kept open, resumed where it broke off, with growing pauses while the server is away.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::StreamExt as _;
+use simo_common::client::{Client, Error};
+use tokio::sync::{Notify, mpsc::Sender};
+
+use crate::action::{Action, Failure, Feed};
+
+/// Pauses between tries, in seconds; the last one stays.
+const PAUSES: [u64; 5] = [1, 2, 4, 8, 15];
+
+/// Follows the feed until nobody listens. `wake` ends a pause at once.
+pub(crate) async fn follow(client: Client, actions: Sender<Action>, wake: Arc<Notify>) {
+    let mut last_id: Option<String> = None;
+    let mut tries = 0;
+    loop {
+        let error = match client.follow_events(last_id.as_deref()).await {
+            Ok(mut events) => {
+                tries = 0;
+                if actions.send(Action::Feed(Feed::Open)).await.is_err() {
+                    return;
+                }
+                loop {
+                    match events.next().await {
+                        Some(Ok((id, event))) => {
+                            if !id.is_empty() {
+                                last_id = Some(id);
+                            }
+                            if actions.send(Action::Feed(Feed::Event(event))).await.is_err() {
+                                return;
+                            }
+                        }
+                        Some(Err(error)) => break error,
+                        None => break Error::Unreachable("the server closed the connection".to_owned()),
+                    }
+                }
+            }
+            Err(error) => error,
+        };
+        let retry_in = Duration::from_secs(PAUSES[tries.min(PAUSES.len() - 1)]);
+        tries += 1;
+        let lost = Feed::Lost {
+            failure: Failure::from(error),
+            retry_in,
+        };
+        if actions.send(Action::Feed(lost)).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(retry_in) => {}
+            () = wake.notified() => {}
+        }
+    }
+}

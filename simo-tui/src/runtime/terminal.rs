@@ -1,0 +1,69 @@
+//! The terminal: taken over at the start, given back as it was at every end, panics included.
+
+use std::{io, panic};
+
+use crossterm::{
+    event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
+    execute,
+    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+};
+use ratatui::{Frame, backend::CrosstermBackend};
+
+/// The terminal while the program has it.
+pub(crate) struct Terminal(ratatui::Terminal<CrosstermBackend<io::Stdout>>);
+
+impl Terminal {
+    /// Takes the terminal over.
+    pub(crate) fn open() -> io::Result<Self> {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            give_back();
+            before(panic);
+        }));
+        let screen = ratatui::Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        // From here on `drop` gives back whatever was taken.
+        let mut terminal = Self(screen);
+        enable_raw_mode()?;
+        execute!(
+            io::stdout(),
+            EnterAlternateScreen,
+            EnableMouseCapture,
+            EnableBracketedPaste
+        )?;
+        terminal.0.clear()?;
+        Ok(terminal)
+    }
+
+    /// Columns and lines.
+    pub(crate) fn size(&self) -> io::Result<(u16, u16)> {
+        self.0.size().map(|size| (size.width, size.height))
+    }
+
+    /// Draws a frame.
+    pub(crate) fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        self.0.draw(render).map(|_| ())
+    }
+
+    /// Forgets what is on the screen, so that all of it is drawn anew.
+    pub(crate) fn clear(&mut self) -> io::Result<()> {
+        self.0.clear()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Gives the terminal back. Nobody is left to tell of a failure.
+fn give_back() {
+    let _ = execute!(
+        io::stdout(),
+        DisableBracketedPaste,
+        DisableMouseCapture,
+        LeaveAlternateScreen,
+        crossterm::cursor::Show
+    );
+    let _ = disable_raw_mode();
+}

@@ -1,0 +1,241 @@
+//! What comes from the server, and what it is asked for.
+
+use std::time::Duration;
+
+use simo_common::{
+    api::{
+        event::{Event, EventKind},
+        history::{Delivery, Sort},
+        problem::Problem,
+    },
+    page::Page,
+};
+
+use crate::{
+    action::{Effect, Failure, Feed, Load, Story},
+    history::RowKey,
+    model::{Detail, FRESH, Focus, Link, Model, PAGE, QueryError, Selection},
+};
+
+/// Between two looks at the rows, while things happen.
+const SPACING: Duration = Duration::from_millis(500);
+/// After a request that failed.
+const PAUSE: Duration = Duration::from_secs(2);
+/// After an accepted message, until its deliveries are surely there.
+const EXPANSION: Duration = Duration::from_secs(1);
+
+/// Wants other deliveries, or another order.
+pub(super) fn want(model: &mut Model, query: String, sort: Sort) {
+    model.wanted = Selection { query, sort };
+    model.paused_until = model.now;
+    if !model.is_current() {
+        forget_loads(model);
+    }
+}
+
+/// Wants the rows read from the top.
+pub(super) fn read_anew(model: &mut Model) {
+    model.shown = None;
+    model.notice = None;
+    model.paused_until = model.now;
+    forget_loads(model);
+    if let Some(detail) = &mut model.detail {
+        detail.stale = true;
+    }
+}
+
+fn forget_loads(model: &mut Model) {
+    model.loads.first = None;
+    model.loads.more = None;
+    model.loads.fresh = None;
+}
+
+/// Asks for what the model wants and does not have, no oftener than is fair.
+pub(super) fn ask(model: &mut Model, height: usize, effects: &mut Vec<Effect>) {
+    if let Some(detail) = &mut model.detail
+        && detail.stale
+        && !detail.asked
+        && matches!(model.link, Link::Live)
+    {
+        detail.asked = true;
+        detail.stale = false;
+        effects.push(Effect::Story(detail.key.clone()));
+    }
+    if model.loads.first.is_some() || matches!(model.link, Link::Away { .. }) {
+        return;
+    }
+    if model.freshness.again_at.is_some_and(|at| at <= model.now) {
+        model.freshness.again_at = None;
+        model.freshness.stale = true;
+    }
+    if model.paused_until > model.now {
+        return;
+    }
+    if !model.is_current() {
+        model.freshness.stale = false;
+        let load = load(model, None, PAGE);
+        model.loads.first = Some(load.ticket);
+        effects.push(Effect::Load(load));
+    } else if model.loads.more.is_none() && model.loads.fresh.is_none() {
+        if model.freshness.stale && model.freshness.not_before <= model.now {
+            model.freshness.stale = false;
+            let rows = (model.history.rows().len() as u32).clamp(PAGE, FRESH);
+            model.freshness.not_before = later(model, SPACING * rows.div_ceil(PAGE));
+            let load = load(model, None, rows);
+            model.loads.fresh = Some(load.ticket);
+            effects.push(Effect::Load(load));
+        } else if model.history.wants_more(height) {
+            let cursor = model.history.next().map(str::to_owned);
+            let load = load(model, cursor, PAGE);
+            model.loads.more = Some(load.ticket);
+            effects.push(Effect::Load(load));
+        }
+    }
+}
+
+fn load(model: &mut Model, cursor: Option<String>, limit: u32) -> Load {
+    model.loads.last += 1;
+    Load {
+        ticket: model.loads.last,
+        query: model.wanted.query.clone(),
+        sort: model.wanted.sort,
+        cursor,
+        limit,
+    }
+}
+
+fn later(model: &Model, by: Duration) -> jiff::Timestamp {
+    model.now.saturating_add(by).unwrap_or(model.now)
+}
+
+/// A page came, or did not. What nobody waits for any more is dropped.
+pub(super) fn loaded(model: &mut Model, ticket: u64, result: Result<Page<Delivery>, Failure>) {
+    let loads = &mut model.loads;
+    let awaited = |slot: &mut Option<u64>| slot.take_if(|t| *t == ticket).is_some();
+    let first = awaited(&mut loads.first);
+    let more = awaited(&mut loads.more);
+    let fresh = awaited(&mut loads.fresh);
+    if !(first || more || fresh) {
+        return;
+    }
+    match result {
+        Ok(page) => {
+            model.notice = None;
+            if first {
+                let same = model.shown.is_none();
+                model.history.replace(page);
+                model.shown = Some(model.wanted.clone());
+                if !same {
+                    model.history.fit(1);
+                }
+            } else if more {
+                model.history.append(page);
+            } else {
+                model.history.refresh(page);
+            }
+        }
+        Err(Failure::Refused(problem)) if first && names_query(&problem) => refused_query(model, &problem),
+        Err(failure) => {
+            model.paused_until = later(model, PAUSE);
+            model.freshness.stale |= fresh;
+            model.notice = Some(failure.detail().to_owned());
+        }
+    }
+}
+
+fn names_query(problem: &Problem) -> bool {
+    problem
+        .errors
+        .iter()
+        .any(|error| error.field.starts_with("query"))
+}
+
+/// Back to the query line, with the server's word on what is wrong with it; the rows stay what they were.
+fn refused_query(model: &mut Model, problem: &Problem) {
+    let error = problem.errors.iter().find(|e| e.field.starts_with("query"));
+    model.line.input = model.wanted.query.clone().into();
+    model.line.completion = crate::complete::Completion::default();
+    model.line.error = Some(QueryError {
+        column: error
+            .and_then(|e| e.field.strip_prefix("query:"))
+            .and_then(|column| column.parse::<usize>().ok())
+            .map(|column| column.saturating_sub(1)),
+        detail: error.map_or(&problem.detail, |e| &e.detail).clone(),
+    });
+    model.focus = Focus::Query;
+    model.wanted = model.shown.clone().unwrap_or(Selection {
+        query: String::new(),
+        sort: model.wanted.sort,
+    });
+}
+
+/// A story came, or did not.
+pub(super) fn story(model: &mut Model, key: &RowKey, result: Result<Box<Story>, Failure>) {
+    let Some(detail) = model.detail.as_mut().filter(|detail| &detail.key == key) else {
+        return;
+    };
+    detail.asked = false;
+    match result {
+        Ok(story) => {
+            detail.story = Some(story);
+            detail.failure = None;
+        }
+        Err(failure) => detail.failure = Some(failure),
+    }
+}
+
+/// The live feed said something.
+pub(super) fn feed(model: &mut Model, feed: Feed) {
+    match feed {
+        Feed::Open => {
+            model.link = Link::Live;
+            model.notice = None;
+            model.freshness.stale = true;
+            model.paused_until = model.now;
+            model.freshness.not_before = model.now;
+            if let Some(detail) = &mut model.detail {
+                detail.stale = true;
+            }
+        }
+        Feed::Event(event) => happened(model, &event),
+        Feed::Lost { failure, retry_in } => {
+            // What is on its way will hardly arrive, and is asked for again afterwards.
+            forget_loads(model);
+            model.freshness.stale = true;
+            let since = match model.link {
+                Link::Away { since, .. } => since,
+                _ => model.now,
+            };
+            model.link = Link::Away {
+                since,
+                retry_at: later(model, retry_in),
+                why: failure.detail().to_owned(),
+                refused: matches!(failure, Failure::Refused(_)),
+            };
+        }
+    }
+}
+
+fn happened(model: &mut Model, event: &Event) {
+    model.history.patch(event);
+    model.freshness.stale = true;
+    match event.kind {
+        EventKind::Accepted => model.freshness.again_at = Some(later(model, EXPANSION)),
+        EventKind::Reset if model.history.following() => read_anew(model),
+        _ => {}
+    }
+    if let Some(detail) = &mut model.detail
+        && concerns(detail, event)
+    {
+        detail.stale = true;
+    }
+}
+
+fn concerns(detail: &Detail, event: &Event) -> bool {
+    event.kind == EventKind::Reset
+        || (event.message_id == detail.key.message_id
+            && event
+                .personnel_no
+                .as_ref()
+                .is_none_or(|no| no == &detail.key.personnel_no))
+}
