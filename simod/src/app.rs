@@ -2,11 +2,22 @@
 
 use std::{sync::Arc, time::Duration};
 
-use simo_common::api::service::ChannelHealth;
+use simo_common::api::{message::PostedMessage, service::ChannelHealth};
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{clock::Clock, config::Config, store::Store};
+use crate::{
+    batch::Batcher,
+    clock::Clock,
+    config::Config,
+    store::{Accepted, Error, Incoming, Refusal, Store},
+};
+
+/// How many messages one transaction takes: beyond it the statements grow without becoming cheaper.
+const INGEST_BATCH: usize = 256;
+
+/// The answer to one message: taken, refused, or the database could not.
+pub type IngestResult = Result<Result<PostedMessage, Refusal>, Arc<Error>>;
 
 /// What every part of a running simod shares.
 #[derive(Debug)]
@@ -15,6 +26,8 @@ pub struct App {
     pub config: Config,
     /// The database.
     pub store: Arc<Store>,
+    /// Group commit for messages.
+    pub ingest: Batcher<Incoming, IngestResult>,
     /// Who waits for what.
     pub wake: Arc<Wake>,
     /// How the channels are.
@@ -67,13 +80,33 @@ impl App {
     pub fn new(
         config: Config,
         store: Arc<Store>,
-        _tracker: &TaskTracker,
+        tracker: &TaskTracker,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
         let wake = Arc::new(Wake::default());
+        let ingest = Batcher::start(tracker, INGEST_BATCH, {
+            let (store, wake) = (store.clone(), wake.clone());
+            move |batch| {
+                let (store, wake) = (store.clone(), wake.clone());
+                async move {
+                    let results = store.accept_each(batch).await;
+                    if results
+                        .iter()
+                        .any(|result| matches!(result, Ok(Accepted { stored: true, .. })))
+                    {
+                        wake.all();
+                    }
+                    results
+                        .into_iter()
+                        .map(|result| result.map(|accepted| accepted.answer))
+                        .collect()
+                }
+            }
+        });
         Arc::new(Self {
             config,
             store,
+            ingest,
             wake,
             channels: watch::Sender::new(Vec::new()),
             shutdown,

@@ -3,8 +3,12 @@
 //! One writer, because SQLite has one: a connection behind a fair lock, whose transactions begin `IMMEDIATE` and are
 //! synced to disk when they commit. Readers have a pool of their own and never wait for it.
 
+mod accept;
+mod audience;
 mod caller;
+mod cancel;
 mod error;
+mod expand;
 mod lock;
 mod queue;
 
@@ -25,8 +29,10 @@ use sqlx::{
 
 use self::lock::FileLock;
 pub use self::{
+    accept::{Accepted, Draft, Expiry, Incoming, KeyKind, Poster, Refusal},
     caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
     error::{Error, Result},
+    expand::Stride,
     queue::{Claim, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Skip},
 };
 use crate::clock::Clock;

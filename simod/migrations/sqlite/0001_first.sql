@@ -184,7 +184,8 @@ create table message (
 );
 create unique index message_id on message (client_id, id);
 create index message_accepted on message (client_id, accepted_at, id);
-create unique index message_external on message (client_id, acs_id, external_id) where external_id is not null;
+create unique index message_external on message (client_id, coalesce(acs_id, x''), external_id)
+    where external_id is not null;
 create index message_due on message (due_at) where due_at is not null;
 create index message_unindexed on message (seq) where unindexed is not null;
 
@@ -206,8 +207,7 @@ create table audience (
     client_id blob not null,
     message_id blob not null,
     part integer not null,
-    outcome text, -- null: accepted; denied
-    reason text,
+    reason text, -- why they are denied; null: they receive it
     target text not null,
     target_id blob,
     grant_id blob,

@@ -1,0 +1,282 @@
+//! Where messages come in: `POST /messages`, `/messages/batch`, and their cancelation.
+
+mod batch;
+mod validate;
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, FromRequestParts as _, Path, Query, Request, State},
+    routing::post,
+};
+use http::{HeaderMap, StatusCode, request::Parts};
+use serde::Deserialize;
+use simo_common::{
+    api::message::{Canceled, PostMessage, PostedMessage},
+    message::limits,
+    text, token,
+    token::TokenKind,
+};
+use uuid::Uuid;
+
+use super::{
+    ApiError, ApiResult,
+    auth::{self, Admin, Reader},
+    body,
+};
+use crate::{
+    app::App,
+    store::{Incoming, KeyKind, Poster, Refusal},
+};
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route(
+            "/messages",
+            post(post_message).layer(DefaultBodyLimit::max(limits::MESSAGE_REQUEST_BYTES)),
+        )
+        .route(
+            "/messages/batch",
+            post(batch::post_batch).layer(DefaultBodyLimit::max(limits::BATCH_REQUEST_BYTES)),
+        )
+        .route("/messages/{id}/cancel", post(cancel))
+}
+
+#[derive(Debug, Deserialize)]
+struct PostQuery {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Who may post: an ACS, whose token is looked at by the transaction that stores its message, or an admin.
+async fn poster(parts: &mut Parts, app: &Arc<App>) -> Result<Poster, ApiError> {
+    if let Some(token) = auth::bearer(parts)? {
+        match token::kind_of(token) {
+            Some(TokenKind::Acs) => return Ok(Poster::Token(token::hash(token))),
+            Some(TokenKind::Device) => {
+                return Err(ApiError::forbidden(text!(
+                    "a phone cannot post messages",
+                    "телефон не может отправлять сообщения"
+                )));
+            }
+            _ => {}
+        }
+    }
+    let admin = Admin::from_request_parts(parts, app).await?;
+    Ok(Poster::Operator {
+        client_id: admin.client_id,
+        operator_id: admin.operator.operator_id,
+    })
+}
+
+/// What is wrong with a request is told only to whom the token lets in: before that, to everyone the same.
+async fn refuse_strangers(app: &Arc<App>, poster: Poster, error: ApiError) -> ApiError {
+    match poster {
+        Poster::Operator { .. } => error,
+        Poster::Token(hash) => match app.store.token_holder(&hash).await {
+            Ok(Some(_)) => error,
+            Ok(None) => auth::not_let_in(),
+            Err(error) => error.into(),
+        },
+    }
+}
+
+/// Post one message
+///
+/// 202 leaves only after the message and its frozen audience are on disk.
+#[utoipa::path(
+    post, path = "/messages", tag = "messages", operation_id = "post_message",
+    params(
+        ("dry_run" = Option<bool>, Query, description = "Only say what would happen"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key never makes a second message; kept 72 hours"),
+        ("client" = Option<String>, Query, description = "Operators: the client's slug, where they may see several"),
+    ),
+    request_body = PostMessage,
+    responses(
+        (status = 202, description = "Stored and synced", body = PostedMessage),
+        (status = 400, description = "Not JSON", body = simo_common::api::problem::Problem),
+        (status = 401, description = "The token does not let in", body = simo_common::api::problem::Problem),
+        (status = 413, description = "Over the limit", body = simo_common::api::problem::Problem),
+        (status = 422, description = "Fields are wrong, nobody would receive it, or the key had another meaning",
+            body = simo_common::api::problem::Problem),
+        (status = 503, description = "The database is unavailable; send it again",
+            body = simo_common::api::problem::Problem),
+    ),
+)]
+pub(super) async fn post_message(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> ApiResult<(StatusCode, Json<PostedMessage>)> {
+    let (mut parts, request_body) = request.into_parts();
+    let poster = poster(&mut parts, &app).await?;
+    let incoming = match read_one(&mut parts, request_body, poster, &app).await {
+        Ok(incoming) => incoming,
+        Err(error) => return Err(refuse_strangers(&app, poster, error).await),
+    };
+    let posted = submit(&app, incoming).await?;
+    Ok((StatusCode::ACCEPTED, Json(posted)))
+}
+
+async fn read_one(
+    parts: &mut Parts,
+    request_body: axum::body::Body,
+    poster: Poster,
+    app: &Arc<App>,
+) -> Result<Incoming, ApiError> {
+    let Query(query) = Query::<PostQuery>::from_request_parts(parts, app)
+        .await
+        .map_err(|_| {
+            ApiError::field(
+                "dry_run",
+                text!("must be true or false", "должно быть true или false"),
+            )
+        })?;
+    let idempotency_key = idempotency_key(&parts.headers)?;
+    let request = Request::from_parts(parts.clone(), request_body);
+    let message: PostMessage = body::parse(&body::read(request, app).await?)?;
+    let draft = validate::validate(message, idempotency_key.is_some())?;
+    Ok(Incoming {
+        poster,
+        draft,
+        idempotency_key,
+        dry_run: query.dry_run,
+        budget: None,
+    })
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let text = String::from_utf8_lossy(value.as_bytes())
+        .trim()
+        .trim_matches('"')
+        .to_owned();
+    if text.is_empty() || text.chars().count() > limits::KEY_CHARS {
+        return Err(ApiError::field(
+            "Idempotency-Key",
+            text!(
+                "must have 1 to 200 characters",
+                "должен содержать от 1 до 200 символов"
+            ),
+        ));
+    }
+    Ok(Some(text))
+}
+
+/// Hands a message to the group commit and waits until it is on disk.
+async fn submit(app: &App, incoming: Incoming) -> Result<PostedMessage, ApiError> {
+    match app.ingest.submit(incoming).await {
+        Ok(result) => result?.map_err(refused),
+        Err(_stopped) => Err(ApiError::unavailable()),
+    }
+}
+
+fn refused(refusal: Refusal) -> ApiError {
+    let unprocessable = |code, detail| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
+    match refusal {
+        Refusal::Unauthenticated => auth::not_let_in(),
+        Refusal::TopicNeeded => ApiError::forbidden(text!(
+            "this token may not send without a topic",
+            "этот токен не может отправлять сообщения без темы"
+        ))
+        .hint(text!("name a topic", "укажите тему (topic)")),
+        Refusal::UnknownTopic(slug) => {
+            ApiError::field("topic", text!("there is no topic `{slug}`", "нет темы «{slug}»")).hint(text!(
+                "make it: simoctl topic add {slug}",
+                "создайте её: simoctl topic add {slug}"
+            ))
+        }
+        Refusal::Nobody(counts) => {
+            let (denied, unknown) = (counts.denied, counts.unknown.len());
+            let mut error = unprocessable(
+                "no_recipients",
+                text!(
+                    "nobody would receive this message ({denied} without access, {unknown} unknown)",
+                    "сообщение никто не получит (без доступа: {denied}, неизвестных: {unknown})"
+                ),
+            )
+            .hint(text!(
+                "grant the topic to the recipients, correct the names, or set allow_empty",
+                "дайте получателям доступ к теме, исправьте имена или укажите allow_empty"
+            ));
+            error.errors = counts
+                .unknown
+                .iter()
+                .map(|name| {
+                    (
+                        "recipients".to_owned(),
+                        text!("`{name}` does not exist", "«{name}» не существует"),
+                    )
+                })
+                .collect();
+            error
+        }
+        Refusal::KeyReused(kind) => {
+            let field = match kind {
+                KeyKind::IdempotencyKey => "Idempotency-Key",
+                KeyKind::ExternalId => "external_id",
+            };
+            let mut error = unprocessable(
+                "key_reused",
+                text!(
+                    "this {field} was used for a message with another meaning",
+                    "этот {field} уже использован для сообщения с другим содержанием"
+                ),
+            )
+            .hint(text!(
+                "send the same message again, or another message under a new key",
+                "повторите то же сообщение или отправьте новое с другим ключом"
+            ));
+            error.errors = vec![(
+                field.to_owned(),
+                text!("belongs to another message", "принадлежит другому сообщению"),
+            )];
+            error
+        }
+        Refusal::Invalid(errors) => ApiError::invalid(errors),
+        Refusal::TooManyDeliveries => unprocessable(
+            "too_many_deliveries",
+            text!(
+                "the batch would make more than 1,000,000 deliveries",
+                "пакет создал бы больше 1 000 000 доставок"
+            ),
+        )
+        .hint(text!(
+            "send this item in another batch",
+            "отправьте этот элемент в другом пакете"
+        )),
+    }
+}
+
+/// Cancel a message
+///
+/// Deliveries that no provider took yet are stopped; canceling twice is no error.
+#[utoipa::path(
+    post, path = "/messages/{id}/cancel", tag = "messages", operation_id = "cancel_message",
+    params(("id" = Uuid, Path, description = "The message")),
+    responses(
+        (status = 200, description = "Canceled", body = Canceled),
+        (status = 404, description = "No such message", body = simo_common::api::problem::Problem),
+    ),
+)]
+pub(super) async fn cancel(
+    State(app): State<Arc<App>>,
+    Path(id): Path<Uuid>,
+    request: Request,
+) -> ApiResult<Json<Canceled>> {
+    let (mut parts, _) = request.into_parts();
+    let (client_id, acs_id) = match Reader::from_request_parts(&mut parts, &app).await? {
+        Reader::Acs(acs) => (acs.client_id, Some(acs.acs_id)),
+        Reader::Viewer(_) => (Admin::from_request_parts(&mut parts, &app).await?.client_id, None),
+    };
+    let canceled = app.store.cancel_message(client_id, acs_id, id).await?;
+    app.wake.all();
+    Ok(Json(canceled))
+}
+
+/// How many deliveries one batch request may make.
+fn budget() -> Arc<AtomicU64> {
+    Arc::new(AtomicU64::new(limits::BATCH_DELIVERIES))
+}

@@ -1,0 +1,161 @@
+//! `POST /messages/batch`: a JSON array or NDJSON, answered item by item.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Request, State},
+};
+use futures_util::future::join_all;
+use http::StatusCode;
+use serde_json::value::RawValue;
+use simo_common::{
+    api::message::{BatchAnswer, BatchItem, PostMessage},
+    lang::Lang,
+    message::limits,
+    text,
+};
+
+use super::{budget, poster, refuse_strangers, submit, validate};
+use crate::{
+    api::{ApiError, ApiResult, auth, body, edge},
+    app::App,
+    store::Incoming,
+};
+
+/// Post many messages
+///
+/// A JSON array, or one JSON object per line. Each item is answered by itself; one bad item never spoils the rest.
+#[utoipa::path(
+    post, path = "/messages/batch", tag = "messages", operation_id = "post_batch",
+    params(("client" = Option<String>, Query, description = "Operators: the client's slug, where they may see several")),
+    request_body(content((Vec<PostMessage> = "application/json"), (PostMessage = "application/x-ndjson"))),
+    responses(
+        (status = 200, description = "One answer per item", body = BatchAnswer),
+        (status = 400, description = "Neither an array nor NDJSON", body = simo_common::api::problem::Problem),
+        (status = 401, description = "The token does not let in", body = simo_common::api::problem::Problem),
+        (status = 413, description = "Over the limit", body = simo_common::api::problem::Problem),
+        (status = 422, description = "Too many items", body = simo_common::api::problem::Problem),
+    ),
+)]
+pub(in crate::api) async fn post_batch(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> ApiResult<Json<BatchAnswer>> {
+    let lang = edge::language(&request);
+    let (mut parts, request_body) = request.into_parts();
+    let poster = poster(&mut parts, &app).await?;
+    let items = match read_items(Request::from_parts(parts, request_body), &app).await {
+        Ok(items) => items,
+        Err(error) => return Err(refuse_strangers(&app, poster, error).await),
+    };
+    let budget = budget();
+    let answers = join_all(items.into_iter().map(|item| async {
+        let message: PostMessage = item?;
+        let draft = validate::validate(message, false)?;
+        let incoming = Incoming {
+            poster,
+            draft,
+            idempotency_key: None,
+            dry_run: false,
+            budget: Some(budget.clone()),
+        };
+        submit(&app, incoming).await
+    }))
+    .await;
+    let stranger = |answer: &Result<_, ApiError>| {
+        answer
+            .as_ref()
+            .is_err_and(|error: &ApiError| error.status == StatusCode::UNAUTHORIZED)
+    };
+    // A token is good or bad for the whole request, also when no item came so far as to ask.
+    if answers.iter().any(stranger) {
+        return Err(auth::not_let_in());
+    }
+    if answers.iter().all(Result::is_err) {
+        let error = refuse_strangers(&app, poster, ApiError::internal()).await;
+        if error.status == StatusCode::UNAUTHORIZED {
+            return Err(error);
+        }
+    }
+    Ok(Json(answer(answers, lang)))
+}
+
+async fn read_items(
+    request: Request,
+    app: &Arc<App>,
+) -> Result<Vec<Result<PostMessage, ApiError>>, ApiError> {
+    // `Idempotency-Key` is for single messages; here `external_id` does its work per item.
+    if request.headers().contains_key("idempotency-key") {
+        return Err(ApiError::field(
+            "Idempotency-Key",
+            text!(
+                "is not for batches; give each item an external_id",
+                "не для пакетов; укажите external_id у каждого элемента"
+            ),
+        ));
+    }
+    items(&body::read(request, app).await?)
+}
+
+/// The items, each parsed by itself.
+fn items(bytes: &[u8]) -> Result<Vec<Result<PostMessage, ApiError>>, ApiError> {
+    let bytes = body::without_bom(bytes);
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    let items: Vec<Result<PostMessage, ApiError>> = if first == Some(&b'[') {
+        let raw: Vec<Box<RawValue>> = body::parse(bytes)?;
+        raw.into_iter()
+            .map(|item| body::parse(item.get().as_bytes()))
+            .collect()
+    } else {
+        bytes
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.trim_ascii().is_empty())
+            .map(body::parse)
+            .collect()
+    };
+    match items.len() {
+        0 => Err(ApiError::field(
+            "body",
+            text!("there are no items", "нет ни одного элемента"),
+        )),
+        count if count > limits::BATCH_ITEMS => Err(ApiError::field(
+            "body",
+            text!(
+                "{count} items are more than the 10000 of one batch",
+                "{count} элементов больше, чем 10000 в одном пакете"
+            ),
+        )),
+        _ => Ok(items),
+    }
+}
+
+fn answer(
+    answers: Vec<Result<simo_common::api::message::PostedMessage, ApiError>>,
+    lang: Lang,
+) -> BatchAnswer {
+    let items: Vec<BatchItem> = answers
+        .into_iter()
+        .enumerate()
+        .map(|(index, answer)| match answer {
+            Ok(message) => BatchItem {
+                index,
+                status: 202,
+                message: Some(message),
+                problem: None,
+            },
+            Err(error) => BatchItem {
+                index,
+                status: error.status.as_u16(),
+                message: None,
+                problem: Some(error.problem(lang)),
+            },
+        })
+        .collect();
+    let accepted = items.iter().filter(|item| item.message.is_some()).count();
+    BatchAnswer {
+        accepted,
+        refused: items.len() - accepted,
+        items,
+    }
+}

@@ -1,0 +1,271 @@
+//! What a message must be like, before the database is asked. All errors are listed at once.
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use simo_common::{
+    api::message::{PostMessage, Recipients},
+    lang::Text,
+    message::limits,
+    text,
+    time::Moment,
+};
+
+use crate::{
+    api::ApiError,
+    store::{Draft, Expiry},
+};
+
+/// Checks a message. `keyed`: it came with an `Idempotency-Key`.
+pub(super) fn validate(mut message: PostMessage, keyed: bool) -> Result<Draft, ApiError> {
+    let mut errors: Vec<(String, Text)> = Vec::new();
+    let mut wrong = |field: &str, text: Text| errors.push((field.to_owned(), text));
+    let title_chars = message.title.chars().count();
+    if message.title.trim().is_empty() || title_chars > limits::TITLE_CHARS {
+        wrong(
+            "title",
+            text!(
+                "must have 1 to 250 characters, not {title_chars}",
+                "нужно от 1 до 250 символов, а не {title_chars}"
+            ),
+        );
+    }
+    let body_bytes = message.body.len();
+    if body_bytes > limits::BODY_BYTES {
+        wrong(
+            "body",
+            text!(
+                "has {body_bytes} bytes; 16384 are the limit",
+                "занимает {body_bytes} байт; допустимо 16384"
+            ),
+        );
+    }
+    if message
+        .topic
+        .as_deref()
+        .is_some_and(|slug| !simo_common::people::is_slug(slug))
+    {
+        wrong(
+            "topic",
+            text!(
+                "is not a slug (a–z 0–9 - _ .)",
+                "не является кодом темы (a–z 0–9 - _ .)"
+            ),
+        );
+    }
+    let data = message
+        .data
+        .as_ref()
+        .map(|data| serde_json::to_string(data).unwrap_or_default());
+    if let Some(bytes) = data
+        .as_ref()
+        .map(String::len)
+        .filter(|bytes| *bytes > limits::DATA_BYTES)
+    {
+        wrong(
+            "data",
+            text!(
+                "has {bytes} bytes of JSON; 4096 are the limit",
+                "занимает {bytes} байт JSON; допустимо 4096"
+            ),
+        );
+    }
+    if message
+        .external_id
+        .as_ref()
+        .is_some_and(|id| id.is_empty() || id.chars().count() > limits::KEY_CHARS)
+    {
+        wrong(
+            "external_id",
+            text!("must have 1 to 200 characters", "нужно от 1 до 200 символов"),
+        );
+    }
+    check_recipients(&message, &mut wrong);
+    let send_at = moment("send_at", message.send_at.as_deref(), &mut wrong);
+    let expires_at = moment("expires_at", message.expires_at.as_deref(), &mut wrong);
+    let expiry = match (message.ttl, expires_at) {
+        (Some(_), Some(_)) => {
+            wrong(
+                "ttl",
+                text!(
+                    "give either ttl or expires_at",
+                    "укажите либо ttl, либо expires_at"
+                ),
+            );
+            Expiry::Default
+        }
+        (Some(seconds), None) => {
+            if !(1..=limits::TTL_SECONDS).contains(&seconds) {
+                wrong(
+                    "ttl",
+                    text!(
+                        "must be 1 to 2419200 seconds (28 days)",
+                        "должно быть от 1 до 2419200 секунд (28 дней)"
+                    ),
+                );
+            }
+            Expiry::Ttl(seconds)
+        }
+        (None, Some(at)) => Expiry::At(at),
+        (None, None) => Expiry::Default,
+    };
+    if !errors.is_empty() {
+        return Err(ApiError::invalid(errors));
+    }
+    let fingerprint = (keyed || message.external_id.is_some()).then(|| fingerprint(&mut message));
+    Ok(Draft {
+        title: message.title,
+        body: message.body,
+        topic: message.topic,
+        priority: message.priority,
+        recipients: message.recipients,
+        data,
+        send_at,
+        expiry,
+        require_ack: message.require_ack,
+        external_id: message.external_id,
+        allow_empty: message.allow_empty,
+        fingerprint,
+    })
+}
+
+fn check_recipients(message: &PostMessage, wrong: &mut impl FnMut(&str, Text)) {
+    let Some(recipients) = &message.recipients else {
+        if message.topic.is_none() {
+            wrong(
+                "recipients",
+                text!(
+                    "a message needs a topic, recipients, or both",
+                    "сообщению нужна тема (topic), получатели (recipients) или то и другое"
+                ),
+            );
+        }
+        return;
+    };
+    if recipients.is_empty() {
+        wrong(
+            "recipients",
+            text!(
+                "names nobody; leave it out to reach all who hold a grant for the topic",
+                "никто не указан; уберите поле, чтобы сообщение получили все, у кого есть доступ к теме"
+            ),
+        );
+    }
+    for (field, names) in [
+        ("recipients.employees", &recipients.employees),
+        ("recipients.groups", &recipients.groups),
+    ] {
+        let count = names.len();
+        if count > limits::RECIPIENTS_NAMED {
+            wrong(
+                field,
+                text!(
+                    "{count} entries are more than 10000",
+                    "{count} записей больше, чем 10000"
+                ),
+            );
+        }
+        for (place, name) in names.iter().enumerate().take(limits::RECIPIENTS_NAMED) {
+            if name.is_empty() || name.chars().count() > limits::PERSONNEL_NO_CHARS {
+                wrong(
+                    &format!("{field}[{place}]"),
+                    text!("must have 1 to 64 characters", "нужно от 1 до 64 символов"),
+                );
+            }
+        }
+    }
+}
+
+fn moment(field: &str, text: Option<&str>, wrong: &mut impl FnMut(&str, Text)) -> Option<Moment> {
+    let text = text?;
+    let moment = Moment::parse(text);
+    if moment.is_none() {
+        wrong(
+            field,
+            text!(
+                "`{text}` is no time; write 2026-11-22T03:00:00+03:00",
+                "«{text}» не время; пишите 2026-11-22T03:00:00+03:00"
+            ),
+        );
+    }
+    moment
+}
+
+/// Of a message's meaning: 1C and others reorder keys between two tries, so objects and recipients are sorted.
+fn fingerprint(message: &mut PostMessage) -> [u8; 32] {
+    let mut meaning = message.clone();
+    if let Some(Recipients {
+        employees, groups, ..
+    }) = &mut meaning.recipients
+    {
+        employees.sort();
+        employees.dedup();
+        groups.sort();
+        groups.dedup();
+    }
+    let mut value = serde_json::to_value(&meaning).unwrap_or_default();
+    sort_keys(&mut value);
+    Sha256::digest(value.to_string().as_bytes()).into()
+}
+
+fn sort_keys(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            let mut sorted: Vec<(String, Value)> = std::mem::take(fields).into_iter().collect();
+            sorted.sort_by(|a, b| a.0.cmp(&b.0));
+            for (_, inner) in &mut sorted {
+                sort_keys(inner);
+            }
+            fields.extend(sorted);
+        }
+        Value::Array(items) => items.iter_mut().for_each(sort_keys),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(json: &str) -> PostMessage {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn fields(json: &str) -> Vec<String> {
+        validate(message(json), false)
+            .unwrap_err()
+            .errors
+            .into_iter()
+            .map(|(field, _)| field)
+            .collect()
+    }
+
+    #[test]
+    fn all_errors_are_listed_at_once() {
+        let long = "x".repeat(251);
+        let json =
+            format!(r#"{{"title":"{long}","ttl":0,"send_at":"вчера","recipients":{{"employees":[""]}}}}"#);
+        assert_eq!(
+            fields(&json),
+            ["title", "recipients.employees[0]", "send_at", "ttl"]
+        );
+    }
+
+    #[test]
+    fn a_message_to_nobody_in_particular_is_refused() {
+        assert_eq!(fields(r#"{"title":"a"}"#), ["recipients"]);
+        assert_eq!(
+            fields(r#"{"title":"a","topic":"t","recipients":{}}"#),
+            ["recipients"]
+        );
+    }
+
+    #[test]
+    fn the_same_meaning_has_the_same_fingerprint() {
+        let of = |json: &str| validate(message(json), true).unwrap().fingerprint;
+        let one = of(r#"{"title":"a","topic":"t","data":{"x":1,"y":{"b":2,"a":1}}}"#);
+        let same = of(r#"{"data":{"y":{"a":1,"b":2},"x":1},"topic":"t","title":"a","priority":"normal"}"#);
+        let other = of(r#"{"title":"a","topic":"t","data":{"x":1,"y":{"b":2,"a":2}}}"#);
+        assert_eq!(one, same);
+        assert_ne!(one, other);
+    }
+}

@@ -1,0 +1,405 @@
+//! Taking messages in: one transaction for a batch, which joins the live tokens, decides every audience, and stores
+//! messages with their deliveries and pushes (small audiences) or their frozen audience (large ones).
+//!
+//! Every statement takes the whole batch: crossing to SQLite's thread once per row would be ten times slower.
+
+mod decide;
+mod insert;
+mod keys;
+mod load;
+mod release;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use jiff::tz::TimeZone;
+use simo_common::{
+    api::message::{PostedMessage, RecipientCounts, Recipients},
+    id,
+    lang::Text,
+    message::{Priority, limits},
+    text,
+    time::{Moment, SECOND},
+};
+use uuid::Uuid;
+
+pub(super) use self::insert::{Origin, insert_deliveries, insert_pushes, part_rows};
+use self::{keys::Seen, load::Sender};
+use super::{Error, Result, Store, audience::Audience};
+
+/// A message as the API has validated it.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Its title.
+    pub title: String,
+    /// Its text.
+    pub body: String,
+    /// The topic's slug.
+    pub topic: Option<String>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Whom it is for; `None`: the holders of the topic's grants.
+    pub recipients: Option<Recipients>,
+    /// A JSON object.
+    pub data: Option<String>,
+    /// When to send it; `None`: now.
+    pub send_at: Option<Moment>,
+    /// When to give up.
+    pub expiry: Expiry,
+    /// Whether it must be acknowledged.
+    pub require_ack: bool,
+    /// The ACS's own id.
+    pub external_id: Option<String>,
+    /// Whether it may reach nobody.
+    pub allow_empty: bool,
+    /// Of its meaning; needed where a key may bring it again.
+    pub fingerprint: Option<[u8; 32]>,
+}
+
+/// When a message is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// After the client's default.
+    Default,
+    /// So many seconds after it is sent.
+    Ttl(i64),
+    /// At a moment.
+    At(Moment),
+}
+
+/// Who posts a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Poster {
+    /// Whoever holds the token with this hash; the transaction looks.
+    Token([u8; 32]),
+    /// An operator who was let in already; `operator_id` is absent for the local socket.
+    Operator {
+        /// The client that he posts for.
+        client_id: Uuid,
+        /// Who he is.
+        operator_id: Option<Uuid>,
+    },
+}
+
+/// A message that wants to be taken in.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// Who posts it.
+    pub poster: Poster,
+    /// What it is.
+    pub draft: Draft,
+    /// The `Idempotency-Key` header.
+    pub idempotency_key: Option<String>,
+    /// Only say what would happen.
+    pub dry_run: bool,
+    /// How many deliveries the request that it is part of may still make.
+    pub budget: Option<Arc<AtomicU64>>,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// The answer.
+    pub answer: std::result::Result<PostedMessage, Refusal>,
+    /// Whether there is something new in the database.
+    pub stored: bool,
+}
+
+/// Why a message was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The token does not let in.
+    Unauthenticated,
+    /// The token may not send without a topic.
+    TopicNeeded,
+    /// There is no such topic.
+    UnknownTopic(String),
+    /// Nobody would receive it.
+    Nobody(RecipientCounts),
+    /// The key was used for a message with another meaning.
+    KeyReused(KeyKind),
+    /// Fields are wrong in a way that only the client's settings tell.
+    Invalid(Vec<(String, Text)>),
+    /// The request would make more deliveries than one may.
+    TooManyDeliveries,
+}
+
+/// Which key was used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyKind {
+    /// The `Idempotency-Key` header.
+    IdempotencyKey,
+    /// `external_id`.
+    ExternalId,
+}
+
+/// A message on its way through the transaction.
+struct Item<'a> {
+    incoming: &'a Incoming,
+    sender: Arc<Sender>,
+    id: Uuid,
+    times: Times,
+    topic_id: Option<Uuid>,
+    audience: Audience,
+    unknown: Vec<String>,
+}
+
+/// A message's times, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Times {
+    accepted_at: i64,
+    send_at: Option<i64>,
+    expires_at: i64,
+}
+
+/// Where an item stands between two steps.
+enum Slot<'a> {
+    /// Still on its way.
+    Open(Box<Item<'a>>),
+    /// Answered.
+    Done(Accepted),
+    /// Gets the answer of an earlier item of this batch with the same key.
+    SameAs(usize),
+}
+
+impl Slot<'_> {
+    fn refused(refusal: Refusal) -> Self {
+        Self::Done(Accepted {
+            answer: Err(refusal),
+            stored: false,
+        })
+    }
+}
+
+impl Store {
+    /// Takes in a batch. A fault that one item causes does not touch the others: the batch is halved until the bad item
+    /// stands alone.
+    pub async fn accept_each(
+        &self,
+        mut batch: Vec<Incoming>,
+    ) -> Vec<std::result::Result<Accepted, Arc<Error>>> {
+        match self.accept(&batch).await {
+            Ok(accepted) => accepted.into_iter().map(Ok).collect(),
+            Err(Error::Internal(error)) if batch.len() > 1 => {
+                tracing::warn!(%error, items = batch.len(), "a batch failed; halving it");
+                let second = batch.split_off(batch.len() / 2);
+                let mut results = Box::pin(self.accept_each(batch)).await;
+                results.extend(Box::pin(self.accept_each(second)).await);
+                results
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                batch.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+
+    /// Takes in a batch in one transaction. When this returns, everything accepted is on disk.
+    ///
+    /// # Errors
+    /// What the database says; then nothing of the batch was stored.
+    pub async fn accept(&self, batch: &[Incoming]) -> Result<Vec<Accepted>> {
+        let mut tx = self.write().await?;
+        let now = self.clock.now();
+        let senders = load::senders(&mut tx, batch, now).await?;
+        let mut slots: Vec<Slot<'_>> = batch
+            .iter()
+            .map(|incoming| match senders.get(&incoming.poster) {
+                Some(sender) => open(incoming, sender, now),
+                None => Slot::refused(Refusal::Unauthenticated),
+            })
+            .collect();
+        let keys = keys::settle(&mut tx, &mut slots).await?;
+        decide_audiences(&mut tx, &mut slots).await?;
+        refuse_and_charge(&mut slots);
+        let stored: Vec<&Item<'_>> = slots
+            .iter()
+            .filter_map(|slot| match slot {
+                Slot::Open(item) if !item.incoming.dry_run => Some(&**item),
+                _ => None,
+            })
+            .collect();
+        if stored.is_empty() {
+            tx.rollback().await?;
+        } else {
+            insert::store(&mut tx, &stored, now).await?;
+            tx.commit().await?;
+        }
+        Ok(answers(slots, &keys))
+    }
+}
+
+/// Checks what the sender's settings decide.
+fn open<'a>(incoming: &'a Incoming, sender: &Arc<Sender>, now: i64) -> Slot<'a> {
+    let draft = &incoming.draft;
+    if draft.topic.is_none() && !sender.personal {
+        return Slot::refused(Refusal::TopicNeeded);
+    }
+    match times(draft, &sender.timezone, sender.default_ttl, now) {
+        Ok(times) => Slot::Open(Box::new(Item {
+            incoming,
+            sender: sender.clone(),
+            id: id::new(now),
+            times,
+            topic_id: None,
+            audience: Audience::default(),
+            unknown: Vec::new(),
+        })),
+        Err(errors) => Slot::refused(Refusal::Invalid(errors)),
+    }
+}
+
+/// When a message is sent and given up; moments without offset are in the client's time zone.
+fn times(
+    draft: &Draft,
+    zone: &TimeZone,
+    default_ttl: i64,
+    now: i64,
+) -> std::result::Result<Times, Vec<(String, Text)>> {
+    let one = |field: &str, text| Err(vec![(field.to_owned(), text)]);
+    let send_at = match draft.send_at.map(|moment| moment.in_zone(zone)) {
+        None => None,
+        Some(None) => {
+            return one(
+                "send_at",
+                text!("is no moment that exists", "нет такого момента времени"),
+            );
+        }
+        Some(Some(at)) if at > now + limits::SEND_AHEAD_SECONDS * SECOND => {
+            return one(
+                "send_at",
+                text!("lies more than a year ahead", "более чем через год"),
+            );
+        }
+        // What lies in the past is sent now.
+        Some(Some(at)) => (at > now).then_some(at),
+    };
+    let from = send_at.unwrap_or(now);
+    let expires_at = match draft.expiry {
+        Expiry::Default => from + default_ttl * SECOND,
+        Expiry::Ttl(seconds) => from + seconds * SECOND,
+        Expiry::At(moment) => match moment.in_zone(zone) {
+            Some(at) if at <= from => {
+                return one(
+                    "expires_at",
+                    text!(
+                        "has passed already, or lies before send_at",
+                        "уже прошло или раньше send_at"
+                    ),
+                );
+            }
+            Some(at) if at > from + limits::TTL_SECONDS * SECOND => {
+                return one(
+                    "expires_at",
+                    text!("lies more than 28 days ahead", "более чем через 28 дней"),
+                );
+            }
+            Some(at) => at,
+            None => {
+                return one(
+                    "expires_at",
+                    text!("is no moment that exists", "нет такого момента времени"),
+                );
+            }
+        },
+    };
+    Ok(Times {
+        accepted_at: now,
+        send_at,
+        expires_at,
+    })
+}
+
+async fn decide_audiences(tx: &mut super::Write, slots: &mut [Slot<'_>]) -> Result<()> {
+    let questions: Vec<load::Question<'_>> = slots
+        .iter()
+        .filter_map(|slot| match slot {
+            Slot::Open(item) => Some(load::Question {
+                client_id: item.sender.client_id,
+                topic: item.incoming.draft.topic.as_deref().map(load::TopicName::Slug),
+                recipients: item.incoming.draft.recipients.as_ref(),
+            }),
+            _ => None,
+        })
+        .collect();
+    let mut answers = decide::audiences(tx, &questions).await?.into_iter();
+    for slot in slots {
+        let Slot::Open(item) = slot else { continue };
+        let Some(answer) = answers.next() else { break };
+        match answer {
+            Ok(decided) => {
+                item.topic_id = decided.topic_id;
+                item.audience = decided.audience;
+                item.unknown = decided.unknown;
+            }
+            Err(slug) => *slot = Slot::refused(Refusal::UnknownTopic(slug)),
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what reaches nobody, and what goes beyond its request's budget.
+fn refuse_and_charge(slots: &mut [Slot<'_>]) {
+    for slot in slots {
+        let Slot::Open(item) = slot else { continue };
+        if item.audience.accepted == 0 && !item.incoming.draft.allow_empty {
+            let counts = item.audience.counts(std::mem::take(&mut item.unknown));
+            *slot = Slot::refused(Refusal::Nobody(counts));
+            continue;
+        }
+        let rows = item.audience.rows();
+        let charged = item.incoming.budget.as_ref().is_none_or(|budget| {
+            budget
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                    left.checked_sub(rows)
+                })
+                .is_ok()
+        });
+        if !charged {
+            *slot = Slot::refused(Refusal::TooManyDeliveries);
+        }
+    }
+}
+
+/// The answers, in the batch's order; whoever lost to an earlier item with the same key gets the winner's.
+fn answers(slots: Vec<Slot<'_>>, keys: &Seen) -> Vec<Accepted> {
+    let mut results: Vec<Accepted> = Vec::with_capacity(slots.len());
+    for (place, slot) in slots.into_iter().enumerate() {
+        let accepted = match slot {
+            Slot::Open(item) => Accepted {
+                stored: !item.incoming.dry_run,
+                answer: Ok(PostedMessage {
+                    id: item.id,
+                    duplicate: false,
+                    recipients: item.audience.counts(item.unknown),
+                }),
+            },
+            Slot::Done(accepted) => accepted,
+            Slot::SameAs(winner) => {
+                let mut answer = results[winner].answer.clone();
+                if let Ok(posted) = &mut answer {
+                    if keys.means_the_same(winner, place) {
+                        posted.duplicate = true;
+                    } else {
+                        answer = Err(Refusal::KeyReused(keys.kind(place)));
+                    }
+                }
+                Accepted {
+                    answer,
+                    stored: false,
+                }
+            }
+        };
+        results.push(accepted);
+    }
+    results
+}
+
+/// A decided audience and what was found on the way.
+pub(super) struct Decided {
+    pub topic_id: Option<Uuid>,
+    pub audience: Audience,
+    pub unknown: Vec<String>,
+}

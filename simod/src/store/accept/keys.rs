@@ -1,0 +1,187 @@
+//! The same key never makes a second message: `Idempotency-Key` and `external_id`, per ACS.
+
+use std::collections::HashMap;
+
+use simo_common::api::message::{PostedMessage, RecipientCounts};
+use sqlx::Row as _;
+use uuid::Uuid;
+
+use super::{Accepted, Incoming, KeyKind, Refusal, Slot};
+use crate::store::{
+    Result, Write,
+    queue::{hex, json},
+};
+
+/// A key in its namespace: whose it is, which kind, its text. Operators of a client share the nil ACS.
+type Key = (Uuid, Uuid, KeyKind, String);
+
+/// What a key led to before.
+struct Earlier {
+    answer: PostedMessage,
+    fingerprint: Option<Vec<u8>>,
+}
+
+/// The keys and meanings of a batch's items, for those that lose to an earlier one.
+pub(super) struct Seen {
+    fingerprints: Vec<Option<[u8; 32]>>,
+    kinds: HashMap<usize, KeyKind>,
+}
+
+impl Seen {
+    /// Whether two items of the batch have the same meaning.
+    pub(super) fn means_the_same(&self, one: usize, other: usize) -> bool {
+        self.fingerprints[one] == self.fingerprints[other]
+    }
+
+    /// The key by which an item lost.
+    pub(super) fn kind(&self, place: usize) -> KeyKind {
+        self.kinds.get(&place).copied().unwrap_or(KeyKind::ExternalId)
+    }
+}
+
+/// Answers the items whose keys were used before, and points those whose key an earlier item of the batch has at it.
+pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Seen> {
+    let keys: Vec<Vec<Key>> = slots.iter().map(keys_of).collect();
+    let mut seen = Seen {
+        fingerprints: slots
+            .iter()
+            .map(|slot| match slot {
+                Slot::Open(item) => item.incoming.draft.fingerprint,
+                _ => None,
+            })
+            .collect(),
+        kinds: HashMap::new(),
+    };
+    if keys.iter().all(Vec::is_empty) {
+        return Ok(seen);
+    }
+    let earlier = load(tx, keys.iter().flatten()).await?;
+    let mut first: HashMap<&Key, usize> = HashMap::new();
+    for (place, keys) in keys.iter().enumerate() {
+        for key in keys {
+            if let Some(earlier) = earlier.get(key) {
+                let same = earlier.fingerprint.as_deref()
+                    == seen.fingerprints[place].as_ref().map(<[u8; 32]>::as_slice);
+                let answer = if same {
+                    Ok(earlier.answer.clone())
+                } else {
+                    Err(Refusal::KeyReused(key.2))
+                };
+                slots[place] = Slot::Done(Accepted {
+                    answer,
+                    stored: false,
+                });
+                break;
+            }
+            match first.get(key) {
+                Some(winner) => {
+                    slots[place] = Slot::SameAs(*winner);
+                    seen.kinds.insert(place, key.2);
+                    break;
+                }
+                None => {
+                    first.insert(key, place);
+                }
+            }
+        }
+    }
+    Ok(seen)
+}
+
+fn keys_of(slot: &Slot<'_>) -> Vec<Key> {
+    let Slot::Open(item) = slot else { return Vec::new() };
+    let Incoming {
+        idempotency_key,
+        draft,
+        ..
+    } = item.incoming;
+    let key = |kind, text: &String| {
+        (
+            item.sender.client_id,
+            item.sender.acs_id.unwrap_or(Uuid::nil()),
+            kind,
+            text.clone(),
+        )
+    };
+    let by_header = idempotency_key
+        .as_ref()
+        .map(|text| key(KeyKind::IdempotencyKey, text));
+    let by_id = draft
+        .external_id
+        .as_ref()
+        .map(|text| key(KeyKind::ExternalId, text));
+    by_header.into_iter().chain(by_id).collect()
+}
+
+async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMap<Key, Earlier>> {
+    let mut by_header = Vec::new();
+    let mut by_id = Vec::new();
+    for (client_id, acs_id, kind, text) in keys {
+        match kind {
+            KeyKind::IdempotencyKey => by_header.push((hex(*client_id), hex(*acs_id), text)),
+            // Here an operator's ACS is null, for which the index has an empty blob.
+            KeyKind::ExternalId if acs_id.is_nil() => by_id.push((hex(*client_id), String::new(), text)),
+            KeyKind::ExternalId => by_id.push((hex(*client_id), hex(*acs_id).to_string(), text)),
+        }
+    }
+    let mut earlier = HashMap::new();
+    if !by_header.is_empty() {
+        let rows = sqlx::query(
+            "select i.client_id, i.acs_id, i.key, i.fingerprint, m.id, m.accepted, m.without_device, m.denied,
+                    m.unknown
+             from json_each($1) j
+             join idempotency i on i.client_id = unhex(j.value->>0) and i.acs_id = unhex(j.value->>1)
+                  and i.key = j.value->>2
+             join message m on m.client_id = i.client_id and m.id = i.message_id",
+        )
+        .bind(json(&by_header))
+        .fetch_all(&mut **tx)
+        .await?;
+        for row in rows {
+            let key = (
+                row.try_get(0)?,
+                row.try_get(1)?,
+                KeyKind::IdempotencyKey,
+                row.try_get(2)?,
+            );
+            earlier.insert(key, read_earlier(&row)?);
+        }
+    }
+    if !by_id.is_empty() {
+        let rows = sqlx::query(
+            "select m.client_id, m.acs_id, m.external_id, m.fingerprint, m.id, m.accepted, m.without_device, m.denied,
+                    m.unknown
+             from json_each($1) j
+             join message m on m.client_id = unhex(j.value->>0) and coalesce(m.acs_id, x'') = unhex(j.value->>1)
+                  and m.external_id = j.value->>2",
+        )
+        .bind(json(&by_id))
+        .fetch_all(&mut **tx)
+        .await?;
+        for row in rows {
+            let acs_id = row.try_get::<Option<Uuid>, _>(1)?.unwrap_or(Uuid::nil());
+            let key = (row.try_get(0)?, acs_id, KeyKind::ExternalId, row.try_get(2)?);
+            earlier.insert(key, read_earlier(&row)?);
+        }
+    }
+    Ok(earlier)
+}
+
+fn read_earlier(row: &sqlx::sqlite::SqliteRow) -> Result<Earlier> {
+    let unknown: Option<String> = row.try_get("unknown")?;
+    Ok(Earlier {
+        fingerprint: row.try_get("fingerprint")?,
+        answer: PostedMessage {
+            id: row.try_get("id")?,
+            duplicate: true,
+            recipients: RecipientCounts {
+                accepted: row.try_get::<i64, _>("accepted")? as u64,
+                without_device: row.try_get::<i64, _>("without_device")? as u64,
+                denied: row.try_get::<i64, _>("denied")? as u64,
+                unknown: unknown
+                    .and_then(|names| serde_json::from_str(&names).ok())
+                    .unwrap_or_default(),
+            },
+        },
+    })
+}

@@ -1,0 +1,96 @@
+//! Scheduled messages: their audience is decided when they come due, as that of the others when they are posted.
+
+use simo_common::api::message::Recipients;
+use sqlx::Row as _;
+use uuid::Uuid;
+
+use super::{
+    decide,
+    insert::{Origin, insert_audiences},
+    load::{Question, TopicName},
+};
+use crate::store::{Result, Store, queue::json};
+
+/// Scheduled messages that one transaction releases.
+const RELEASED_AT_ONCE: i64 = 64;
+
+/// A scheduled message that is due.
+struct Due {
+    origin: Origin,
+    topic_id: Option<Uuid>,
+    recipients: Option<Recipients>,
+}
+
+impl Store {
+    /// Releases scheduled messages that are due: decides their audiences now. Returns how many; zero: none is due.
+    pub async fn release_due(&self) -> Result<usize> {
+        let now = self.clock.now();
+        let waiting: Option<i64> =
+            sqlx::query_scalar("select min(due_at) from message where due_at is not null")
+                .fetch_one(&mut *self.read().await?)
+                .await?;
+        if waiting.is_none_or(|due_at| due_at > now) {
+            return Ok(0);
+        }
+        let mut tx = self.write().await?;
+        let rows = sqlx::query(
+            "select client_id, id, topic_id, recipients, priority, expires_at from message
+             where due_at is not null and due_at <= $1 order by due_at limit $2",
+        )
+        .bind(now)
+        .bind(RELEASED_AT_ONCE)
+        .fetch_all(&mut *tx)
+        .await?;
+        let mut due = Vec::with_capacity(rows.len());
+        for row in rows {
+            let recipients: Option<String> = row.try_get("recipients")?;
+            due.push(Due {
+                origin: Origin {
+                    client_id: row.try_get("client_id")?,
+                    message_id: row.try_get("id")?,
+                    accepted_at: now,
+                    expires_at: row.try_get("expires_at")?,
+                    urgency: row.try_get("priority")?,
+                },
+                topic_id: row.try_get("topic_id")?,
+                recipients: recipients.and_then(|text| serde_json::from_str(&text).ok()),
+            });
+        }
+        let questions: Vec<Question<'_>> = due
+            .iter()
+            .map(|due| Question {
+                client_id: due.origin.client_id,
+                topic: due.topic_id.map(TopicName::Id),
+                recipients: due.recipients.as_ref(),
+            })
+            .collect();
+        let decided: Vec<_> = decide::audiences(&mut tx, &questions)
+            .await?
+            .into_iter()
+            .filter_map(std::result::Result::ok)
+            .collect();
+        for (due, decided) in due.iter().zip(&decided) {
+            sqlx::query(
+                "update message set due_at = null, accepted_at = $3, accepted = $4, without_device = $5, denied = $6,
+                     unknown = $7
+                 where client_id = $1 and id = $2",
+            )
+            .bind(due.origin.client_id)
+            .bind(due.origin.message_id)
+            .bind(now)
+            .bind(decided.audience.accepted as i64)
+            .bind(decided.audience.without_device as i64)
+            .bind(decided.audience.denied as i64)
+            .bind((!decided.unknown.is_empty()).then(|| json(&decided.unknown)))
+            .execute(&mut *tx)
+            .await?;
+        }
+        let audiences = due
+            .iter()
+            .zip(&decided)
+            .map(|(due, decided)| (due.origin, &decided.audience));
+        insert_audiences(&mut tx, audiences, now).await?;
+        tx.commit().await?;
+        Ok(due.len())
+    }
+}

@@ -1,0 +1,125 @@
+//! Canceling a message: at once for what is not yet on its way, step by step for its deliveries.
+
+use simo_common::{api::message::Canceled, delivery::reason};
+use sqlx::Row as _;
+use uuid::Uuid;
+
+use super::{Error, Result, Store};
+
+/// Deliveries that one transaction closes.
+const CLOSED_AT_ONCE: i64 = 500;
+
+impl Store {
+    /// Cancels a message of a client (and, if given, of one ACS). From the moment this begins no push of it is claimed;
+    /// canceling twice changes nothing more.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such message.
+    pub async fn cancel_message(&self, client_id: Uuid, acs_id: Option<Uuid>, id: Uuid) -> Result<Canceled> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let found = sqlx::query(
+            "update message set canceled_at = coalesce(canceled_at, $3), due_at = null
+             where client_id = $1 and id = $2 and ($4 is null or acs_id = $4)
+             returning acs_id, accepted, due_at is null as was_due",
+        )
+        .bind(client_id)
+        .bind(id)
+        .bind(now)
+        .bind(acs_id)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(row) = found else {
+            return Err(Error::not_found("message", id.to_string()));
+        };
+        let poster: Option<Uuid> = row.try_get("acs_id")?;
+        sqlx::query(
+            "insert into event (client_id, acs_id, at, kind, message_id) values ($1, $2, $3, 'canceled', $4)",
+        )
+        .bind(client_id)
+        .bind(poster)
+        .bind(now)
+        .bind(id)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        while self.close_canceled(client_id, poster, id, now).await? == CLOSED_AT_ONCE as u64 {}
+        self.canceled_counts(client_id, id).await
+    }
+
+    /// Closes some deliveries of a canceled message; returns how many.
+    async fn close_canceled(&self, client_id: Uuid, acs_id: Option<Uuid>, id: Uuid, now: i64) -> Result<u64> {
+        let mut tx = self.write().await?;
+        let closed: Vec<Uuid> = sqlx::query_scalar(
+            "update delivery set outcome = 'canceled', reason = $3, outcome_at = $4
+             where rowid in (select rowid from delivery where client_id = $1 and message_id = $2 and state = 0 limit $5)
+             returning employee_id",
+        )
+        .bind(client_id)
+        .bind(id)
+        .bind(reason::CANCELED)
+        .bind(now)
+        .bind(CLOSED_AT_ONCE)
+        .fetch_all(&mut *tx)
+        .await?;
+        let employees =
+            super::queue::json(&closed.iter().map(|id| super::queue::hex(*id)).collect::<Vec<_>>());
+        sqlx::query(
+            "update push set done_at = $4, outcome = 'canceled', reason = $5 from json_each($3) j
+             where client_id = $1 and message_id = $2 and employee_id = unhex(j.value) and done_at is null",
+        )
+        .bind(client_id)
+        .bind(id)
+        .bind(&employees)
+        .bind(now)
+        .bind(reason::CANCELED)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
+             select $1, $2, $3, 'delivery', $4, unhex(value) from json_each($5)",
+        )
+        .bind(client_id)
+        .bind(acs_id)
+        .bind(now)
+        .bind(id)
+        .bind(&employees)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(closed.len() as u64)
+    }
+
+    async fn canceled_counts(&self, client_id: Uuid, id: Uuid) -> Result<Canceled> {
+        let (canceled, all): (i64, i64) = sqlx::query_as(
+            "select count(*) filter (where outcome = 'canceled'),
+                    (select accepted from message where client_id = $1 and id = $2)
+             from delivery where client_id = $1 and message_id = $2",
+        )
+        .bind(client_id)
+        .bind(id)
+        .fetch_one(&mut *self.read().await?)
+        .await?;
+        // Deliveries of a large audience that are still to be made will be made canceled.
+        let waiting: i64 = sqlx::query_scalar(
+            "select count(*) from audience where client_id = $1 and message_id = $2 and reason is null",
+        )
+        .bind(client_id)
+        .bind(id)
+        .fetch_one(&mut *self.read().await?)
+        .await?;
+        let too_late: i64 = sqlx::query_scalar(
+            "select count(*) from delivery
+             where client_id = $1 and message_id = $2 and state not in (0, 7, 8)",
+        )
+        .bind(client_id)
+        .bind(id)
+        .fetch_one(&mut *self.read().await?)
+        .await?;
+        let canceled = if waiting > 0 { all - too_late } else { canceled };
+        Ok(Canceled {
+            canceled: canceled as u64,
+            too_late: too_late as u64,
+        })
+    }
+}
