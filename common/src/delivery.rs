@@ -183,6 +183,10 @@ pub mod reason {
     pub const QUARANTINED: &str = "quarantined";
     /// The device was removed, or left.
     pub const DEVICE_GONE: &str = "device_gone";
+    /// The phone left (why a device was retired).
+    pub const LEFT: &str = "left";
+    /// Another device has its address now (why a device was retired).
+    pub const REPLACED: &str = "replaced";
     /// The provider refuses the payload.
     pub const REJECTED: &str = "rejected";
     /// The provider's configuration is wrong (project, sender, credential).
@@ -210,6 +214,11 @@ pub mod reason {
                 "устройство в карантине (адрес недействителен)",
             ),
             DEVICE_GONE => lang.pick("the device was removed", "устройство удалено"),
+            LEFT => lang.pick("the phone left", "телефон отключился сам"),
+            REPLACED => lang.pick(
+                "another device has its address now",
+                "адрес перешёл к другому устройству",
+            ),
             REJECTED => lang.pick(
                 "the provider refused the payload",
                 "провайдер отклонил содержимое",

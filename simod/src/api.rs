@@ -4,6 +4,7 @@
 
 pub mod auth;
 mod body;
+mod device;
 mod edge;
 pub mod error;
 mod ingest;
@@ -23,7 +24,10 @@ pub type ApiResult<T> = Result<T, ApiError>;
 /// All routes. They can be nested under a path of another axum program; without connection info (`Peer`) there, callers
 /// are treated as coming over TCP.
 pub fn router(app: Arc<App>) -> Router {
-    let versioned = Router::new().merge(ingest::routes()).merge(service::versioned());
+    let versioned = Router::new()
+        .merge(Router::from(device::routes()))
+        .merge(ingest::routes())
+        .merge(service::versioned());
     Router::new()
         .nest(PREFIX, versioned)
         .merge(service::routes())

@@ -7,6 +7,8 @@ pub mod clock;
 pub mod config;
 mod listen;
 pub mod store;
+#[cfg(test)]
+mod testing;
 
 use std::{
     future::{Future, IntoFuture as _},

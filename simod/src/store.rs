@@ -10,6 +10,7 @@ mod cancel;
 mod error;
 mod expand;
 mod lock;
+mod pairing;
 mod queue;
 
 use std::{
@@ -33,6 +34,7 @@ pub use self::{
     caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
     error::{Error, Result},
     expand::Stride,
+    pairing::{NewDevice, PairedDevice, Pairing, Way},
     queue::{Claim, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Skip},
 };
 use crate::clock::Clock;

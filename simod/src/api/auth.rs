@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use http::{header, request::Parts};
+use http::{StatusCode, header, request::Parts};
 use simo_common::{people::Role, text, token};
 use url::form_urlencoded;
 use uuid::Uuid;
@@ -147,6 +147,19 @@ impl FromRequestParts<Arc<App>> for Caller {
     }
 }
 
+/// The error for the phone of a blocked employee; it keeps its token for when he is let in again.
+pub(super) fn blocked() -> ApiError {
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "blocked",
+        text!("the employee is blocked", "сотрудник заблокирован"),
+    )
+    .hint(text!(
+        "keep the token and ask an administrator",
+        "токен сохраните и обратитесь к администратору"
+    ))
+}
+
 fn wrong_kind(needed: &str, russian: &str) -> ApiError {
     ApiError::forbidden(text!("this needs {needed}", "для этого нужен {russian}"))
 }
@@ -223,7 +236,7 @@ pub struct Owner {
     pub operator: OperatorCaller,
 }
 
-/// A phone.
+/// The phone of an employee who is not blocked.
 #[derive(Debug, Clone)]
 pub struct Phone(pub DeviceCaller);
 
@@ -297,6 +310,7 @@ impl FromRequestParts<Arc<App>> for Phone {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
         match Caller::from_request_parts(parts, app).await? {
+            Caller::Device(device) if device.blocked => Err(blocked()),
             Caller::Device(device) => Ok(Self(device)),
             _ => Err(wrong_kind(
                 "a phone's token, from pairing",

@@ -54,7 +54,7 @@ pub struct DeviceCaller {
     pub device_id: Uuid,
     /// The way to it.
     pub channel: String,
-    /// When the employee was blocked: he may read what he has, and gets nothing new.
+    /// Whether the employee is blocked: then the phone is let in nowhere.
     pub blocked: bool,
 }
 

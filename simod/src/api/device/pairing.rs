@@ -1,0 +1,315 @@
+//! A phone comes, changes its address, and goes.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use simo_common::{
+    api::{
+        device::{ChannelAddress, Pair, Paired, PairedEmployee},
+        problem::Problem,
+    },
+    lang::Text,
+    text,
+    token::{self, TokenKind},
+};
+
+use crate::{
+    api::{
+        ApiError, ApiResult, Peer,
+        auth::{self, Phone},
+        body::Json,
+    },
+    app::App,
+    store::{NewDevice, Pairing, Way},
+};
+
+/// Bytes of a provider's address.
+const ADDRESS_BYTES: usize = 4096;
+/// Characters of a device's name.
+const NAME_CHARS: usize = 100;
+/// Characters of a platform's name.
+const PLATFORM_CHARS: usize = 32;
+
+/// Pairs a phone: the code from an invitation for a token of its own.
+#[utoipa::path(
+    post,
+    path = "/device/pair",
+    tag = "phone",
+    request_body = Pair,
+    responses(
+        (status = 200, description = "The phone is paired; the token is shown this once", body = Paired),
+        (status = 403, description = "`wrong_code`: unknown, used or expired; `blocked`: the employee is", body = Problem),
+        (status = 422, description = "Fields are not valid", body = Problem),
+        (status = 429, description = "Too many wrong codes from this address; see Retry-After", body = Problem),
+    )
+)]
+pub(super) async fn pair(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Json(pair): Json<Pair>,
+) -> ApiResult<axum::Json<Paired>> {
+    let mut errors = Vec::new();
+    let name = text_field("name", &pair.name, NAME_CHARS, &mut errors);
+    let platform = text_field("platform", &pair.platform, PLATFORM_CHARS, &mut errors);
+    let way = way("channel.", pair.channel, &mut errors);
+    let code = token::normalize_code(&pair.code);
+    if code.is_empty() {
+        errors.push((
+            "code".to_owned(),
+            text!(
+                "the code from the invitation, such as K7QD-M2XA-9F",
+                "код из приглашения, например K7QD-M2XA-9F"
+            ),
+        ));
+    }
+    if !errors.is_empty() {
+        return Err(ApiError::invalid(errors));
+    }
+    let token = token::generate(TokenKind::Device);
+    let device = NewDevice {
+        code_hash: token::hash(&code),
+        way,
+        name,
+        platform,
+        token_hash: token::hash(&token),
+        token_shown: token::shown(&token),
+    };
+    match app.store.pair(&peer.address(), &device).await? {
+        Pairing::Done(paired) => {
+            app.wake.pushes.notify_one();
+            Ok(axum::Json(Paired {
+                token,
+                device_id: paired.device_id,
+                employee: PairedEmployee {
+                    personnel_no: paired.personnel_no,
+                    full_name: paired.full_name,
+                    client: paired.client,
+                },
+            }))
+        }
+        Pairing::WrongCode => Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "wrong_code",
+            text!(
+                "the code is wrong, used or expired",
+                "код неверен, уже использован или истёк"
+            ),
+        )
+        .hint(text!(
+            "check it, or ask an administrator for a new one",
+            "проверьте код или запросите новый у администратора"
+        ))),
+        Pairing::Blocked => Err(auth::blocked()),
+        Pairing::TooMany { retry_after } => Err(ApiError {
+            retry_after: Some(retry_after),
+            ..ApiError::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_attempts",
+                text!(
+                    "too many wrong codes came from this address",
+                    "с этого адреса пришло слишком много неверных кодов"
+                ),
+            )
+        }
+        .hint(text!(
+            "try again in {retry_after} s",
+            "повторите через {retry_after} с"
+        ))),
+    }
+}
+
+/// Stores a new way to the phone; what waits for it goes there at once.
+#[utoipa::path(
+    put,
+    path = "/device/channel",
+    tag = "phone",
+    request_body = ChannelAddress,
+    responses(
+        (status = 204, description = "Stored"),
+        (status = 401, description = "No token, or a dead one", body = Problem),
+        (status = 403, description = "`blocked`: the employee is", body = Problem),
+        (status = 422, description = "Fields are not valid", body = Problem),
+    ),
+    security(("bearer" = []))
+)]
+pub(super) async fn change_channel(
+    State(app): State<Arc<App>>,
+    Phone(phone): Phone,
+    Json(channel): Json<ChannelAddress>,
+) -> ApiResult<StatusCode> {
+    let mut errors = Vec::new();
+    let way = way("", channel, &mut errors);
+    if !errors.is_empty() {
+        return Err(ApiError::invalid(errors));
+    }
+    app.store.change_way(&phone, &way).await?;
+    app.wake.pushes.notify_one();
+    app.wake.feed();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The phone leaves: its token is dead, and nothing is sent to it any more.
+#[utoipa::path(
+    delete,
+    path = "/device",
+    tag = "phone",
+    responses(
+        (status = 204, description = "The phone is no device of the employee any more"),
+        (status = 401, description = "No token, or a dead one", body = Problem),
+        (status = 403, description = "`blocked`: the employee is", body = Problem),
+    ),
+    security(("bearer" = []))
+)]
+pub(super) async fn leave(State(app): State<Arc<App>>, Phone(phone): Phone) -> ApiResult<StatusCode> {
+    app.store.leave(&phone).await?;
+    app.wake.feed();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+type Errors = Vec<(String, Text)>;
+
+/// A name that people read, without the spaces around it.
+fn text_field(field: &str, text: &str, most: usize, errors: &mut Errors) -> String {
+    let text = text.trim();
+    let chars = text.chars().count();
+    if chars == 0 || chars > most || text.chars().any(char::is_control) {
+        errors.push((
+            field.to_owned(),
+            text!(
+                "1 to {most} characters, no control characters",
+                "от 1 до {most} символов без управляющих"
+            ),
+        ));
+    }
+    text.to_owned()
+}
+
+fn way(prefix: &str, channel: ChannelAddress, errors: &mut Errors) -> Way {
+    let mut wrong = |field: &str, text: Text| errors.push((format!("{prefix}{field}"), text));
+    let ChannelAddress {
+        kind,
+        address,
+        address_kind,
+    } = channel;
+    match (kind.as_str(), &address) {
+        ("fcm", Some(address)) => {
+            if address.is_empty()
+                || address.len() > ADDRESS_BYTES
+                || !address.chars().all(|c| c.is_ascii_graphic())
+            {
+                wrong(
+                    "address",
+                    text!(
+                        "an FCM registration token or installation id: 1 to {ADDRESS_BYTES} bytes, no spaces",
+                        "токен регистрации или идентификатор установки FCM: от 1 до {ADDRESS_BYTES} байт без пробелов"
+                    ),
+                );
+            }
+        }
+        ("fcm", None) => wrong(
+            "address",
+            text!(
+                "the channel `fcm` needs an address: the FCM registration token",
+                "каналу `fcm` нужен адрес: токен регистрации FCM"
+            ),
+        ),
+        ("stream", Some(_)) => wrong(
+            "address",
+            text!(
+                "the channel `stream` has no address",
+                "у канала `stream` нет адреса"
+            ),
+        ),
+        ("stream", None) => {}
+        _ => wrong(
+            "kind",
+            text!("expected `fcm` or `stream`", "ожидается `fcm` или `stream`"),
+        ),
+    }
+    let address_kind = address_kind.unwrap_or_else(|| "token".to_owned());
+    if !matches!(address_kind.as_str(), "token" | "installation") {
+        wrong(
+            "address_kind",
+            text!(
+                "expected `token` or `installation`",
+                "ожидается `token` или `installation`"
+            ),
+        );
+    }
+    Way {
+        channel: kind,
+        address,
+        address_kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use serde_json::json;
+
+    use crate::testing::{Plant, call};
+
+    #[tokio::test]
+    async fn a_phone_pairs_changes_its_address_and_leaves() {
+        let plant = Plant::new().await;
+        let employee = plant.employee(1).await;
+        let app = plant.app();
+        let pair = json!({
+            "code": plant.invite(employee).await,
+            "channel": {"kind": "fcm", "address": "abc:def"},
+            "name": " Телефон ", "platform": "android",
+        });
+        let (status, paired) = call(&app, Method::POST, "/device/pair", None, Some(pair.clone())).await;
+        assert_eq!(status, 200, "{paired}");
+        assert_eq!(paired["employee"]["personnel_no"], "0001");
+        assert_eq!(plant.texts("select name from device").await, ["Телефон"]);
+        let (status, again) = call(&app, Method::POST, "/device/pair", None, Some(pair)).await;
+        assert_eq!((status.as_u16(), &again["code"]), (403, &json!("wrong_code")));
+
+        let token = paired["token"].as_str();
+        let stream = json!({"kind": "stream"});
+        let (status, _) = call(&app, Method::PUT, "/device/channel", token, Some(stream.clone())).await;
+        assert_eq!(status, 204);
+        plant.run("update employee set blocked_at = 1").await;
+        let (status, refusal) = call(&app, Method::PUT, "/device/channel", token, Some(stream)).await;
+        assert_eq!((status.as_u16(), &refusal["code"]), (403, &json!("blocked")));
+        plant.run("update employee set blocked_at = null").await;
+        let (status, _) = call(&app, Method::DELETE, "/device", token, None).await;
+        assert_eq!(status, 204);
+        let (status, _) = call(&app, Method::DELETE, "/device", token, None).await;
+        assert_eq!(status, 401);
+    }
+
+    #[tokio::test]
+    async fn every_wrong_field_of_a_pairing_is_named() {
+        let app = Plant::new().await.app();
+        let refused = async |channel: serde_json::Value| {
+            let pair = json!({"code": "-", "channel": channel, "name": " ", "platform": "a\nb"});
+            let (status, problem) = call(&app, Method::POST, "/device/pair", None, Some(pair)).await;
+            assert_eq!(status, 422, "{problem}");
+            let fields = problem["errors"].as_array().unwrap().iter();
+            let fields: Vec<_> = fields
+                .map(|error| error["field"].as_str().unwrap().to_owned())
+                .collect();
+            fields.join(" ")
+        };
+        let rest = "name platform";
+        for (channel, field) in [
+            (json!({"kind": "pigeon"}), "channel.kind"),
+            (json!({"kind": "fcm"}), "channel.address"),
+            (
+                json!({"kind": "fcm", "address": "a".repeat(4097)}),
+                "channel.address",
+            ),
+            (json!({"kind": "stream", "address": "a"}), "channel.address"),
+            (
+                json!({"kind": "stream", "address_kind": "a"}),
+                "channel.address_kind",
+            ),
+        ] {
+            assert_eq!(refused(channel).await, format!("{rest} {field} code"));
+        }
+    }
+}

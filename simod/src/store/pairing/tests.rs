@@ -1,0 +1,226 @@
+use simo_common::{
+    time::{DAY, HOUR},
+    token::{self, TokenKind},
+};
+
+use super::*;
+use crate::testing::{Plant, new_device, sql};
+
+async fn open_pushes(plant: &Plant, device: Uuid) -> Option<i64> {
+    let device = sql(device);
+    plant
+        .number(&format!(
+            "select count(*) from push where device_id = {device} and done_at is null"
+        ))
+        .await
+}
+
+async fn devices(plant: &Plant, employee: Uuid) -> Option<i64> {
+    let employee = sql(employee);
+    plant
+        .number(&format!("select devices from employee where id = {employee}"))
+        .await
+}
+
+#[tokio::test]
+async fn a_code_works_once_and_not_after_its_time() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    let code = plant.invite(employee).await;
+    let token = token::generate(TokenKind::Device);
+    let device = new_device(&code.to_lowercase().replace('-', " "), &token, None);
+    let Pairing::Done(paired) = plant.store.pair("a", &device).await.unwrap() else {
+        panic!("the code works")
+    };
+    assert_eq!(
+        (paired.personnel_no.as_str(), paired.client.as_str()),
+        ("0001", "Завод")
+    );
+    assert!(
+        plant
+            .store
+            .token_holder(&token::hash(&token))
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(devices(&plant, employee).await, Some(1));
+    assert_eq!(plant.store.pair("a", &device).await.unwrap(), Pairing::WrongCode);
+
+    let late = plant.invite(employee).await;
+    plant.advance(DAY);
+    let device = new_device(&late, &token, None);
+    assert_eq!(plant.store.pair("a", &device).await.unwrap(), Pairing::WrongCode);
+}
+
+#[tokio::test]
+async fn after_ten_wrong_codes_an_address_waits_for_the_next_hour() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    let good = new_device(&plant.invite(employee).await, "t", None);
+    let bad = new_device("WRONG", "t", None);
+    for _ in 0..10 {
+        assert_eq!(plant.store.pair("a", &bad).await.unwrap(), Pairing::WrongCode);
+    }
+    plant.advance(HOUR / 4);
+    for device in [&bad, &good] {
+        assert_eq!(
+            plant.store.pair("a", device).await.unwrap(),
+            Pairing::TooMany { retry_after: 2_701 }
+        );
+    }
+    assert_eq!(plant.store.pair("b", &bad).await.unwrap(), Pairing::WrongCode);
+    plant.advance(HOUR);
+    assert!(matches!(
+        plant.store.pair("a", &good).await.unwrap(),
+        Pairing::Done(_)
+    ));
+}
+
+#[tokio::test]
+async fn a_blocked_employee_cannot_pair_until_he_is_let_in_again() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    let device = new_device(&plant.invite(employee).await, "t", None);
+    plant.run("update employee set blocked_at = 1").await;
+    assert_eq!(plant.store.pair("a", &device).await.unwrap(), Pairing::Blocked);
+    plant.run("update employee set blocked_at = null").await;
+    assert!(matches!(
+        plant.store.pair("a", &device).await.unwrap(),
+        Pairing::Done(_)
+    ));
+}
+
+#[tokio::test]
+async fn a_new_phone_gets_what_waits_and_nothing_that_is_over() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    plant.message("waits", &[employee]).await;
+    let states = [
+        ("sent", "delivery set sent_at = 1"),
+        ("received", "delivery set delivered_at = 1"),
+        ("denied", "delivery set outcome = 'denied'"),
+        ("expired", "delivery set expires_at = accepted_at"),
+        ("canceled", "message set canceled_at = 1"),
+    ];
+    for (title, change) in states {
+        let id = plant.message(title, &[employee]).await;
+        let key = if change.starts_with("message") {
+            "id"
+        } else {
+            "message_id"
+        };
+        plant
+            .run(&format!("update {change} where {key} = {}", sql(id)))
+            .await;
+    }
+    let titles = |device: Uuid| {
+        let device = sql(device);
+        format!(
+            "select m.title from push p join message m on m.id = p.message_id where p.device_id = {device}
+                 and p.done_at is null order by m.title"
+        )
+    };
+    let fcm = plant.phone(employee, Some("address")).await;
+    assert_eq!(
+        plant.texts(&titles(fcm.caller.device_id)).await,
+        ["waits"],
+        "what a provider took went to another phone"
+    );
+    let stream = plant.phone(employee, None).await;
+    assert_eq!(
+        plant.texts(&titles(stream.caller.device_id)).await,
+        ["sent", "waits"],
+        "a stream gets everything without a receipt"
+    );
+}
+
+#[tokio::test]
+async fn an_address_belongs_to_the_device_that_named_it_last() {
+    let plant = Plant::new().await;
+    let (one, two) = (plant.employee(1).await, plant.employee(2).await);
+    let old = plant.phone(one, Some("address")).await;
+    plant.message("m", &[one]).await;
+    let new = plant.phone(two, Some("address")).await;
+    let reasons = plant.texts("select coalesce(reason, 'lives') from device").await;
+    assert_eq!(reasons.len(), 2);
+    assert!(reasons.contains(&reason::REPLACED.to_owned()));
+    assert_eq!(
+        (devices(&plant, one).await, devices(&plant, two).await),
+        (Some(0), Some(1))
+    );
+    assert_eq!(open_pushes(&plant, old.caller.device_id).await, Some(0));
+    let holder = plant.store.token_holder(&token::hash(&old.token)).await.unwrap();
+    assert!(holder.is_none(), "the replaced phone is out");
+
+    let third = plant.phone(one, Some("other")).await;
+    let way = Way {
+        channel: "fcm".to_owned(),
+        address: Some("address".to_owned()),
+        address_kind: "token".to_owned(),
+    };
+    plant.store.change_way(&third.caller, &way).await.unwrap();
+    let holder = plant.store.token_holder(&token::hash(&new.token)).await.unwrap();
+    assert!(holder.is_none(), "it moved on");
+}
+
+#[tokio::test]
+async fn a_new_address_ends_the_quarantine_and_takes_what_waits_along() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    let phone = plant.phone(employee, Some("address")).await;
+    plant.message("m", &[employee]).await;
+    plant
+        .run(&format!(
+            "update device set quarantined_at = 1, reason = 'dead_address'; update push set due_at = {}",
+            i64::MAX
+        ))
+        .await;
+    let same = Way {
+        channel: "fcm".to_owned(),
+        address: Some("address".to_owned()),
+        address_kind: "token".to_owned(),
+    };
+    plant.store.change_way(&phone.caller, &same).await.unwrap();
+    assert_eq!(
+        plant.number("select quarantined_at from device").await,
+        Some(1),
+        "the address is as dead as before"
+    );
+    let way = Way {
+        channel: "stream".to_owned(),
+        address: None,
+        address_kind: "token".to_owned(),
+    };
+    plant.store.change_way(&phone.caller, &way).await.unwrap();
+    assert_eq!(plant.number("select quarantined_at from device").await, None);
+    assert_eq!(plant.texts("select channel from push").await, ["stream"]);
+    assert_eq!(
+        plant.number("select due_at from push").await,
+        Some(plant.store.clock().now())
+    );
+}
+
+#[tokio::test]
+async fn a_phone_that_left_is_out_and_its_messages_wait_for_the_next() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    let phone = plant.phone(employee, Some("address")).await;
+    plant.message("m", &[employee]).await;
+    plant.store.leave(&phone.caller).await.unwrap();
+    assert!(
+        plant
+            .store
+            .token_holder(&token::hash(&phone.token))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(devices(&plant, employee).await, Some(0));
+    assert_eq!(
+        plant.texts("select outcome || ' ' || reason from push").await,
+        ["canceled device_gone"]
+    );
+    let next = plant.phone(employee, None).await;
+    assert_eq!(open_pushes(&plant, next.caller.device_id).await, Some(1));
+}

@@ -1,0 +1,262 @@
+//! What the tests of phones stand on: a real database file with one client, written row by row, and the router on it.
+
+use std::sync::Arc;
+
+use axum::{Router, body::Body};
+use http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use simo_common::{
+    id,
+    time::{DAY, SECOND},
+    token::{self, TokenKind},
+};
+use sqlx::AssertSqlSafe;
+use tempfile::TempDir;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+use crate::{
+    api,
+    app::App,
+    clock::Clock,
+    config::Config,
+    store::{DeviceCaller, NewDevice, Pairing, Store, Way},
+};
+
+/// When the tests begin: 2026-11-21T09:00:00Z.
+pub(crate) const START: i64 = 1_795_251_600 * SECOND;
+
+/// A client with an ACS, a topic, and employees as they are added.
+pub(crate) struct Plant {
+    pub(crate) store: Arc<Store>,
+    pub(crate) client_id: Uuid,
+    pub(crate) acs_id: Uuid,
+    pub(crate) acs_token: String,
+    topic_id: Uuid,
+    _directory: TempDir,
+}
+
+/// A phone that was paired by the store.
+#[derive(Debug, Clone)]
+pub(crate) struct TestPhone {
+    pub(crate) caller: DeviceCaller,
+    pub(crate) token: String,
+}
+
+impl Plant {
+    pub(crate) async fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("simo.db");
+        let store = Store::open(path.to_str().unwrap(), Clock::manual(START))
+            .await
+            .unwrap();
+        let acs_token = token::generate(TokenKind::Acs);
+        let plant = Self {
+            store: Arc::new(store),
+            client_id: id::new(START),
+            acs_id: id::new(START),
+            acs_token,
+            topic_id: id::new(START),
+            _directory: directory,
+        };
+        let (client, acs, topic) = (sql(plant.client_id), sql(plant.acs_id), sql(plant.topic_id));
+        plant
+            .run(&format!(
+                "insert into client (id, slug, name, timezone, default_ttl, created_at)
+                 values ({client}, 'zavod', 'Завод', 'UTC', 3600, {START});
+                 insert into acs (client_id, id, name, created_at) values ({client}, {acs}, 'scada', {START});
+                 insert into token (id, client_id, hash, kind, holder_id, name, shown, created_at)
+                 values ({}, {client}, x'{}', 'acs', {acs}, 'scada', '', {START});
+                 insert into topic (client_id, id, slug, name, created_at)
+                 values ({client}, {topic}, 'boiler', 'Котельная', {START})",
+                sql(id::new(START)),
+                hexed(&token::hash(&plant.acs_token)),
+            ))
+            .await;
+        plant
+    }
+
+    /// Runs statements that return nothing.
+    pub(crate) async fn run(&self, statements: &str) {
+        let mut tx = self.store.write().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statements))
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// The first column of the first row, as a number; `None` when it is null or there is no row.
+    pub(crate) async fn number(&self, query: &str) -> Option<i64> {
+        let mut reader = self.store.read().await.unwrap();
+        sqlx::query_scalar::<_, Option<i64>>(AssertSqlSafe(query))
+            .fetch_optional(&mut *reader)
+            .await
+            .unwrap()
+            .flatten()
+    }
+
+    /// The first column of all rows, as texts.
+    pub(crate) async fn texts(&self, query: &str) -> Vec<String> {
+        let mut reader = self.store.read().await.unwrap();
+        sqlx::query_scalar(AssertSqlSafe(query))
+            .fetch_all(&mut *reader)
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn advance(&self, us: i64) {
+        self.store.clock().set(self.store.clock().now() + us);
+    }
+
+    pub(crate) async fn employee(&self, ordinal: u32) -> Uuid {
+        let employee = id::new(START);
+        self.run(&format!(
+            "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, created_at)
+             values ({}, {}, {ordinal}, '{ordinal:04}', 'Иванов {ordinal}', 'иванов', x'00', {START})",
+            sql(self.client_id),
+            sql(employee),
+        ))
+        .await;
+        employee
+    }
+
+    /// An invitation; returns its code.
+    pub(crate) async fn invite(&self, employee: Uuid) -> String {
+        let code = token::generate_code();
+        let now = self.store.clock().now();
+        self.run(&format!(
+            "insert into invite (code_hash, client_id, employee_id, created_at, expires_at)
+             values (x'{}', {}, {}, {now}, {})",
+            hexed(&token::hash(&token::normalize_code(&code))),
+            sql(self.client_id),
+            sql(employee),
+            now + DAY,
+        ))
+        .await;
+        code
+    }
+
+    /// A paired phone; without an address it holds a stream.
+    pub(crate) async fn phone(&self, employee: Uuid, address: Option<&str>) -> TestPhone {
+        let code = self.invite(employee).await;
+        let token = token::generate(TokenKind::Device);
+        let device = new_device(&code, &token, address);
+        let Pairing::Done(paired) = self.store.pair("192.0.2.1", &device).await.unwrap() else {
+            panic!("the code works")
+        };
+        let channel = device.way.channel;
+        TestPhone {
+            caller: DeviceCaller {
+                client_id: self.client_id,
+                employee_id: employee,
+                device_id: paired.device_id,
+                channel,
+                blocked: false,
+            },
+            token,
+        }
+    }
+
+    /// A message for these employees, with deliveries, and pushes for their devices.
+    pub(crate) async fn message(&self, title: &str, employees: &[Uuid]) -> Uuid {
+        let now = self.store.clock().now();
+        let message = id::new(now);
+        let (client, id, acs) = (sql(self.client_id), sql(message), sql(self.acs_id));
+        let mut statements = format!(
+            "insert into message (client_id, id, acs_id, topic_id, title, body, priority, data, require_ack,
+                 external_id, accepted_at, expires_at)
+             values ({client}, {id}, {acs}, {}, '{title}', 'текст', 2, '{{\"unit\":3}}', 1, '{title}', {now}, {});",
+            sql(self.topic_id),
+            now + DAY,
+        );
+        for employee in employees {
+            let employee = sql(*employee);
+            let rows = format!(
+                "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, target)
+                 values ({client}, {id}, {employee}, {now}, {}, 'employee');
+                 insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
+                 select client_id, {id}, employee_id, id, channel, 2, {now} from device
+                 where client_id = {client} and employee_id = {employee} and retired_at is null;",
+                now + DAY
+            );
+            statements.push_str(&rows);
+        }
+        self.run(&statements).await;
+        message
+    }
+
+    /// The parts of a running simod, on this database.
+    pub(crate) fn app(&self) -> Arc<App> {
+        App::new(
+            Config::default(),
+            self.store.clone(),
+            &TaskTracker::new(),
+            CancellationToken::new(),
+        )
+    }
+}
+
+/// A phone as the API would hand it to the store.
+pub(crate) fn new_device(code: &str, token: &str, address: Option<&str>) -> NewDevice {
+    NewDevice {
+        code_hash: token::hash(&token::normalize_code(code)),
+        way: Way {
+            channel: if address.is_some() { "fcm" } else { "stream" }.to_owned(),
+            address: address.map(str::to_owned),
+            address_kind: "token".to_owned(),
+        },
+        name: "Телефон".to_owned(),
+        platform: "android".to_owned(),
+        token_hash: token::hash(token),
+        token_shown: token::shown(token),
+    }
+}
+
+/// An id as SQL writes it.
+pub(crate) fn sql(id: Uuid) -> String {
+    format!("x'{}'", id.simple())
+}
+
+fn hexed(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+/// Calls the API as the holder of `token` does.
+pub(crate) async fn call(
+    app: &Arc<App>,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    body: Option<Value>,
+) -> (StatusCode, Value) {
+    let response = respond(api::router(app.clone()), method, path, token, body).await;
+    let status = response.status();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+/// The response itself, for streams.
+pub(crate) async fn respond(
+    router: Router,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    body: Option<Value>,
+) -> axum::response::Response {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("{}{path}", simo_common::api::PREFIX));
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+    tower::ServiceExt::oneshot(router, request.body(body).unwrap())
+        .await
+        .unwrap()
+}
