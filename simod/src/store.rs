@@ -198,3 +198,6 @@ impl Store {
             .test_before_acquire(false)
     }
 }
+
+#[cfg(test)]
+mod tests;

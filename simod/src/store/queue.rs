@@ -525,7 +525,7 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
     if !alive.is_empty() {
         sqlx::query(
             "update device set quarantined_at = null, reason = null from json_each($1) j
-             where client_id = unhex(j.value->>0) and id = unhex(j.value->>1)
+             where device.client_id = unhex(j.value->>0) and device.id = unhex(j.value->>1)
              and quarantined_at is not null and retired_at is null",
         )
         .bind(json(&alive))

@@ -1,0 +1,209 @@
+//! A client with an ACS, three employees with a phone each, a group and a topic.
+
+use simo_common::{api::message::Recipients, message::Priority, people, token};
+use sqlx::AssertSqlSafe;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::{
+    clock::Clock,
+    store::{Draft, Expiry, Incoming, Poster, Store, queue::hex},
+};
+
+/// 2026-11-01 12:00 in Moscow.
+pub(crate) const NOON: i64 = 1_793_523_600_000_000;
+pub(crate) const HOUR: i64 = 3_600_000_000;
+
+pub(crate) struct Fixture {
+    pub store: Store,
+    pub clock: Clock,
+    pub client_id: Uuid,
+    token: String,
+    _folder: TempDir,
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(NOON);
+        let url = format!("sqlite:{}", folder.path().join("simo.db").display());
+        let store = Store::open(&url, clock.clone()).await.unwrap();
+        let (client_id, token) = add_client(&store, "zavod").await;
+        let fixture = Self {
+            store,
+            clock,
+            client_id,
+            token,
+            _folder: folder,
+        };
+        for no in 1..=3 {
+            add_employee(&fixture.store, client_id, no, Some(&format!("address-{no}"))).await;
+        }
+        let client = hex(client_id);
+        fixture
+            .execute(&format!(
+                "insert into \"group\" (client_id, id, slug, name, created_at)
+                     values (x'{client}', x'{group}', 'smena-a', 'Смена А', 1);
+                 insert into group_member select client_id, x'{group}', id from employee where personnel_no = '1';
+                 insert into topic (client_id, id, slug, name, created_at)
+                     values (x'{client}', x'{topic}', 'boiler', 'Котельная', 1)",
+                topic = hex(Uuid::from_u128(7)),
+                group = hex(Uuid::from_u128(8)),
+            ))
+            .await;
+        fixture
+    }
+
+    /// A message to nobody yet.
+    pub(crate) fn incoming(&self, title: &str) -> Incoming {
+        incoming(&self.token, title)
+    }
+
+    /// A personal message.
+    pub(crate) fn personal(&self, title: &str, personnel_nos: &[&str]) -> Incoming {
+        let mut incoming = self.incoming(title);
+        incoming.draft.recipients = Some(Recipients {
+            employees: personnel_nos.iter().map(|no| (*no).to_owned()).collect(),
+            ..Recipients::default()
+        });
+        incoming
+    }
+
+    /// Grants a topic to a group.
+    pub(crate) async fn grant_group(&self, topic: &str, group: &str) {
+        self.execute(&format!(
+            "insert into topic_grant (client_id, id, topic_id, group_id, created_at)
+             select t.client_id, x'{}', t.id, g.id, 1 from topic t, \"group\" g
+             where t.slug = '{topic}' and g.slug = '{group}'",
+            hex(Uuid::from_u128(9)),
+        ))
+        .await;
+    }
+
+    /// More employees, without devices.
+    pub(crate) async fn add_employees(&self, count: usize) {
+        let known: usize = self.rows("select count(*) from employee").await[0]
+            .parse()
+            .unwrap();
+        for no in known + 1..=known + count {
+            add_employee(&self.store, self.client_id, no, None).await;
+        }
+    }
+
+    /// Another client with one employee; a message to him.
+    pub(crate) async fn second_client(&self) -> Incoming {
+        let (client_id, token) = add_client(&self.store, "kombinat").await;
+        add_employee(&self.store, client_id, 1, Some("other-1")).await;
+        let mut incoming = incoming(&token, "чужое");
+        incoming.draft.recipients = Some(Recipients {
+            employees: vec!["1".to_owned()],
+            ..Recipients::default()
+        });
+        incoming
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        let mut tx = self.store.write().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// The first column of each row, as text.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
+        sqlx::query_scalar(AssertSqlSafe(format!(
+            "with r(x) as ({sql}) select cast(x as text) from r"
+        )))
+        .fetch_all(&mut *self.store.read().await.unwrap())
+        .await
+        .unwrap()
+    }
+}
+
+fn incoming(token: &str, title: &str) -> Incoming {
+    Incoming {
+        poster: Poster::Token(token::hash(token)),
+        draft: Draft {
+            title: title.to_owned(),
+            body: String::new(),
+            topic: None,
+            priority: Priority::Normal,
+            recipients: None,
+            data: None,
+            send_at: None,
+            expiry: Expiry::Default,
+            require_ack: false,
+            external_id: None,
+            allow_empty: false,
+            fingerprint: None,
+        },
+        idempotency_key: None,
+        dry_run: false,
+        budget: None,
+    }
+}
+
+async fn add_client(store: &Store, slug: &str) -> (Uuid, String) {
+    let (client_id, acs_id) = (Uuid::from_u128(rand::random()), Uuid::from_u128(rand::random()));
+    let token = token::generate(token::TokenKind::Acs);
+    let mut tx = store.write().await.unwrap();
+    sqlx::query("insert into client (id, slug, name, timezone, default_ttl, created_at) values ($1, $2, $2, 'Europe/Moscow', 7200, 1)")
+        .bind(client_id)
+        .bind(slug)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    sqlx::query("insert into acs (client_id, id, name, created_at) values ($1, $2, '1c', 1)")
+        .bind(client_id)
+        .bind(acs_id)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    sqlx::query(
+        "insert into token (id, client_id, hash, kind, holder_id, name, shown, created_at)
+         values ($1, $2, $3, 'acs', $4, '', '', 1)",
+    )
+    .bind(Uuid::from_u128(rand::random()))
+    .bind(client_id)
+    .bind(token::hash(&token).to_vec())
+    .bind(acs_id)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    (client_id, token)
+}
+
+async fn add_employee(store: &Store, client_id: Uuid, no: usize, address: Option<&str>) {
+    let id = Uuid::from_u128(rand::random());
+    let mut tx = store.write().await.unwrap();
+    let name = format!("Сотрудник {no}");
+    sqlx::query(
+        "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, devices, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, 1)",
+    )
+    .bind(client_id)
+    .bind(id)
+    .bind(no as i64)
+    .bind(no.to_string())
+    .bind(&name)
+    .bind(people::fold_name(&name))
+    .bind(people::sort_key(&name, &no.to_string()))
+    .bind(i64::from(address.is_some()))
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    if let Some(address) = address {
+        sqlx::query(
+            "insert into device (client_id, id, employee_id, channel, address, name, platform, paired_at)
+             values ($1, $2, $3, 'fcm', $4, 'phone', 'android', 1)",
+        )
+        .bind(client_id)
+        .bind(Uuid::from_u128(rand::random()))
+        .bind(id)
+        .bind(address)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    }
+    tx.commit().await.unwrap();
+}
