@@ -21,7 +21,6 @@ pub use self::listen::Listeners;
 use crate::{
     api::Peer,
     app::App,
-    clock::Clock,
     config::Config,
     listen::{Tcp, Unix},
     store::Store,
@@ -31,9 +30,13 @@ use crate::{
 /// the configured grace.
 ///
 /// # Errors
-/// When the database cannot be opened, or a listener fails.
-pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationToken) -> Result<(), RunError> {
-    let store = Arc::new(Store::open(&config.database, Clock::System).await?);
+/// When a listener fails.
+pub async fn run(
+    config: Config,
+    store: Arc<Store>,
+    listeners: Listeners,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
     let tracker = TaskTracker::new();
     let app = App::new(config, store.clone(), &tracker, shutdown.clone());
     let grace = app.shutdown_grace();
@@ -60,14 +63,10 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
         tracing::warn!("shutdown: gave up waiting for background work; it is resumed at the next start");
     }
     store.close().await;
-    match served {
-        Some(Err(error)) => Err(RunError::Listener(error)),
-        Some(Ok(_)) => Ok(()),
-        None => {
-            tracing::warn!("shutdown: cut connections that did not end in time");
-            Ok(())
-        }
+    if served.is_none() {
+        tracing::warn!("shutdown: cut connections that did not end in time");
     }
+    served.unwrap_or(Ok(((), ()))).map(|_| ())
 }
 
 /// The work's result; `None` when it did not end within `grace` of the shutdown.
@@ -80,15 +79,4 @@ async fn within_grace<T>(
         result = work => Some(result),
         () = async { shutdown.cancelled().await; tokio::time::sleep(grace).await } => None,
     }
-}
-
-/// Why the daemon stopped, or did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// A listener.
-    #[error("listening failed: {0}")]
-    Listener(std::io::Error),
 }

@@ -4,9 +4,11 @@ use std::{
     io::{IsTerminal as _, Write as _},
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::Path,
+    sync::Arc,
 };
 
 use anyhow::{Context as _, bail};
+use simo_common::{lang::Lang, paths};
 use simod::{
     Listeners,
     clock::Clock,
@@ -29,19 +31,40 @@ pub(super) fn serve(arguments: &ConfigArguments) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let shutdown = CancellationToken::new();
         stop_on_signals(&shutdown)?;
+        let store = Arc::new(Store::open(&config.database, Clock::System).await?);
         let listeners = bind(&config).await?;
         let address = listeners.tcp.local_addr()?;
         let mut stdout = std::io::stdout();
         // Whoever started us may have closed our stdout; that is no reason not to serve.
         let _closed = writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush());
         tracing::info!(%address, socket = %config.socket.display(), database = %config.database, "simod starts");
+        if !store.has_clients().await? {
+            say_how_to_begin(&config.socket);
+        }
         let socket = config.socket.clone();
-        let result = simod::run(config, listeners, shutdown).await;
+        let result = simod::run(config, store, listeners, shutdown).await;
         // The next start would take it over anyway.
         let _gone = std::fs::remove_file(socket);
         tracing::info!("simod ends");
         Ok(result?)
     })
+}
+
+/// What to do after the very first start.
+fn say_how_to_begin(socket: &Path) {
+    let lang = Lang::of_terminal(None);
+    let simoctl = if socket == paths::default_socket() {
+        "simoctl".to_owned()
+    } else {
+        format!("simoctl --socket {}", socket.display())
+    };
+    eprintln!(
+        "{}\n  {simoctl} client add my-company\n  {simoctl} token issue --client my-company --acs my-erp",
+        lang.pick(
+            "There is no client yet. Make the first one, and a token for its first system, as this user or root:",
+            "Клиентов ещё нет. Создайте первого и токен для его первой системы (от имени этого пользователя или root):",
+        )
+    );
 }
 
 /// Creates or migrates the database, or with `check` says what would be run.

@@ -137,6 +137,13 @@ impl Store {
         )
     }
 
+    /// Whether there is any client, archived ones included.
+    pub async fn has_clients(&self) -> Result<bool> {
+        Ok(sqlx::query_scalar("select exists (select 1 from client)")
+            .fetch_one(&mut *self.read().await?)
+            .await?)
+    }
+
     /// The only client there is, with its slug; `None` when there is none or several.
     pub async fn only_client(&self) -> Result<Option<(Uuid, String)>> {
         let mut clients: Vec<(Uuid, String)> =
