@@ -9,9 +9,11 @@ mod caller;
 mod cancel;
 mod error;
 mod expand;
+mod history;
 mod lock;
 mod pairing;
 mod queue;
+mod words;
 
 use std::{
     collections::HashSet,
@@ -35,6 +37,7 @@ pub use self::{
     error::{Error, Result},
     expand::Stride,
     pairing::{NewDevice, PairedDevice, Pairing, Way},
+    history::{Ask, AskMessages, PAGE_MOST},
     queue::{Claim, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Skip},
 };
 use crate::clock::Clock;

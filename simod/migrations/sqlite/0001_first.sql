@@ -71,7 +71,7 @@ create table employee (
 create unique index employee_personnel_no on employee (client_id, personnel_no);
 -- Covers the freezing of an audience: one narrow scan per client.
 create unique index employee_ordinal on employee (client_id, ordinal, archived_at, blocked_at, devices);
-create index employee_sort on employee (client_id, sort_key, id);
+create unique index employee_sort on employee (client_id, sort_key); -- ends with the personnel number
 
 create table "group" (
     client_id blob not null,
@@ -184,8 +184,13 @@ create table message (
 );
 create unique index message_id on message (client_id, id);
 create index message_accepted on message (client_id, accepted_at, id);
-create unique index message_external on message (client_id, coalesce(acs_id, x''), external_id)
+create unique index message_external on message (client_id, external_id, coalesce(acs_id, x''))
     where external_id is not null;
+-- What history's rarer filters start from.
+create index message_topic on message (client_id, topic_id, accepted_at, id) where topic_id is not null;
+create index message_acs on message (client_id, acs_id, accepted_at, id) where acs_id is not null;
+create index message_urgent on message (client_id, priority, accepted_at, id) where priority >= 2;
+create index message_ack on message (client_id, accepted_at, id) where require_ack = 1;
 create index message_due on message (due_at) where due_at is not null;
 create index message_unindexed on message (seq) where unindexed is not null;
 
@@ -256,6 +261,8 @@ create table delivery (
 create index delivery_date on delivery (client_id, accepted_at, message_id, employee_id);
 create index delivery_employee on delivery (client_id, employee_id, accepted_at, message_id);
 create index delivery_state on delivery (client_id, state, accepted_at, message_id, employee_id);
+create index delivery_reason on delivery (client_id, reason, accepted_at, message_id, employee_id)
+    where reason is not null;
 create index delivery_expiry on delivery (expires_at) where state = 0;
 
 -- One delivery on its way to one device: the unit of work.
@@ -293,6 +300,8 @@ create table event (
 );
 create index event_client on event (client_id, seq);
 
+-- The words of a message under its seq: as they are, and their stems. The program cuts and folds them, and puts a mark
+-- of the client before each (simo_common::text, store/words.rs); `ascii` leaves everything between spaces alone.
 create virtual table message_word using fts5 (
-    surface, stems, client, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 0"
+    surface, stems, content = '', contentless_delete = 1, tokenize = "ascii"
 );

@@ -1,0 +1,216 @@
+//! Messages that satisfy what a query asks of messages: all of them where they are few, else one after the other.
+
+use simo_common::message::Priority;
+use sqlx::{FromRow, SqliteConnection};
+use uuid::Uuid;
+
+use super::{Cursor, Order, sql::Sql, wanted::Wanted};
+use crate::store::Result;
+
+/// Messages beyond this number are not gathered.
+const MOST: usize = 5_000;
+
+/// A message that may have wanted deliveries.
+#[derive(Debug, Clone, Copy, FromRow)]
+pub(super) struct Candidate {
+    pub(super) accepted_at: i64,
+    pub(super) id: Uuid,
+    /// How many deliveries it has, at most.
+    pub(super) deliveries: i64,
+}
+
+/// A way to messages that an index knows.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Id,
+    External,
+    Words,
+    Urgent,
+    Ack,
+    Acs,
+    Topic,
+    Times,
+}
+
+impl Way {
+    const ALL: [Self; 8] = [
+        Self::Id,
+        Self::External,
+        Self::Words,
+        Self::Urgent,
+        Self::Ack,
+        Self::Acs,
+        Self::Topic,
+        Self::Times,
+    ];
+
+    fn index(self) -> &'static str {
+        match self {
+            Self::Id => "message_id",
+            Self::External => "message_external",
+            Self::Urgent => "message_urgent",
+            Self::Ack => "message_ack",
+            Self::Acs => "message_acs",
+            Self::Topic => "message_topic",
+            Self::Words | Self::Times => "message_accepted",
+        }
+    }
+
+    /// Whether the query leaves only messages on this way.
+    fn leads(self, wanted: &Wanted) -> bool {
+        match self {
+            Self::Id => wanted.messages.only().is_some(),
+            Self::External => wanted.external.only().is_some(),
+            Self::Words => wanted.words.is_some(),
+            Self::Urgent => wanted
+                .listed_priorities()
+                .iter()
+                .all(|rank| *rank >= Priority::High.rank()),
+            Self::Ack => wanted.ack.only().is_some_and(|answers| !answers.contains(&false)),
+            Self::Acs => wanted.acs.only().is_some_and(|ids| !ids.contains(&None)),
+            Self::Topic => wanted.topics.only().is_some(),
+            Self::Times => {
+                wanted.asks_of_messages() && wanted.times.first().is_some_and(|first| first.start > i64::MIN)
+            }
+        }
+    }
+
+    /// The tables and the condition of this way.
+    fn push(self, sql: &mut Sql, wanted: &Wanted) {
+        if let (Self::Words, Some(words)) = (self, &wanted.words) {
+            sql.push(
+                "message_word cross join message m on m.seq = message_word.rowid where message_word match ",
+            );
+            sql.bind(words.clone())
+                .push(" and m.client_id = ")
+                .bind(wanted.client_id);
+            return;
+        }
+        sql.push(format!(
+            "message m indexed by {} where m.client_id = ",
+            self.index()
+        ));
+        sql.bind(wanted.client_id);
+        match self {
+            Self::Id => {
+                sql.push(" and m.id in ")
+                    .ids(wanted.messages.only().into_iter().flatten());
+            }
+            Self::External => {
+                sql.push(" and m.external_id in ")
+                    .list(wanted.external.only().into_iter().flatten());
+            }
+            Self::Urgent => {
+                // The first half lets the partial index in.
+                sql.push(" and m.priority >= 2 and m.priority in ")
+                    .list(&wanted.listed_priorities());
+            }
+            Self::Ack => {
+                sql.push(" and m.require_ack = 1");
+            }
+            Self::Acs => {
+                let ids = wanted.acs.only().into_iter().flatten().flatten();
+                sql.push(" and m.acs_id in ").ids(ids);
+            }
+            Self::Topic => {
+                sql.push(" and m.topic_id in ")
+                    .ids(wanted.topics.only().into_iter().flatten());
+            }
+            Self::Words | Self::Times => {}
+        }
+        match self {
+            Self::Id | Self::External => {}
+            _ => wanted.push_times(sql, "m", true, true),
+        }
+    }
+}
+
+impl Wanted {
+    /// All messages that satisfy what it asks of messages, when one way to them is short enough.
+    pub(super) async fn candidates(&self, conn: &mut SqliteConnection) -> Result<Option<Vec<Candidate>>> {
+        let mut shortest = (MOST + 1, Way::Times);
+        for way in Way::ALL {
+            if way.leads(self) {
+                let count = self.count_messages(conn, way, shortest.0).await?;
+                if count < shortest.0 {
+                    shortest = (count, way);
+                }
+            }
+        }
+        if shortest.0 > MOST {
+            return Ok(None);
+        }
+        let mut sql = Sql::new("select m.accepted_at, m.id, m.accepted + m.denied as deliveries from ");
+        shortest.1.push(&mut sql, self);
+        self.push_times(&mut sql, "m", true, true);
+        if let Some(ids) = self.messages.only() {
+            sql.push(" and m.id in ").ids(ids);
+        }
+        self.push_message(&mut sql);
+        Ok(Some(sql.rows(conn).await?))
+    }
+
+    async fn count_messages(&self, conn: &mut SqliteConnection, way: Way, most: usize) -> Result<usize> {
+        let mut sql = Sql::new("select count(*) from (select 1 from ");
+        if let (Way::Words, Some(words)) = (way, &self.words) {
+            sql.push("message_word where message_word match ")
+                .bind(words.clone());
+        } else {
+            way.push(&mut sql, self);
+        }
+        sql.push(" limit ").bind(most as i64).push(")");
+        Ok(sql.scalars::<i64>(conn).await?.first().copied().unwrap_or(0) as usize)
+    }
+
+    /// The next messages by date that satisfy what it asks of messages; the cursor's message is among them.
+    pub(super) async fn next_messages(
+        &self,
+        conn: &mut SqliteConnection,
+        order: Order,
+        from: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Candidate>> {
+        self.next_messages_statement(order, from, limit).rows(conn).await
+    }
+
+    /// The statement of [`Wanted::next_messages`].
+    pub(super) fn next_messages_statement(&self, order: Order, from: Option<&Cursor>, limit: usize) -> Sql {
+        let one_topic = self.topics.only().filter(|ids| ids.len() == 1);
+        let one_acs = self
+            .acs
+            .only()
+            .filter(|ids| ids.len() == 1 && !ids.contains(&None));
+        let index = match (one_topic, one_acs) {
+            (Some(_), _) => "message_topic",
+            (None, Some(_)) => "message_acs",
+            (None, None) => "message_accepted",
+        };
+        let mut sql =
+            Sql::new("select m.accepted_at, m.id, m.accepted + m.denied as deliveries from message m ");
+        sql.push(format!("indexed by {index} where m.client_id = "))
+            .bind(self.client_id);
+        if let Some(id) = one_topic.into_iter().flatten().next() {
+            sql.push(" and m.topic_id = ").bind(*id);
+        } else if let Some(id) = one_acs.into_iter().flatten().flatten().next() {
+            sql.push(" and m.acs_id = ").bind(*id);
+        }
+        let descending = order.descending_dates;
+        let unbounded = from.is_none();
+        self.push_times(&mut sql, "m", descending || unbounded, !descending || unbounded);
+        if let Some(from) = from {
+            let sign = if descending { "<=" } else { ">=" };
+            sql.push(format!(" and (m.accepted_at, m.id) {sign} ("));
+            sql.bind(from.accepted_at)
+                .push(", ")
+                .bind(from.message_id)
+                .push(")");
+        }
+        self.push_message(&mut sql);
+        let direction = if descending { "desc" } else { "asc" };
+        sql.push(format!(
+            " order by m.accepted_at {direction}, m.id {direction} limit "
+        ));
+        sql.bind(limit as i64);
+        sql
+    }
+}

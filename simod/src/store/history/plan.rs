@@ -1,0 +1,263 @@
+//! Which ways a page is gathered by. What is rare is read whole and sorted; what is common is met soon on a walk in the
+//! order of the sort. Either way a page costs about the same wherever it lies.
+
+use simo_common::api::history::SortKey;
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::{
+    Cursor, Order,
+    messages::Candidate,
+    scan::{Key, Way},
+    wanted::Wanted,
+};
+use crate::store::Result;
+
+/// Deliveries beyond this number are not gathered and sorted.
+const GATHERED: usize = 5_000;
+/// People beyond this number are not walked along one by one.
+const PEOPLE_WALKED: usize = 300;
+
+impl Wanted {
+    /// The next `limit` deliveries after the cursor.
+    pub(super) async fn keys(
+        &self,
+        conn: &mut SqliteConnection,
+        order: Order,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Key>> {
+        if self.is_impossible() {
+            return Ok(Vec::new());
+        }
+        let candidates = if self.asks_of_messages() || self.messages.only().is_some() {
+            self.candidates(conn).await?
+        } else {
+            None
+        };
+        let of_people = match self.people.only() {
+            Some(_) => Some(self.count(conn, Way::People, GATHERED + 1).await?),
+            None => None,
+        };
+        let candidates = candidates.filter(|all| of_people.is_none_or(|people| total(all) <= people));
+        match order.key {
+            SortKey::Date => {
+                self.by_date(conn, order, after, limit, candidates, of_people)
+                    .await
+            }
+            SortKey::State | SortKey::Employee => {
+                if let Some(all) = candidates.filter(|all| total(all) <= GATHERED) {
+                    let ids: Vec<Uuid> = all.iter().map(|message| message.id).collect();
+                    return self.scan(conn, Way::Messages(&ids), order, after, limit).await;
+                }
+                if of_people.is_some_and(|people| people <= GATHERED) {
+                    return self.scan(conn, Way::People, order, after, limit).await;
+                }
+                let rare = [
+                    (self.reasons.only().is_some(), Way::Reasons),
+                    (
+                        order.key == SortKey::Employee && !self.states.is_all(),
+                        Way::States,
+                    ),
+                ];
+                for (leads, way) in rare {
+                    if leads && self.count(conn, way, GATHERED + 1).await? <= GATHERED {
+                        return self.scan(conn, way, order, after, limit).await;
+                    }
+                }
+                if order.key == SortKey::State {
+                    self.by_state(conn, order, after, limit).await
+                } else {
+                    self.by_person(conn, order, after, limit).await
+                }
+            }
+        }
+    }
+
+    async fn by_date(
+        &self,
+        conn: &mut SqliteConnection,
+        order: Order,
+        after: Option<&Cursor>,
+        limit: usize,
+        candidates: Option<Vec<Candidate>>,
+        of_people: Option<usize>,
+    ) -> Result<Vec<Key>> {
+        if let Some(all) = candidates {
+            return self.of_candidates(conn, order, after, limit, all).await;
+        }
+        let are_several = self.people.only().is_some_and(|people| people.len() > 1);
+        if are_several && of_people.is_some_and(|count| count <= GATHERED) {
+            return self.scan(conn, Way::People, order, after, limit).await;
+        }
+        let walks: Vec<Way<'_>> =
+            if let Some(people) = self.people.only().filter(|p| p.len() <= PEOPLE_WALKED) {
+                people.iter().map(|id| Way::Person(*id)).collect()
+            } else if let Some(reasons) = self.reasons.only() {
+                reasons.iter().map(|code| Way::Reason(code)).collect()
+            } else if let Some(states) = self.listed_states() {
+                states.into_iter().map(Way::State).collect()
+            } else if self.asks_of_messages() {
+                return self.along_messages(conn, order, after, limit).await;
+            } else {
+                vec![Way::ByDate]
+            };
+        let mut keys = Vec::new();
+        for way in walks {
+            keys.extend(self.scan(conn, way, order, after, limit).await?);
+        }
+        keys.sort_unstable();
+        if order.descending_dates {
+            keys.reverse();
+        }
+        keys.truncate(limit);
+        Ok(keys)
+    }
+
+    /// By date, from messages that are all known.
+    async fn of_candidates(
+        &self,
+        conn: &mut SqliteConnection,
+        order: Order,
+        after: Option<&Cursor>,
+        limit: usize,
+        mut all: Vec<Candidate>,
+    ) -> Result<Vec<Key>> {
+        let place = |message: &Candidate| (message.accepted_at, message.id);
+        all.sort_unstable_by_key(place);
+        if order.descending_dates {
+            all.reverse();
+        }
+        if let Some(after) = after {
+            let last = (after.accepted_at, after.message_id);
+            all.retain(|message| {
+                if order.descending_dates {
+                    place(message) <= last
+                } else {
+                    place(message) >= last
+                }
+            });
+        }
+        let mut keys = Vec::new();
+        self.fill(conn, order, after, limit, &all, &mut keys).await?;
+        Ok(keys)
+    }
+
+    /// By date, from messages that are found on the way.
+    async fn along_messages(
+        &self,
+        conn: &mut SqliteConnection,
+        order: Order,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Key>> {
+        let mut keys = Vec::new();
+        let mut from = after.cloned();
+        let mut step = limit + 1;
+        loop {
+            let mut messages = self.next_messages(conn, order, from.as_ref(), step).await?;
+            let is_last = messages.len() < step;
+            // Every step but the first begins with the message that the one before it ended with.
+            if let (Some(from), Some(first)) = (&from, messages.first())
+                && after != Some(from)
+                && first.id == from.message_id
+            {
+                messages.remove(0);
+            }
+            self.fill(conn, order, after, limit, &messages, &mut keys).await?;
+            match messages.last() {
+                Some(last) if keys.len() < limit && !is_last => {
+                    from = Some(Cursor::at_message(last.accepted_at, last.id));
+                    step = (step * 2).min(2_000);
+                }
+                _ => return Ok(keys),
+            }
+        }
+    }
+
+    /// Adds the deliveries of messages, which are in the order of the sort, until the page is full.
+    async fn fill(
+        &self,
+        conn: &mut SqliteConnection,
+        order: Order,
+        after: Option<&Cursor>,
+        limit: usize,
+        messages: &[Candidate],
+        keys: &mut Vec<Key>,
+    ) -> Result<()> {
+        let mut rest = messages;
+        while keys.len() < limit && !rest.is_empty() {
+            let mut sum = 0;
+            let fits = |message: &&Candidate| {
+                sum += message.deliveries.max(1) as usize;
+                sum <= GATHERED
+            };
+            let count = rest.iter().take_while(fits).count();
+            let (chunk, others) = rest.split_at(count.max(1));
+            rest = others;
+            let ids: Vec<Uuid> = chunk.iter().map(|message| message.id).collect();
+            let way = match chunk {
+                [one] => Way::Message(one.accepted_at, one.id),
+                _ => Way::Messages(&ids),
+            };
+            keys.extend(self.scan(conn, way, order, after, limit - keys.len()).await?);
+        }
+        Ok(())
+    }
+
+    async fn by_state(
+        &self,
+        conn: &mut SqliteConnection,
+        order: Order,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Key>> {
+        let mut states = self.every_state();
+        if order.descending {
+            states.reverse();
+        }
+        let mut keys = Vec::new();
+        for state in states {
+            let after = match after {
+                Some(after) if order.is_before(state, after.state) => continue,
+                Some(after) if state == after.state => Some(after),
+                _ => None,
+            };
+            keys.extend(
+                self.scan(conn, Way::State(state), order, after, limit - keys.len())
+                    .await?,
+            );
+            if keys.len() == limit {
+                break;
+            }
+        }
+        Ok(keys)
+    }
+
+    async fn by_person(
+        &self,
+        conn: &mut SqliteConnection,
+        order: Order,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Key>> {
+        let mut keys = match after {
+            Some(after) => {
+                self.scan(conn, Way::Person(after.employee_id), order, Some(after), limit)
+                    .await?
+            }
+            None => Vec::new(),
+        };
+        if keys.len() < limit {
+            keys.extend(
+                self.scan(conn, Way::ByPerson, order, after, limit - keys.len())
+                    .await?,
+            );
+        }
+        Ok(keys)
+    }
+}
+
+fn total(messages: &[Candidate]) -> usize {
+    messages.iter().map(|message| message.deliveries as usize).sum()
+}

@@ -1,0 +1,80 @@
+//! Deliveries as history shows them.
+
+use jiff::Timestamp;
+use simo_common::{api::history::Delivery, delivery::DeliveryState, message::Priority, time::from_us};
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::scan::Key;
+use crate::store::{
+    Result,
+    queue::{hex, json},
+};
+
+/// The name that stands for operators where an ACS is named.
+pub(super) const OPERATOR: &str = "operator";
+
+/// The deliveries with these keys, in their order.
+pub(super) async fn read(
+    conn: &mut SqliteConnection,
+    client_id: Uuid,
+    keys: &[Key],
+) -> Result<Vec<Delivery>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|key| (hex(key.message_id), hex(key.employee_id)))
+        .collect();
+    let rows = sqlx::query(
+        "select d.*, c.slug as client, e.personnel_no, e.full_name, m.title, m.priority, m.require_ack,
+                t.slug as topic, a.name as acs
+         from json_each($2) k
+         cross join client c on c.id = $1
+         cross join delivery d on d.client_id = $1 and d.message_id = unhex(k.value->>0)
+              and d.employee_id = unhex(k.value->>1)
+         cross join message m indexed by message_id on m.client_id = $1 and m.id = d.message_id
+         cross join employee e on e.client_id = $1 and e.id = d.employee_id
+         left join topic t on t.client_id = $1 and t.id = m.topic_id
+         left join acs a on a.client_id = $1 and a.id = m.acs_id
+         order by k.key",
+    )
+    .bind(client_id)
+    .bind(json(&keys))
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(delivery).collect()
+}
+
+fn delivery(row: &SqliteRow) -> Result<Delivery> {
+    let at = |column| moment(row, column);
+    let state = DeliveryState::from_rank(row.try_get("state")?).unwrap_or(DeliveryState::Queued);
+    let reason: Option<String> = row.try_get("reason")?;
+    Ok(Delivery {
+        message_id: row.try_get("message_id")?,
+        client: row.try_get("client")?,
+        accepted_at: from_us(row.try_get("accepted_at")?),
+        personnel_no: row.try_get("personnel_no")?,
+        employee: row.try_get("full_name")?,
+        acs: row
+            .try_get::<Option<String>, _>("acs")?
+            .unwrap_or_else(|| OPERATOR.to_owned()),
+        topic: row.try_get("topic")?,
+        title: row.try_get("title")?,
+        priority: Priority::from_rank(row.try_get("priority")?),
+        state,
+        // A late receipt beats the outcome that the reason belongs to.
+        reason: reason.filter(|_| state >= DeliveryState::Failed),
+        require_ack: row.try_get("require_ack")?,
+        sent_at: at("sent_at")?,
+        delivered_at: at("delivered_at")?,
+        read_at: at("read_at")?,
+        acknowledged_at: at("acknowledged_at")?,
+    })
+}
+
+/// A column of microseconds, where it is set.
+pub(super) fn moment(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.map(from_us))
+}

@@ -1,0 +1,469 @@
+//! The story of one message and one person, sentence by sentence: pure, from what is known.
+
+use jiff::{Timestamp, tz::TimeZone};
+use simo_common::{
+    api::{
+        history::{Delivery, PhoneTimes, Push, StoryLine},
+        message::Message,
+    },
+    delivery::{DeliveryState, Outcome, reason},
+    lang::Lang,
+    message::Priority,
+};
+
+use super::rows::OPERATOR;
+
+/// All that is known of one message and one person.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// The client's time zone, for times within sentences.
+    pub(super) zone: TimeZone,
+    pub(super) message: Message,
+    pub(super) person: Person,
+    pub(super) delivery: Option<Delivery>,
+    /// As in [`simo_common::api::history::Explanation`].
+    pub(super) target: Option<String>,
+    pub(super) grant: Option<String>,
+    /// Which grant would let him in now.
+    pub(super) grant_today: Option<String>,
+    pub(super) phone_times: PhoneTimes,
+    /// How it ended without a receipt: outcome, reason code, when.
+    pub(super) outcome: Option<(String, Option<String>, Option<Timestamp>)>,
+    pub(super) pushes: Vec<Push>,
+    /// Some of the message's deliveries are still to be made.
+    pub(super) still_expanding: bool,
+}
+
+/// The person, as he is today.
+#[derive(Debug)]
+pub(super) struct Person {
+    pub(super) personnel_no: String,
+    pub(super) full_name: String,
+    /// Slugs of his groups.
+    pub(super) groups: Vec<String>,
+    pub(super) added_at: Option<Timestamp>,
+    pub(super) blocked_at: Option<Timestamp>,
+    pub(super) archived_at: Option<Timestamp>,
+}
+
+/// Lines under construction.
+struct Teller<'a> {
+    known: &'a Known,
+    lang: Lang,
+    lines: Vec<StoryLine>,
+}
+
+impl Known {
+    /// Why he was kept out when the message was accepted. Who is stopped later had pushes by then.
+    fn kept_out(&self) -> Option<&str> {
+        let (outcome, code, _) = self.outcome.as_ref()?;
+        let kept_out = outcome == Outcome::Denied.as_str() && self.pushes.is_empty();
+        kept_out.then(|| code.as_deref().unwrap_or_default())
+    }
+
+    /// The story: what happened in the order of time, then how things stand.
+    pub(super) fn story(&self, lang: Lang) -> Vec<StoryLine> {
+        let mut teller = Teller {
+            known: self,
+            lang,
+            lines: Vec::new(),
+        };
+        teller.posted();
+        if self.message.scheduled {
+            teller.scheduled();
+        } else if let Some(delivery) = &self.delivery {
+            teller.why_he();
+            let fixed = teller.lines.len();
+            for push in &self.pushes {
+                teller.push(push);
+            }
+            teller.receipts(delivery);
+            teller.end(delivery);
+            // What has a time in the order of time; how things stand comes last.
+            teller.lines[fixed..].sort_by_key(|line| line.at.map_or((1, Timestamp::MIN), |at| (0, at)));
+        } else {
+            teller.why_not_he();
+        }
+        teller.lines
+    }
+}
+
+impl Teller<'_> {
+    fn tell(&mut self, at: Option<Timestamp>, en: impl Into<String>, ru: impl Into<String>) {
+        let text = self.lang.pick(en.into(), ru.into());
+        self.lines.push(StoryLine { at, text });
+    }
+
+    /// A time within a sentence, as the client's clocks show it.
+    fn time(&self, at: Timestamp) -> String {
+        at.to_zoned(self.known.zone.clone())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string()
+    }
+
+    fn posted(&mut self) {
+        let message = &self.known.message;
+        let (mut en, mut ru) = if message.acs == OPERATOR {
+            (
+                "an operator posted the message".to_owned(),
+                "оператор отправил сообщение".to_owned(),
+            )
+        } else {
+            let acs = &message.acs;
+            (
+                format!("the ACS {acs} posted the message"),
+                format!("АСУ {acs} отправила сообщение"),
+            )
+        };
+        let priority = match message.priority {
+            Priority::Low => "низкий",
+            Priority::Normal => "обычный",
+            Priority::High => "высокий",
+            Priority::Critical => "критический",
+        };
+        let english = message.priority.as_str();
+        if let Some(topic) = &message.topic {
+            en += &format!(" on the topic {topic}, priority {english}");
+            ru += &format!(" по теме {topic}, приоритет: {priority}");
+        } else {
+            en += &format!(" without a topic, priority {english}");
+            ru += &format!(" без темы, приоритет: {priority}");
+        }
+        self.tell(Some(message.accepted_at), en, ru);
+        if let Some(at) = message.send_at.filter(|_| !message.scheduled) {
+            let time = self.time(at);
+            self.tell(
+                Some(message.accepted_at),
+                format!("it had been scheduled for {time}; who receives it was decided then"),
+                format!("оно было запланировано на {time}; получатели определены в этот момент"),
+            );
+        }
+    }
+
+    fn scheduled(&mut self) {
+        let time = self
+            .known
+            .message
+            .send_at
+            .map(|at| self.time(at))
+            .unwrap_or_default();
+        self.tell(
+            None,
+            format!("it waits until {time}; who receives it is decided then"),
+            format!("оно ждёт до {time}; получатели определятся в этот момент"),
+        );
+        if self.known.message.canceled_at.is_some() {
+            self.canceled();
+        }
+    }
+
+    fn canceled(&mut self) {
+        let at = self.known.message.canceled_at;
+        self.tell(at, "the message was canceled", "сообщение отменено");
+    }
+
+    /// Which target named him, and what let him in or kept him out.
+    fn why_he(&mut self) {
+        let at = Some(self.known.message.accepted_at);
+        let target = self.known.target.clone().unwrap_or_default();
+        match target.split_once(':').unwrap_or((&target, "")) {
+            ("employee", _) => self.tell(
+                at,
+                "it was addressed to him by his personnel number",
+                "оно адресовано ему по табельному номеру",
+            ),
+            ("group", slug) => self.tell(
+                at,
+                format!("it was addressed to the group {slug}, which he belonged to"),
+                format!("оно адресовано группе {slug}, в которой он состоял"),
+            ),
+            ("everyone", _) => self.tell(at, "it was addressed to everyone", "оно адресовано всем"),
+            _ => self.tell(
+                at,
+                "it was addressed to all who hold a grant for the topic",
+                "оно адресовано всем, у кого есть доступ к теме",
+            ),
+        }
+        if let Some(code) = self.known.kept_out() {
+            let (en, ru) = (reason::in_words(code, Lang::En), reason::in_words(code, Lang::Ru));
+            self.tell(
+                at,
+                format!("he was kept out: {en}"),
+                format!("ему отказано: {ru}"),
+            );
+            return;
+        }
+        let Some(grant) = self.known.grant.clone() else {
+            if self.known.message.topic.is_none() {
+                self.tell(
+                    at,
+                    "a message without a topic needs no grant",
+                    "сообщению без темы доступ не нужен",
+                );
+            }
+            return;
+        };
+        let (en, ru) = grant_in_words(&grant);
+        self.tell(at, format!("{en} let him in"), format!("его пропустил {ru}"));
+    }
+
+    fn push(&mut self, push: &Push) {
+        let name = if push.device.is_empty() {
+            push.device_id.to_string()
+        } else {
+            push.device.clone()
+        };
+        let (device, channel, tries) = (name, &push.channel, push.tries);
+        let answer = push.last_answer.as_deref().filter(|answer| !answer.is_empty());
+        let (answer_en, answer_ru) = answer.map_or_else(Default::default, |answer| {
+            (
+                format!("; its last answer: {answer}"),
+                format!("; последний ответ: {answer}"),
+            )
+        });
+        if let Some(at) = push.sent_at {
+            self.tell(
+                Some(at),
+                format!("{channel} took it for the device {device} (tries: {tries})"),
+                format!("{channel} принял отправку на устройство {device} (попыток: {tries})"),
+            );
+        }
+        let code = push.reason.as_deref().unwrap_or_default();
+        let (why_en, why_ru) = (reason::in_words(code, Lang::En), reason::in_words(code, Lang::Ru));
+        match push.state.as_str() {
+            "failed" => self.tell(
+                push.last_tried_at,
+                format!("the push to the device {device} failed after {tries} tries: {why_en}{answer_en}"),
+                format!("отправка на устройство {device} не удалась, попыток: {tries}: {why_ru}{answer_ru}"),
+            ),
+            "expired" | "canceled" => self.tell(
+                push.last_tried_at,
+                format!("the push to the device {device} was stopped: {why_en}{answer_en}"),
+                format!("отправка на устройство {device} остановлена: {why_ru}{answer_ru}"),
+            ),
+            "waiting" if channel == "stream" => self.tell(
+                None,
+                format!("it waits for the device {device} to connect"),
+                format!("оно ждёт, когда подключится устройство {device}"),
+            ),
+            "waiting" => {
+                let due = push.due_at.map(|at| self.time(at)).unwrap_or_default();
+                self.tell(
+                    None,
+                    format!("the push to the device {device} is due at {due} (tries so far: {tries}){answer_en}"),
+                    format!("отправка на устройство {device} назначена на {due} (попыток было: {tries}){answer_ru}"),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn receipts(&mut self, delivery: &Delivery) {
+        let times = self.known.phone_times;
+        let receipts = [
+            (
+                delivery.delivered_at,
+                times.delivered_at,
+                "the phone reported that it has it",
+                "телефон сообщил, что получил его",
+            ),
+            (delivery.read_at, times.read_at, "he read it", "он прочитал его"),
+            (
+                delivery.acknowledged_at,
+                times.acknowledged_at,
+                "he acknowledged it",
+                "он подтвердил его",
+            ),
+        ];
+        for (at, by_phone, en, ru) in receipts {
+            if at.is_none() {
+                continue;
+            }
+            let (clock_en, clock_ru) = by_phone.map_or_else(Default::default, |at| {
+                let time = self.time(at);
+                (
+                    format!(" (by the phone's clock at {time})"),
+                    format!(" (по часам телефона: {time})"),
+                )
+            });
+            self.tell(at, format!("{en}{clock_en}"), format!("{ru}{clock_ru}"));
+        }
+    }
+
+    /// How it ended, or what it waits for.
+    fn end(&mut self, delivery: &Delivery) {
+        let message = &self.known.message;
+        if message.canceled_at.is_some() {
+            self.canceled();
+        }
+        if let Some((outcome, code, at)) = &self.known.outcome {
+            let code = code.as_deref().unwrap_or_default();
+            let (why_en, why_ru) = (reason::in_words(code, Lang::En), reason::in_words(code, Lang::Ru));
+            let at = at.or(Some(message.accepted_at));
+            match outcome.as_str() {
+                "failed" => self.tell(
+                    at,
+                    format!("it was given up: {why_en}"),
+                    format!("попытки прекращены: {why_ru}"),
+                ),
+                "expired" => self.tell(
+                    at,
+                    format!("it expired: {why_en}"),
+                    format!("оно истекло: {why_ru}"),
+                ),
+                "denied" if self.known.kept_out().is_none() => {
+                    self.tell(
+                        at,
+                        format!("it was stopped: {why_en}"),
+                        format!("оно остановлено: {why_ru}"),
+                    );
+                }
+                _ => {}
+            }
+        }
+        let expires = self.time(message.expires_at);
+        match delivery.state {
+            DeliveryState::Queued if self.known.pushes.is_empty() => self.tell(
+                None,
+                format!("he has no device yet: it waits for his first one until {expires}"),
+                format!("у него ещё нет устройства: оно ждёт первого до {expires}"),
+            ),
+            DeliveryState::Queued => {
+                self.tell(
+                    None,
+                    format!("it is tried until {expires}"),
+                    format!("попытки идут до {expires}"),
+                );
+            }
+            DeliveryState::Sent => {
+                self.tell(
+                    None,
+                    "no phone has reported it yet",
+                    "ни один телефон о нём ещё не сообщил",
+                );
+            }
+            DeliveryState::Delivered | DeliveryState::Read if delivery.require_ack => {
+                self.tell(
+                    None,
+                    "it still has to be acknowledged",
+                    "его ещё нужно подтвердить",
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Why somebody has no delivery.
+    fn why_not_he(&mut self) {
+        let message = &self.known.message;
+        let person = &self.known.person;
+        if message.canceled_at.is_some() {
+            self.canceled();
+        }
+        if self.known.still_expanding {
+            self.tell(
+                None,
+                "the message is still being handed out to its recipients; he may be among those who follow",
+                "сообщение ещё раздаётся получателям; возможно, его очередь впереди",
+            );
+        } else {
+            self.not_addressed();
+        }
+        if person.added_at.is_some_and(|at| at > message.accepted_at) {
+            self.tell(
+                person.added_at,
+                "he was added only after the message",
+                "сотрудник добавлен уже после сообщения",
+            );
+        }
+        if person.blocked_at.is_some() {
+            self.tell(
+                person.blocked_at,
+                "he is blocked since then",
+                "с этого времени он заблокирован",
+            );
+        }
+        if person.archived_at.is_some() {
+            self.tell(
+                person.archived_at,
+                "he is archived since then",
+                "с этого времени он в архиве",
+            );
+        }
+        let Some(topic) = &message.topic else { return };
+        match &self.known.grant_today {
+            Some(grant) => {
+                let (en, ru) = grant_in_words(grant);
+                self.tell(
+                    None,
+                    format!("today {en} gives him the topic {topic}"),
+                    format!("сегодня тему {topic} даёт ему {ru}"),
+                );
+            }
+            None => self.tell(
+                None,
+                format!("today he holds no grant for the topic {topic}"),
+                format!("сегодня у него нет доступа к теме {topic}"),
+            ),
+        }
+    }
+
+    fn not_addressed(&mut self) {
+        let message = &self.known.message;
+        let at = Some(message.accepted_at);
+        let Some(recipients) = &message.recipients else {
+            let topic = message.topic.clone().unwrap_or_default();
+            self.tell(
+                at,
+                format!(
+                    "it was for all who hold a grant for the topic {topic}; then he did not receive it by any"
+                ),
+                format!("оно было для всех, у кого есть доступ к теме {topic}; у него тогда доступа не было"),
+            );
+            return;
+        };
+        let person = &self.known.person;
+        let group = recipients.groups.iter().find(|slug| person.groups.contains(slug));
+        if recipients.everyone || recipients.employees.contains(&person.personnel_no) {
+            self.tell(
+                at,
+                "it was addressed to him too, but when it was accepted he was not there, was blocked or held no grant",
+                "оно адресовано и ему, но в момент приёма он ещё не был заведён, был заблокирован или не имел доступа",
+            );
+        } else if let Some(slug) = group {
+            self.tell(
+                at,
+                format!("it was addressed to the group {slug}; he belongs to it today, but did not then"),
+                format!("оно адресовано группе {slug}; сегодня он в ней состоит, но тогда не состоял"),
+            );
+        } else {
+            let named = recipients.employees.len();
+            let groups = if recipients.groups.is_empty() {
+                "—".to_owned()
+            } else {
+                recipients.groups.join(", ")
+            };
+            self.tell(
+                at,
+                format!("it was not addressed to him: people named: {named}, groups: {groups}"),
+                format!("оно адресовано не ему: названо сотрудников: {named}, группы: {groups}"),
+            );
+        }
+    }
+}
+
+/// A grant in English and, in the nominative, in Russian.
+fn grant_in_words(grant: &str) -> (String, String) {
+    match grant.split_once(':').unwrap_or((grant, "")) {
+        ("group", slug) => (
+            format!("a grant to the group {slug}"),
+            format!("доступ группы {slug}"),
+        ),
+        ("employee", _) => ("a grant to himself".to_owned(), "личный доступ".to_owned()),
+        ("everyone", _) => ("a grant to everyone".to_owned(), "доступ для всех".to_owned()),
+        _ => (
+            "a grant that has been revoked since".to_owned(),
+            "доступ, который с тех пор отозван".to_owned(),
+        ),
+    }
+}

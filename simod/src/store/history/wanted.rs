@@ -1,0 +1,376 @@
+//! A query made ready for the database: names are ids, times are microseconds, and terms of one kind are one set.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
+
+use jiff::{Zoned, tz::TimeZone};
+use simo_common::{
+    delivery::DeliveryState,
+    message::Priority,
+    people::fold_name,
+    query::{Filter, Query, Text, When},
+    time::from_us,
+};
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::{choice::Choice, sql::Sql};
+use crate::store::{Result, words};
+
+/// People beyond this number are not listed but asked for row by row.
+const PEOPLE_LISTED: usize = 1_000;
+
+/// What rows are wanted, of one client.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) client_id: Uuid,
+    /// When it was accepted: half-open, apart, ascending.
+    pub(super) times: Vec<Range<i64>>,
+    pub(super) states: Choice<i64>,
+    pub(super) reasons: Choice<String>,
+    pub(super) people: Choice<Uuid>,
+    /// Conditions on people that are too many to list, and whether they are turned round.
+    pub(super) crowds: Vec<(bool, Crowd)>,
+    /// Devices, one of which got a push (or none).
+    pub(super) devices: Vec<(bool, BTreeSet<Uuid>)>,
+    pub(super) messages: Choice<Uuid>,
+    pub(super) topics: Choice<Uuid>,
+    /// `None` stands for operators.
+    pub(super) acs: Choice<Option<Uuid>>,
+    pub(super) external: Choice<String>,
+    pub(super) priorities: Choice<i64>,
+    pub(super) ack: Choice<bool>,
+    /// Words that must be there, as an expression for the word index.
+    pub(super) words: Option<String>,
+    /// Words that must not be there.
+    pub(super) no_words: Option<String>,
+}
+
+/// People too many to list.
+#[derive(Debug)]
+pub(super) enum Crowd {
+    /// Members of one of these groups.
+    Groups(BTreeSet<Uuid>),
+    /// People with one of these personnel numbers or beginnings of names.
+    Named(Vec<String>),
+}
+
+impl Wanted {
+    /// Looks up what the query names. `now` and `zone` say what its times mean; nothing accepted after `now` is
+    /// wanted.
+    pub(super) async fn resolve(
+        conn: &mut SqliteConnection,
+        client_id: Uuid,
+        query: &Query,
+        now: i64,
+    ) -> Result<Self> {
+        let zone: String = sqlx::query_scalar("select timezone from client where id = $1")
+            .bind(client_id)
+            .fetch_one(&mut *conn)
+            .await?;
+        let zone = TimeZone::get(&zone).unwrap_or(TimeZone::UTC);
+        let mut wanted = Self {
+            client_id,
+            times: times(query, &from_us(now).to_zoned(zone)),
+            ..Self::default()
+        };
+        narrow(&mut wanted.times, &[i64::MIN..now.saturating_add(1)]);
+        let texts = |negated: bool| -> Vec<&Text> {
+            let terms = query.terms.iter().filter(|term| term.negated == negated);
+            terms
+                .filter_map(|term| match &term.filter {
+                    Filter::Text(text) => Some(text),
+                    _ => None,
+                })
+                .collect()
+        };
+        wanted.words = words::expression(client_id, &texts(false), "and");
+        wanted.no_words = words::expression(client_id, &texts(true), "or");
+        for term in &query.terms {
+            wanted.add(conn, term.negated, &term.filter).await?;
+        }
+        Ok(wanted)
+    }
+
+    async fn add(&mut self, conn: &mut SqliteConnection, negated: bool, filter: &Filter) -> Result<()> {
+        match filter {
+            Filter::State(states) => self
+                .states
+                .narrow(negated, states.iter().map(|state| state.rank())),
+            Filter::Priority(priorities) => {
+                self.priorities
+                    .narrow(negated, priorities.iter().map(|p| p.rank()));
+            }
+            Filter::Ack(answers) => self.ack.narrow(negated, answers.iter().copied()),
+            Filter::Reason(codes) => self.reasons.narrow(negated, codes.iter().cloned()),
+            Filter::External(ids) => self.external.narrow(negated, ids.iter().cloned()),
+            Filter::Message(ids) => self.messages.narrow(negated, ids.iter().copied()),
+            Filter::Topic(slugs) => {
+                let ids = self.ids(conn, "topic", "slug", slugs).await?;
+                self.topics.narrow(negated, ids);
+            }
+            Filter::Acs(names) => {
+                let mut ids: Vec<Option<Uuid>> = self
+                    .ids(conn, "acs", "name", names)
+                    .await?
+                    .into_iter()
+                    .map(Some)
+                    .collect();
+                if names.iter().any(|name| name == "operator") {
+                    ids.push(None);
+                }
+                self.acs.narrow(negated, ids);
+            }
+            Filter::Group(slugs) => {
+                let groups = self.ids(conn, "\"group\"", "slug", slugs).await?;
+                self.add_groups(conn, negated, groups).await?;
+            }
+            Filter::Employee(names) => self.add_named(conn, negated, names).await?,
+            Filter::Device(names) => self.add_devices(conn, negated, names).await?,
+            Filter::After(_) | Filter::Before(_) | Filter::Date(_) | Filter::Text(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn ids(
+        &self,
+        conn: &mut SqliteConnection,
+        table: &str,
+        column: &str,
+        names: &[String],
+    ) -> Result<Vec<Uuid>> {
+        let mut sql = Sql::new(format!("select id from {table} where client_id = "));
+        sql.bind(self.client_id)
+            .push(format!(" and {column} in "))
+            .list(names);
+        sql.scalars(conn).await
+    }
+
+    async fn add_groups(
+        &mut self,
+        conn: &mut SqliteConnection,
+        negated: bool,
+        groups: Vec<Uuid>,
+    ) -> Result<()> {
+        let mut sql = Sql::new("select distinct employee_id from group_member where client_id = ");
+        sql.bind(self.client_id).push(" and group_id in ").ids(&groups);
+        sql.push(" limit ").bind(PEOPLE_LISTED as i64 + 1);
+        let members = sql.scalars(conn).await?;
+        self.add_people(negated, members, || Crowd::Groups(groups.into_iter().collect()));
+        Ok(())
+    }
+
+    async fn add_named(
+        &mut self,
+        conn: &mut SqliteConnection,
+        negated: bool,
+        names: &[String],
+    ) -> Result<()> {
+        let mut sql = Sql::new("select e.id from employee e where e.client_id = ");
+        sql.bind(self.client_id).push(" and ");
+        named(&mut sql, names);
+        sql.push(" limit ").bind(PEOPLE_LISTED as i64 + 1);
+        let people = sql.scalars(conn).await?;
+        self.add_people(negated, people, || Crowd::Named(names.to_vec()));
+        Ok(())
+    }
+
+    fn add_people(&mut self, negated: bool, people: Vec<Uuid>, crowd: impl FnOnce() -> Crowd) {
+        if people.len() > PEOPLE_LISTED {
+            self.crowds.push((negated, crowd()));
+        } else {
+            self.people.narrow(negated, people);
+        }
+    }
+
+    async fn add_devices(
+        &mut self,
+        conn: &mut SqliteConnection,
+        negated: bool,
+        names: &[String],
+    ) -> Result<()> {
+        let rows: Vec<(Uuid, Uuid, String)> =
+            sqlx::query_as("select id, employee_id, name from device where client_id = $1")
+                .bind(self.client_id)
+                .fetch_all(conn)
+                .await?;
+        let wanted: Vec<(Option<Uuid>, String)> = names
+            .iter()
+            .map(|name| (name.parse().ok(), format!(" {}", fold_name(name))))
+            .collect();
+        let found: HashMap<Uuid, Uuid> = rows
+            .into_iter()
+            .filter(|(id, _, name)| {
+                let name = format!(" {}", fold_name(name));
+                let is_wanted = |(exact, begins): &(Option<Uuid>, String)| {
+                    *exact == Some(*id) || name.contains(begins.as_str())
+                };
+                wanted.iter().any(is_wanted)
+            })
+            .map(|(id, owner, _)| (id, owner))
+            .collect();
+        if !negated && found.len() <= PEOPLE_LISTED {
+            self.people.narrow(false, found.values().copied());
+        }
+        self.devices.push((negated, found.into_keys().collect()));
+        Ok(())
+    }
+
+    /// Whether no row can satisfy it.
+    pub(super) fn is_impossible(&self) -> bool {
+        self.times.is_empty()
+            || self.states.is_nothing()
+            || self.reasons.is_nothing()
+            || self.people.is_nothing()
+            || self.messages.is_nothing()
+            || self.topics.is_nothing()
+            || self.acs.is_nothing()
+            || self.external.is_nothing()
+            || self.priorities.is_nothing()
+            || self.ack.is_nothing()
+    }
+
+    /// Whether it asks about deliveries, not only about messages.
+    pub(super) fn asks_of_deliveries(&self) -> bool {
+        !(self.states.is_all()
+            && self.reasons.is_all()
+            && self.people.is_all()
+            && self.crowds.is_empty()
+            && self.devices.is_empty())
+    }
+
+    /// Whether it asks about messages beyond their id and time.
+    pub(super) fn asks_of_messages(&self) -> bool {
+        !(self.topics.is_all()
+            && self.acs.is_all()
+            && self.external.is_all()
+            && self.priorities.is_all()
+            && self.ack.is_all()
+            && self.words.is_none()
+            && self.no_words.is_none())
+    }
+
+    /// The states that are wanted, in order; `None` when nothing is asked of the state.
+    pub(super) fn listed_states(&self) -> Option<Vec<i64>> {
+        (!self.states.is_all()).then(|| self.every_state())
+    }
+
+    /// The states that are wanted, in order.
+    pub(super) fn every_state(&self) -> Vec<i64> {
+        left(&self.states, DeliveryState::ALL.map(DeliveryState::rank))
+    }
+
+    /// The priorities that are wanted, in order.
+    pub(super) fn listed_priorities(&self) -> Vec<i64> {
+        left(&self.priorities, Priority::ALL.map(Priority::rank))
+    }
+}
+
+fn left<const N: usize>(choice: &Choice<i64>, all: [i64; N]) -> Vec<i64> {
+    let stays = |value: &i64| match choice {
+        Choice::Only(values) => values.contains(value),
+        Choice::Except(values) => !values.contains(value),
+    };
+    all.into_iter().filter(stays).collect()
+}
+
+/// The condition on `e` that one of these is his personnel number or the beginning of a word of his name.
+pub(super) fn named(sql: &mut Sql, names: &[String]) {
+    sql.push("(false");
+    for name in names {
+        let begins = fold_name(name)
+            .replace('\\', "\\\\")
+            .replace('%', "\\%")
+            .replace('_', "\\_");
+        sql.push(" or e.personnel_no = ").bind(name.clone());
+        sql.push(" or ' ' || e.folded_name like ")
+            .bind(format!("% {begins}%"))
+            .push(" escape '\\'");
+    }
+    sql.push(")");
+}
+
+/// The times that all of a query's terms leave.
+fn times(query: &Query, now: &Zoned) -> Vec<Range<i64>> {
+    let mut left = vec![i64::MIN..i64::MAX];
+    for term in &query.terms {
+        let ranges: Vec<Range<i64>> = match &term.filter {
+            Filter::After(times) => times.iter().map(|time| time.start(now)..i64::MAX).collect(),
+            Filter::Before(times) => times.iter().map(|time| i64::MIN..time.start(now)).collect(),
+            Filter::Date(days) => days
+                .iter()
+                .map(|day: &When| day.start(now)..day.end(now))
+                .collect(),
+            _ => continue,
+        };
+        let ranges = apart(ranges);
+        if term.negated {
+            narrow(&mut left, &others(&ranges));
+        } else {
+            narrow(&mut left, &ranges);
+        }
+    }
+    left
+}
+
+/// The same times as ranges that neither touch nor overlap, ascending.
+fn apart(mut ranges: Vec<Range<i64>>) -> Vec<Range<i64>> {
+    ranges.retain(|range| !range.is_empty());
+    ranges.sort_by_key(|range| range.start);
+    let mut merged: Vec<Range<i64>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+/// All times but these.
+fn others(ranges: &[Range<i64>]) -> Vec<Range<i64>> {
+    let mut from = i64::MIN;
+    let mut gaps = Vec::with_capacity(ranges.len() + 1);
+    for range in ranges {
+        gaps.push(from..range.start);
+        from = range.end;
+    }
+    gaps.push(from..i64::MAX);
+    gaps.retain(|gap| !gap.is_empty());
+    gaps
+}
+
+/// Leaves of `times` what is also in `ranges`.
+fn narrow(times: &mut Vec<Range<i64>>, ranges: &[Range<i64>]) {
+    let mut common = Vec::new();
+    for time in times.iter() {
+        for range in ranges {
+            common.push(time.start.max(range.start)..time.end.min(range.end));
+        }
+    }
+    *times = apart(common);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left_by(text: &str) -> Vec<Range<i64>> {
+        let now: Zoned = "2026-11-03T10:00:00+00:00[UTC]".parse().unwrap();
+        times(&simo_common::query::parse(text).unwrap(), &now)
+    }
+
+    #[test]
+    fn times_are_half_open_and_add_up() {
+        let one_day = left_by("after:2026-11-01 before:2026-11-02");
+        assert_eq!(one_day, left_by("date:2026-11-01"));
+        assert_eq!(one_day, left_by("date:2026-11-01,2026-11-03 -date:today"));
+        assert_eq!(left_by("-after:yesterday"), left_by("before:yesterday"));
+        assert!(left_by("after:today before:today").is_empty());
+        assert_eq!(left_by("date:today,yesterday"), left_by("date:yesterday,today"));
+        assert_eq!(left_by("date:today,yesterday").len(), 1);
+        assert_eq!(left_by("-date:yesterday").len(), 2);
+    }
+}
