@@ -1,10 +1,12 @@
 //! The commands of `simod`.
 
+mod demo;
 mod serve;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use simo_common::lang::Lang;
 use simod::config::{self, Config, ConfigError};
 
 /// SiMO's daemon: takes messages from automated control systems, delivers them to employees' phones, keeps the history.
@@ -19,6 +21,12 @@ struct Arguments {
 enum Command {
     /// Run the daemon.
     Serve(ConfigArguments),
+    /// Show the whole way of a message: a daemon in a temporary directory, an ACS, three phones.
+    Demo {
+        /// The language: ru or en; that of the locale unless given.
+        #[arg(long)]
+        lang: Option<Lang>,
+    },
     /// Create or migrate the database and leave.
     Migrate(MigrateArguments),
     /// Print the effective configuration as TOML, secrets hidden.
@@ -70,6 +78,7 @@ impl ConfigArguments {
 pub(crate) fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Demo { lang } => demo::demo(Lang::of_terminal(lang)),
         Command::Migrate(arguments) => serve::migrate(&arguments.config, arguments.check),
         Command::Config(arguments) => arguments
             .load()
