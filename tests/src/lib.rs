@@ -10,6 +10,7 @@ pub mod clock;
 pub mod fcm;
 pub mod plant;
 pub mod programs;
+pub mod raw;
 pub mod simod;
 pub mod wait;
 

@@ -5,5 +5,11 @@
     reason = "a test that cannot go on panics where it stands"
 )]
 
+mod access;
+mod bad_input;
+mod delivery;
 mod durability;
+mod events;
+mod ingest;
 mod stand_in;
+mod stream;
