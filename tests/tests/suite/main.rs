@@ -11,5 +11,6 @@ mod delivery;
 mod durability;
 mod events;
 mod ingest;
+mod nesting;
 mod stand_in;
 mod stream;
