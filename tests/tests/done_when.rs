@@ -21,7 +21,7 @@ use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
 use serde_json::{Value, json};
 use simo_common::{
-    api::access::Grantee,
+    api::{access::Grantee, history::Sort},
     client::{Client, ListQuery},
 };
 use simo_tests::{
@@ -94,7 +94,7 @@ async fn nothing_accepted_is_lost_and_nobody_gets_what_is_not_his() {
     for kill in 1..=KILLS {
         let enough = MESSAGES * kill / (KILLS + 1);
         let look = || async { (count.load(Ordering::Relaxed) >= enough).then_some(()) };
-        within(Duration::from_secs(300), "the systems go on posting", look).await;
+        within(Duration::from_mins(5), "the systems go on posting", look).await;
         simod.kill9();
         simod.restart().await;
     }
@@ -138,9 +138,8 @@ async fn populate(simod: &Simod, plant: &Plant) -> World {
         .position(|name| name == "groups")
         .expect("the file has groups");
     for (number, row) in rows.iter_mut().enumerate() {
-        row[column] = format!("{}|brigada-{}", row[column], number / BRIGADE)
-            .trim_matches('|')
-            .to_owned();
+        let groups = format!("{}|brigada-{}", row[column], number / BRIGADE);
+        groups.trim_matches('|').clone_into(&mut row[column]);
     }
     let with_brigades = simod.database().with_file_name("brigades.csv");
     write_csv(&with_brigades, &head, &rows);
@@ -308,7 +307,7 @@ impl System {
         let body = request.to_string();
         let answer = loop {
             let mut ask = raw::post(&self.url, &self.token, body.clone());
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 ask = ask.header("idempotency-key", &format!("key-{number}"));
             }
             match ask.try_send().await {
@@ -346,7 +345,7 @@ impl System {
                 message["recipients"] = json!({"employees": [person(0)], "groups": [brigade(1)]});
             }
             5 => {
-                message["recipients"] = json!({"employees": [person(0), person(0), person(1), "net-takogo"]})
+                message["recipients"] = json!({"employees": [person(0), person(0), person(1), "net-takogo"]});
             }
             6 if number % 2_000 == 6 => message["recipients"] = json!({"groups": ["smena-a"]}),
             _ => message["recipients"] = json!({"employees": [person(0)]}),
@@ -369,7 +368,7 @@ async fn until_nothing_is_left(database: &Path) {
         tokio::time::sleep(Duration::from_millis(200)).await;
         (left == 0).then_some(())
     };
-    within(Duration::from_secs(600), "every push ends", look).await;
+    within(Duration::from_mins(10), "every push ends", look).await;
 }
 
 async fn counts_of_api(admin: &Client) -> HashMap<String, usize> {
@@ -379,7 +378,7 @@ async fn counts_of_api(admin: &Client) -> HashMap<String, usize> {
         ..ListQuery::default()
     };
     loop {
-        let page = admin.deliveries(&list, Default::default()).await.unwrap();
+        let page = admin.deliveries(&list, Sort::default()).await.unwrap();
         for delivery in page.items {
             *counts.entry(delivery.state.as_str().to_owned()).or_default() += 1;
         }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use http::{Method, StatusCode};
 use simo_common::{
-    api::access::{Grantee, Named, NewOperator, NewToken},
+    api::{
+        access::{ClientSpec, Grantee, Named, NewOperator, NewToken},
+        history::Sort,
+    },
     client::{Client, ListQuery},
     delivery::DeliveryState,
     people::Role,
@@ -52,7 +55,7 @@ async fn a_viewer_reads_and_changes_nothing() {
     );
     assert_eq!(
         viewer
-            .deliveries(&ListQuery::default(), Default::default())
+            .deliveries(&ListQuery::default(), Sort::default())
             .await
             .unwrap()
             .items
@@ -119,9 +122,9 @@ async fn an_admin_administers_his_client_and_no_more() {
         .await
         .unwrap();
     admin.grant("kotly", &Grantee::Everyone).await.unwrap();
-    let spec = simo_common::api::access::ClientSpec {
+    let spec = ClientSpec {
         slug: Some("third".to_owned()),
-        ..Default::default()
+        ..ClientSpec::default()
     };
     assert_eq!(admin.add_client(&spec).await.unwrap_err().status(), Some(403));
     let king = NewOperator {
@@ -136,7 +139,7 @@ async fn an_admin_administers_his_client_and_no_more() {
     for status in [
         elsewhere.employees(&list, None).await.unwrap_err().status(),
         elsewhere
-            .deliveries(&list, Default::default())
+            .deliveries(&list, Sort::default())
             .await
             .unwrap_err()
             .status(),
@@ -171,7 +174,7 @@ async fn an_admin_administers_his_client_and_no_more() {
     );
     assert!(
         admin
-            .deliveries(&list, Default::default())
+            .deliveries(&list, Sort::default())
             .await
             .unwrap()
             .items
@@ -182,7 +185,7 @@ async fn an_admin_administers_his_client_and_no_more() {
     assert_eq!(
         theirs
             .admin
-            .deliveries(&list, Default::default())
+            .deliveries(&list, Sort::default())
             .await
             .unwrap()
             .items

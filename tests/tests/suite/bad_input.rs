@@ -4,8 +4,15 @@
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use simo_common::{
-    api::{access::NewToken, message::BatchAnswer, problem::Problem},
+    api::{
+        access::{Named, NewOperator, NewToken},
+        history::Sort,
+        message::BatchAnswer,
+        problem::Problem,
+    },
     client::ListQuery,
+    people::Role,
+    token::{self, TokenKind},
 };
 use simo_tests::{Plant, Simod, clock, eventually, plant::to_employees, raw};
 
@@ -21,7 +28,7 @@ async fn nothing_is_stored(plant: &Plant) {
     assert!(messages.items.is_empty(), "{messages:?}");
     let deliveries = plant
         .admin
-        .deliveries(&ListQuery::default(), Default::default())
+        .deliveries(&ListQuery::default(), Sort::default())
         .await
         .unwrap();
     assert!(deliveries.items.is_empty());
@@ -295,10 +302,7 @@ async fn a_token_that_does_not_let_in_is_told_why() {
         (&mistyped, "mistyped"),
         (&token[..30], "cut"),
         ("guess", "token"),
-        (
-            &simo_common::token::generate(simo_common::token::TokenKind::Acs),
-            "unknown",
-        ),
+        (&token::generate(TokenKind::Acs), "unknown"),
     ] {
         for path in ["/messages", "/messages/batch"] {
             let answer = raw::post(&simod.api(path), wrong, body).send().await;
@@ -365,9 +369,9 @@ async fn a_token_of_another_kind_is_forbidden() {
 async fn queries_and_cursors_that_do_not_parse_are_named() {
     let simod = Simod::start().await;
     let (plant, _) = plant(&simod).await;
-    let operator = simo_common::api::access::NewOperator {
+    let operator = NewOperator {
         name: "petrov".to_owned(),
-        role: simo_common::people::Role::Viewer,
+        role: Role::Viewer,
     };
     plant.admin.add_operator(&operator).await.unwrap();
     let token = NewToken {
@@ -552,7 +556,7 @@ async fn bad_administration_is_named_too() {
         let named = field.is_empty() || problem.errors.iter().any(|error| error.field.contains(field));
         assert!(named, "{path} {body}: {problem:?}");
     }
-    let twice = simo_common::api::access::Named {
+    let twice = Named {
         slug: "tema".to_owned(),
         name: None,
     };

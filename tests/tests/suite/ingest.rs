@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use simo_common::{
     api::{
         access::{ClientSpec, Grantee, NewToken},
+        history::Sort,
         message::{BatchAnswer, PostMessage, PostedMessage, Recipients},
     },
     client::ListQuery,
@@ -262,7 +263,7 @@ async fn a_rehearsal_answers_the_same_and_stores_nothing() {
     assert!(
         plant
             .admin
-            .deliveries(&ListQuery::default(), Default::default())
+            .deliveries(&ListQuery::default(), Sort::default())
             .await
             .unwrap()
             .items
