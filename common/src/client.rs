@@ -253,10 +253,13 @@ fn foreign(status: u16, body: &[u8]) -> Error {
     }
 }
 
-/// An error with its causes: reqwest's own text alone says only "error sending request".
+/// The causes of an error: reqwest's own text says no more than "error sending request".
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
+    let Some(first) = error.source() else {
+        return error.to_string();
+    };
+    let mut text = first.to_string();
+    let mut cause = first.source();
     while let Some(error) = cause {
         let next = error.to_string();
         if !text.contains(&next) {

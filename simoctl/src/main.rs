@@ -1,2 +1,39 @@
-//! x
-fn main() {}
+//! `simoctl`: administers SiMO from the command line. `cli` says what can be typed, `commands` does it (one file per
+//! noun), `session` carries what every command needs, `output` writes data to stdout, `failure` says what went wrong.
+
+mod ask;
+mod cli;
+mod clock;
+mod commands;
+mod failure;
+mod live;
+mod output;
+mod russian;
+mod session;
+mod terminal;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let lang = cli::language(&arguments);
+    let parsed = match cli::parse(arguments, lang) {
+        Ok(parsed) => parsed,
+        Err(refusal) => return cli::refuse(&refusal, lang),
+    };
+    // Fails only when a provider is installed already, which serves as well.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => {
+            terminal::talk(&format!("simoctl: {cause}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let session = session::Session::new(parsed.globals, lang);
+    let done = runtime.block_on(commands::run(&session, parsed.noun));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => session.report(&failure),
+    }
+}

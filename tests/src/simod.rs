@@ -21,7 +21,6 @@ use crate::{FakeFcm, eventually, fcm, programs, wait::within};
 /// fails the test.
 pub struct Simod {
     setup: Setup,
-    port: u16,
     running: Option<Running>,
 }
 
@@ -89,10 +88,10 @@ impl Simod {
         Setup::new().fcm(fcm).start().await
     }
 
-    /// Starts again what was killed or terminated, on the same database and port.
+    /// Starts again what was killed or terminated, on the same database.
     pub async fn restart(&mut self) {
         assert!(self.running.is_none(), "simod still runs");
-        self.running = Some(self.setup.run(self.port).await);
+        self.running = Some(self.setup.run().await);
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -274,10 +273,8 @@ impl Setup {
 
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Simod {
-        let running = self.run(0).await;
-        let port = running.url.rsplit(':').next().and_then(|port| port.parse().ok());
+        let running = self.run().await;
         Simod {
-            port: port.expect("simod printed a port"),
             setup: self,
             running: Some(running),
         }
@@ -285,7 +282,7 @@ impl Setup {
 
     /// Starts it and waits until it has refused to run.
     pub async fn start_in_vain(self) -> Refusal {
-        let mut process = Process(self.spawn(0));
+        let mut process = Process(self.spawn());
         let status = eventually("simod refuses to start", || std::future::ready(process.ended())).await;
         let stderr = fs::read_to_string(self.log()).unwrap_or_default();
         Refusal { status, stderr }
@@ -295,7 +292,7 @@ impl Setup {
         self.directory.path().join("simod.log")
     }
 
-    fn spawn(&self, port: u16) -> Child {
+    fn spawn(&self) -> Child {
         let config = self.directory.path().join("simod.toml");
         fs::write(&config, self.config.to_string()).expect("the configuration can be written");
         let binary = programs::program("simod");
@@ -318,7 +315,7 @@ impl Setup {
             .arg(config)
             .arg("--database")
             .arg(format!("sqlite:{}", self.database.display()))
-            .args(["--listen", &format!("127.0.0.1:{port}"), "--socket"])
+            .args(["--listen", "127.0.0.1:0", "--socket"])
             .arg(self.directory.path().join("s.sock"))
             .env_remove("SIMO_URL")
             .env_remove("SIMO_TOKEN")
@@ -329,10 +326,10 @@ impl Setup {
             .expect("simod starts")
     }
 
-    async fn run(&self, port: u16) -> Running {
+    async fn run(&self) -> Running {
         let http = reqwest::Client::new();
         let started = Instant::now();
-        let mut process = Process(self.spawn(port));
+        let mut process = Process(self.spawn());
         let stdout = process.0.stdout.take().expect("stdout is piped");
         let (tell, told) = oneshot::channel();
         std::thread::spawn(move || {

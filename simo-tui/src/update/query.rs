@@ -87,8 +87,7 @@ pub(super) fn command(model: &mut Model, command: Command) {
                 return;
             }
             let query = model.line.input.value().trim().to_owned();
-            model.detail = None;
-            model.focus = Focus::Table;
+            model.focus = model.base_focus();
             apply(model, query);
         }
         Command::Escape => {

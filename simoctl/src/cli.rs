@@ -1,0 +1,237 @@
+//! What can be typed: the nouns, and the flags that all of them take. `--help` comes from the doc comments, and in
+//! Russian from the tables beside them (`russian`).
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use simo_common::{client::parse_url, lang::Lang};
+use url::Url;
+
+use crate::{commands, failure::Exit, output::Format, russian, terminal};
+
+const EXAMPLES: &str = "\
+Examples:
+  simoctl client add romashka --name 'ООО «Ромашка»'
+  simoctl --client romashka token issue --acs 1c
+  simoctl --client romashka employee import employees.csv --dry-run
+  simoctl --client romashka topic add boiler --name 'Котельная'
+  simoctl --client romashka topic grant boiler --everyone
+  simoctl --client romashka device invite 100001
+  simoctl --client romashka message send --topic boiler --title 'Котёл №2: давление'
+  simoctl --client romashka message list state:failed after:today
+  simoctl login https://simo.example.org";
+
+/// Administers SiMO: who may send, who receives, and who got what
+#[derive(Debug, Parser)]
+#[command(
+    name = "simoctl",
+    version,
+    after_help = EXAMPLES,
+    max_term_width = 110,
+    disable_help_flag = true,
+    disable_version_flag = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) noun: Noun,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+#[allow(clippy::doc_markdown, reason = "these comments are what a terminal shows")]
+pub(crate) struct Globals {
+    /// The daemon's Unix socket [env: SIMO_SOCKET]
+    #[arg(long, global = true, value_name = "PATH", conflicts_with = "url")]
+    pub(crate) socket: Option<PathBuf>,
+    /// The server's address [env: SIMO_URL]
+    #[arg(long, global = true, value_name = "URL", value_parser = parse_url)]
+    pub(crate) url: Option<Url>,
+    /// The token to call with [env: SIMO_TOKEN]
+    #[arg(long, global = true, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+    /// The client to act for, where you may see several [env: SIMO_CLIENT]
+    #[arg(long, global = true, value_name = "SLUG")]
+    pub(crate) client: Option<String>,
+    /// The context to use, see `simoctl context`
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// How to write data; a table on a terminal and tab-separated text in a pipe unless given
+    #[arg(short, long, global = true, value_name = "FORMAT", value_enum)]
+    pub(crate) output: Option<Format>,
+    /// The language to speak: ru or en; that of your locale unless given
+    #[arg(long, global = true, value_name = "LANG")]
+    pub(crate) lang: Option<Lang>,
+    /// Answer every question with yes
+    #[arg(short, long, global = true)]
+    pub(crate) yes: bool,
+    /// Say nothing but data and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Show help
+    #[arg(short, long, global = true, action = ArgAction::Help)]
+    help: Option<bool>,
+    /// Show the version
+    #[arg(short = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// What a command is about.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Noun {
+    /// Legal entities that use SiMO
+    #[command(subcommand)]
+    Client(commands::client::Verb),
+    /// People who administer
+    #[command(subcommand)]
+    Operator(commands::operator::Verb),
+    /// Automated control systems that post messages
+    #[command(subcommand)]
+    Acs(commands::acs::Verb),
+    /// Codes with which ACS and operators get in
+    #[command(subcommand)]
+    Token(commands::token::Verb),
+    /// People who receive messages
+    #[command(subcommand)]
+    Employee(commands::employee::Verb),
+    /// Employees together: a department, a shift
+    #[command(subcommand)]
+    Group(commands::group::Verb),
+    /// Kinds of information, and who may receive them
+    #[command(subcommand)]
+    Topic(commands::topic::Verb),
+    /// Phones, and invitations for new ones
+    #[command(subcommand)]
+    Device(commands::device::Verb),
+    /// Messages: send them, find out who got what
+    #[command(subcommand)]
+    Message(commands::message::Verb),
+    /// Be a phone: receive messages in this terminal
+    Listen(commands::listen::Listen),
+    /// Keep a server and a token as a context
+    Login(commands::login::Login),
+    /// Servers that you work with
+    #[command(subcommand)]
+    Context(commands::context::Verb),
+    /// Say who you are to the server
+    Whoami,
+    /// Check the way to the server, and how it is
+    Doctor,
+    /// Print completions for a shell
+    Completions(commands::generate::Completions),
+    /// Print the manual page
+    Man(commands::generate::Man),
+}
+
+/// The language to speak, found before anything else so that refusals speak it too: `--lang`, else the locale.
+pub(crate) fn language(arguments: &[OsString]) -> Lang {
+    let words: Vec<_> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    let after = |pair: &[&str]| (pair[0] == "--lang").then(|| pair[1].parse().ok());
+    let flag = words
+        .iter()
+        .find_map(|word| word.strip_prefix("--lang=").map(|text| text.parse().ok()))
+        .or_else(|| words.windows(2).find_map(after))
+        .flatten();
+    Lang::of_terminal(flag)
+}
+
+/// The whole command line in one language.
+pub(crate) fn command(lang: Lang) -> clap::Command {
+    let command = Cli::command().mut_subcommands(|noun| noun.disable_help_subcommand(true));
+    match lang {
+        Lang::En => command,
+        Lang::Ru => russian::translate(command),
+    }
+}
+
+/// Reads the command line.
+pub(crate) fn parse(arguments: Vec<OsString>, lang: Lang) -> Result<Cli, clap::Error> {
+    let mut arguments = negations_last(arguments);
+    if arguments.len() <= 1 {
+        arguments.push("-h".into());
+    }
+    let mut command = command(lang);
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// Says why a command line is not understood, or shows the help that was asked for.
+pub(crate) fn refuse(refusal: &clap::Error, lang: Lang) -> ExitCode {
+    let styled = match lang {
+        Lang::En => refusal.render().ansi().to_string(),
+        Lang::Ru => russian::refusal(refusal),
+    };
+    if refusal.use_stderr() {
+        terminal::talk(styled.trim_end());
+        return Exit::Usage.into();
+    }
+    terminal::show(&styled);
+    ExitCode::SUCCESS
+}
+
+/// Moves the negated words of a history query (`-state:read`, `-тест`), which look like flags, behind a `--`. The
+/// order of a query's words means nothing.
+fn negations_last(arguments: Vec<OsString>) -> Vec<OsString> {
+    let asks_history = arguments
+        .windows(2)
+        .any(|pair| pair[0] == "message" && (pair[1] == "list" || pair[1] == "watch"));
+    if !asks_history || arguments.iter().any(|word| word == "--") {
+        return arguments;
+    }
+    let (negated, mut rest): (Vec<_>, Vec<_>) = arguments
+        .into_iter()
+        .partition(|word| word.to_str().is_some_and(is_negation));
+    if !negated.is_empty() {
+        rest.push("--".into());
+        rest.extend(negated);
+    }
+    rest
+}
+
+/// Whether it is a query's word with a minus, and no flag of ours, which are ASCII and have no colon.
+fn is_negation(word: &str) -> bool {
+    word.strip_prefix('-').is_some_and(|term| {
+        !term.starts_with('-') && (term.contains(':') || term.starts_with('"') || !term.is_ascii())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_command_line_is_sound_in_both_languages() {
+        command(Lang::En).debug_assert();
+        command(Lang::Ru).debug_assert();
+    }
+
+    #[test]
+    fn the_language_is_known_before_anything_is_parsed() {
+        assert_eq!(language(&words("simoctl --lang ru nonsense --x")), Lang::Ru);
+        assert_eq!(language(&words("simoctl topic list --lang=ru")), Lang::Ru);
+        assert_eq!(language(&words("simoctl --lang en")), Lang::En);
+    }
+
+    #[test]
+    fn a_negated_word_of_a_query_is_no_flag() {
+        let line = words("simoctl message list -state:read котёл -o json -тест --limit 5");
+        let Noun::Message(commands::message::Verb::List(list)) = parse(line, Lang::En).unwrap().noun else {
+            panic!("not a list");
+        };
+        assert_eq!(list.query, ["котёл", "-state:read", "-тест"]);
+        assert!(parse(words("simoctl message list -x"), Lang::En).is_err());
+    }
+
+    #[test]
+    fn nothing_typed_is_answered_with_help_and_examples() {
+        let help = parse(words("simoctl"), Lang::En).unwrap_err();
+        assert!(!help.use_stderr());
+        assert!(help.to_string().contains("device invite 100001"), "{help}");
+    }
+}

@@ -1,0 +1,85 @@
+//! The commands, one file per noun. Each has its arguments, what it does, how its records look, and its help in
+//! Russian.
+
+pub(crate) mod acs;
+pub(crate) mod client;
+pub(crate) mod context;
+pub(crate) mod device;
+mod doctor;
+pub(crate) mod employee;
+pub(crate) mod generate;
+pub(crate) mod group;
+pub(crate) mod listen;
+pub(crate) mod login;
+pub(crate) mod message;
+pub(crate) mod operator;
+pub(crate) mod token;
+pub(crate) mod topic;
+mod whoami;
+
+use clap::Args;
+use simo_common::client::ListQuery;
+
+use crate::{cli::Noun, failure::Failure, russian::Help, session::Session};
+
+/// The Russian help of every noun.
+pub(crate) const RUSSIAN: &[Help] = &[
+    acs::RUSSIAN,
+    client::RUSSIAN,
+    context::RUSSIAN,
+    device::RUSSIAN,
+    employee::RUSSIAN,
+    generate::RUSSIAN,
+    group::RUSSIAN,
+    listen::RUSSIAN,
+    login::RUSSIAN,
+    message::RUSSIAN,
+    operator::RUSSIAN,
+    token::RUSSIAN,
+    topic::RUSSIAN,
+];
+
+/// Does what was typed.
+pub(crate) async fn run(session: &Session, noun: Noun) -> Result<(), Failure> {
+    match noun {
+        Noun::Client(verb) => client::run(session, verb).await,
+        Noun::Operator(verb) => operator::run(session, verb).await,
+        Noun::Acs(verb) => acs::run(session, verb).await,
+        Noun::Token(verb) => token::run(session, verb).await,
+        Noun::Employee(verb) => employee::run(session, verb).await,
+        Noun::Group(verb) => group::run(session, verb).await,
+        Noun::Topic(verb) => topic::run(session, verb).await,
+        Noun::Device(verb) => device::run(session, verb).await,
+        Noun::Message(verb) => message::run(session, verb).await,
+        Noun::Listen(listen) => listen::run(session, listen).await,
+        Noun::Login(login) => login::run(session, login).await,
+        Noun::Context(verb) => context::run(session, verb),
+        Noun::Whoami => whoami::run(session).await,
+        Noun::Doctor => doctor::run(session).await,
+        Noun::Completions(completions) => generate::completions(&completions, session),
+        Noun::Man(man) => generate::man(&man, session),
+    }
+}
+
+/// Which rows of a list.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only those that contain this text
+    text: Option<String>,
+    /// At most so many rows
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// With archived ones
+    #[arg(long)]
+    archived: bool,
+}
+
+impl ListArgs {
+    fn query(&self) -> ListQuery {
+        ListQuery {
+            query: self.text.clone(),
+            archived: self.archived,
+            ..ListQuery::default()
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! `simoctl client`: legal entities.
+
+use clap::{Args, Subcommand, ValueEnum};
+use simo_common::api::access::{Client, ClientSpec, Payload};
+
+use super::ListArgs;
+use crate::{
+    failure::Failure,
+    output::{Column, Record, value::named},
+    russian::Help,
+    session::Session,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Add a client
+    Add {
+        /// Its short name: a–z 0–9 - _ .; cannot be changed later
+        slug: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// List clients
+    List(ListArgs),
+    /// Show a client
+    Show {
+        /// Its short name
+        slug: String,
+    },
+    /// Change a client
+    Edit {
+        /// Its short name
+        slug: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Archive a client: its tokens and phones stop working, its history stays
+    Remove {
+        /// Its short name
+        slug: String,
+    },
+}
+
+/// What a client may be told.
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    /// Its name for people
+    #[arg(long)]
+    name: Option<String>,
+    /// IANA time zone of times that its ACS write without an offset
+    #[arg(long, value_name = "ZONE")]
+    timezone: Option<String>,
+    /// What providers are given of its messages: full, or doorbell (only the id)
+    #[arg(long)]
+    payload: Option<PayloadName>,
+    /// Whether pushes carry a provider-side notification
+    #[arg(long, value_name = "BOOL")]
+    notification: Option<bool>,
+    /// Time until its messages expire when they say nothing: 90s, 30m, 72h, 7d
+    #[arg(long, value_name = "TIME", value_parser = super::message::seconds)]
+    default_ttl: Option<i64>,
+    /// Days that history is kept; 0: for ever
+    #[arg(long, value_name = "DAYS")]
+    retention_days: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PayloadName {
+    Full,
+    Doorbell,
+}
+
+impl Settings {
+    fn spec(self, slug: Option<String>) -> ClientSpec {
+        ClientSpec {
+            slug,
+            name: self.name,
+            timezone: self.timezone,
+            payload: self.payload.map(|payload| match payload {
+                PayloadName::Full => Payload::Full,
+                PayloadName::Doorbell => Payload::Doorbell,
+            }),
+            notification: self.notification,
+            default_ttl: self.default_ttl,
+            retention_days: self.retention_days,
+        }
+    }
+}
+
+pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    let api = session.client()?;
+    match verb {
+        Verb::Add { slug, settings } => {
+            let client = api.add_client(&settings.spec(Some(slug))).await?;
+            let slug = &client.slug;
+            let text = session.say(
+                format!("Client {slug} added. Next: simoctl --client {slug} token issue --acs NAME"),
+                format!("Клиент {slug} добавлен. Дальше: simoctl --client {slug} token issue --acs ИМЯ"),
+            );
+            session.made(&client, &text)
+        }
+        Verb::List(list) => {
+            let key = |client: &Client| client.slug.clone();
+            let fetch = async |query: &_| api.clients(query).await;
+            session.list(list.query(), list.limit, key, fetch).await
+        }
+        Verb::Show { slug } => Ok(session.out.record(&api.client(&slug).await?)?),
+        Verb::Edit { slug, settings } => {
+            let client = api.edit_client(&slug, &settings.spec(None)).await?;
+            let text = session.say(
+                format!("Client {slug} changed."),
+                format!("Клиент {slug} изменён."),
+            );
+            session.made(&client, &text)
+        }
+        Verb::Remove { slug } => {
+            let client = api.client(&slug).await?;
+            let name = &client.name;
+            session.confirm(&session.say(
+                format!("Archive client {slug} ({name})? Its ACS, operators and phones are locked out at once."),
+                format!(
+                    "Отправить в архив клиента {slug} ({name})? Его АСУ, операторы и телефоны сразу потеряют доступ."
+                ),
+            ))?;
+            api.remove_client(&slug).await?;
+            session.done(&session.say(
+                format!("Client {slug} archived."),
+                format!("Клиент {slug} отправлен в архив."),
+            ));
+            Ok(())
+        }
+    }
+}
+
+impl Record for Client {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("slug", "Client", "Клиент", |c| (&c.slug).into()),
+        Column::new("name", "Name", "Название", |c| (&c.name).into()),
+        Column::new("timezone", "Time zone", "Часовой пояс", |c| {
+            (&c.timezone).into()
+        }),
+        Column::wide("payload", "Payload", "Содержимое", |c| {
+            match c.payload {
+                Payload::Full => named("full", "full", "полностью"),
+                Payload::Doorbell => named("doorbell", "doorbell", "только номер"),
+            }
+        }),
+        Column::alone("notification", "Notification", "Уведомление", |c| {
+            c.notification.into()
+        }),
+        Column::wide("default_ttl", "TTL, seconds", "Срок, секунд", |c| {
+            c.default_ttl.into()
+        }),
+        Column::wide(
+            "retention_days",
+            "Kept, days",
+            "Хранится, дней",
+            |c| c.retention_days.into(),
+        ),
+        Column::new("created_at", "Created", "Создан", |c| c.created_at.into()),
+        Column::new("archived_at", "Archived", "В архиве с", |c| {
+            c.archived_at.into()
+        }),
+    ];
+}
+
+pub(super) const RUSSIAN: Help = &[
+    ("client add", "Добавить клиента"),
+    (
+        "client add/slug",
+        "Короткое имя: a–z 0–9 - _ .; потом не меняется",
+    ),
+    ("client list", "Список клиентов"),
+    ("client show", "Показать клиента"),
+    ("client show/slug", "Короткое имя"),
+    ("client edit", "Изменить клиента"),
+    ("client edit/slug", "Короткое имя"),
+    (
+        "client remove",
+        "Отправить клиента в архив: его токены и телефоны перестают работать, история остаётся",
+    ),
+    ("client remove/slug", "Короткое имя"),
+    ("client add/name", "Название для людей"),
+    ("client edit/name", "Название для людей"),
+    ("/timezone", "Часовой пояс IANA, например Asia/Krasnoyarsk"),
+    (
+        "/payload",
+        "Что отдавать провайдерам: full (всё) или doorbell (только номер сообщения)",
+    ),
+    ("/notification", "Добавлять ли уведомление средствами провайдера"),
+    (
+        "/default_ttl",
+        "Срок жизни сообщений, если он не указан: 90s, 30m, 72h, 7d",
+    ),
+    ("/retention_days", "Сколько дней хранить историю; 0: всегда"),
+];

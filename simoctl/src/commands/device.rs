@@ -1,0 +1,195 @@
+//! `simoctl device`: phones, and pairing codes for new ones.
+
+use clap::Subcommand;
+use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
+use simo_common::api::people::{Device, Invite, NewInvite};
+use uuid::Uuid;
+
+use super::{ListArgs, message};
+use crate::{
+    failure::Failure,
+    output::{
+        Column, Record, Value,
+        value::{local, named, reason},
+        write_text,
+    },
+    russian::Help,
+    session::Session,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make a pairing code for an employee's phone, and its QR code
+    #[command(after_help = INVITE_EXAMPLES)]
+    Invite {
+        /// Whose phone it will be: a personnel number
+        employee: String,
+        /// How long the code works: 30m, 24h, 7d; 24 hours unless given, 30 days at most
+        #[arg(long, value_name = "TIME", value_parser = message::seconds)]
+        valid_for: Option<i64>,
+    },
+    /// List devices
+    List {
+        #[command(flatten)]
+        list: ListArgs,
+        /// Only those of this employee
+        #[arg(long, value_name = "NO")]
+        employee: Option<String>,
+    },
+    /// Show a device
+    Show {
+        /// Its id
+        id: Uuid,
+    },
+    /// Let a device go: its token stops working at once
+    Remove {
+        /// Its id
+        id: Uuid,
+    },
+}
+
+const INVITE_EXAMPLES: &str = "\
+Examples:
+  simoctl --client romashka device invite 100001
+  CODE=$(simoctl --client romashka device invite 100001 --valid-for 10m)
+  simoctl listen --code \"$CODE\"";
+
+pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    let api = session.client()?;
+    match verb {
+        Verb::Invite { employee, valid_for } => {
+            let invite = api.invite_device(&NewInvite { employee, valid_for }).await?;
+            show(session, &invite)
+        }
+        Verb::List { list, employee } => {
+            let key = |device: &Device| device.id.to_string();
+            let fetch = async |query: &_| api.devices(query, employee.as_deref()).await;
+            session.list(list.query(), list.limit, key, fetch).await
+        }
+        Verb::Show { id } => Ok(session.out.record(&api.device(id).await?)?),
+        Verb::Remove { id } => {
+            let device = api.device(id).await?;
+            let (name, employee) = (&device.name, &device.employee);
+            session.confirm(&session.say(
+                format!("Let the device “{name}” of {employee} go? It has to be paired anew to come back."),
+                format!("Отвязать устройство «{name}» ({employee})? Чтобы вернуть, его надо будет привязать заново."),
+            ))?;
+            api.remove_device(id).await?;
+            session.done(session.say("Device let go.", "Устройство отвязано."));
+            Ok(())
+        }
+    }
+}
+
+/// A person gets a picture to hold a phone to, a script the code alone.
+fn show(session: &Session, invite: &Invite) -> Result<(), Failure> {
+    if session.out.is_structured() {
+        session.out.record(invite)?;
+        return Ok(());
+    }
+    if !session.out.is_for_people() {
+        write_text(&invite.code)?;
+        return Ok(());
+    }
+    let (code, uri) = (&invite.code, &invite.uri);
+    let picture = picture(uri).unwrap_or_default();
+    let until = local(invite.expires_at, session.out.zone());
+    write_text(&session.say(
+        format!(
+            "{picture}\nCode   {code}\nFor    {}\nUntil  {until}\nLink   {uri}",
+            invite.personnel_no
+        ),
+        format!(
+            "{picture}\nКод     {code}\nКому    {}\nДо      {until}\nСсылка  {uri}",
+            invite.personnel_no
+        ),
+    ))?;
+    Ok(())
+}
+
+/// A QR code of half blocks, light on dark with its quiet zone, as terminals mostly are.
+fn picture(text: &str) -> Option<String> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
+    let picture = code
+        .render::<Dense1x2>()
+        .dark_color(Dense1x2::Light)
+        .light_color(Dense1x2::Dark)
+        .build();
+    Some(picture)
+}
+
+impl Record for Device {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("id", "Id", "Id", |d| d.id.into()),
+        Column::new("personnel_no", "No.", "Таб. №", |d| (&d.personnel_no).into()),
+        Column::new("employee", "Employee", "Сотрудник", |d| {
+            (&d.employee).into()
+        }),
+        Column::new("name", "Device", "Устройство", |d| (&d.name).into()),
+        Column::new("channel", "Channel", "Канал", |d| (&d.channel).into()),
+        Column::wide("platform", "Platform", "Платформа", |d| {
+            (&d.platform).into()
+        }),
+        Column::new("state", "State", "Состояние", |d| state(&d.state)),
+        Column::wide("reason", "Why", "Почему", |d| reason(d.reason.as_deref())),
+        Column::alone("paired_at", "Paired", "Привязано", |d| {
+            d.paired_at.into()
+        }),
+        Column::wide("seen_at", "Seen", "На связи", |d| d.seen_at.into()),
+    ];
+}
+
+fn state(code: &str) -> Value {
+    match code {
+        "active" => named(code, "active", "работает"),
+        "quarantined" => named(code, "quarantined", "в карантине"),
+        "retired" => named(code, "retired", "отвязано"),
+        other => other.into(),
+    }
+}
+
+impl Record for Invite {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("code", "Code", "Код", |i| (&i.code).into()),
+        Column::new("personnel_no", "For", "Кому", |i| (&i.personnel_no).into()),
+        Column::new("expires_at", "Until", "До", |i| i.expires_at.into()),
+        Column::new("uri", "Link", "Ссылка", |i| (&i.uri).into()),
+    ];
+}
+
+pub(super) const RUSSIAN: Help = &[
+    (
+        "device invite",
+        "Выдать код привязки для телефона сотрудника и его QR-код",
+    ),
+    ("device invite/employee", "Чей это будет телефон: табельный номер"),
+    (
+        "device invite/valid_for",
+        "Сколько действует код: 30m, 24h, 7d; если не указано, 24 часа, не больше 30 дней",
+    ),
+    ("device list", "Список устройств"),
+    ("device list/employee", "Только этого сотрудника"),
+    ("device show", "Показать устройство"),
+    ("device show/id", "Его id"),
+    (
+        "device remove",
+        "Отвязать устройство: его токен сразу перестаёт работать",
+    ),
+    ("device remove/id", "Его id"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_link_still_fits_a_terminal() {
+        let uri = format!(
+            "simo://pair?server=https%3A%2F%2Fsimo.example.org%2F{}&code=K7QD-M2XA-9F",
+            "x".repeat(40)
+        );
+        let picture = picture(&uri).unwrap();
+        assert!(picture.lines().all(|line| line.chars().count() <= 80));
+        assert!(picture.lines().count() < 30);
+    }
+}

@@ -1,0 +1,105 @@
+//! `simoctl doctor`: which server is meant and why, whether it answers, how its channels are, and as whom it sees us.
+
+use anstyle::AnsiColor;
+use serde::Serialize;
+use simo_common::client::{self, Origin};
+
+use super::whoami;
+use crate::{
+    failure::{Failure, place},
+    output::{Column, Record, Value, value::named},
+    session::Session,
+};
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    #[serde(rename = "check")]
+    what: &'static str,
+    ok: bool,
+    detail: String,
+}
+
+pub(super) async fn run(session: &Session) -> Result<(), Failure> {
+    let connection = session.connection()?;
+    let origin = match &connection.origin {
+        Origin::Flag => session.say("from a flag", "из параметра").to_owned(),
+        Origin::Environment => session
+            .say("from the environment", "из переменной окружения")
+            .to_owned(),
+        Origin::Context(name) => {
+            session.say(format!("from the context {name}"), format!("из контекста {name}"))
+        }
+        Origin::Default => session.say("local", "локальный").to_owned(),
+    };
+    let mut checks = vec![Check {
+        what: "server",
+        ok: true,
+        detail: format!("{} ({origin})", place(&connection.server)),
+    }];
+    let failure = look(session, &mut checks).await.err();
+    session.out.list(&checks)?;
+    match failure {
+        Some(error) => Err(error.into()),
+        None if checks.iter().all(|check| check.ok) => Ok(()),
+        None => Err(Failure::failed(
+            session.say("Not everything is well.", "Не всё в порядке."),
+        )),
+    }
+}
+
+async fn look(session: &Session, checks: &mut Vec<Check>) -> client::Result<()> {
+    let Ok(api) = session.client() else {
+        return Ok(());
+    };
+    let ready = api.readiness().await?;
+    let fine = session.say("serves", "обслуживает").to_owned();
+    checks.push(Check {
+        what: "ready",
+        ok: ready.ready,
+        detail: ready.reason.unwrap_or(fine),
+    });
+    checks.extend(ready.channels.into_iter().map(|channel| Check {
+        what: "channel",
+        ok: channel.state == "ok",
+        detail: match channel.detail {
+            Some(detail) => format!("{}: {} ({detail})", channel.channel, channel.state),
+            None => format!("{}: {}", channel.channel, channel.state),
+        },
+    }));
+    let who = api.whoami().await?;
+    checks.push(Check {
+        what: "caller",
+        ok: true,
+        detail: whoami::in_words(session, &who),
+    });
+    checks.push(Check {
+        what: "version",
+        ok: who.version == env!("CARGO_PKG_VERSION"),
+        detail: format!("simod {}, simoctl {}", who.version, env!("CARGO_PKG_VERSION")),
+    });
+    Ok(())
+}
+
+impl Record for Check {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("ok", "", "", |c| {
+            let (code, sign, color) = if c.ok {
+                ("true", "✓", AnsiColor::Green)
+            } else {
+                ("false", "✗", AnsiColor::Red)
+            };
+            Value::Code(code.into(), (sign.into(), sign.into()), Some(color))
+        }),
+        Column::new("check", "Check", "Проверка", |c| match c.what {
+            "server" => named("server", "server", "сервер"),
+            "ready" => named("ready", "ready", "готовность"),
+            "channel" => named("channel", "channel", "канал"),
+            "caller" => named("caller", "you are", "вы"),
+            other => named(other, other, "версия"),
+        }),
+        Column::new("detail", "Detail", "Подробности", |c| {
+            (&c.detail).into()
+        }),
+    ];
+}

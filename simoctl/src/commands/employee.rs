@@ -1,0 +1,251 @@
+//! `simoctl employee`: people who receive messages.
+
+mod file;
+mod import;
+
+use clap::{Args, Subcommand};
+use simo_common::api::people::{EditEmployee, Employee, NewEmployee};
+
+use super::ListArgs;
+use crate::{
+    failure::Failure,
+    output::{Column, Record},
+    russian::Help,
+    session::Session,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Add an employee
+    Add {
+        /// How the client knows him; leading zeros and Cyrillic are fine
+        personnel_no: String,
+        /// His name
+        full_name: String,
+        #[command(flatten)]
+        about: About,
+    },
+    /// List employees
+    List {
+        #[command(flatten)]
+        list: ListArgs,
+        /// Only the members of this group
+        #[arg(long, value_name = "SLUG")]
+        group: Option<String>,
+    },
+    /// Show an employee
+    Show {
+        /// His personnel number
+        personnel_no: String,
+    },
+    /// Change an employee; an empty value clears
+    Edit(Edit),
+    /// Archive an employee: his phones are let go, his history stays
+    Remove {
+        /// His personnel number
+        personnel_no: String,
+    },
+    /// Block an employee: he receives nothing from now on, not even what is queued
+    Block {
+        /// His personnel number
+        personnel_no: String,
+    },
+    /// Let a blocked employee receive again
+    Unblock {
+        /// His personnel number
+        personnel_no: String,
+    },
+    /// Add and change employees from a CSV file: all of it, or nothing
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Import),
+}
+
+/// What may be known of an employee.
+#[derive(Debug, Args)]
+pub(crate) struct About {
+    /// His e-mail address
+    #[arg(long)]
+    email: Option<String>,
+    /// His phone number, for people to call
+    #[arg(long)]
+    phone: Option<String>,
+    /// A group of his; may be given several times, or with commas
+    #[arg(long = "group", value_name = "SLUG", value_delimiter = ',')]
+    groups: Vec<String>,
+    /// The language of his messages' frame: ru or en
+    #[arg(long)]
+    locale: Option<String>,
+    /// His IANA time zone
+    #[arg(long, value_name = "ZONE")]
+    timezone: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Edit {
+    /// His personnel number
+    personnel_no: String,
+    /// His new name
+    #[arg(long, value_name = "NAME")]
+    full_name: Option<String>,
+    #[command(flatten)]
+    about: About,
+    /// Take him out of all groups
+    #[arg(long, conflicts_with = "groups")]
+    no_groups: bool,
+}
+
+pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    let api = session.client()?;
+    match verb {
+        Verb::Add {
+            personnel_no,
+            full_name,
+            about,
+        } => {
+            let new = NewEmployee {
+                personnel_no,
+                full_name,
+                email: about.email,
+                phone: about.phone,
+                groups: about.groups,
+                locale: about.locale,
+                timezone: about.timezone,
+            };
+            let employee = api.add_employee(&new).await?;
+            let person = person(&employee);
+            let text = session.say(
+                format!("Added {person}."),
+                format!("Добавлен сотрудник {person}."),
+            );
+            session.made(&employee, &text)
+        }
+        Verb::List { list, group } => {
+            let key = |employee: &Employee| employee.personnel_no.clone();
+            let fetch = async |query: &_| api.employees(query, group.as_deref()).await;
+            session.list(list.query(), list.limit, key, fetch).await
+        }
+        Verb::Show { personnel_no } => Ok(session.out.record(&api.employee(&personnel_no).await?)?),
+        Verb::Edit(edit) => {
+            let groups = (edit.no_groups || !edit.about.groups.is_empty()).then_some(edit.about.groups);
+            let changes = EditEmployee {
+                full_name: edit.full_name,
+                email: edit.about.email,
+                phone: edit.about.phone,
+                groups,
+                locale: edit.about.locale,
+                timezone: edit.about.timezone,
+            };
+            let employee = api.edit_employee(&edit.personnel_no, &changes).await?;
+            let person = person(&employee);
+            let text = session.say(
+                format!("Changed {person}."),
+                format!("Изменён сотрудник {person}."),
+            );
+            session.made(&employee, &text)
+        }
+        Verb::Remove { personnel_no } => {
+            let person = person(&api.employee(&personnel_no).await?);
+            session.confirm(&session.say(
+                format!("Archive {person}? His phones are let go at once."),
+                format!("Отправить в архив сотрудника {person}? Его телефоны сразу будут отвязаны."),
+            ))?;
+            api.remove_employee(&personnel_no).await?;
+            session.done(&session.say(
+                format!("Archived {person}."),
+                format!("Сотрудник {person} отправлен в архив."),
+            ));
+            Ok(())
+        }
+        Verb::Block { personnel_no } => {
+            let employee = api.block_employee(&personnel_no).await?;
+            let person = person(&employee);
+            let text = session.say(
+                format!("Blocked {person}."),
+                format!("Сотрудник {person} заблокирован."),
+            );
+            session.made(&employee, &text)
+        }
+        Verb::Unblock { personnel_no } => {
+            let employee = api.unblock_employee(&personnel_no).await?;
+            let person = person(&employee);
+            let text = session.say(
+                format!("Unblocked {person}."),
+                format!("Сотрудник {person} разблокирован."),
+            );
+            session.made(&employee, &text)
+        }
+        Verb::Import(args) => import::run(session, api, &args).await,
+    }
+}
+
+fn person(employee: &Employee) -> String {
+    format!("{} {}", employee.personnel_no, employee.full_name)
+}
+
+impl Record for Employee {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("personnel_no", "No.", "Таб. №", |e| (&e.personnel_no).into()),
+        Column::new("full_name", "Name", "Имя", |e| (&e.full_name).into()),
+        Column::alone("email", "E-mail", "Почта", |e| e.email.as_deref().into()),
+        Column::wide("phone", "Phone", "Телефон", |e| e.phone.as_deref().into()),
+        Column::new("groups", "Groups", "Группы", |e| (&e.groups).into()),
+        Column::alone("locale", "Language", "Язык", |e| e.locale.as_deref().into()),
+        Column::alone("timezone", "Time zone", "Часовой пояс", |e| {
+            e.timezone.as_deref().into()
+        }),
+        Column::new("devices", "Devices", "Устройств", |e| e.devices.into()),
+        Column::new("blocked_at", "Blocked", "Заблокирован", |e| {
+            e.blocked_at.into()
+        }),
+        Column::wide("archived_at", "Archived", "В архиве с", |e| {
+            e.archived_at.into()
+        }),
+    ];
+}
+
+pub(super) const RUSSIAN: Help = &[
+    ("employee add", "Добавить сотрудника"),
+    (
+        "/personnel_no",
+        "Табельный номер; с ведущими нулями и кириллицей тоже",
+    ),
+    ("employee add/full_name", "Имя"),
+    ("/email", "Адрес почты"),
+    ("/phone", "Телефон, чтобы звонить"),
+    (
+        "employee add/groups",
+        "Его группа; можно несколько раз или через запятую",
+    ),
+    (
+        "employee edit/groups",
+        "Все его группы с этого времени; можно несколько раз или через запятую",
+    ),
+    ("/locale", "Язык сообщений: ru или en"),
+    ("employee list", "Список сотрудников"),
+    ("employee list/group", "Только члены этой группы"),
+    ("employee show", "Показать сотрудника"),
+    ("employee edit", "Изменить сотрудника; пустое значение стирает"),
+    ("employee edit/full_name", "Новое имя"),
+    ("employee edit/no_groups", "Убрать его из всех групп"),
+    (
+        "employee remove",
+        "Отправить сотрудника в архив: телефоны отвязываются, история остаётся",
+    ),
+    (
+        "employee block",
+        "Заблокировать сотрудника: он больше ничего не получит, даже того, что в очереди",
+    ),
+    (
+        "employee unblock",
+        "Снова разрешить сотруднику получать сообщения",
+    ),
+    (
+        "employee import",
+        "Добавить и изменить сотрудников из файла CSV: всех или никого",
+    ),
+    (
+        "employee import/file",
+        "Файл в UTF-8 с заголовком; «-» означает стандартный ввод",
+    ),
+    ("employee import/dry_run", "Только показать, что изменится"),
+];

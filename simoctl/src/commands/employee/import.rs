@@ -1,0 +1,171 @@
+//! `simoctl employee import`: reads the file, lets the server take all of it or nothing, tells what changed.
+
+use std::{io::Read as _, path::PathBuf, time::Duration};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use simo_common::{
+    api::people::{ImportChange, ImportReport, ImportRow},
+    client::Client,
+};
+
+use super::file;
+use crate::{
+    failure::Failure,
+    output::{Column, Record, Value, value::named},
+    session::Session,
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  simoctl --client romashka employee import employees.csv --dry-run
+  simoctl --client romashka employee import employees.csv
+  psql -c 'copy (select …) to stdout csv header' | simoctl employee import -
+
+employees.csv:
+  personnel_no,full_name,email,phone,groups,locale,timezone
+  100001,Исаева Прасковья Егоровна,isaeva@example.org,+79001234567,it|smena-a,ru,Asia/Krasnoyarsk";
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// A file in UTF-8 with a header; - is standard input
+    file: PathBuf,
+    /// Only show what would change
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Result<(), Failure> {
+    let rows = read(session, args)?;
+    let report = upload(session, api, &rows, args.dry_run).await?;
+    if session.out.is_json() {
+        session.out.json(&report)?;
+    } else if args.dry_run && (session.out.is_structured() || !report.changes.is_empty()) {
+        let changes: Vec<_> = report.changes.iter().cloned().map(Change).collect();
+        session.out.list(&changes)?;
+    }
+    session.done(&summary(session, &report));
+    Ok(())
+}
+
+fn read(session: &Session, args: &Import) -> Result<Vec<ImportRow>, Failure> {
+    let path = &args.file;
+    let bytes = if path.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(path)
+    };
+    let path = path.display();
+    let bytes = bytes.map_err(|cause| {
+        Failure::failed(session.say(
+            format!("Cannot read {path}: {cause}."),
+            format!("Не удаётся прочитать {path}: {cause}."),
+        ))
+    })?;
+    file::parse(&bytes, session.lang).map_err(|mistakes| {
+        let count = mistakes.len();
+        Failure::failed(session.say(
+            format!("Nothing was imported: {path} has mistakes ({count})."),
+            format!("Ничего не загружено: в {path} есть ошибки ({count})."),
+        ))
+        .details(
+            mistakes
+                .iter()
+                .map(|mistake| mistake.in_words(session.lang))
+                .collect(),
+        )
+    })
+}
+
+async fn upload(
+    session: &Session,
+    api: &Client,
+    rows: &[ImportRow],
+    dry_run: bool,
+) -> Result<ImportReport, Failure> {
+    let bar = ProgressBar::with_draw_target(
+        None,
+        if session.is_quiet() {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        },
+    );
+    let style = "{msg} {bar:40} {bytes}/{total_bytes}";
+    bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_message(session.say("Sending", "Отправка"));
+    let waits = session.say("The server is at work", "Сервер обрабатывает");
+    let shown = bar.clone();
+    let follow = move |sent: usize, total: usize| {
+        shown.set_length(total as u64);
+        shown.set_position(sent as u64);
+        if sent == total {
+            shown.set_style(ProgressStyle::default_spinner());
+            shown.set_message(waits);
+            shown.enable_steady_tick(Duration::from_millis(100));
+        }
+    };
+    let report = api.import_employees(rows, dry_run, follow).await;
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+fn summary(session: &Session, report: &ImportReport) -> String {
+    let ImportReport {
+        created,
+        updated,
+        unchanged,
+        groups_created: groups,
+        ..
+    } = report;
+    if report.dry_run {
+        session.say(
+            format!(
+                "A rehearsal, nothing was changed. Would add {created}, change {updated}, leave {unchanged}; \
+                 new groups: {groups}."
+            ),
+            format!(
+                "Проверка, ничего не изменено. Добавилось бы: {created}, изменилось бы: {updated}, \
+                 без изменений: {unchanged}; новых групп: {groups}."
+            ),
+        )
+    } else {
+        session.say(
+            format!("Employees added: {created}, changed: {updated}, unchanged: {unchanged}; new groups: {groups}."),
+            format!(
+                "Сотрудников добавлено: {created}, изменено: {updated}, без изменений: {unchanged}; \
+                 новых групп: {groups}."
+            ),
+        )
+    }
+}
+
+/// A change, as a row.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Change(ImportChange);
+
+impl Record for Change {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("line", "Line", "Строка", |c| match c.0.line {
+            0 => Value::Nothing,
+            line => line.into(),
+        }),
+        Column::new("action", "Change", "Действие", |c| {
+            match c.0.action.as_str() {
+                "create" => named("create", "add", "добавить"),
+                "update" => named("update", "change", "изменить"),
+                "create_group" => named("create_group", "new group", "новая группа"),
+                other => other.into(),
+            }
+        }),
+        Column::new("name", "Whom", "Кого", |c| (&c.0.name).into()),
+        Column::new("fields", "What", "Что", |c| {
+            let fields = c.0.fields.iter();
+            let told = fields.map(|(field, before, after)| format!("{field}: {before} → {after}"));
+            told.collect::<Vec<_>>().join("; ").as_str().into()
+        }),
+    ];
+}

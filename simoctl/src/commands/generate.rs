@@ -1,0 +1,58 @@
+//! `simoctl completions` and `simoctl man`: texts for the shell and for man, made from the command line itself.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap_complete::Shell;
+
+use crate::{cli, failure::Failure, output::write_text, russian::Help, session::Session};
+
+const COMPLETIONS: &str = "\
+Examples:
+  source <(simoctl completions bash)
+  simoctl completions zsh > ~/.zfunc/_simoctl
+  simoctl completions fish > ~/.config/fish/completions/simoctl.fish";
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPLETIONS)]
+pub(crate) struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page per command into this directory
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+pub(crate) fn completions(args: &Completions, session: &Session) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut cli::command(session.lang), "simoctl", &mut text);
+    write_text(&String::from_utf8_lossy(&text))?;
+    Ok(())
+}
+
+pub(crate) fn man(args: &Man, session: &Session) -> Result<(), Failure> {
+    let mut command = cli::command(session.lang);
+    let Some(directory) = &args.dir else {
+        let mut text = Vec::new();
+        clap_mangen::Man::new(command).render(&mut text)?;
+        write_text(&String::from_utf8_lossy(&text))?;
+        return Ok(());
+    };
+    command.build();
+    clap_mangen::generate_to(command, directory).map_err(|cause| {
+        let directory = directory.display();
+        Failure::failed(session.say(
+            format!("Cannot write to {directory}: {cause}."),
+            format!("Не удаётся записать в {directory}: {cause}."),
+        ))
+    })
+}
+
+pub(super) const RUSSIAN: Help = &[
+    ("completions/shell", "Оболочка"),
+    ("man/dir", "Записать в этот каталог по странице на каждую команду"),
+];

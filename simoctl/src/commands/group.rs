@@ -1,0 +1,161 @@
+//! `simoctl group`: employees together.
+
+use clap::Subcommand;
+use simo_common::api::{
+    access::{Named, Rename},
+    people::Group,
+};
+
+use super::ListArgs;
+use crate::{
+    failure::Failure,
+    output::{Column, Record},
+    russian::Help,
+    session::Session,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Add a group
+    Add {
+        /// Its short name: a–z 0–9 - _ .
+        slug: String,
+        /// Its name for people
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List groups
+    List(ListArgs),
+    /// Show a group; its members: `employee list --group SLUG`
+    Show {
+        /// Its short name
+        slug: String,
+    },
+    /// Rename a group
+    Edit {
+        /// Its short name, which stays
+        slug: String,
+        /// Its new name for people
+        #[arg(long)]
+        name: String,
+    },
+    /// Archive a group: its grants stop counting, history goes on naming it
+    Remove {
+        /// Its short name
+        slug: String,
+    },
+    /// Put employees into a group
+    AddMember {
+        /// The group's short name
+        slug: String,
+        /// Their personnel numbers
+        #[arg(required = true)]
+        employees: Vec<String>,
+    },
+    /// Take employees out of a group
+    RemoveMember {
+        /// The group's short name
+        slug: String,
+        /// Their personnel numbers
+        #[arg(required = true)]
+        employees: Vec<String>,
+    },
+}
+
+pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    let api = session.client()?;
+    match verb {
+        Verb::Add { slug, name } => {
+            let group = api.add_group(&Named { slug, name }).await?;
+            let slug = &group.slug;
+            let text = session.say(
+                format!("Group {slug} added."),
+                format!("Группа {slug} добавлена."),
+            );
+            session.made(&group, &text)
+        }
+        Verb::List(list) => {
+            let key = |group: &Group| group.slug.clone();
+            let fetch = async |query: &_| api.groups(query).await;
+            session.list(list.query(), list.limit, key, fetch).await
+        }
+        Verb::Show { slug } => Ok(session.out.record(&api.group(&slug).await?)?),
+        Verb::Edit { slug, name } => {
+            let group = api.edit_group(&slug, &Rename { name }).await?;
+            let text = session.say(
+                format!("Group {slug} changed."),
+                format!("Группа {slug} изменена."),
+            );
+            session.made(&group, &text)
+        }
+        Verb::Remove { slug } => {
+            let members = api.group(&slug).await?.members;
+            session.confirm(&session.say(
+                format!("Archive group {slug}? Its members ({members}) lose what it was granted."),
+                format!("Отправить в архив группу {slug}? Её члены ({members}) потеряют данный ей доступ."),
+            ))?;
+            api.remove_group(&slug).await?;
+            session.done(&session.say(
+                format!("Group {slug} archived."),
+                format!("Группа {slug} отправлена в архив."),
+            ));
+            Ok(())
+        }
+        Verb::AddMember { slug, employees } => {
+            for no in &employees {
+                api.add_member(&slug, no).await?;
+                session.done(&session.say(
+                    format!("{no} is in group {slug}."),
+                    format!("{no} в группе {slug}."),
+                ));
+            }
+            Ok(())
+        }
+        Verb::RemoveMember { slug, employees } => {
+            for no in &employees {
+                api.remove_member(&slug, no).await?;
+                session.done(&session.say(
+                    format!("{no} is no longer in group {slug}."),
+                    format!("{no} больше не в группе {slug}."),
+                ));
+            }
+            Ok(())
+        }
+    }
+}
+
+impl Record for Group {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("slug", "Group", "Группа", |g| (&g.slug).into()),
+        Column::new("name", "Name", "Название", |g| (&g.name).into()),
+        Column::new("members", "Members", "Человек", |g| g.members.into()),
+        Column::new("archived_at", "Archived", "В архиве с", |g| {
+            g.archived_at.into()
+        }),
+    ];
+}
+
+pub(super) const RUSSIAN: Help = &[
+    ("group add", "Добавить группу"),
+    ("group add/slug", "Короткое имя: a–z 0–9 - _ ."),
+    ("group add/name", "Название для людей"),
+    ("group list", "Список групп"),
+    (
+        "group show",
+        "Показать группу; её члены: `employee list --group ИМЯ`",
+    ),
+    ("group show/slug", "Короткое имя"),
+    ("group edit", "Переименовать группу"),
+    ("group edit/slug", "Короткое имя, оно не меняется"),
+    ("group edit/name", "Новое название для людей"),
+    (
+        "group remove",
+        "Отправить группу в архив: данный ей доступ не действует, в истории она остаётся",
+    ),
+    ("group remove/slug", "Короткое имя"),
+    ("group add-member", "Добавить сотрудников в группу"),
+    ("group add-member/slug", "Короткое имя группы"),
+    ("/employees", "Табельные номера"),
+    ("group remove-member", "Убрать сотрудников из группы"),
+    ("group remove-member/slug", "Короткое имя группы"),
+];

@@ -1,0 +1,242 @@
+//! `simoctl message`: sending, history, and the story of one delivery.
+
+mod send;
+mod view;
+mod watch;
+
+use clap::{Args, Subcommand};
+use simo_common::{
+    api::history::{Delivery, Sort},
+    client::ListQuery,
+    lang::Text,
+};
+use uuid::Uuid;
+
+use crate::{
+    failure::Failure,
+    russian::{Help, Wrong},
+    session::Session,
+};
+
+/// Rows of history that are shown when nobody says how many.
+const HISTORY: u64 = 50;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Send a message
+    #[command(after_help = send::EXAMPLES)]
+    Send(Box<send::Send>),
+    /// Search the history: who got what
+    #[command(after_help = LIST_EXAMPLES)]
+    List(List),
+    /// Show a message: its text, and where its deliveries stand
+    Show {
+        /// Its id
+        id: Uuid,
+    },
+    /// List a message's deliveries
+    Deliveries {
+        /// The message's id
+        id: Uuid,
+        /// At most so many rows
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+    },
+    /// Tell the whole way of a message to one employee, or why there was none
+    Explain {
+        /// The message's id
+        id: Uuid,
+        /// Whose delivery: a personnel number
+        #[arg(long, value_name = "NO")]
+        employee: String,
+    },
+    /// Cancel a message: stops what no provider has taken yet
+    Cancel {
+        /// Its id
+        id: Uuid,
+    },
+    /// Follow what happens, live, until Ctrl-C
+    Watch(watch::Watch),
+}
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  simoctl message list
+  simoctl message list state:failed,expired after:today
+  simoctl message list employee:иванов topic:boiler -state:read
+  simoctl message list '\"утечка газа\"' --sort employee --all -o csv";
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// What to look for: words, and state: employee: group: acs: topic: device: priority: reason: after: before:
+    pub(crate) query: Vec<String>,
+    /// The order: date, employee or state; a minus in front turns it round (--sort=-state)
+    #[arg(long, value_name = "KEY", default_value = "-date", allow_hyphen_values = true)]
+    sort: Sort,
+    /// At most so many rows
+    #[arg(long, value_name = "N", default_value_t = HISTORY)]
+    limit: u64,
+    /// All rows, however many
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+}
+
+pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Send(message) => send::run(session, *message).await,
+        Verb::List(list) => self::list(session, list).await,
+        Verb::Show { id } => view::message(session, id).await,
+        Verb::Deliveries { id, limit } => {
+            let api = session.client()?;
+            let fetch = async |query: &_| api.message_deliveries(id, query).await;
+            session.list(ListQuery::default(), limit, key, fetch).await
+        }
+        Verb::Explain { id, employee } => view::explanation(session, id, &employee).await,
+        Verb::Cancel { id } => cancel(session, id).await,
+        Verb::Watch(watch) => watch::run(session, &watch).await,
+    }
+}
+
+async fn list(session: &Session, list: List) -> Result<(), Failure> {
+    let api = session.client()?;
+    let query = ListQuery {
+        query: (!list.query.is_empty()).then(|| list.query.join(" ")),
+        ..ListQuery::default()
+    };
+    let limit = (!list.all).then_some(list.limit);
+    let fetch = async |query: &_| api.deliveries(query, list.sort).await;
+    session.list(query, limit, key, fetch).await
+}
+
+fn key(delivery: &Delivery) -> String {
+    format!("{} {}", delivery.message_id, delivery.personnel_no)
+}
+
+async fn cancel(session: &Session, id: Uuid) -> Result<(), Failure> {
+    let api = session.client()?;
+    let message = api.message(id).await?;
+    let (title, count) = (&message.title, message.counts.accepted);
+    session.confirm(&session.say(
+        format!("Cancel “{title}” ({count} recipients)?"),
+        format!("Отменить «{title}» (получателей: {count})?"),
+    ))?;
+    let done = api.cancel_message(id).await?;
+    if session.out.is_structured() {
+        session.out.record(&done)?;
+    }
+    let (canceled, late) = (done.canceled, done.too_late);
+    session.done(&session.say(
+        format!("Canceled; deliveries stopped: {canceled}, too late for: {late}."),
+        format!("Отменено; остановлено доставок: {canceled}, поздно для: {late}."),
+    ));
+    Ok(())
+}
+
+/// Reads a span of time: `90` or `90s`, `30m`, `72h`, `7d`; in seconds.
+pub(crate) fn seconds(text: &str) -> Result<i64, Wrong> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "" | "s" | "с" => Some(1),
+        "m" | "м" => Some(60),
+        "h" | "ч" => Some(3_600),
+        "d" | "д" => Some(86_400),
+        _ => None,
+    };
+    unit.zip(digits.parse::<i64>().ok())
+        .and_then(|(unit, count)| count.checked_mul(unit))
+        .filter(|seconds| *seconds > 0)
+        .ok_or_else(|| {
+            Wrong(Text::new(
+                "expected a number with s, m, h or d: 90s, 30m, 72h, 7d",
+                "нужно число с буквой s, m, h или d: 90s, 30m, 72h, 7d",
+            ))
+        })
+}
+
+pub(super) const RUSSIAN: Help = &[
+    ("message send", "Отправить сообщение"),
+    ("message send/title", "Что телефон покажет первым"),
+    ("message send/body", "Текст; «-» читает его со стандартного ввода"),
+    (
+        "message send/topic",
+        "Тема; без неё сообщение личное, и нужны получатели",
+    ),
+    ("message send/priority", "Насколько срочно"),
+    (
+        "message send/employees",
+        "Сотруднику с этим табельным номером; можно несколько раз или через запятую",
+    ),
+    (
+        "message send/groups",
+        "Группе; можно несколько раз или через запятую",
+    ),
+    ("message send/everyone", "Всем сотрудникам клиента"),
+    (
+        "message send/data",
+        "Объект JSON для приложения; @ФАЙЛ читает его из файла",
+    ),
+    (
+        "message send/send_at",
+        "Когда отправить: 2026-11-22T08:00; без смещения в часовом поясе клиента",
+    ),
+    ("message send/expires_at", "До какого времени пытаться доставить"),
+    (
+        "message send/ttl",
+        "Сколько времени пытаться доставить: 90s, 30m, 72h, 7d",
+    ),
+    ("message send/require_ack", "Человек должен подтвердить"),
+    (
+        "message send/external_id",
+        "Ваш собственный номер; с тем же номером второе сообщение не появится",
+    ),
+    (
+        "message send/allow_empty",
+        "Принять, даже если получить его некому",
+    ),
+    ("message send/dry_run", "Только показать, кто получит"),
+    ("message list", "Поиск по истории: кто что получил"),
+    (
+        "message list/query",
+        "Что искать: слова и state: employee: group: acs: topic: device: priority: reason: after: before:",
+    ),
+    (
+        "message list/sort",
+        "Порядок: date, employee или state; минус впереди обращает его (--sort=-state)",
+    ),
+    ("message list/all", "Все строки, сколько бы их ни было"),
+    ("message show", "Показать сообщение: текст и состояние доставок"),
+    ("message show/id", "Его id"),
+    ("message deliveries", "Список доставок сообщения"),
+    ("message deliveries/id", "Id сообщения"),
+    (
+        "message explain",
+        "Рассказать весь путь сообщения к сотруднику или почему пути не было",
+    ),
+    ("message explain/id", "Id сообщения"),
+    ("message explain/employee", "Чья доставка: табельный номер"),
+    (
+        "message cancel",
+        "Отменить сообщение: остановить то, чего ещё не взял ни один провайдер",
+    ),
+    ("message cancel/id", "Его id"),
+    ("message watch", "Следить за происходящим вживую до Ctrl-C"),
+    (
+        "message watch/query",
+        "Только доставки, подходящие под запрос, как в `message list`",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_of_time_has_a_number_and_perhaps_a_unit() {
+        assert_eq!(seconds("90").unwrap(), 90);
+        assert_eq!(seconds("72h").unwrap(), 259_200);
+        assert_eq!(seconds("7д").unwrap(), 604_800);
+        for wrong in ["", "h", "-5", "0", "1w", "9999999999999999d"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

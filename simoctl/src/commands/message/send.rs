@@ -1,0 +1,239 @@
+//! `simoctl message send`: everything that a message can say. One that reaches many is counted first.
+
+use std::{fmt::Write as _, io::Read as _};
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value as Json};
+use simo_common::{
+    api::message::{PostMessage, PostedMessage, Recipients},
+    message::Priority,
+};
+
+use crate::{
+    failure::Failure,
+    output::{Column, Record, write_text},
+    session::Session,
+};
+
+/// More people than this are only reached after a yes.
+const MANY: u64 = 100;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  simoctl message send --topic boiler --title 'Котёл №2' --body 'Давление выше нормы' -p high
+  simoctl message send --employee 100001 --title 'Зайдите в отдел кадров'
+  simoctl message send --group smena-a --title 'Сбор в 9:00' --send-at 2026-11-22T08:00 --require-ack
+  journalctl -n 20 | simoctl message send --topic it --title 'Сбой службы' --body -
+  simoctl message send --everyone --title 'Учебная тревога' --dry-run";
+
+#[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "each is a flag, named as the API's field"
+)]
+pub(crate) struct Send {
+    /// What the phone shows first
+    #[arg(short, long)]
+    title: String,
+    /// The text; - reads it from standard input
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    body: String,
+    /// The topic; without one it is a personal message, which needs recipients
+    #[arg(long, value_name = "SLUG")]
+    topic: Option<String>,
+    /// How urgent it is
+    #[arg(short, long, default_value = "normal")]
+    priority: PriorityName,
+    /// To the employee with this personnel number; may be given several times, or with commas
+    #[arg(long = "employee", value_name = "NO", value_delimiter = ',')]
+    employees: Vec<String>,
+    /// To this group; may be given several times, or with commas
+    #[arg(long = "group", value_name = "SLUG", value_delimiter = ',')]
+    groups: Vec<String>,
+    /// To everyone of the client
+    #[arg(long)]
+    everyone: bool,
+    /// A JSON object for the app; @FILE reads it from a file
+    #[arg(long, value_name = "JSON")]
+    data: Option<String>,
+    /// When to send it: 2026-11-22T08:00; without an offset in the client's time zone
+    #[arg(long, value_name = "TIME")]
+    send_at: Option<String>,
+    /// When to give up
+    #[arg(long, value_name = "TIME", conflicts_with = "ttl")]
+    expires_at: Option<String>,
+    /// How long to try: 90s, 30m, 72h, 7d
+    #[arg(long, value_name = "TIME", value_parser = super::seconds)]
+    ttl: Option<i64>,
+    /// The person must acknowledge it
+    #[arg(long)]
+    require_ack: bool,
+    /// Your own id of it; the same one never makes a second message
+    #[arg(long, value_name = "ID")]
+    external_id: Option<String>,
+    /// Accept it even when nobody may receive it
+    #[arg(long)]
+    allow_empty: bool,
+    /// Only show who would receive it
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PriorityName {
+    Low,
+    Normal,
+    High,
+    Critical,
+}
+
+impl From<PriorityName> for Priority {
+    fn from(name: PriorityName) -> Self {
+        match name {
+            PriorityName::Low => Self::Low,
+            PriorityName::Normal => Self::Normal,
+            PriorityName::High => Self::High,
+            PriorityName::Critical => Self::Critical,
+        }
+    }
+}
+
+pub(super) async fn run(session: &Session, args: Send) -> Result<(), Failure> {
+    let api = session.client()?;
+    let dry_run = args.dry_run;
+    let message = message(session, args)?;
+    if dry_run {
+        let posted = api.post_message(&message, true).await?;
+        return tell(session, &posted, true);
+    }
+    if !session.agreed() {
+        let count = api.post_message(&message, true).await?.recipients.accepted;
+        if count > MANY {
+            let title = &message.title;
+            session.confirm(&session.say(
+                format!("Send “{title}” to {count} people?"),
+                format!("Отправить «{title}» (получателей: {count})?"),
+            ))?;
+        }
+    }
+    tell(session, &api.post_message(&message, false).await?, false)
+}
+
+fn message(session: &Session, args: Send) -> Result<PostMessage, Failure> {
+    let recipients = Recipients {
+        employees: args.employees,
+        groups: args.groups,
+        everyone: args.everyone,
+    };
+    let body = if args.body == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(|cause| {
+            Failure::failed(session.say(
+                format!("Cannot read the text from standard input: {cause}."),
+                format!("Не удаётся прочитать текст со стандартного ввода: {cause}."),
+            ))
+        })?;
+        text.trim_end().to_owned()
+    } else {
+        args.body
+    };
+    Ok(PostMessage {
+        title: args.title,
+        body,
+        topic: args.topic,
+        priority: args.priority.into(),
+        recipients: (!recipients.is_empty()).then_some(recipients),
+        data: args.data.map(|text| data(session, &text)).transpose()?,
+        send_at: args.send_at,
+        expires_at: args.expires_at,
+        ttl: args.ttl,
+        require_ack: args.require_ack,
+        external_id: args.external_id,
+        allow_empty: args.allow_empty,
+    })
+}
+
+fn data(session: &Session, given: &str) -> Result<Map<String, Json>, Failure> {
+    let text = match given.strip_prefix('@') {
+        None => given.to_owned(),
+        Some(path) => std::fs::read_to_string(path).map_err(|cause| {
+            Failure::failed(session.say(
+                format!("Cannot read {path}: {cause}."),
+                format!("Не удаётся прочитать {path}: {cause}."),
+            ))
+        })?,
+    };
+    serde_json::from_str(&text).map_err(|cause| {
+        Failure::usage(session.say(
+            format!("--data is not a JSON object: {cause}."),
+            format!("--data не объект JSON: {cause}."),
+        ))
+        .hint("--data '{\"order\": 17}'")
+    })
+}
+
+fn tell(session: &Session, posted: &PostedMessage, dry_run: bool) -> Result<(), Failure> {
+    if session.out.is_structured() {
+        session.out.record(posted)?;
+    } else if !dry_run {
+        write_text(&posted.id.to_string())?;
+    }
+    let counts = &posted.recipients;
+    let accepted = counts.accepted;
+    let mut text = match (dry_run, posted.duplicate) {
+        (true, _) => session.say(
+            format!("A rehearsal, nothing was sent. Recipients: {accepted}"),
+            format!("Проверка, ничего не отправлено. Получателей: {accepted}"),
+        ),
+        (_, true) => session.say(
+            format!("It had been accepted before. Recipients: {accepted}"),
+            format!("Оно уже было принято раньше. Получателей: {accepted}"),
+        ),
+        _ => session.say(
+            format!("Accepted. Recipients: {accepted}"),
+            format!("Принято. Получателей: {accepted}"),
+        ),
+    };
+    let parts = [
+        (
+            counts.without_device,
+            session.say("of them without a device", "из них без устройства"),
+        ),
+        (counts.denied, session.say("denied", "без доступа")),
+    ];
+    for (count, words) in parts.iter().filter(|(count, _)| *count > 0) {
+        let _ = write!(text, "; {words}: {count}");
+    }
+    if !counts.unknown.is_empty() {
+        let unknown = counts.unknown.join(", ");
+        text.push_str(&session.say(
+            format!("; unknown: {unknown}"),
+            format!("; неизвестны: {unknown}"),
+        ));
+    }
+    session.done(&text);
+    Ok(())
+}
+
+impl Record for PostedMessage {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("id", "Id", "Id", |m| m.id.into()),
+        Column::new("duplicate", "Repeated", "Повтор", |m| m.duplicate.into()),
+        Column::new("accepted", "Recipients", "Получателей", |m| {
+            m.recipients.accepted.into()
+        }),
+        Column::new(
+            "without_device",
+            "Without a device",
+            "Без устройства",
+            |m| m.recipients.without_device.into(),
+        ),
+        Column::new("denied", "Denied", "Без доступа", |m| {
+            m.recipients.denied.into()
+        }),
+        Column::new("unknown", "Unknown", "Неизвестны", |m| {
+            (&m.recipients.unknown).into()
+        }),
+    ];
+}

@@ -1,0 +1,318 @@
+//! What went wrong: one type for every command. Its kind chooses the exit code; a person reads what, why, what next.
+
+use std::{io, process::ExitCode};
+
+use anstyle::{AnsiColor, Style};
+use simo_common::{
+    api::problem::Problem,
+    client::{Connection, Error, Origin, ProfileError, Server},
+    lang::Lang,
+};
+
+use crate::terminal::{harmless, styled, talk};
+
+/// How the program ends; the numbers are a promise to scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It did not work.
+    Failed = 1,
+    /// The command line does not say what to do.
+    Usage = 2,
+    /// What was named does not exist.
+    NotFound = 3,
+    /// The caller may not do it, or is not known.
+    NotAllowed = 4,
+    /// It stands against what is there already.
+    Conflict = 5,
+    /// No server answered.
+    Unreachable = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The server said no, or nothing.
+    Call(Error),
+    /// The profiles cannot be used.
+    Profile(ProfileError),
+    /// Stdout does not take the data; a closed pipe is no failure.
+    Output(io::Error),
+    /// Anything that a command found by itself, in the person's language.
+    Said(Box<Said>),
+}
+
+/// A failure in words.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    exit: Exit,
+    what: String,
+    details: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with this exit code.
+    pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self::Said(Box::new(Said {
+            exit,
+            what: what.into(),
+            details: Vec::new(),
+            hint: None,
+        }))
+    }
+
+    /// It did not work.
+    pub(crate) fn failed(what: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, what)
+    }
+
+    /// The command line does not say what to do.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    /// With what to do next.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        if let Self::Said(said) = &mut self {
+            said.hint = Some(hint.into());
+        }
+        self
+    }
+
+    /// With every single thing that is wrong.
+    pub(crate) fn details(mut self, details: Vec<String>) -> Self {
+        if let Self::Said(said) = &mut self {
+            said.details = details;
+        }
+        self
+    }
+
+    /// The exit code; none when the program ends well all the same.
+    pub(crate) fn exit(&self) -> Option<Exit> {
+        match self {
+            Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => None,
+            Self::Call(error) => Some(exit_of(error)),
+            Self::Said(said) => Some(said.exit),
+            Self::Profile(ProfileError::Variable { .. }) => Some(Exit::Usage),
+            Self::Profile(ProfileError::Unknown { .. }) => Some(Exit::NotFound),
+            Self::Profile(_) | Self::Output(_) => Some(Exit::Failed),
+        }
+    }
+
+    /// Tells it, and returns how the program ends.
+    pub(crate) fn report(&self, lang: Lang, connection: Option<&Connection>) -> ExitCode {
+        let Some(exit) = self.exit() else {
+            return ExitCode::SUCCESS;
+        };
+        let said = self.in_words(exit, lang, connection);
+        let red = AnsiColor::Red.on_default().bold();
+        let error = styled(red, lang.pick("error:", "ошибка:"));
+        talk(&format!("{error} {}", harmless(&said.what)));
+        for detail in &said.details {
+            talk(&format!("  {}", harmless(detail)));
+        }
+        if let Some(hint) = &said.hint {
+            let hint = harmless(hint);
+            let label = styled(Style::new().bold(), lang.pick("hint:", "подсказка:"));
+            talk(&format!("{label} {hint}"));
+        }
+        exit.into()
+    }
+
+    fn in_words(&self, exit: Exit, lang: Lang, connection: Option<&Connection>) -> Said {
+        let (what, details, hint) = match self {
+            Self::Call(error) => call_in_words(error, lang, connection),
+            Self::Profile(error) => {
+                let (what, hint) = error.in_words(lang);
+                (what, Vec::new(), hint)
+            }
+            Self::Output(cause) => (
+                lang.pick(
+                    format!("Cannot write the result: {cause}."),
+                    format!("Не удаётся вывести результат: {cause}."),
+                ),
+                Vec::new(),
+                None,
+            ),
+            Self::Said(said) => (said.what.clone(), said.details.clone(), said.hint.clone()),
+        };
+        Said {
+            exit,
+            what,
+            details,
+            hint,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<ProfileError> for Failure {
+    fn from(error: ProfileError) -> Self {
+        Self::Profile(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(cause: io::Error) -> Self {
+        Self::Output(cause)
+    }
+}
+
+fn exit_of(error: &Error) -> Exit {
+    match error {
+        Error::Problem(problem) => match problem.status {
+            401 | 403 => Exit::NotAllowed,
+            404 => Exit::NotFound,
+            409 => Exit::Conflict,
+            _ => Exit::Failed,
+        },
+        // What a proxy says when the server behind it is away.
+        Error::Foreign {
+            status: 502..=504, ..
+        }
+        | Error::Unreachable(_) => Exit::Unreachable,
+        Error::Foreign { .. } => Exit::Failed,
+    }
+}
+
+type Words = (String, Vec<String>, Option<String>);
+
+fn call_in_words(error: &Error, lang: Lang, connection: Option<&Connection>) -> Words {
+    match error {
+        Error::Problem(problem) => problem_in_words(problem, lang, connection),
+        Error::Unreachable(cause) => {
+            let place = connection.map_or_else(String::new, |c| format!(" {}", place(&c.server)));
+            let hint = connection.map(|c| unreachable_hint(c, cause, lang));
+            let what = lang.pick(
+                format!("The server{place} does not answer."),
+                format!("Сервер{place} не отвечает."),
+            );
+            (what, vec![cause.clone()], hint)
+        }
+        Error::Foreign { status, text } => (
+            lang.pick(
+                format!("What answered is not SiMO (HTTP {status})."),
+                format!("Ответил не SiMO (HTTP {status})."),
+            ),
+            vec![text.clone()],
+            Some(
+                lang.pick(
+                    "Check the address, and any proxy on the way.",
+                    "Проверьте адрес и прокси по пути.",
+                )
+                .to_owned(),
+            ),
+        ),
+    }
+}
+
+fn problem_in_words(problem: &Problem, lang: Lang, connection: Option<&Connection>) -> Words {
+    let details = problem
+        .errors
+        .iter()
+        .map(|error| format!("{}: {}", error.field, error.detail))
+        .collect();
+    let unknown_caller = problem.status == 401 && connection.is_some_and(|c| c.token.is_none());
+    let hint = if unknown_caller {
+        let text = lang.pick(
+            "Give a token: `simoctl login`, --token or SIMO_TOKEN.",
+            "Укажите токен: `simoctl login`, --token или SIMO_TOKEN.",
+        );
+        Some(text.to_owned())
+    } else {
+        problem.hint.clone()
+    };
+    (problem.detail.clone(), details, hint)
+}
+
+/// The server's address as a person writes it.
+pub(crate) fn place(server: &Server) -> String {
+    match server {
+        Server::Url(url) => url.to_string(),
+        Server::Socket(path) => path.display().to_string(),
+    }
+}
+
+fn unreachable_hint(connection: &Connection, cause: &str, lang: Lang) -> String {
+    if matches!(connection.server, Server::Socket(_)) && cause.contains("os error 13") {
+        return lang
+            .pick(
+                "The socket is for root and the daemon's own user; others use --url and a token.",
+                "Сокет доступен root и пользователю демона; остальным нужны --url и токен.",
+            )
+            .to_owned();
+    }
+    match &connection.origin {
+        Origin::Default => lang.pick(
+            "Start `simod serve` here, or name a server: `simoctl login`, --url, --socket.",
+            "Запустите здесь `simod serve` или укажите сервер: `simoctl login`, --url, --socket.",
+        ),
+        Origin::Context(_) => lang.pick(
+            "Is simod running, and the way to it open? `simoctl context show` shows the address.",
+            "Работает ли simod и доступен ли он по сети? Адрес покажет `simoctl context show`.",
+        ),
+        Origin::Flag | Origin::Environment => lang.pick(
+            "Is simod running, and the address right?",
+            "Работает ли simod и верен ли адрес?",
+        ),
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(status: u16) -> Failure {
+        Failure::Call(Error::Problem(Box::new(Problem {
+            kind: "about:blank".into(),
+            title: String::new(),
+            status,
+            code: String::new(),
+            detail: "нет".into(),
+            hint: None,
+            errors: Vec::new(),
+        })))
+    }
+
+    #[test]
+    fn the_kind_of_a_failure_chooses_the_exit_code() {
+        for (status, exit) in [
+            (400, Exit::Failed),
+            (422, Exit::Failed),
+            (503, Exit::Failed),
+            (404, Exit::NotFound),
+            (401, Exit::NotAllowed),
+            (403, Exit::NotAllowed),
+            (409, Exit::Conflict),
+        ] {
+            assert_eq!(problem(status).exit(), Some(exit), "{status}");
+        }
+        let away = Failure::Call(Error::Unreachable(String::new()));
+        assert_eq!(away.exit(), Some(Exit::Unreachable));
+        assert_eq!(Failure::usage("?").exit(), Some(Exit::Usage));
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        assert_eq!(
+            Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit(),
+            None
+        );
+        assert_eq!(
+            Failure::from(io::Error::from(io::ErrorKind::StorageFull)).exit(),
+            Some(Exit::Failed)
+        );
+    }
+}

@@ -1,0 +1,333 @@
+//! Data on stdout: tables for people on a terminal, tab-separated text in a pipe, and JSON, NDJSON or CSV on demand.
+//! JSON is exactly what the API says; exact values (codes, RFC 3339) stand everywhere but in a table.
+
+pub(crate) mod value;
+
+use std::io::{self, Write};
+
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use simo_common::lang::Lang;
+
+use crate::terminal::{self, harmless, one_line};
+pub(crate) use value::{Column, Record, Shown, Value};
+
+/// What `--output` names. (Its variants have no help of their own, which keeps `--help` on one line per flag.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+    Ndjson,
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Table,
+    /// Tab-separated, without a header.
+    Plain,
+    Json,
+    Ndjson,
+    Csv,
+}
+
+/// From this width on, lists show their wide columns.
+const WIDE: u16 = 120;
+
+/// Writes data in the form that was asked for.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    shape: Shape,
+    lang: Lang,
+    zone: TimeZone,
+    paints: bool,
+}
+
+impl Printer {
+    /// A printer for what stdout is.
+    pub(crate) fn new(format: Option<Format>, lang: Lang) -> Self {
+        let shape = match format {
+            Some(Format::Table) => Shape::Table,
+            Some(Format::Json) => Shape::Json,
+            Some(Format::Ndjson) => Shape::Ndjson,
+            Some(Format::Csv) => Shape::Csv,
+            None if terminal::shows_data() => Shape::Table,
+            None => Shape::Plain,
+        };
+        Self {
+            shape,
+            lang,
+            zone: TimeZone::system(),
+            paints: terminal::paints(),
+        }
+    }
+
+    /// Whether a person reads it.
+    pub(crate) fn is_for_people(&self) -> bool {
+        self.shape == Shape::Table
+    }
+
+    /// Whether a program reads objects (JSON, NDJSON, CSV).
+    pub(crate) fn is_structured(&self) -> bool {
+        matches!(self.shape, Shape::Json | Shape::Ndjson | Shape::Csv)
+    }
+
+    /// Whether it is one JSON document.
+    pub(crate) fn is_json(&self) -> bool {
+        matches!(self.shape, Shape::Json | Shape::Ndjson)
+    }
+
+    /// The time zone of the person's clock.
+    pub(crate) fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// An object as JSON, whatever it looks like to people.
+    pub(crate) fn json(&self, object: &impl Serialize) -> io::Result<()> {
+        let text = match self.shape {
+            Shape::Ndjson => serde_json::to_string(object)?,
+            _ => serde_json::to_string_pretty(object)?,
+        };
+        write_text(&text)
+    }
+
+    /// One record with everything that is known of it.
+    pub(crate) fn record<T: Record>(&self, record: &T) -> io::Result<()> {
+        match self.shape {
+            Shape::Json | Shape::Ndjson => self.json(record),
+            Shape::Csv => write_text(&format!("{}{}", csv_header::<T>(), csv_row(record))),
+            Shape::Plain => {
+                let line = |column: &Column<T>| {
+                    format!(
+                        "{}\t{}\n",
+                        column.field,
+                        one_line(&(column.value)(record).exact())
+                    )
+                };
+                write_text(&T::COLUMNS.iter().map(line).collect::<String>())
+            }
+            Shape::Table => {
+                let mut table = table();
+                for column in T::COLUMNS {
+                    let value = (column.value)(record);
+                    if value != Value::Nothing {
+                        table.add_row([self.title(column.title(self.lang)), self.cell(&value, true)]);
+                    }
+                }
+                write_text(&table.trim_fmt())
+            }
+        }
+    }
+
+    /// A list, row by row.
+    pub(crate) fn rows<T: Record>(&self) -> Rows<'_, T> {
+        let table = table();
+        let wide = self.shape != Shape::Table || table.width().is_none_or(|columns| columns >= WIDE);
+        let columns: Vec<_> = T::COLUMNS
+            .iter()
+            .filter(|column| match column.shown {
+                Shown::Always => true,
+                Shown::Wide => wide,
+                Shown::Alone => false,
+            })
+            .collect();
+        Rows {
+            printer: self,
+            table,
+            columns,
+            count: 0,
+            out: io::BufWriter::new(io::stdout()),
+        }
+    }
+
+    /// A list that is short and known already.
+    pub(crate) fn list<T: Record>(&self, records: &[T]) -> io::Result<()> {
+        let mut rows = self.rows();
+        for record in records {
+            rows.push(record)?;
+        }
+        rows.finish()
+    }
+
+    /// One row of a list without end, written at once.
+    pub(crate) fn live<T: Record>(&self, record: &T, first: bool) -> io::Result<()> {
+        match self.shape {
+            Shape::Json | Shape::Ndjson => write_text(&serde_json::to_string(record)?),
+            Shape::Csv => {
+                let header = if first { csv_header::<T>() } else { String::new() };
+                write_text(&format!("{header}{}", csv_row(record)))
+            }
+            Shape::Plain => write_text(&plain_row(record, &listed::<T>())),
+            Shape::Table => {
+                let words: Vec<_> = listed::<T>()
+                    .iter()
+                    .map(|column| (column.value)(record))
+                    .filter(|value| *value != Value::Nothing)
+                    .map(|value| self.painted(&value))
+                    .collect();
+                write_text(&words.join("  "))
+            }
+        }
+    }
+
+    /// A value for people, in its colour.
+    pub(crate) fn painted(&self, value: &Value) -> String {
+        let text = value.readable(self.lang, &self.zone);
+        match value.color() {
+            Some(color) if self.paints => terminal::styled(color.on_default(), &text),
+            _ => text,
+        }
+    }
+
+    fn title(&self, title: &str) -> Cell {
+        let cell = Cell::new(title);
+        if self.paints {
+            cell.add_attribute(Attribute::Bold)
+        } else {
+            cell
+        }
+    }
+
+    fn cell(&self, value: &Value, alone: bool) -> Cell {
+        let text = match value {
+            Value::Text(text) if alone => harmless(text),
+            value => value.readable(self.lang, &self.zone),
+        };
+        let cell = Cell::new(text);
+        match value.color().filter(|_| self.paints) {
+            Some(color) => cell.fg(comfy(color)),
+            None => cell,
+        }
+    }
+}
+
+/// The rows of one list on their way out; [`Rows::finish`] writes what a table or an array still needs.
+pub(crate) struct Rows<'p, T: Record> {
+    printer: &'p Printer,
+    table: Table,
+    columns: Vec<&'static Column<T>>,
+    count: usize,
+    out: io::BufWriter<io::Stdout>,
+}
+
+impl<T: Record> Rows<'_, T> {
+    /// Adds a row.
+    pub(crate) fn push(&mut self, record: &T) -> io::Result<()> {
+        let first = self.count == 0;
+        self.count += 1;
+        match self.printer.shape {
+            Shape::Table => {
+                let cells = self
+                    .columns
+                    .iter()
+                    .map(|c| self.printer.cell(&(c.value)(record), false));
+                self.table.add_row(cells.collect::<Vec<_>>());
+            }
+            Shape::Plain => self.out.write_all(plain_row(record, &self.columns).as_bytes())?,
+            Shape::Json => {
+                self.out.write_all(if first { b"[\n" } else { b",\n" })?;
+                serde_json::to_writer(&mut self.out, record)?;
+            }
+            Shape::Ndjson => {
+                serde_json::to_writer(&mut self.out, record)?;
+                self.out.write_all(b"\n")?;
+            }
+            Shape::Csv => {
+                if first {
+                    self.out.write_all(csv_header::<T>().as_bytes())?;
+                }
+                self.out.write_all(csv_row(record).as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the rest.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        match self.printer.shape {
+            Shape::Table if self.count == 0 => {
+                terminal::talk(self.printer.lang.pick("Nothing found.", "Ничего не найдено."));
+            }
+            Shape::Table => {
+                let lang = self.printer.lang;
+                let titles = self.columns.iter().map(|c| self.printer.title(c.title(lang)));
+                self.table.set_header(titles.collect::<Vec<_>>());
+                keep_ids_whole(&mut self.table, &self.columns);
+                writeln!(self.out, "{}", self.table.trim_fmt())?;
+            }
+            Shape::Json => self
+                .out
+                .write_all(if self.count == 0 { b"[]\n" } else { b"\n]\n" })?,
+            Shape::Csv if self.count == 0 => self.out.write_all(csv_header::<T>().as_bytes())?,
+            Shape::Plain | Shape::Ndjson | Shape::Csv => {}
+        }
+        self.out.flush()
+    }
+}
+
+/// Writes a text of its own: what a command has to show that is no record.
+pub(crate) fn write_text(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()
+}
+
+fn table() -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    table
+}
+
+fn keep_ids_whole<T>(table: &mut Table, columns: &[&Column<T>]) {
+    for (index, column) in columns.iter().enumerate() {
+        let whole = column.field == "id" || column.field.ends_with("_id") || column.field.ends_with("_at");
+        if let Some(column) = table.column_mut(index).filter(|_| whole) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+}
+
+fn listed<T: Record>() -> Vec<&'static Column<T>> {
+    T::COLUMNS
+        .iter()
+        .filter(|column| column.shown != Shown::Alone)
+        .collect()
+}
+
+fn plain_row<T>(record: &T, columns: &[&Column<T>]) -> String {
+    let cells: Vec<_> = columns
+        .iter()
+        .map(|column| one_line(&(column.value)(record).exact()))
+        .collect();
+    cells.join("\t") + "\n"
+}
+
+fn csv_header<T: Record>() -> String {
+    csv_line(T::COLUMNS.iter().map(|column| column.field.to_owned()))
+}
+
+fn csv_row<T: Record>(record: &T) -> String {
+    csv_line(T::COLUMNS.iter().map(|column| (column.value)(record).exact()))
+}
+
+fn csv_line(cells: impl Iterator<Item = String>) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    // Writing to memory cannot fail, nor can taking back what is UTF-8.
+    let _ = writer.write_record(cells.collect::<Vec<_>>());
+    String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+}
+
+fn comfy(color: anstyle::AnsiColor) -> Color {
+    match color {
+        anstyle::AnsiColor::Red => Color::Red,
+        anstyle::AnsiColor::Green => Color::Green,
+        anstyle::AnsiColor::Yellow => Color::Yellow,
+        _ => Color::Cyan,
+    }
+}
