@@ -93,10 +93,15 @@ impl From<client::Error> for Failure {
     fn from(error: client::Error) -> Self {
         match error {
             client::Error::Problem(problem) if problem.status < 500 => Self::Refused(problem),
-            client::Error::Unreachable(why) => Self::Away(why),
+            client::Error::Unreachable(why) => Self::Away(cause(&why).to_owned()),
             other => Self::Away(other.to_string()),
         }
     }
+}
+
+/// The end of a chain of causes: what comes before it repeats the address and that there was an error.
+fn cause(chain: &str) -> &str {
+    chain.split_once("(Connect): ").map_or(chain, |(_, cause)| cause)
 }
 
 impl Failure {

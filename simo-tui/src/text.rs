@@ -47,7 +47,7 @@ texts! {
     urgency: "Priority", "Приоритет";
     must_acknowledge: "must be acknowledged", "нужно подтверждение";
     accepted: "Accepted", "Принято";
-    expires: "Expires", "Истекает";
+    expires: "expires", "истекает";
     addressed: "Because of", "Основание";
     phone_clock: "By the phone's clock", "По часам телефона";
     whole_message: "Whole message", "Всё сообщение";

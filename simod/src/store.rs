@@ -36,8 +36,8 @@ pub use self::{
     caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
     error::{Error, Result},
     expand::Stride,
-    pairing::{NewDevice, PairedDevice, Pairing, Way},
     history::{Ask, AskMessages, PAGE_MOST},
+    pairing::{NewDevice, PairedDevice, Pairing, Way},
     queue::{Claim, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Skip},
 };
 use crate::clock::Clock;

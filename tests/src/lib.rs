@@ -6,10 +6,12 @@
     reason = "a harness that cannot go on panics, so that the test fails where it stands"
 )]
 
+pub mod checker;
 pub mod clock;
 pub mod fcm;
 pub mod plant;
 pub mod programs;
+pub mod raw;
 pub mod simod;
 pub mod wait;
 

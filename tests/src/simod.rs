@@ -21,6 +21,7 @@ use crate::{FakeFcm, eventually, fcm, programs, wait::within};
 /// fails the test.
 pub struct Simod {
     setup: Setup,
+    port: u16,
     running: Option<Running>,
 }
 
@@ -88,10 +89,10 @@ impl Simod {
         Setup::new().fcm(fcm).start().await
     }
 
-    /// Starts again what was killed or terminated, on the same database.
+    /// Starts again what was killed or terminated, on the same database and port.
     pub async fn restart(&mut self) {
         assert!(self.running.is_none(), "simod still runs");
-        self.running = Some(self.setup.run().await);
+        self.running = Some(self.setup.run(self.port).await);
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -273,8 +274,10 @@ impl Setup {
 
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Simod {
-        let running = self.run().await;
+        let running = self.run(0).await;
+        let port = running.url.rsplit(':').next().and_then(|port| port.parse().ok());
         Simod {
+            port: port.expect("simod printed a port"),
             setup: self,
             running: Some(running),
         }
@@ -282,7 +285,7 @@ impl Setup {
 
     /// Starts it and waits until it has refused to run.
     pub async fn start_in_vain(self) -> Refusal {
-        let mut process = Process(self.spawn());
+        let mut process = Process(self.spawn(0));
         let status = eventually("simod refuses to start", || std::future::ready(process.ended())).await;
         let stderr = fs::read_to_string(self.log()).unwrap_or_default();
         Refusal { status, stderr }
@@ -292,7 +295,7 @@ impl Setup {
         self.directory.path().join("simod.log")
     }
 
-    fn spawn(&self) -> Child {
+    fn spawn(&self, port: u16) -> Child {
         let config = self.directory.path().join("simod.toml");
         fs::write(&config, self.config.to_string()).expect("the configuration can be written");
         let binary = programs::program("simod");
@@ -315,7 +318,7 @@ impl Setup {
             .arg(config)
             .arg("--database")
             .arg(format!("sqlite:{}", self.database.display()))
-            .args(["--listen", "127.0.0.1:0", "--socket"])
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--socket"])
             .arg(self.directory.path().join("s.sock"))
             .env_remove("SIMO_URL")
             .env_remove("SIMO_TOKEN")
@@ -326,10 +329,10 @@ impl Setup {
             .expect("simod starts")
     }
 
-    async fn run(&self) -> Running {
+    async fn run(&self, port: u16) -> Running {
         let http = reqwest::Client::new();
         let started = Instant::now();
-        let mut process = Process(self.spawn());
+        let mut process = Process(self.spawn(port));
         let stdout = process.0.stdout.take().expect("stdout is piped");
         let (tell, told) = oneshot::channel();
         std::thread::spawn(move || {

@@ -87,7 +87,8 @@ pub(super) fn command(model: &mut Model, command: Command) {
                 return;
             }
             let query = model.line.input.value().trim().to_owned();
-            model.focus = model.base_focus();
+            model.detail = None;
+            model.focus = Focus::Table;
             apply(model, query);
         }
         Command::Escape => {

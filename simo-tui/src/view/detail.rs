@@ -94,6 +94,12 @@ impl Page<'_> {
         let told = detail.story.as_ref();
         if let Some(delivery) = told.and_then(|s| s.explanation.delivery.as_ref()).or(row) {
             self.delivery(delivery);
+            let mut accepted = self.model.clock().full(delivery.accepted_at);
+            if let Some(story) = told {
+                let expires = self.model.clock().full(story.message.expires_at);
+                accepted = format!("{accepted}, {} {expires}", text::expires(lang));
+            }
+            self.field(text::accepted(lang), &accepted);
         }
         if let Some(failure) = &detail.failure {
             self.gap();
@@ -143,15 +149,11 @@ impl Page<'_> {
         if delivery.priority != Priority::Normal || delivery.require_ack {
             self.field(text::urgency(lang), &urgency);
         }
-        let accepted = self.model.clock().full(delivery.accepted_at);
-        self.field(text::accepted(lang), &accepted);
     }
 
     fn story(&mut self, story: &Story) {
         let lang = self.model.lang;
         let Story { explanation, message } = story;
-        let expires = self.model.clock().full(message.expires_at);
-        self.field(text::expires(lang), &expires);
         if let Some(id) = &message.external_id {
             self.field(text::external_id(lang), id);
         }
@@ -175,10 +177,6 @@ impl Page<'_> {
                 .collect();
             self.field(text::whole_message(lang), &counts.join(" · "));
         }
-        if !message.body.is_empty() {
-            self.heading(text::text(lang));
-            self.text(&message.body, Style::new());
-        }
         self.heading(text::story(lang));
         let clock = self.model.clock();
         let times: Vec<String> = explanation
@@ -198,6 +196,10 @@ impl Page<'_> {
         }
         for push in &explanation.pushes {
             self.push(push);
+        }
+        if !message.body.is_empty() {
+            self.heading(text::text(lang));
+            self.text(&message.body, Style::new());
         }
         if let Some(data) = &message.data {
             self.heading(text::data(lang));

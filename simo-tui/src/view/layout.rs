@@ -54,7 +54,7 @@ pub(crate) fn screen_of(model: &Model, area: Rect) -> Screen {
             };
             rest.width -= width;
         } else if rest.height >= BELOW {
-            let height = rest.height * 3 / 5;
+            let height = rest.height * 2 / 3;
             screen.detail = cut_bottom(&mut rest, height);
         } else {
             screen.detail = rest;

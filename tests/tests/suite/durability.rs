@@ -1,6 +1,23 @@
 //! What was accepted is never lost, and two daemons never share a file.
 
-use simo_tests::{Simod, simod::Setup};
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use http::{StatusCode, header};
+use simo_common::client::{Client, ListQuery};
+use simo_tests::{
+    FakeFcm, Plant, Simod, eventually,
+    plant::{post, to_employees},
+    raw,
+    simod::Setup,
+};
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::task::JoinSet;
+use uuid::Uuid;
 
 #[tokio::test]
 async fn a_second_daemon_on_the_same_file_refuses_and_says_who_holds_it() {
@@ -23,4 +40,295 @@ async fn it_goes_in_peace_and_comes_back() {
     simod.kill9();
     simod.restart().await;
     assert!(simod.owner().readiness().await.unwrap().ready);
+}
+
+async fn plant(simod: &Simod) -> (Plant, String) {
+    let plant = Plant::new(simod, "zavod").await;
+    plant.employees(&["001"], &[]).await;
+    let token = plant.token("1c").await;
+    (plant, token)
+}
+
+/// Ids of all messages.
+async fn stored(plant: &Plant) -> Vec<Uuid> {
+    let mut ids = Vec::new();
+    let mut list = ListQuery {
+        limit: Some(1000),
+        ..ListQuery::default()
+    };
+    loop {
+        let page = plant.admin.messages(&list).await.unwrap();
+        ids.extend(page.items.iter().map(|message| message.id));
+        list.cursor = page.next;
+        if list.cursor.is_none() {
+            return ids;
+        }
+    }
+}
+
+/// Posts until refused; the ids of what was accepted.
+async fn post_until_refused(acs: Client) -> Vec<Uuid> {
+    let mut ids = Vec::new();
+    while let Ok(posted) = acs
+        .post_message(&to_employees("Под нагрузкой", &["001"]), false)
+        .await
+    {
+        ids.push(posted.id);
+    }
+    ids
+}
+
+#[tokio::test]
+async fn a_graceful_stop_under_load_loses_nothing_and_repeats_nothing() {
+    let fcm = FakeFcm::start();
+    let mut simod = Simod::with_fcm(&fcm).await;
+    let (plant, token) = plant(&simod).await;
+    plant.fcm_phone(&simod, "001", "phone-1").await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..16 {
+        tasks.spawn(post_until_refused(simod.caller(&token)));
+    }
+    eventually("pushes are under way", || async {
+        (fcm.journal().accepted() > 100).then_some(())
+    })
+    .await;
+    simod.terminate().await;
+    let accepted: Vec<Uuid> = tasks.join_all().await.into_iter().flatten().collect();
+    simod.restart().await;
+
+    let stored = stored(&plant).await;
+    for id in &accepted {
+        assert!(stored.contains(id), "{id} was accepted and is gone");
+    }
+    eventually("every message is pushed", || async {
+        (fcm.journal().arrivals().len() == stored.len()).then_some(())
+    })
+    .await;
+    let repeats: Vec<_> = fcm
+        .journal()
+        .arrivals()
+        .into_iter()
+        .filter(|(_, times)| *times > 1)
+        .collect();
+    assert!(repeats.is_empty(), "{repeats:?}");
+}
+
+#[tokio::test]
+async fn a_graceful_stop_does_not_wait_for_open_streams() {
+    let mut simod = Simod::start().await;
+    let (plant, token) = plant(&simod).await;
+    let phone = plant.stream_phone(&simod, "001").await;
+    let _stream = phone.client.own_stream().await.unwrap();
+    let _events = simod.caller(&token).follow_events(None).await.unwrap();
+    let stopped = tokio::time::timeout(Duration::from_secs(5), simod.terminate()).await;
+    stopped.expect("an idle daemon stops at once");
+}
+
+#[tokio::test]
+async fn a_locked_database_is_503_and_loses_nothing() {
+    let simod = Simod::start().await;
+    let (plant, token) = plant(&simod).await;
+    let body = r#"{"title":"Заперто","recipients":{"employees":["001"]}}"#;
+    let mut other = SqliteConnection::connect(&format!("sqlite:{}", simod.database().display()))
+        .await
+        .unwrap();
+    sqlx::query("begin immediate").execute(&mut other).await.unwrap();
+    let answer = raw::post(&simod.api("/messages"), &token, body).send().await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
+    assert!(answer.headers.contains_key(header::RETRY_AFTER));
+    answer.problem();
+    let batch = raw::post(&simod.api("/messages/batch"), &token, format!("[{body}]"))
+        .send()
+        .await;
+    assert_eq!(batch.status, StatusCode::SERVICE_UNAVAILABLE, "{}", batch.text);
+    sqlx::query("rollback").execute(&mut other).await.unwrap();
+    let posted = post(&simod.caller(&token), &to_employees("Открыто", &["001"])).await;
+    assert_eq!(stored(&plant).await, [posted.id]);
+}
+
+/// A file system that is soon full, for as long as this lives.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// `None` where we may not mount.
+    fn mount() -> Option<Self> {
+        let directory = tempfile::TempDir::with_prefix("simo-disk-").unwrap();
+        run(
+            "mount",
+            &["-t", "tmpfs", "-o", "size=6m", "tmpfs"],
+            directory.path(),
+        )
+        .then(|| Self(directory))
+    }
+
+    fn grow(&self) {
+        assert!(run("mount", &["-o", "remount,size=64m"], self.0.path()));
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        run("umount", &["--lazy"], self.0.path());
+    }
+}
+
+fn run(program: &str, words: &[&str], path: &Path) -> bool {
+    Command::new(program)
+        .args(words)
+        .arg(path)
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+#[tokio::test]
+async fn a_full_disk_is_503_and_loses_nothing() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("skipped: only root may mount a small disk to fill");
+        return;
+    };
+    let mut simod = Setup::new()
+        .database(&disk.0.path().join("simo.db"))
+        .start()
+        .await;
+    let (plant, token) = plant(&simod).await;
+    let acs = simod.caller(&token);
+    let large = simo_common::api::message::PostMessage {
+        body: "ж".repeat(8 * 1024),
+        ..to_employees("Много места", &["001"])
+    };
+    let mut accepted = Vec::new();
+    let refusal = loop {
+        match acs.post_message(&large, false).await {
+            Ok(posted) => accepted.push(posted.id),
+            Err(error) => break error,
+        }
+        assert!(accepted.len() < 2000, "the disk does not fill");
+    };
+    assert_eq!(refusal.status(), Some(503), "{refusal}");
+    let body = serde_json::to_string(&large).unwrap();
+    let answer = raw::post(&simod.api("/messages"), &token, body).send().await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
+    assert!(answer.headers.contains_key(header::RETRY_AFTER));
+
+    // There is room again: it goes on by itself, and after a kill everything is there.
+    disk.grow();
+    let room = eventually("there is room again", || async {
+        acs.post_message(&large, false).await.ok()
+    })
+    .await;
+    accepted.push(room.id);
+    simod.kill9();
+    simod.restart().await;
+    let mut stored = stored(&plant).await;
+    stored.sort_unstable();
+    accepted.sort_unstable();
+    assert_eq!(stored, accepted);
+    simod.kill9();
+}
+
+/// `strace` on a process, until dropped.
+struct Strace {
+    process: Child,
+    output: tempfile::NamedTempFile,
+}
+
+impl Strace {
+    /// `None` where strace is missing or may not attach.
+    fn attach(pid: u32) -> Option<Self> {
+        let output = tempfile::NamedTempFile::new().unwrap();
+        let mut process = Command::new("strace")
+            .args([
+                "-f",
+                "-y",
+                "-s",
+                "200",
+                "-e",
+                "trace=fsync,fdatasync,write,writev,sendto,sendmsg",
+                "-o",
+            ])
+            .arg(output.path())
+            .args(["-p", &pid.to_string()])
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        let attached = stderr
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("attached"));
+        let strace = Self { process, output };
+        attached.then_some(strace)
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let text = std::fs::read(self.output.path()).unwrap();
+        String::from_utf8_lossy(&text)
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl Drop for Strace {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The disk has it before the caller hears of it.
+#[tokio::test]
+async fn the_sync_comes_before_the_202() {
+    let simod = Simod::start().await;
+    let (_, token) = plant(&simod).await;
+    let acs = simod.caller(&token);
+    post(&acs, &to_employees("Разогрев", &["001"])).await;
+    let Some(strace) = Strace::attach(simod.pid()) else {
+        eprintln!("skipped: strace is missing or may not attach");
+        return;
+    };
+    for _ in 0..5 {
+        let from = strace.lines().len();
+        post(&acs, &to_employees("Сначала диск", &["001"])).await;
+        let lines = eventually("the answer is in the trace", || async {
+            let lines = strace.lines().split_off(from);
+            let answered = lines.iter().position(|line| line.contains("HTTP/1.1 202"))?;
+            Some(lines[..=answered].to_vec())
+        })
+        .await;
+        let log_written = lines.iter().position(|line| line.contains("simo.db-wal"));
+        let synced = lines.iter().rposition(|line| {
+            let whole = line.contains("sync(") && line.contains("simo.db-wal") && line.ends_with("= 0");
+            whole || (line.contains("sync resumed") && line.ends_with("= 0"))
+        });
+        assert!(
+            synced.is_some() && log_written < synced,
+            "no sync before the answer:\n{}",
+            lines.join("\n")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_ours_is_refused_with_its_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("simo.db");
+    std::fs::write(&file, "это не база данных".repeat(100)).unwrap();
+    let refusal = Setup::new().database(&file).start_in_vain().await;
+    assert!(!refusal.status.success());
+    assert!(refusal.stderr.contains("simo.db"), "{}", refusal.stderr);
+
+    // Neither is one that a newer simod has migrated.
+    let mut simod = Simod::start().await;
+    simod.terminate().await;
+    let url = format!("sqlite:{}", simod.database().display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+        values (99999999999999, 'from the future', true, x'00', 0)";
+    sqlx::query(newer).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let refusal = Setup::new().database(simod.database()).start_in_vain().await;
+    assert!(!refusal.status.success(), "{}", refusal.stderr);
 }

@@ -5,5 +5,12 @@
     reason = "a test that cannot go on panics where it stands"
 )]
 
+mod access;
+mod bad_input;
+mod delivery;
 mod durability;
+mod events;
+mod ingest;
+mod nesting;
 mod stand_in;
+mod stream;

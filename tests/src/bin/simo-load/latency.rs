@@ -27,7 +27,7 @@ pub(crate) struct Posted {
 
 /// Twenty seconds at the rate.
 pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
-    let provider = Provider::start(directory).await;
+    let provider = Provider::start(directory);
     let mut simod = site::setup(directory, "latency")
         .fcm_at(&provider.url, &provider.files)
         .start()
@@ -89,7 +89,7 @@ pub(crate) async fn steadily(
 /// How long each took from its POST to the provider, in milliseconds; waits until all are there.
 pub(crate) async fn to_provider(provider: &Provider, before: u64, posted: &[Posted]) -> Vec<f64> {
     within(
-        Duration::from_secs(120),
+        Duration::from_mins(2),
         "all messages reach the provider",
         || async {
             tokio::time::sleep(Duration::from_millis(250)).await;

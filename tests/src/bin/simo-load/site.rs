@@ -76,7 +76,7 @@ pub(crate) struct Provider {
 
 impl Provider {
     /// Starts it.
-    pub(crate) async fn start(directory: &Path) -> Self {
+    pub(crate) fn start(directory: &Path) -> Self {
         let mut process = Command::new(programs::program("fake-fcm"))
             .arg("--directory")
             .arg(directory)

@@ -1,0 +1,417 @@
+//! Checks a finished run against the promises, from outside: it reads the raw database with SQL of its own, and knows
+//! the API only as JSON. It shares no code with the project's crates, so that their mistakes are not its own.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fmt::Write as _,
+    path::Path,
+};
+
+use serde_json::Value;
+use sqlx::{Connection as _, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+
+/// Who is there, as it was provisioned; nothing of it changes during the run.
+#[derive(Default)]
+pub struct World {
+    /// Personnel numbers of everyone who is not blocked.
+    pub people: HashSet<String>,
+    /// Personnel numbers of who is blocked.
+    pub blocked: HashSet<String>,
+    /// Groups and their members.
+    pub groups: HashMap<String, Vec<String>>,
+    /// Topics and who holds a grant.
+    pub topics: HashMap<String, Vec<String>>,
+    /// Addresses of each person's phones.
+    pub phones: HashMap<String, Vec<String>>,
+    /// Addresses that are dead for good.
+    pub dead: HashSet<String>,
+}
+
+/// One message that was answered 202.
+pub struct Posted {
+    /// Who posted it.
+    pub acs: String,
+    /// What was posted.
+    pub request: Value,
+    /// What was answered.
+    pub answer: Value,
+}
+
+/// A push that the provider took: address and message id, in order.
+pub type Taken = (String, String);
+
+/// Everything that the checker is given.
+pub struct Evidence<'a> {
+    /// Who is there.
+    pub world: &'a World,
+    /// What was accepted.
+    pub posted: &'a [Posted],
+    /// What the provider took.
+    pub taken: &'a [Taken],
+    /// How many pushes may have been taken twice.
+    pub repeats_allowed: usize,
+    /// The database.
+    pub database: &'a Path,
+}
+
+/// What the raw database says, for comparison with what the programs say.
+#[derive(Debug, Default)]
+pub struct Census {
+    /// Messages.
+    pub messages: usize,
+    /// Deliveries by state.
+    pub states: HashMap<String, usize>,
+}
+
+struct Delivery {
+    state: i64,
+    sent: bool,
+    received: Option<&'static str>,
+    outcome: Option<String>,
+    grant: bool,
+    pushes: Vec<Push>,
+}
+
+struct Push {
+    address: String,
+    sent: bool,
+    done: bool,
+    outcome: Option<String>,
+}
+
+const STATES: [&str; 9] = [
+    "queued",
+    "sent",
+    "delivered",
+    "read",
+    "acknowledged",
+    "failed",
+    "expired",
+    "canceled",
+    "denied",
+];
+
+/// What is wrong; empty when all promises are kept.
+#[derive(Default)]
+pub struct Faults(Vec<String>);
+
+impl Faults {
+    fn add(&mut self, fault: String) {
+        self.0.push(fault);
+    }
+
+    /// Panics with the first faults, if there are any.
+    pub fn assert_none(&self) {
+        let mut text = String::new();
+        for fault in self.0.iter().take(30) {
+            let _ = writeln!(text, "  {fault}");
+        }
+        assert!(self.0.is_empty(), "{} promises are broken:\n{text}", self.0.len());
+    }
+}
+
+/// Checks everything; the faults, and what was counted.
+pub async fn check(evidence: &Evidence<'_>) -> (Faults, Census) {
+    let options = SqliteConnectOptions::new()
+        .filename(evidence.database)
+        .read_only(true);
+    let mut database = SqliteConnection::connect_with(&options)
+        .await
+        .expect("the database opens");
+    let integrity: String = sqlx::query_scalar("pragma integrity_check")
+        .fetch_one(&mut database)
+        .await
+        .expect("SQLite checks itself");
+    let mut faults = Faults::default();
+    if integrity != "ok" {
+        faults.add(format!("the database is broken: {integrity}"));
+    }
+    let messages = messages(&mut database).await;
+    let deliveries = deliveries(&mut database).await;
+    accepted_messages_are_there(evidence, &messages, &mut faults);
+    audiences_are_right(evidence, &deliveries, &mut faults);
+    states_follow_facts(&deliveries, &mut faults);
+    pushes_ended_as_they_must(evidence, &deliveries, &mut faults);
+    phones_got_theirs_and_no_more(evidence, &mut faults);
+
+    let mut census = Census {
+        messages: messages.len(),
+        ..Census::default()
+    };
+    for delivery in deliveries.values() {
+        *census
+            .states
+            .entry(STATES[delivery.state as usize].to_owned())
+            .or_default() += 1;
+    }
+    (faults, census)
+}
+
+/// Id and (ACS, external id) of every message.
+async fn messages(database: &mut SqliteConnection) -> HashMap<String, (String, String)> {
+    let rows = sqlx::query(
+        "select lower(hex(m.id)) id, a.name, m.external_id
+         from message m join acs a on a.client_id = m.client_id and a.id = m.acs_id",
+    )
+    .fetch_all(database)
+    .await
+    .expect("messages can be read");
+    rows.iter()
+        .map(|row| (row.get(0), (row.get(1), row.get(2))))
+        .collect()
+}
+
+/// Every delivery by message id and personnel number.
+async fn deliveries(database: &mut SqliteConnection) -> HashMap<(String, String), Delivery> {
+    let rows = sqlx::query(
+        "select lower(hex(d.message_id)), e.personnel_no, d.state, d.sent_at is not null,
+                d.delivered_at is not null, d.read_at is not null, d.acknowledged_at is not null,
+                d.outcome, d.grant_id is not null
+         from delivery d join employee e on e.client_id = d.client_id and e.id = d.employee_id",
+    )
+    .fetch_all(&mut *database)
+    .await
+    .expect("deliveries can be read");
+    let mut deliveries: HashMap<(String, String), Delivery> = rows
+        .iter()
+        .map(|row| {
+            let received = [(6, "acknowledged"), (5, "read"), (4, "delivered")];
+            let received = received
+                .into_iter()
+                .find(|(column, _)| row.get(*column))
+                .map(|(_, state)| state);
+            let delivery = Delivery {
+                state: row.get(2),
+                sent: row.get(3),
+                received,
+                outcome: row.get(7),
+                grant: row.get(8),
+                pushes: Vec::new(),
+            };
+            ((row.get(0), row.get(1)), delivery)
+        })
+        .collect();
+    let rows = sqlx::query(
+        "select lower(hex(p.message_id)), e.personnel_no, d.address, p.sent_at is not null,
+                p.done_at is not null, p.outcome
+         from push p
+         join employee e on e.client_id = p.client_id and e.id = p.employee_id
+         join device d on d.client_id = p.client_id and d.id = p.device_id",
+    )
+    .fetch_all(database)
+    .await
+    .expect("pushes can be read");
+    for row in &rows {
+        let push = Push {
+            address: row.get(2),
+            sent: row.get(3),
+            done: row.get(4),
+            outcome: row.get(5),
+        };
+        let delivery = deliveries.get_mut(&(row.get(0), row.get(1)));
+        delivery.expect("a push belongs to a delivery").pushes.push(push);
+    }
+    deliveries
+}
+
+/// A UUID as the database's hexadecimal.
+fn hex(id: &str) -> String {
+    id.replace('-', "")
+}
+
+fn id_of(posted: &Posted) -> String {
+    hex(posted.answer["id"].as_str().unwrap_or_default())
+}
+
+/// Every 202's message is there, under its key, and each key made one.
+fn accepted_messages_are_there(
+    evidence: &Evidence<'_>,
+    messages: &HashMap<String, (String, String)>,
+    faults: &mut Faults,
+) {
+    for posted in evidence.posted {
+        let key = (
+            posted.acs.clone(),
+            posted.request["external_id"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        );
+        match messages.get(&id_of(posted)) {
+            None => faults.add(format!("{key:?} was accepted and is gone")),
+            Some(stored) if *stored != key => faults.add(format!("{key:?} is stored as {stored:?}")),
+            Some(_) => {}
+        }
+    }
+    let keys: HashSet<&(String, String)> = messages.values().collect();
+    if keys.len() != messages.len() || messages.len() != evidence.posted.len() {
+        faults.add(format!(
+            "{} messages under {} keys, {} were posted",
+            messages.len(),
+            keys.len(),
+            evidence.posted.len()
+        ));
+    }
+}
+
+/// Who must receive a message, and who is named and must not.
+fn audience(world: &World, request: &Value) -> (BTreeSet<String>, BTreeSet<String>) {
+    let strings = |value: &Value| -> Vec<String> {
+        value
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|v| v.as_str().map(str::to_owned))
+            .collect()
+    };
+    let recipients = &request["recipients"];
+    let mut named: BTreeSet<String> = strings(&recipients["employees"]).into_iter().collect();
+    for group in strings(&recipients["groups"]) {
+        named.extend(world.groups.get(&group).into_iter().flatten().cloned());
+    }
+    named.retain(|number| world.people.contains(number) || world.blocked.contains(number));
+    let may: Option<HashSet<&String>> = request["topic"]
+        .as_str()
+        .map(|topic| world.topics[topic].iter().collect());
+    if recipients.is_null() {
+        named = may.iter().flatten().map(|&number| number.clone()).collect();
+    }
+    named.into_iter().partition(|number| {
+        world.people.contains(number) && may.as_ref().is_none_or(|holders| holders.contains(number))
+    })
+}
+
+/// Deliveries are exactly the audience, counted as it was answered.
+fn audiences_are_right(
+    evidence: &Evidence<'_>,
+    deliveries: &HashMap<(String, String), Delivery>,
+    faults: &mut Faults,
+) {
+    let mut by_message: HashMap<&str, Vec<(&String, &Delivery)>> = HashMap::new();
+    for ((message, number), delivery) in deliveries {
+        by_message.entry(message).or_default().push((number, delivery));
+    }
+    for posted in evidence.posted {
+        let id = id_of(posted);
+        let (accepted, denied) = audience(evidence.world, &posted.request);
+        let rows = by_message.remove(id.as_str()).unwrap_or_default();
+        let of = |refused: bool| -> BTreeSet<String> {
+            rows.iter()
+                .filter(|(_, delivery)| (delivery.outcome.as_deref() == Some("denied")) == refused)
+                .map(|(number, _)| (*number).clone())
+                .collect()
+        };
+        let (stored, stored_denied) = (of(false), of(true));
+        if stored != accepted {
+            faults.add(format!("{id}: delivered to {stored:?} instead of {accepted:?}"));
+        }
+        // Blocked holders of a grant who were not named are not in the story.
+        if !posted.request["recipients"].is_null() && stored_denied != denied {
+            faults.add(format!("{id}: denied to {stored_denied:?} instead of {denied:?}"));
+        }
+        if posted.answer["recipients"]["accepted"] != accepted.len() {
+            faults.add(format!(
+                "{id}: answered {} instead of {}",
+                posted.answer,
+                accepted.len()
+            ));
+        }
+        let topical = posted.request["topic"].is_string();
+        if rows
+            .iter()
+            .any(|(_, d)| d.outcome.as_deref() != Some("denied") && d.grant != topical)
+        {
+            faults.add(format!(
+                "{id}: a delivery without its grant, or a grant without a topic"
+            ));
+        }
+    }
+    for message in by_message.keys() {
+        faults.add(format!("{message} has deliveries and was never posted"));
+    }
+}
+
+fn states_follow_facts(deliveries: &HashMap<(String, String), Delivery>, faults: &mut Faults) {
+    for (key, delivery) in deliveries {
+        let follows = delivery
+            .received
+            .or(delivery.outcome.as_deref())
+            .unwrap_or(if delivery.sent { "sent" } else { "queued" });
+        let state = STATES.get(delivery.state as usize).copied().unwrap_or("?");
+        if state != follows {
+            faults.add(format!("{key:?} is {state}, its facts say {follows}"));
+        }
+        if delivery.sent != delivery.pushes.iter().any(|push| push.sent) {
+            faults.add(format!(
+                "{key:?}: sent is {}, its pushes say otherwise",
+                delivery.sent
+            ));
+        }
+        let all_failed = !delivery.pushes.is_empty()
+            && delivery
+                .pushes
+                .iter()
+                .all(|push| push.outcome.as_deref() == Some("failed"));
+        if (state == "failed") != all_failed {
+            faults.add(format!(
+                "{key:?} is {state}, of its pushes all have failed: {all_failed}"
+            ));
+        }
+    }
+}
+
+/// Nothing is left to do, and exactly the dead addresses' pushes failed.
+fn pushes_ended_as_they_must(
+    evidence: &Evidence<'_>,
+    deliveries: &HashMap<(String, String), Delivery>,
+    faults: &mut Faults,
+) {
+    for (key, delivery) in deliveries {
+        for push in &delivery.pushes {
+            let wanted = if evidence.world.dead.contains(&push.address) {
+                "failed"
+            } else {
+                "accepted"
+            };
+            let outcome = push.outcome.as_deref().unwrap_or("none");
+            if !push.done || outcome != wanted {
+                faults.add(format!(
+                    "{key:?} to {}: ended {outcome}, not {wanted}",
+                    push.address
+                ));
+            }
+        }
+    }
+}
+
+/// Every living phone got each of its messages, nobody got another's, and repeats are few.
+fn phones_got_theirs_and_no_more(evidence: &Evidence<'_>, faults: &mut Faults) {
+    let mut arrivals: HashMap<(String, String), usize> = HashMap::new();
+    for (address, message) in evidence.taken {
+        *arrivals.entry((address.clone(), hex(message))).or_default() += 1;
+    }
+    let repeats: usize = arrivals.values().map(|times| times - 1).sum();
+    if repeats > evidence.repeats_allowed {
+        faults.add(format!(
+            "{repeats} repeats after an accepted push, {} allowed",
+            evidence.repeats_allowed
+        ));
+    }
+    for posted in evidence.posted {
+        let id = id_of(posted);
+        let (accepted, _) = audience(evidence.world, &posted.request);
+        for address in accepted
+            .iter()
+            .filter_map(|number| evidence.world.phones.get(number))
+            .flatten()
+        {
+            let arrived = arrivals.remove(&(address.clone(), id.clone())).is_some();
+            if arrived == evidence.world.dead.contains(address) {
+                faults.add(format!("{id} at {address}: arrived is {arrived}"));
+            }
+        }
+    }
+    for (address, message) in arrivals.keys() {
+        faults.add(format!("{address} got {message}, which is not for it"));
+    }
+}

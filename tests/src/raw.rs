@@ -1,0 +1,112 @@
+//! Requests as any program may send them, for what the typed client would never say.
+
+use http::{HeaderMap, Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use simo_common::api::problem::{MEDIA_TYPE, Problem};
+
+/// A request under way.
+pub struct Ask {
+    request: reqwest::RequestBuilder,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub text: String,
+}
+
+/// A request for this URL.
+pub fn ask(method: Method, url: &str) -> Ask {
+    Ask {
+        request: reqwest::Client::new().request(method, url),
+    }
+}
+
+/// A POST of JSON.
+pub fn post(url: &str, token: &str, body: impl Into<reqwest::Body>) -> Ask {
+    ask(Method::POST, url)
+        .token(token)
+        .header("content-type", "application/json")
+        .body(body)
+}
+
+impl Ask {
+    /// With a bearer token.
+    #[must_use]
+    pub fn token(self, token: &str) -> Self {
+        Self {
+            request: self.request.bearer_auth(token),
+        }
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(self, name: &str, value: &str) -> Self {
+        Self {
+            request: self.request.header(name, value),
+        }
+    }
+
+    /// With a body.
+    #[must_use]
+    pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
+        Self {
+            request: self.request.body(body),
+        }
+    }
+
+    /// Sends it.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn try_send(self) -> reqwest::Result<Answer> {
+        let answer = self.request.send().await?;
+        Ok(Answer {
+            status: answer.status(),
+            headers: answer.headers().clone(),
+            text: answer.text().await?,
+        })
+    }
+
+    /// Sends it to a server that must answer.
+    pub async fn send(self) -> Answer {
+        self.try_send().await.expect("the server answers")
+    }
+}
+
+impl Answer {
+    /// The body as this type.
+    pub fn json<T: DeserializeOwned>(&self) -> T {
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|error| panic!("{error} in {}: {}", self.status, self.text))
+    }
+
+    /// The body as any JSON.
+    pub fn value(&self) -> Value {
+        self.json()
+    }
+
+    /// The body of an error, which must be one by its media type too.
+    pub fn problem(&self) -> Problem {
+        assert!(
+            self.status.is_client_error() || self.status.is_server_error(),
+            "{}: {}",
+            self.status,
+            self.text
+        );
+        let kind = self
+            .headers
+            .get("content-type")
+            .and_then(|kind| kind.to_str().ok());
+        assert_eq!(kind, Some(MEDIA_TYPE), "{}: {}", self.status, self.text);
+        let problem: Problem = self.json();
+        assert_eq!(problem.status, self.status.as_u16());
+        problem
+    }
+}

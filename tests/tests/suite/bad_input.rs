@@ -1,0 +1,619 @@
+//! Whatever comes in: a 4xx that names the field and what to do, in the caller's language; never a 5xx, never a
+//! half-stored message.
+
+use http::{Method, StatusCode, header};
+use serde_json::{Value, json};
+use simo_common::{
+    api::{
+        access::{Named, NewOperator, NewToken},
+        history::Sort,
+        message::BatchAnswer,
+        problem::Problem,
+    },
+    client::ListQuery,
+    people::Role,
+    token::{self, TokenKind},
+};
+use simo_tests::{Plant, Simod, clock, eventually, plant::to_employees, raw};
+
+async fn plant(simod: &Simod) -> (Plant, String) {
+    let plant = Plant::new(simod, "zavod").await;
+    plant.employees(&["001"], &["smena-a"]).await;
+    let token = plant.token("1c").await;
+    (plant, token)
+}
+
+async fn nothing_is_stored(plant: &Plant) {
+    let messages = plant.admin.messages(&ListQuery::default()).await.unwrap();
+    assert!(messages.items.is_empty(), "{messages:?}");
+    let deliveries = plant
+        .admin
+        .deliveries(&ListQuery::default(), Sort::default())
+        .await
+        .unwrap();
+    assert!(deliveries.items.is_empty());
+}
+
+fn has_cyrillic(text: &str) -> bool {
+    text.chars().any(|c| ('а'..='я').contains(&c) || c == 'ё')
+}
+
+/// Sends the same in both languages; both must be refused alike, each in its own words.
+async fn refused(simod: &Simod, token: &str, body: &[u8]) -> Problem {
+    let send = async |lang: &str| {
+        let answer = raw::post(&simod.api("/messages"), token, body.to_vec())
+            .header("accept-language", lang)
+            .send()
+            .await;
+        assert!(
+            answer.status.is_client_error(),
+            "{}: {}",
+            answer.status,
+            answer.text
+        );
+        let shown = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
+        let problem = answer.problem();
+        assert_eq!(answer.headers["content-language"], lang, "{shown}");
+        (problem, shown)
+    };
+    let (english, shown) = send("en").await;
+    let (russian, _) = send("ru").await;
+    assert_eq!(english.code, russian.code, "{shown}");
+    assert!(
+        !has_cyrillic(english.hint.as_deref().unwrap_or_default()),
+        "{english:?}"
+    );
+    assert!(has_cyrillic(&russian.detail), "{shown}: {russian:?}");
+    for (en, ru) in english.errors.iter().zip(&russian.errors) {
+        assert_eq!(en.field, ru.field);
+        assert!(has_cyrillic(&ru.detail), "{shown}: {russian:?}");
+    }
+    english
+}
+
+#[tokio::test]
+async fn every_wrong_field_is_named() {
+    let simod = Simod::start().await;
+    let (plant, token) = plant(&simod).await;
+    let good = json!({"title": "Проверка", "recipients": {"employees": ["001"]}});
+    let with = |field: &str, value: Value| {
+        let mut message = good.clone();
+        message[field] = value;
+        message
+    };
+    let long_list: Vec<String> = (0..10_001).map(|n| format!("{n}")).collect();
+    let cases = [
+        (with("title", json!(5)), "title"),
+        (with("title", json!("")), "title"),
+        (with("title", json!("   ")), "title"),
+        (with("title", json!("ж".repeat(251))), "title"),
+        (with("title", json!("a\u{0}b")), "title"),
+        (with("body", json!("ж".repeat(8 * 1024 + 1))), "body"),
+        (with("body", json!("\u{0}")), "body"),
+        (with("body", json!(["a"])), "body"),
+        (with("topic", json!("net-takoy-temy")), "topic"),
+        (with("topic", json!("Тема")), "topic"),
+        (with("priority", json!("urgent")), "priority"),
+        (with("priority", json!(1)), "priority"),
+        (with("recipients", json!("001")), "recipients"),
+        (with("recipients", json!({})), "recipients"),
+        (
+            with("recipients", json!({"employees": [1]})),
+            "recipients.employees[0]",
+        ),
+        (
+            with("recipients", json!({"employees": long_list})),
+            "recipients.employees",
+        ),
+        (
+            with("recipients", json!({"everyone": "yes"})),
+            "recipients.everyone",
+        ),
+        (with("recipients", json!({"people": []})), "people"),
+        (with("data", json!([1])), "data"),
+        (with("data", json!({"k": "x".repeat(4096)})), "data"),
+        (with("data", json!({"k": {"inner": "\u{0}"}})), "data.k.inner"),
+        (with("ttl", json!(0)), "ttl"),
+        (with("ttl", json!(-5)), "ttl"),
+        (with("ttl", json!(28 * 24 * 3600 + 1)), "ttl"),
+        (with("ttl", json!("60")), "ttl"),
+        (with("ttl", json!(1e30)), "ttl"),
+        (with("expires_at", json!("завтра")), "expires_at"),
+        (with("expires_at", json!(clock::in_seconds(-60))), "expires_at"),
+        (
+            with("expires_at", json!(clock::in_seconds(29 * 24 * 3600))),
+            "expires_at",
+        ),
+        (with("send_at", json!("2026-13-45T00:00:00Z")), "send_at"),
+        (
+            with("send_at", json!(clock::in_seconds(367 * 24 * 3600))),
+            "send_at",
+        ),
+        (with("require_ack", json!("да")), "require_ack"),
+        (with("external_id", json!("x".repeat(201))), "external_id"),
+        (with("external_id", json!("")), "external_id"),
+        (with("external_id", json!({})), "external_id"),
+        (with("titel", json!("x")), "titel"),
+        (json!({"recipients": {"employees": ["001"]}}), "title"),
+        (json!({"title": "Без адресата"}), "recipients"),
+    ];
+    for (message, field) in cases {
+        let problem = refused(&simod, &token, message.to_string().as_bytes()).await;
+        let named = problem.errors.iter().any(|error| error.field.contains(field));
+        assert!(named, "{field} is not named for {message}: {problem:?}");
+    }
+    let both = json!({"title": "a", "recipients": {"everyone": true}, "ttl": 60,
+        "expires_at": clock::in_seconds(60)});
+    let problem = refused(&simod, &token, both.to_string().as_bytes()).await;
+    assert!(
+        problem
+            .errors
+            .iter()
+            .any(|e| e.field == "ttl" || e.field == "expires_at"),
+        "{problem:?}"
+    );
+
+    // Several wrong fields are all named at once.
+    let many = json!({"title": "", "ttl": 0, "recipients": {"employees": ["001"]}});
+    let problem = refused(&simod, &token, many.to_string().as_bytes()).await;
+    assert!(problem.errors.len() >= 2, "{problem:?}");
+    nothing_is_stored(&plant).await;
+}
+
+#[tokio::test]
+async fn what_is_not_json_is_refused_with_the_place() {
+    let simod = Simod::start().await;
+    let (plant, token) = plant(&simod).await;
+    for body in [
+        &b""[..],
+        b"{",
+        b"null",
+        b"[]",
+        b"\"text\"",
+        b"{\"title\":\"a\"} trailing",
+        b"title=a&body=b",
+        b"{'title': 'a'}",
+        b"{\"title\":\"\xff\xfe\",\"recipients\":{\"everyone\":true}}",
+        b"{\"title\":\"\\ud800\",\"recipients\":{\"everyone\":true}}",
+        b"\xff\xfe{\x00}\x00",
+        b"{\"title\":\"a\",\"title\":\"b\",\"recipients\":{\"everyone\":true}}",
+    ] {
+        let problem = refused(&simod, &token, body).await;
+        assert!(!problem.detail.is_empty());
+    }
+    // Deep nesting must not end the process.
+    let deep = format!(
+        "{{\"title\":\"a\",\"recipients\":{{\"everyone\":true}},\"data\":{}1{}}}",
+        "{\"a\":".repeat(600),
+        "}".repeat(600)
+    );
+    refused(&simod, &token, deep.as_bytes()).await;
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    refused(&simod, &token, deep.as_bytes()).await;
+    nothing_is_stored(&plant).await;
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_without_being_read_whole() {
+    let simod = Simod::start().await;
+    let (plant, token) = plant(&simod).await;
+    let huge = format!("{{\"title\":\"a\",\"body\":\"{}\"}}", "x".repeat(300 * 1024));
+    let answer = raw::post(&simod.api("/messages"), &token, huge).send().await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", answer.text);
+    let problem = answer.problem();
+    assert!(
+        problem.hint.is_some() || problem.detail.contains("256"),
+        "does not say the limit: {problem:?}"
+    );
+
+    let items = vec![r#"{"title":"a","recipients":{"everyone":true}}"#; 10_001].join(",");
+    let answer = raw::post(&simod.api("/messages/batch"), &token, format!("[{items}]"))
+        .send()
+        .await;
+    assert!(answer.status.is_client_error(), "{}", answer.status);
+    assert!(
+        answer.text.contains("10") && answer.text.contains("000"),
+        "{}",
+        answer.text
+    );
+    nothing_is_stored(&plant).await;
+}
+
+#[tokio::test]
+async fn a_batch_that_is_no_batch_is_refused_as_a_whole() {
+    let simod = Simod::start().await;
+    let (plant, token) = plant(&simod).await;
+    for body in ["", "   ", "[", "[{]", "{\"items\":[]} []"] {
+        let answer = raw::post(&simod.api("/messages/batch"), &token, body)
+            .send()
+            .await;
+        let spoiled = answer.status == StatusCode::OK && answer.json::<BatchAnswer>().accepted == 0;
+        assert!(
+            spoiled || answer.status.is_client_error(),
+            "{body:?}: {}: {}",
+            answer.status,
+            answer.text
+        );
+    }
+    let key = raw::post(&simod.api("/messages/batch"), &token, "[]")
+        .header("idempotency-key", "1")
+        .send()
+        .await;
+    assert!(
+        key.status.is_client_error(),
+        "a batch takes no Idempotency-Key: {}",
+        key.text
+    );
+    nothing_is_stored(&plant).await;
+}
+
+#[tokio::test]
+async fn a_wrong_idempotency_key_is_named() {
+    let simod = Simod::start().await;
+    let (plant, token) = plant(&simod).await;
+    let body = r#"{"title":"a","recipients":{"everyone":true}}"#;
+    for key in ["", &"k".repeat(201)] {
+        let answer = raw::post(&simod.api("/messages"), &token, body)
+            .header("idempotency-key", key)
+            .send()
+            .await;
+        assert!(answer.status.is_client_error(), "{key:?}: {}", answer.text);
+        assert!(
+            answer.problem().errors[0]
+                .field
+                .eq_ignore_ascii_case("idempotency-key"),
+            "{}",
+            answer.text
+        );
+    }
+    nothing_is_stored(&plant).await;
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_let_in_is_told_why() {
+    let simod = Simod::start().await;
+    let (plant, token) = plant(&simod).await;
+    let soon = NewToken {
+        acs: Some("1c".to_owned()),
+        expires_at: Some(clock::in_seconds(1)),
+        ..NewToken::default()
+    };
+    let expiring = plant.admin.issue_token(&soon).await.unwrap();
+    let revoked = plant
+        .admin
+        .issue_token(&NewToken {
+            expires_at: None,
+            ..soon.clone()
+        })
+        .await
+        .unwrap();
+    plant.admin.revoke_token(revoked.id).await.unwrap();
+    eventually("the token expires", || async {
+        (simod.caller(&expiring.token).whoami().await.is_err()).then_some(())
+    })
+    .await;
+
+    let mut mistyped = token.clone();
+    mistyped.replace_range(20..21, if &token[20..21] == "x" { "y" } else { "x" });
+    let body = r#"{"title":"a","recipients":{"everyone":true}}"#;
+    for (wrong, says) in [
+        (expiring.token.as_str(), "expired"),
+        (&revoked.token, "revoked"),
+        (&mistyped, "mistyped"),
+        (&token[..30], "cut"),
+        ("guess", "token"),
+        (&token::generate(TokenKind::Acs), "unknown"),
+    ] {
+        for path in ["/messages", "/messages/batch"] {
+            let answer = raw::post(&simod.api(path), wrong, body).send().await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{says}: {}", answer.text);
+            assert!(answer.headers.contains_key(header::WWW_AUTHENTICATE));
+            let problem = answer.problem();
+            assert!(problem.detail.contains(says), "{says}: {problem:?}");
+            assert!(problem.hint.is_some(), "{problem:?}");
+            assert!(
+                !answer.text.contains(wrong) || wrong == "guess",
+                "the answer repeats the token"
+            );
+        }
+    }
+    let none = raw::ask(Method::POST, &simod.api("/messages"))
+        .body(body)
+        .send()
+        .await;
+    assert_eq!(none.status, StatusCode::UNAUTHORIZED);
+    for scheme in [
+        "Basic dXNlcjpwYXNz",
+        "Bearer",
+        "Bearer ",
+        "bearer\t",
+        token.as_str(),
+    ] {
+        let answer = raw::ask(Method::POST, &simod.api("/messages"))
+            .header("authorization", scheme)
+            .body(body)
+            .send()
+            .await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{scheme}");
+    }
+    nothing_is_stored(&plant).await;
+}
+
+#[tokio::test]
+async fn a_token_of_another_kind_is_forbidden() {
+    let simod = Simod::start().await;
+    let (plant, token) = plant(&simod).await;
+    let phone = plant.stream_phone(&simod, "001").await;
+    let posting = phone
+        .client
+        .post_message(&to_employees("a", &["001"]), false)
+        .await
+        .unwrap_err();
+    assert_eq!(posting.status(), Some(403), "{posting}");
+    let administering = simod
+        .caller(&token)
+        .employees(&ListQuery::default(), None)
+        .await
+        .unwrap_err();
+    assert_eq!(administering.status(), Some(403), "{administering}");
+    let receiving = simod
+        .caller(&token)
+        .own_messages(&ListQuery::default())
+        .await
+        .unwrap_err();
+    assert_eq!(receiving.status(), Some(403), "{receiving}");
+    nothing_is_stored(&plant).await;
+}
+
+#[tokio::test]
+async fn queries_and_cursors_that_do_not_parse_are_named() {
+    let simod = Simod::start().await;
+    let (plant, _) = plant(&simod).await;
+    let operator = NewOperator {
+        name: "petrov".to_owned(),
+        role: Role::Viewer,
+    };
+    plant.admin.add_operator(&operator).await.unwrap();
+    let token = NewToken {
+        operator: Some("petrov".to_owned()),
+        ..NewToken::default()
+    };
+    let token = plant.admin.issue_token(&token).await.unwrap().token;
+    for (path, field) in [
+        ("/deliveries?query=state:nosuch", "query"),
+        ("/deliveries?query=after:yesterdayish", "query"),
+        ("/deliveries?query=%22unclosed", "query"),
+        ("/deliveries?query=nokey:", "query"),
+        ("/deliveries?sort=colour", "sort"),
+        ("/deliveries?limit=0", "limit"),
+        ("/deliveries?limit=100000", "limit"),
+        ("/deliveries?limit=many", "limit"),
+        ("/deliveries?cursor=garbage", "cursor"),
+        ("/deliveries?cursor=eyJ4IjoxfQ", "cursor"),
+        ("/messages?cursor=%00", "cursor"),
+        ("/messages?cursor=eyJ4IjoxfQ", "cursor"),
+        ("/employees?cursor=zzz", "cursor"),
+        ("/employees?limit=-1", "limit"),
+    ] {
+        for lang in ["en", "ru"] {
+            let answer = raw::ask(Method::GET, &simod.api(path))
+                .token(&token)
+                .header("accept-language", lang)
+                .send()
+                .await;
+            assert!(
+                answer.status.is_client_error(),
+                "{path}: {}: {}",
+                answer.status,
+                answer.text
+            );
+            let problem = answer.problem();
+            let named = problem.errors.iter().any(|error| error.field.starts_with(field));
+            assert!(named, "{path}: {problem:?}");
+            assert_eq!(
+                has_cyrillic(&problem.errors[0].detail),
+                lang == "ru",
+                "{path}: {problem:?}"
+            );
+        }
+    }
+    for path in [
+        "/messages/nonsense",
+        "/messages/nonsense/deliveries",
+        "/devices/17",
+        "/tokens/x",
+    ] {
+        let answer = raw::ask(Method::GET, &simod.api(path)).token(&token).send().await;
+        assert!(answer.status.is_client_error(), "{path}: {}", answer.text);
+        answer.problem();
+    }
+}
+
+#[tokio::test]
+async fn strange_requests_are_answered_with_a_problem() {
+    let simod = Simod::start().await;
+    let (_, token) = plant(&simod).await;
+    let nowhere = raw::ask(Method::GET, &simod.api("/no/such/thing"))
+        .token(&token)
+        .send()
+        .await;
+    assert_eq!(
+        (nowhere.status, nowhere.problem().code.as_str()),
+        (StatusCode::NOT_FOUND, "no_such_route")
+    );
+    let method = raw::ask(Method::PUT, &simod.api("/messages"))
+        .token(&token)
+        .send()
+        .await;
+    assert_eq!(method.status, StatusCode::METHOD_NOT_ALLOWED);
+    method.problem();
+    for parameter in ["dry_run=maybe", "dry_run=1&dry_run=2"] {
+        let url = simod.api(&format!("/messages?{parameter}"));
+        let answer = raw::post(
+            &url,
+            &token,
+            "{\"title\":\"a\",\"recipients\":{\"everyone\":true}}",
+        )
+        .send()
+        .await;
+        assert!(
+            answer.status.is_client_error(),
+            "{parameter}: {}: {}",
+            answer.status,
+            answer.text
+        );
+        answer.problem();
+    }
+    let id = raw::ask(Method::GET, &format!("{}/healthz", simod.url()))
+        .header("x-request-id", "мой-1".escape_unicode().to_string().as_str());
+    assert!(
+        id.send().await.headers["x-request-id"]
+            .to_str()
+            .unwrap()
+            .starts_with("\\u")
+    );
+}
+
+#[tokio::test]
+async fn bad_administration_is_named_too() {
+    let simod = Simod::start().await;
+    let (plant, _) = plant(&simod).await;
+    let http = reqwest::Client::builder()
+        .unix_socket(simod.socket())
+        .build()
+        .unwrap();
+    let cases = [
+        ("clients", json!({"slug": "Завод"}), "slug"),
+        ("clients", json!({}), "slug"),
+        (
+            "clients",
+            json!({"slug": "b", "timezone": "Mars/Olympus"}),
+            "timezone",
+        ),
+        ("clients", json!({"slug": "b", "default_ttl": 0}), "default_ttl"),
+        ("clients", json!({"slug": "b", "payload": "half"}), "payload"),
+        ("topics?client=zavod", json!({"slug": "с пробелом"}), "slug"),
+        ("groups?client=zavod", json!({"slug": ""}), "slug"),
+        ("acs?client=zavod", json!({"slug": "x".repeat(65)}), "slug"),
+        (
+            "employees?client=zavod",
+            json!({"personnel_no": "", "full_name": "И"}),
+            "personnel_no",
+        ),
+        (
+            "employees?client=zavod",
+            json!({"personnel_no": "2", "full_name": ""}),
+            "full_name",
+        ),
+        (
+            "employees?client=zavod",
+            json!({"personnel_no": "2", "full_name": "И", "groups": ["net"]}),
+            "groups",
+        ),
+        (
+            "employees?client=zavod",
+            json!({"personnel_no": "2", "full_name": "И", "locale": "de"}),
+            "locale",
+        ),
+        ("tokens?client=zavod", json!({}), "acs"),
+        (
+            "tokens?client=zavod",
+            json!({"acs": "1c", "expires_at": "никогда"}),
+            "expires_at",
+        ),
+        (
+            "tokens?client=zavod",
+            json!({"acs": "1c", "operator": "x"}),
+            "operator",
+        ),
+        ("devices/invite?client=zavod", json!({"employee": "777"}), ""),
+        (
+            "devices/invite?client=zavod",
+            json!({"employee": "001", "valid_for": 0}),
+            "valid_for",
+        ),
+        ("topics", json!({"slug": "ok", "name": "x".repeat(201)}), "name"),
+        (
+            "operators?client=zavod",
+            json!({"name": "a", "role": "king"}),
+            "role",
+        ),
+    ];
+    for (path, body, field) in cases {
+        let answer = http
+            .post(format!("http://localhost/api/v1/{path}"))
+            .header("accept-language", "ru")
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_client_error(), "{path} {body}: {status} {text}");
+        let problem: Problem =
+            serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path} {body}: {text}"));
+        assert!(has_cyrillic(&problem.detail), "{path} {body}: {problem:?}");
+        let named = field.is_empty() || problem.errors.iter().any(|error| error.field.contains(field));
+        assert!(named, "{path} {body}: {problem:?}");
+    }
+    let twice = Named {
+        slug: "tema".to_owned(),
+        name: None,
+    };
+    plant.admin.add_topic(&twice).await.unwrap();
+    assert_eq!(
+        plant.admin.add_topic(&twice).await.unwrap_err().status(),
+        Some(409)
+    );
+}
+
+#[tokio::test]
+async fn an_import_is_all_or_nothing_and_names_every_bad_line() {
+    let simod = Simod::start().await;
+    let (plant, _) = plant(&simod).await;
+    let http = reqwest::Client::builder()
+        .unix_socket(simod.socket())
+        .build()
+        .unwrap();
+    let row = |line: u64, number: &str, name: &str| json!({"line": line, "employee": {"personnel_no": number, "full_name": name, "groups": ["novaya"]}});
+    let rows = json!([
+        row(2, "010", "Первый"),
+        row(3, "", "Второй"),
+        row(4, "012", ""),
+        row(5, "010", "Опять")
+    ]);
+    let answer = http
+        .post("http://localhost/api/v1/employees/import?client=zavod")
+        .json(&rows)
+        .send()
+        .await
+        .unwrap();
+    assert!(answer.status().is_client_error(), "{}", answer.status());
+    let problem: Problem = answer.json().await.unwrap();
+    for line in ["3", "4", "5"] {
+        assert!(
+            problem.errors.iter().any(|error| error.field.contains(line)),
+            "line {line}: {problem:?}"
+        );
+    }
+    assert_eq!(
+        plant
+            .admin
+            .employees(&ListQuery::default(), None)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
+    assert_eq!(
+        plant
+            .admin
+            .groups(&ListQuery::default())
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
+}

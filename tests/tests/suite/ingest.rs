@@ -1,0 +1,633 @@
+//! Posting messages: what is accepted, for whom, once, and when.
+
+use futures_util::future::join_all;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use simo_common::{
+    api::{
+        access::{ClientSpec, Grantee, NewToken},
+        history::Sort,
+        message::{BatchAnswer, PostMessage, PostedMessage, Recipients},
+    },
+    client::ListQuery,
+    delivery::DeliveryState,
+};
+use simo_tests::{
+    FakeFcm, Plant, Simod, clock, eventually,
+    plant::{post, to_employees, to_topic},
+    raw,
+};
+
+/// A plant with employees `001` (who has a phone), `002` and `003`; the latter two are in `smena-a`.
+async fn plant(simod: &Simod) -> Plant {
+    let plant = Plant::new(simod, "zavod").await;
+    plant.employees(&["001"], &["kotelnaya"]).await;
+    plant.employees(&["002", "003"], &["smena-a"]).await;
+    plant.stream_phone(simod, "001").await;
+    plant
+}
+
+fn to(recipients: Recipients) -> PostMessage {
+    PostMessage {
+        recipients: Some(recipients),
+        ..to_employees("Проверка", &[])
+    }
+}
+
+fn group(slug: &str) -> Recipients {
+    Recipients {
+        groups: vec![slug.to_owned()],
+        ..Recipients::default()
+    }
+}
+
+async fn states(plant: &Plant, posted: &PostedMessage) -> Vec<(DeliveryState, u64)> {
+    let message = plant.admin.message(posted.id).await.unwrap();
+    message
+        .states
+        .iter()
+        .map(|count| (count.state, count.count))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_message_is_accepted_and_everyone_named_is_accounted_for() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    plant.admin.block_employee("003").await.unwrap();
+    let token = plant.token("1c").await;
+    let body = json!({
+        "title": "Давление в котле",
+        "body": "7,4 бар при норме 6,0",
+        "priority": "critical",
+        "recipients": {"employees": ["001", "002", "003", "777"], "groups": ["kotelnaya", "net-takoy"]},
+        "data": {"датчик": {"номер": 7}},
+    });
+    let answer = raw::post(&simod.api("/messages"), &token, body.to_string())
+        .send()
+        .await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+    assert!(answer.headers.contains_key("x-request-id"));
+    let posted: PostedMessage = answer.json();
+    assert!(!posted.duplicate);
+    let counts = &posted.recipients;
+    assert_eq!((counts.accepted, counts.without_device, counts.denied), (2, 1, 1));
+    let mut unknown = counts.unknown.clone();
+    unknown.sort();
+    assert_eq!(unknown, ["777", "net-takoy"]);
+
+    let message = simod.caller(&token).message(posted.id).await.unwrap();
+    assert_eq!(
+        (message.acs.as_str(), message.title.as_str()),
+        ("1c", "Давление в котле")
+    );
+    assert_eq!(message.data.unwrap()["датчик"]["номер"], 7);
+    assert_eq!(
+        states(&plant, &posted).await,
+        [(DeliveryState::Queued, 2), (DeliveryState::Denied, 1)]
+    );
+}
+
+#[tokio::test]
+async fn a_batch_answers_for_each_item_and_a_bad_one_spoils_none() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let token = plant.token("1c").await;
+    let items = [
+        r#"{"title":"Первое","recipients":{"employees":["001"]}}"#,
+        r#"{"title":"","recipients":{"employees":["001"]}}"#,
+        r#"{"title":"Третье","recipients":{"groups":["smena-a"]},"external_id":"7"}"#,
+        r#"{"title":"Четвёртое","topic":"net-takoy"}"#,
+        r#"{"title":5,"recipients":{"employees":["001"]}}"#,
+        r#"{"title":"Шестое","recipients":{"groups":["smena-a"]},"external_id":"7"}"#,
+    ];
+    let expected = [202, 422, 202, 422, 422, 422];
+    let url = simod.api("/messages/batch");
+    let array = raw::post(&url, &token, format!("[{}]", items.join(",")))
+        .send()
+        .await;
+    assert_eq!(array.status, StatusCode::OK, "{}", array.text);
+    let array: BatchAnswer = array.json();
+    assert_eq!(
+        array.items.iter().map(|item| item.status).collect::<Vec<_>>(),
+        expected
+    );
+    assert_eq!((array.accepted, array.refused), (2, 4));
+    assert!(
+        array
+            .items
+            .iter()
+            .enumerate()
+            .all(|(place, item)| item.index == place)
+    );
+    let problem = array.items[1].problem.as_ref().unwrap();
+    assert!(problem.errors[0].field.contains("title"), "{problem:?}");
+    assert_eq!(array.items[2].message.as_ref().unwrap().recipients.accepted, 2);
+
+    // The same as lines, with a blank one between and broken JSON at the end: only that line is spoiled.
+    let lines = format!("{}\n\n{}\r\n{{\"title\":\n", items[0], items[2]);
+    let lines = raw::post(&url, &token, lines)
+        .header("content-type", "application/x-ndjson")
+        .send()
+        .await;
+    let lines: BatchAnswer = lines.json();
+    assert_eq!(
+        lines.items.iter().map(|item| item.status).collect::<Vec<_>>(),
+        [202, 202, 400]
+    );
+    assert!(lines.items[1].message.as_ref().unwrap().duplicate);
+    let all = plant.admin.messages(&ListQuery::default()).await.unwrap();
+    assert_eq!(all.items.len(), 3);
+}
+
+#[tokio::test]
+async fn a_body_may_begin_with_a_bom() {
+    let simod = Simod::start().await;
+    let token = plant(&simod).await.token("1c").await;
+    let message = "\u{feff}{\"title\":\"С меткой\",\"recipients\":{\"employees\":[\"001\"]}}";
+    let one = raw::post(&simod.api("/messages"), &token, message).send().await;
+    assert_eq!(one.status, StatusCode::ACCEPTED, "{}", one.text);
+    let many = raw::post(&simod.api("/messages/batch"), &token, format!("{message}\n"))
+        .send()
+        .await;
+    assert_eq!(many.json::<BatchAnswer>().accepted, 1);
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_never_makes_a_second_message() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let token = plant.token("1c").await;
+    let send = async |token: &str, body: &str| {
+        raw::post(&simod.api("/messages"), token, body.to_owned())
+            .header(
+                "idempotency-key",
+                "накладная-42".escape_unicode().to_string().as_str(),
+            )
+            .send()
+            .await
+    };
+    let first: PostedMessage = send(
+        &token,
+        r#"{"title":"А","recipients":{"employees":["001","002"]},"ttl":60}"#,
+    )
+    .await
+    .json();
+    assert!(!first.duplicate);
+    let reordered =
+        r#" { "ttl" : 60, "recipients":{"employees":["001","002"]}, "title":"\u0410", "priority":"normal"}"#;
+    let again = send(&token, reordered).await;
+    assert_eq!(again.status, StatusCode::ACCEPTED, "{}", again.text);
+    assert_eq!(
+        again.json::<PostedMessage>(),
+        PostedMessage {
+            duplicate: true,
+            ..first.clone()
+        }
+    );
+
+    let other = send(
+        &token,
+        r#"{"title":"Б","recipients":{"employees":["001","002"]},"ttl":60}"#,
+    )
+    .await;
+    assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", other.text);
+    assert!(
+        other.problem().detail.to_lowercase().contains("key"),
+        "{}",
+        other.text
+    );
+
+    // Another ACS has keys of its own; another token of the same ACS has not.
+    let scada = plant.token("scada").await;
+    let theirs: PostedMessage = send(&scada, r#"{"title":"А","recipients":{"employees":["001"]}}"#)
+        .await
+        .json();
+    assert!(!theirs.duplicate && theirs.id != first.id);
+    let rotated = plant.token("1c").await;
+    assert!(send(&rotated, reordered).await.json::<PostedMessage>().duplicate);
+}
+
+#[tokio::test]
+async fn the_same_external_id_never_makes_a_second_message_even_at_the_same_moment() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let acs = plant.acs(&simod, "1c").await;
+    let message = PostMessage {
+        external_id: Some("наряд-7".to_owned()),
+        ..to_employees("Наряд", &["001"])
+    };
+    let answers = join_all((0..32).map(|_| acs.post_message(&message, false))).await;
+    let answers: Vec<PostedMessage> = answers.into_iter().map(Result::unwrap).collect();
+    assert!(answers.iter().all(|answer| answer.id == answers[0].id));
+    assert_eq!(answers.iter().filter(|answer| !answer.duplicate).count(), 1);
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.recipients == answers[0].recipients)
+    );
+
+    let other = PostMessage {
+        title: "Другой наряд".to_owned(),
+        ..message.clone()
+    };
+    assert_eq!(
+        acs.post_message(&other, false).await.unwrap_err().status(),
+        Some(422)
+    );
+    let found = acs.message_by_external_id("наряд-7").await.unwrap();
+    assert_eq!(
+        found.items.iter().map(|message| message.id).collect::<Vec<_>>(),
+        [answers[0].id]
+    );
+}
+
+#[tokio::test]
+async fn a_rehearsal_answers_the_same_and_stores_nothing() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let acs = plant.acs(&simod, "1c").await;
+    let message = PostMessage {
+        external_id: Some("1".to_owned()),
+        ..to(group("smena-a"))
+    };
+    let rehearsed = acs.post_message(&message, true).await.unwrap();
+    assert_eq!(rehearsed.recipients.accepted, 2);
+    assert!(
+        acs.messages(&ListQuery::default())
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+    assert!(
+        plant
+            .admin
+            .deliveries(&ListQuery::default(), Sort::default())
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+    let real = post(&acs, &message).await;
+    assert_eq!((real.duplicate, real.recipients), (false, rehearsed.recipients));
+    assert!(acs.post_message(&message, true).await.unwrap().duplicate);
+    assert_eq!(
+        acs.post_message(&to(group("net")), true)
+            .await
+            .unwrap_err()
+            .status(),
+        Some(422)
+    );
+}
+
+#[tokio::test]
+async fn targets_add_up_and_a_person_named_twice_gets_it_once() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let acs = plant.acs(&simod, "1c").await;
+    let accepted = async |recipients| post(&acs, &to(recipients)).await.recipients.accepted;
+    assert_eq!(accepted(group("smena-a")).await, 2);
+    assert_eq!(
+        accepted(Recipients {
+            everyone: true,
+            ..Recipients::default()
+        })
+        .await,
+        3
+    );
+    let overlapping = Recipients {
+        employees: vec!["002".to_owned(), "002".to_owned(), "001".to_owned()],
+        groups: vec!["smena-a".to_owned()],
+        everyone: false,
+    };
+    assert_eq!(accepted(overlapping.clone()).await, 3);
+    assert_eq!(
+        accepted(Recipients {
+            everyone: true,
+            ..overlapping
+        })
+        .await,
+        3
+    );
+    plant.admin.remove_employee("003").await.unwrap();
+    assert_eq!(accepted(group("smena-a")).await, 1);
+}
+
+#[tokio::test]
+async fn a_topic_reaches_those_who_hold_a_grant_and_nobody_else() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let acs = plant.acs(&simod, "1c").await;
+    let grants = [
+        Grantee::Group("smena-a".to_owned()),
+        Grantee::Employee("001".to_owned()),
+    ];
+    plant.topic("kotly", &grants).await;
+    plant
+        .topic("zarplata", &[Grantee::Employee("002".to_owned())])
+        .await;
+    plant.topic("obyavleniya", &[Grantee::Everyone]).await;
+    plant.topic("pusto", &[]).await;
+
+    assert_eq!(
+        post(&acs, &to_topic("Котёл", "kotly")).await.recipients.accepted,
+        3
+    );
+    assert_eq!(
+        post(&acs, &to_topic("Всем", "obyavleniya"))
+            .await
+            .recipients
+            .accepted,
+        3
+    );
+    let payroll = PostMessage {
+        topic: Some("zarplata".to_owned()),
+        ..to(group("smena-a"))
+    };
+    let payroll = post(&acs, &payroll).await;
+    assert_eq!((payroll.recipients.accepted, payroll.recipients.denied), (1, 1));
+    assert_eq!(
+        states(&plant, &payroll).await,
+        [(DeliveryState::Queued, 1), (DeliveryState::Denied, 1)]
+    );
+    let why = plant.admin.explain(payroll.id, "003").await.unwrap();
+    assert_eq!(why.delivery.unwrap().reason.as_deref(), Some("no_grant"));
+    assert_eq!(why.target.as_deref(), Some("group:smena-a"));
+
+    // For everyone, the denied are only counted.
+    let everyone = Recipients {
+        everyone: true,
+        ..Recipients::default()
+    };
+    let payroll = post(
+        &acs,
+        &PostMessage {
+            topic: Some("zarplata".to_owned()),
+            ..to(everyone)
+        },
+    )
+    .await;
+    assert_eq!((payroll.recipients.accepted, payroll.recipients.denied), (1, 2));
+    assert_eq!(states(&plant, &payroll).await, [(DeliveryState::Queued, 1)]);
+
+    let nobody = acs
+        .post_message(&to_topic("Никому", "pusto"), false)
+        .await
+        .unwrap_err();
+    assert_eq!(nobody.status(), Some(422));
+}
+
+#[tokio::test]
+async fn a_message_that_reaches_no_one_is_an_error_unless_that_is_allowed() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let token = plant.token("1c").await;
+    let body = json!({"title": "Тревога", "recipients": {"employees": ["777"]}});
+    let refused = raw::post(&simod.api("/messages"), &token, body.to_string())
+        .send()
+        .await;
+    assert_eq!(
+        refused.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        refused.text
+    );
+    assert_eq!(refused.problem().code, "no_recipients");
+    assert!(
+        refused.text.contains("777"),
+        "does not name whom it does not know: {}",
+        refused.text
+    );
+    assert!(
+        plant
+            .admin
+            .messages(&ListQuery::default())
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+
+    let allowed = PostMessage {
+        allow_empty: true,
+        ..to_employees("Тревога", &["777"])
+    };
+    let posted = post(&simod.caller(&token), &allowed).await;
+    assert_eq!(
+        (posted.recipients.accepted, posted.recipients.unknown.len()),
+        (0, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_token_may_be_limited_to_topics() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    plant.topic("kotly", &[Grantee::Everyone]).await;
+    let limited = NewToken {
+        acs: Some("1c".to_owned()),
+        personal: Some(false),
+        ..NewToken::default()
+    };
+    let limited = simod.caller(&plant.admin.issue_token(&limited).await.unwrap().token);
+    assert_eq!(
+        post(&limited, &to_topic("Котёл", "kotly"))
+            .await
+            .recipients
+            .accepted,
+        3
+    );
+    let refused = limited
+        .post_message(&to_employees("Лично", &["001"]), false)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.status(), Some(403), "{refused}");
+}
+
+#[tokio::test]
+async fn a_scheduled_message_is_decided_and_sent_when_it_comes_due() {
+    let fcm = FakeFcm::start();
+    let simod = Simod::with_fcm(&fcm).await;
+    let plant = plant(&simod).await;
+    plant.fcm_phone(&simod, "002", "phone-2").await;
+    let acs = plant.acs(&simod, "1c").await;
+    let later = PostMessage {
+        send_at: Some(clock::in_seconds(3)),
+        ..to(group("smena-a"))
+    };
+    let posted = post(&acs, &later).await;
+    let message = acs.message(posted.id).await.unwrap();
+    assert!(message.scheduled && message.states.is_empty(), "{message:?}");
+    assert!(fcm.journal().is_empty());
+    // Who is out before it comes due does not get it.
+    plant.admin.remove_member("smena-a", "003").await.unwrap();
+    eventually("the scheduled message is sent", || async {
+        (fcm.journal().accepted() == 1).then_some(())
+    })
+    .await;
+    let message = acs.message(posted.id).await.unwrap();
+    assert!(!message.scheduled);
+    assert_eq!(message.counts.accepted, 1);
+}
+
+#[tokio::test]
+async fn times_without_an_offset_are_in_the_clients_time_zone() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let zone = ClientSpec {
+        timezone: Some("Asia/Krasnoyarsk".to_owned()),
+        ..ClientSpec::default()
+    };
+    simod.owner().edit_client("zavod", &zone).await.unwrap();
+    let acs = plant.acs(&simod, "1c").await;
+    let local = |at: &str| PostMessage {
+        send_at: Some(at.to_owned()),
+        ..to_employees("Смена", &["001"])
+    };
+    let year = clock::in_seconds(200 * 24 * 3600)[..10].to_owned();
+    let without = post(&acs, &local(&format!("{year}T08:00:00"))).await;
+    let with = post(&acs, &local(&format!("{year}T08:00:00+07:00"))).await;
+    let (without, with) = (
+        acs.message(without.id).await.unwrap(),
+        acs.message(with.id).await.unwrap(),
+    );
+    assert_eq!(without.send_at, with.send_at);
+    assert!(without.scheduled);
+    // The time to live counts from the moment it is sent.
+    let lives = without.expires_at.as_second() - without.send_at.unwrap().as_second();
+    assert_eq!(lives, 72 * 3600);
+}
+
+#[tokio::test]
+async fn what_was_not_sent_in_time_expires_with_a_reason() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let acs = plant.acs(&simod, "1c").await;
+    let short = PostMessage {
+        ttl: Some(1),
+        ..to_employees("Успеть", &["001", "002"])
+    };
+    let posted = post(&acs, &short).await;
+    eventually("both deliveries expire", || async {
+        (states(&plant, &posted).await == [(DeliveryState::Expired, 2)]).then_some(())
+    })
+    .await;
+    let reason = async |number| {
+        plant
+            .admin
+            .explain(posted.id, number)
+            .await
+            .unwrap()
+            .delivery
+            .unwrap()
+            .reason
+    };
+    assert_eq!(reason("001").await.as_deref(), Some("expired"));
+    assert_eq!(reason("002").await.as_deref(), Some("no_device"));
+}
+
+#[tokio::test]
+async fn a_canceled_message_is_not_sent() {
+    let fcm = FakeFcm::start();
+    let simod = Simod::with_fcm(&fcm).await;
+    let plant = plant(&simod).await;
+    plant.fcm_phone(&simod, "002", "phone-2").await;
+    let acs = plant.acs(&simod, "1c").await;
+
+    let scheduled = PostMessage {
+        send_at: Some(clock::in_seconds(2)),
+        ..to_employees("Потом", &["002"])
+    };
+    let scheduled = post(&acs, &scheduled).await;
+    acs.cancel_message(scheduled.id).await.unwrap();
+    assert!(acs.message(scheduled.id).await.unwrap().canceled_at.is_some());
+
+    let sent = post(&acs, &to_employees("Сейчас", &["002", "003"])).await;
+    eventually("it is sent", || async {
+        (fcm.journal().accepted() == 1).then_some(())
+    })
+    .await;
+    eventually("that it is sent is known", || async {
+        (states(&plant, &sent).await == [(DeliveryState::Queued, 1), (DeliveryState::Sent, 1)]).then_some(())
+    })
+    .await;
+    let canceled = acs.cancel_message(sent.id).await.unwrap();
+    assert_eq!((canceled.canceled, canceled.too_late), (1, 1));
+    assert_eq!(
+        states(&plant, &sent).await,
+        [(DeliveryState::Sent, 1), (DeliveryState::Canceled, 1)]
+    );
+    let again = acs.cancel_message(sent.id).await.unwrap();
+    assert_eq!((again.canceled, again.too_late), (0, 2));
+
+    let after = PostMessage {
+        send_at: Some(clock::in_seconds(3)),
+        ..to_employees("После", &["002"])
+    };
+    let after = post(&acs, &after).await;
+    eventually("the one after it is sent", || async {
+        (fcm.journal().accepted() == 2).then_some(())
+    })
+    .await;
+    let arrived: Vec<Option<String>> = fcm
+        .journal()
+        .calls()
+        .into_iter()
+        .map(|call| call.message_id)
+        .collect();
+    assert_eq!(arrived, [Some(sent.id.to_string()), Some(after.id.to_string())]);
+}
+
+#[tokio::test]
+async fn an_acs_reads_its_own_messages_only() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let (mine, theirs) = (plant.acs(&simod, "1c").await, plant.acs(&simod, "scada").await);
+    let posted = post(&mine, &to_employees("Моё", &["001", "002"])).await;
+    assert_eq!(mine.messages(&ListQuery::default()).await.unwrap().items.len(), 1);
+    assert_eq!(
+        mine.message_deliveries(posted.id, &ListQuery::default())
+            .await
+            .unwrap()
+            .items
+            .len(),
+        2
+    );
+    assert!(
+        theirs
+            .messages(&ListQuery::default())
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+    assert_eq!(theirs.message(posted.id).await.unwrap_err().status(), Some(404));
+    assert_eq!(
+        theirs.cancel_message(posted.id).await.unwrap_err().status(),
+        Some(404)
+    );
+    let none = theirs
+        .message_deliveries(posted.id, &ListQuery::default())
+        .await
+        .unwrap_err();
+    assert_eq!(none.status(), Some(404));
+}
+
+#[tokio::test]
+async fn an_operator_may_post_too() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let posted = post(&plant.admin, &to_employees("От диспетчера", &["001"])).await;
+    assert_eq!(plant.admin.message(posted.id).await.unwrap().acs, "operator");
+}
+
+#[tokio::test]
+async fn the_contract_is_served() {
+    let simod = Simod::start().await;
+    let answer = raw::ask(Method::GET, &simod.api("/openapi.json")).send().await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let document: Value = answer.json();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert!(document["paths"]["/api/v1/messages"]["post"].is_object());
+}
