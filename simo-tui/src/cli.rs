@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{ArgAction, Command, CommandFactory as _, FromArgMatches as _, Parser};
 use simo_common::{
     api::history::Sort,
     client::{Connection, ProfileError, Profiles, Wish, parse_url},
@@ -13,7 +13,13 @@ use url::Url;
 
 /// Browse the history of deliveries, live. Press ? inside for every key.
 #[derive(Debug, Parser)]
-#[command(name = "simo-tui", version, max_term_width = 100)]
+#[command(
+    name = "simo-tui",
+    version,
+    max_term_width = 100,
+    disable_help_flag = true,
+    disable_version_flag = true
+)]
 #[allow(clippy::doc_markdown, reason = "these comments are the help text")]
 pub(crate) struct Arguments {
     /// What to show at first, as in `state:failed after:today`; negations go after `--`
@@ -45,6 +51,12 @@ pub(crate) struct Arguments {
     /// The language to speak: ru or en; that of your locale unless given
     #[arg(long, value_name = "LANG")]
     lang: Option<Lang>,
+    /// Show help
+    #[arg(short, long, action = ArgAction::Help)]
+    help: Option<bool>,
+    /// Show the version
+    #[arg(short = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
 }
 
 /// Reads the command line; help and mistakes end the program here.
@@ -81,7 +93,7 @@ fn command(lang: Lang) -> Command {
     }
 }
 
-const RUSSIAN: [(&str, &str); 8] = [
+const RUSSIAN: [(&str, &str); 10] = [
     (
         "query",
         "Что показать сначала, например `state:failed after:today`; отрицания пишутся после `--`",
@@ -94,6 +106,8 @@ const RUSSIAN: [(&str, &str); 8] = [
         "client",
         "За какого клиента действовать, если вам видны несколько [переменная: SIMO_CLIENT]",
     ),
+    ("help", "Показать эту справку"),
+    ("version", "Показать версию"),
     ("lang", "Язык: ru или en; если не указано, как в системе"),
     ("context", "Какой контекст использовать, см. `simoctl context`"),
 ];

@@ -112,6 +112,19 @@ impl History {
         };
     }
 
+    /// Shows these rows instead; the bar stays on its row if it is among them.
+    pub(crate) fn reread(&mut self, page: Page<Delivery>) {
+        let kept = self.current().filter(|_| !self.following).map(RowKey::of);
+        let above = self.selected.saturating_sub(self.top);
+        self.replace(page);
+        let place = kept.and_then(|kept| self.rows.iter().position(|row| RowKey::of(row) == kept));
+        if let Some(place) = place {
+            self.selected = place;
+            self.top = place.saturating_sub(above);
+            self.following = false;
+        }
+    }
+
     /// Adds the page that follows; states move while one pages, so rows that are here already are dropped.
     pub(crate) fn append(&mut self, page: Page<Delivery>) {
         let known: HashSet<Key<'_>> = self.rows.iter().map(key).collect();

@@ -122,12 +122,12 @@ pub(super) fn loaded(model: &mut Model, ticket: u64, result: Result<Page<Deliver
         Ok(page) => {
             model.notice = None;
             if first {
-                let same = model.shown.is_none();
-                model.history.replace(page);
-                model.shown = Some(model.wanted.clone());
-                if !same {
-                    model.history.fit(1);
+                if model.shown.is_none() {
+                    model.history.reread(page);
+                } else {
+                    model.history.replace(page);
                 }
+                model.shown = Some(model.wanted.clone());
             } else if more {
                 model.history.append(page);
             } else {

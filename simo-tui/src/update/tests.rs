@@ -145,6 +145,20 @@ fn rows_that_left_the_filter_leave_the_screen() {
 }
 
 #[test]
+fn reading_anew_leaves_the_bar_on_its_row() {
+    let mut model = loaded(En, (80, 24), 100, Some("c"));
+    press(
+        &mut model,
+        [Command::PageDown, Command::PageDown, Command::Reload],
+    );
+    let chosen = model.history.current().cloned();
+    let mut anew = page(0..100, Some("c"));
+    anew.items.insert(0, row(200));
+    answer(&mut model, Ok(anew));
+    assert_eq!(model.history.current().cloned(), chosen);
+}
+
+#[test]
 fn a_reset_reads_everything_anew() {
     let mut model = loaded(En, (80, 24), 20, None);
     wait(&mut model, 2);
