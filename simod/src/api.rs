@@ -27,7 +27,7 @@ pub type ApiResult<T> = Result<T, ApiError>;
 pub fn router(app: Arc<App>) -> Router {
     let versioned = Router::new()
         .merge(Router::from(device::routes()))
-        .merge(history::routes())
+        .merge(Router::from(history::routes()))
         .merge(ingest::routes())
         .merge(service::versioned());
     Router::new()

@@ -5,6 +5,7 @@ pub mod app;
 pub mod batch;
 pub mod clock;
 pub mod config;
+mod indexer;
 mod listen;
 pub mod store;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub async fn run(
     let tracker = TaskTracker::new();
     let app = App::new(config, store.clone(), &tracker, shutdown.clone());
     let grace = app.shutdown_grace();
+    tracker.spawn(indexer::run(app.clone()));
     let router = api::router(app);
     let tcp = axum::serve(
         Tcp(listeners.tcp),

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{
         FromRequestParts, Path, Query, State,
         rejection::{PathRejection, QueryRejection},
     },
-    routing::get,
 };
 use http::{HeaderMap, header};
 use serde::Deserialize;
@@ -22,6 +21,7 @@ use simo_common::{
     page::Page,
     query, text,
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{
@@ -36,13 +36,13 @@ use crate::{
 /// Rows on a page, unless the caller says otherwise.
 const PAGE: u32 = 50;
 
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/deliveries", get(deliveries))
-        .route("/messages", get(messages))
-        .route("/messages/{id}", get(message))
-        .route("/messages/{id}/deliveries", get(message_deliveries))
-        .route("/messages/{id}/explain", get(explain))
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(deliveries))
+        .routes(routes!(messages))
+        .routes(routes!(message))
+        .routes(routes!(message_deliveries))
+        .routes(routes!(explain))
 }
 
 /// The parameters of a list.

@@ -10,6 +10,8 @@ mod rows;
 mod scan;
 mod sql;
 mod story;
+#[cfg(test)]
+mod tests;
 mod wanted;
 
 use serde::{Deserialize, Serialize};

@@ -21,23 +21,17 @@ impl Store {
     /// Words are cut and stemmed before the writer is asked for. Two callers at once do no harm: a message is indexed
     /// by the one who takes it off the list of those that wait.
     pub async fn index_words(&self, limit: u32) -> Result<usize> {
-        let waiting: Vec<(i64, Uuid, String, String)> = sqlx::query_as(
+        let waiting: Vec<Waiting> = sqlx::query_as(
             "select seq, client_id, title, body from message indexed by message_unindexed
              where unindexed is not null order by seq limit $1",
         )
         .bind(limit)
         .fetch_all(&mut *self.read().await?)
         .await?;
-        let mut rows = Vec::with_capacity(waiting.len());
-        let mut bytes = 0;
-        for (seq, client_id, title, body) in &waiting {
-            bytes += title.len() + body.len();
-            if bytes > STEP_BYTES && !rows.is_empty() {
-                break;
-            }
-            let (surface, stems) = columns(*client_id, title, body);
-            rows.push((*seq, surface, stems));
-        }
+        // Stemming takes the processor for milliseconds, which other tasks of this thread would feel.
+        let rows = tokio::task::spawn_blocking(move || rows(waiting))
+            .await
+            .unwrap_or_default();
         if rows.is_empty() {
             return Ok(0);
         }
@@ -77,6 +71,24 @@ impl Store {
             }
         }
     }
+}
+
+/// A message without its words: seq, client, title, body.
+type Waiting = (i64, Uuid, String, String);
+
+/// The rows of the word index for the first of these messages.
+fn rows(waiting: Vec<Waiting>) -> Vec<(i64, String, String)> {
+    let mut rows = Vec::with_capacity(waiting.len());
+    let mut bytes = 0;
+    for (seq, client_id, title, body) in waiting {
+        bytes += title.len() + body.len();
+        if bytes > STEP_BYTES && !rows.is_empty() {
+            break;
+        }
+        let (surface, stems) = columns(client_id, &title, &body);
+        rows.push((seq, surface, stems));
+    }
+    rows
 }
 
 /// What stands before every word of a client, so that a word that is common at one client is another word at all

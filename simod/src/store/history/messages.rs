@@ -7,9 +7,6 @@ use uuid::Uuid;
 use super::{Cursor, Order, sql::Sql, wanted::Wanted};
 use crate::store::Result;
 
-/// Messages beyond this number are not gathered.
-const MOST: usize = 5_000;
-
 /// A message that may have wanted deliveries.
 #[derive(Debug, Clone, Copy, FromRow)]
 pub(super) struct Candidate {
@@ -128,7 +125,7 @@ impl Way {
 impl Wanted {
     /// All messages that satisfy what it asks of messages, when one way to them is short enough.
     pub(super) async fn candidates(&self, conn: &mut SqliteConnection) -> Result<Option<Vec<Candidate>>> {
-        let mut shortest = (MOST + 1, Way::Times);
+        let mut shortest = (self.effort.messages + 1, Way::Times);
         for way in Way::ALL {
             if way.leads(self) {
                 let count = self.count_messages(conn, way, shortest.0).await?;
@@ -137,7 +134,7 @@ impl Wanted {
                 }
             }
         }
-        if shortest.0 > MOST {
+        if shortest.0 > self.effort.messages {
             return Ok(None);
         }
         let mut sql = Sql::new("select m.accepted_at, m.id, m.accepted + m.denied as deliveries from ");

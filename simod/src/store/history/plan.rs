@@ -13,11 +13,6 @@ use super::{
 };
 use crate::store::Result;
 
-/// Deliveries beyond this number are not gathered and sorted.
-const GATHERED: usize = 5_000;
-/// People beyond this number are not walked along one by one.
-const PEOPLE_WALKED: usize = 300;
-
 impl Wanted {
     /// The next `limit` deliveries after the cursor.
     pub(super) async fn keys(
@@ -36,7 +31,7 @@ impl Wanted {
             None
         };
         let of_people = match self.people.only() {
-            Some(_) => Some(self.count(conn, Way::People, GATHERED + 1).await?),
+            Some(_) => Some(self.count(conn, Way::People, self.effort.deliveries + 1).await?),
             None => None,
         };
         let candidates = candidates.filter(|all| of_people.is_none_or(|people| total(all) <= people));
@@ -46,11 +41,11 @@ impl Wanted {
                     .await
             }
             SortKey::State | SortKey::Employee => {
-                if let Some(all) = candidates.filter(|all| total(all) <= GATHERED) {
+                if let Some(all) = candidates.filter(|all| total(all) <= self.effort.deliveries) {
                     let ids: Vec<Uuid> = all.iter().map(|message| message.id).collect();
                     return self.scan(conn, Way::Messages(&ids), order, after, limit).await;
                 }
-                if of_people.is_some_and(|people| people <= GATHERED) {
+                if of_people.is_some_and(|people| people <= self.effort.deliveries) {
                     return self.scan(conn, Way::People, order, after, limit).await;
                 }
                 let rare = [
@@ -61,7 +56,9 @@ impl Wanted {
                     ),
                 ];
                 for (leads, way) in rare {
-                    if leads && self.count(conn, way, GATHERED + 1).await? <= GATHERED {
+                    if leads
+                        && self.count(conn, way, self.effort.deliveries + 1).await? <= self.effort.deliveries
+                    {
                         return self.scan(conn, way, order, after, limit).await;
                     }
                 }
@@ -87,11 +84,11 @@ impl Wanted {
             return self.of_candidates(conn, order, after, limit, all).await;
         }
         let are_several = self.people.only().is_some_and(|people| people.len() > 1);
-        if are_several && of_people.is_some_and(|count| count <= GATHERED) {
+        if are_several && of_people.is_some_and(|count| count <= self.effort.deliveries) {
             return self.scan(conn, Way::People, order, after, limit).await;
         }
         let walks: Vec<Way<'_>> =
-            if let Some(people) = self.people.only().filter(|p| p.len() <= PEOPLE_WALKED) {
+            if let Some(people) = self.people.only().filter(|p| p.len() <= self.effort.people) {
                 people.iter().map(|id| Way::Person(*id)).collect()
             } else if let Some(reasons) = self.reasons.only() {
                 reasons.iter().map(|code| Way::Reason(code)).collect()
@@ -190,7 +187,7 @@ impl Wanted {
             let mut sum = 0;
             let fits = |message: &&Candidate| {
                 sum += message.deliveries.max(1) as usize;
-                sum <= GATHERED
+                sum <= self.effort.deliveries
             };
             let count = rest.iter().take_while(fits).count();
             let (chunk, others) = rest.split_at(count.max(1));

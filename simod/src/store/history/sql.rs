@@ -74,3 +74,21 @@ impl Sql {
         Ok(rows.into_iter().map(|(value,)| value).collect())
     }
 }
+
+#[cfg(test)]
+impl Sql {
+    /// How SQLite would go about it.
+    pub(super) async fn plan(mut self, conn: &mut SqliteConnection) -> Vec<String> {
+        use sqlx::Row as _;
+        let text = format!("explain query plan {}", self.0.sql().as_str());
+        let arguments = self.0.build().persistent(false);
+        let arguments = sqlx::Execute::take_arguments(&mut { arguments })
+            .unwrap()
+            .unwrap_or_default();
+        let rows = sqlx::query_with(sqlx::AssertSqlSafe(text), arguments)
+            .fetch_all(conn)
+            .await
+            .unwrap();
+        rows.iter().map(|row| row.get("detail")).collect()
+    }
+}

@@ -22,10 +22,30 @@ use crate::store::{Result, words};
 /// People beyond this number are not listed but asked for row by row.
 const PEOPLE_LISTED: usize = 1_000;
 
+/// Up to how much is gathered and sorted, rather than met on a walk in the order of the sort.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Effort {
+    pub(super) messages: usize,
+    pub(super) deliveries: usize,
+    /// People who are walked along one by one.
+    pub(super) people: usize,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self {
+            messages: 5_000,
+            deliveries: 5_000,
+            people: 300,
+        }
+    }
+}
+
 /// What rows are wanted, of one client.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     pub(super) client_id: Uuid,
+    pub(super) effort: Effort,
     /// When it was accepted: half-open, apart, ascending.
     pub(super) times: Vec<Range<i64>>,
     pub(super) states: Choice<i64>,

@@ -1,0 +1,46 @@
+//! The duty that keeps the word index up with the messages. While messages come in, it takes a small part of the
+//! writer's time; when they cease, it catches up. A search for words does not wait for it
+//! ([`Store::deliveries`](crate::store::Store::deliveries)).
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt as _;
+
+use crate::app::App;
+
+/// Messages per step; long ones make it end earlier.
+const STEP: u32 = 500;
+/// How long messages gather before a step, so that their commits do not come in pairs with ours.
+const GATHER: Duration = Duration::from_millis(100);
+/// The part of its own steps that the duty rests for while messages come in.
+const REST: u32 = 9;
+/// How long it waits after an error, and how often it looks without being woken.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Indexes until shutdown.
+pub(crate) async fn run(app: Arc<App>) {
+    app.shutdown.run_until_cancelled(index(&app)).await;
+}
+
+async fn index(app: &App) {
+    loop {
+        let began = Instant::now();
+        let rest = match app.store.index_words(STEP).await {
+            Ok(0) => {
+                // Whether it was woken or looks by itself makes no difference.
+                let _ = tokio::time::timeout(LOOK, app.wake.words.notified()).await;
+                GATHER
+            }
+            Ok(_) if app.wake.words.notified().now_or_never().is_some() => GATHER.max(began.elapsed() * REST),
+            Ok(_) => Duration::ZERO,
+            Err(error) => {
+                tracing::warn!(%error, "the word index waits");
+                LOOK
+            }
+        };
+        tokio::time::sleep(rest).await;
+    }
+}
