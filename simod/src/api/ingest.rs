@@ -110,7 +110,7 @@ pub(super) async fn post_message(
 ) -> ApiResult<(StatusCode, Json<PostedMessage>)> {
     let (mut parts, request_body) = request.into_parts();
     let poster = poster(&mut parts, &app).await?;
-    let incoming = match read_one(&mut parts, request_body, poster, &app).await {
+    let incoming = match read_one(parts, request_body, poster, &app).await {
         Ok(incoming) => incoming,
         Err(error) => return Err(refuse_strangers(&app, poster, error).await),
     };
@@ -119,12 +119,12 @@ pub(super) async fn post_message(
 }
 
 async fn read_one(
-    parts: &mut Parts,
+    mut parts: Parts,
     request_body: axum::body::Body,
     poster: Poster,
     app: &Arc<App>,
 ) -> Result<Incoming, ApiError> {
-    let Query(query) = Query::<PostQuery>::from_request_parts(parts, app)
+    let Query(query) = Query::<PostQuery>::from_request_parts(&mut parts, app)
         .await
         .map_err(|_| {
             ApiError::field(
@@ -133,8 +133,8 @@ async fn read_one(
             )
         })?;
     let idempotency_key = idempotency_key(&parts.headers)?;
-    let request = Request::from_parts(parts.clone(), request_body);
-    let message: PostMessage = body::parse(&body::read(request, app).await?)?;
+    let message: PostMessage =
+        body::parse(&body::read(Request::from_parts(parts, request_body), app).await?)?;
     let draft = validate::validate(message, idempotency_key.is_some())?;
     Ok(Incoming {
         poster,
