@@ -10,6 +10,7 @@ pub mod error;
 mod history;
 mod ingest;
 mod service;
+mod sse;
 
 use std::sync::Arc;
 

@@ -10,11 +10,15 @@ use crate::{
     batch::Batcher,
     clock::Clock,
     config::Config,
-    store::{Accepted, Error, Incoming, Refusal, Store},
+    store::{Accepted, Error, Incoming, Recorded, Refusal, Reported, Store},
+    streams::Streams,
 };
 
 /// How many messages one transaction takes: beyond it the statements grow without becoming cheaper.
 const INGEST_BATCH: usize = 256;
+
+/// How many phones' receipts one batch takes.
+const RECEIPTS_BATCH: usize = 256;
 
 /// The answer to one message: taken, refused, or the database could not.
 pub type IngestResult = Result<Result<PostedMessage, Refusal>, Arc<Error>>;
@@ -28,6 +32,10 @@ pub struct App {
     pub store: Arc<Store>,
     /// Group commit for messages.
     pub ingest: Batcher<Incoming, IngestResult>,
+    /// Group commit for receipts.
+    pub receipts: Batcher<Reported, Result<Recorded, Arc<Error>>>,
+    /// The phones that hold a stream.
+    pub streams: Arc<Streams>,
     /// Who waits for what.
     pub wake: Arc<Wake>,
     /// How the channels are.
@@ -103,10 +111,30 @@ impl App {
                 }
             }
         });
+        let receipts = Batcher::start(tracker, RECEIPTS_BATCH, {
+            let (store, wake) = (store.clone(), wake.clone());
+            move |batch| {
+                let (store, wake) = (store.clone(), wake.clone());
+                async move {
+                    let results = store.record_each(batch).await;
+                    if results
+                        .iter()
+                        .any(|result| matches!(result, Ok(Recorded { changed: true, .. })))
+                    {
+                        wake.feed();
+                    }
+                    results
+                }
+            }
+        });
+        let streams = Arc::new(Streams::new(store.clone()));
+        tracker.spawn(streams.clone().serve(wake.feed.subscribe(), shutdown.clone()));
         Arc::new(Self {
             config,
             store,
             ingest,
+            receipts,
+            streams,
             wake,
             channels: watch::Sender::new(Vec::new()),
             shutdown,

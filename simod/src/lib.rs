@@ -8,6 +8,7 @@ pub mod config;
 mod indexer;
 mod listen;
 pub mod store;
+mod streams;
 #[cfg(test)]
 mod testing;
 

@@ -9,10 +9,13 @@ mod caller;
 mod cancel;
 mod error;
 mod expand;
+mod feed;
 mod history;
+mod inbox;
 mod lock;
 mod pairing;
 mod queue;
+mod receipts;
 mod words;
 
 use std::{
@@ -36,9 +39,12 @@ pub use self::{
     caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
     error::{Error, Result},
     expand::Stride,
+    feed::{FeedPiece, FeedScope},
     history::{Ask, AskMessages, PAGE_MOST},
+    inbox::StreamPhone,
     pairing::{NewDevice, PairedDevice, Pairing, Way},
     queue::{Claim, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Skip},
+    receipts::{Recorded, Reported},
 };
 use crate::clock::Clock;
 

@@ -1,8 +1,9 @@
 //! What the tests of phones stand on: a real database file with one client, written row by row, and the router on it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::body::Body;
+use futures_util::StreamExt as _;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -219,7 +220,7 @@ pub(crate) fn sql(id: Uuid) -> String {
     format!("x'{}'", id.simple())
 }
 
-fn hexed(bytes: &[u8]) -> String {
+pub(crate) fn hexed(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
@@ -235,20 +236,6 @@ pub(crate) async fn call(
     token: Option<&str>,
     body: Option<Value>,
 ) -> (StatusCode, Value) {
-    let response = respond(api::router(app.clone()), method, path, token, body).await;
-    let status = response.status();
-    let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    (status, serde_json::from_slice(&bytes).unwrap_or_default())
-}
-
-/// The response itself, for streams.
-pub(crate) async fn respond(
-    router: Router,
-    method: Method,
-    path: &str,
-    token: Option<&str>,
-    body: Option<Value>,
-) -> axum::response::Response {
     let mut request = Request::builder()
         .method(method)
         .uri(format!("{}{path}", simo_common::api::PREFIX));
@@ -256,7 +243,71 @@ pub(crate) async fn respond(
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
     let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-    tower::ServiceExt::oneshot(router, request.body(body).unwrap())
+    let response = tower::ServiceExt::oneshot(api::router(app.clone()), request.body(body).unwrap())
         .await
-        .unwrap()
+        .unwrap();
+    let status = response.status();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+/// Reads a response's server-sent events.
+pub(crate) struct Events {
+    body: axum::body::BodyDataStream,
+    read: String,
+}
+
+/// One of them.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Received {
+    pub(crate) id: String,
+    pub(crate) event: String,
+    pub(crate) data: Value,
+}
+
+impl Events {
+    /// Opens a stream.
+    pub(crate) async fn open(app: &Arc<App>, path: &str, token: &str, last_id: Option<&str>) -> Self {
+        let mut request = Request::builder()
+            .uri(format!("{}{path}", simo_common::api::PREFIX))
+            .header(header::AUTHORIZATION, format!("Bearer {token}"));
+        if let Some(id) = last_id {
+            request = request.header("last-event-id", id);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = tower::ServiceExt::oneshot(api::router(app.clone()), request)
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 200);
+        Self {
+            body: response.into_body().into_data_stream(),
+            read: String::new(),
+        }
+    }
+
+    /// The next event; `None` when the stream ended.
+    pub(crate) async fn next(&mut self) -> Option<Received> {
+        loop {
+            if let Some((block, rest)) = self.read.split_once("\n\n") {
+                let field = |name: &str| {
+                    let line = block.lines().find_map(|line| line.strip_prefix(name));
+                    line.unwrap_or_default().trim_start_matches(": ").to_owned()
+                };
+                let received = Received {
+                    id: field("id"),
+                    event: field("event"),
+                    data: serde_json::from_str(&field("data")).unwrap_or_default(),
+                };
+                self.read = rest.to_owned();
+                if !received.data.is_null() {
+                    return Some(received);
+                }
+                continue;
+            }
+            let chunk = tokio::time::timeout(Duration::from_secs(20), self.body.next())
+                .await
+                .expect("the stream says something, or ends");
+            self.read += std::str::from_utf8(&chunk?.unwrap()).unwrap();
+        }
+    }
 }

@@ -267,6 +267,18 @@ impl Reader {
     }
 }
 
+/// Of the token that the request carries, for whoever looks at it again later; `None` on the local socket.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TokenHash(pub(super) Option<[u8; 32]>);
+
+impl<S: Send + Sync> FromRequestParts<S> for TokenHash {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(bearer(parts)?.map(token::hash)))
+    }
+}
+
 impl FromRequestParts<Arc<App>> for Viewer {
     type Rejection = ApiError;
 

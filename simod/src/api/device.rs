@@ -1,12 +1,19 @@
 //! What phones call. `docs/phone-protocol.md` is the contract.
 
+mod inbox;
 mod pairing;
+mod receipts;
+mod stream;
 
 use std::sync::Arc;
 
+use axum::extract::DefaultBodyLimit;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
+
+/// Bytes of any request's body.
+const REQUEST_BYTES: usize = 256 * 1024;
 
 /// Inside the versioned API.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -14,4 +21,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(pairing::pair))
         .routes(routes!(pairing::change_channel))
         .routes(routes!(pairing::leave))
+        .routes(routes!(inbox::messages))
+        .routes(routes!(inbox::message))
+        .routes(routes!(receipts::post_receipts))
+        .routes(routes!(stream::stream))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
 }

@@ -583,16 +583,7 @@ async fn add_delivery_events(tx: &mut Write, batch: &[Finished], changed: &Chang
             ));
         }
     }
-    sqlx::query(
-        "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
-         select unhex(value->>0), unhex(value->>1), $2, 'delivery', unhex(value->>2), unhex(value->>3)
-         from json_each($1)",
-    )
-    .bind(json(&rows))
-    .bind(at)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    super::feed::add_delivery_events(tx, &rows, at).await
 }
 
 /// Rows for `json_each`. Our rows are strings and numbers, whose serialisation cannot fail.
@@ -603,4 +594,14 @@ pub(super) fn json<T: Serialize>(rows: &[T]) -> String {
 /// An id for `unhex`, which makes a blob of it again.
 pub(super) fn hex(id: Uuid) -> uuid::fmt::Simple {
     id.simple()
+}
+
+/// A hash for `unhex`.
+pub(super) fn hex_hash(hash: &[u8; 32]) -> String {
+    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
+        use std::fmt::Write as _;
+        // Writing to a string does not fail.
+        let _written = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -8,7 +8,7 @@ use super::Item;
 use crate::store::{
     Result, Write,
     audience::{Audience, Part},
-    queue::{hex, json},
+    queue::{hex, hex_hash, json},
 };
 
 /// Messages with more deliveries than this are frozen and expanded afterwards.
@@ -263,7 +263,7 @@ async fn insert_messages(tx: &mut Write, items: &[&Item<'_>]) -> Result<()> {
                 draft.recipients.as_ref().map(recipients_json),
                 draft.require_ack,
                 draft.external_id.as_deref(),
-                draft.fingerprint.map(|fingerprint| fingerprint_hex(&fingerprint)),
+                draft.fingerprint.map(|fingerprint| hex_hash(&fingerprint)),
                 item.times.accepted_at,
                 item.times.send_at,
                 item.times.expires_at,
@@ -288,7 +288,7 @@ async fn insert_keys(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Result<()
         .iter()
         .filter_map(|item| {
             let key = item.incoming.idempotency_key.as_deref()?;
-            let fingerprint = item.incoming.draft.fingerprint.as_ref().map(fingerprint_hex);
+            let fingerprint = item.incoming.draft.fingerprint.as_ref().map(hex_hash);
             let acs_id = item.sender.acs_id.unwrap_or(Uuid::nil());
             Some((
                 hex(item.sender.client_id),
@@ -340,15 +340,4 @@ async fn freeze(tx: &mut Write, origin: &Origin, number: usize, part: &Part, now
 fn recipients_json(recipients: &Recipients) -> String {
     // A struct of strings, whose serialisation cannot fail.
     serde_json::to_string(recipients).unwrap_or_default()
-}
-
-fn fingerprint_hex(fingerprint: &[u8; 32]) -> String {
-    fingerprint
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            use std::fmt::Write as _;
-            // Writing to a string does not fail.
-            let _written = write!(text, "{byte:02x}");
-            text
-        })
 }

@@ -1,0 +1,30 @@
+//! Streams of server-sent events: what both of ours have in common.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::response::{
+    IntoResponse as _, Response,
+    sse::{Event, KeepAlive, Sse},
+};
+use futures_util::{Stream, StreamExt as _, stream};
+use http::{HeaderName, HeaderValue};
+
+/// A comment is sent when nothing else was for so long, so that both sides notice a dead connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How long a client waits before it comes back, unless it knows better.
+const RETRY: Duration = Duration::from_secs(3);
+
+/// Answers with a stream of events. It begins with a comment, so that the way is known to be open.
+pub(super) fn respond(events: impl Stream<Item = Event> + Send + 'static) -> Response {
+    let hello = Event::default().comment("simo").retry(RETRY);
+    let events = stream::iter([hello]).chain(events).map(Ok::<_, Infallible>);
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
+    // nginx would otherwise hold events back.
+    response.headers_mut().insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    response
+}

@@ -1,0 +1,292 @@
+//! The phones that hold a stream at this instance.
+//!
+//! One task asks the database for all of them together: what has no receipt yet and was not written to this connection
+//! goes out. A socket write is no delivery; the phone's receipt is, so that a connection may break at any time and
+//! nothing is lost: the next one begins with everything that has no receipt.
+
+use std::{
+    collections::{HashMap, HashSet},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::Stream;
+use simo_common::api::device::DeviceMessage;
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::store::{Result, Store, StreamPhone};
+
+/// Rounds are at least this far apart: 20 a second at most.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A round that took long is followed by a pause so many times as long, so that it leaves the database to others.
+const PAUSE_FACTOR: u32 = 3;
+
+/// Without a wake-up, a round is due after this.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Messages that wait for one slow reader; the others stay in the database.
+const BUFFER: usize = 32;
+
+/// Messages that one round reads for all phones.
+const ROUND: usize = 512;
+
+/// A reader that takes nothing for so long is cut off. He comes back, and gets what has no receipt.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The phones that hold a stream at this instance.
+#[derive(Debug)]
+pub struct Streams {
+    store: Arc<Store>,
+    lines: Mutex<HashMap<Uuid, Line>>,
+    /// Something happened here that a round should look at: a phone came, or has room again.
+    nudge: Notify,
+    numbers: AtomicU64,
+}
+
+/// The hub's end of a connection.
+#[derive(Debug)]
+struct Line {
+    number: u64,
+    phone: StreamPhone,
+    sender: mpsc::Sender<DeviceMessage>,
+    flags: Arc<Flags>,
+    /// What went out on this connection and has no receipt yet, or must not go out.
+    settled: HashSet<Uuid>,
+    full_since: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Flags {
+    /// Nothing more may be read, not even what waits in the buffer.
+    cut: AtomicBool,
+    /// The buffer was too small for all that is owed: a round should follow when there is room.
+    behind: AtomicBool,
+}
+
+/// The phone's end of a connection: ends when it is cut, or another one of the same phone takes its place.
+#[derive(Debug)]
+pub struct Connection {
+    streams: Arc<Streams>,
+    device_id: Uuid,
+    number: u64,
+    flags: Arc<Flags>,
+    arrived: mpsc::Receiver<DeviceMessage>,
+}
+
+/// A message that a connection is owed.
+struct Owed {
+    place: usize,
+    phone: StreamPhone,
+    message: Uuid,
+}
+
+impl Streams {
+    /// No phones yet.
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self {
+            store,
+            lines: Mutex::default(),
+            nudge: Notify::new(),
+            numbers: AtomicU64::new(0),
+        }
+    }
+
+    /// A phone came. An earlier connection of the same device ends.
+    pub fn open(self: &Arc<Self>, phone: StreamPhone) -> Connection {
+        let (sender, arrived) = mpsc::channel(BUFFER);
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let flags = Arc::<Flags>::default();
+        let line = Line {
+            number,
+            phone,
+            sender,
+            flags: flags.clone(),
+            settled: HashSet::new(),
+            full_since: None,
+        };
+        if let Some(earlier) = self.lines().insert(phone.device_id, line) {
+            earlier.cut();
+        }
+        self.nudge.notify_one();
+        Connection {
+            streams: self.clone(),
+            device_id: phone.device_id,
+            number,
+            flags,
+            arrived,
+        }
+    }
+
+    /// Serves the phones until the shutdown.
+    pub(crate) async fn serve(self: Arc<Self>, mut feed: watch::Receiver<u64>, shutdown: CancellationToken) {
+        let rounds = async {
+            loop {
+                let begun = Instant::now();
+                // What happens from here on is seen by this round, or wakes the next.
+                feed.mark_unchanged();
+                if let Err(error) = self.round().await {
+                    tracing::warn!(%error, "streams could not be served; they are tried again");
+                }
+                tokio::time::sleep((begun.elapsed() * PAUSE_FACTOR).max(PAUSE)).await;
+                tokio::select! {
+                    Ok(()) = feed.changed() => {}
+                    () = self.nudge.notified() => {}
+                    () = tokio::time::sleep(POLL) => {}
+                }
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = rounds => {}
+        }
+    }
+
+    /// Hands out what is owed, and cuts off whoever may not hold a stream any more.
+    async fn round(&self) -> Result<()> {
+        let watched: Vec<(u64, StreamPhone)> = self
+            .lines()
+            .values()
+            .map(|line| (line.number, line.phone))
+            .collect();
+        if watched.is_empty() {
+            return Ok(());
+        }
+        let phones: Vec<StreamPhone> = watched.iter().map(|(_, phone)| *phone).collect();
+        let open = self.store.open_stream_pushes(&phones).await?;
+        let owed = self.choose(&watched, &open);
+        let messages = if owed.is_empty() {
+            Vec::new()
+        } else {
+            let ask: Vec<_> = owed
+                .iter()
+                .map(|owed| (owed.place, owed.phone, owed.message))
+                .collect();
+            self.store.stream_messages(&ask).await?
+        };
+        // Asked last: whoever was shut out before this gets none of it.
+        let lost = self.store.lost_streams(&phones).await?;
+        let mut lines = self.lines();
+        for place in lost {
+            cut(&mut lines, watched[place]);
+        }
+        for (place, message) in messages {
+            if let Some(line) = current(&mut lines, watched[place]) {
+                // There is room, because only this task fills the buffer; but the phone may be gone this moment.
+                let _gone = line.sender.try_send(message);
+            }
+        }
+        // Also what did not come, because it was canceled or has expired: it is not asked for again.
+        for owed in owed {
+            if let Some(line) = current(&mut lines, watched[owed.place]) {
+                line.settled.insert(owed.message);
+            }
+        }
+        Ok(())
+    }
+
+    /// Chooses what of the open pushes goes out in this round, as far as buffers and round have room.
+    fn choose(&self, watched: &[(u64, StreamPhone)], open: &[(usize, Uuid)]) -> Vec<Owed> {
+        let mut lines = self.lines();
+        let mut chosen = Vec::new();
+        let mut starved = false;
+        let mut open = open.chunk_by(|one, other| one.0 == other.0).peekable();
+        for (place, who) in watched.iter().enumerate() {
+            let mine = open.next_if(|chunk| chunk[0].0 == place).unwrap_or_default();
+            let Some(line) = current(&mut lines, *who) else {
+                continue;
+            };
+            let mine: HashSet<Uuid> = mine.iter().map(|(_, message)| *message).collect();
+            line.settled.retain(|message| mine.contains(message));
+            let mut owed: Vec<Uuid> = mine.difference(&line.settled).copied().collect();
+            // Ids begin with the time.
+            owed.sort_unstable();
+            let room = line.sender.capacity().min(ROUND - chosen.len());
+            starved |= owed.len() > room && line.sender.capacity() > 0;
+            line.flags.behind.store(owed.len() > room, Ordering::Relaxed);
+            if line.sender.capacity() > 0 || owed.is_empty() {
+                line.full_since = None;
+            } else if line.full_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                cut(&mut lines, *who);
+                continue;
+            }
+            owed.truncate(room);
+            chosen.extend(owed.into_iter().map(|message| Owed {
+                place,
+                phone: who.1,
+                message,
+            }));
+        }
+        if starved {
+            self.nudge.notify_one();
+        }
+        chosen
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<Uuid, Line>> {
+        // Nothing panics between changes, and a poisoned map would still be a map.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The connection that was watched, if it is still there.
+fn current(lines: &mut HashMap<Uuid, Line>, (number, phone): (u64, StreamPhone)) -> Option<&mut Line> {
+    lines
+        .get_mut(&phone.device_id)
+        .filter(|line| line.number == number)
+}
+
+fn cut(lines: &mut HashMap<Uuid, Line>, who: (u64, StreamPhone)) {
+    if current(lines, who).is_some()
+        && let Some(line) = lines.remove(&who.1.device_id)
+    {
+        line.cut();
+    }
+}
+
+impl Line {
+    /// Ends the connection at once; dropping the sender wakes its reader.
+    fn cut(self) {
+        self.flags.cut.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Stream for Connection {
+    type Item = DeviceMessage;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = self.arrived.poll_recv(context);
+        if self.flags.cut.load(Ordering::Relaxed) {
+            return Poll::Ready(None);
+        }
+        if next.is_ready() && self.arrived.is_empty() && self.flags.behind.load(Ordering::Relaxed) {
+            self.streams.nudge.notify_one();
+        }
+        next
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut lines = self.streams.lines();
+        if lines
+            .get(&self.device_id)
+            .is_some_and(|line| line.number == self.number)
+        {
+            lines.remove(&self.device_id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+use futures_util::{FutureExt as _, StreamExt as _};
+use simo_common::time::DAY;
+
+use super::*;
+use crate::{
+    app::App,
+    testing::{Plant, TestPhone, sql},
+};
+
+fn holder(phone: &TestPhone) -> StreamPhone {
+    StreamPhone {
+        client_id: phone.caller.client_id,
+        employee_id: phone.caller.employee_id,
+        device_id: phone.caller.device_id,
+        token_hash: simo_common::token::hash(&phone.token),
+    }
+}
+
+async fn next(connection: &mut Connection) -> Option<String> {
+    let message = tokio::time::timeout(Duration::from_secs(20), connection.next()).await;
+    message
+        .expect("the stream says something, or ends")
+        .map(|message| message.title)
+}
+
+async fn titles(connection: &mut Connection, count: usize) -> HashSet<String> {
+    let mut titles = HashSet::new();
+    for _ in 0..count {
+        titles.insert(next(connection).await.unwrap());
+    }
+    titles
+}
+
+async fn post(plant: &Plant, app: &App, title: &str, employee: Uuid) -> Uuid {
+    let id = plant.message(title, &[employee]).await;
+    app.wake.feed();
+    id
+}
+
+#[tokio::test]
+async fn a_stream_begins_with_what_has_no_receipt_and_goes_on_live_without_repeats() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    let phone = plant.phone(employee, None).await;
+    let app = plant.app();
+    post(&plant, &app, "before", employee).await;
+    let mut connection = app.streams.open(holder(&phone));
+    assert_eq!(next(&mut connection).await.unwrap(), "before");
+    for title in ["one", "two"] {
+        post(&plant, &app, title, employee).await;
+        assert_eq!(next(&mut connection).await.unwrap(), title);
+    }
+    plant
+        .run("update push set done_at = 1, outcome = 'received' where rowid = 1")
+        .await;
+    drop(connection);
+    let mut connection = app.streams.open(holder(&phone));
+    let again = titles(&mut connection, 2).await;
+    assert_eq!(again, HashSet::from(["one".to_owned(), "two".to_owned()]));
+}
+
+#[tokio::test]
+async fn what_was_canceled_denied_or_has_expired_is_not_sent() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    let phone = plant.phone(employee, None).await;
+    let app = plant.app();
+    plant.message("expired", &[employee]).await;
+    plant.advance(DAY);
+    let canceled = plant.message("canceled", &[employee]).await;
+    let denied = plant.message("denied", &[employee]).await;
+    plant
+        .run(&format!(
+            "update message set canceled_at = 1 where id = {};
+             update delivery set outcome = 'denied' where message_id = {}",
+            sql(canceled),
+            sql(denied)
+        ))
+        .await;
+    let mut connection = app.streams.open(holder(&phone));
+    plant.advance(1);
+    post(&plant, &app, "good", employee).await;
+    assert_eq!(next(&mut connection).await.unwrap(), "good");
+}
+
+#[tokio::test]
+async fn the_last_connection_of_a_device_counts() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    let phone = plant.phone(employee, None).await;
+    let app = plant.app();
+    let mut first = app.streams.open(holder(&phone));
+    let mut second = app.streams.open(holder(&phone));
+    assert_eq!(next(&mut first).await, None);
+    drop(first);
+    post(&plant, &app, "m", employee).await;
+    assert_eq!(next(&mut second).await.unwrap(), "m");
+}
+
+#[tokio::test]
+async fn whoever_is_shut_out_gets_nothing_more_not_even_what_is_buffered() {
+    let shut_out = [
+        "update device set retired_at = 1",
+        "update employee set blocked_at = 1",
+        "update employee set archived_at = 1",
+        "update token set revoked_at = 1",
+        "update client set archived_at = 1",
+    ];
+    for change in shut_out {
+        let plant = Plant::new().await;
+        let employee = plant.employee(1).await;
+        let phone = plant.phone(employee, None).await;
+        let app = plant.app();
+        for title in ["one", "two", "three"] {
+            plant.message(title, &[employee]).await;
+        }
+        let mut connection = app.streams.open(holder(&phone));
+        assert!(next(&mut connection).await.is_some());
+        plant.run(change).await;
+        post(&plant, &app, "late", employee).await;
+        app.streams.round().await.unwrap();
+        assert_eq!(next(&mut connection).await, None, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_slower_than_his_messages_gets_them_all_and_holds_few_in_memory() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    let phone = plant.phone(employee, None).await;
+    let app = plant.app();
+    let count = BUFFER * 3 + 1;
+    for number in 0..count {
+        plant.message(&format!("m{number}"), &[employee]).await;
+    }
+    let mut connection = app.streams.open(holder(&phone));
+    app.streams.round().await.unwrap();
+    app.streams.round().await.unwrap();
+    assert_eq!(connection.arrived.len(), BUFFER);
+    assert_eq!(titles(&mut connection, count).await.len(), count);
+    app.streams.round().await.unwrap();
+    assert!(connection.next().now_or_never().is_none(), "nothing is repeated");
+}
+
+#[tokio::test]
+async fn a_reader_who_takes_nothing_is_cut_off() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    let phone = plant.phone(employee, None).await;
+    let streams = Arc::new(Streams::new(plant.store.clone()));
+    for number in 0..=BUFFER {
+        plant.message(&format!("m{number}"), &[employee]).await;
+    }
+    let mut connection = streams.open(holder(&phone));
+    for _ in 0..3 {
+        streams.round().await.unwrap();
+    }
+    assert_eq!(connection.arrived.len(), BUFFER);
+    for line in streams.lines().values_mut() {
+        line.full_since = Instant::now().checked_sub(PATIENCE * 2);
+    }
+    streams.round().await.unwrap();
+    assert!(connection.next().await.is_none());
+    let mut connection = streams.open(holder(&phone));
+    streams.round().await.unwrap();
+    assert!(
+        connection.next().await.is_some(),
+        "he comes back, and nothing was lost"
+    );
+}
