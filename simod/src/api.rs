@@ -7,6 +7,7 @@ mod body;
 mod device;
 mod edge;
 pub mod error;
+mod events;
 mod history;
 mod ingest;
 mod service;
@@ -28,6 +29,7 @@ pub type ApiResult<T> = Result<T, ApiError>;
 pub fn router(app: Arc<App>) -> Router {
     let versioned = Router::new()
         .merge(Router::from(device::routes()))
+        .merge(Router::from(events::routes()))
         .merge(Router::from(history::routes()))
         .merge(ingest::routes())
         .merge(service::versioned());

@@ -1,0 +1,225 @@
+//! The live feed as server-sent events: an ACS follows its own messages, an operator his client's.
+//!
+//! Resumed with `Last-Event-ID` nothing is skipped, and repeats are possible; a cursor that cannot be resumed from is
+//! answered with an event `reset`.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use axum::{
+    extract::State,
+    response::{Response, sse},
+};
+use futures_util::{StreamExt as _, stream};
+use http::HeaderMap;
+use simo_common::{
+    api::{
+        event::{Event, EventKind},
+        problem::Problem,
+    },
+    page::{decode_cursor, encode_cursor},
+    people::Role,
+    time::from_us,
+};
+use tokio::{sync::watch, time::Instant};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{
+    ApiResult,
+    auth::{Reader, TokenHash},
+    sse::respond,
+};
+use crate::{
+    app::App,
+    store::{FeedScope, Result, TokenHolder},
+};
+
+/// Reads are at least this far apart: 20 a second at most.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Without a wake-up, the next read is due after this; nobody whose token was revoked is served longer.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Inside the versioned API.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(events))
+}
+
+/// What happens to messages and deliveries, live.
+///
+/// Without `Last-Event-ID` from now on; with it from there on, nothing skipped, repeats possible. A cursor that is too
+/// old (events are kept for a day) or not one of ours is answered with an event `reset`: read the history anew, and
+/// follow from here.
+#[utoipa::path(
+    get,
+    path = "/events",
+    tag = "messages",
+    params(
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was read"),
+        ("client" = Option<String>, Query, description = "The client's slug, for owners"),
+    ),
+    responses(
+        (status = 200, description = "Events `accepted`, `delivery`, `canceled`, `reset`; each one's data is this",
+            body = Event, content_type = "text/event-stream"),
+        (status = 401, description = "No token, or a dead one", body = Problem),
+        (status = 403, description = "A phone's token", body = Problem),
+    ),
+    security(("bearer" = []))
+)]
+async fn events(
+    State(app): State<Arc<App>>,
+    reader: Reader,
+    TokenHash(token_hash): TokenHash,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    // Before the cursor, so that nothing happens unseen between the two.
+    let feed = app.wake.feed.subscribe();
+    let resumed = headers
+        .get("last-event-id")
+        .map(|id| id.to_str().ok().and_then(decode_cursor::<i64>));
+    let (cursor, reset) = match resumed {
+        Some(Some(cursor)) => (cursor, false),
+        lost => (app.store.feed_end().await?, lost.is_some()),
+    };
+    let shutdown = app.shutdown.clone();
+    let mut follower = Follower {
+        scope: FeedScope {
+            client_id: reader.client_id(),
+            acs_id: reader.acs_id(),
+        },
+        app,
+        token_hash,
+        cursor,
+        feed,
+        ready: VecDeque::new(),
+        more: true,
+        looked: None,
+        checked: None,
+    };
+    if reset {
+        follower.reset_to(cursor);
+    }
+    let events = stream::unfold(follower, Follower::next).take_until(shutdown.cancelled_owned());
+    Ok(respond(events))
+}
+
+/// One reader of the feed.
+struct Follower {
+    app: Arc<App>,
+    scope: FeedScope,
+    token_hash: Option<[u8; 32]>,
+    cursor: i64,
+    feed: watch::Receiver<u64>,
+    /// What was read and not yet written.
+    ready: VecDeque<sse::Event>,
+    /// Whether the last read left something behind.
+    more: bool,
+    /// When the feed was last read.
+    looked: Option<Instant>,
+    /// When the token was last looked at.
+    checked: Option<Instant>,
+}
+
+impl Follower {
+    /// The next event; `None` when the reader is not let in any more.
+    async fn next(mut self) -> Option<(sse::Event, Self)> {
+        loop {
+            // A slow reader may take what was read long after; then his token is looked at again.
+            let stale = self.checked.is_none_or(|at| at.elapsed() >= POLL);
+            if stale && !self.may_go_on().await {
+                return None;
+            }
+            if let Some(event) = self.ready.pop_front() {
+                return Some((event, self));
+            }
+            self.wait().await;
+            self.feed.mark_unchanged();
+            if let Err(error) = self.read().await {
+                tracing::warn!(%error, "the live feed could not be read; it is tried again");
+                self.more = false;
+            }
+            self.looked = Some(Instant::now());
+            // After the read: whoever was shut out before it gets none of it.
+            self.checked = None;
+        }
+    }
+
+    /// Until something may have happened, and the last read is long enough ago.
+    async fn wait(&mut self) {
+        let Some(looked) = self.looked else { return };
+        if !self.more {
+            tokio::select! {
+                // The sender lives as long as the app, which we hold.
+                _ = self.feed.changed() => {}
+                () = tokio::time::sleep_until(looked + POLL) => {}
+            }
+            tokio::time::sleep_until(looked + PAUSE).await;
+        }
+    }
+
+    async fn read(&mut self) -> Result<()> {
+        if let Some(piece) = self.app.store.feed_after(self.scope, self.cursor).await? {
+            self.cursor = piece.read_to;
+            self.more = piece.more;
+            self.ready.extend(
+                piece
+                    .events
+                    .iter()
+                    .map(|(position, event)| written(*position, event)),
+            );
+        } else {
+            let end = self.app.store.feed_end().await?;
+            self.reset_to(end);
+        }
+        Ok(())
+    }
+
+    /// Tells the reader to begin anew, and goes on from `position`.
+    fn reset_to(&mut self, position: i64) {
+        self.cursor = position;
+        self.more = false;
+        let event = Event {
+            kind: EventKind::Reset,
+            at: from_us(self.app.clock().now()),
+            client: String::new(),
+            message_id: Uuid::nil(),
+            acs: String::new(),
+            external_id: None,
+            personnel_no: None,
+            state: None,
+        };
+        self.ready.push_back(written(position, &event));
+    }
+
+    /// Whether the token still lets in, and to the same client. When the database cannot say, nothing is written.
+    async fn may_go_on(&mut self) -> bool {
+        self.checked = Some(Instant::now());
+        let Some(hash) = &self.token_hash else {
+            return true;
+        };
+        let client_id = self.scope.client_id;
+        match self.app.store.token_holder(hash).await {
+            Ok(Some(TokenHolder::Acs(acs))) => acs.client_id == client_id,
+            Ok(Some(TokenHolder::Operator(operator))) => match operator.client {
+                Some((id, _)) => id == client_id,
+                None => operator.role == Role::Owner,
+            },
+            Ok(Some(TokenHolder::Device(_)) | None) => false,
+            Err(error) => {
+                tracing::warn!(%error, "a reader of the live feed could not be checked, and is cut off");
+                false
+            }
+        }
+    }
+}
+
+fn written(position: i64, event: &Event) -> sse::Event {
+    let line = sse::Event::default()
+        .id(encode_cursor(&position))
+        .event(event.kind.as_str());
+    // An event is plain data, whose serialisation cannot fail.
+    line.json_data(event).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;
