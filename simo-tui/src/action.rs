@@ -51,8 +51,19 @@ pub(crate) enum Action {
     Story(RowKey, Result<Box<Story>, Failure>),
     /// Names for the completion came.
     Names(Names),
+    /// The clients there are came, or did not.
+    Clients(Result<Vec<Client>, Failure>),
     /// The live feed said something.
     Feed(Feed),
+}
+
+/// A client that the operator may look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Client {
+    /// Its slug.
+    pub(crate) slug: String,
+    /// Its name.
+    pub(crate) name: String,
 }
 
 /// News of the live feed.
@@ -105,6 +116,11 @@ fn cause(chain: &str) -> &str {
 }
 
 impl Failure {
+    /// Whether the server must be told which client is meant.
+    pub(crate) fn wants_client(&self) -> bool {
+        matches!(self, Self::Refused(problem) if problem.errors.iter().any(|error| error.field == "client"))
+    }
+
     /// What happened, for people.
     pub(crate) fn detail(&self) -> &str {
         match self {
@@ -153,6 +169,8 @@ pub(crate) enum Command {
     SortBy(SortKey),
     /// Sort the other way round.
     FlipSort,
+    /// Choose the client to look at.
+    ChooseClient,
     /// Read history anew, and try an unreachable server at once.
     Reload,
     /// Show every key.
@@ -172,6 +190,10 @@ pub(crate) enum Effect {
     Story(RowKey),
     /// Fetch names for the completion.
     Names,
+    /// Fetch the clients there are.
+    Clients,
+    /// Look at this client from now on.
+    LookAt(String),
     /// Do not wait for the next try of the feed.
     Reconnect,
     /// Ask the server for this language from now on.

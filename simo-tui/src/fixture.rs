@@ -17,7 +17,7 @@ use simo_common::{
 use uuid::Uuid;
 
 use crate::{
-    action::{Action, Command, Effect, Failure, Feed, Load, Story},
+    action::{Action, Client, Command, Effect, Failure, Feed, Load, Story},
     history::RowKey,
     model::{Model, Selection},
     update::update,
@@ -90,13 +90,21 @@ pub(crate) fn page(numbers: std::ops::Range<u32>, next: Option<&str>) -> Page<De
 
 pub(crate) fn model(lang: Lang) -> Model {
     let zone = TimeZone::get("Europe/Moscow").unwrap();
-    Model::new(
-        lang,
-        zone,
-        "romashka · http://127.0.0.1:7466".into(),
-        Selection::default(),
-        now(),
-    )
+    let server = "http://127.0.0.1:7466".into();
+    let mut model = Model::new(lang, zone, server, Selection::default(), now());
+    model.client = Some("romashka".into());
+    model
+}
+
+pub(crate) fn clients() -> Vec<Client> {
+    let client = |slug: &str, name: &str| Client {
+        slug: slug.into(),
+        name: name.into(),
+    };
+    vec![
+        client("romashka", "ООО «Ромашка»"),
+        client("vasilek", "АО «Василёк»"),
+    ]
 }
 
 /// Lets actions happen; what they ask for is dropped.

@@ -101,6 +101,7 @@ fn letter(focus: Focus, c: char) -> Option<Command> {
         '/' => Command::EditQuery,
         's' => Command::ChooseSort,
         'S' => Command::FlipSort,
+        'c' => Command::ChooseClient,
         'r' => Command::Reload,
         'l' => Command::Language,
         '?' => Command::Help,
@@ -133,6 +134,7 @@ fn latin(c: char) -> char {
         '.' => '/',
         'ы' => 's',
         'Ы' => 'S',
+        'с' => 'c',
         'к' => 'r',
         'д' => 'l',
         ',' => '?',
@@ -178,6 +180,7 @@ pub(crate) const HELP: &[(&str, &str, &str)] = &[
         "read anew, reconnect at once",
         "перечитать, соединиться сразу",
     ),
+    ("c", "another client (owners)", "другой клиент (владельцам)"),
     ("", "Delivery", "Доставка"),
     ("↑ ↓ PgUp PgDn", "scroll", "прокрутка"),
     ("← →  p n", "the delivery above, below", "доставка выше, ниже"),
@@ -223,7 +226,7 @@ mod tests {
 
     #[test]
     fn commands_answer_in_the_russian_layout_too() {
-        for (latin, russian) in "qkjgGpn/sSrl?".chars().zip("йлопПзт.ыЫкд,".chars()) {
+        for (latin, russian) in "qkjgGpn/sScrl?".chars().zip("йлопПзт.ыЫскд,".chars()) {
             assert_eq!(
                 press(Focus::Table, KeyCode::Char(russian)),
                 press(Focus::Table, KeyCode::Char(latin)),

@@ -74,8 +74,9 @@ fn main() -> ExitCode {
         wanted,
         runtime::now(),
     );
+    model.client.clone_from(&connection.client);
     model.colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    match started(model, &connection) {
+    match started(model, connection) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             eprintln!("simo-tui: {cause:#}");
@@ -84,7 +85,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn started(model: Model, connection: &Connection) -> anyhow::Result<()> {
+fn started(model: Model, connection: Connection) -> anyhow::Result<()> {
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -95,14 +96,10 @@ fn started(model: Model, connection: &Connection) -> anyhow::Result<()> {
     done
 }
 
-/// The server and the client, as the operator knows them.
+/// The server, as the operator knows it.
 fn named(connection: &Connection) -> String {
-    let server = match &connection.server {
+    match &connection.server {
         Server::Url(url) => url.as_str().trim_end_matches('/').to_owned(),
         Server::Socket(path) => path.display().to_string(),
-    };
-    match &connection.client {
-        Some(client) => format!("{client} · {server}"),
-        None => server,
     }
 }

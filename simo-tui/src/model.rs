@@ -8,7 +8,7 @@ use simo_common::{
 use tui_input::Input;
 
 use crate::{
-    action::{Failure, Story},
+    action::{Client, Failure, Story},
     complete::{Completion, Names},
     history::{History, RowKey},
 };
@@ -41,6 +41,8 @@ pub(crate) enum Focus {
     Query,
     /// The choice of a sort.
     Sort,
+    /// The choice of a client.
+    Client,
     /// The detail pane.
     Detail,
     /// The list of keys.
@@ -131,6 +133,19 @@ impl Detail {
     }
 }
 
+/// The clients there are, for who may see several.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    /// Whether the operator is to choose one as soon as they are known.
+    pub(crate) wanted: bool,
+    /// Whether they are on their way.
+    pub(crate) asked: bool,
+    /// Those there are, once known.
+    pub(crate) known: Option<Vec<Client>>,
+    /// The bar in the choice.
+    pub(crate) at: usize,
+}
+
 /// Pages that are on their way, by ticket.
 #[derive(Debug, Default)]
 pub(crate) struct Loads {
@@ -166,6 +181,10 @@ pub(crate) struct Model {
     pub(crate) colour: bool,
     /// The server, as the operator knows it.
     pub(crate) server: String,
+    /// The client that is looked at, if one is named.
+    pub(crate) client: Option<String>,
+    /// The clients there are.
+    pub(crate) clients: Clients,
     /// What time it is.
     pub(crate) now: Timestamp,
     /// Columns and lines of the terminal.
@@ -210,6 +229,8 @@ impl Model {
             zone,
             colour: true,
             server,
+            client: None,
+            clients: Clients::default(),
             now,
             size: (80, 24),
             focus: Focus::Table,

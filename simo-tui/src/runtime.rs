@@ -10,10 +10,17 @@ use std::{sync::Arc, time::Duration};
 use crossterm::event::EventStream;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
-use simo_common::{client::Connection, lang::Lang};
+use simo_common::{
+    client::{Client, Connection},
+    lang::Lang,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{Notify, mpsc},
+    sync::{
+        Notify,
+        mpsc::{self, Sender},
+    },
+    task::JoinHandle,
     time::MissedTickBehavior,
 };
 
@@ -41,14 +48,9 @@ pub(crate) fn now() -> Timestamp {
 ///
 /// # Errors
 /// When the terminal fails, or the connection cannot be set up.
-pub(crate) async fn run(mut model: Model, connection: &Connection) -> anyhow::Result<()> {
+pub(crate) async fn run(mut model: Model, connection: Connection) -> anyhow::Result<()> {
     let (sender, mut actions) = mpsc::channel(256);
-    let wake = Arc::new(Notify::new());
-    let mut world = World {
-        fetch: fetch::Fetch::new(connection.clone(), model.lang, sender.clone())?,
-        wake: Arc::clone(&wake),
-    };
-    let feed = tokio::spawn(feed::follow(connection.open(model.lang)?, sender, wake));
+    let mut world = World::new(connection, model.lang, sender)?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut ticks = tokio::time::interval(TICK);
@@ -62,10 +64,7 @@ pub(crate) async fn run(mut model: Model, connection: &Connection) -> anyhow::Re
         while let Some(action) = next {
             for effect in update(&mut model, action) {
                 match effect {
-                    Effect::Quit => {
-                        feed.abort();
-                        return Ok(());
-                    }
+                    Effect::Quit => return Ok(()),
                     Effect::Repaint => terminal.clear()?,
                     other => world.perform(other)?,
                 }
@@ -87,26 +86,64 @@ pub(crate) async fn run(mut model: Model, connection: &Connection) -> anyhow::Re
     }
 }
 
-/// What effects reach.
+/// What effects reach: the server, as one caller who looks at one client.
 struct World {
-    fetch: fetch::Fetch,
+    connection: Connection,
+    lang: Lang,
+    client: Client,
+    actions: Sender<Action>,
+    feed: JoinHandle<()>,
     wake: Arc<Notify>,
 }
 
 impl World {
+    fn new(connection: Connection, lang: Lang, actions: Sender<Action>) -> anyhow::Result<Self> {
+        let client = connection.open(lang)?;
+        let wake = Arc::new(Notify::new());
+        Ok(Self {
+            feed: tokio::spawn(feed::follow(client.clone(), actions.clone(), Arc::clone(&wake))),
+            connection,
+            lang,
+            client,
+            actions,
+            wake,
+        })
+    }
+
     fn perform(&mut self, effect: Effect) -> anyhow::Result<()> {
         match effect {
-            Effect::Load(load) => self.fetch.page(load),
-            Effect::Story(key) => self.fetch.story(key),
-            Effect::Names => self.fetch.names(),
+            Effect::Load(load) => self.ask(|client| fetch::page(client, load)),
+            Effect::Story(key) => self.ask(|client| fetch::story(client, key)),
+            Effect::Names => self.ask(fetch::names),
+            Effect::Clients => self.ask(fetch::clients),
+            Effect::LookAt(slug) => self.look_at(slug)?,
+            Effect::Speak(lang) => {
+                self.lang = lang;
+                self.client = self.connection.open(lang)?;
+            }
             Effect::Reconnect => self.wake.notify_one(),
-            Effect::Speak(lang) => self.speak(lang)?,
             Effect::Quit | Effect::Repaint => {}
         }
         Ok(())
     }
 
-    fn speak(&mut self, lang: Lang) -> anyhow::Result<()> {
-        Ok(self.fetch.speak(lang)?)
+    fn look_at(&mut self, slug: String) -> anyhow::Result<()> {
+        self.feed.abort();
+        self.connection.client = Some(slug);
+        *self = Self::new(self.connection.clone(), self.lang, self.actions.clone())?;
+        Ok(())
+    }
+
+    /// Lets a request run in a task of its own.
+    fn ask<F>(&self, request: impl FnOnce(Client) -> F)
+    where
+        F: Future<Output = Action> + Send + 'static,
+    {
+        let actions = self.actions.clone();
+        let answer = request(self.client.clone());
+        tokio::spawn(async move {
+            // Nobody listens any more once the operator has left.
+            let _ = actions.send(answer.await).await;
+        });
     }
 }

@@ -20,7 +20,6 @@ texts! {
     history: "delivery history", "история доставок";
     all: "all deliveries", "все доставки";
     time: "TIME", "ВРЕМЯ";
-    client: "CLIENT", "КЛИЕНТ";
     employee: "EMPLOYEE", "СОТРУДНИК";
     topic: "TOPIC", "ТЕМА";
     title: "TITLE", "ЗАГОЛОВОК";
@@ -37,7 +36,10 @@ texts! {
         "simod запущен? Другой сервер: simo-tui --url URL или --socket ПУТЬ.";
     refused_help: "Check the token: simo-tui --token TOKEN, or a profile made by simoctl login.",
         "Проверьте токен: simo-tui --token ТОКЕН или профиль, созданный simoctl login.";
+    no_clients: "There is no client yet: simoctl client add SLUG makes one.",
+        "Клиентов ещё нет: simoctl client add SLUG создаст первого.";
     order: "Order", "Порядок";
+    clients: "Client", "Клиент";
     keys: "Keys", "Клавиши";
     delivery: "Delivery", "Доставка";
     from: "From", "От";

@@ -28,6 +28,7 @@ pub(crate) fn update(model: &mut Model, action: Action) -> Vec<Effect> {
             model.names = names;
             query::complete(model);
         }
+        Action::Clients(result) => live::clients(model, result),
         Action::Feed(feed) => live::feed(model, feed),
     }
     let height = rows_in_sight(model);
@@ -68,6 +69,7 @@ fn command(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
             Focus::Table => in_table(model, command, effects),
             Focus::Query => query::command(model, command),
             Focus::Sort => in_sort(model, command),
+            Focus::Client => in_clients(model, command, effects),
             Focus::Detail => in_detail(model, command, effects),
             Focus::Help => in_help(model, command),
         },
@@ -92,6 +94,7 @@ fn in_table(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
             model.focus = Focus::Sort;
         }
         Command::FlipSort | Command::SortBy(_) => sort(model, command),
+        Command::ChooseClient => model.clients.wanted = true,
         Command::Help => model.focus = Focus::Help,
         _ => return,
     }
@@ -141,6 +144,30 @@ fn in_sort(model: &mut Model, command: Command) {
         Command::FlipSort | Command::SortBy(_) => {
             sort(model, command);
             model.focus = model.base_focus();
+        }
+        Command::Escape => model.focus = model.base_focus(),
+        _ => {}
+    }
+}
+
+fn in_clients(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
+    let Some(known) = &model.clients.known else {
+        model.focus = model.base_focus();
+        return;
+    };
+    let last = known.len().saturating_sub(1);
+    match command {
+        Command::Up => model.clients.at = model.clients.at.saturating_sub(1),
+        Command::Down => model.clients.at = (model.clients.at + 1).min(last),
+        Command::Home | Command::PageUp => model.clients.at = 0,
+        Command::End | Command::PageDown => model.clients.at = last,
+        Command::Enter => {
+            if let Some(client) = known.get(model.clients.at) {
+                let slug = client.slug.clone();
+                model.client = Some(slug.clone());
+                live::look_elsewhere(model);
+                effects.push(Effect::LookAt(slug));
+            }
         }
         Command::Escape => model.focus = model.base_focus(),
         _ => {}
@@ -210,11 +237,19 @@ fn click(model: &mut Model, column: u16, row: u16, effects: &mut Vec<Effect>) {
     match model.focus {
         Focus::Help => in_help(model, Command::Escape),
         Focus::Sort => {
-            if let Some(index) = view::sort::choice_at(model, at) {
+            if let Some(index) = view::choice::orders(model).at(model, at) {
                 model.sort_at = index;
                 in_sort(model, Command::Enter);
             } else {
                 in_sort(model, Command::Escape);
+            }
+        }
+        Focus::Client => {
+            if let Some(index) = view::choice::clients(model).at(model, at) {
+                model.clients.at = index;
+                in_clients(model, Command::Enter, effects);
+            } else {
+                in_clients(model, Command::Escape, effects);
             }
         }
         Focus::Query if screen.query.contains(at) => {}
@@ -245,7 +280,7 @@ fn wheel(model: &mut Model, column: u16, row: u16, lines: isize) {
     let screen = layout::screen(model);
     match model.focus {
         Focus::Help => model.help_scroll = model.help_scroll.saturating_add_signed(lines),
-        Focus::Sort | Focus::Query => {}
+        Focus::Sort | Focus::Client | Focus::Query => {}
         Focus::Detail if screen.detail.contains((column, row).into()) => {
             if let Some(detail) = &mut model.detail {
                 detail.scroll = detail.scroll.saturating_add_signed(lines);

@@ -1,12 +1,12 @@
 //! The screen, drawn from the model and from nothing else.
 
+pub(crate) mod choice;
 pub(crate) mod detail;
 mod fit;
 pub(crate) mod help;
 pub(crate) mod layout;
 mod popup;
 mod query;
-pub(crate) mod sort;
 mod status;
 mod style;
 pub(crate) mod table;
@@ -24,7 +24,8 @@ pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
     status::draw(model, screen.status, frame.buffer_mut());
     query::draw(model, &screen, frame);
     match model.focus {
-        Focus::Sort => sort::draw(model, frame),
+        Focus::Sort => choice::orders(model).draw(model, frame),
+        Focus::Client => choice::clients(model).draw(model, frame),
         Focus::Help => help::draw(model, frame),
         _ => {}
     }

@@ -12,8 +12,9 @@ use simo_common::{
 };
 
 use crate::{
-    action::{Effect, Failure, Feed, Load, Story},
-    history::RowKey,
+    action::{Client, Effect, Failure, Feed, Load, Story},
+    complete::Names,
+    history::{History, RowKey},
     model::{Detail, FRESH, Focus, Link, Model, PAGE, QueryError, Selection},
 };
 
@@ -44,6 +45,34 @@ pub(super) fn read_anew(model: &mut Model) {
     }
 }
 
+/// Wants the rows of the client that was chosen; those of another go from the screen at once.
+pub(super) fn look_elsewhere(model: &mut Model) {
+    read_anew(model);
+    model.history = History::default();
+    model.names = Names::default();
+    model.names_asked = false;
+    model.detail = None;
+    model.focus = Focus::Table;
+    model.link = Link::Connecting;
+}
+
+/// The clients there are came, or did not.
+pub(super) fn clients(model: &mut Model, result: Result<Vec<Client>, Failure>) {
+    let wanted = std::mem::take(&mut model.clients.wanted);
+    model.clients.asked = false;
+    match result {
+        Ok(known) => {
+            let current = |client: &Client| model.client.as_ref() == Some(&client.slug);
+            model.clients.at = known.iter().position(current).unwrap_or(0);
+            if wanted && !known.is_empty() && model.focus != Focus::Query {
+                model.focus = Focus::Client;
+            }
+            model.clients.known = Some(known);
+        }
+        Err(failure) => model.notice = Some(failure.detail().to_owned()),
+    }
+}
+
 fn forget_loads(model: &mut Model) {
     model.loads.first = None;
     model.loads.more = None;
@@ -60,6 +89,10 @@ pub(super) fn ask(model: &mut Model, height: usize, effects: &mut Vec<Effect>) {
         detail.asked = true;
         detail.stale = false;
         effects.push(Effect::Story(detail.key.clone()));
+    }
+    if model.clients.wanted && !model.clients.asked {
+        model.clients.asked = true;
+        effects.push(Effect::Clients);
     }
     if model.loads.first.is_some() || matches!(model.link, Link::Away { .. }) {
         return;
@@ -136,10 +169,21 @@ pub(super) fn loaded(model: &mut Model, ticket: u64, result: Result<Page<Deliver
         }
         Err(Failure::Refused(problem)) if first && names_query(&problem) => refused_query(model, &problem),
         Err(failure) => {
+            want_client(model, &failure);
             model.paused_until = later(model, PAUSE);
             model.freshness.stale |= fresh;
             model.notice = Some(failure.detail().to_owned());
         }
+    }
+}
+
+/// Offers the choice of a client where the server cannot do without.
+fn want_client(model: &mut Model, failure: &Failure) {
+    if failure.wants_client()
+        && model.client.is_none()
+        && model.clients.known.as_ref().is_none_or(Vec::is_empty)
+    {
+        model.clients.wanted = true;
     }
 }
 
@@ -201,6 +245,7 @@ pub(super) fn feed(model: &mut Model, feed: Feed) {
         Feed::Lost { failure, retry_in } => {
             // What is on its way will hardly arrive, and is asked for again afterwards.
             forget_loads(model);
+            want_client(model, &failure);
             model.freshness.stale = true;
             let since = match model.link {
                 Link::Away { since, .. } => since,

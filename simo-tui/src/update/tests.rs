@@ -14,8 +14,8 @@ use crate::{
     action::Feed,
     complete::Names,
     fixture::{
-        act, answer, asked, away, event, id_of, key, loaded, model, page, press, refused, row, screen, story,
-        type_in, wait,
+        act, answer, asked, away, clients, event, id_of, key, loaded, model, page, press, refused, row,
+        screen, story, type_in, wait,
     },
     model::Link,
 };
@@ -341,6 +341,33 @@ fn reload_reaches_for_a_server_that_is_away() {
 }
 
 #[test]
+fn another_client_is_looked_at_and_nothing_of_the_first_stays() {
+    let mut model = loaded(En, (80, 24), 20, None);
+    let effects = update(&mut model, Action::Command(Command::ChooseClient));
+    assert_eq!(effects, [Effect::Clients]);
+    act(&mut model, [Action::Clients(Ok(clients()))]);
+    press(&mut model, [Command::Down]);
+    let effects = update(&mut model, Action::Command(Command::Enter));
+    assert!(effects.contains(&Effect::LookAt("vasilek".into())));
+    assert!(model.history.rows().is_empty());
+    assert_eq!(model.link, Link::Connecting);
+}
+
+#[test]
+fn who_must_name_a_client_is_offered_those_there_are() {
+    let mut model = model(En);
+    model.client = None;
+    act(&mut model, [Action::Resize(80, 24)]);
+    let lost = Action::Feed(Feed::Lost {
+        failure: refused("client", "say which client"),
+        retry_in: std::time::Duration::from_secs(1),
+    });
+    assert_eq!(update(&mut model, lost), [Effect::Clients]);
+    act(&mut model, [Action::Clients(Ok(clients()))]);
+    assert_eq!(model.focus, Focus::Client);
+}
+
+#[test]
 fn the_language_changes_on_the_fly_and_the_story_follows() {
     let mut model = loaded(En, (80, 24), 20, None);
     press(&mut model, [Command::Enter]);
@@ -366,6 +393,7 @@ fn any_command() -> impl Strategy<Value = Command> {
             Command::Complete,
             Command::CompleteBack,
             Command::ChooseSort,
+            Command::ChooseClient,
             Command::FlipSort,
             Command::Reload,
             Command::Help,
@@ -410,6 +438,7 @@ fn any_action() -> impl Strategy<Value = Action> {
         1 => (0_u32..20).prop_map(|n| Action::Story(key(n), Ok(story(Ru)))),
         1 => Just(Action::Story(key(0), Err(away()))),
         1 => Just(Action::Names(Names::default())),
+        1 => Just(Action::Clients(Ok(clients()))),
         1 => Just(Action::Feed(Feed::Open)),
         1 => (0_u64..20).prop_map(lost),
         3 => (0_u32..300, proptest::sample::select(kinds), proptest::sample::select(DeliveryState::ALL.to_vec()))

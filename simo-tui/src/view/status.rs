@@ -27,7 +27,11 @@ pub(crate) fn title(model: &Model, area: Rect, buffer: &mut Buffer) {
     ]);
     let (used, _) = buffer.set_line(area.x, area.y, &left, area.width);
     let room = usize::from(area.right().saturating_sub(used + 2));
-    let right = cut(&model.server, room);
+    let place = match &model.client {
+        Some(client) => format!("{client} · {}", model.server),
+        None => model.server.clone(),
+    };
+    let right = cut(&place, room);
     let x = area.right().saturating_sub(right.width() as u16 + 1);
     buffer.set_stringn(x, area.y, right, room, palette.quiet());
 }
@@ -113,7 +117,7 @@ fn hints(model: &Model, palette: Palette, room: usize) -> Line<'static> {
             ("←→", text::hint_neighbours(lang)),
             ("?", text::hint_help(lang)),
         ],
-        Focus::Sort => &[
+        Focus::Sort | Focus::Client => &[
             ("Enter", text::hint_apply(lang)),
             ("Esc", text::hint_cancel(lang)),
         ],

@@ -28,7 +28,6 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
     Time,
-    Client,
     Employee,
     Topic,
     Title,
@@ -54,7 +53,6 @@ fn columns(model: &Model, area: Rect) -> Vec<Column> {
     let width = area.width.saturating_sub(2);
     let shown = visible(model);
     let today = shown.iter().all(|row| model.clock().is_today(row.accepted_at));
-    let several = shown.windows(2).any(|pair| pair[0].client != pair[1].client);
     let time = match (today, width) {
         (true, 64..) => 8,
         (true, _) => 5,
@@ -64,9 +62,6 @@ fn columns(model: &Model, area: Rect) -> Vec<Column> {
     let mut fields = Vec::new();
     if width >= 24 {
         fields.push((Field::Time, time));
-    }
-    if several && width >= 110 {
-        fields.push((Field::Client, 12));
     }
     if width >= 44 {
         let share = if width >= 98 { 5 } else { 6 };
@@ -111,7 +106,7 @@ fn sort_key(field: Field) -> Option<SortKey> {
         Field::Time => Some(SortKey::Date),
         Field::Employee => Some(SortKey::Employee),
         Field::State => Some(SortKey::State),
-        Field::Client | Field::Topic | Field::Title => None,
+        Field::Topic | Field::Title => None,
     }
 }
 
@@ -158,7 +153,6 @@ fn headings(model: &Model, columns: &[Column], area: Rect, buffer: &mut Buffer) 
     for column in columns {
         let name = match column.field {
             Field::Time => text::time(lang),
-            Field::Client => text::client(lang),
             Field::Employee => text::employee(lang),
             Field::Topic => text::topic(lang),
             Field::Title => text::title(lang),
@@ -185,7 +179,6 @@ fn cell(model: &Model, found: &Query, row: &Delivery, column: Column, palette: P
     let plain = |text: &str| Line::from(cut(text, width));
     match column.field {
         Field::Time => plain(&time(model, row.accepted_at, width)),
-        Field::Client => plain(&row.client),
         Field::Employee => plain(&short_name(&row.employee, width)),
         Field::Topic => Line::from(Span::styled(
             cut(row.topic.as_deref().unwrap_or("—"), width),
@@ -270,6 +263,9 @@ fn nothing(model: &Model, area: Rect, buffer: &mut Buffer) {
     let palette = Palette::new(model.colour);
     let quiet = palette.quiet();
     let said: Vec<(&str, Style)> = match &model.link {
+        Link::Away { refused: true, .. } if model.clients.known.as_ref().is_some_and(Vec::is_empty) => {
+            vec![(text::no_clients(lang), Style::new())]
+        }
         Link::Away { why, refused, .. } if *refused => vec![
             (text::refuses(lang), palette.wrong()),
             (why, Style::new()),

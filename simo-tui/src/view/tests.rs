@@ -10,8 +10,8 @@ use crate::{
     action::{Action, Command, Feed},
     complete::Names,
     fixture::{
-        act, answer, away, buffer, event, key, loaded, model, page, press, refused, row, screen, story,
-        type_in, wait,
+        act, answer, away, buffer, clients, event, key, loaded, model, page, press, refused, row, screen,
+        story, type_in, wait,
     },
     model::Model,
 };
@@ -71,12 +71,25 @@ fn a_screen_of_any_size_is_drawn() {
 }
 
 #[test]
-fn clients_are_told_apart_where_there_are_several() {
-    let mut model = loaded(En, (132, 10), 3, None);
-    let mut rows = page(0..3, None);
-    rows.items[1].client = "vasilek".into();
-    press(&mut model, [Command::Reload]);
-    answer(&mut model, Ok(rows));
+fn clients_are_chosen_from_a_list() {
+    let mut model = loaded(Ru, (80, 16), 3, None);
+    press(&mut model, [Command::ChooseClient]);
+    act(&mut model, [Action::Clients(Ok(clients()))]);
+    press(&mut model, [Command::Down]);
+    assert_snapshot!(screen(&model));
+}
+
+#[test]
+fn a_server_without_clients_says_how_to_make_one() {
+    let mut model = model(En);
+    let lost = Action::Feed(Feed::Lost {
+        failure: refused("client", "say which client"),
+        retry_in: std::time::Duration::from_secs(1),
+    });
+    act(
+        &mut model,
+        [Action::Resize(80, 10), lost, Action::Clients(Ok(Vec::new()))],
+    );
     assert_snapshot!(screen(&model));
 }
 
