@@ -45,7 +45,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(events))
 }
 
-/// What happens to messages and deliveries, live.
+/// Follow what happens
 ///
 /// Without `Last-Event-ID` from now on; with it from there on, nothing skipped, repeats possible. A cursor that is too
 /// old (events are kept for a day) or not one of ours is answered with an event `reset`: read the history anew, and
@@ -53,18 +53,17 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 #[utoipa::path(
     get,
     path = "/events",
-    tag = "messages",
+    tag = "history",
+    operation_id = "follow_events",
     params(
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was read"),
-        ("client" = Option<String>, Query, description = "The client's slug, for owners"),
     ),
     responses(
         (status = 200, description = "Events `accepted`, `delivery`, `canceled`, `reset`; each one's data is this",
             body = Event, content_type = "text/event-stream"),
         (status = 401, description = "No token, or a dead one", body = Problem),
         (status = 403, description = "A phone's token", body = Problem),
-    ),
-    security(("bearer" = []))
+    )
 )]
 async fn events(
     State(app): State<Arc<App>>,

@@ -67,11 +67,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Part {
     }
 }
 
-/// The employee's own messages, newest first.
+/// List the employee's own messages
+///
+/// Newest first, also from before the phone was paired.
 #[utoipa::path(
     get,
     path = "/device/messages",
-    tag = "phone",
+    tag = "device",
     operation_id = "own_messages",
     params(
         ("limit" = Option<u32>, Query, description = "Rows per page, 1 to 1000; 100 unless said otherwise"),
@@ -82,8 +84,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Part {
         (status = 401, description = "No token, or a dead one", body = Problem),
         (status = 403, description = "`blocked`: the employee is", body = Problem),
         (status = 422, description = "`limit` or `cursor` is not valid", body = Problem),
-    ),
-    security(("bearer" = []))
+    )
 )]
 pub(super) async fn messages(
     State(app): State<Arc<App>>,
@@ -100,11 +101,11 @@ pub(super) async fn messages(
     Ok(axum::Json(Page { items, next }))
 }
 
-/// One of the employee's own messages, with its whole text.
+/// Show one of the employee's own messages
 #[utoipa::path(
     get,
     path = "/device/messages/{id}",
-    tag = "phone",
+    tag = "device",
     operation_id = "own_message",
     params(("id" = Uuid, Path, description = "The message's id, as the push says")),
     responses(
@@ -112,8 +113,7 @@ pub(super) async fn messages(
         (status = 401, description = "No token, or a dead one", body = Problem),
         (status = 403, description = "`blocked`: the employee is", body = Problem),
         (status = 404, description = "Not this employee's, or canceled", body = Problem),
-    ),
-    security(("bearer" = []))
+    )
 )]
 pub(super) async fn message(
     State(app): State<Arc<App>>,

@@ -31,11 +31,15 @@ const NAME_CHARS: usize = 100;
 /// Characters of a platform's name.
 const PLATFORM_CHARS: usize = 32;
 
-/// Pairs a phone: the code from an invitation for a token of its own.
+/// Pair a phone
+///
+/// The code from an invitation for a token of its own.
 #[utoipa::path(
     post,
     path = "/device/pair",
-    tag = "phone",
+    tag = "device",
+    operation_id = "pair",
+    security(()),
     request_body = Pair,
     responses(
         (status = 200, description = "The phone is paired; the token is shown this once", body = Paired),
@@ -119,19 +123,21 @@ pub(super) async fn pair(
     }
 }
 
-/// Stores a new way to the phone; what waits for it goes there at once.
+/// Change the way to the phone
+///
+/// What waits for it goes there at once.
 #[utoipa::path(
     put,
     path = "/device/channel",
-    tag = "phone",
+    tag = "device",
+    operation_id = "change_channel",
     request_body = ChannelAddress,
     responses(
         (status = 204, description = "Stored"),
         (status = 401, description = "No token, or a dead one", body = Problem),
         (status = 403, description = "`blocked`: the employee is", body = Problem),
         (status = 422, description = "Fields are not valid", body = Problem),
-    ),
-    security(("bearer" = []))
+    )
 )]
 pub(super) async fn change_channel(
     State(app): State<Arc<App>>,
@@ -149,17 +155,19 @@ pub(super) async fn change_channel(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The phone leaves: its token is dead, and nothing is sent to it any more.
+/// Leave
+///
+/// The phone's token is dead, and nothing is sent to it any more.
 #[utoipa::path(
     delete,
     path = "/device",
-    tag = "phone",
+    tag = "device",
+    operation_id = "leave",
     responses(
         (status = 204, description = "The phone is no device of the employee any more"),
         (status = 401, description = "No token, or a dead one", body = Problem),
         (status = 403, description = "`blocked`: the employee is", body = Problem),
-    ),
-    security(("bearer" = []))
+    )
 )]
 pub(super) async fn leave(State(app): State<Arc<App>>, Phone(phone): Phone) -> ApiResult<StatusCode> {
     app.store.leave(&phone).await?;

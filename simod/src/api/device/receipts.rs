@@ -20,11 +20,14 @@ use crate::{
 /// Receipts in one request.
 const MOST: usize = 1000;
 
-/// Stores receipts. Repeats change nothing, so that a phone sends again whatever it is not sure of.
+/// Send receipts
+///
+/// Repeats change nothing, so that a phone sends again whatever it is not sure of.
 #[utoipa::path(
     post,
     path = "/device/receipts",
-    tag = "phone",
+    tag = "device",
+    operation_id = "send_receipts",
     request_body = Vec<Receipt>,
     responses(
         (status = 200, description = "Stored and synced to disk", body = ReceiptsAnswer),
@@ -32,8 +35,7 @@ const MOST: usize = 1000;
         (status = 403, description = "`blocked`: the employee is", body = Problem),
         (status = 413, description = "More than 256 KiB", body = Problem),
         (status = 422, description = "A field is not valid, or there are more than 1000 receipts", body = Problem),
-    ),
-    security(("bearer" = []))
+    )
 )]
 pub(super) async fn post_receipts(
     State(app): State<Arc<App>>,

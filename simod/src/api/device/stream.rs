@@ -22,21 +22,21 @@ use crate::{
     store::{Reported, StreamPhone},
 };
 
-/// Everything without a receipt, then live, as server-sent events `message` with the message's id.
+/// Receive messages
 ///
-/// A second connection of the same device takes the place of the first.
+/// Everything without a receipt, then live, as server-sent events `message` with the message's id. A second connection of the same device takes the place of the first.
 #[utoipa::path(
     get,
     path = "/device/stream",
-    tag = "phone",
+    tag = "device",
+    operation_id = "own_stream",
     responses(
         (status = 200, description = "Events `message`; each one's data is this", body = DeviceMessage,
             content_type = "text/event-stream"),
         (status = 401, description = "No token, or a dead one", body = Problem),
         (status = 403, description = "`blocked`: the employee is", body = Problem),
         (status = 409, description = "The device is reached over another channel", body = Problem),
-    ),
-    security(("bearer" = []))
+    )
 )]
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
