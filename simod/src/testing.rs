@@ -115,7 +115,7 @@ impl Plant {
         let employee = id::new(START);
         self.run(&format!(
             "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, created_at)
-             values ({}, {}, {ordinal}, '{ordinal:04}', 'Иванов {ordinal}', 'иванов', x'00', {START})",
+             values ({}, {}, {ordinal}, '{ordinal:04}', 'Иванов {ordinal}', 'иванов', x'{ordinal:08x}', {START})",
             sql(self.client_id),
             sql(employee),
         ))
