@@ -26,7 +26,7 @@ use simo_common::{
 use uuid::Uuid;
 
 pub(super) use self::insert::{Origin, insert_deliveries, insert_pushes, part_rows};
-use self::{keys::Seen, load::Sender};
+use self::{keys::Keys, load::Sender};
 use super::{Error, Result, Store, audience::Audience};
 
 /// A message as the API has validated it.
@@ -161,7 +161,7 @@ enum Slot<'a> {
     /// Answered.
     Done(Accepted),
     /// Gets the answer of an earlier item of this batch with the same key.
-    SameAs(usize),
+    SameAs(usize, KeyKind),
 }
 
 impl Slot<'_> {
@@ -211,9 +211,9 @@ impl Store {
                 None => Slot::refused(Refusal::Unauthenticated),
             })
             .collect();
-        let keys = keys::settle(&mut tx, &mut slots).await?;
+        let mut keys = keys::settle(&mut tx, &mut slots).await?;
         decide_audiences(&mut tx, &mut slots).await?;
-        refuse_and_charge(&mut slots);
+        refuse_and_charge(&mut slots, &mut keys);
         let stored: Vec<&Item<'_>> = slots
             .iter()
             .filter_map(|slot| match slot {
@@ -340,10 +340,14 @@ async fn decide_audiences(tx: &mut super::Write, slots: &mut [Slot<'_>]) -> Resu
     Ok(())
 }
 
-/// Refuses what reaches nobody, and what goes beyond its request's budget.
-fn refuse_and_charge(slots: &mut [Slot<'_>]) {
-    for slot in slots {
+/// Refuses what reaches nobody and what goes beyond its request's budget, and lets the first with a key win.
+fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) {
+    for (place, slot) in slots.iter_mut().enumerate() {
         let Slot::Open(item) = slot else { continue };
+        if let Some((winner, kind)) = keys.winner(place) {
+            *slot = Slot::SameAs(winner, kind);
+            continue;
+        }
         if item.audience.accepted == 0 && !item.incoming.draft.allow_empty {
             let counts = item.audience.counts(std::mem::take(&mut item.unknown));
             *slot = Slot::refused(Refusal::Nobody(counts));
@@ -359,12 +363,14 @@ fn refuse_and_charge(slots: &mut [Slot<'_>]) {
         });
         if !charged {
             *slot = Slot::refused(Refusal::TooManyDeliveries);
+        } else if !item.incoming.dry_run {
+            keys.take(place);
         }
     }
 }
 
 /// The answers, in the batch's order; whoever lost to an earlier item with the same key gets the winner's.
-fn answers(slots: Vec<Slot<'_>>, keys: &Seen) -> Vec<Accepted> {
+fn answers(slots: Vec<Slot<'_>>, keys: &Keys) -> Vec<Accepted> {
     let mut results: Vec<Accepted> = Vec::with_capacity(slots.len());
     for (place, slot) in slots.into_iter().enumerate() {
         let accepted = match slot {
@@ -377,13 +383,13 @@ fn answers(slots: Vec<Slot<'_>>, keys: &Seen) -> Vec<Accepted> {
                 }),
             },
             Slot::Done(accepted) => accepted,
-            Slot::SameAs(winner) => {
+            Slot::SameAs(winner, kind) => {
                 let mut answer = results[winner].answer.clone();
                 if let Ok(posted) = &mut answer {
                     if keys.means_the_same(winner, place) {
                         posted.duplicate = true;
                     } else {
-                        answer = Err(Refusal::KeyReused(keys.kind(place)));
+                        answer = Err(Refusal::KeyReused(kind));
                     }
                 }
                 Accepted {

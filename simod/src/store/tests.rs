@@ -99,6 +99,30 @@ async fn the_same_key_never_makes_a_second_message() {
 }
 
 #[tokio::test]
+async fn only_what_is_stored_wins_a_key() {
+    let f = Fixture::new().await;
+    let keyed = |personnel_no: &str| {
+        let mut incoming = f.personal("a", &[personnel_no]);
+        incoming.draft.external_id = Some("e".to_owned());
+        incoming.draft.fingerprint = Some([1; 32]);
+        incoming
+    };
+    let rehearsed = Incoming {
+        dry_run: true,
+        ..keyed("1")
+    };
+    let batch = [keyed("404"), rehearsed.clone(), keyed("1"), keyed("1"), rehearsed];
+    let accepted = f.store.accept(&batch).await.unwrap();
+    assert!(matches!(accepted[0].answer, Err(Refusal::Nobody(_))));
+    let real = posted(&accepted[2]);
+    assert!(!posted(&accepted[1]).duplicate && !real.duplicate);
+    for duplicate in [posted(&accepted[3]), posted(&accepted[4])] {
+        assert!(duplicate.duplicate && duplicate.id == real.id);
+    }
+    assert_eq!(f.rows("select count(*) from message").await, ["1"]);
+}
+
+#[tokio::test]
 async fn a_message_that_reaches_nobody_is_refused_unless_it_may() {
     let f = Fixture::new().await;
     let mut alone = f.personal("a", &["404"]);

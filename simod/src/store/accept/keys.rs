@@ -21,71 +21,71 @@ struct Earlier {
     fingerprint: Option<Vec<u8>>,
 }
 
-/// The keys and meanings of a batch's items, for those that lose to an earlier one.
-pub(super) struct Seen {
+/// The keys and meanings of a batch's items, and which item has each key so far.
+pub(super) struct Keys {
+    keys: Vec<Vec<Key>>,
     fingerprints: Vec<Option<[u8; 32]>>,
-    kinds: HashMap<usize, KeyKind>,
+    taken: HashMap<Key, usize>,
 }
 
-impl Seen {
+impl Keys {
     /// Whether two items of the batch have the same meaning.
     pub(super) fn means_the_same(&self, one: usize, other: usize) -> bool {
         self.fingerprints[one] == self.fingerprints[other]
     }
 
-    /// The key by which an item lost.
-    pub(super) fn kind(&self, place: usize) -> KeyKind {
-        self.kinds.get(&place).copied().unwrap_or(KeyKind::ExternalId)
+    /// The earlier item of the batch that is stored under one of this one's keys, and which key.
+    pub(super) fn winner(&self, place: usize) -> Option<(usize, KeyKind)> {
+        self.keys[place]
+            .iter()
+            .find_map(|key| Some((*self.taken.get(key)?, key.2)))
+    }
+
+    /// The item is going to be stored: later ones with its keys lose to it. One that is refused or only rehearsed must
+    /// not win, or the loser would be told of a message that is not there.
+    pub(super) fn take(&mut self, place: usize) {
+        for key in &self.keys[place] {
+            self.taken.insert(key.clone(), place);
+        }
     }
 }
 
-/// Answers the items whose keys were used before, and points those whose key an earlier item of the batch has at it.
-pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Seen> {
+/// Answers the items whose keys were used by an earlier batch.
+pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Keys> {
     let keys: Vec<Vec<Key>> = slots.iter().map(keys_of).collect();
-    let mut seen = Seen {
-        fingerprints: slots
-            .iter()
-            .map(|slot| match slot {
-                Slot::Open(item) => item.incoming.draft.fingerprint,
-                _ => None,
-            })
-            .collect(),
-        kinds: HashMap::new(),
+    let fingerprints = slots
+        .iter()
+        .map(|slot| match slot {
+            Slot::Open(item) => item.incoming.draft.fingerprint,
+            _ => None,
+        })
+        .collect();
+    let keys = Keys {
+        keys,
+        fingerprints,
+        taken: HashMap::new(),
     };
-    if keys.iter().all(Vec::is_empty) {
-        return Ok(seen);
+    if keys.keys.iter().all(Vec::is_empty) {
+        return Ok(keys);
     }
-    let earlier = load(tx, keys.iter().flatten()).await?;
-    let mut first: HashMap<&Key, usize> = HashMap::new();
-    for (place, keys) in keys.iter().enumerate() {
-        for key in keys {
-            if let Some(earlier) = earlier.get(key) {
-                let same = earlier.fingerprint.as_deref()
-                    == seen.fingerprints[place].as_ref().map(<[u8; 32]>::as_slice);
-                let answer = if same {
-                    Ok(earlier.answer.clone())
-                } else {
-                    Err(Refusal::KeyReused(key.2))
-                };
-                slots[place] = Slot::Done(Accepted {
-                    answer,
-                    stored: false,
-                });
-                break;
-            }
-            match first.get(key) {
-                Some(winner) => {
-                    slots[place] = Slot::SameAs(*winner);
-                    seen.kinds.insert(place, key.2);
-                    break;
-                }
-                None => {
-                    first.insert(key, place);
-                }
-            }
-        }
+    let earlier = load(tx, keys.keys.iter().flatten()).await?;
+    for (place, slot) in slots.iter_mut().enumerate() {
+        let known = keys.keys[place]
+            .iter()
+            .find_map(|key| Some((earlier.get(key)?, key.2)));
+        let Some((earlier, kind)) = known else { continue };
+        let fingerprint = keys.fingerprints[place].as_ref().map(<[u8; 32]>::as_slice);
+        let answer = if earlier.fingerprint.as_deref() == fingerprint {
+            Ok(earlier.answer.clone())
+        } else {
+            Err(Refusal::KeyReused(kind))
+        };
+        *slot = Slot::Done(Accepted {
+            answer,
+            stored: false,
+        });
     }
-    Ok(seen)
+    Ok(keys)
 }
 
 fn keys_of(slot: &Slot<'_>) -> Vec<Key> {
