@@ -4,18 +4,30 @@
 //! synced to disk when they commit. Readers have a pool of their own and never wait for it.
 
 mod accept;
+mod acs;
 mod audience;
+mod blocking;
 mod caller;
 mod cancel;
+mod clients;
+mod devices;
+mod employees;
 mod error;
 mod expand;
 mod feed;
+mod groups;
 mod history;
+mod import;
 mod inbox;
+mod list;
 mod lock;
+mod named;
+mod operators;
 mod pairing;
 mod queue;
 mod receipts;
+mod tokens;
+mod topics;
 mod words;
 
 use std::{
@@ -42,9 +54,11 @@ pub use self::{
     feed::{FeedPiece, FeedScope},
     history::{Ask, AskMessages, PAGE_MOST},
     inbox::StreamPhone,
+    list::{Find, Listing, Rows},
     pairing::{NewDevice, PairedDevice, Pairing, Way},
     queue::{Claim, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Skip},
     receipts::{Recorded, Reported},
+    tokens::{TokenFor, TokenKey, TokenTerms},
 };
 use crate::clock::Clock;
 

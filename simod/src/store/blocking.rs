@@ -1,0 +1,164 @@
+//! Blocking employees and taking them out: they get nothing further, not even of what was queued before.
+
+use simo_common::{delivery::reason, message::limits, text, time};
+use uuid::Uuid;
+
+use super::{
+    Error, Result, Store, Write,
+    employees::live_employee,
+    queue::{hex, json, retire_device},
+};
+
+/// Deliveries that are closed in one transaction, so that nobody waits long for the writer.
+const AT_ONCE: usize = 1_000;
+
+impl Store {
+    /// Blocks an employee. What was queued for him is denied: before this returns, and none of it can be sent from the
+    /// first transaction on, because claims and streams look at the block.
+    pub async fn block_employee(&self, client_id: Uuid, personnel_no: &str) -> Result<()> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
+        sqlx::query(
+            "update employee set blocked_at = coalesce(blocked_at, $3) where client_id = $1 and id = $2",
+        )
+        .bind(client_id)
+        .bind(employee_id)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+        let denied = deny_queued(&mut tx, client_id, employee_id, now).await?;
+        tx.commit().await?;
+        self.deny_rest(client_id, employee_id, denied).await
+    }
+
+    /// Lets an employee receive again; what was denied stays so.
+    pub async fn unblock_employee(&self, client_id: Uuid, personnel_no: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
+        sqlx::query("update employee set blocked_at = null where client_id = $1 and id = $2")
+            .bind(client_id)
+            .bind(employee_id)
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Archives an employee: his devices are retired, what was queued for him is denied. One who is archived already
+    /// stays so.
+    pub async fn remove_employee(&self, client_id: Uuid, personnel_no: &str) -> Result<()> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let employee_id: Option<Uuid> = sqlx::query_scalar(
+            "update employee set archived_at = coalesce(archived_at, $3)
+             where client_id = $1 and personnel_no = $2 returning id",
+        )
+        .bind(client_id)
+        .bind(personnel_no)
+        .bind(now)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let employee_id = employee_id.ok_or_else(|| Error::not_found("employee", personnel_no))?;
+        let devices: Vec<Uuid> = sqlx::query_scalar(
+            "select id from device where client_id = $1 and employee_id = $2 and retired_at is null",
+        )
+        .bind(client_id)
+        .bind(employee_id)
+        .fetch_all(&mut *tx)
+        .await?;
+        let denied = deny_queued(&mut tx, client_id, employee_id, now).await?;
+        for device_id in devices {
+            retire_device(&mut tx, client_id, device_id, reason::DEVICE_GONE, now).await?;
+            close_stream_pushes(&mut tx, client_id, device_id, now).await?;
+        }
+        tx.commit().await?;
+        self.deny_rest(client_id, employee_id, denied).await
+    }
+
+    async fn deny_rest(&self, client_id: Uuid, employee_id: Uuid, mut denied: usize) -> Result<()> {
+        while denied == AT_ONCE {
+            let mut tx = self.write().await?;
+            denied = deny_queued(&mut tx, client_id, employee_id, self.clock.now()).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Denies deliveries of an employee that no provider took, with their pushes; says how many, [`AT_ONCE`] at most.
+async fn deny_queued(tx: &mut Write, client_id: Uuid, employee_id: Uuid, now: i64) -> Result<usize> {
+    // Nothing is queued longer than a message may live, so that the rest of his history is not read.
+    let oldest = now - limits::TTL_SECONDS * time::SECOND - time::HOUR;
+    let messages: Vec<Uuid> = sqlx::query_scalar(
+        "update delivery set outcome = 'denied', reason = $4, outcome_at = $5
+         where client_id = $1 and employee_id = $2 and message_id in (
+             select message_id from delivery
+             where client_id = $1 and employee_id = $2 and accepted_at > $3 and state = 0 limit $6)
+         returning message_id",
+    )
+    .bind(client_id)
+    .bind(employee_id)
+    .bind(oldest)
+    .bind(reason::BLOCKED)
+    .bind(now)
+    .bind(AT_ONCE as i64)
+    .fetch_all(&mut **tx)
+    .await?;
+    let ids: Vec<_> = messages.iter().map(|id| hex(*id)).collect();
+    let ids = json(&ids);
+    sqlx::query(
+        "update push set done_at = $4, outcome = 'canceled', reason = $5
+         where client_id = $1 and employee_id = $2 and done_at is null
+         and message_id in (select unhex(value) from json_each($3))",
+    )
+    .bind(client_id)
+    .bind(employee_id)
+    .bind(&ids)
+    .bind(now)
+    .bind(reason::BLOCKED)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
+         select m.client_id, m.acs_id, $4, 'delivery', m.id, $2
+         from json_each($3) j cross join message m where m.client_id = $1 and m.id = unhex(j.value)",
+    )
+    .bind(client_id)
+    .bind(employee_id)
+    .bind(&ids)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(messages.len())
+}
+
+/// Closes the open pushes of a device that is gone; those of other channels are closed when they come due.
+pub(super) async fn close_stream_pushes(
+    tx: &mut Write,
+    client_id: Uuid,
+    device_id: Uuid,
+    now: i64,
+) -> Result<()> {
+    sqlx::query(
+        "update push set done_at = $3, outcome = 'canceled', reason = $4
+         where client_id = $1 and device_id = $2 and done_at is null and channel = 'stream'",
+    )
+    .bind(client_id)
+    .bind(device_id)
+    .bind(now)
+    .bind(reason::DEVICE_GONE)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Refuses what only someone who receives messages may get.
+pub(super) fn refuse_blocked(personnel_no: &str, blocked: bool) -> Result<()> {
+    if blocked {
+        return Err(Error::Conflict(text!(
+            "the employee `{personnel_no}` is blocked; unblock him first",
+            "сотрудник «{personnel_no}» заблокирован; сначала разблокируйте его"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Clients: the legal entities that everything else belongs to.
+
+use simo_common::{
+    api::access::{Client, ClientSpec, Payload},
+    id,
+    message::limits,
+    text, time,
+};
+use sqlx::{Row as _, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::{Error, Listing, Result, Rows, Store, list::page};
+
+/// The time zone of a client that names none.
+const DEFAULT_TIMEZONE: &str = "Europe/Moscow";
+
+impl Store {
+    /// A page of clients, by slug.
+    pub async fn clients(&self, listing: &Listing<String>) -> Result<Rows<Client, String>> {
+        let mut reader = self.read().await?;
+        let rows = sqlx::query(
+            "select * from client where slug > $1 and ($2 or archived_at is null) order by slug limit $3",
+        )
+        .bind(listing.after.as_deref().unwrap_or(""))
+        .bind(listing.archived)
+        .bind(listing.rows())
+        .fetch(&mut *reader);
+        page(rows, listing.limit, |row| {
+            let client = read_client(row)?;
+            let fits = listing.find.fits(&[&client.slug, &client.name]);
+            Ok(fits.then(|| (client.slug.clone(), client)))
+        })
+        .await
+    }
+
+    /// The client with this slug, archived or not.
+    pub async fn client(&self, slug: &str) -> Result<Client> {
+        let row = sqlx::query("select * from client where slug = $1")
+            .bind(slug)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.as_ref()
+            .map(read_client)
+            .transpose()?
+            .ok_or_else(|| Error::not_found("client", slug))
+    }
+
+    /// The time zone of a client, in which times without an offset are read.
+    pub async fn client_timezone(&self, client_id: Uuid) -> Result<String> {
+        Ok(sqlx::query_scalar("select timezone from client where id = $1")
+            .bind(client_id)
+            .fetch_one(&mut *self.read().await?)
+            .await?)
+    }
+
+    /// Makes a client, or brings it back from the archive with new settings.
+    pub async fn add_client(&self, slug: &str, spec: &ClientSpec) -> Result<Client> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let added = sqlx::query(
+            "insert into client
+                 (id, slug, name, timezone, payload, notification, default_ttl, retention_days, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7, nullif($8, 0), $9)
+             on conflict (slug) do update set
+                 name = excluded.name, timezone = excluded.timezone, payload = excluded.payload,
+                 notification = excluded.notification, default_ttl = excluded.default_ttl,
+                 retention_days = excluded.retention_days, archived_at = null
+             where client.archived_at is not null",
+        )
+        .bind(id::new(now))
+        .bind(slug)
+        .bind(spec.name.as_deref().unwrap_or(slug))
+        .bind(spec.timezone.as_deref().unwrap_or(DEFAULT_TIMEZONE))
+        .bind(spec.payload.unwrap_or_default().as_str())
+        .bind(spec.notification.unwrap_or_default())
+        .bind(spec.default_ttl.unwrap_or(limits::DEFAULT_TTL_SECONDS))
+        .bind(spec.retention_days)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if added == 0 {
+            return Err(Error::Conflict(text!(
+                "there is a client `{slug}` already",
+                "клиент «{slug}» уже есть"
+            )));
+        }
+        tx.commit().await?;
+        self.client(slug).await
+    }
+
+    /// Changes what `spec` names.
+    pub async fn edit_client(&self, slug: &str, spec: &ClientSpec) -> Result<Client> {
+        let mut tx = self.write().await?;
+        let changed = sqlx::query(
+            "update client set
+                 name = coalesce($2, name), timezone = coalesce($3, timezone), payload = coalesce($4, payload),
+                 notification = coalesce($5, notification), default_ttl = coalesce($6, default_ttl),
+                 retention_days = nullif(coalesce($7, retention_days), 0)
+             where slug = $1",
+        )
+        .bind(slug)
+        .bind(&spec.name)
+        .bind(&spec.timezone)
+        .bind(spec.payload.map(Payload::as_str))
+        .bind(spec.notification)
+        .bind(spec.default_ttl)
+        .bind(spec.retention_days)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if changed == 0 {
+            return Err(Error::not_found("client", slug));
+        }
+        tx.commit().await?;
+        self.client(slug).await
+    }
+
+    /// Archives a client: from now on no token of its ACS, operators and phones lets in.
+    pub async fn remove_client(&self, slug: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        let changed =
+            sqlx::query("update client set archived_at = coalesce(archived_at, $2) where slug = $1")
+                .bind(slug)
+                .bind(self.clock.now())
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+        if changed == 0 {
+            return Err(Error::not_found("client", slug));
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+fn read_client(row: &SqliteRow) -> Result<Client> {
+    let payload: String = row.try_get("payload")?;
+    Ok(Client {
+        slug: row.try_get("slug")?,
+        name: row.try_get("name")?,
+        timezone: row.try_get("timezone")?,
+        payload: if payload == Payload::Doorbell.as_str() {
+            Payload::Doorbell
+        } else {
+            Payload::Full
+        },
+        notification: row.try_get("notification")?,
+        default_ttl: row.try_get("default_ttl")?,
+        retention_days: row.try_get("retention_days")?,
+        created_at: time::from_us(row.try_get("created_at")?),
+        archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
+    })
+}

@@ -1,0 +1,157 @@
+//! Devices, as administrators see them: invited, listed, removed. Pairing is the phone's side.
+
+use simo_common::{api::people::Device, delivery::reason, time, token};
+use sqlx::{Row as _, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::{
+    Error, Listing, Result, Rows, Store,
+    blocking::{close_stream_pushes, refuse_blocked},
+    employees::live_employee,
+    list::page,
+    queue::retire_device,
+};
+
+macro_rules! select_device {
+    ($rest:literal) => {
+        concat!(
+            "select d.*, e.personnel_no, e.full_name from device d
+             join employee e on e.client_id = d.client_id and e.id = d.employee_id
+             where d.client_id = $1 and ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// A page of devices, newest first: a client's, or one employee's; retired ones only if archived ones are asked
+    /// for.
+    pub async fn devices(
+        &self,
+        client_id: Uuid,
+        employee: Option<&str>,
+        listing: &Listing<Uuid>,
+    ) -> Result<Rows<Device, Uuid>> {
+        let mut reader = self.read().await?;
+        let employee_id = match employee {
+            None => None,
+            Some(personnel_no) => {
+                let id: Option<Uuid> =
+                    sqlx::query_scalar("select id from employee where client_id = $1 and personnel_no = $2")
+                        .bind(client_id)
+                        .bind(personnel_no)
+                        .fetch_optional(&mut *reader)
+                        .await?;
+                Some(id.ok_or_else(|| Error::not_found("employee", personnel_no))?)
+            }
+        };
+        let rows = sqlx::query(select_device!(
+            "($2 is null or d.employee_id = $2) and ($3 or d.retired_at is null) and ($4 is null or d.id < $4)
+             order by d.id desc limit $5"
+        ))
+        .bind(client_id)
+        .bind(employee_id)
+        .bind(listing.archived)
+        .bind(listing.after)
+        .bind(listing.rows())
+        .fetch(&mut *reader);
+        page(rows, listing.limit, |row| {
+            let device = read_device(row)?;
+            let names = [&*device.employee, &device.personnel_no, &device.name];
+            Ok(listing.find.fits(&names).then_some((device.id, device)))
+        })
+        .await
+    }
+
+    /// The device with this id, retired or not.
+    pub async fn device(&self, client_id: Uuid, id: Uuid) -> Result<Device> {
+        let row = sqlx::query(select_device!("d.id = $2"))
+            .bind(client_id)
+            .bind(id)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.as_ref()
+            .map(read_device)
+            .transpose()?
+            .ok_or_else(|| Error::not_found("device", id.to_string()))
+    }
+
+    /// Makes a pairing code for an employee; returns it with the time at which it stops working.
+    pub async fn invite(
+        &self,
+        client_id: Uuid,
+        personnel_no: &str,
+        valid_for_seconds: i64,
+    ) -> Result<(String, i64)> {
+        let now = self.clock.now();
+        let expires_at = now + valid_for_seconds * time::SECOND;
+        let code = token::generate_code();
+        let mut tx = self.write().await?;
+        let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
+        let blocked: bool = sqlx::query_scalar(
+            "select blocked_at is not null from employee where client_id = $1 and id = $2",
+        )
+        .bind(client_id)
+        .bind(employee_id)
+        .fetch_one(&mut *tx)
+        .await?;
+        refuse_blocked(personnel_no, blocked)?;
+        sqlx::query(
+            "insert into invite (code_hash, client_id, employee_id, created_at, expires_at)
+             values ($1, $2, $3, $4, $5)",
+        )
+        .bind(token::hash(&token::normalize_code(&code)).as_slice())
+        .bind(client_id)
+        .bind(employee_id)
+        .bind(now)
+        .bind(expires_at)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok((code, expires_at))
+    }
+
+    /// Retires a device, with its token; one that is retired already stays so.
+    pub async fn remove_device(&self, client_id: Uuid, id: Uuid) -> Result<()> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let known: bool =
+            sqlx::query_scalar("select count(*) > 0 from device where client_id = $1 and id = $2")
+                .bind(client_id)
+                .bind(id)
+                .fetch_one(&mut *tx)
+                .await?;
+        if !known {
+            return Err(Error::not_found("device", id.to_string()));
+        }
+        retire_device(&mut tx, client_id, id, reason::DEVICE_GONE, now).await?;
+        close_stream_pushes(&mut tx, client_id, id, now).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+fn read_device(row: &SqliteRow) -> Result<Device> {
+    let at = |column: &str| {
+        row.try_get::<Option<i64>, _>(column)
+            .map(|at| at.map(time::from_us))
+    };
+    let state = if at("retired_at")?.is_some() {
+        "retired"
+    } else if at("quarantined_at")?.is_some() {
+        "quarantined"
+    } else {
+        "active"
+    };
+    Ok(Device {
+        id: row.try_get("id")?,
+        personnel_no: row.try_get("personnel_no")?,
+        employee: row.try_get("full_name")?,
+        channel: row.try_get("channel")?,
+        name: row.try_get("name")?,
+        platform: row.try_get("platform")?,
+        state: state.to_owned(),
+        reason: row.try_get("reason")?,
+        paired_at: time::from_us(row.try_get("paired_at")?),
+        seen_at: at("seen_at")?,
+    })
+}

@@ -1,0 +1,255 @@
+//! Employees, as administrators keep them.
+
+use simo_common::{
+    api::people::{EditEmployee, Employee, NewEmployee},
+    id,
+    people::{fold_name, sort_key},
+    text, time,
+};
+use sqlx::{Row as _, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::{Error, Listing, Result, Rows, Store, Write, groups::group_id, list::page, queue::json};
+
+macro_rules! select_employee {
+    ($rest:literal) => {
+        concat!(
+            "select e.*,
+                 (select string_agg(g.slug, ',' order by g.slug) from group_member m
+                  join \"group\" g on g.client_id = m.client_id and g.id = m.group_id
+                  where m.client_id = e.client_id and m.employee_id = e.id and g.archived_at is null) as groups
+             from employee e where e.client_id = $1 and ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// A page of a client's employees, by name: all, or the members of a group.
+    pub async fn employees(
+        &self,
+        client_id: Uuid,
+        group: Option<&str>,
+        listing: &Listing<String>,
+    ) -> Result<Rows<Employee, String>> {
+        let mut reader = self.read().await?;
+        let group_id = match group {
+            Some(slug) => Some(group_id(&mut reader, client_id, slug).await?),
+            None => None,
+        };
+        let rows = sqlx::query(select_employee!(
+            "e.sort_key > $2 and ($3 or e.archived_at is null)
+             and ($4 is null or e.id in (select employee_id from group_member where client_id = $1 and group_id = $4))
+             and not exists (
+                 select 1 from json_each($5) w where instr(e.folded_name, w.value->>0) = 0
+                 and instr(e.personnel_no, w.value->>1) = 0)
+             order by e.sort_key limit $6"
+        ))
+        .bind(client_id)
+        .bind(listing.after.as_deref().unwrap_or("").as_bytes())
+        .bind(listing.archived)
+        .bind(group_id)
+        .bind(listing.find.words())
+        .bind(listing.limit as i64 + 1)
+        .fetch(&mut *reader);
+        page(rows, listing.limit, |row| {
+            Ok(Some((sort_key_of(row)?, read_employee(row)?)))
+        })
+        .await
+    }
+
+    /// The employee with this personnel number, archived or not.
+    pub async fn employee(&self, client_id: Uuid, personnel_no: &str) -> Result<Employee> {
+        let row = sqlx::query(select_employee!("e.personnel_no = $2"))
+            .bind(client_id)
+            .bind(personnel_no)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.as_ref()
+            .map(read_employee)
+            .transpose()?
+            .ok_or_else(|| Error::not_found("employee", personnel_no))
+    }
+
+    /// Makes an employee, or brings him back from the archive as he is described now; who was blocked stays so.
+    pub async fn add_employee(&self, client_id: Uuid, new: &NewEmployee) -> Result<Employee> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let groups = group_ids(&mut tx, client_id, &new.groups).await?;
+        let ordinal: i64 = sqlx::query_scalar(
+            "update client set next_ordinal = next_ordinal + 1 where id = $1 returning next_ordinal - 1",
+        )
+        .bind(client_id)
+        .fetch_one(&mut *tx)
+        .await?;
+        let added: Option<Uuid> = sqlx::query_scalar(
+            "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, email,
+                                   phone, locale, timezone, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), nullif($10, ''), nullif($11, ''), $12)
+             on conflict (client_id, personnel_no) do update set
+                 full_name = excluded.full_name, folded_name = excluded.folded_name, sort_key = excluded.sort_key,
+                 email = excluded.email, phone = excluded.phone, locale = excluded.locale,
+                 timezone = excluded.timezone, archived_at = null
+             where employee.archived_at is not null
+             returning id",
+        )
+        .bind(client_id)
+        .bind(id::new(now))
+        .bind(ordinal)
+        .bind(&new.personnel_no)
+        .bind(&new.full_name)
+        .bind(fold_name(&new.full_name))
+        .bind(sort_key(&new.full_name, &new.personnel_no))
+        .bind(&new.email)
+        .bind(&new.phone)
+        .bind(&new.locale)
+        .bind(&new.timezone)
+        .bind(now)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let employee_id = added.ok_or_else(|| {
+            let no = &new.personnel_no;
+            Error::Conflict(text!(
+                "there is an employee `{no}` already",
+                "сотрудник «{no}» уже есть"
+            ))
+        })?;
+        set_groups(&mut tx, client_id, employee_id, &groups).await?;
+        tx.commit().await?;
+        self.employee(client_id, &new.personnel_no).await
+    }
+
+    /// Changes what `edit` names.
+    pub async fn edit_employee(
+        &self,
+        client_id: Uuid,
+        personnel_no: &str,
+        edit: &EditEmployee,
+    ) -> Result<Employee> {
+        let mut tx = self.write().await?;
+        let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
+        let name = edit.full_name.as_deref();
+        sqlx::query(
+            "update employee set
+                 full_name = coalesce($3, full_name), folded_name = coalesce($4, folded_name),
+                 sort_key = coalesce($5, sort_key), email = nullif(coalesce($6, email), ''),
+                 phone = nullif(coalesce($7, phone), ''), locale = nullif(coalesce($8, locale), ''),
+                 timezone = nullif(coalesce($9, timezone), '')
+             where client_id = $1 and id = $2",
+        )
+        .bind(client_id)
+        .bind(employee_id)
+        .bind(name)
+        .bind(name.map(fold_name))
+        .bind(name.map(|name| sort_key(name, personnel_no)))
+        .bind(&edit.email)
+        .bind(&edit.phone)
+        .bind(&edit.locale)
+        .bind(&edit.timezone)
+        .execute(&mut *tx)
+        .await?;
+        if let Some(slugs) = &edit.groups {
+            let groups = group_ids(&mut tx, client_id, slugs).await?;
+            set_groups(&mut tx, client_id, employee_id, &groups).await?;
+        }
+        tx.commit().await?;
+        self.employee(client_id, personnel_no).await
+    }
+}
+
+/// The id of an employee who is not archived.
+///
+/// # Errors
+/// A conflict when he is archived: only adding him again brings him back.
+pub(super) async fn live_employee(tx: &mut Write, client_id: Uuid, personnel_no: &str) -> Result<Uuid> {
+    let found: Option<(Uuid, bool)> = sqlx::query_as(
+        "select id, archived_at is not null from employee where client_id = $1 and personnel_no = $2",
+    )
+    .bind(client_id)
+    .bind(personnel_no)
+    .fetch_optional(&mut **tx)
+    .await?;
+    match found {
+        Some((id, false)) => Ok(id),
+        Some((_, true)) => Err(Error::Conflict(text!(
+            "the employee `{personnel_no}` is archived; add him again first",
+            "сотрудник «{personnel_no}» в архиве; сначала добавьте его снова"
+        ))),
+        None => Err(Error::not_found("employee", personnel_no)),
+    }
+}
+
+/// The ids of groups by slug, all of which must be there.
+async fn group_ids(tx: &mut Write, client_id: Uuid, slugs: &[String]) -> Result<Vec<Uuid>> {
+    let found: Vec<(i64, Uuid)> = sqlx::query_as(
+        "select j.key, g.id from json_each($2) j cross join \"group\" g
+         where g.client_id = $1 and g.slug = j.value and g.archived_at is null order by j.key",
+    )
+    .bind(client_id)
+    .bind(json(slugs))
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut errors = Vec::new();
+    for (place, slug) in slugs.iter().enumerate() {
+        if !found.iter().any(|(key, _)| *key == place as i64) {
+            errors.push((
+                format!("groups[{place}]"),
+                text!("there is no group `{slug}`", "нет группы «{slug}»"),
+            ));
+        }
+    }
+    if errors.is_empty() {
+        Ok(found.into_iter().map(|(_, id)| id).collect())
+    } else {
+        Err(Error::Invalid(errors))
+    }
+}
+
+/// Makes these the only groups of an employee.
+async fn set_groups(tx: &mut Write, client_id: Uuid, employee_id: Uuid, groups: &[Uuid]) -> Result<()> {
+    sqlx::query("delete from group_member where client_id = $1 and employee_id = $2")
+        .bind(client_id)
+        .bind(employee_id)
+        .execute(&mut **tx)
+        .await?;
+    let groups: Vec<_> = groups.iter().map(|id| super::queue::hex(*id)).collect();
+    sqlx::query(
+        "insert into group_member (client_id, group_id, employee_id)
+         select $1, unhex(j.value), $2 from json_each($3) j where true on conflict do nothing",
+    )
+    .bind(client_id)
+    .bind(employee_id)
+    .bind(json(&groups))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// An employee's place in a list. Sort keys are texts that are compared bytewise.
+pub(super) fn sort_key_of(row: &SqliteRow) -> Result<String> {
+    Ok(String::from_utf8_lossy(row.try_get("sort_key")?).into_owned())
+}
+
+fn read_employee(row: &SqliteRow) -> Result<Employee> {
+    let groups: Option<String> = row.try_get("groups")?;
+    let at = |column: &str| {
+        row.try_get::<Option<i64>, _>(column)
+            .map(|at| at.map(time::from_us))
+    };
+    Ok(Employee {
+        personnel_no: row.try_get("personnel_no")?,
+        full_name: row.try_get("full_name")?,
+        email: row.try_get("email")?,
+        phone: row.try_get("phone")?,
+        groups: groups
+            .iter()
+            .flat_map(|slugs| slugs.split(','))
+            .map(str::to_owned)
+            .collect(),
+        locale: row.try_get("locale")?,
+        timezone: row.try_get("timezone")?,
+        devices: row.try_get("devices")?,
+        blocked_at: at("blocked_at")?,
+        archived_at: at("archived_at")?,
+    })
+}

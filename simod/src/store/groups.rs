@@ -1,0 +1,127 @@
+//! Groups and who is in them.
+
+use simo_common::{
+    api::{
+        access::{Named, Rename},
+        people::Group,
+    },
+    time,
+};
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::{Error, Listing, Result, Rows, Store, employees::live_employee, list::page, named::Nouns};
+
+const GROUPS: Nouns = Nouns {
+    noun: "group",
+    russian: "группа",
+    table: "\"group\"",
+};
+
+macro_rules! select_group {
+    ($rest:literal) => {
+        concat!(
+            "select g.*, (select count(*) from group_member m
+                          join employee e on e.client_id = m.client_id and e.id = m.employee_id
+                          where m.client_id = g.client_id and m.group_id = g.id and e.archived_at is null) as members
+             from \"group\" g where g.client_id = $1 and ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// A page of a client's groups, by slug.
+    pub async fn groups(&self, client_id: Uuid, listing: &Listing<String>) -> Result<Rows<Group, String>> {
+        let mut reader = self.read().await?;
+        let rows = sqlx::query(select_group!(
+            "g.slug > $2 and ($3 or g.archived_at is null) order by g.slug limit $4"
+        ))
+        .bind(client_id)
+        .bind(listing.after.as_deref().unwrap_or(""))
+        .bind(listing.archived)
+        .bind(listing.rows())
+        .fetch(&mut *reader);
+        page(rows, listing.limit, |row| {
+            let group = read_group(row)?;
+            let fits = listing.find.fits(&[&group.slug, &group.name]);
+            Ok(fits.then(|| (group.slug.clone(), group)))
+        })
+        .await
+    }
+
+    /// The group with this slug, archived or not.
+    pub async fn group(&self, client_id: Uuid, slug: &str) -> Result<Group> {
+        let row = sqlx::query(select_group!("g.slug = $2"))
+            .bind(client_id)
+            .bind(slug)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.as_ref()
+            .map(read_group)
+            .transpose()?
+            .ok_or_else(|| Error::not_found("group", slug))
+    }
+
+    /// Makes a group, or brings it back from the archive with the members that it had.
+    pub async fn add_group(&self, client_id: Uuid, new: &Named) -> Result<Group> {
+        self.add_named(GROUPS, client_id, new).await?;
+        self.group(client_id, &new.slug).await
+    }
+
+    /// Gives a group a new name.
+    pub async fn edit_group(&self, client_id: Uuid, slug: &str, rename: &Rename) -> Result<Group> {
+        self.rename(GROUPS, client_id, slug, rename).await?;
+        self.group(client_id, slug).await
+    }
+
+    /// Archives a group: nobody is addressed or let in by it any more.
+    pub async fn remove_group(&self, client_id: Uuid, slug: &str) -> Result<()> {
+        self.archive_named(GROUPS, client_id, slug).await
+    }
+
+    /// Puts an employee into a group, or takes him out; it is no error when he is (not) in it already.
+    pub async fn set_member(
+        &self,
+        client_id: Uuid,
+        slug: &str,
+        personnel_no: &str,
+        member: bool,
+    ) -> Result<()> {
+        let mut tx = self.write().await?;
+        let group_id = group_id(&mut tx, client_id, slug).await?;
+        let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
+        sqlx::query(if member {
+            "insert into group_member (client_id, group_id, employee_id) values ($1, $2, $3) on conflict do nothing"
+        } else {
+            "delete from group_member where client_id = $1 and group_id = $2 and employee_id = $3"
+        })
+        .bind(client_id)
+        .bind(group_id)
+        .bind(employee_id)
+        .execute(&mut *tx)
+        .await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// The id of a group that is not archived.
+pub(super) async fn group_id(connection: &mut SqliteConnection, client_id: Uuid, slug: &str) -> Result<Uuid> {
+    let id: Option<Uuid> = sqlx::query_scalar(
+        "select id from \"group\" where client_id = $1 and slug = $2 and archived_at is null",
+    )
+    .bind(client_id)
+    .bind(slug)
+    .fetch_optional(connection)
+    .await?;
+    id.ok_or_else(|| Error::not_found("group", slug))
+}
+
+fn read_group(row: &SqliteRow) -> Result<Group> {
+    Ok(Group {
+        slug: row.try_get("slug")?,
+        name: row.try_get("name")?,
+        members: row.try_get::<i64, _>("members")? as u64,
+        archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
+    })
+}

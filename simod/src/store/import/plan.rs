@@ -1,0 +1,289 @@
+//! What an import has to change, found out from what is known: pure.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fmt::Write as _,
+};
+
+use serde::Serialize;
+use simo_common::{
+    api::people::{ImportChange, ImportReport, ImportRow, NewEmployee},
+    people::{fold_name, sort_key},
+};
+use uuid::Uuid;
+
+use crate::store::queue::{hex, json};
+
+/// Changes that a report shows, at most.
+const CHANGES_SHOWN: usize = 1_000;
+
+/// What the database knows.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The ordinal of the next new employee: it moves with every one that is made.
+    pub(super) next_ordinal: i64,
+    /// Groups that are not archived.
+    pub(super) groups: HashSet<String>,
+    /// The people whom rows name, by the row's place.
+    pub(super) people: HashMap<usize, Person>,
+}
+
+/// A person whom the database knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Person {
+    pub(super) full_name: String,
+    pub(super) email: Option<String>,
+    pub(super) phone: Option<String>,
+    pub(super) locale: Option<String>,
+    pub(super) timezone: Option<String>,
+    pub(super) groups: BTreeSet<String>,
+    pub(super) archived: bool,
+}
+
+/// What has to be changed, as JSON for the statements that do it.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// `[id, slug]` of groups to make or bring back.
+    pub(super) groups: String,
+    /// Employees to make, then those to change.
+    pub(super) people: String,
+    /// `[personnel number, [slug…]]` of employees whose groups change.
+    pub(super) members: String,
+    /// What to say of it.
+    pub(super) report: ImportReport,
+}
+
+/// An employee as a row of the statement.
+#[derive(Serialize)]
+struct PersonRow<'a>(
+    uuid::fmt::Simple,
+    &'a str,         // 1 personnel_no
+    &'a str,         // 2 full_name
+    String,          // 3 folded_name
+    String,          // 4 sort_key
+    Option<&'a str>, // 5 email
+    Option<&'a str>, // 6 phone
+    Option<&'a str>, // 7 locale
+    Option<&'a str>, // 8 timezone
+);
+
+impl Plan {
+    /// Compares the rows with what is known.
+    pub(super) fn new(rows: &[ImportRow], known: &Known, mut new_id: impl FnMut() -> Uuid) -> Self {
+        let mut report = ImportReport::default();
+        let mut changes = Vec::new();
+        let wanted: BTreeSet<&String> = rows.iter().flat_map(|row| &row.employee.groups).collect();
+        let missing: Vec<&String> = wanted
+            .into_iter()
+            .filter(|slug| !known.groups.contains(*slug))
+            .collect();
+        for slug in &missing {
+            report.groups_created += 1;
+            changes.push(change(0, slug, "create_group", Vec::new()));
+        }
+        let nobody = Person::default();
+        let (mut created, mut updated, mut members) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, row) in rows.iter().enumerate() {
+            let employee = &row.employee;
+            let groups: BTreeSet<String> = employee.groups.iter().cloned().collect();
+            let Some(before) = known.people.get(&place) else {
+                report.created += 1;
+                created.push(person_row(new_id(), employee, &nobody));
+                members.push((&*employee.personnel_no, groups));
+                changes.push(change(row.line, &employee.personnel_no, "create", Vec::new()));
+                continue;
+            };
+            let fields = differences(before, employee, &groups);
+            if fields.is_empty() {
+                report.unchanged += 1;
+                continue;
+            }
+            report.updated += 1;
+            if fields.iter().any(|(field, ..)| field != "groups") {
+                updated.push(person_row(new_id(), employee, before));
+            }
+            if before.groups != groups {
+                members.push((&*employee.personnel_no, groups));
+            }
+            changes.push(change(row.line, &employee.personnel_no, "update", fields));
+        }
+        created.append(&mut updated);
+        changes.truncate(CHANGES_SHOWN);
+        report.changes = changes;
+        let groups: Vec<_> = missing.iter().map(|slug| (hex(new_id()), slug)).collect();
+        Self {
+            groups: json(&groups),
+            people: json(&created),
+            members: json(&members),
+            report,
+        }
+    }
+
+    /// Whether nothing has to be changed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.report.created + self.report.updated + self.report.groups_created == 0
+    }
+}
+
+fn change(line: u64, name: &str, action: &str, fields: Vec<(String, String, String)>) -> ImportChange {
+    ImportChange {
+        line,
+        name: name.to_owned(),
+        action: action.to_owned(),
+        fields,
+    }
+}
+
+/// An optional field after the import: absent it stays, empty it goes.
+fn after<'a>(row: Option<&'a String>, before: Option<&'a String>) -> Option<&'a str> {
+    row.or(before).map(String::as_str).filter(|text| !text.is_empty())
+}
+
+fn optional_fields<'a>(
+    row: &'a NewEmployee,
+    before: &'a Person,
+) -> [(&'static str, Option<&'a str>, Option<&'a str>); 4] {
+    [
+        ("email", &row.email, &before.email),
+        ("phone", &row.phone, &before.phone),
+        ("locale", &row.locale, &before.locale),
+        ("timezone", &row.timezone, &before.timezone),
+    ]
+    .map(|(field, row, before)| (field, before.as_deref(), after(row.as_ref(), before.as_ref())))
+}
+
+fn differences(
+    before: &Person,
+    row: &NewEmployee,
+    groups: &BTreeSet<String>,
+) -> Vec<(String, String, String)> {
+    let mut fields = Vec::new();
+    let mut differ = |field: &str, before: &str, after: &str| {
+        if before != after {
+            fields.push((field.to_owned(), before.to_owned(), after.to_owned()));
+        }
+    };
+    if before.archived {
+        differ("archived", "true", "false");
+    }
+    differ("full_name", &before.full_name, &row.full_name);
+    for (field, before, after) in optional_fields(row, before) {
+        differ(field, before.unwrap_or(""), after.unwrap_or(""));
+    }
+    differ("groups", &joined(&before.groups), &joined(groups));
+    fields
+}
+
+fn joined(groups: &BTreeSet<String>) -> String {
+    groups.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn person_row<'a>(id: Uuid, row: &'a NewEmployee, before: &'a Person) -> PersonRow<'a> {
+    let [(.., email), (.., phone), (.., locale), (.., timezone)] = optional_fields(row, before);
+    let mut key = String::new();
+    for byte in sort_key(&row.full_name, &row.personnel_no) {
+        // Writing to a string cannot fail.
+        let _always = write!(key, "{byte:02x}");
+    }
+    PersonRow(
+        hex(id),
+        &row.personnel_no,
+        &row.full_name,
+        fold_name(&row.full_name),
+        key,
+        email,
+        phone,
+        locale,
+        timezone,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(line: u64, no: &str, name: &str, groups: &[&str]) -> ImportRow {
+        ImportRow {
+            line,
+            employee: NewEmployee {
+                personnel_no: no.to_owned(),
+                full_name: name.to_owned(),
+                groups: groups.iter().map(|&slug| slug.to_owned()).collect(),
+                ..NewEmployee::default()
+            },
+        }
+    }
+
+    fn known(people: Vec<(usize, Person)>) -> Known {
+        Known {
+            next_ordinal: 1,
+            groups: HashSet::from(["a".to_owned()]),
+            people: people.into_iter().collect(),
+        }
+    }
+
+    fn plan(rows: &[ImportRow], known: &Known) -> Plan {
+        Plan::new(rows, known, Uuid::nil)
+    }
+
+    #[test]
+    fn only_what_differs_is_changed_and_every_difference_is_said() {
+        let anna = Person {
+            full_name: "Анна".to_owned(),
+            email: Some("anna@example.org".to_owned()),
+            phone: Some("+7".to_owned()),
+            groups: BTreeSet::from(["a".to_owned()]),
+            ..Person::default()
+        };
+        let boris = Person {
+            full_name: "Борис".to_owned(),
+            archived: true,
+            ..Person::default()
+        };
+        let mut second = row(3, "2", "Анна", &["b"]);
+        second.employee.email = Some(String::new());
+        let rows = [
+            row(2, "1", "Анна", &["a"]),
+            second,
+            row(4, "3", "Борис", &[]),
+            row(5, "4", "Вера", &["b"]),
+        ];
+        let plan = plan(&rows, &known(vec![(0, anna.clone()), (1, anna), (2, boris)]));
+        let report = &plan.report;
+        assert_eq!(
+            (
+                report.created,
+                report.updated,
+                report.unchanged,
+                report.groups_created
+            ),
+            (1, 2, 1, 1)
+        );
+        let said: Vec<_> = report
+            .changes
+            .iter()
+            .map(|c| {
+                let fields: Vec<_> = c
+                    .fields
+                    .iter()
+                    .map(|(f, b, a)| format!("{f}: {b} → {a}"))
+                    .collect();
+                format!("{} {} {} {}", c.line, c.action, c.name, fields.join("; "))
+            })
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "0 create_group b ",
+                "3 update 2 email: anna@example.org → ; groups: a → b",
+                "4 update 3 archived: true → false",
+                "5 create 4 ",
+            ]
+        );
+        // The new one comes first, with its ordinal; the absent phone stays.
+        let people: serde_json::Value = serde_json::from_str(&plan.people).unwrap();
+        assert_eq!(people[0][1], "4");
+        assert_eq!(people[1][6], "+7");
+        assert_eq!(people[1][5], serde_json::Value::Null);
+    }
+}

@@ -1,0 +1,106 @@
+//! Lists: which rows are asked for, and where the next page begins.
+
+use futures_util::{Stream, StreamExt as _};
+use simo_common::people::fold_name;
+use sqlx::sqlite::SqliteRow;
+
+use super::Result;
+
+/// Which rows of a list, and after which key to go on.
+#[derive(Debug, Clone)]
+pub struct Listing<K> {
+    /// What the rows' names must contain.
+    pub find: Find,
+    /// Rows of a page.
+    pub limit: usize,
+    /// The key of the last row of the page before.
+    pub after: Option<K>,
+    /// With archived ones.
+    pub archived: bool,
+}
+
+impl<K> Listing<K> {
+    /// How many rows to ask the database for, where [`Find`] is applied to what it answers.
+    pub(super) fn rows(&self) -> i64 {
+        if self.find.is_empty() {
+            self.limit as i64 + 1
+        } else {
+            i64::MAX
+        }
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Clone)]
+pub struct Rows<T, K> {
+    /// Its rows.
+    pub items: Vec<T>,
+    /// The key of its last row, when there are more.
+    pub next: Option<K>,
+}
+
+/// Words that a row's names must contain, all of them, in any order and case.
+#[derive(Debug, Clone, Default)]
+pub struct Find(Vec<(String, String)>);
+
+impl Find {
+    /// From what a person typed.
+    pub fn new(text: &str) -> Self {
+        Self(
+            text.split_whitespace()
+                .map(|word| (fold_name(word), word.to_owned()))
+                .collect(),
+        )
+    }
+
+    /// Whether every row fits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the names of a row fit.
+    pub(super) fn fits(&self, names: &[&str]) -> bool {
+        self.is_empty() || {
+            let names = fold_name(&names.join(" "));
+            self.0.iter().all(|(folded, _)| names.contains(folded))
+        }
+    }
+
+    /// The words for SQL: `[folded, as typed]` each.
+    pub(super) fn words(&self) -> String {
+        super::queue::json(&self.0)
+    }
+}
+
+/// Reads rows until the page is full; `read` makes a key and an item of each, or leaves it out.
+pub(super) async fn page<T, K>(
+    rows: impl Stream<Item = sqlx::Result<SqliteRow>>,
+    limit: usize,
+    read: impl Fn(&SqliteRow) -> Result<Option<(K, T)>>,
+) -> Result<Rows<T, K>> {
+    let mut rows = std::pin::pin!(rows);
+    let mut items = Vec::new();
+    let mut last = None;
+    while let Some(row) = rows.next().await {
+        let Some((key, item)) = read(&row?)? else { continue };
+        if items.len() == limit {
+            return Ok(Rows { items, next: last });
+        }
+        items.push(item);
+        last = Some(key);
+    }
+    Ok(Rows { items, next: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_words_must_be_there_in_any_order_and_case() {
+        let find = Find::new(" ПЁТР  иванов ");
+        assert!(find.fits(&["Иванов Петр", "0042"]));
+        assert!(!find.fits(&["Иванова Анна"]));
+        assert!(Find::new("  ").fits(&[]));
+    }
+}

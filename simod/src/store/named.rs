@@ -1,0 +1,95 @@
+//! What groups and topics have in common: a slug, a name for people, and an archive that they come back from.
+
+use simo_common::{
+    api::access::{Named, Rename},
+    id, text,
+};
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use super::{Error, Result, Store};
+
+/// A table of slugs and names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Nouns {
+    /// What a row is called in errors.
+    pub(super) noun: &'static str,
+    /// The same in Russian.
+    pub(super) russian: &'static str,
+    /// The table, quoted for SQL.
+    pub(super) table: &'static str,
+}
+
+impl Store {
+    /// Makes a row, or brings it back from the archive under its new name.
+    pub(super) async fn add_named(&self, nouns: Nouns, client_id: Uuid, new: &Named) -> Result<()> {
+        let now = self.clock.now();
+        let table = nouns.table;
+        let mut tx = self.write().await?;
+        let added = sqlx::query(AssertSqlSafe(format!(
+            "insert into {table} (client_id, id, slug, name, created_at) values ($1, $2, $3, $4, $5)
+             on conflict (client_id, slug) do update set name = excluded.name, archived_at = null
+             where {table}.archived_at is not null"
+        )))
+        .bind(client_id)
+        .bind(id::new(now))
+        .bind(&new.slug)
+        .bind(new.name.as_ref().unwrap_or(&new.slug))
+        .bind(now)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if added == 0 {
+            let (slug, noun, russian) = (&new.slug, nouns.noun, nouns.russian);
+            return Err(Error::Conflict(text!(
+                "there is a {noun} `{slug}` already",
+                "{russian} «{slug}» уже есть"
+            )));
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Gives a row a new name.
+    pub(super) async fn rename(
+        &self,
+        nouns: Nouns,
+        client_id: Uuid,
+        slug: &str,
+        rename: &Rename,
+    ) -> Result<()> {
+        let mut tx = self.write().await?;
+        let changed = sqlx::query(AssertSqlSafe(format!(
+            "update {} set name = $3 where client_id = $1 and slug = $2",
+            nouns.table
+        )))
+        .bind(client_id)
+        .bind(slug)
+        .bind(&rename.name)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if changed == 0 {
+            return Err(Error::not_found(nouns.noun, slug));
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Archives a row; one that is archived already stays so.
+    pub(super) async fn archive_named(&self, nouns: Nouns, client_id: Uuid, slug: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        let changed = sqlx::query(AssertSqlSafe(format!(
+            "update {} set archived_at = coalesce(archived_at, $3) where client_id = $1 and slug = $2",
+            nouns.table
+        )))
+        .bind(client_id)
+        .bind(slug)
+        .bind(self.clock.now())
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if changed == 0 {
+            return Err(Error::not_found(nouns.noun, slug));
+        }
+        Ok(tx.commit().await?)
+    }
+}

@@ -1,0 +1,190 @@
+//! Operators: the people who administer. An owner belongs to no client, all others to one.
+
+use simo_common::{
+    api::access::{NewOperator, Operator},
+    id,
+    people::Role,
+    text, time,
+    token::TokenKind,
+};
+use sqlx::{Row as _, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::{Error, Listing, Result, Rows, Store, Write, list::page, tokens::revoke_tokens_of};
+
+macro_rules! select_operator {
+    ($rest:literal) => {
+        concat!(
+            "select o.*, c.slug as client from operator o left join client c on c.id = o.client_id
+             where ($1 is null or o.client_id = $1) and ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// A page of operators, by name: of one client, or all.
+    pub async fn operators(
+        &self,
+        within: Option<Uuid>,
+        listing: &Listing<String>,
+    ) -> Result<Rows<Operator, String>> {
+        let mut reader = self.read().await?;
+        let rows = sqlx::query(select_operator!(
+            "o.name > $2 and ($3 or o.archived_at is null) order by o.name limit $4"
+        ))
+        .bind(within)
+        .bind(listing.after.as_deref().unwrap_or(""))
+        .bind(listing.archived)
+        .bind(listing.rows())
+        .fetch(&mut *reader);
+        page(rows, listing.limit, |row| {
+            let operator = read_operator(row)?;
+            let fits = listing.find.fits(&[&operator.name]);
+            Ok(fits.then(|| (operator.name.clone(), operator)))
+        })
+        .await
+    }
+
+    /// The operator with this name, of one client or of all, archived or not.
+    pub async fn operator(&self, within: Option<Uuid>, name: &str) -> Result<Operator> {
+        let row = sqlx::query(select_operator!("o.name = $2"))
+            .bind(within)
+            .bind(name)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.as_ref()
+            .map(read_operator)
+            .transpose()?
+            .ok_or_else(|| Error::not_found("operator", name))
+    }
+
+    /// Makes an operator of a client (an owner: of none), or brings him back from the archive of that client.
+    pub async fn add_operator(&self, client_id: Option<Uuid>, new: &NewOperator) -> Result<Operator> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let added = sqlx::query(
+            "insert into operator (id, client_id, name, role, created_at) values ($1, $2, $3, $4, $5)
+             on conflict (name) do update set role = excluded.role, archived_at = null
+             where operator.archived_at is not null and operator.client_id is not distinct from excluded.client_id",
+        )
+        .bind(id::new(now))
+        .bind(client_id)
+        .bind(&new.name)
+        .bind(new.role.as_str())
+        .bind(now)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if added == 0 {
+            return Err(name_taken(&new.name));
+        }
+        tx.commit().await?;
+        self.operator(client_id, &new.name).await
+    }
+
+    /// Gives an operator a new name and role. One who stops being an owner becomes an operator of `client_id`.
+    pub async fn edit_operator(
+        &self,
+        within: Option<Uuid>,
+        name: &str,
+        new: &NewOperator,
+        client_id: Option<Uuid>,
+    ) -> Result<Operator> {
+        let mut tx = self.write().await?;
+        let (operator_id, belongs_to) = live_operator(&mut tx, within, name).await?;
+        let client_id = match new.role {
+            Role::Owner => None,
+            Role::Admin | Role::Viewer => Some(belongs_to.or(client_id).ok_or_else(|| {
+                Error::Invalid(vec![(
+                    "client".to_owned(),
+                    text!(
+                        "say which client he is to belong to: ?client=<slug>",
+                        "укажите, к какому клиенту он будет относиться: ?client=<slug>"
+                    ),
+                )])
+            })?),
+        };
+        let taken: bool =
+            sqlx::query_scalar("select count(*) > 0 from operator where name = $1 and id <> $2")
+                .bind(&new.name)
+                .bind(operator_id)
+                .fetch_one(&mut *tx)
+                .await?;
+        if taken {
+            return Err(name_taken(&new.name));
+        }
+        sqlx::query("update operator set name = $2, role = $3, client_id = $4 where id = $1")
+            .bind(operator_id)
+            .bind(&new.name)
+            .bind(new.role.as_str())
+            .bind(client_id)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(
+            "update token set client_id = $3
+             where client_id is not distinct from $1 and kind = 'operator' and holder_id = $2",
+        )
+        .bind(belongs_to)
+        .bind(operator_id)
+        .bind(client_id)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        self.operator(None, &new.name).await
+    }
+
+    /// Archives an operator and revokes his tokens.
+    pub async fn remove_operator(&self, within: Option<Uuid>, name: &str) -> Result<()> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let removed: Option<(Uuid, Option<Uuid>)> = sqlx::query_as(
+            "update operator set archived_at = coalesce(archived_at, $3)
+             where name = $2 and ($1 is null or client_id = $1) returning id, client_id",
+        )
+        .bind(within)
+        .bind(name)
+        .bind(now)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let (operator_id, client_id) = removed.ok_or_else(|| Error::not_found("operator", name))?;
+        revoke_tokens_of(&mut tx, client_id, TokenKind::Operator, operator_id, now).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// The id and client of an operator who is not archived.
+pub(super) async fn live_operator(
+    tx: &mut Write,
+    within: Option<Uuid>,
+    name: &str,
+) -> Result<(Uuid, Option<Uuid>)> {
+    let found: Option<(Uuid, Option<Uuid>)> = sqlx::query_as(
+        "select id, client_id from operator
+         where name = $2 and archived_at is null and ($1 is null or client_id = $1)",
+    )
+    .bind(within)
+    .bind(name)
+    .fetch_optional(&mut **tx)
+    .await?;
+    found.ok_or_else(|| Error::not_found("operator", name))
+}
+
+/// Names are unique over all clients; whose the other one is, is nobody's business.
+fn name_taken(name: &str) -> Error {
+    Error::Conflict(text!(
+        "the operator name `{name}` is taken",
+        "имя оператора «{name}» занято"
+    ))
+}
+
+fn read_operator(row: &SqliteRow) -> Result<Operator> {
+    let role: String = row.try_get("role")?;
+    Ok(Operator {
+        name: row.try_get("name")?,
+        client: row.try_get("client")?,
+        role: role.parse().unwrap_or(Role::Viewer),
+        created_at: time::from_us(row.try_get("created_at")?),
+        archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
+    })
+}

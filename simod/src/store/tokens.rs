@@ -1,0 +1,276 @@
+//! Tokens of ACS and operators: issued, rotated, revoked. The database knows only their SHA-256.
+
+use simo_common::{
+    api::access::{IssuedToken, Token},
+    id, text, time,
+    token::{self, TokenKind},
+};
+use sqlx::{Row as _, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::{
+    Error, Listing, Result, Rows, Store, Write, acs::acs_for_token, list::page, operators::live_operator,
+};
+
+/// Whom a new token lets in.
+#[derive(Debug, Clone, Copy)]
+pub enum TokenFor<'a> {
+    /// An ACS of a client, made if it is new.
+    Acs {
+        /// The client.
+        client_id: Uuid,
+        /// The ACS.
+        name: &'a str,
+    },
+    /// An operator.
+    Operator {
+        /// The client that he must belong to; absent: any or none.
+        within: Option<Uuid>,
+        /// His name.
+        name: &'a str,
+    },
+}
+
+/// What is to be said of a new token.
+#[derive(Debug, Clone, Default)]
+pub struct TokenTerms {
+    /// What it is for; its holder's name unless said otherwise.
+    pub name: Option<String>,
+    /// When it stops working.
+    pub expires_at: Option<i64>,
+    /// Whether an ACS may send without a topic with it.
+    pub personal: bool,
+}
+
+/// The place of a token in a list: newest first.
+pub type TokenKey = (i64, Uuid);
+
+macro_rules! select_token {
+    ($rest:literal) => {
+        concat!(
+            "select t.*, coalesce(a.name, o.name, d.name) as holder from token t
+             left join acs a on t.kind = 'acs' and a.client_id = t.client_id and a.id = t.holder_id
+             left join operator o on t.kind = 'operator' and o.id = t.holder_id
+             left join device d on t.kind = 'device' and d.client_id = t.client_id and d.id = t.holder_id
+             where ($1 is null or t.client_id = $1) and ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// A page of tokens, newest first: of one client or of all; of one kind, or those of ACS and operators; revoked
+    /// ones only if archived ones are asked for.
+    pub async fn tokens(
+        &self,
+        within: Option<Uuid>,
+        kind: Option<TokenKind>,
+        listing: &Listing<TokenKey>,
+    ) -> Result<Rows<Token, TokenKey>> {
+        let mut reader = self.read().await?;
+        let rows = sqlx::query(select_token!(
+            "($2 or t.revoked_at is null)
+             and case when $3 is null then t.kind <> 'device' else t.kind = $3 end
+             and ($4 is null or (t.created_at, t.id) < ($4, $5))
+             order by t.created_at desc, t.id desc limit $6"
+        ))
+        .bind(within)
+        .bind(listing.archived)
+        .bind(kind.map(TokenKind::as_str))
+        .bind(listing.after.map(|(at, _)| at))
+        .bind(listing.after.map(|(_, id)| id))
+        .bind(listing.rows())
+        .fetch(&mut *reader);
+        page(rows, listing.limit, |row| {
+            let token = read_token(row)?;
+            let fits = listing.find.fits(&[&token.holder, &token.name]);
+            Ok(fits.then(|| ((token.created_at.as_microsecond(), token.id), token)))
+        })
+        .await
+    }
+
+    /// The token with this id, of one client or of all.
+    pub async fn token(&self, within: Option<Uuid>, id: Uuid) -> Result<Token> {
+        let row = sqlx::query(select_token!("t.id = $2"))
+            .bind(within)
+            .bind(id)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.as_ref()
+            .map(read_token)
+            .transpose()?
+            .ok_or_else(|| Error::not_found("token", id.to_string()))
+    }
+
+    /// Issues a token. Its secret is in the answer and nowhere else.
+    pub async fn issue_token(&self, holder: TokenFor<'_>, terms: &TokenTerms) -> Result<IssuedToken> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let new = match holder {
+            TokenFor::Acs { client_id, name } => NewToken {
+                client_id: Some(client_id),
+                kind: TokenKind::Acs,
+                holder_id: acs_for_token(&mut tx, client_id, name, now).await?,
+                holder: name,
+                terms,
+            },
+            TokenFor::Operator { within, name } => {
+                let (holder_id, client_id) = live_operator(&mut tx, within, name).await?;
+                NewToken {
+                    client_id,
+                    kind: TokenKind::Operator,
+                    holder_id,
+                    holder: name,
+                    terms,
+                }
+            }
+        };
+        let issued = insert_token(&mut tx, &new, now).await?;
+        tx.commit().await?;
+        Ok(issued)
+    }
+
+    /// Issues a successor with the same holder, name and rights, which works as long as the token was issued for, and
+    /// revokes the token.
+    pub async fn rotate_token(&self, within: Option<Uuid>, id: Uuid) -> Result<IssuedToken> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let row = sqlx::query(select_token!("t.id = $2"))
+            .bind(within)
+            .bind(id)
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| Error::not_found("token", id.to_string()))?;
+        let old = read_token(&row)?;
+        if old.kind == TokenKind::Device {
+            return Err(Error::Conflict(text!(
+                "a phone gets a new token by pairing again",
+                "телефон получает новый токен при повторном подключении"
+            )));
+        }
+        if old.revoked_at.is_some() {
+            return Err(Error::Conflict(text!(
+                "the token is revoked; issue a new one",
+                "токен отозван; выпустите новый"
+            )));
+        }
+        let works_for = old
+            .expires_at
+            .map(|end| end.as_microsecond() - old.created_at.as_microsecond());
+        let terms = TokenTerms {
+            name: Some(old.name),
+            expires_at: works_for.map(|us| now + us),
+            personal: old.personal,
+        };
+        let successor = NewToken {
+            client_id: row.try_get("client_id")?,
+            kind: old.kind,
+            holder_id: row.try_get("holder_id")?,
+            holder: &old.holder,
+            terms: &terms,
+        };
+        let issued = insert_token(&mut tx, &successor, now).await?;
+        revoke(&mut tx, within, id, now).await?;
+        tx.commit().await?;
+        Ok(issued)
+    }
+
+    /// Revokes a token; one that is revoked already stays so.
+    pub async fn revoke_token(&self, within: Option<Uuid>, id: Uuid) -> Result<()> {
+        let mut tx = self.write().await?;
+        if !revoke(&mut tx, within, id, self.clock.now()).await? {
+            return Err(Error::not_found("token", id.to_string()));
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Revokes all tokens of an ACS, an operator or a device.
+pub(super) async fn revoke_tokens_of(
+    tx: &mut Write,
+    client_id: Option<Uuid>,
+    kind: TokenKind,
+    holder_id: Uuid,
+    now: i64,
+) -> Result<()> {
+    sqlx::query(
+        "update token set revoked_at = $4
+         where client_id is not distinct from $1 and kind = $2 and holder_id = $3 and revoked_at is null",
+    )
+    .bind(client_id)
+    .bind(kind.as_str())
+    .bind(holder_id)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+struct NewToken<'a> {
+    client_id: Option<Uuid>,
+    kind: TokenKind,
+    holder_id: Uuid,
+    holder: &'a str,
+    terms: &'a TokenTerms,
+}
+
+async fn insert_token(tx: &mut Write, new: &NewToken<'_>, now: i64) -> Result<IssuedToken> {
+    let secret = token::generate(new.kind);
+    let id = id::new(now);
+    sqlx::query(
+        "insert into token (id, client_id, hash, kind, holder_id, name, shown, personal, created_at, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(id)
+    .bind(new.client_id)
+    .bind(token::hash(&secret).as_slice())
+    .bind(new.kind.as_str())
+    .bind(new.holder_id)
+    .bind(new.terms.name.as_deref().unwrap_or(new.holder))
+    .bind(token::shown(&secret))
+    .bind(new.terms.personal)
+    .bind(now)
+    .bind(new.terms.expires_at)
+    .execute(&mut **tx)
+    .await?;
+    Ok(IssuedToken {
+        id,
+        token: secret,
+        kind: new.kind,
+        holder: new.holder.to_owned(),
+        expires_at: new.terms.expires_at.map(time::from_us),
+    })
+}
+
+async fn revoke(tx: &mut Write, within: Option<Uuid>, id: Uuid, now: i64) -> Result<bool> {
+    let changed = sqlx::query(
+        "update token set revoked_at = coalesce(revoked_at, $3)
+         where id = $2 and ($1 is null or client_id = $1)",
+    )
+    .bind(within)
+    .bind(id)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    Ok(changed > 0)
+}
+
+fn read_token(row: &SqliteRow) -> Result<Token> {
+    let kind: String = row.try_get("kind")?;
+    Ok(Token {
+        id: row.try_get("id")?,
+        kind: match kind.as_str() {
+            "acs" => TokenKind::Acs,
+            "operator" => TokenKind::Operator,
+            _ => TokenKind::Device,
+        },
+        holder: row.try_get::<Option<String>, _>("holder")?.unwrap_or_default(),
+        name: row.try_get("name")?,
+        shown: row.try_get("shown")?,
+        personal: row.try_get("personal")?,
+        created_at: time::from_us(row.try_get("created_at")?),
+        expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(time::from_us),
+        revoked_at: row.try_get::<Option<i64>, _>("revoked_at")?.map(time::from_us),
+    })
+}
