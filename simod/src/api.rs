@@ -2,6 +2,7 @@
 //!
 //! A handler is extractors in, typed result out; the extractor's type says who may call ([`auth`]).
 
+mod admin;
 pub mod auth;
 mod body;
 mod device;
@@ -10,6 +11,7 @@ pub mod error;
 mod events;
 mod history;
 mod ingest;
+pub mod openapi;
 mod service;
 mod sse;
 
@@ -17,6 +19,7 @@ use std::sync::Arc;
 
 use axum::{Router, middleware};
 use simo_common::api::PREFIX;
+use utoipa_axum::router::OpenApiRouter;
 
 pub use self::{auth::Peer, error::ApiError};
 use crate::app::App;
@@ -27,17 +30,22 @@ pub type ApiResult<T> = Result<T, ApiError>;
 /// All routes. They can be nested under a path of another axum program; without connection info (`Peer`) there, callers
 /// are treated as coming over TCP.
 pub fn router(app: Arc<App>) -> Router {
-    let versioned = Router::new()
-        .merge(Router::from(device::routes()))
-        .merge(Router::from(events::routes()))
-        .merge(Router::from(history::routes()))
-        .merge(ingest::routes())
-        .merge(service::versioned());
-    Router::new()
-        .nest(PREFIX, versioned)
-        .merge(service::routes())
+    Router::from(routes())
         .fallback(edge::no_such_route)
         .method_not_allowed_fallback(edge::no_such_method)
         .layer(middleware::from_fn(edge::edge))
         .with_state(app)
+}
+
+/// All routes, each with its description: what is not described is not routed.
+fn routes() -> OpenApiRouter<Arc<App>> {
+    let versioned = OpenApiRouter::new()
+        .merge(ingest::routes())
+        .merge(history::routes())
+        .merge(events::routes())
+        .merge(device::routes())
+        .merge(admin::routes())
+        .merge(service::versioned())
+        .merge(openapi::routes());
+    openapi::router().nest(PREFIX, versioned).merge(service::routes())
 }

@@ -184,26 +184,43 @@ async fn operator(parts: &mut Parts, app: &Arc<App>, least: Role) -> Result<Oper
 
 /// The client that a request is about: the operator's own, the one that `?client=` names, or the only one there is.
 async fn scope(parts: &Parts, app: &Arc<App>, operator: &OperatorCaller) -> Result<(Uuid, String), ApiError> {
+    match named_scope(parts, app, operator).await? {
+        Some(client) => Ok(client),
+        None => the_only_client(app).await,
+    }
+}
+
+/// The only client there is, for an owner who names none.
+async fn the_only_client(app: &Arc<App>) -> Result<(Uuid, String), ApiError> {
+    app.store.only_client().await?.ok_or_else(|| {
+        ApiError::field(
+            "client",
+            text!(
+                "say which client: ?client=<slug> (there is none or more than one)",
+                "укажите клиента: ?client=<slug> (клиентов нет или несколько)"
+            ),
+        )
+    })
+}
+
+/// The operator's own client, or the one that `?client=` names.
+async fn named_scope(
+    parts: &Parts,
+    app: &Arc<App>,
+    operator: &OperatorCaller,
+) -> Result<Option<(Uuid, String)>, ApiError> {
     let named = form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes())
         .find(|(name, _)| name == "client")
         .map(|(_, slug)| slug.into_owned());
     match (&operator.client, named) {
-        (Some(own), None) => Ok(own.clone()),
-        (Some(own), Some(slug)) if own.1 == slug => Ok(own.clone()),
+        (Some(own), None) => Ok(Some(own.clone())),
+        (Some(own), Some(slug)) if own.1 == slug => Ok(Some(own.clone())),
         (Some(_), Some(slug)) => Err(ApiError::not_found("client", &slug)),
         (None, Some(slug)) => match app.store.client_id(&slug).await? {
-            Some(id) => Ok((id, slug)),
+            Some(id) => Ok(Some((id, slug))),
             None => Err(ApiError::not_found("client", &slug)),
         },
-        (None, None) => app.store.only_client().await?.ok_or_else(|| {
-            ApiError::field(
-                "client",
-                text!(
-                    "say which client: ?client=<slug> (there is none or more than one)",
-                    "укажите клиента: ?client=<slug> (клиентов нет или несколько)"
-                ),
-            )
-        }),
+        (None, None) => Ok(None),
     }
 }
 
@@ -228,6 +245,34 @@ pub struct Admin {
     /// Its slug.
     pub client: String,
 }
+
+/// An operator with at least the role `admin`, where he keeps what may belong to no client: operators and tokens.
+#[derive(Debug, Clone)]
+pub struct Keeper {
+    /// Who.
+    pub operator: OperatorCaller,
+    /// His client; for an owner the one that he names, if he does.
+    pub client: Option<(Uuid, String)>,
+}
+
+impl Keeper {
+    /// The client beyond which he sees nothing; owners see all.
+    pub fn within(&self) -> Option<Uuid> {
+        self.operator.client.as_ref().map(|(id, _)| *id)
+    }
+
+    /// The client that he keeps; for an owner who names none the only one there is.
+    pub async fn one_client(&self, app: &Arc<App>) -> Result<(Uuid, String), ApiError> {
+        match &self.client {
+            Some(client) => Ok(client.clone()),
+            None => the_only_client(app).await,
+        }
+    }
+}
+
+/// Any operator, whatever client he names.
+#[derive(Debug, Clone)]
+pub struct AnyOperator(pub OperatorCaller);
 
 /// An operator with the role `owner`.
 #[derive(Debug, Clone)]
@@ -304,6 +349,24 @@ impl FromRequestParts<Arc<App>> for Admin {
             client_id,
             client,
         })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Keeper {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        let operator = operator(parts, app, Role::Admin).await?;
+        let client = named_scope(parts, app, &operator).await?;
+        Ok(Self { operator, client })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for AnyOperator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        operator(parts, app, Role::Viewer).await.map(Self)
     }
 }
 

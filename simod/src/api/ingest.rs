@@ -6,9 +6,8 @@ mod validate;
 use std::sync::{Arc, atomic::AtomicU64};
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{DefaultBodyLimit, FromRequestParts as _, Path, Query, Request, State},
-    routing::post,
 };
 use http::{HeaderMap, StatusCode, request::Parts};
 use serde::Deserialize;
@@ -17,6 +16,10 @@ use simo_common::{
     message::limits,
     text, token,
     token::TokenKind,
+};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
+    routes,
 };
 use uuid::Uuid;
 
@@ -30,17 +33,11 @@ use crate::{
     store::{Incoming, KeyKind, Poster, Refusal},
 };
 
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route(
-            "/messages",
-            post(post_message).layer(DefaultBodyLimit::max(limits::MESSAGE_REQUEST_BYTES)),
-        )
-        .route(
-            "/messages/batch",
-            post(batch::post_batch).layer(DefaultBodyLimit::max(limits::BATCH_REQUEST_BYTES)),
-        )
-        .route("/messages/{id}/cancel", post(cancel))
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(post_message).layer(DefaultBodyLimit::max(limits::MESSAGE_REQUEST_BYTES)))
+        .routes(routes!(batch::post_batch).layer(DefaultBodyLimit::max(limits::BATCH_REQUEST_BYTES)))
+        .routes(routes!(cancel))
 }
 
 #[derive(Debug, Deserialize)]

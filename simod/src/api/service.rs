@@ -2,29 +2,39 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use axum::{extract::State, response::IntoResponse};
 use http::StatusCode;
 use simo_common::api::service::{Readiness, WhoAmI};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{ApiResult, auth::Caller};
+use super::{ApiResult, auth::Caller, openapi::Problems};
 use crate::app::App;
 
 /// Outside the versioned API.
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
 }
 
 /// Inside the versioned API.
-pub(super) fn versioned() -> Router<Arc<App>> {
-    Router::new().route("/whoami", get(whoami))
+pub(super) fn versioned() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(whoami))
 }
 
+/// Alive
+#[utoipa::path(get, path = "/healthz", tag = "service", operation_id = "healthz", security(()),
+    responses((status = 200, description = "`ok`", body = str, content_type = "text/plain")))]
 async fn healthz() -> &'static str {
     "ok"
 }
 
+/// Ready
+///
+/// Whether this instance can serve. The channels' health stands in the body, never in the status.
+#[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "readyz", security(()),
+    responses((status = 200, description = "It can", body = Readiness),
+              (status = 503, description = "It cannot", body = Readiness)))]
 async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
     let reason = if app.shutdown.is_cancelled() {
         Some("shutting down".to_owned())
@@ -47,6 +57,9 @@ async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
     )
 }
 
+/// Who am I
+#[utoipa::path(get, path = "/whoami", tag = "service", operation_id = "whoami",
+    responses((status = 200, description = "Who the caller is", body = WhoAmI), Problems))]
 async fn whoami(caller: Caller) -> ApiResult<axum::Json<WhoAmI>> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Ok(axum::Json(match caller {

@@ -1,0 +1,48 @@
+//! What operators administer: one file per resource.
+
+mod acs;
+mod check;
+mod clients;
+mod devices;
+mod employees;
+mod groups;
+mod list;
+mod operators;
+mod tokens;
+mod topics;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
+
+use super::{ApiError, ApiResult};
+use crate::app::App;
+
+/// All resources.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .merge(clients::routes())
+        .merge(acs::routes())
+        .merge(operators::routes())
+        .merge(tokens::routes())
+        .merge(employees::routes())
+        .merge(groups::routes())
+        .merge(topics::routes())
+        .merge(devices::routes())
+}
+
+/// Something was made.
+type Created<T> = (http::StatusCode, axum::Json<T>);
+
+fn created<T>(what: T) -> Created<T> {
+    (http::StatusCode::CREATED, axum::Json(what))
+}
+
+/// The id in a path; what is not an id names nothing.
+fn id(noun: &'static str, text: &str) -> ApiResult<Uuid> {
+    text.parse().map_err(|_| ApiError::not_found(noun, text))
+}

@@ -1,0 +1,107 @@
+//! `/acs`: the systems that post messages.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use http::StatusCode;
+use simo_common::{
+    api::access::{Acs, Named},
+    page::Page,
+    text,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    ApiResult, Created,
+    check::Check,
+    created,
+    list::{List, ListParams, answer},
+};
+use crate::{
+    api::{
+        auth::{Admin, Viewer},
+        body::Json,
+        openapi::Problems,
+    },
+    app::App,
+};
+
+/// What history calls the sender of a message that an operator posted; no ACS can be called so.
+const RESERVED: &str = "operator";
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, remove))
+}
+
+/// List ACS
+#[utoipa::path(get, path = "/acs", tag = "acs", operation_id = "acs_list", params(ListParams),
+    responses((status = 200, description = "Sorted by name", body = Page<Acs>), Problems))]
+async fn list(
+    viewer: Viewer,
+    State(app): State<Arc<App>>,
+    List(listing): List<String>,
+) -> ApiResult<axum::Json<Page<Acs>>> {
+    Ok(answer(app.store.acs_list(viewer.client_id, &listing).await?))
+}
+
+/// Add an ACS
+///
+/// One that is archived comes back, without the tokens that it had.
+#[utoipa::path(post, path = "/acs", tag = "acs", operation_id = "add_acs", request_body = Named,
+    responses((status = 201, description = "Made", body = Acs), Problems))]
+async fn add(admin: Admin, State(app): State<Arc<App>>, Json(new): Json<Named>) -> ApiResult<Created<Acs>> {
+    let mut check = Check::default();
+    acs_name(&mut check, "slug", &new.slug);
+    if new.name.is_some() {
+        check.wrong(
+            "name",
+            text!("an ACS has no other name", "у АСУ нет другого имени"),
+        );
+    }
+    check.done()?;
+    Ok(created(app.store.add_acs(admin.client_id, &new.slug).await?))
+}
+
+/// Show an ACS
+#[utoipa::path(get, path = "/acs/{name}", tag = "acs", operation_id = "acs",
+    params(("name" = String, Path, description = "The ACS")),
+    responses((status = 200, description = "The ACS", body = Acs), Problems))]
+async fn show(
+    viewer: Viewer,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> ApiResult<axum::Json<Acs>> {
+    Ok(axum::Json(app.store.acs(viewer.client_id, &name).await?))
+}
+
+/// Archive an ACS
+///
+/// Its tokens are revoked. History goes on naming it.
+#[utoipa::path(delete, path = "/acs/{name}", tag = "acs", operation_id = "remove_acs",
+    params(("name" = String, Path, description = "The ACS")),
+    responses((status = 204, description = "Archived"), Problems))]
+async fn remove(
+    admin: Admin,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> ApiResult<StatusCode> {
+    app.store.remove_acs(admin.client_id, &name).await?;
+    app.wake.feed();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Checks the name of an ACS.
+pub(super) fn acs_name(check: &mut Check, field: &str, name: &str) {
+    check.slug(field, name);
+    if name == RESERVED {
+        check.wrong(
+            field,
+            text!(
+                "`{RESERVED}` stands for messages of operators",
+                "«{RESERVED}» обозначает сообщения операторов"
+            ),
+        );
+    }
+}

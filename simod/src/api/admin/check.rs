@@ -1,0 +1,248 @@
+//! Checks of what administrators write: every wrong field is said, not only the first.
+
+use jiff::tz::TimeZone;
+use simo_common::{
+    api::people::{EditEmployee, NewEmployee},
+    lang::Text,
+    message::limits,
+    people::{is_personnel_no, is_slug},
+    text,
+};
+
+use super::{ApiError, ApiResult};
+
+const NAME_CHARS: usize = 200;
+const EMAIL_CHARS: usize = 254;
+const PHONE_CHARS: usize = 100;
+const GROUPS: usize = 100;
+
+/// Gathers what is wrong.
+#[derive(Debug, Default)]
+pub(super) struct Check {
+    /// What stands before the names of fields: `line 7: `.
+    pub(super) place: String,
+    errors: Vec<(String, Text)>,
+}
+
+impl Check {
+    /// A field is wrong.
+    pub(super) fn wrong(&mut self, field: &str, text: Text) {
+        self.errors.push((format!("{}{field}", self.place), text));
+    }
+
+    /// A short name.
+    pub(super) fn slug(&mut self, field: &str, slug: &str) {
+        if !is_slug(slug) {
+            let most = limits::SLUG_CHARS;
+            self.wrong(
+                field,
+                text!(
+                    "must be 1–{most} of a–z 0–9 - _ . and begin with a letter or digit",
+                    "нужно 1–{most} знаков a–z 0–9 - _ . и в начале буква или цифра"
+                ),
+            );
+        }
+    }
+
+    /// A name for people.
+    pub(super) fn name(&mut self, field: &str, name: &str) {
+        let chars = name.chars().count();
+        if name.trim().is_empty() || chars > NAME_CHARS || name.chars().any(char::is_control) {
+            self.wrong(
+                field,
+                text!(
+                    "must be 1–{NAME_CHARS} characters without control characters",
+                    "нужно 1–{NAME_CHARS} символов без управляющих"
+                ),
+            );
+        }
+    }
+
+    /// An IANA time zone.
+    pub(super) fn timezone(&mut self, timezone: &str) {
+        if TimeZone::get(timezone).is_err() {
+            self.wrong(
+                "timezone",
+                text!(
+                    "`{timezone}` is not an IANA time zone such as Europe/Moscow",
+                    "«{timezone}» — не часовой пояс IANA (пример: Europe/Moscow)"
+                ),
+            );
+        }
+    }
+
+    /// How long a message lives.
+    pub(super) fn ttl(&mut self, field: &str, seconds: i64) {
+        let most = limits::TTL_SECONDS;
+        if !(1..=most).contains(&seconds) {
+            self.wrong(
+                field,
+                text!("must be 1 to {most} seconds", "нужно от 1 до {most} секунд"),
+            );
+        }
+    }
+
+    /// A new employee, or a row of an import.
+    pub(super) fn employee(&mut self, new: &NewEmployee) {
+        if !is_personnel_no(&new.personnel_no) {
+            let most = limits::PERSONNEL_NO_CHARS;
+            self.wrong(
+                "personnel_no",
+                text!(
+                    "must be 1–{most} characters without control characters",
+                    "нужно 1–{most} символов без управляющих"
+                ),
+            );
+        }
+        self.name("full_name", &new.full_name);
+        self.contacts(&new.email, &new.phone, &new.locale, &new.timezone);
+        self.groups(&new.groups);
+    }
+
+    /// What is to be changed of an employee.
+    pub(super) fn employee_edit(&mut self, edit: &EditEmployee) {
+        if let Some(name) = &edit.full_name {
+            self.name("full_name", name);
+        }
+        self.contacts(&edit.email, &edit.phone, &edit.locale, &edit.timezone);
+        if let Some(groups) = &edit.groups {
+            self.groups(groups);
+        }
+    }
+
+    /// Optional fields, of which empty ones are cleared.
+    fn contacts(
+        &mut self,
+        email: &Option<String>,
+        phone: &Option<String>,
+        locale: &Option<String>,
+        timezone: &Option<String>,
+    ) {
+        let given = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
+        if let Some(email) = given(email)
+            && !is_email(&email)
+        {
+            self.wrong(
+                "email",
+                text!(
+                    "`{email}` is not an e-mail address",
+                    "«{email}» — не адрес e-mail"
+                ),
+            );
+        }
+        if let Some(phone) = given(phone)
+            && (phone.chars().count() > PHONE_CHARS || phone.chars().any(char::is_control))
+        {
+            self.wrong(
+                "phone",
+                text!(
+                    "must be at most {PHONE_CHARS} characters without control characters",
+                    "не больше {PHONE_CHARS} символов без управляющих"
+                ),
+            );
+        }
+        if let Some(locale) = given(locale)
+            && !matches!(&*locale, "ru" | "en")
+        {
+            self.wrong("locale", text!("must be ru or en", "должно быть ru или en"));
+        }
+        if let Some(timezone) = given(timezone) {
+            self.timezone(&timezone);
+        }
+    }
+
+    fn groups(&mut self, groups: &[String]) {
+        if groups.len() > GROUPS {
+            self.wrong(
+                "groups",
+                text!("at most {GROUPS} groups", "не больше {GROUPS} групп"),
+            );
+        }
+        for (place, slug) in groups.iter().enumerate() {
+            self.slug(&format!("groups[{place}]"), slug);
+        }
+    }
+
+    /// The errors, if there are any.
+    pub(super) fn done(self) -> ApiResult<()> {
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::invalid(self.errors))
+        }
+    }
+}
+
+/// Whether a text may be an e-mail address; only sending to it can tell.
+fn is_email(text: &str) -> bool {
+    text.chars().count() <= EMAIL_CHARS
+        && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+        && text
+            .rsplit_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
+}
+
+/// A name or another text that people write, without the spaces that they leave at its ends.
+pub(super) fn trimmed(text: &mut String) {
+    let inner = text.trim();
+    if inner.len() != text.len() {
+        *text = inner.to_owned();
+    }
+}
+
+/// An employee without spaces at the ends of fields.
+pub(super) fn trimmed_employee(mut new: NewEmployee) -> NewEmployee {
+    trimmed(&mut new.personnel_no);
+    trimmed(&mut new.full_name);
+    for field in [&mut new.email, &mut new.phone, &mut new.locale, &mut new.timezone] {
+        field.iter_mut().for_each(trimmed);
+    }
+    new.groups.iter_mut().for_each(trimmed);
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wrong_field_of_an_employee_is_named() {
+        let mut check = Check {
+            place: "line 7: ".to_owned(),
+            ..Check::default()
+        };
+        check.employee(&NewEmployee {
+            personnel_no: String::new(),
+            full_name: "a\u{7}".to_owned(),
+            email: Some("anna".to_owned()),
+            locale: Some("de".to_owned()),
+            timezone: Some("Europe/Atlantis".to_owned()),
+            groups: vec!["ok".to_owned(), "Смена".to_owned()],
+            ..NewEmployee::default()
+        });
+        let error = check.done().unwrap_err();
+        let fields: Vec<_> = error.errors.iter().map(|(field, _)| field.as_str()).collect();
+        assert_eq!(
+            fields,
+            [
+                "line 7: personnel_no",
+                "line 7: full_name",
+                "line 7: email",
+                "line 7: locale",
+                "line 7: timezone",
+                "line 7: groups[1]",
+            ]
+        );
+    }
+
+    #[test]
+    fn empty_optional_fields_are_cleared_not_wrong() {
+        let mut check = Check::default();
+        check.employee_edit(&EditEmployee {
+            email: Some(String::new()),
+            timezone: Some(String::new()),
+            ..EditEmployee::default()
+        });
+        assert!(check.done().is_ok());
+    }
+}

@@ -1,0 +1,248 @@
+//! `/employees`: the people who receive messages.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use http::StatusCode;
+use serde::Deserialize;
+use simo_common::{
+    api::people::{EditEmployee, Employee, ImportReport, ImportRow, NewEmployee},
+    page::Page,
+    text,
+};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
+    routes,
+};
+
+use super::{
+    ApiError, ApiResult, Created,
+    check::{Check, trimmed, trimmed_employee},
+    created,
+    list::{List, ListParams, Params, answer},
+};
+use crate::{
+    api::{
+        auth::{Admin, Viewer},
+        body::{self, Json},
+        openapi::Problems,
+    },
+    app::App,
+};
+
+/// Bytes in the body of an import.
+const IMPORT_BYTES: usize = 64 * 1024 * 1024;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, edit, remove))
+        .routes(routes!(block))
+        .routes(routes!(unblock))
+        .routes(routes!(import).layer(DefaultBodyLimit::max(IMPORT_BYTES)))
+}
+
+/// Whose employees.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct GroupParam {
+    /// Only the members of this group.
+    group: Option<String>,
+}
+
+/// List employees
+#[utoipa::path(get, path = "/employees", tag = "employees", operation_id = "employees",
+    params(ListParams, GroupParam),
+    responses((status = 200, description = "Sorted by name", body = Page<Employee>), Problems))]
+async fn list(
+    viewer: Viewer,
+    State(app): State<Arc<App>>,
+    List(listing): List<String>,
+    Params(GroupParam { group }): Params<GroupParam>,
+) -> ApiResult<axum::Json<Page<Employee>>> {
+    let rows = app
+        .store
+        .employees(viewer.client_id, group.as_deref(), &listing)
+        .await?;
+    Ok(answer(rows))
+}
+
+/// Add an employee
+///
+/// His groups must be there. One who is archived comes back as he is described here; one who was blocked stays so.
+#[utoipa::path(post, path = "/employees", tag = "employees", operation_id = "add_employee",
+    request_body = NewEmployee, responses((status = 201, description = "Made", body = Employee), Problems))]
+async fn add(
+    admin: Admin,
+    State(app): State<Arc<App>>,
+    Json(new): Json<NewEmployee>,
+) -> ApiResult<Created<Employee>> {
+    let new = trimmed_employee(new);
+    let mut check = Check::default();
+    check.employee(&new);
+    check.done()?;
+    Ok(created(app.store.add_employee(admin.client_id, &new).await?))
+}
+
+/// Show an employee
+#[utoipa::path(get, path = "/employees/{personnel_no}", tag = "employees", operation_id = "employee",
+    params(("personnel_no" = String, Path, description = "The employee")),
+    responses((status = 200, description = "The employee", body = Employee), Problems))]
+async fn show(
+    viewer: Viewer,
+    State(app): State<Arc<App>>,
+    Path(personnel_no): Path<String>,
+) -> ApiResult<axum::Json<Employee>> {
+    Ok(axum::Json(
+        app.store.employee(viewer.client_id, &personnel_no).await?,
+    ))
+}
+
+/// Change an employee
+///
+/// Fields that are left out stay, empty ones are cleared; `groups` are all his groups from now on.
+#[utoipa::path(patch, path = "/employees/{personnel_no}", tag = "employees", operation_id = "edit_employee",
+    params(("personnel_no" = String, Path, description = "The employee")), request_body = EditEmployee,
+    responses((status = 200, description = "The employee", body = Employee), Problems))]
+async fn edit(
+    admin: Admin,
+    State(app): State<Arc<App>>,
+    Path(personnel_no): Path<String>,
+    Json(mut edit): Json<EditEmployee>,
+) -> ApiResult<axum::Json<Employee>> {
+    for field in [
+        &mut edit.full_name,
+        &mut edit.email,
+        &mut edit.phone,
+        &mut edit.locale,
+        &mut edit.timezone,
+    ] {
+        field.iter_mut().for_each(trimmed);
+    }
+    let mut check = Check::default();
+    check.employee_edit(&edit);
+    check.done()?;
+    let edited = app
+        .store
+        .edit_employee(admin.client_id, &personnel_no, &edit)
+        .await?;
+    Ok(axum::Json(edited))
+}
+
+/// Archive an employee
+///
+/// His devices are retired, and he gets nothing further. History goes on naming him.
+#[utoipa::path(delete, path = "/employees/{personnel_no}", tag = "employees", operation_id = "remove_employee",
+    params(("personnel_no" = String, Path, description = "The employee")),
+    responses((status = 204, description = "Archived"), Problems))]
+async fn remove(
+    admin: Admin,
+    State(app): State<Arc<App>>,
+    Path(personnel_no): Path<String>,
+) -> ApiResult<StatusCode> {
+    app.store.remove_employee(admin.client_id, &personnel_no).await?;
+    app.wake.all();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Block an employee
+///
+/// He gets nothing further, from this answer on, not even of what was queued before.
+#[utoipa::path(post, path = "/employees/{personnel_no}/block", tag = "employees", operation_id = "block_employee",
+    params(("personnel_no" = String, Path, description = "The employee")),
+    responses((status = 200, description = "The employee", body = Employee), Problems))]
+async fn block(
+    admin: Admin,
+    State(app): State<Arc<App>>,
+    Path(personnel_no): Path<String>,
+) -> ApiResult<axum::Json<Employee>> {
+    app.store.block_employee(admin.client_id, &personnel_no).await?;
+    app.wake.all();
+    Ok(axum::Json(
+        app.store.employee(admin.client_id, &personnel_no).await?,
+    ))
+}
+
+/// Unblock an employee
+///
+/// He gets what is posted from now on; what was denied stays so.
+#[utoipa::path(post, path = "/employees/{personnel_no}/unblock", tag = "employees",
+    operation_id = "unblock_employee",
+    params(("personnel_no" = String, Path, description = "The employee")),
+    responses((status = 200, description = "The employee", body = Employee), Problems))]
+async fn unblock(
+    admin: Admin,
+    State(app): State<Arc<App>>,
+    Path(personnel_no): Path<String>,
+) -> ApiResult<axum::Json<Employee>> {
+    app.store.unblock_employee(admin.client_id, &personnel_no).await?;
+    app.wake.all();
+    Ok(axum::Json(
+        app.store.employee(admin.client_id, &personnel_no).await?,
+    ))
+}
+
+/// How an import is to be done.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ImportParams {
+    /// Only say what it would change.
+    #[serde(default)]
+    #[param(default = false)]
+    dry_run: bool,
+}
+
+/// Import employees
+///
+/// All or nothing; every bad line is listed. Optional fields that are left out stay as they are, empty ones are cleared;
+/// `groups` are all groups that a person has, and missing ones are made. Archived employees come back. Doing it twice
+/// changes nothing.
+#[utoipa::path(post, path = "/employees/import", tag = "employees", operation_id = "import_employees",
+    params(ImportParams), request_body = Vec<ImportRow>,
+    responses((status = 200, description = "What was done", body = ImportReport), Problems))]
+async fn import(
+    admin: Admin,
+    State(app): State<Arc<App>>,
+    Params(ImportParams { dry_run }): Params<ImportParams>,
+    request: Request,
+) -> ApiResult<axum::Json<ImportReport>> {
+    let bytes = body::read(request, &app).await?;
+    // Megabytes to parse and check: not on a thread that others wait for.
+    let rows = tokio::task::spawn_blocking(move || checked_rows(body::parse(&bytes)?))
+        .await
+        .map_err(|_| ApiError::internal())??;
+    let report = app.store.import_employees(admin.client_id, rows, dry_run).await?;
+    Ok(axum::Json(report))
+}
+
+fn checked_rows(rows: Vec<ImportRow>) -> ApiResult<Vec<ImportRow>> {
+    let mut check = Check::default();
+    let mut lines: HashMap<String, u64> = HashMap::with_capacity(rows.len());
+    let mut checked = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (line, employee) = (row.line, trimmed_employee(row.employee));
+        check.place = format!("line {line}: ");
+        check.employee(&employee);
+        match lines.entry(employee.personnel_no.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(line);
+            }
+            Entry::Occupied(place) => {
+                let (no, first) = (place.key(), place.get());
+                check.wrong(
+                    "personnel_no",
+                    text!(
+                        "`{no}` is on line {first} already",
+                        "«{no}» уже есть в строке {first}"
+                    ),
+                );
+            }
+        }
+        checked.push(ImportRow { line, employee });
+    }
+    check.done()?;
+    Ok(checked)
+}

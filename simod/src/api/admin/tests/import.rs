@@ -1,0 +1,125 @@
+//! Imports: all or nothing, and twice is once.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{Office, wrong_fields};
+
+const PATH: &str = "/employees/import";
+
+fn row(line: u64, no: &str, name: &str, groups: &[&str]) -> Value {
+    json!({"line": line, "employee": {"personnel_no": no, "full_name": name, "groups": groups,
+           "email": "a@example.org", "timezone": "Asia/Omsk"}})
+}
+
+fn counts(report: &Value) -> [u64; 4] {
+    ["created", "updated", "unchanged", "groups_created"].map(|field| report[field].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn an_import_makes_people_and_groups_once() {
+    let office = Office::open().await;
+    let rows = json!([row(2, "1", "Иванов", &["a", "b"]), row(3, "2", "Петров", &["b"])]);
+    let rehearsal = office
+        .admin(
+            Method::POST,
+            &format!("{PATH}?dry_run=true"),
+            Some(rows.clone()),
+            200,
+        )
+        .await;
+    assert_eq!(counts(&rehearsal), [2, 0, 0, 2]);
+    assert_eq!(rehearsal["dry_run"], true);
+    assert!(office.all("/employees", "personnel_no").await.is_empty());
+    let report = office.admin(Method::POST, PATH, Some(rows.clone()), 200).await;
+    assert_eq!(counts(&report), [2, 0, 0, 2]);
+    assert_eq!(report["changes"].as_array().unwrap().len(), 4);
+    let again = office.admin(Method::POST, PATH, Some(rows), 200).await;
+    assert_eq!(counts(&again), [0, 0, 2, 0]);
+    assert_eq!(again["changes"], json!([]));
+    assert_eq!(office.all("/groups", "slug").await, ["a", "b"]);
+    assert_eq!(office.all("/employees?group=b", "personnel_no").await, ["1", "2"]);
+    let shown = office.admin(Method::GET, "/employees/1", None, 200).await;
+    assert_eq!(
+        (&shown["timezone"], &shown["groups"]),
+        (&json!("Asia/Omsk"), &json!(["a", "b"]))
+    );
+    let plant = &office.plant;
+    assert_eq!(
+        plant.number("select count(distinct ordinal) from employee").await,
+        Some(2)
+    );
+    // Who is made later gets the next ordinal.
+    office.employee("3", "Сидоров", &[]).await;
+    assert_eq!(
+        plant.number("select count(distinct ordinal) from employee").await,
+        Some(3)
+    );
+}
+
+#[tokio::test]
+async fn an_import_changes_what_differs_and_brings_back_who_was_archived() {
+    let office = Office::open().await;
+    let rows = json!([row(2, "1", "Иванов", &["a"]), row(3, "2", "Петров", &["a"])]);
+    office.admin(Method::POST, PATH, Some(rows), 200).await;
+    office.admin(Method::DELETE, "/employees/2", None, 204).await;
+    office.admin(Method::DELETE, "/groups/a", None, 204).await;
+    let rows = json!([
+        row(2, "1", "Иванова", &[]),
+        row(3, "2", "Петров", &["a"]),
+        row(4, "3", "Новый", &[])
+    ]);
+    let report = office.admin(Method::POST, PATH, Some(rows.clone()), 200).await;
+    assert_eq!(counts(&report), [1, 2, 0, 1]);
+    assert_eq!(
+        office.all("/employees", "full_name").await,
+        ["Иванова", "Новый", "Петров"]
+    );
+    assert_eq!(office.all("/employees?group=a", "personnel_no").await, ["2"]);
+    let again = office.admin(Method::POST, PATH, Some(rows), 200).await;
+    assert_eq!(counts(&again), [0, 0, 3, 0]);
+}
+
+#[tokio::test]
+async fn every_bad_line_is_named_and_nothing_is_stored() {
+    let office = Office::open().await;
+    let mut bad = row(9, "5", "", &["Смена"]);
+    bad["employee"]["email"] = json!("nobody");
+    let rows = json!([row(7, "1", "Иванов", &[]), row(8, "1", "Петров", &[]), bad]);
+    let problem = office.admin(Method::POST, PATH, Some(rows), 422).await;
+    assert_eq!(
+        wrong_fields(&problem),
+        [
+            "line 8: personnel_no",
+            "line 9: full_name",
+            "line 9: email",
+            "line 9: groups[0]"
+        ]
+    );
+    assert!(
+        office
+            .all("/employees?archived=true", "personnel_no")
+            .await
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_large_import_is_one_of_many_small_ones() {
+    let office = Office::open().await;
+    let rows: Vec<_> = (0..5_000_u64)
+        .map(|n| {
+            row(
+                n + 2,
+                &format!("{n:06}"),
+                &format!("Сотрудник {n}"),
+                &["vse", "smena-a"],
+            )
+        })
+        .collect();
+    let report = office.admin(Method::POST, PATH, Some(json!(rows)), 200).await;
+    assert_eq!(counts(&report), [5_000, 0, 0, 2]);
+    assert_eq!(report["changes"].as_array().unwrap().len(), 1_000);
+    let group = office.admin(Method::GET, "/groups/vse", None, 200).await;
+    assert_eq!(group["members"], 5_000);
+}

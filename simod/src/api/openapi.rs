@@ -1,0 +1,162 @@
+//! The OpenAPI document: collected from the routers, so that a route cannot be missing, and served beside them.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::response::IntoResponse;
+use http::header;
+use simo_common::api::{
+    PREFIX,
+    problem::{MEDIA_TYPE, Problem},
+};
+use utoipa::{
+    IntoResponses, Modify, OpenApi, PartialSchema as _, ToSchema as _,
+    openapi::{
+        Content, RefOr, Required, Response, ResponseBuilder, Responses, ResponsesBuilder,
+        path::{Operation, ParameterBuilder, ParameterIn},
+        schema::{ObjectBuilder, Type},
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::app::App;
+
+/// What stands above the paths.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "SiMO",
+        description = "Carries messages from a company's control systems to its employees' phones.\n\n\
+            Errors are problem bodies (RFC 9457) in the language of `Accept-Language` (Russian, English). Every answer \
+            has an `x-request-id`. Requests may begin with a UTF-8 BOM; unknown fields are refused; answers may grow \
+            fields within a version.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    modifiers(&Bearer),
+    security(("bearer" = [])),
+    tags(
+        (name = "messages", description = "Posting messages and reading them back"),
+        (name = "history", description = "Deliveries, and the live feed"),
+        (name = "device", description = "A phone's side: pairing, receipts, its own messages"),
+        (name = "clients", description = "The legal entities that use SiMO"),
+        (name = "acs", description = "The systems that post messages"),
+        (name = "operators", description = "The people who administer"),
+        (name = "tokens", description = "What lets ACS and operators in"),
+        (name = "employees", description = "The people who receive messages"),
+        (name = "groups", description = "Employees together: a department, a shift"),
+        (name = "topics", description = "Kinds of information, and who may receive them"),
+        (name = "devices", description = "Phones, as administrators see them"),
+        (name = "service", description = "What the daemon says of itself"),
+    )
+)]
+struct Head;
+
+/// How callers prove who they are.
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "A token: `simo_acs_…`, `simo_op_…` or `simo_dev_…`. On the daemon's Unix socket its own user and root \
+                 need none and are owners.",
+            ))
+            .build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The errors that every operation may answer.
+pub(super) struct Problems;
+
+impl IntoResponses for Problems {
+    fn responses() -> std::collections::BTreeMap<String, RefOr<Response>> {
+        let body = Content::new(Some(RefOr::Ref(utoipa::openapi::Ref::from_schema_name(
+            Problem::name(),
+        ))));
+        let problem = ResponseBuilder::new()
+            .description("What went wrong, why, and what to do")
+            .content(MEDIA_TYPE, body)
+            .build();
+        let responses: Responses = ResponsesBuilder::new().response("default", problem).build();
+        responses.responses.into_iter().collect()
+    }
+}
+
+/// The router that all others are merged into, with the head of the document.
+pub(super) fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Head::openapi())
+}
+
+/// The route that serves the document.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(serve))
+}
+
+/// The document of all routes, as JSON.
+pub fn document() -> String {
+    let mut document = super::routes().into_openapi();
+    document
+        .components
+        .get_or_insert_default()
+        .schemas
+        .extend([(Problem::name().into_owned(), Problem::schema())]);
+    let mut nested = Vec::new();
+    Problem::schemas(&mut nested);
+    document.components.get_or_insert_default().schemas.extend(nested);
+    for (path, item) in &mut document.paths.paths {
+        if !is_of_a_client(path) {
+            continue;
+        }
+        for operation in [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.patch,
+            &mut item.delete,
+        ] {
+            operation.iter_mut().for_each(name_client);
+        }
+    }
+    // The document is plain data, whose serialisation cannot fail.
+    let mut text = document.to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Whether operators who see several clients say which one they mean.
+fn is_of_a_client(path: &str) -> bool {
+    let alone = ["/clients", "/device/", "/whoami", "/openapi.json"];
+    path.strip_prefix(PREFIX)
+        .is_some_and(|path| path != "/device" && !alone.iter().any(|prefix| path.starts_with(prefix)))
+}
+
+fn name_client(operation: &mut Operation) {
+    let parameters = operation.parameters.get_or_insert_default();
+    let client = ParameterBuilder::new()
+        .name("client")
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(
+            "The client's slug, for operators who see several; the only one there is unless said otherwise",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build();
+    parameters.push(RefOr::T(client));
+}
+
+/// This document
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "service",
+    operation_id = "openapi",
+    security(()),
+    responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value))
+)]
+async fn serve() -> impl IntoResponse {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(document);
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
+}
