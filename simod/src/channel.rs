@@ -1,0 +1,112 @@
+//! Channels: the ways to a phone. Each is one implementation of [`Channel`], and says of every failure what to do.
+
+pub mod fcm;
+
+use std::{future::Future, time::Duration};
+
+use simo_common::message::Priority;
+use uuid::Uuid;
+
+/// A way to phones that simod pushes through.
+pub trait Channel: Send + Sync + 'static {
+    /// Its name in API and database.
+    const NAME: &'static str;
+
+    /// How many pushes may be under way at once.
+    fn permits(&self) -> usize;
+
+    /// Sends one push, and returns once the provider has answered or the time-out has passed.
+    fn send(&self, push: &Outgoing) -> impl Future<Output = Result<Accepted, Failure>> + Send;
+}
+
+/// What a channel needs to know of a push.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The message, by which phones recognise repeats.
+    pub message_id: Uuid,
+    /// The provider's address of the phone.
+    pub address: String,
+    /// What kind of address it is: `token` or `installation`.
+    pub address_kind: String,
+    /// The message's title.
+    pub title: String,
+    /// Its text.
+    pub body: String,
+    /// Its JSON object.
+    pub data: Option<String>,
+    /// The topic's slug.
+    pub topic: Option<String>,
+    /// Who posted it.
+    pub acs: String,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Whether it must be acknowledged.
+    pub require_ack: bool,
+    /// When it was accepted: microseconds since 1970.
+    pub accepted_at: i64,
+    /// When it is given up.
+    pub expires_at: i64,
+    /// What the time is now.
+    pub now: i64,
+    /// Only the id may leave; the phone fetches the text.
+    pub doorbell: bool,
+    /// The provider is to show a notification of its own.
+    pub notification: bool,
+}
+
+/// The provider took a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// What it said.
+    pub answer: String,
+}
+
+/// The provider did not take a push, and what to do about it. `answer` is what it said, for history and log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// Something broke on the way or at the provider: try again, not before `after` if it said so.
+    Retry {
+        /// What it said.
+        answer: String,
+        /// When it wants to be asked again.
+        after: Option<Duration>,
+    },
+    /// This push will never be taken, and the fault is ours: give it up and raise an alarm.
+    Permanent {
+        /// The reason code.
+        reason: &'static str,
+        /// What it said.
+        answer: String,
+    },
+    /// The phone's address is dead.
+    DeadAddress {
+        /// What it said.
+        answer: String,
+    },
+    /// A quota is used up: wait, without counting a try.
+    Paused {
+        /// Whose quota.
+        scope: Scope,
+        /// How long, if it said so.
+        after: Option<Duration>,
+        /// What it said.
+        answer: String,
+    },
+    /// The configuration is wrong, here or at the provider: raise an alarm and hold what is queued, without counting a
+    /// try or touching any phone.
+    Misconfigured {
+        /// Whether it may concern this phone alone.
+        scope: Scope,
+        /// What it said.
+        answer: String,
+    },
+}
+
+/// How much a failure concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// This phone.
+    Device,
+    /// Everything that goes through the channel.
+    Channel,
+}

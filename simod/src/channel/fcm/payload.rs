@@ -1,0 +1,202 @@
+//! What goes to FCM for one push: a data message that the app shows itself, within FCM's 4096 bytes.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use simo_common::{
+    message::{Priority, limits},
+    time,
+};
+use unicode_segmentation::GraphemeCursor;
+use uuid::fmt::Hyphenated;
+
+use crate::channel::Outgoing;
+
+/// Bytes of keys and values in `data` and `notification` that FCM takes.
+const PAYLOAD_BYTES: usize = 4096;
+
+/// A text shorter than this says too little: then `data` is left for the phone to fetch, and the text gets its room.
+const LEAST_BODY: usize = 512;
+
+/// How much of a text may be lost to keep its last character whole; longer "characters" are no human's.
+const LONGEST_GRAPHEME: usize = 64;
+
+/// Stands where a text was cut.
+const ELLIPSIS: &str = "…";
+
+const TRUE: &str = "true";
+
+#[derive(Serialize)]
+struct Request<'a> {
+    message: Message<'a>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fid: Option<&'a str>,
+    data: Data<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notification: Option<Notification<'a>>,
+    android: Android,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    /// Nothing readable: the phone fetches the text.
+    Doorbell { message_id: Hyphenated },
+    /// All of it.
+    Full(Full<'a>),
+}
+
+/// Every value is a string: FCM takes no others.
+#[derive(Serialize)]
+struct Full<'a> {
+    message_id: Hyphenated,
+    title: &'a str,
+    body: Cow<'a, str>,
+    acs: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<&'a str>,
+    priority: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a str>,
+    require_ack: &'static str,
+    accepted_at: String,
+    expires_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncated: Option<&'static str>,
+}
+
+/// The same text again, for the provider to show.
+#[derive(Serialize)]
+struct Notification<'a> {
+    title: &'a str,
+    body: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+struct Android {
+    priority: &'static str,
+    ttl: String,
+}
+
+/// The body of `messages:send`.
+pub(super) fn request(push: &Outgoing) -> Vec<u8> {
+    let (data, notification) = if push.doorbell {
+        let message_id = push.message_id.hyphenated();
+        (Data::Doorbell { message_id }, None)
+    } else {
+        let full = fitted(push);
+        let notification = push.notification.then(|| Notification {
+            title: full.title,
+            body: full.body.clone(),
+        });
+        (Data::Full(full), notification)
+    };
+    let is_installation = push.address_kind == "installation";
+    let request = Request {
+        message: Message {
+            token: (!is_installation).then_some(push.address.as_str()),
+            fid: is_installation.then_some(push.address.as_str()),
+            data,
+            notification,
+            android: Android {
+                priority: urgency(push.priority),
+                ttl: format!("{}s", ttl(push)),
+            },
+        },
+    };
+    // Strings in structs: their serialisation cannot fail.
+    serde_json::to_vec(&request).unwrap_or_default()
+}
+
+/// Only what may wait is sent with normal priority, which a sleeping phone gets at its next maintenance window. All
+/// others are shown at once, which is what Google asks of those who use high priority.
+fn urgency(priority: Priority) -> &'static str {
+    match priority {
+        Priority::Low => "NORMAL",
+        Priority::Normal | Priority::High | Priority::Critical => "HIGH",
+    }
+}
+
+fn ttl(push: &Outgoing) -> i64 {
+    ((push.expires_at - push.now) / time::SECOND).clamp(1, limits::TTL_SECONDS)
+}
+
+/// The push's text, cut where it is too long.
+fn fitted(push: &Outgoing) -> Full<'_> {
+    let mut full = Full {
+        message_id: push.message_id.hyphenated(),
+        title: &push.title,
+        body: Cow::Borrowed(&push.body),
+        acs: &push.acs,
+        topic: push.topic.as_deref(),
+        priority: push.priority.as_str(),
+        data: push.data.as_deref(),
+        require_ack: if push.require_ack { TRUE } else { "false" },
+        accepted_at: time::from_us(push.accepted_at).to_string(),
+        expires_at: time::from_us(push.expires_at).to_string(),
+        truncated: None,
+    };
+    let copies = if push.notification { 2 } else { 1 };
+    if full.size(copies) + copies * push.body.len() <= PAYLOAD_BYTES {
+        return full;
+    }
+    full.truncated = Some(TRUE);
+    let room = |full: &Full<'_>| PAYLOAD_BYTES.saturating_sub(full.size(copies)) / copies;
+    if room(&full) < push.body.len().min(LEAST_BODY) {
+        full.data = None;
+    }
+    full.body = shortened(&push.body, room(&full));
+    full
+}
+
+impl Full<'_> {
+    /// Bytes of all keys and values but the body's value, in `data` and, with two copies, in `notification`.
+    fn size(&self, copies: usize) -> usize {
+        const ID: usize = Hyphenated::LENGTH;
+        let optional = |key: &str, value: Option<&str>| value.map_or(0, |value| key.len() + value.len());
+        let data = [
+            "message_id".len() + ID,
+            "title".len() + self.title.len(),
+            "body".len(),
+            "acs".len() + self.acs.len(),
+            optional("topic", self.topic),
+            "priority".len() + self.priority.len(),
+            optional("data", self.data),
+            "require_ack".len() + self.require_ack.len(),
+            "accepted_at".len() + self.accepted_at.len(),
+            "expires_at".len() + self.expires_at.len(),
+            optional("truncated", self.truncated),
+        ];
+        let notification = "title".len() + self.title.len() + "body".len();
+        data.iter().sum::<usize>() + (copies - 1) * notification
+    }
+}
+
+/// The beginning of a text in at most `room` bytes, with a sign that it goes on; no character is cut in two.
+fn shortened(text: &str, room: usize) -> Cow<'_, str> {
+    if text.len() <= room {
+        return Cow::Borrowed(text);
+    }
+    let Some(room) = room.checked_sub(ELLIPSIS.len()) else {
+        return Cow::Borrowed("");
+    };
+    let end = text.floor_char_boundary(room);
+    let mut cursor = GraphemeCursor::new(end, text.len(), true);
+    let whole = match cursor.is_boundary(text, 0) {
+        Ok(false) => cursor.prev_boundary(text, 0).ok().flatten(),
+        _ => None,
+    };
+    let end = whole
+        .filter(|whole| end - whole <= LONGEST_GRAPHEME)
+        .unwrap_or(end);
+    Cow::Owned(format!("{}{ELLIPSIS}", &text[..end]))
+}
+
+#[cfg(test)]
+mod tests;
