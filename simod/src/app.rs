@@ -10,6 +10,7 @@ use crate::{
     batch::Batcher,
     clock::Clock,
     config::Config,
+    metrics::Metrics,
     store::{Accepted, Error, Incoming, Recorded, Refusal, Reported, Store},
     streams::Streams,
 };
@@ -38,6 +39,8 @@ pub struct App {
     pub streams: Arc<Streams>,
     /// Who waits for what.
     pub wake: Arc<Wake>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// How the channels are.
     pub channels: watch::Sender<Vec<ChannelHealth>>,
     /// Canceled when simod is to stop: streams end, claims stop.
@@ -92,16 +95,20 @@ impl App {
         shutdown: CancellationToken,
     ) -> Arc<Self> {
         let wake = Arc::new(Wake::default());
+        let metrics = Arc::new(Metrics::default());
         let ingest = Batcher::start(tracker, INGEST_BATCH, {
-            let (store, wake) = (store.clone(), wake.clone());
+            let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
             move |batch| {
-                let (store, wake) = (store.clone(), wake.clone());
+                let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
                 async move {
                     let results = store.accept_each(batch).await;
-                    if results
+                    let stored = results
                         .iter()
-                        .any(|result| matches!(result, Ok(Accepted { stored: true, .. })))
-                    {
+                        .filter(|result| matches!(result, Ok(Accepted { stored: true, .. })))
+                        .count();
+                    metrics.ingest_batches.record(results.len() as f64);
+                    metrics.messages.increment(stored as u64);
+                    if stored > 0 {
                         wake.all();
                     }
                     results
@@ -112,11 +119,12 @@ impl App {
             }
         });
         let receipts = Batcher::start(tracker, RECEIPTS_BATCH, {
-            let (store, wake) = (store.clone(), wake.clone());
+            let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
             move |batch| {
-                let (store, wake) = (store.clone(), wake.clone());
+                let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
                 async move {
                     let results = store.record_each(batch).await;
+                    metrics.receipt_batches.record(results.len() as f64);
                     if results
                         .iter()
                         .any(|result| matches!(result, Ok(Recorded { changed: true, .. })))
@@ -136,6 +144,7 @@ impl App {
             receipts,
             streams,
             wake,
+            metrics,
             channels: watch::Sender::new(Vec::new()),
             shutdown,
         })

@@ -3,10 +3,13 @@
 pub mod api;
 pub mod app;
 pub mod batch;
+pub mod channel;
 pub mod clock;
 pub mod config;
+mod dispatch;
 mod indexer;
 mod listen;
+pub mod metrics;
 pub mod store;
 mod streams;
 #[cfg(test)]
@@ -41,6 +44,7 @@ pub async fn run(
 ) -> std::io::Result<()> {
     let tracker = TaskTracker::new();
     let app = App::new(config, store.clone(), &tracker, shutdown.clone());
+    dispatch::start(&app, &tracker);
     let grace = app.shutdown_grace();
     tracker.spawn(indexer::run(app.clone()));
     let router = api::router(app);

@@ -26,6 +26,7 @@ mod operators;
 mod pairing;
 mod queue;
 mod receipts;
+mod sweep;
 mod tokens;
 mod topics;
 mod words;
@@ -58,6 +59,7 @@ pub use self::{
     pairing::{NewDevice, PairedDevice, Pairing, Way},
     queue::{Claim, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Skip},
     receipts::{Recorded, Reported},
+    sweep::StreamCursor,
     tokens::{TokenFor, TokenKey, TokenTerms},
 };
 use crate::clock::Clock;
@@ -203,6 +205,11 @@ impl Store {
             .execute(&mut *reader)
             .await?;
         Ok(())
+    }
+
+    /// Whether it was closed: nothing can be stored any more.
+    pub fn is_closed(&self) -> bool {
+        self.writer.is_closed()
     }
 
     /// Waits for what is running, and closes the file.

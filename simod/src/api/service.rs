@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::IntoResponse};
-use http::StatusCode;
+use http::{StatusCode, header};
 use simo_common::api::service::{Readiness, WhoAmI};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -15,6 +15,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(healthz))
         .routes(routes!(readyz))
+        .routes(routes!(metrics))
 }
 
 /// Inside the versioned API.
@@ -55,6 +56,21 @@ async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
             channels,
         }),
     )
+}
+
+/// Metrics
+///
+/// In Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", tag = "service", operation_id = "metrics", security(()),
+    responses((status = 200, description = "The metrics", body = str, content_type = "text/plain"), Problems))]
+async fn metrics(State(app): State<Arc<App>>) -> ApiResult<impl IntoResponse> {
+    // The length of the queues is asked for only when somebody looks.
+    for channel in ["fcm", "stream"] {
+        let waiting = app.store.waiting_pushes(channel).await?;
+        app.metrics.queue(channel).set(waiting as f64);
+    }
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    Ok((kind, app.metrics.render()))
 }
 
 /// Who am I

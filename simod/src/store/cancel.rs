@@ -43,12 +43,18 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
-        while self.close_canceled(client_id, poster, id, now).await? == CLOSED_AT_ONCE as u64 {}
+        while self.close_canceled(client_id, poster, id).await? == CLOSED_AT_ONCE as u64 {}
         self.canceled_counts(client_id, id).await
     }
 
     /// Closes some deliveries of a canceled message; returns how many.
-    async fn close_canceled(&self, client_id: Uuid, acs_id: Option<Uuid>, id: Uuid, now: i64) -> Result<u64> {
+    pub(super) async fn close_canceled(
+        &self,
+        client_id: Uuid,
+        acs_id: Option<Uuid>,
+        id: Uuid,
+    ) -> Result<u64> {
+        let now = self.clock.now();
         let mut tx = self.write().await?;
         let closed: Vec<Uuid> = sqlx::query_scalar(
             "update delivery set outcome = 'canceled', reason = $3, outcome_at = $4

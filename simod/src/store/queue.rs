@@ -159,29 +159,37 @@ impl Store {
         if clients.is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
-        let share = limit.div_ceil(clients.len());
         // Whom the rounding down leaves out this time, comes first next time.
         let first = self.claim_turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % clients.len();
+        let mut hungry = [&clients[first..], &clients[..first]].concat();
         let mut claimed = Vec::with_capacity(limit);
-        for client_id in clients[first..].iter().chain(&clients[..first]) {
-            let want = share.min(limit - claimed.len());
-            if want == 0 {
-                break;
+        while claimed.len() < limit && !hungry.is_empty() {
+            // What some leave of their share is shared by those who have more.
+            let share = (limit - claimed.len()).div_ceil(hungry.len());
+            let mut have_more = Vec::new();
+            for client_id in hungry {
+                let want = share.min(limit - claimed.len());
+                if want == 0 {
+                    break;
+                }
+                let held = self.held_rows();
+                let rows = sqlx::query(AssertSqlSafe(CLAIM.as_str()))
+                    .bind(channel)
+                    .bind(client_id)
+                    .bind(now)
+                    .bind(held)
+                    .bind(want as i64)
+                    .fetch_all(&mut *reader)
+                    .await?;
+                if rows.len() == want {
+                    have_more.push(client_id);
+                }
+                let pushes = rows.iter().map(|row| read_claimed(row, client_id, now));
+                let pushes = pushes.collect::<Result<Vec<_>>>()?;
+                self.claims().extend(pushes.iter().map(|push| push.claim.row));
+                claimed.extend(pushes);
             }
-            let held = serde_json::to_string(&*self.claims()).unwrap_or_default();
-            let rows = sqlx::query(AssertSqlSafe(CLAIM.as_str()))
-                .bind(channel)
-                .bind(client_id)
-                .bind(now)
-                .bind(held)
-                .bind(want as i64)
-                .fetch_all(&mut *reader)
-                .await?;
-            for row in &rows {
-                claimed.push(read_claimed(row, *client_id, now)?);
-            }
-            let mut claims = self.claims();
-            claims.extend(claimed.iter().map(|push| push.claim.row));
+            hungry = have_more;
         }
         Ok(claimed)
     }
@@ -210,12 +218,21 @@ impl Store {
 
     /// How many pushes of a channel wait, for metrics and tests: due or not, claimed or not.
     pub async fn waiting_pushes(&self, channel: &str) -> Result<i64> {
-        Ok(
-            sqlx::query_scalar("select count(*) from push where channel = $1 and done_at is null")
-                .bind(channel)
-                .fetch_one(&mut *self.read().await?)
-                .await?,
-        )
+        // Each kind has a partial index, which the condition must name to get.
+        let sql = if channel == "stream" {
+            "select count(*) from push where channel = $1 and done_at is null and channel = 'stream'"
+        } else {
+            "select count(*) from push where channel = $1 and done_at is null and channel <> 'stream'"
+        };
+        Ok(sqlx::query_scalar(sql)
+            .bind(channel)
+            .fetch_one(&mut *self.read().await?)
+            .await?)
+    }
+
+    /// The rows that are claimed, for `json_each`.
+    pub(super) fn held_rows(&self) -> String {
+        serde_json::to_string(&*self.claims()).unwrap_or_default()
     }
 
     fn claims(&self) -> std::sync::MutexGuard<'_, HashSet<i64>> {

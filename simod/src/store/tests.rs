@@ -300,7 +300,7 @@ async fn a_claim_is_shared_fairly_between_clients() {
         .iter()
         .filter(|push| push.claim.key.client_id != f.client_id)
         .count();
-    assert_eq!((claimed.len(), of_the_other), (6, 1));
+    assert_eq!((claimed.len(), of_the_other), (10, 1));
 }
 
 #[tokio::test]

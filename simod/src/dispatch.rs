@@ -1,0 +1,420 @@
+//! Dispatch: claims what is due, sends it through its channel, and stores how it went.
+//!
+//! A permit is held from the claim until the result is committed, so that a crash repeats no more pushes than there are
+//! permits. A slow or dead provider keeps its own permits busy and nobody else's.
+
+mod brake;
+mod finish;
+mod gate;
+mod health;
+mod retry;
+mod sweep;
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use simo_common::{api::access::Payload, delivery::reason, time};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use self::{
+    brake::Brake,
+    finish::Done,
+    gate::Gate,
+    retry::{Policy, Try},
+};
+use crate::{
+    app::App,
+    batch::Batcher,
+    channel::{Accepted, Channel, Failure, Outgoing, Scope, fcm::Fcm},
+    metrics::ChannelMetrics,
+    store::{Claim, ClaimedPush, DeviceEffect, Finished, PushResult},
+};
+
+/// How long dispatch waits for a wake-up before it looks by itself: retries come due without one.
+const POLL: Duration = Duration::from_millis(250);
+
+/// How long the number of a channel's devices is good enough for the brake.
+const COUNTED_FOR: i64 = 10 * time::SECOND;
+
+/// How long an alarm that concerned single pushes is shown.
+const NOTICE_FOR: i64 = time::HOUR;
+
+/// Starts what runs beside the API, on `tracker`; all of it ends after the shutdown.
+///
+/// A channel that cannot be set up is an alarm and no reason not to serve: what is accepted waits for it.
+pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
+    health::show(app, "stream", "ok", None);
+    match Fcm::new(&app.config.fcm, app.clock().clone()) {
+        Ok(Some(fcm)) => Dispatcher::start(app, tracker, fcm),
+        Ok(None) => {
+            health::show(app, Fcm::NAME, "paused", Some("not configured".to_owned()));
+            sweep::note_missing(app, tracker, Fcm::NAME);
+        }
+        Err(error) => {
+            tracing::error!(%error, "the channel fcm cannot be set up; its pushes wait");
+            health::show(app, Fcm::NAME, "alarm", Some(error.to_string()));
+            sweep::note_missing(app, tracker, Fcm::NAME);
+        }
+    }
+    sweep::start(app, tracker);
+}
+
+/// One channel's dispatch.
+#[derive(Debug)]
+struct Dispatcher<C> {
+    app: Arc<App>,
+    channel: C,
+    policy: Policy,
+    permits: Arc<Semaphore>,
+    /// Permits came back.
+    freed: Arc<Notify>,
+    finished: Batcher<Done, ()>,
+    metrics: ChannelMetrics,
+    learned: Mutex<Learned>,
+}
+
+/// What the answers so far tell about the channel.
+#[derive(Debug)]
+struct Learned {
+    gate: Gate,
+    brake: Brake,
+    /// Quarantined devices whose probe is under way.
+    probing: HashSet<Uuid>,
+    /// How many devices the channel has, and when they were counted.
+    devices: u64,
+    counted_at: i64,
+    /// An alarm that concerns single pushes, and until when it is shown.
+    notice: Option<(i64, String)>,
+}
+
+/// What to do with a push for a device, as far as its quarantine goes.
+enum Clearance {
+    /// Send it.
+    Send,
+    /// Send it, to see whether the address still is dead.
+    Probe,
+    /// Do not.
+    Refused(PushResult),
+}
+
+impl<C: Channel> Dispatcher<C> {
+    fn start(app: &Arc<App>, tracker: &TaskTracker, channel: C) {
+        let policy = Policy::new(&app.config.delivery);
+        let permits = channel.permits();
+        let freed = Arc::new(Notify::new());
+        let dispatcher = Arc::new(Self {
+            app: app.clone(),
+            policy,
+            permits: Arc::new(Semaphore::new(permits)),
+            freed: freed.clone(),
+            finished: finish::batcher(app, tracker, freed),
+            metrics: app.metrics.channel(C::NAME),
+            learned: Mutex::new(Learned {
+                gate: Gate::new(permits, policy),
+                brake: Brake::new(&app.config.delivery, []),
+                probing: HashSet::new(),
+                devices: 0,
+                counted_at: i64::MIN,
+                notice: None,
+            }),
+            channel,
+        });
+        let tracker = tracker.clone();
+        tracker.clone().spawn(async move {
+            let shutdown = dispatcher.app.shutdown.clone();
+            let _ended = shutdown.run_until_cancelled(dispatcher.run(&tracker)).await;
+        });
+    }
+
+    /// Claims and sends until it is dropped; what is under way then finishes by itself.
+    async fn run(self: &Arc<Self>, tracker: &TaskTracker) {
+        self.recall().await;
+        loop {
+            self.publish();
+            let room = self.room();
+            let claimed = self.claim(room).await;
+            let drained = claimed.len() < room;
+            for (push, permit) in claimed {
+                tracker.spawn(self.clone().push(push, permit));
+            }
+            let pause = self.pause();
+            if drained {
+                // A wake-up that came since the claim is remembered.
+                let _poll = tokio::time::timeout(pause, self.app.wake.pushes.notified()).await;
+            } else {
+                let _poll = tokio::time::timeout(pause, self.freed.notified()).await;
+            }
+        }
+    }
+
+    /// How many more pushes may be under way.
+    fn room(&self) -> usize {
+        let free = self.permits.available_permits();
+        let under_way = self.channel.permits() - free;
+        let width = self.learned().gate.width(self.app.clock().now());
+        free.min(width.saturating_sub(under_way))
+    }
+
+    /// How long to wait when nothing wakes us: until the gate opens, or until retries may have come due.
+    fn pause(&self) -> Duration {
+        let now = self.app.clock().now();
+        match self.learned().gate.opens_at(now) {
+            Some(opens_at) => POLL.min(Duration::from_micros((opens_at - now).max(0) as u64)),
+            None => POLL,
+        }
+    }
+
+    /// Claims up to `room` pushes, each with the permit that it holds until its result is committed.
+    async fn claim(&self, room: usize) -> Vec<(ClaimedPush, OwnedSemaphorePermit)> {
+        if room == 0 {
+            return Vec::new();
+        }
+        match self.app.store.claim(C::NAME, room).await {
+            // Only this loop takes permits, so there are as many as there were.
+            Ok(claimed) => claimed
+                .into_iter()
+                .filter_map(|push| Some((push, self.permits.clone().try_acquire_owned().ok()?)))
+                .collect(),
+            Err(error) => {
+                tracing::warn!(channel = C::NAME, %error, "cannot claim pushes");
+                Vec::new()
+            }
+        }
+    }
+
+    /// The whole way of one push.
+    async fn push(self: Arc<Self>, push: ClaimedPush, permit: OwnedSemaphorePermit) {
+        let (claim, result) = self.attempt(push).await;
+        self.metrics.count(&result);
+        let done = Done {
+            finished: Finished {
+                claim,
+                at: self.app.clock().now(),
+                result,
+            },
+            permit,
+        };
+        // The batcher outlives us: we hold it.
+        let _stored = self.finished.submit(done).await;
+    }
+
+    async fn attempt(&self, push: ClaimedPush) -> (Claim, PushResult) {
+        if let Some(skip) = push.skip {
+            return (push.claim, PushResult::Skipped(skip));
+        }
+        let now = self.app.clock().now();
+        let probe = match self.clear(&push, now) {
+            Clearance::Send => false,
+            Clearance::Probe => true,
+            Clearance::Refused(result) => return (push.claim, result),
+        };
+        let attempt = Try {
+            tries: push.tries,
+            accepted_at: push.accepted_at,
+            now,
+            probe,
+            braked: false,
+            reopens_at: None,
+            sample: rand::random(),
+        };
+        let (claim, outgoing) = outgoing(push, now);
+        let started = Instant::now();
+        let sent = self.channel.send(&outgoing).await;
+        self.metrics.took(started.elapsed());
+        let result = self.judge(sent, claim.key.device_id, attempt).await;
+        (claim, result)
+    }
+
+    /// Whether a device's quarantine lets a push through: a dead address gets one probe after a while.
+    fn clear(&self, push: &ClaimedPush, now: i64) -> Clearance {
+        let Some(quarantined_at) = push.quarantined_at else {
+            return Clearance::Send;
+        };
+        let delivery = &self.app.config.delivery;
+        let probe_from =
+            quarantined_at.saturating_add((delivery.quarantine_probe_seconds * time::SECOND as f64) as i64);
+        if now < probe_from {
+            return Clearance::Refused(PushResult::Failed {
+                reason: reason::QUARANTINED,
+                answer: "not sent: the address was reported dead".to_owned(),
+                device: DeviceEffect::None,
+            });
+        }
+        if self.learned().probing.insert(push.claim.key.device_id) {
+            return Clearance::Probe;
+        }
+        Clearance::Refused(PushResult::Retry {
+            due_at: now + self.policy.back_off(0, rand::random()).as_micros() as i64,
+            answer: "waits for another push that probes the quarantined address".to_owned(),
+            counts: false,
+        })
+    }
+
+    /// What an answer means for the push, and for the channel.
+    async fn judge(&self, sent: Result<Accepted, Failure>, device_id: Uuid, attempt: Try) -> PushResult {
+        if matches!(sent, Err(Failure::DeadAddress { .. })) {
+            self.count_devices().await;
+        }
+        let now = self.app.clock().now();
+        let mut attempt = Try { now, ..attempt };
+        let mut learned = self.learned();
+        if attempt.probe {
+            learned.probing.remove(&device_id);
+        }
+        match sent {
+            Ok(accepted) => {
+                learned.gate.passed(now);
+                learned.brake.lives(device_id);
+                PushResult::Accepted {
+                    answer: accepted.answer,
+                }
+            }
+            Err(failure) => {
+                learned.take_note(&failure, device_id, &mut attempt);
+                retry::verdict(failure, attempt, self.policy)
+            }
+        }
+    }
+
+    /// What the database remembers of addresses that died lately.
+    async fn recall(&self) {
+        let config = &self.app.config.delivery;
+        match self.app.store.dead_devices(C::NAME).await {
+            Ok(dead) => self.learned().brake = Brake::new(config, dead),
+            Err(error) => tracing::warn!(channel = C::NAME, %error, "cannot read the dead addresses"),
+        }
+        self.count_devices().await;
+    }
+
+    /// Counts the channel's devices, unless that was done just now.
+    async fn count_devices(&self) {
+        let now = self.app.clock().now();
+        {
+            let mut learned = self.learned();
+            if now < learned.counted_at.saturating_add(COUNTED_FOR) {
+                return;
+            }
+            learned.counted_at = now;
+        }
+        match self.app.store.count_devices(C::NAME).await {
+            Ok(devices) => self.learned().devices = devices,
+            Err(error) => tracing::warn!(channel = C::NAME, %error, "cannot count the devices"),
+        }
+    }
+
+    /// Shows how the channel is.
+    fn publish(&self) {
+        let now = self.app.clock().now();
+        let (state, detail) = self.learned().health(now);
+        health::show(&self.app, C::NAME, state, detail);
+    }
+
+    fn learned(&self) -> MutexGuard<'_, Learned> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Learned {
+    /// Learns from a failure, and completes what the verdict needs to know.
+    fn take_note(&mut self, failure: &Failure, device_id: Uuid, attempt: &mut Try) {
+        let Try { now, sample, .. } = *attempt;
+        match failure {
+            Failure::Retry { answer, .. } => self.gate.broken(answer),
+            Failure::Permanent { answer, .. } => {
+                self.gate.passed(now);
+                self.notice = Some((now + NOTICE_FOR, format!("a payload was refused: {answer}")));
+            }
+            Failure::DeadAddress { .. } => {
+                self.gate.passed(now);
+                attempt.braked = self.brake.report(now, device_id, self.devices);
+            }
+            Failure::Paused {
+                scope: Scope::Device, ..
+            } => self.gate.passed(now),
+            Failure::Paused {
+                scope: Scope::Channel,
+                after,
+                answer,
+            } => attempt.reopens_at = Some(self.gate.exhausted(now, *after, answer, sample)),
+            Failure::Misconfigured {
+                scope: Scope::Device,
+                answer,
+            } => {
+                attempt.reopens_at = self.gate.suspected(now, answer, sample);
+                self.notice = Some((now + NOTICE_FOR, answer.clone()));
+            }
+            Failure::Misconfigured {
+                scope: Scope::Channel,
+                answer,
+            } => attempt.reopens_at = Some(self.gate.misconfigured(now, answer, sample)),
+        }
+    }
+
+    /// The channel's state and what is wrong with it, for people.
+    fn health(&mut self, now: i64) -> (&'static str, Option<String>) {
+        let closed = self.gate.opens_at(now);
+        let mut alarm = false;
+        let mut said = Vec::new();
+        if let Some(trouble) = self.gate.trouble() {
+            alarm |= trouble.alarm;
+            said.push(match closed {
+                Some(until) => format!("paused until {}: {}", time::from_us(until), trouble.answer),
+                None => trouble.answer.clone(),
+            });
+        }
+        if self.brake.holds(now, self.devices) {
+            alarm = true;
+            said.push(format!(
+                "{} of {} addresses were reported dead within an hour; no more are believed, so that a wrong project \
+                 does not retire every phone",
+                self.brake.dead(),
+                self.devices
+            ));
+        }
+        if let Some((until, notice)) = &self.notice {
+            if now < *until {
+                alarm = true;
+                said.push(notice.clone());
+            } else {
+                self.notice = None;
+            }
+        }
+        let state = match (alarm, closed) {
+            (true, _) => "alarm",
+            (false, Some(_)) => "paused",
+            (false, None) => "ok",
+        };
+        said.dedup();
+        (state, (!said.is_empty()).then(|| said.join("; ")))
+    }
+}
+
+/// What the channel needs to know of a push.
+fn outgoing(push: ClaimedPush, now: i64) -> (Claim, Outgoing) {
+    let outgoing = Outgoing {
+        message_id: push.claim.key.message_id,
+        address: push.address,
+        address_kind: push.address_kind,
+        title: push.title,
+        body: push.body,
+        data: push.data,
+        topic: push.topic,
+        acs: push.acs,
+        priority: push.priority,
+        require_ack: push.require_ack,
+        accepted_at: push.accepted_at,
+        expires_at: push.expires_at,
+        now,
+        doorbell: push.payload == Payload::Doorbell,
+        notification: push.notification,
+    };
+    (push.claim, outgoing)
+}

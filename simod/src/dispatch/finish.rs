@@ -1,0 +1,77 @@
+//! Storing how pushes went, many in one transaction.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    app::App,
+    batch::Batcher,
+    store::{Error, Finished, Store},
+};
+
+/// How many results one transaction takes.
+const BATCH: usize = 512;
+
+/// Between two attempts to store a batch while the database is away.
+const WAITS: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(2);
+
+/// A result to be stored, and the permit that comes free with it.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// The result.
+    pub(super) finished: Finished,
+    /// Held until the result is committed.
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+/// Starts storing results. `freed` is notified when permits have come back.
+pub(super) fn batcher(app: &App, tracker: &TaskTracker, freed: Arc<Notify>) -> Batcher<Done, ()> {
+    let (store, wake, sizes) = (
+        app.store.clone(),
+        app.wake.clone(),
+        app.metrics.finish_batches.clone(),
+    );
+    Batcher::start(tracker, BATCH, move |batch: Vec<Done>| {
+        let (store, wake, freed) = (store.clone(), wake.clone(), freed.clone());
+        sizes.record(batch.len() as f64);
+        async move {
+            let (finished, permits): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|done| (done.finished, done.permit)).unzip();
+            commit(&store, &finished).await;
+            let results = vec![(); permits.len()];
+            drop(permits);
+            freed.notify_one();
+            wake.feed();
+            results
+        }
+    })
+}
+
+/// Stores a batch, however long the database is away: what a provider took must not be sent again.
+async fn commit(store: &Store, batch: &[Finished]) {
+    if let Err(error) = persist(store, batch).await {
+        tracing::error!(%error, pushes = batch.len(), "results of pushes cannot be stored together");
+        for finished in batch {
+            if let Err(error) = persist(store, std::slice::from_ref(finished)).await {
+                // It stays claimed, and is sent again after the next start.
+                tracing::error!(%error, push = ?finished, "the result of a push cannot be stored");
+            }
+        }
+    }
+}
+
+async fn persist(store: &Store, batch: &[Finished]) -> Result<(), Error> {
+    let mut wait = *WAITS.start();
+    loop {
+        match store.finish(batch).await {
+            Err(Error::Unavailable(error)) if !store.is_closed() => {
+                tracing::warn!(%error, pushes = batch.len(), "results of pushes wait for the database");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(*WAITS.end());
+            }
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Whether a channel is open, and how wide. A used-up quota closes it for a while, then it opens half as wide and widens
+//! with each push that gets through. A wrong configuration closes it until one push has got through. Pure: time and
+//! chance come in as values.
+
+use std::time::Duration;
+
+use super::retry::{Policy, QUOTA_PAUSE, after, asked_for};
+
+/// So many failures without a success in between say that something is wrong with more than one phone.
+const IN_A_ROW: u32 = 5;
+
+/// The state of one channel's gate.
+#[derive(Debug)]
+pub(super) struct Gate {
+    permits: usize,
+    policy: Policy,
+    /// How many pushes may be under way.
+    width: usize,
+    /// One push finds out whether the configuration is right again.
+    probing: bool,
+    /// Closed until then.
+    until: i64,
+    /// How often in a row it was closed.
+    closed: u32,
+    /// Pushes in a row that got no answer, or one that blames the configuration for this phone.
+    failed: u32,
+    trouble: Option<Trouble>,
+}
+
+/// What is wrong with the channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// Whether somebody must do something about it.
+    pub(super) alarm: bool,
+    /// What the provider said.
+    pub(super) answer: String,
+}
+
+impl Gate {
+    /// An open gate.
+    pub(super) fn new(permits: usize, policy: Policy) -> Self {
+        Self {
+            permits,
+            policy,
+            width: permits,
+            probing: false,
+            until: i64::MIN,
+            closed: 0,
+            failed: 0,
+            trouble: None,
+        }
+    }
+
+    /// How many pushes may be under way now.
+    pub(super) fn width(&self, now: i64) -> usize {
+        match (now < self.until, self.probing) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => self.width,
+        }
+    }
+
+    /// When it opens, if it is closed.
+    pub(super) fn opens_at(&self, now: i64) -> Option<i64> {
+        (now < self.until).then_some(self.until)
+    }
+
+    /// What is wrong, if anything is.
+    pub(super) fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
+    /// The provider took a push, or said something about it alone: the way is free.
+    pub(super) fn passed(&mut self, now: i64) {
+        // What was under way when it closed does not open it.
+        if now < self.until {
+            return;
+        }
+        self.width = (self.width + 1).min(self.permits);
+        self.probing = false;
+        self.closed = 0;
+        self.failed = 0;
+        self.trouble = None;
+    }
+
+    /// A quota is used up. Returns when it opens.
+    pub(super) fn exhausted(&mut self, now: i64, asked: Option<Duration>, answer: &str, sample: f64) -> i64 {
+        if now >= self.until {
+            self.width = (self.width / 2).max(1);
+        }
+        // From a minute, doubling.
+        let wait = asked.unwrap_or(QUOTA_PAUSE * 2_u32.pow(self.closed.min(4)));
+        self.close(now, asked_for(wait, sample), false, answer)
+    }
+
+    /// The configuration is wrong for everyone. Returns when to look again.
+    pub(super) fn misconfigured(&mut self, now: i64, answer: &str, sample: f64) -> i64 {
+        self.probing = true;
+        self.close(now, self.policy.back_off(self.closed, sample), true, answer)
+    }
+
+    /// The configuration may be wrong for this phone alone; for everyone, when that is said again and again. Returns
+    /// when to look again if so.
+    pub(super) fn suspected(&mut self, now: i64, answer: &str, sample: f64) -> Option<i64> {
+        self.failed = self.failed.saturating_add(1);
+        if self.failed >= IN_A_ROW {
+            return Some(self.misconfigured(now, answer, sample));
+        }
+        self.complain(true, answer);
+        self.opens_at(now)
+    }
+
+    /// There was no answer, or none of use. Pushes go on trying, each in its own time.
+    pub(super) fn broken(&mut self, answer: &str) {
+        self.failed = self.failed.saturating_add(1);
+        if self.failed >= IN_A_ROW && self.trouble.is_none() {
+            self.complain(true, answer);
+        }
+    }
+
+    fn close(&mut self, now: i64, wait: Duration, alarm: bool, answer: &str) -> i64 {
+        // Many pushes under way learn the same: that is one closing.
+        if now >= self.until {
+            self.closed = self.closed.saturating_add(1);
+            self.until = after(now, wait);
+        }
+        self.complain(alarm, answer);
+        self.until
+    }
+
+    fn complain(&mut self, alarm: bool, answer: &str) {
+        self.trouble = Some(Trouble {
+            alarm,
+            answer: answer.to_owned(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use simo_common::time::SECOND;
+
+    use super::*;
+    use crate::config::Delivery;
+
+    fn gate() -> Gate {
+        Gate::new(360, Policy::new(&Delivery::default()))
+    }
+
+    #[test]
+    fn after_a_quota_it_opens_half_as_wide_and_widens_with_each_that_passes() {
+        let mut gate = gate();
+        let opens = gate.exhausted(0, Some(Duration::from_secs(30)), "quota", 0.0);
+        assert_eq!((opens, gate.width(opens - 1)), (30 * SECOND, 0));
+        assert_eq!(gate.trouble().map(|trouble| trouble.alarm), Some(false));
+        for _ in 0..100 {
+            gate.exhausted(1, Some(Duration::from_secs(30)), "quota", 0.0);
+        }
+        let opens = opens + 1;
+        assert_eq!(gate.width(opens), 180, "many that learn the same halve it once");
+        for passed in 1..=1_000 {
+            gate.passed(opens);
+            assert_eq!(gate.width(opens), (180 + passed).min(360));
+        }
+        assert_eq!(gate.trouble(), None);
+    }
+
+    #[test]
+    fn after_a_wrong_configuration_one_push_finds_out_and_opens_it() {
+        let mut gate = gate();
+        let opens = gate.misconfigured(0, "404", 0.0);
+        assert_eq!((gate.width(opens - 1), gate.width(opens)), (0, 1));
+        gate.passed(opens);
+        assert_eq!((gate.width(opens), gate.trouble()), (360, None));
+    }
+
+    #[test]
+    fn what_was_under_way_neither_opens_it_nor_closes_it_twice() {
+        let mut gate = gate();
+        for _ in 0..360 {
+            gate.misconfigured(0, "404", 0.0);
+        }
+        gate.passed(SECOND);
+        assert_eq!((gate.width(SECOND), gate.until), (0, 10 * SECOND));
+        assert_eq!(gate.misconfigured(10 * SECOND, "404", 0.0), 30 * SECOND);
+        assert_eq!(gate.misconfigured(30 * SECOND, "404", 0.0), 70 * SECOND);
+        assert_eq!(gate.trouble().map(|trouble| trouble.alarm), Some(true));
+    }
+
+    #[test]
+    fn one_phone_of_another_project_does_not_close_the_channel() {
+        let mut gate = gate();
+        for _ in 0..100 {
+            assert_eq!(gate.suspected(0, "mismatch", 0.0), None);
+            gate.passed(0);
+        }
+        let closings: Vec<_> = (0..IN_A_ROW)
+            .filter_map(|_| gate.suspected(0, "mismatch", 0.0))
+            .collect();
+        assert_eq!(closings, [10 * SECOND]);
+    }
+
+    #[test]
+    fn a_provider_that_does_not_answer_raises_an_alarm_and_closes_nothing() {
+        let mut gate = gate();
+        for _ in 0..IN_A_ROW {
+            assert_eq!(gate.trouble(), None);
+            gate.broken("timed out");
+        }
+        assert_eq!(
+            gate.trouble().map(|trouble| trouble.answer.as_str()),
+            Some("timed out")
+        );
+        assert_eq!(gate.width(0), 360);
+        gate.passed(0);
+        assert_eq!(gate.trouble(), None);
+    }
+
+    #[test]
+    fn a_quota_that_stays_used_up_is_left_alone_for_longer() {
+        let mut gate = gate();
+        let first = gate.exhausted(0, None, "quota", 0.0);
+        let second = gate.exhausted(first, None, "quota", 0.0);
+        assert_eq!((first, second - first), (60 * SECOND, 120 * SECOND));
+    }
+}

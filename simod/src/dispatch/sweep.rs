@@ -1,0 +1,173 @@
+//! Periodic duties, each a loop of small steps that others of its kind may interrupt: no step holds the writer long.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    app::App,
+    store::{Result, StreamCursor, Stride},
+};
+
+/// What is done again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Duty {
+    /// Large audiences become deliveries.
+    Expand,
+    /// Scheduled messages come due.
+    Release,
+    /// Deliveries run out.
+    Expire,
+    /// Pushes of streams run out.
+    CloseStreams,
+    /// Keys, events, failed pairings and invitations are forgotten.
+    ForgetOld,
+    /// History is forgotten.
+    ForgetHistory,
+    /// The file becomes smaller.
+    Vacuum,
+    /// What was committed moves from the log into the file.
+    Checkpoint,
+    /// Histograms are summed up.
+    SumUp,
+    /// Pushes of a channel that is not set up are told why they wait.
+    NoteMissing(&'static str),
+}
+
+/// What a duty keeps from step to step.
+#[derive(Debug, Default)]
+struct Memory {
+    stride: Stride,
+    cursor: Option<StreamCursor>,
+}
+
+const DUTIES: [Duty; 9] = [
+    Duty::Expand,
+    Duty::Release,
+    Duty::Expire,
+    Duty::CloseStreams,
+    Duty::ForgetOld,
+    Duty::ForgetHistory,
+    Duty::Vacuum,
+    Duty::Checkpoint,
+    Duty::SumUp,
+];
+
+/// After a fault of the database.
+const AFTER_FAULT: Duration = Duration::from_secs(2);
+
+/// Starts all duties on `tracker`; they end after the shutdown, and what they leave is done after the next start.
+pub(super) fn start(app: &Arc<App>, tracker: &TaskTracker) {
+    for duty in DUTIES {
+        spawn(app, tracker, duty);
+    }
+    let app = app.clone();
+    tracker.spawn(async move {
+        if let Err(error) = app.store.resume_cancelations().await {
+            tracing::warn!(%error, "cancelations that were cut short wait for the next start");
+        }
+    });
+}
+
+/// Tells the pushes of a channel that is not set up why they wait.
+pub(super) fn note_missing(app: &Arc<App>, tracker: &TaskTracker, channel: &'static str) {
+    spawn(app, tracker, Duty::NoteMissing(channel));
+}
+
+fn spawn(app: &Arc<App>, tracker: &TaskTracker, duty: Duty) {
+    let app = app.clone();
+    tracker.spawn(async move {
+        let shutdown = app.shutdown.clone();
+        let _ended = shutdown.run_until_cancelled(duty.perform(&app)).await;
+    });
+}
+
+impl Duty {
+    async fn perform(self, app: &App) {
+        let mut memory = Memory::default();
+        loop {
+            match self.step(app, &mut memory).await {
+                Ok(true) => tokio::time::sleep(self.rest()).await,
+                Ok(false) => self.wait(app).await,
+                Err(error) => {
+                    tracing::warn!(duty = ?self, %error, "a duty is put off");
+                    tokio::time::sleep(AFTER_FAULT).await;
+                }
+            }
+        }
+    }
+
+    /// One step; whether there is more to do at once.
+    async fn step(self, app: &App, memory: &mut Memory) -> Result<bool> {
+        let store = &app.store;
+        match self {
+            Self::Expand => {
+                let expanded = store.expand_step(&mut memory.stride).await?;
+                if expanded {
+                    app.wake.pushes.notify_one();
+                    app.wake.feed();
+                }
+                Ok(expanded)
+            }
+            Self::Release => {
+                let released = store.release_due().await? > 0;
+                if released {
+                    app.wake.all();
+                }
+                Ok(released)
+            }
+            Self::Expire => {
+                let expired = store.expire_deliveries().await? > 0;
+                if expired {
+                    app.wake.feed();
+                }
+                Ok(expired)
+            }
+            Self::CloseStreams => {
+                memory.cursor = store.close_stream_pushes(memory.cursor).await?;
+                Ok(memory.cursor.is_some())
+            }
+            Self::ForgetOld => store.forget_old().await,
+            Self::ForgetHistory => store.forget_history().await,
+            Self::Vacuum => store.vacuum().await,
+            Self::Checkpoint => store.checkpoint().await.map(|()| false),
+            Self::SumUp => {
+                app.metrics.sum_up();
+                Ok(false)
+            }
+            Self::NoteMissing(channel) => Ok(store.note_missing_channel(channel).await? > 0),
+        }
+    }
+
+    /// Until there may be something to do again: a wake-up, or the time after which to look without one.
+    async fn wait(self, app: &App) {
+        let looked = tokio::time::sleep(self.every());
+        match self {
+            Self::Expand => tokio::select! {
+                () = app.wake.audiences.notified() => {}
+                () = looked => {}
+            },
+            _ => looked.await,
+        }
+    }
+
+    /// How often to look.
+    fn every(self) -> Duration {
+        match self {
+            Self::Release => Duration::from_millis(250),
+            Self::Expand | Self::Checkpoint => Duration::from_millis(500),
+            Self::Expire => Duration::from_secs(1),
+            Self::CloseStreams | Self::SumUp | Self::NoteMissing(_) => Duration::from_secs(5),
+            Self::ForgetOld | Self::ForgetHistory | Self::Vacuum => Duration::from_mins(1),
+        }
+    }
+
+    /// Between two steps, so that the writer is there for others in between.
+    fn rest(self) -> Duration {
+        match self {
+            // The writer is fair: whoever waits for it comes first anyway.
+            Self::Expand | Self::Release | Self::Expire => Duration::ZERO,
+            _ => Duration::from_millis(50),
+        }
+    }
+}

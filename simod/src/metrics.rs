@@ -1,0 +1,182 @@
+//! Metrics for Prometheus. The recorder belongs to this instance, not to the process: several may run in one program.
+
+use std::{fmt, time::Duration};
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder as _, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use crate::store::PushResult;
+
+const MESSAGES: &str = "simo_messages_accepted_total";
+const BATCHES: &str = "simo_commit_batch_size";
+const PUSHES: &str = "simo_pushes_total";
+const SECONDS: &str = "simo_push_seconds";
+const QUEUE: &str = "simo_push_queue";
+
+const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+/// All that is counted.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    /// Messages accepted and committed.
+    pub messages: Counter,
+    /// Messages per commit.
+    pub ingest_batches: Histogram,
+    /// Results of pushes per commit.
+    pub finish_batches: Histogram,
+    /// Receipts per commit.
+    pub receipt_batches: Histogram,
+}
+
+/// What is counted of one channel.
+#[derive(Clone)]
+pub struct ChannelMetrics {
+    accepted: Counter,
+    retried: Counter,
+    held: Counter,
+    failed: Counter,
+    skipped: Counter,
+    seconds: Histogram,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ChannelMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChannelMetrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let sizes = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+        let seconds = [
+            0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
+        ];
+        // It refuses nothing but an empty list.
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Full(BATCHES.to_owned()), &sizes)
+            .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(SECONDS.to_owned()), &seconds))
+            .unwrap_or_default()
+            .build_recorder();
+        let batches = |what| {
+            recorder.register_histogram(
+                &Key::from_parts(BATCHES, vec![Label::new("what", what)]),
+                &METADATA,
+            )
+        };
+        recorder.describe_counter(name(MESSAGES), None, "Messages accepted and committed".into());
+        recorder.describe_histogram(name(BATCHES), None, "Items per commit".into());
+        recorder.describe_counter(name(PUSHES), None, "Pushes by how a try ended".into());
+        recorder.describe_histogram(
+            name(SECONDS),
+            Some(Unit::Seconds),
+            "Time from sending to the provider's answer".into(),
+        );
+        recorder.describe_gauge(name(QUEUE), None, "Pushes that are not done".into());
+        Self {
+            messages: recorder.register_counter(&Key::from_static_name(MESSAGES), &METADATA),
+            ingest_batches: batches("messages"),
+            finish_batches: batches("pushes"),
+            receipt_batches: batches("receipts"),
+            handle: recorder.handle(),
+            recorder,
+        }
+    }
+}
+
+impl Metrics {
+    /// The counters of one channel.
+    pub fn channel(&self, channel: &'static str) -> ChannelMetrics {
+        let counter = |result| {
+            let labels = vec![Label::new("channel", channel), Label::new("result", result)];
+            self.recorder
+                .register_counter(&Key::from_parts(PUSHES, labels), &METADATA)
+        };
+        ChannelMetrics {
+            accepted: counter("accepted"),
+            retried: counter("retried"),
+            held: counter("held"),
+            failed: counter("failed"),
+            skipped: counter("skipped"),
+            seconds: self.recorder.register_histogram(
+                &Key::from_parts(SECONDS, vec![Label::new("channel", channel)]),
+                &METADATA,
+            ),
+        }
+    }
+
+    /// How many pushes of a channel are not done.
+    pub fn queue(&self, channel: &'static str) -> Gauge {
+        self.recorder.register_gauge(
+            &Key::from_parts(QUEUE, vec![Label::new("channel", channel)]),
+            &METADATA,
+        )
+    }
+
+    /// All of it in Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Sums up what histograms have gathered; without it they grow until somebody looks.
+    pub fn sum_up(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+impl ChannelMetrics {
+    /// A try ended so.
+    pub fn count(&self, result: &PushResult) {
+        match result {
+            PushResult::Accepted { .. } => &self.accepted,
+            PushResult::Retry { counts: true, .. } => &self.retried,
+            PushResult::Retry { counts: false, .. } => &self.held,
+            PushResult::Failed { .. } => &self.failed,
+            PushResult::Skipped(_) => &self.skipped,
+        }
+        .increment(1);
+    }
+
+    /// The provider took so long to answer.
+    pub fn took(&self, time: Duration) {
+        self.seconds.record(time.as_secs_f64());
+    }
+}
+
+fn name(name: &'static str) -> KeyName {
+    KeyName::from_const_str(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Skip;
+
+    #[test]
+    fn what_was_counted_is_shown() {
+        let metrics = Metrics::default();
+        metrics.messages.increment(3);
+        metrics.finish_batches.record(5.0);
+        let channel = metrics.channel("fcm");
+        channel.count(&PushResult::Skipped(Skip::Expired));
+        channel.took(Duration::from_millis(7));
+        metrics.queue("fcm").set(12.0);
+        metrics.sum_up();
+        let text = metrics.render();
+        for line in [
+            "simo_messages_accepted_total 3",
+            "simo_commit_batch_size_bucket{what=\"pushes\",le=\"8\"} 1",
+            "simo_pushes_total{channel=\"fcm\",result=\"skipped\"} 1",
+            "simo_push_seconds_bucket{channel=\"fcm\",le=\"0.01\"} 1",
+            "simo_push_queue{channel=\"fcm\"} 12",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}
