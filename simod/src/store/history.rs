@@ -26,7 +26,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use uuid::Uuid;
 
 pub use self::message::AskMessages;
-use self::wanted::Wanted;
+use self::wanted::{Effort, Wanted};
 use super::{Error, Result, Store};
 
 /// Rows on a page, at most.
@@ -184,7 +184,7 @@ impl Store {
 
 /// What a question wants.
 async fn wanted(conn: &mut SqliteConnection, ask: &Ask<'_>, as_of: i64) -> Result<Wanted> {
-    let mut wanted = Wanted::resolve(conn, ask.client_id, ask.query, as_of).await?;
+    let mut wanted = Wanted::resolve(conn, ask.client_id, ask.query, as_of, Effort::default()).await?;
     if let Some(id) = ask.acs_id {
         wanted.acs.narrow(false, [Some(id)]);
     }

@@ -6,7 +6,7 @@ use sqlx::{Encode, Sqlite, Type};
 use super::{
     choice::Choice,
     sql::Sql,
-    wanted::{Crowd, Wanted, named},
+    wanted::{Crowd, Wanted, push_named},
 };
 
 /// What a scan's own condition says already.
@@ -87,17 +87,18 @@ impl Wanted {
                         .ids(groups);
                 }
                 Crowd::Named(names) => {
-                    sql.push(" (select 1 from employee e where e.client_id = ")
-                        .bind(self.client_id);
-                    sql.push(format!(" and e.id = {column} and "));
-                    named(sql, names);
+                    // By the primary key.
+                    sql.push(" (select 1 from employee named indexed by sqlite_autoindex_employee_1");
+                    sql.push(" where named.client_id = ").bind(self.client_id);
+                    sql.push(format!(" and named.id = {column} and "));
+                    push_named(sql, names);
                 }
             }
             sql.push(")");
         }
     }
 
-    /// The conditions on a message `m` but its id and time.
+    /// The conditions on a message `m` but its id, its time and its words.
     pub(super) fn push_message(&self, sql: &mut Sql) {
         push_id_choice(sql, "m.topic_id", &self.topics);
         self.push_acs(sql);
@@ -106,6 +107,10 @@ impl Wanted {
             sql.push(" and m.priority in ").list(&self.listed_priorities());
         }
         push_choice(sql, "m.require_ack", &self.ack);
+    }
+
+    /// The conditions on the words of a message `m`, looked up message by message: tens of microseconds each.
+    pub(super) fn push_words(&self, sql: &mut Sql) {
         for (negated, words) in [(false, &self.words), (true, &self.no_words)] {
             if let Some(words) = words {
                 sql.push(if negated { " and not exists" } else { " and exists" });

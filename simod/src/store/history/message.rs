@@ -128,19 +128,29 @@ impl Wanted {
             after
                 .is_none_or(|after| (message.accepted_at, message.id) < (after.accepted_at, after.message_id))
         };
-        let mut all = match self.candidates(conn).await? {
-            Some(all) => all,
-            // The cursor's own message comes first, and is left out below.
-            None => self.next_messages(conn, ORDER, after, limit + 1).await?,
-        };
-        all.retain(comes);
-        let mut places: Vec<_> = all
-            .iter()
-            .map(|message| (message.accepted_at, message.id))
-            .collect();
-        places.sort_unstable_by(|one, other| other.cmp(one));
-        places.truncate(limit);
-        Ok(places)
+        let place = |message: &Candidate| (message.accepted_at, message.id);
+        if let Some(mut all) = self.candidates(conn).await? {
+            all.retain(comes);
+            let mut places: Vec<_> = all.iter().map(place).collect();
+            places.sort_unstable_by(|one, other| other.cmp(one));
+            places.truncate(limit);
+            return Ok(places);
+        }
+        let (mut places, mut from, mut step) = (Vec::new(), after.cloned(), limit + 1);
+        loop {
+            // Each step begins with the message that the one before it ended with.
+            let (found, last) = self.next_messages(conn, ORDER, from.as_ref(), step).await?;
+            places.extend(found.iter().filter(|message| comes(message)).map(place));
+            places.dedup();
+            places.truncate(limit);
+            match last {
+                Some(last) if places.len() < limit => {
+                    from = Some(Cursor::at_message(last.accepted_at, last.id));
+                    step = (step * 2).min(2_000);
+                }
+                _ => return Ok(places),
+            }
+        }
     }
 
     async fn places_by_deliveries(

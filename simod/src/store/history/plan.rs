@@ -48,12 +48,11 @@ impl Wanted {
                 if of_people.is_some_and(|people| people <= self.effort.deliveries) {
                     return self.scan(conn, Way::People, order, after, limit).await;
                 }
+                let by_name = order.key == SortKey::Employee;
                 let rare = [
                     (self.reasons.only().is_some(), Way::Reasons),
-                    (
-                        order.key == SortKey::Employee && !self.states.is_all(),
-                        Way::States,
-                    ),
+                    (by_name && !self.states.is_all(), Way::States),
+                    (by_name && self.is_recent(), Way::Times),
                 ];
                 for (leads, way) in rare {
                     if leads
@@ -152,18 +151,14 @@ impl Wanted {
         let mut from = after.cloned();
         let mut step = limit + 1;
         loop {
-            let mut messages = self.next_messages(conn, order, from.as_ref(), step).await?;
-            let is_last = messages.len() < step;
+            let (mut messages, last) = self.next_messages(conn, order, from.as_ref(), step).await?;
             // Every step but the first begins with the message that the one before it ended with.
-            if let (Some(from), Some(first)) = (&from, messages.first())
-                && after != Some(from)
-                && first.id == from.message_id
-            {
-                messages.remove(0);
+            if from.as_ref() != after {
+                messages.retain(|message| from.as_ref().is_none_or(|from| message.id != from.message_id));
             }
             self.fill(conn, order, after, limit, &messages, &mut keys).await?;
-            match messages.last() {
-                Some(last) if keys.len() < limit && !is_last => {
+            match last {
+                Some(last) if keys.len() < limit => {
                     from = Some(Cursor::at_message(last.accepted_at, last.id));
                     step = (step * 2).min(2_000);
                 }

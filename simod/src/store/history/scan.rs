@@ -29,12 +29,14 @@ pub(super) enum Way<'a> {
     Reason(&'a str),
     /// Those of one person, by date.
     Person(Uuid),
-    /// Those of one message, by person's id.
+    /// Those of one message, which is known to be wanted, by person's id.
     Message(i64, Uuid),
     /// All, by person's name, then by date.
     ByPerson,
-    /// Those of some messages, all read and then sorted.
+    /// Those of some messages, which are known to be wanted; all read and then sorted.
     Messages(&'a [Uuid]),
+    /// Those of the wanted times, all read and then sorted.
+    Times,
     /// Those of the wanted people, all read and then sorted.
     People,
     /// Those in the wanted states, all read and then sorted.
@@ -46,7 +48,7 @@ pub(super) enum Way<'a> {
 impl Way<'_> {
     fn tables(self) -> &'static str {
         match self {
-            Self::ByDate | Self::Message(..) => "delivery d indexed by delivery_date",
+            Self::ByDate | Self::Message(..) | Self::Times => "delivery d indexed by delivery_date",
             Self::State(_) | Self::States => "delivery d indexed by delivery_state",
             Self::Reason(_) | Self::Reasons => "delivery d indexed by delivery_reason",
             Self::Person(_) | Self::People => "delivery d indexed by delivery_employee",
@@ -62,14 +64,13 @@ impl Way<'_> {
     fn is_sorted_afterwards(self) -> bool {
         matches!(
             self,
-            Self::Messages(_) | Self::People | Self::States | Self::Reasons
+            Self::Messages(_) | Self::Times | Self::People | Self::States | Self::Reasons
         )
     }
 
     fn push(self, sql: &mut Sql, wanted: &Wanted) -> Said {
         let mut said = Said::default();
         match self {
-            Self::ByDate => {}
             Self::State(state) => {
                 sql.push(" and d.state = ").bind(state);
                 said.states = true;
@@ -93,7 +94,7 @@ impl Way<'_> {
             Self::Messages(ids) => {
                 sql.push(" and d.message_id in ").ids(ids);
             }
-            Self::People | Self::States | Self::Reasons => {}
+            Self::ByDate | Self::Times | Self::People | Self::States | Self::Reasons => {}
         }
         said
     }
@@ -116,7 +117,7 @@ impl Wanted {
     pub(super) fn statement(&self, way: Way<'_>, order: Order, after: Option<&Cursor>, limit: usize) -> Sql {
         let mut sql = Sql::new("select d.accepted_at, d.message_id, d.employee_id from ");
         sql.push(way.tables());
-        let of_messages = self.asks_of_messages();
+        let of_messages = self.asks_of_messages() && !matches!(way, Way::Message(..) | Way::Messages(_));
         if of_messages {
             sql.push(" cross join message m indexed by message_id on m.client_id = d.client_id and m.id = d.message_id");
         }
@@ -141,6 +142,7 @@ impl Wanted {
         self.push_delivery(&mut sql, said);
         if of_messages {
             self.push_message(&mut sql);
+            self.push_words(&mut sql);
         }
         if let Some(after) = after {
             push_after(&mut sql, way, order, after);

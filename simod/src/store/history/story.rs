@@ -103,18 +103,6 @@ impl Teller<'_> {
 
     fn posted(&mut self) {
         let message = &self.known.message;
-        let (mut en, mut ru) = if message.acs == OPERATOR {
-            (
-                "an operator posted the message".to_owned(),
-                "оператор отправил сообщение".to_owned(),
-            )
-        } else {
-            let acs = &message.acs;
-            (
-                format!("the ACS {acs} posted the message"),
-                format!("АСУ {acs} отправила сообщение"),
-            )
-        };
         let priority = match message.priority {
             Priority::Low => "низкий",
             Priority::Normal => "обычный",
@@ -122,14 +110,21 @@ impl Teller<'_> {
             Priority::Critical => "критический",
         };
         let english = message.priority.as_str();
-        if let Some(topic) = &message.topic {
-            en += &format!(" on the topic {topic}, priority {english}");
-            ru += &format!(" по теме {topic}, приоритет: {priority}");
+        let (who_en, who_ru) = if message.acs == OPERATOR {
+            ("an operator posted".to_owned(), "оператор отправил".to_owned())
         } else {
-            en += &format!(" without a topic, priority {english}");
-            ru += &format!(" без темы, приоритет: {priority}");
-        }
-        self.tell(Some(message.accepted_at), en, ru);
+            let acs = &message.acs;
+            (format!("the ACS {acs} posted"), format!("АСУ {acs} отправила"))
+        };
+        let (topic_en, topic_ru) = match &message.topic {
+            Some(topic) => (format!("on the topic {topic}"), format!("по теме {topic}")),
+            None => ("without a topic".to_owned(), "без темы".to_owned()),
+        };
+        self.tell(
+            Some(message.accepted_at),
+            format!("{who_en} the message {topic_en}, priority {english}"),
+            format!("{who_ru} сообщение {topic_ru}, приоритет: {priority}"),
+        );
         if let Some(at) = message.send_at.filter(|_| !message.scheduled) {
             let time = self.time(at);
             self.tell(

@@ -256,10 +256,9 @@ impl History {
     async fn with_effort(&self, text: &str, sort: Sort, effort: Effort) -> Vec<(Uuid, String)> {
         let query = query::parse(text).unwrap();
         let mut conn = self.store.read().await.unwrap();
-        let mut wanted = Wanted::resolve(&mut conn, self.client, &query, NOW)
+        let wanted = Wanted::resolve(&mut conn, self.client, &query, NOW, effort)
             .await
             .unwrap();
-        wanted.effort = effort;
         let keys = wanted
             .keys(&mut conn, Order::of(sort), None, 10_000)
             .await
@@ -529,12 +528,18 @@ async fn every_query_and_sort_finds_what_a_plain_reading_finds() {
                 plainly,
                 "`{text}` by {sort}, page by page"
             );
-            for (messages, deliveries, people) in [(0, 0, 0), (0, 0, 300), (5_000, 0, 2), (5_000, 5_000, 300)]
-            {
+            for (messages, probes, deliveries, people, listed) in [
+                (0, 0, 0, 0, 0),
+                (0, 0, 0, 300, 1),
+                (5_000, 0, 0, 2, 1_000),
+                (5_000, 500, 5_000, 300, 1_000),
+            ] {
                 let effort = Effort {
                     messages,
+                    probes,
                     deliveries,
                     people,
+                    listed,
                 };
                 let rows = history.with_effort(text, sort, effort).await;
                 assert_eq!(rows, plainly, "`{text}` by {sort} with {effort:?}");
@@ -734,7 +739,7 @@ async fn walks_never_sort() {
     let history = History::new().await;
     let query = query::parse("topic:boiler котёл").unwrap();
     let mut conn = history.store.read().await.unwrap();
-    let wanted = Wanted::resolve(&mut conn, history.client, &query, NOW)
+    let wanted = Wanted::resolve(&mut conn, history.client, &query, NOW, Effort::default())
         .await
         .unwrap();
     let person = history.people[0].id;

@@ -19,24 +19,27 @@ use uuid::Uuid;
 use super::{choice::Choice, sql::Sql};
 use crate::store::{Result, words};
 
-/// People beyond this number are not listed but asked for row by row.
-const PEOPLE_LISTED: usize = 1_000;
-
 /// Up to how much is gathered and sorted, rather than met on a walk in the order of the sort.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Effort {
     pub(super) messages: usize,
+    /// Messages whose words are looked up one by one.
+    pub(super) probes: usize,
     pub(super) deliveries: usize,
     /// People who are walked along one by one.
     pub(super) people: usize,
+    /// People who are listed; more are asked for row by row.
+    pub(super) listed: usize,
 }
 
 impl Default for Effort {
     fn default() -> Self {
         Self {
-            messages: 5_000,
+            messages: 2_000,
+            probes: 500,
             deliveries: 5_000,
             people: 300,
+            listed: 1_000,
         }
     }
 }
@@ -85,6 +88,7 @@ impl Wanted {
         client_id: Uuid,
         query: &Query,
         now: i64,
+        effort: Effort,
     ) -> Result<Self> {
         let zone: String = sqlx::query_scalar("select timezone from client where id = $1")
             .bind(client_id)
@@ -93,6 +97,7 @@ impl Wanted {
         let zone = TimeZone::get(&zone).unwrap_or(TimeZone::UTC);
         let mut wanted = Self {
             client_id,
+            effort,
             times: times(query, &from_us(now).to_zoned(zone)),
             ..Self::default()
         };
@@ -176,7 +181,7 @@ impl Wanted {
     ) -> Result<()> {
         let mut sql = Sql::new("select distinct employee_id from group_member where client_id = ");
         sql.bind(self.client_id).push(" and group_id in ").ids(&groups);
-        sql.push(" limit ").bind(PEOPLE_LISTED as i64 + 1);
+        sql.push(" limit ").bind(self.effort.listed as i64 + 1);
         let members = sql.scalars(conn).await?;
         self.add_people(negated, members, || Crowd::Groups(groups.into_iter().collect()));
         Ok(())
@@ -188,17 +193,17 @@ impl Wanted {
         negated: bool,
         names: &[String],
     ) -> Result<()> {
-        let mut sql = Sql::new("select e.id from employee e where e.client_id = ");
+        let mut sql = Sql::new("select named.id from employee named where named.client_id = ");
         sql.bind(self.client_id).push(" and ");
-        named(&mut sql, names);
-        sql.push(" limit ").bind(PEOPLE_LISTED as i64 + 1);
+        push_named(&mut sql, names);
+        sql.push(" limit ").bind(self.effort.listed as i64 + 1);
         let people = sql.scalars(conn).await?;
         self.add_people(negated, people, || Crowd::Named(names.to_vec()));
         Ok(())
     }
 
     fn add_people(&mut self, negated: bool, people: Vec<Uuid>, crowd: impl FnOnce() -> Crowd) {
-        if people.len() > PEOPLE_LISTED {
+        if people.len() > self.effort.listed {
             self.crowds.push((negated, crowd()));
         } else {
             self.people.narrow(negated, people);
@@ -231,7 +236,7 @@ impl Wanted {
             })
             .map(|(id, owner, _)| (id, owner))
             .collect();
-        if !negated && found.len() <= PEOPLE_LISTED {
+        if !negated && found.len() <= self.effort.listed {
             self.people.narrow(false, found.values().copied());
         }
         self.devices.push((negated, found.into_keys().collect()));
@@ -267,9 +272,18 @@ impl Wanted {
             && self.acs.is_all()
             && self.external.is_all()
             && self.priorities.is_all()
-            && self.ack.is_all()
-            && self.words.is_none()
-            && self.no_words.is_none())
+            && self.ack.is_all())
+            || self.asks_for_words()
+    }
+
+    /// Whether it asks for words.
+    pub(super) fn asks_for_words(&self) -> bool {
+        self.words.is_some() || self.no_words.is_some()
+    }
+
+    /// Whether it asks of the time that something has passed since.
+    pub(super) fn is_recent(&self) -> bool {
+        self.times.first().is_some_and(|first| first.start > i64::MIN)
     }
 
     /// The states that are wanted, in order; `None` when nothing is asked of the state.
@@ -296,16 +310,17 @@ fn left<const N: usize>(choice: &Choice<i64>, all: [i64; N]) -> Vec<i64> {
     all.into_iter().filter(stays).collect()
 }
 
-/// The condition on `e` that one of these is his personnel number or the beginning of a word of his name.
-pub(super) fn named(sql: &mut Sql, names: &[String]) {
+/// The condition on `named` (an employee) that one of these is his personnel number or the beginning of a word of his
+/// name.
+pub(super) fn push_named(sql: &mut Sql, names: &[String]) {
     sql.push("(false");
     for name in names {
         let begins = fold_name(name)
             .replace('\\', "\\\\")
             .replace('%', "\\%")
             .replace('_', "\\_");
-        sql.push(" or e.personnel_no = ").bind(name.clone());
-        sql.push(" or ' ' || e.folded_name like ")
+        sql.push(" or named.personnel_no = ").bind(name.clone());
+        sql.push(" or ' ' || named.folded_name like ")
             .bind(format!("% {begins}%"))
             .push(" escape '\\'");
     }
