@@ -103,7 +103,8 @@ impl Store {
         let options = Self::options(&path);
         let writer = Self::pool(1)
             .connect_with(options.clone().create_if_missing(true))
-            .await?;
+            .await
+            .map_err(|e| Error::Open(path.clone(), e))?;
         sqlx::migrate!("migrations/sqlite").run(&writer).await?;
         let readers = Self::pool(4)
             .connect_with(options.pragma("query_only", "on"))
@@ -186,7 +187,15 @@ impl Store {
 
     /// Waits for the writer, first come first served, and begins a transaction.
     pub(crate) async fn write(&self) -> Result<Write> {
-        Ok(self.writer.begin_with("begin immediate").await?)
+        match self.writer.begin_with("begin immediate").await {
+            // When the disk is full, SQLite rolls back by itself. sqlx goes on counting a transaction that is not there,
+            // and the connection is of no use any more.
+            Err(sqlx::Error::InvalidSavePointStatement | sqlx::Error::WorkerCrashed) => {
+                let _broken = self.writer.acquire().await?.close().await;
+                Ok(self.writer.begin_with("begin immediate").await?)
+            }
+            begun => Ok(begun?),
+        }
     }
 
     /// Copies what was committed from the log into the database file, beside the writer.

@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRequest, Request},
 };
 use http::StatusCode;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use simo_common::{lang::Text, text};
 
 use super::error::ApiError;
@@ -27,14 +27,7 @@ pub(crate) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<
     Bytes::from_request(request, state).await.map_err(|rejection| {
         let status = axum::response::IntoResponse::into_response(rejection).status();
         if status == StatusCode::PAYLOAD_TOO_LARGE {
-            ApiError::new(
-                status,
-                "too_large",
-                text!(
-                    "the request's body is over the limit",
-                    "тело запроса больше допустимого"
-                ),
-            )
+            ApiError::too_large()
         } else {
             ApiError::new(
                 StatusCode::BAD_REQUEST,
@@ -131,6 +124,13 @@ fn explain<T: DeserializeOwned>(bytes: &[u8]) -> ApiError {
         };
         return ApiError::field(field, Text::new(said, in_russian(said)));
     }
+    if field != "." && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+        // serde_json calls a number in the place of a name a mistake of syntax.
+        return ApiError::field(
+            field,
+            text!("has a value of the wrong type", "значение неверного типа"),
+        );
+    }
     let (line, column) = (cause.line(), cause.column());
     malformed(&text!(
         "the body is not JSON (line {line}, column {column})",
@@ -194,6 +194,7 @@ mod tests {
             "recipients.groups[1]"
         );
         assert_eq!(refusal(r#"{"title":"a","titel":"b"}"#).errors[0].0, "titel");
+        assert_eq!(refusal(r#"{"title":"a","priority":1}"#).errors[0].0, "priority");
         assert_eq!(refusal(r#"{"body":"a"}"#).errors[0].0, "title");
         assert_eq!(refusal(r#"{"title":"#).code, "malformed");
         assert_eq!(refusal("{} {}").status, 422);

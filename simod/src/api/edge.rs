@@ -79,14 +79,7 @@ fn is_problem(response: &Response) -> bool {
 
 fn foreign(status: StatusCode) -> ApiError {
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
-            status,
-            "too_large",
-            text!(
-                "the request's body is over the limit",
-                "тело запроса больше допустимого"
-            ),
-        ),
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(),
         _ => ApiError::new(
             status,
             "bad_request",

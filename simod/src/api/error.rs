@@ -71,6 +71,31 @@ impl ApiError {
         Self::invalid(vec![(field.into(), text)])
     }
 
+    /// A parameter of the query string cannot be read: 422. `said` is axum's text, which names it first.
+    pub fn parameter(said: &str) -> Self {
+        let said = said
+            .strip_prefix("Failed to deserialize query string: ")
+            .unwrap_or(said);
+        let name = said.split_once(": ").map_or("query string", |(name, _)| name);
+        Self::field(name, text!("cannot be read", "значение не разбирается"))
+    }
+
+    /// The request's body is over the route's limit: 413.
+    pub fn too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            text!(
+                "the request's body is over the limit",
+                "тело запроса больше допустимого"
+            ),
+        )
+        .hint(text!(
+            "a message may take 256 KiB, a batch or an import 64 MiB: send it in parts",
+            "допустимо 256 КиБ на сообщение, 64 МиБ на пакет или импорт: отправьте по частям"
+        ))
+    }
+
     /// What was named does not exist, or not for this caller: 404.
     pub fn not_found(noun: &'static str, name: &str) -> Self {
         let russian = noun_in_russian(noun);

@@ -71,13 +71,7 @@ impl List {
         parameters: Result<Query<ListParameters>, QueryRejection>,
         default: Sort,
     ) -> Result<Self, ApiError> {
-        let Query(list) = parameters.map_err(|rejection| {
-            let why = rejection.body_text();
-            ApiError::field(
-                "query string",
-                text!("cannot be read: {why}", "не разбирается: {why}"),
-            )
-        })?;
+        let Query(list) = parameters.map_err(|rejection| ApiError::parameter(&rejection.body_text()))?;
         let mut errors: Vec<(String, Text)> = Vec::new();
         let query = query::parse(&list.query).unwrap_or_else(|mistakes| {
             errors.extend(mistakes.iter().map(|mistake| {

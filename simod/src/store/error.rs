@@ -24,6 +24,9 @@ pub enum Error {
     /// A file or folder beside the database cannot be used.
     #[error("{}: {}", .0.display(), .1)]
     File(PathBuf, std::io::Error),
+    /// The file is not a database, or must not be read or written.
+    #[error("{}: {}", .0.display(), .1)]
+    Open(PathBuf, #[source] sqlx::Error),
     /// The migrations could not be run.
     #[error("cannot migrate the database: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),

@@ -524,7 +524,7 @@ async fn bad_administration_is_named_too() {
         (
             "tokens?client=zavod",
             json!({"acs": "1c", "operator": "x"}),
-            "operator",
+            "acs",
         ),
         ("devices/invite?client=zavod", json!({"employee": "777"}), ""),
         (

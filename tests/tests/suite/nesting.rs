@@ -66,6 +66,7 @@ async fn the_router_works_under_a_path_of_another_program() {
     tracker.close();
     tracker.wait().await;
     store.close().await;
+    drop(store);
     daemon.restart().await;
     assert_eq!(
         plant

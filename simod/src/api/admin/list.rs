@@ -1,7 +1,7 @@
 //! The parameters that all lists take, and the pages that they answer.
 
 use axum::extract::{FromRequestParts, Query};
-use http::{StatusCode, request::Parts};
+use http::request::Parts;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use simo_common::{
     page::{Page, decode_cursor, encode_cursor},
@@ -54,17 +54,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         match Query::from_request_parts(parts, state).await {
             Ok(Query(params)) => Ok(Self(params)),
-            Err(rejection) => {
-                let said = rejection.body_text();
-                Err(ApiError::new(
-                    StatusCode::BAD_REQUEST,
-                    "bad_request",
-                    text!(
-                        "the query string is not valid: {said}",
-                        "ошибка в параметрах запроса: {said}"
-                    ),
-                ))
-            }
+            Err(rejection) => Err(ApiError::parameter(&rejection.body_text())),
         }
     }
 }
