@@ -366,10 +366,11 @@ fn push_row(finished: &Finished) -> PushRow<'_> {
             None,
             Some(*due_at),
         ),
+        // What quarantine holds back was not tried.
         PushResult::Failed { reason, answer, .. } => PushRow(
             row,
-            1,
-            Some(at),
+            i64::from(*reason != reason::QUARANTINED),
+            (*reason != reason::QUARANTINED).then_some(at),
             Some(answer),
             None,
             Some(at),

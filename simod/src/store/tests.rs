@@ -1,6 +1,7 @@
 //! The way of a message through the store, against a real file.
 
 mod fixture;
+mod sweep;
 
 use simo_common::{api::message::Recipients, message::Priority};
 

@@ -1,0 +1,274 @@
+//! What time does to the database.
+
+use simo_common::time::{DAY, HOUR as HOUR_US};
+
+use super::{
+    super::{DeviceEffect, PushResult},
+    claim_all, finished,
+    fixture::{Fixture, HOUR, NOON},
+};
+
+const AFTER_EXPIRY: i64 = NOON + 3 * HOUR;
+
+/// Outcome and reason of every delivery and push, in the order of the employees.
+async fn ends(f: &Fixture) -> Vec<String> {
+    let mut ends = f
+        .rows(
+            "select d.state || ' ' || coalesce(d.reason, '-') from delivery d
+             join employee e on e.id = d.employee_id order by e.ordinal",
+        )
+        .await;
+    ends.extend(
+        f.rows(
+            "select coalesce(p.outcome, 'open') || ' ' || coalesce(p.reason, '-') from push p
+             join employee e on e.id = p.employee_id order by e.ordinal",
+        )
+        .await,
+    );
+    ends
+}
+
+#[tokio::test]
+async fn what_ran_out_says_why() {
+    let f = Fixture::new().await;
+    f.add_employees(1).await;
+    f.store
+        .accept(&[f.personal("a", &["1", "2", "4"])])
+        .await
+        .unwrap();
+    f.execute(
+        "update push set reason = 'no_channel' where employee_id = (
+             select id from employee where personnel_no = '2')",
+    )
+    .await;
+    assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
+    f.clock.set(AFTER_EXPIRY);
+    assert_eq!(f.store.expire_deliveries().await.unwrap(), 3);
+    assert_eq!(
+        ends(&f).await,
+        [
+            "6 expired",
+            "6 no_channel",
+            "6 no_device",
+            "expired expired",
+            "expired no_channel"
+        ]
+    );
+    assert_eq!(
+        f.rows("select count(*) from event where kind = 'delivery'").await,
+        ["3"]
+    );
+    assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_is_under_way_does_not_run_out() {
+    let f = Fixture::new().await;
+    f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
+    let pushes = f.store.claim("fcm", 1).await.unwrap();
+    f.clock.set(AFTER_EXPIRY);
+    assert_eq!(f.store.expire_deliveries().await.unwrap(), 1);
+    let accepted = PushResult::Accepted {
+        answer: String::new(),
+    };
+    f.store.finish(&[finished(&pushes[0], accepted)]).await.unwrap();
+    assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
+    assert_eq!(
+        f.rows("select state from delivery order by state").await,
+        ["1", "6"]
+    );
+}
+
+#[tokio::test]
+async fn a_cancelation_that_was_cut_short_is_finished() {
+    let f = Fixture::new().await;
+    f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
+    f.execute(&format!(
+        "update message set canceled_at = {NOON};
+         insert into event (client_id, acs_id, at, kind, message_id)
+         select client_id, acs_id, {NOON}, 'canceled', id from message"
+    ))
+    .await;
+    f.store.resume_cancelations().await.unwrap();
+    assert_eq!(
+        ends(&f).await,
+        [
+            "7 canceled",
+            "7 canceled",
+            "canceled canceled",
+            "canceled canceled"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn pushes_of_streams_do_not_stay_open_for_ever() {
+    let f = Fixture::new().await;
+    f.execute("update device set channel = 'stream', address = null")
+        .await;
+    f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
+    // A receipt came from another phone of his: no outcome closes the delivery.
+    f.execute(&format!("update delivery set delivered_at = {NOON}"))
+        .await;
+    assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
+    assert_eq!(f.store.waiting_pushes("stream").await.unwrap(), 2);
+    f.clock.set(AFTER_EXPIRY);
+    assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
+    assert_eq!(
+        (
+            f.store.waiting_pushes("stream").await.unwrap(),
+            f.rows("select distinct outcome from push").await
+        ),
+        (0, vec!["expired".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn pushes_without_a_channel_say_so_until_there_is_one() {
+    let f = Fixture::new().await;
+    f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
+    assert_eq!(f.store.note_missing_channel("fcm").await.unwrap(), 2);
+    assert_eq!(f.store.note_missing_channel("fcm").await.unwrap(), 0);
+    assert_eq!(f.rows("select distinct reason from push").await, ["no_channel"]);
+    let pushes = claim_all(&f).await;
+    let accepted = || PushResult::Accepted {
+        answer: String::new(),
+    };
+    let finished: Vec<_> = pushes.iter().map(|push| finished(push, accepted())).collect();
+    f.store.finish(&finished).await.unwrap();
+    assert_eq!(
+        f.rows("select count(*) from push where outcome = 'accepted' and reason is null")
+            .await,
+        ["2"]
+    );
+}
+
+#[tokio::test]
+async fn old_keys_events_failures_and_invitations_are_forgotten_and_young_ones_kept() {
+    let f = Fixture::new().await;
+    let rows = |at: i64, name: &str| {
+        format!(
+            "insert into idempotency (client_id, acs_id, key, message_id, fingerprint, created_at)
+                 values (x'01', x'02', '{name}', x'03', x'04', {at});
+             insert into event (client_id, at, kind, message_id) values (x'01', {at}, 'accepted', x'03');
+             insert into pairing_failure (address, hour, count) values ('{name}', {hour}, 1);
+             insert into invite (code_hash, client_id, employee_id, created_at, expires_at)
+                 values (cast('{name}' as blob), x'01', x'02', {at}, {at});",
+            hour = at / HOUR_US,
+        )
+    };
+    f.execute(&rows(NOON - 40 * DAY, "old")).await;
+    f.execute(&rows(NOON - HOUR, "young")).await;
+    assert!(!f.store.forget_old().await.unwrap());
+    for table in ["idempotency", "event", "pairing_failure", "invite"] {
+        assert_eq!(
+            f.rows(&format!("select count(*) from {table}")).await,
+            ["1"],
+            "{table}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn history_is_kept_as_long_as_its_client_wants() {
+    let f = Fixture::new().await;
+    let other = f.second_client().await;
+    f.store
+        .accept(&[f.personal("старое", &["1", "2", "3"]), other])
+        .await
+        .unwrap();
+    while f.store.index_words(100).await.unwrap() > 0 {}
+    f.clock.set(NOON + 9 * DAY);
+    f.store.accept(&[f.personal("новое", &["1"])]).await.unwrap();
+    f.execute("update client set retention_days = 10 where slug = 'zavod'")
+        .await;
+    f.clock.set(NOON + 10 * DAY - HOUR);
+    assert!(!f.store.forget_history().await.unwrap());
+    f.clock.set(NOON + 10 * DAY + HOUR);
+    while f.store.forget_history().await.unwrap() {}
+    assert_eq!(
+        f.rows("select title from message order by title").await,
+        ["новое", "чужое"]
+    );
+    for table in ["push", "delivery"] {
+        assert_eq!(
+            f.rows(&format!("select count(*) from {table}")).await,
+            ["2"],
+            "{table}"
+        );
+    }
+    assert_eq!(f.rows("select count(*) from message_word").await, ["1"]);
+}
+
+#[tokio::test]
+async fn a_large_message_is_forgotten_in_pieces() {
+    let f = Fixture::new().await;
+    f.add_employees(600).await;
+    let mut wide = f.incoming("всем");
+    wide.draft.recipients = Some(simo_common::api::message::Recipients {
+        everyone: true,
+        ..Default::default()
+    });
+    f.store.accept(&[wide]).await.unwrap();
+    let mut stride = super::Stride::default();
+    while f.store.expand_step(&mut stride).await.unwrap() {}
+    f.execute("update client set retention_days = 1").await;
+    f.clock.set(NOON + 2 * DAY);
+    assert!(
+        !f.store.forget_history().await.unwrap(),
+        "keys of idempotency lead to it for 72 hours"
+    );
+    f.clock.set(NOON + 4 * DAY);
+    let mut steps = 0;
+    while f.store.forget_history().await.unwrap() {
+        steps += 1;
+    }
+    assert!(steps >= 3, "{steps}");
+    assert_eq!(
+        f.rows("select count(*) from delivery union all select count(*) from message")
+            .await,
+        ["0", "0"]
+    );
+}
+
+#[tokio::test]
+async fn the_brake_remembers_the_dead_of_the_last_hour() {
+    let f = Fixture::new().await;
+    assert_eq!(f.store.count_devices("fcm").await.unwrap(), 3);
+    f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
+    let pushes = claim_all(&f).await;
+    let dead = |device| PushResult::Failed {
+        reason: "dead_address",
+        answer: String::new(),
+        device,
+    };
+    f.store
+        .finish(&[
+            finished(&pushes[0], dead(DeviceEffect::Quarantine)),
+            finished(&pushes[1], dead(DeviceEffect::Retire)),
+        ])
+        .await
+        .unwrap();
+    assert_eq!(f.store.count_devices("fcm").await.unwrap(), 2);
+    assert_eq!(f.store.dead_devices("fcm").await.unwrap().len(), 2);
+    f.clock.set(NOON + HOUR + 1);
+    assert!(f.store.dead_devices("fcm").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_push_that_quarantine_holds_back_was_no_try() {
+    let f = Fixture::new().await;
+    f.store.accept(&[f.personal("a", &["1"])]).await.unwrap();
+    let pushes = claim_all(&f).await;
+    let held_back = PushResult::Failed {
+        reason: "quarantined",
+        answer: "not sent".to_owned(),
+        device: DeviceEffect::None,
+    };
+    f.store.finish(&[finished(&pushes[0], held_back)]).await.unwrap();
+    assert_eq!(
+        f.rows("select tries || ' ' || (last_tried_at is null) || ' ' || outcome from push")
+            .await,
+        ["0 1 failed"]
+    );
+}
