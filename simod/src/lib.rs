@@ -37,11 +37,13 @@ use crate::{
 /// # Errors
 /// When a listener fails.
 pub async fn run(
-    config: Config,
+    mut config: Config,
     store: Arc<Store>,
     listeners: Listeners,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
+    // Invitations name the port that was taken, not a 0.
+    config.listen = listeners.tcp.local_addr()?.to_string();
     let tracker = TaskTracker::new();
     let app = App::new(config, store.clone(), &tracker, shutdown.clone());
     dispatch::start(&app, &tracker);

@@ -95,7 +95,12 @@ impl Check {
             );
         }
         self.name("full_name", &new.full_name);
-        self.contacts(&new.email, &new.phone, &new.locale, &new.timezone);
+        self.contacts(
+            new.email.as_deref(),
+            new.phone.as_deref(),
+            new.locale.as_deref(),
+            new.timezone.as_deref(),
+        );
         self.groups(&new.groups);
     }
 
@@ -104,7 +109,12 @@ impl Check {
         if let Some(name) = &edit.full_name {
             self.name("full_name", name);
         }
-        self.contacts(&edit.email, &edit.phone, &edit.locale, &edit.timezone);
+        self.contacts(
+            edit.email.as_deref(),
+            edit.phone.as_deref(),
+            edit.locale.as_deref(),
+            edit.timezone.as_deref(),
+        );
         if let Some(groups) = &edit.groups {
             self.groups(groups);
         }
@@ -113,14 +123,14 @@ impl Check {
     /// Optional fields, of which empty ones are cleared.
     fn contacts(
         &mut self,
-        email: &Option<String>,
-        phone: &Option<String>,
-        locale: &Option<String>,
-        timezone: &Option<String>,
+        email: Option<&str>,
+        phone: Option<&str>,
+        locale: Option<&str>,
+        timezone: Option<&str>,
     ) {
-        let given = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
-        if let Some(email) = given(email)
-            && !is_email(&email)
+        if let Some(email) = email
+            && !email.is_empty()
+            && !is_email(email)
         {
             self.wrong(
                 "email",
@@ -130,7 +140,7 @@ impl Check {
                 ),
             );
         }
-        if let Some(phone) = given(phone)
+        if let Some(phone) = phone
             && (phone.chars().count() > PHONE_CHARS || phone.chars().any(char::is_control))
         {
             self.wrong(
@@ -141,13 +151,15 @@ impl Check {
                 ),
             );
         }
-        if let Some(locale) = given(locale)
-            && !matches!(&*locale, "ru" | "en")
+        if let Some(locale) = locale
+            && !matches!(locale, "" | "ru" | "en")
         {
             self.wrong("locale", text!("must be ru or en", "должно быть ru или en"));
         }
-        if let Some(timezone) = given(timezone) {
-            self.timezone(&timezone);
+        if let Some(timezone) = timezone
+            && !timezone.is_empty()
+        {
+            self.timezone(timezone);
         }
     }
 

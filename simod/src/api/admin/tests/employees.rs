@@ -160,6 +160,27 @@ async fn a_blocked_employee_gets_nothing_of_what_was_queued_before() {
 }
 
 #[tokio::test]
+async fn a_long_queue_is_denied_to_its_end() {
+    let office = Office::open().await;
+    let plant = &office.plant;
+    let ivanov = plant.employee(1).await;
+    plant.message("many", &[ivanov]).await;
+    // The same message under 2,500 other ids.
+    plant
+        .run(
+            "with recursive n (i) as (select 1 union all select i + 1 from n where i < 2500)
+             insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, target)
+             select client_id, randomblob(16), employee_id, accepted_at, expires_at, target from delivery, n",
+        )
+        .await;
+    office
+        .admin(Method::POST, "/employees/0001/block", None, 200)
+        .await;
+    let denied = "select count(*) from delivery where state = 8 and reason = 'blocked'";
+    assert_eq!(plant.number(denied).await, Some(2_501));
+}
+
+#[tokio::test]
 async fn a_removed_device_is_sent_nothing_more() {
     let office = Office::open().await;
     let plant = &office.plant;
