@@ -1,6 +1,9 @@
 //! The OpenAPI document: collected from the routers, so that a route cannot be missing, and served beside them.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use axum::response::IntoResponse;
 use http::header;
@@ -11,8 +14,8 @@ use simo_common::api::{
 use utoipa::{
     IntoResponses, Modify, OpenApi, PartialSchema as _, ToSchema as _,
     openapi::{
-        Content, RefOr, Required, Response, ResponseBuilder, Responses, ResponsesBuilder,
-        path::{Operation, ParameterBuilder, ParameterIn},
+        Content, Ref, RefOr, Required, Response, ResponseBuilder,
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
         schema::{ObjectBuilder, Type},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
@@ -72,17 +75,17 @@ impl Modify for Bearer {
 pub(super) struct Problems;
 
 impl IntoResponses for Problems {
-    fn responses() -> std::collections::BTreeMap<String, RefOr<Response>> {
-        let body = Content::new(Some(RefOr::Ref(utoipa::openapi::Ref::from_schema_name(
-            Problem::name(),
-        ))));
-        let problem = ResponseBuilder::new()
-            .description("What went wrong, why, and what to do")
-            .content(MEDIA_TYPE, body)
-            .build();
-        let responses: Responses = ResponsesBuilder::new().response("default", problem).build();
-        responses.responses.into_iter().collect()
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        BTreeMap::from([("default".to_owned(), RefOr::T(problem()))])
     }
+}
+
+fn problem() -> Response {
+    let body = Content::new(Some(RefOr::Ref(Ref::from_schema_name(Problem::name()))));
+    ResponseBuilder::new()
+        .description("What went wrong, why, and what to do")
+        .content(MEDIA_TYPE, body)
+        .build()
 }
 
 /// The router that all others are merged into, with the head of the document.
@@ -107,17 +110,18 @@ pub fn document() -> String {
     Problem::schemas(&mut nested);
     document.components.get_or_insert_default().schemas.extend(nested);
     for (path, item) in &mut document.paths.paths {
-        if !is_of_a_client(path) {
-            continue;
-        }
-        for operation in [
+        let methods = [
             &mut item.get,
             &mut item.put,
             &mut item.post,
             &mut item.patch,
             &mut item.delete,
-        ] {
-            operation.iter_mut().for_each(name_client);
+        ];
+        for operation in methods.into_iter().flatten() {
+            if is_of_a_client(path) {
+                name_client(operation);
+            }
+            label_problems(operation);
         }
     }
     // The document is plain data, whose serialisation cannot fail.
@@ -144,7 +148,30 @@ fn name_client(operation: &mut Operation) {
         ))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
         .build();
-    parameters.push(RefOr::T(client));
+    let named = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(known) if known.name == "client");
+    if !parameters.iter().any(named) {
+        parameters.push(RefOr::T(client));
+    }
+}
+
+/// Where a description says `body = Problem`, the media type is the problem's, which the attribute would have to repeat.
+fn label_problems(operation: &mut Operation) {
+    for response in operation.responses.responses.values_mut() {
+        let RefOr::T(Response { content, .. }) = response else {
+            continue;
+        };
+        if content.get("application/json").is_some_and(is_problem)
+            && let Some(body) = content.shift_remove("application/json")
+        {
+            content.insert(MEDIA_TYPE.to_owned(), body);
+        }
+    }
+}
+
+fn is_problem(body: &RefOr<Content>) -> bool {
+    let problem = Ref::from_schema_name(Problem::name());
+    matches!(body, RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. })
+        if schema.ref_location == problem.ref_location)
 }
 
 /// This document
@@ -160,3 +187,6 @@ async fn serve() -> impl IntoResponse {
     static DOCUMENT: LazyLock<String> = LazyLock::new(document);
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
 }
+
+#[cfg(test)]
+mod tests;
