@@ -30,7 +30,7 @@ use crate::store::{Result, Store, StreamPhone};
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A round that took long is followed by a pause so many times as long, so that it leaves the database to others.
-const PAUSE_FACTOR: u32 = 3;
+const PAUSE_FACTOR: u32 = 2;
 
 /// Without a wake-up, a round is due after this.
 const POLL: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ const POLL: Duration = Duration::from_secs(1);
 const BUFFER: usize = 32;
 
 /// Messages that one round reads for all phones.
-const ROUND: usize = 512;
+const ROUND: usize = 1024;
 
 /// A reader that takes nothing for so long is cut off. He comes back, and gets what has no receipt.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -116,7 +116,7 @@ impl Store {
         Ok(open.into_iter().map(|(place, id)| (place as usize, id)).collect())
     }
 
-    /// The texts of what streams are owed, the most urgent and oldest first. Left out: what was canceled, denied or has
+    /// The texts of what streams are owed, the oldest first. Left out: what was canceled, denied or has
     /// expired.
     pub async fn stream_messages(
         &self,
@@ -137,7 +137,7 @@ impl Store {
             message_joins!(),
             "where m.canceled_at is null and d.expires_at > $2
              and (d.outcome is null or d.outcome not in ('canceled', 'denied'))
-             order by m.priority desc, d.accepted_at, m.id"
+             order by d.accepted_at, m.id"
         ))
         .bind(json(&rows))
         .bind(self.clock.now())
