@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::{
     Error, Result, Store, Write,
     employees::live_employee,
-    queue::{hex, json, retire_device},
+    pairing::retire,
+    queue::{hex, json},
 };
 
 /// Deliveries that are closed in one transaction, so that nobody waits long for the writer.
@@ -68,8 +69,7 @@ impl Store {
         .await?;
         let denied = deny_queued(&mut tx, client_id, employee_id, now).await?;
         for device_id in devices {
-            retire_device(&mut tx, client_id, device_id, reason::DEVICE_GONE, now).await?;
-            close_stream_pushes(&mut tx, client_id, device_id, now).await?;
+            retire(&mut tx, client_id, device_id, reason::DEVICE_GONE, now).await?;
         }
         tx.commit().await?;
         self.deny_rest(client_id, employee_id, denied).await
@@ -130,26 +130,6 @@ async fn deny_queued(tx: &mut Write, client_id: Uuid, employee_id: Uuid, now: i6
     .execute(&mut **tx)
     .await?;
     Ok(messages.len())
-}
-
-/// Closes the open pushes of a device that is gone; those of other channels are closed when they come due.
-pub(super) async fn close_stream_pushes(
-    tx: &mut Write,
-    client_id: Uuid,
-    device_id: Uuid,
-    now: i64,
-) -> Result<()> {
-    sqlx::query(
-        "update push set done_at = $3, outcome = 'canceled', reason = $4
-         where client_id = $1 and device_id = $2 and done_at is null and channel = 'stream'",
-    )
-    .bind(client_id)
-    .bind(device_id)
-    .bind(now)
-    .bind(reason::DEVICE_GONE)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }
 
 /// Refuses what only someone who receives messages may get.

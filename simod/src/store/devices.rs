@@ -5,11 +5,8 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
-    Error, Listing, Result, Rows, Store,
-    blocking::{close_stream_pushes, refuse_blocked},
-    employees::live_employee,
-    list::page,
-    queue::retire_device,
+    Error, Listing, Result, Rows, Store, blocking::refuse_blocked, employees::live_employee, list::page,
+    pairing::retire,
 };
 
 macro_rules! select_device {
@@ -124,8 +121,7 @@ impl Store {
         if !known {
             return Err(Error::not_found("device", id.to_string()));
         }
-        retire_device(&mut tx, client_id, id, reason::DEVICE_GONE, now).await?;
-        close_stream_pushes(&mut tx, client_id, id, now).await?;
+        retire(&mut tx, client_id, id, reason::DEVICE_GONE, now).await?;
         Ok(tx.commit().await?)
     }
 }

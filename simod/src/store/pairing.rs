@@ -165,7 +165,7 @@ impl Store {
     /// A phone leaves: its token is dead, and what waits for it is closed.
     pub async fn leave(&self, phone: &DeviceCaller) -> Result<()> {
         let mut tx = self.write().await?;
-        remove_device(
+        retire(
             &mut tx,
             phone.client_id,
             phone.device_id,
@@ -179,7 +179,7 @@ impl Store {
 }
 
 /// Retires a device, kills its token, and closes what waits for it; `false` when it is retired already, or not there.
-pub(super) async fn remove_device(
+pub(super) async fn retire(
     tx: &mut Write,
     client_id: Uuid,
     device_id: Uuid,
@@ -299,7 +299,7 @@ async fn retire_namesakes(
     .fetch_all(&mut **tx)
     .await?;
     for device_id in namesakes {
-        remove_device(tx, client_id, device_id, reason::REPLACED, now).await?;
+        retire(tx, client_id, device_id, reason::REPLACED, now).await?;
     }
     Ok(())
 }
