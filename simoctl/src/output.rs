@@ -83,11 +83,12 @@ impl Printer {
         &self.zone
     }
 
-    /// An object as JSON, whatever it looks like to people.
+    /// An object as JSON, whatever it looks like to people: on one line unless a terminal shows it.
     pub(crate) fn json(&self, object: &impl Serialize) -> io::Result<()> {
-        let text = match self.shape {
-            Shape::Ndjson => serde_json::to_string(object)?,
-            _ => serde_json::to_string_pretty(object)?,
+        let text = if self.shape == Shape::Json && terminal::shows_data() {
+            serde_json::to_string_pretty(object)?
+        } else {
+            serde_json::to_string(object)?
         };
         write_text(&text)
     }

@@ -20,8 +20,8 @@ const COLUMNS: [&str; 7] = [
     "locale",
     "timezone",
 ];
-/// Those that must be there.
-const REQUIRED: [&str; 2] = ["personnel_no", "full_name"];
+/// Those that must be there. `groups` are all groups that a person has: without the column, all would leave theirs.
+const REQUIRED: [&str; 3] = ["personnel_no", "full_name", "groups"];
 /// Characters in a name.
 const NAME_CHARS: usize = 200;
 
@@ -159,9 +159,9 @@ impl Places {
         }
     }
 
+    /// What stands in a column; nothing when the file does not have it, so that the server leaves it as it is.
     fn value<'r>(&self, record: &'r StringRecord, column: &str) -> Option<&'r str> {
-        let index = self.0.get(column)?;
-        record.get(*index).filter(|value| !value.is_empty())
+        record.get(*self.0.get(column)?)
     }
 }
 
@@ -200,6 +200,7 @@ impl Check<'_> {
             email: optional("email"),
             phone: optional("phone"),
             groups: value("groups")
+                .filter(|groups| !groups.is_empty())
                 .map(|groups| groups.split('|').map(|group| group.trim().to_owned()).collect())
                 .unwrap_or_default(),
             locale: optional("locale"),
@@ -263,7 +264,7 @@ impl Check<'_> {
         if let Some(locale) = employee
             .locale
             .as_deref()
-            .filter(|locale| !matches!(*locale, "ru" | "en"))
+            .filter(|locale| !matches!(*locale, "" | "ru" | "en"))
         {
             wrong.push(lang.pick(
                 format!("locale: “{locale}” is neither ru nor en"),
@@ -273,7 +274,7 @@ impl Check<'_> {
         if let Some(zone) = employee
             .timezone
             .as_deref()
-            .filter(|zone| TimeZone::get(zone).is_err())
+            .filter(|zone| !zone.is_empty() && TimeZone::get(zone).is_err())
         {
             wrong.push(lang.pick(
                 format!("timezone: there is no “{zone}”; an example is Asia/Krasnoyarsk"),
@@ -301,17 +302,25 @@ mod tests {
         assert_eq!(rows[0].line, 2);
         assert_eq!(rows[0].employee.personnel_no, "007");
         assert_eq!(rows[0].employee.groups, ["it", "smena-a"]);
-        assert_eq!(rows[0].employee.email, None);
+        assert_eq!(
+            rows[0].employee.email, None,
+            "a column that is not there changes nothing"
+        );
     }
 
     #[test]
     fn a_file_with_semicolons_is_read_too() {
         let rows = parse(
-            "personnel_no;full_name\r\n1;Петров, Пётр\r\n".as_bytes(),
+            "personnel_no;full_name;groups;email\r\n1;Петров, Пётр;;\r\n".as_bytes(),
             Lang::En,
         )
         .unwrap();
         assert_eq!(rows[0].employee.full_name, "Петров, Пётр");
+        assert_eq!(
+            rows[0].employee.email.as_deref(),
+            Some(""),
+            "an empty value clears"
+        );
     }
 
     #[test]
@@ -338,7 +347,7 @@ mod tests {
 
     #[test]
     fn lines_are_counted_alike_whatever_ends_them() {
-        let text = "personnel_no,full_name\n1,А\n\n2,Б\n\n\n1,\"В\nГ\"\n4,\n";
+        let text = "personnel_no,full_name,groups\n1,А,\n\n2,Б,\n\n\n1,\"В\nГ\",\n4,,\n";
         for text in [text.to_owned(), text.replace('\n', "\r\n")] {
             assert_eq!(
                 mistakes(&text),
@@ -353,14 +362,14 @@ mod tests {
     #[test]
     fn a_wrong_header_is_told_before_any_line() {
         assert_eq!(
-            mistakes("personnel_no,name,personnel_no\n1,А,1\n"),
+            mistakes("personnel_no,name,personnel_no,groups\n1,А,1,\n"),
             [
                 "line 1: unknown column “name”; known are personnel_no, full_name, email, phone, groups, locale, timezone",
                 "line 1: the column personnel_no is there twice",
                 "line 1: the column full_name is missing",
             ]
         );
-        assert_eq!(mistakes("").len(), 2);
+        assert_eq!(mistakes("").len(), 3);
     }
 
     #[test]
