@@ -28,6 +28,7 @@ Examples:
     version,
     after_help = EXAMPLES,
     max_term_width = 110,
+    args_override_self = true,
     disable_help_flag = true,
     disable_version_flag = true
 )]
@@ -128,12 +129,11 @@ pub(crate) enum Noun {
 /// The language to speak, found before anything else so that refusals speak it too: `--lang`, else the locale.
 pub(crate) fn language(arguments: &[OsString]) -> Lang {
     let words: Vec<_> = arguments.iter().filter_map(|word| word.to_str()).collect();
-    let after = |pair: &[&str]| (pair[0] == "--lang").then(|| pair[1].parse().ok());
-    let flag = words
-        .iter()
-        .find_map(|word| word.strip_prefix("--lang=").map(|text| text.parse().ok()))
-        .or_else(|| words.windows(2).find_map(after))
-        .flatten();
+    let named = |(index, word): (usize, &&str)| match *word {
+        "--lang" => words.get(index + 1)?.parse().ok(),
+        word => word.strip_prefix("--lang=")?.parse().ok(),
+    };
+    let flag = words.iter().enumerate().rev().find_map(named);
     Lang::of_terminal(flag)
 }
 
@@ -215,7 +215,10 @@ mod tests {
     fn the_language_is_known_before_anything_is_parsed() {
         assert_eq!(language(&words("simoctl --lang ru nonsense --x")), Lang::Ru);
         assert_eq!(language(&words("simoctl topic list --lang=ru")), Lang::Ru);
-        assert_eq!(language(&words("simoctl --lang en")), Lang::En);
+        assert_eq!(
+            language(&words("simoctl --lang ru topic list --lang en")),
+            Lang::En
+        );
     }
 
     #[test]
@@ -226,6 +229,20 @@ mod tests {
         };
         assert_eq!(list.query, ["котёл", "-state:read", "-тест"]);
         assert!(parse(words("simoctl message list -x"), Lang::En).is_err());
+    }
+
+    #[test]
+    fn a_later_flag_goes_before_an_earlier_one_and_lists_grow() {
+        let line = "simoctl --client a message send --client b --employee 1 --employee 2,3 --title x";
+        let parsed = parse(words(line), Lang::En).unwrap();
+        assert_eq!(parsed.globals.client.as_deref(), Some("b"));
+        let Noun::Message(commands::message::Verb::Send(send)) = parsed.noun else {
+            panic!("nothing to send");
+        };
+        assert!(
+            format!("{send:?}").contains(r#"employees: ["1", "2", "3"]"#),
+            "{send:?}"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod access;
 mod bad_input;
+mod cli;
 mod delivery;
 mod durability;
 mod events;

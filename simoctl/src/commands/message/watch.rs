@@ -68,6 +68,10 @@ impl Watcher<'_> {
         self.matching(String::new()).await?;
         let mut backoff = Backoff::default();
         let mut events = Some(api.follow_events(None).await?);
+        self.session.talk(
+            self.session
+                .say("Watching; Ctrl-C ends.", "Слежу за событиями; Ctrl-C завершает."),
+        );
         loop {
             if let Some(events) = events.take() {
                 backoff.reset();

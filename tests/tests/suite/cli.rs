@@ -1,0 +1,473 @@
+//! `simoctl`, the real program against the real daemon: what it prints where, how it ends, and what it asks first.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
+
+use expectrl::{Eof, Expect as _, Session};
+use serde_json::Value;
+use simo_common::delivery::DeliveryState;
+use simo_tests::{Plant, Simod, eventually, plant, programs::program};
+use tempfile::TempDir;
+
+/// `simoctl` with a home of its own.
+struct Ctl {
+    home: TempDir,
+    flags: Vec<String>,
+}
+
+/// How a run ended.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ctl {
+    /// As the owner, for one client, in English.
+    fn new(simod: &Simod, client: &str) -> Self {
+        let socket = simod.socket();
+        Self::with(&[
+            "--socket",
+            socket.to_str().unwrap(),
+            "--client",
+            client,
+            "--lang",
+            "en",
+        ])
+    }
+
+    fn with(flags: &[&str]) -> Self {
+        Self {
+            home: TempDir::with_prefix("simo-ctl-").unwrap(),
+            flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
+        }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(program("simoctl"));
+        command
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("TERM", "xterm");
+        command.args(&self.flags).args(words).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Ran {
+        Ran::from(self.command(words).output().unwrap())
+    }
+
+    /// A run that must succeed; what it wrote to stdout.
+    fn ok(&self, words: &[&str]) -> String {
+        let ran = self.run(words);
+        assert_eq!(ran.code, 0, "simoctl {words:?}: {}", ran.err);
+        ran.out
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        let words = [&["-o", "json"], words].concat();
+        serde_json::from_str(&self.ok(&words)).unwrap()
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.home.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.into_os_string().into_string().unwrap()
+    }
+
+    fn contexts(&self) -> PathBuf {
+        self.home.path().join(".config/simo/contexts.toml")
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("it ends by itself"),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_first_client_comes_as_far_as_its_first_message() {
+    let simod = Simod::start().await;
+    let ctl = Ctl::new(&simod, "romashka");
+    ctl.ok(&["client", "add", "romashka", "--name", "ООО «Ромашка»"]);
+    ctl.ok(&[
+        "employee",
+        "add",
+        "007",
+        "Бонд Яков",
+        "--email",
+        "bond@example.org",
+    ]);
+    ctl.ok(&["topic", "add", "boiler"]);
+    ctl.ok(&["topic", "grant", "boiler", "--everyone"]);
+
+    let issued = ctl.json(&["token", "issue", "--acs", "1c"]);
+    assert!(issued["id"].is_string() && issued["holder"] == "1c");
+    let acs = simod.caller(issued["token"].as_str().unwrap());
+    plant::post(&acs, &plant::to_topic("Котёл №2", "boiler")).await;
+
+    let history = ctl.ok(&["message", "list", "котел", "-state:read"]);
+    let cells: Vec<_> = history.trim_end().split('\t').collect();
+    assert_eq!(cells[1..=5], ["007", "Бонд Яков", "1c", "boiler", "Котёл №2"]);
+    assert_eq!(cells[6], "queued");
+}
+
+#[tokio::test]
+async fn a_secret_stands_alone_on_stdout() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    let ran = ctl.run(&["token", "issue", "--acs", "scada"]);
+    assert!(
+        simo_common::token::kind_of(ran.out.trim_end()).is_some(),
+        "{}",
+        ran.out
+    );
+    assert!(ran.err.contains("this once"), "{}", ran.err);
+
+    plant.employees(&["1"], &[]).await;
+    let code = ctl.ok(&["device", "invite", "1"]);
+    assert_eq!(simo_common::token::normalize_code(code.trim_end()).len(), 10);
+}
+
+#[tokio::test]
+async fn an_import_is_all_or_nothing_and_the_second_time_changes_nothing() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    let header = "personnel_no,full_name,email,phone,groups,locale,timezone";
+
+    let bad = ctl.file(
+        "bad.csv",
+        &format!("{header}\n1,Первый,,,it,ru,\n1,Второй,,,,fr,\n2,,,,,,Mars/Base\n"),
+    );
+    let ran = ctl.run(&["employee", "import", &bad]);
+    assert_eq!(ran.code, 1);
+    for mistake in [
+        "line 3: personnel_no:",
+        "line 3: locale:",
+        "line 4: full_name:",
+        "line 4: timezone:",
+    ] {
+        assert!(ran.err.contains(mistake), "{mistake} is missing in\n{}", ran.err);
+    }
+    assert_eq!(ctl.ok(&["employee", "list"]), "");
+
+    let good = ctl.file(
+        "good.csv",
+        &format!("{header}\n001,Первый Иван,a@example.org,,it|smena-a,ru,Asia/Krasnoyarsk\n002,Вторая Анна,,,it,,\n"),
+    );
+    let rehearsal = ctl.run(&["employee", "import", &good, "--dry-run"]);
+    assert_eq!(rehearsal.code, 0, "{}", rehearsal.err);
+    assert!(rehearsal.out.contains("create\t001"), "{}", rehearsal.out);
+    assert_eq!(ctl.ok(&["employee", "list"]), "");
+
+    let first = ctl.json(&["employee", "import", &good]);
+    assert_eq!(
+        (&first["created"], &first["groups_created"]),
+        (&2.into(), &2.into())
+    );
+    let again = ctl.json(&["employee", "import", &good]);
+    assert_eq!(
+        (&again["created"], &again["updated"], &again["unchanged"]),
+        (&0.into(), &0.into(), &2.into())
+    );
+    assert_eq!(
+        ctl.ok(&["employee", "list", "--group", "smena-a"])
+            .lines()
+            .count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn the_exit_code_says_what_happened() {
+    let mut simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    ctl.ok(&["group", "add", "it"]);
+    assert_eq!(ctl.run(&["group", "add", "Отдел"]).code, 1, "invalid");
+    assert_eq!(ctl.run(&["group", "ad"]).code, 2, "usage");
+    assert_eq!(ctl.run(&["group", "show", "hr"]).code, 3, "not found");
+    assert_eq!(ctl.run(&["group", "add", "it"]).code, 5, "conflict");
+
+    let stranger = Ctl::with(&["--url", simod.url(), "--lang", "ru"]);
+    let ran = stranger.run(&["group", "list"]);
+    assert_eq!(ran.code, 4, "not allowed");
+    assert!(
+        ran.err.starts_with("ошибка: ") && ran.err.contains("simoctl login"),
+        "{}",
+        ran.err
+    );
+
+    simod.terminate().await;
+    let ran = ctl.run(&["group", "list"]);
+    assert_eq!(ran.code, 6, "unreachable");
+    assert!(ran.err.contains("hint:"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn what_cannot_be_undone_needs_a_yes_in_a_script() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    let issued = ctl.json(&["token", "issue", "--acs", "1c"]);
+    let (id, acs) = (
+        issued["id"].as_str().unwrap(),
+        simod.caller(issued["token"].as_str().unwrap()),
+    );
+
+    let ran = ctl.run(&["token", "revoke", id]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("--yes"), "{}", ran.err);
+    acs.whoami().await.expect("the token still works");
+
+    ctl.ok(&["token", "revoke", id, "--yes"]);
+    assert_eq!(acs.whoami().await.unwrap_err().status(), Some(401));
+}
+
+#[tokio::test]
+async fn a_message_to_many_needs_a_yes_and_one_to_few_does_not() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    let numbers: Vec<_> = (1..=101).map(|n| n.to_string()).collect();
+    plant
+        .employees(&numbers.iter().map(String::as_str).collect::<Vec<_>>(), &[])
+        .await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+
+    let to_all = ["message", "send", "--everyone", "--title", "Тревога"];
+    let ran = ctl.run(&to_all);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("101"), "{}", ran.err);
+    let rehearsal = ctl.json(&[&to_all[..], &["--dry-run"]].concat());
+    assert_eq!(rehearsal["recipients"]["accepted"], 101);
+    assert_eq!(ctl.ok(&["message", "list"]), "");
+
+    let id = ctl.ok(&["message", "send", "--employee", "1,2", "--title", "Двоим"]);
+    assert_eq!(
+        ctl.json(&["message", "show", id.trim_end()])["counts"]["accepted"],
+        2
+    );
+    ctl.ok(&[&to_all[..], &["--yes"]].concat());
+    let all = || async { (ctl.ok(&["message", "list", "--all"]).lines().count() == 103).then_some(()) };
+    eventually("everyone has a delivery", all).await;
+}
+
+#[tokio::test]
+async fn a_body_comes_from_standard_input_and_data_from_a_file() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["1"], &[]).await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    let data = format!("@{}", ctl.file("data.json", r#"{"order": 17}"#));
+    let mut child = ctl
+        .command(&[
+            "message",
+            "send",
+            "--employee",
+            "1",
+            "--title",
+            "Журнал",
+            "--body",
+            "-",
+            "--data",
+            &data,
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all("первая\nвторая\n".as_bytes())
+        .unwrap();
+    let id = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    let shown = ctl.json(&["message", "show", id.trim_end()]);
+    assert_eq!(shown["body"], "первая\nвторая");
+    assert_eq!(shown["data"]["order"], 17);
+}
+
+#[tokio::test]
+async fn a_phone_in_the_terminal_resumes_and_shows_every_message_once() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["1"], &[]).await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    let send = |title: &str| {
+        ctl.ok(&["message", "send", "--employee", "1", "--title", title])
+            .trim_end()
+            .to_owned()
+    };
+
+    let first = send("Первое");
+    let code = ctl.ok(&["device", "invite", "1"]);
+    let heard = ctl.ok(&["listen", "--code", code.trim_end(), "--count", "1"]);
+    assert!(heard.contains("Первое"), "{heard}");
+
+    let second = send("Второе");
+    let heard = ctl.ok(&["-o", "ndjson", "listen", "--count", "1", "--ack"]);
+    assert_eq!(serde_json::from_str::<Value>(&heard).unwrap()["title"], "Второе");
+
+    let state = async |id: &str, state: DeliveryState| {
+        let told = ctl.json(&["message", "explain", id, "--employee", "1"]);
+        (told["delivery"]["state"] == state.as_str()).then_some(())
+    };
+    eventually("the first is delivered", || {
+        state(&first, DeliveryState::Delivered)
+    })
+    .await;
+    eventually("the second is acknowledged", || {
+        state(&second, DeliveryState::Acknowledged)
+    })
+    .await;
+
+    ctl.ok(&["listen", "--leave", "--yes"]);
+    assert_eq!(ctl.run(&["listen"]).code, 2, "it is forgotten");
+}
+
+#[tokio::test]
+async fn a_context_is_verified_kept_and_read_by_its_owner_alone() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    let owner = Ctl::new(&simod, &plant.slug);
+    owner.ok(&["operator", "add", "anna", "--role", "admin"]);
+    let token = owner.ok(&["token", "issue", "--operator", "anna"]);
+
+    let ctl = Ctl::with(&["--lang", "en"]);
+    let wrong = ctl.run(&["login", simod.url(), "--token", "simo_op_wrong"]);
+    assert_eq!(wrong.code, 4);
+    assert!(!ctl.contexts().exists());
+
+    ctl.ok(&[
+        "login",
+        simod.url(),
+        "--token",
+        token.trim_end(),
+        "--context",
+        "plant",
+    ]);
+    assert_eq!(ctl.json(&["whoami"])["name"], "anna");
+    ctl.ok(&["group", "add", "it"]);
+    assert!(!ctl.ok(&["-o", "json", "context", "list"]).contains("simo_op_"));
+    assert_eq!(
+        fs::metadata(ctl.contexts()).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+
+    fs::set_permissions(ctl.contexts(), fs::Permissions::from_mode(0o644)).unwrap();
+    let ran = ctl.run(&["whoami"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("chmod 600"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn every_list_speaks_every_format() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["1", "2"], &["it"]).await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    assert_eq!(
+        ctl.ok(&["employee", "list"]),
+        "1\tСотрудник 1\t\tit\t0\t\t\n2\tСотрудник 2\t\tit\t0\t\t\n"
+    );
+    assert_eq!(ctl.json(&["employee", "list"]).as_array().unwrap().len(), 2);
+    let lines = ctl.ok(&["-o", "ndjson", "employee", "list"]);
+    let objects: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(objects[1]["personnel_no"], "2");
+    let csv = ctl.ok(&["-o", "csv", "employee", "list"]);
+    assert!(
+        csv.starts_with("personnel_no,full_name,email,phone,groups,"),
+        "{csv}"
+    );
+    let table = ctl.ok(&["-o", "table", "--lang", "ru", "employee", "list"]);
+    assert!(table.contains("Таб. №") && !table.contains('\u{1b}'), "{table}");
+    assert_eq!(ctl.json(&["device", "list"]), Value::Array(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_no_failure() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    let numbers: Vec<_> = (1..=3_000).map(|n| n.to_string()).collect();
+    plant
+        .employees(&numbers.iter().map(String::as_str).collect::<Vec<_>>(), &[])
+        .await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    let mut child = ctl
+        .command(&["-o", "json", "employee", "list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0; 10]).unwrap();
+    drop(stdout);
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+}
+
+#[tokio::test]
+async fn on_a_terminal_it_asks_and_takes_no_for_an_answer() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["1"], &[]).await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    let answer = |answer: &str| {
+        let command = ctl.command(&["--lang", "ru", "employee", "remove", "1"]);
+        let mut terminal = Session::spawn(command).unwrap();
+        terminal.expect("Отправить в архив").unwrap();
+        terminal.send_line(answer).unwrap();
+        terminal.expect(Eof).unwrap();
+    };
+    answer("нет");
+    assert_eq!(ctl.ok(&["employee", "list"]).lines().count(), 1);
+    answer("да");
+    assert_eq!(ctl.ok(&["employee", "list"]), "");
+}
+
+#[tokio::test]
+async fn the_live_feed_shows_what_matches_and_nothing_else() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["1", "2"], &[]).await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    let mut child = ctl
+        .command(&["-o", "ndjson", "message", "watch", "employee:2"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The feed is live from when it says so.
+    let mut said = [0; 1];
+    child.stderr.as_mut().unwrap().read_exact(&mut said).unwrap();
+    ctl.ok(&["message", "send", "--employee", "1", "--title", "Не то"]);
+    let id = ctl.ok(&["message", "send", "--employee", "2", "--title", "То"]);
+    let mut line = Vec::new();
+    let mut stdout = child.stdout.take().unwrap();
+    while line.last() != Some(&b'\n') {
+        let mut byte = [0];
+        stdout.read_exact(&mut byte).unwrap();
+        line.extend(byte);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let event: Value = serde_json::from_slice(&line).unwrap();
+    assert_eq!(event["message_id"], id.trim_end());
+    assert_eq!(event["personnel_no"], "2");
+}
