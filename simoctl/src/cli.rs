@@ -190,11 +190,12 @@ fn negations_last(arguments: Vec<OsString>) -> Vec<OsString> {
     rest
 }
 
-/// Whether it is a query's word with a minus, and no flag of ours, which are ASCII and have no colon.
+/// Whether it is a query's word with a minus: a flag of ours is ASCII, has no colon, and begins with one of its letters.
 fn is_negation(word: &str) -> bool {
     word.strip_prefix('-').is_some_and(|term| {
-        !term.starts_with('-') && (term.contains(':') || term.starts_with('"') || !term.is_ascii())
-    })
+        term.contains(':') || !term.is_ascii() || !term.starts_with(['-', 'o', 'y', 'q', 'h', 'V'])
+    }) && !word.starts_with("--")
+        && word.len() > 1
 }
 
 #[cfg(test)]
@@ -228,7 +229,10 @@ mod tests {
             panic!("not a list");
         };
         assert_eq!(list.query, ["котёл", "-state:read", "-тест"]);
-        assert!(parse(words("simoctl message list -x"), Lang::En).is_err());
+        for flags in ["-ojson", "-yq", "--all"] {
+            let line = format!("simoctl message list {flags} -test");
+            assert!(parse(words(&line), Lang::En).is_ok(), "{line}");
+        }
     }
 
     #[test]
