@@ -72,7 +72,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client without a token; calls time out after 30 seconds, streams never do.
+    /// A client without a token; calls time out after 30 seconds (imports after 10 minutes), streams
+    /// never do.
     ///
     /// # Errors
     /// When the TLS back end cannot be set up.
@@ -127,7 +128,15 @@ impl Client {
     }
 
     async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T> {
-        let response = answered(request.timeout(Duration::from_secs(30)).send().await).await?;
+        self.send_within(Duration::from_secs(30), request).await
+    }
+
+    async fn send_within<T: DeserializeOwned>(
+        &self,
+        time: Duration,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T> {
+        let response = answered(request.timeout(time).send().await).await?;
         let status = response.status().as_u16();
         let body = response
             .bytes()

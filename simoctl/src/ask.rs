@@ -28,7 +28,6 @@ pub(crate) fn confirm(question: &str, yes: bool, lang: Lang) -> Result<(), Failu
     }
     let answer = Confirm::new(question)
         .with_default(false)
-        .with_placeholder(lang.pick("y/N", "д/Н"))
         .with_parser(&is_yes)
         .with_error_message(lang.pick("Answer y or n.", "Ответьте «д» или «н»."))
         .with_default_value_formatter(&|_| lang.pick("y/N", "д/Н").to_owned())

@@ -4,10 +4,19 @@
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use simo_common::{client::parse_url, lang::Lang};
+use simo_common::{
+    client::parse_url,
+    lang::{Lang, Text},
+};
 use url::Url;
 
-use crate::{commands, failure::Exit, output::Format, russian, terminal};
+use crate::{
+    commands,
+    failure::Exit,
+    output::Format,
+    russian::{self, Wrong},
+    terminal,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,7 +57,7 @@ pub(crate) struct Globals {
     #[arg(long, global = true, value_name = "PATH", conflicts_with = "url")]
     pub(crate) socket: Option<PathBuf>,
     /// The server's address [env: SIMO_URL]
-    #[arg(long, global = true, value_name = "URL", value_parser = parse_url)]
+    #[arg(long, global = true, value_name = "URL", value_parser = url)]
     pub(crate) url: Option<Url>,
     /// The token to call with [env: SIMO_TOKEN]
     #[arg(long, global = true, value_name = "TOKEN")]
@@ -77,6 +86,16 @@ pub(crate) struct Globals {
     /// Show the version
     #[arg(short = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
+}
+
+/// Reads a server's address.
+pub(crate) fn url(text: &str) -> Result<Url, Wrong> {
+    parse_url(text).map_err(|_| {
+        Wrong(Text::new(
+            "expected an address such as https://simo.example.org",
+            "нужен адрес вроде https://simo.example.org",
+        ))
+    })
 }
 
 /// What a command is about.

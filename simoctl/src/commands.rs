@@ -64,8 +64,8 @@ pub(crate) async fn run(session: &Session, noun: Noun) -> Result<(), Failure> {
 /// Which rows of a list.
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Only those that contain this text
-    text: Option<String>,
+    /// Only those with all of these words in their names
+    text: Vec<String>,
     /// At most so many rows
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
@@ -77,7 +77,7 @@ pub(crate) struct ListArgs {
 impl ListArgs {
     fn query(&self) -> ListQuery {
         ListQuery {
-            query: self.text.clone(),
+            query: (!self.text.is_empty()).then(|| self.text.join(" ")),
             archived: self.archived,
             ..ListQuery::default()
         }

@@ -218,11 +218,13 @@ fn call_in_words(error: &Error, lang: Lang, connection: Option<&Connection>) -> 
 }
 
 fn problem_in_words(problem: &Problem, lang: Lang, connection: Option<&Connection>) -> Words {
-    let details = problem
+    let mut details: Vec<_> = problem
         .errors
         .iter()
         .map(|error| format!("{}: {}", error.field, error.detail))
         .collect();
+    // A single one is mostly what the problem itself says.
+    details.retain(|detail| !problem.detail.ends_with(detail));
     let unknown_caller = problem.status == 401 && connection.is_some_and(|c| c.token.is_none());
     let hint = if unknown_caller {
         let text = lang.pick(

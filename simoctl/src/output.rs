@@ -116,7 +116,7 @@ impl Printer {
                         table.add_row([self.title(column.title(self.lang)), self.cell(&value, true)]);
                     }
                 }
-                write_text(&table.trim_fmt())
+                write_text(&rendered(&mut table))
             }
         }
     }
@@ -136,6 +136,7 @@ impl Printer {
         Rows {
             printer: self,
             table,
+            filled: vec![false; columns.len()],
             columns,
             count: 0,
             out: io::BufWriter::new(io::stdout()),
@@ -208,6 +209,8 @@ pub(crate) struct Rows<'p, T: Record> {
     printer: &'p Printer,
     table: Table,
     columns: Vec<&'static Column<T>>,
+    /// Whether a column has held anything so far; a table leaves out those that never do.
+    filled: Vec<bool>,
     count: usize,
     out: io::BufWriter<io::Stdout>,
 }
@@ -219,10 +222,11 @@ impl<T: Record> Rows<'_, T> {
         self.count += 1;
         match self.printer.shape {
             Shape::Table => {
-                let cells = self
-                    .columns
-                    .iter()
-                    .map(|c| self.printer.cell(&(c.value)(record), false));
+                let values: Vec<_> = self.columns.iter().map(|column| (column.value)(record)).collect();
+                for (filled, value) in self.filled.iter_mut().zip(&values) {
+                    *filled |= *value != Value::Nothing;
+                }
+                let cells = values.iter().map(|value| self.printer.cell(value, false));
                 self.table.add_row(cells.collect::<Vec<_>>());
             }
             Shape::Plain => self.out.write_all(plain_row(record, &self.columns).as_bytes())?,
@@ -254,8 +258,8 @@ impl<T: Record> Rows<'_, T> {
                 let lang = self.printer.lang;
                 let titles = self.columns.iter().map(|c| self.printer.title(c.title(lang)));
                 self.table.set_header(titles.collect::<Vec<_>>());
-                keep_ids_whole(&mut self.table, &self.columns);
-                writeln!(self.out, "{}", self.table.trim_fmt())?;
+                arrange(&mut self.table, &self.columns, &self.filled);
+                writeln!(self.out, "{}", rendered(&mut self.table))?;
             }
             Shape::Json => self
                 .out
@@ -265,6 +269,14 @@ impl<T: Record> Rows<'_, T> {
         }
         self.out.flush()
     }
+}
+
+/// The table as text: columns begin at the margin and stand two spaces apart.
+fn rendered(table: &mut Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
 }
 
 /// Writes a text of its own: what a command has to show that is no record.
@@ -285,10 +297,16 @@ fn table() -> Table {
     table
 }
 
-fn keep_ids_whole<T>(table: &mut Table, columns: &[&Column<T>]) {
-    for (index, column) in columns.iter().enumerate() {
+/// Leaves out columns that hold nothing, and never breaks ids and times over lines.
+fn arrange<T>(table: &mut Table, columns: &[&Column<T>], filled: &[bool]) {
+    for (index, (column, filled)) in columns.iter().zip(filled).enumerate() {
         let whole = column.field == "id" || column.field.ends_with("_id") || column.field.ends_with("_at");
-        if let Some(column) = table.column_mut(index).filter(|_| whole) {
+        let Some(column) = table.column_mut(index) else {
+            continue;
+        };
+        if !filled {
+            column.set_constraint(ColumnConstraint::Hidden);
+        } else if whole {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }

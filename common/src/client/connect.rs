@@ -55,12 +55,10 @@ impl Wish {
 /// # Errors
 /// In English, when it is something else.
 pub fn parse_url(text: &str) -> std::result::Result<Url, String> {
-    let url = Url::parse(text).map_err(|cause| cause.to_string())?;
-    if matches!(url.scheme(), "http" | "https") && url.has_host() {
-        Ok(url)
-    } else {
-        Err("expected http:// or https:// and a host".to_owned())
-    }
+    Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| "expected an address such as https://simo.example.org".to_owned())
 }
 
 /// Who said where the server is.

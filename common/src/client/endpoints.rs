@@ -1,5 +1,7 @@
 //! One method per endpoint. What each does, and its errors, is in the OpenAPI document.
 
+use std::time::Duration;
+
 use futures_util::{Stream, StreamExt as _};
 use http::Method;
 use serde::de::IgnoredAny;
@@ -290,7 +292,7 @@ impl Client {
             .query(&[("dry_run", dry_run.to_string())])
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(reqwest::Body::wrap_stream(futures_util::stream::iter(chunks)));
-        self.send(request).await
+        self.send_within(Duration::from_secs(600), request).await
     }
 
     pub async fn groups(&self, list: &ListQuery) -> Result<Page<Group>> {

@@ -35,14 +35,13 @@ pub(crate) fn completions(args: &Completions, session: &Session) -> Result<(), F
 }
 
 pub(crate) fn man(args: &Man, session: &Session) -> Result<(), Failure> {
-    let mut command = cli::command(session.lang);
+    let command = cli::command(session.lang).disable_help_subcommand(true);
     let Some(directory) = &args.dir else {
         let mut text = Vec::new();
         clap_mangen::Man::new(command).render(&mut text)?;
         write_text(&String::from_utf8_lossy(&text))?;
         return Ok(());
     };
-    command.build();
     clap_mangen::generate_to(command, directory).map_err(|cause| {
         let directory = directory.display();
         Failure::failed(session.say(

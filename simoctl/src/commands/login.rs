@@ -3,13 +3,13 @@
 use std::io::Read as _;
 
 use clap::Args;
-use simo_common::client::{Connection, Origin, Profile, Server, parse_url};
+use simo_common::client::{Connection, Origin, Profile, Server};
 use url::Url;
 
 use super::whoami;
 use crate::{
     ask,
-    failure::Failure,
+    failure::{Exit, Failure},
     russian::Help,
     session::{Session, environment},
     terminal,
@@ -25,7 +25,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Login {
     /// The server's address, unless --url says it
-    #[arg(value_name = "URL", value_parser = parse_url, conflicts_with_all = ["url", "socket"])]
+    #[arg(value_name = "URL", value_parser = crate::cli::url, conflicts_with_all = ["url", "socket"])]
     address: Option<Url>,
 }
 
@@ -39,6 +39,16 @@ pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> 
         Some(token) => token,
         None => ask_token(session)?,
     };
+    if !token.starts_with("simo_") {
+        return Err(Failure::new(
+            Exit::NotAllowed,
+            session.say("This is not a token of SiMO.", "Это не токен SiMO."),
+        )
+        .hint(session.say(
+            "It begins with simo_; copy the whole of it.",
+            "Он начинается с simo_; скопируйте его целиком.",
+        )));
+    }
     let client = flags.client.or(environment.client);
     let connection = Connection {
         server: Server::Url(url.clone()),

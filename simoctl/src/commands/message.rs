@@ -6,8 +6,11 @@ mod watch;
 
 use clap::{Args, Subcommand};
 use simo_common::{
-    api::history::{Delivery, Sort},
-    client::ListQuery,
+    api::{
+        history::{Delivery, Sort},
+        problem::FieldError,
+    },
+    client::{Error, ListQuery},
     lang::Text,
 };
 use uuid::Uuid;
@@ -105,7 +108,34 @@ async fn list(session: &Session, list: List) -> Result<(), Failure> {
     };
     let limit = (!list.all).then_some(list.limit);
     let fetch = async |query: &_| api.deliveries(query, list.sort).await;
-    session.list(query, limit, key, fetch).await
+    let listed = session.list(query, limit, key, fetch).await;
+    listed.map_err(|failure| pointed(session, failure, &list.query.join(" ")))
+}
+
+/// Shows the places of a query that the server does not understand: it names their columns.
+fn pointed(session: &Session, failure: Failure, query: &str) -> Failure {
+    let Failure::Call(Error::Problem(problem)) = &failure else {
+        return failure;
+    };
+    let place = |error: &FieldError| {
+        let column = error.field.strip_prefix("query:")?.parse::<usize>().ok()?;
+        Some(format!(
+            "{}^ {}",
+            " ".repeat(column.saturating_sub(1)),
+            error.detail
+        ))
+    };
+    let places: Vec<_> = problem.errors.iter().filter_map(place).collect();
+    if places.is_empty() {
+        return failure;
+    }
+    let details = std::iter::once(query.to_owned()).chain(places).collect();
+    let what = session.say("The query is not understood.", "Запрос непонятен.");
+    let hint = session.say(
+        "All keys: docs/query-language.en.md",
+        "Все ключи: docs/query-language.ru.md",
+    );
+    Failure::failed(what).details(details).hint(hint)
 }
 
 fn key(delivery: &Delivery) -> String {

@@ -59,8 +59,8 @@ fn heading(session: &Session, told: &Explanation) -> String {
         |delivery| session.out.painted(&delivery.state.into()),
     );
     session.say(
-        format!("“{title}” to {no} {employee}: {state}\n"),
-        format!("«{title}» для {no} {employee}: {state}\n"),
+        format!("“{title}” to {no} {employee}: {state}\n\n"),
+        format!("«{title}» для {no} {employee}: {state}\n\n"),
     )
 }
 
