@@ -16,7 +16,7 @@ use simo_common::{
 };
 use tui_input::InputRequest;
 
-use crate::{complete::Names, history::RowKey};
+use crate::{complete::Names, history::RowKey, text};
 
 /// Something that happened: the only way into the model.
 #[derive(Debug, Clone)]
@@ -98,6 +98,8 @@ pub(crate) enum Failure {
     Refused(Box<Problem>),
     /// No answer, or none of SiMO's.
     Away(String),
+    /// The server ended what had begun.
+    Closed,
 }
 
 impl From<client::Error> for Failure {
@@ -122,10 +124,19 @@ impl Failure {
     }
 
     /// What happened, for people.
-    pub(crate) fn detail(&self) -> &str {
+    pub(crate) fn detail(&self, lang: Lang) -> &str {
         match self {
             Self::Refused(problem) => &problem.detail,
             Self::Away(why) => why,
+            Self::Closed => text::closed(lang),
+        }
+    }
+
+    /// What to do about it, where the server says so.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Refused(problem) => problem.hint.as_deref(),
+            Self::Away(_) | Self::Closed => None,
         }
     }
 }

@@ -73,6 +73,8 @@ pub(crate) enum Link {
         retry_at: Timestamp,
         /// What the server or the system says.
         why: String,
+        /// What the server says to do about it.
+        hint: Option<String>,
         /// Whether the server answered, and refused.
         refused: bool,
     },

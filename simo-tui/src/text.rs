@@ -31,6 +31,7 @@ texts! {
     nothing_found: "Nothing matches the query.", "По запросу ничего не найдено.";
     show_all: "Esc shows everything", "Esc — показать всё";
     unreachable: "The server cannot be reached.", "Сервер недоступен.";
+    closed: "the server closed the connection", "сервер закрыл соединение";
     refuses: "The server refuses.", "Сервер отказывает.";
     away_help: "Is simod running? Another server: simo-tui --url URL or --socket PATH.",
         "simod запущен? Другой сервер: simo-tui --url URL или --socket ПУТЬ.";

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt as _;
-use simo_common::client::{Client, Error};
+use simo_common::client::Client;
 use tokio::sync::{Notify, mpsc::Sender};
 
 use crate::action::{Action, Failure, Feed};
@@ -16,7 +16,7 @@ pub(crate) async fn follow(client: Client, actions: Sender<Action>, wake: Arc<No
     let mut last_id: Option<String> = None;
     let mut tries = 0;
     loop {
-        let error = match client.follow_events(last_id.as_deref()).await {
+        let failure: Failure = match client.follow_events(last_id.as_deref()).await {
             Ok(mut events) => {
                 tries = 0;
                 if actions.send(Action::Feed(Feed::Open)).await.is_err() {
@@ -32,19 +32,16 @@ pub(crate) async fn follow(client: Client, actions: Sender<Action>, wake: Arc<No
                                 return;
                             }
                         }
-                        Some(Err(error)) => break error,
-                        None => break Error::Unreachable("the server closed the connection".to_owned()),
+                        Some(Err(error)) => break error.into(),
+                        None => break Failure::Closed,
                     }
                 }
             }
-            Err(error) => error,
+            Err(error) => error.into(),
         };
         let retry_in = Duration::from_secs(PAUSES[tries.min(PAUSES.len() - 1)]);
         tries += 1;
-        let lost = Feed::Lost {
-            failure: Failure::from(error),
-            retry_in,
-        };
+        let lost = Feed::Lost { failure, retry_in };
         if actions.send(Action::Feed(lost)).await.is_err() {
             return;
         }

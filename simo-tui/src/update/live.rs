@@ -69,7 +69,7 @@ pub(super) fn clients(model: &mut Model, result: Result<Vec<Client>, Failure>) {
             }
             model.clients.known = Some(known);
         }
-        Err(failure) => model.notice = Some(failure.detail().to_owned()),
+        Err(failure) => model.notice = Some(failure.detail(model.lang).to_owned()),
     }
 }
 
@@ -172,7 +172,7 @@ pub(super) fn loaded(model: &mut Model, ticket: u64, result: Result<Page<Deliver
             want_client(model, &failure);
             model.paused_until = later(model, PAUSE);
             model.freshness.stale |= fresh;
-            model.notice = Some(failure.detail().to_owned());
+            model.notice = Some(failure.detail(model.lang).to_owned());
         }
     }
 }
@@ -254,7 +254,8 @@ pub(super) fn feed(model: &mut Model, feed: Feed) {
             model.link = Link::Away {
                 since,
                 retry_at: later(model, retry_in),
-                why: failure.detail().to_owned(),
+                why: failure.detail(model.lang).to_owned(),
+                hint: failure.hint().map(str::to_owned),
                 refused: matches!(failure, Failure::Refused(_)),
             };
         }

@@ -106,7 +106,10 @@ impl Page<'_> {
             if let Failure::Away(_) = failure {
                 self.text(text::unreachable(lang), self.palette.wrong());
             }
-            self.text(failure.detail(), self.palette.wrong());
+            self.text(failure.detail(lang), self.palette.wrong());
+            if let Some(hint) = failure.hint() {
+                self.text(hint, self.palette.quiet());
+            }
         }
         match told {
             Some(story) => self.story(story),

@@ -266,11 +266,18 @@ fn nothing(model: &Model, area: Rect, buffer: &mut Buffer) {
         Link::Away { refused: true, .. } if model.clients.known.as_ref().is_some_and(Vec::is_empty) => {
             vec![(text::no_clients(lang), Style::new())]
         }
-        Link::Away { why, refused, .. } if *refused => vec![
-            (text::refuses(lang), palette.wrong()),
-            (why, Style::new()),
-            (text::refused_help(lang), quiet),
-        ],
+        Link::Away {
+            why,
+            hint,
+            refused: true,
+            ..
+        } => {
+            let mut said = vec![(text::refuses(lang), palette.wrong()), (why, Style::new())];
+            if let Some(hint) = hint {
+                said.extend([(hint.as_str(), quiet), (text::refused_help(lang), quiet)]);
+            }
+            said
+        }
         Link::Away { why, .. } => vec![
             (text::unreachable(lang), palette.wrong()),
             (why, Style::new()),
