@@ -7,7 +7,11 @@ use crossterm::{
     execute,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
-use ratatui::{Frame, backend::CrosstermBackend};
+use ratatui::{
+    Frame,
+    backend::CrosstermBackend,
+    layout::{Position, Rect},
+};
 
 /// The terminal while the program has it.
 pub(crate) struct Terminal(ratatui::Terminal<CrosstermBackend<io::Stdout>>);
@@ -22,7 +26,7 @@ impl Terminal {
         }));
         let screen = ratatui::Terminal::new(CrosstermBackend::new(io::stdout()))?;
         // From here on `drop` gives back whatever was taken.
-        let mut terminal = Self(screen);
+        let terminal = Self(screen);
         enable_raw_mode()?;
         execute!(
             io::stdout(),
@@ -30,7 +34,6 @@ impl Terminal {
             EnableMouseCapture,
             EnableBracketedPaste
         )?;
-        terminal.0.clear()?;
         Ok(terminal)
     }
 
@@ -46,7 +49,9 @@ impl Terminal {
 
     /// Forgets what is on the screen, so that all of it is drawn anew.
     pub(crate) fn clear(&mut self) -> io::Result<()> {
-        self.0.clear()
+        // `clear` itself would ask the terminal for the cursor's place, which not every terminal answers.
+        let size = self.0.size()?;
+        self.0.resize(Rect::from((Position::ORIGIN, size)))
     }
 }
 

@@ -15,3 +15,4 @@ mod ingest;
 mod nesting;
 mod stand_in;
 mod stream;
+mod tui;
