@@ -13,6 +13,7 @@ mod durability;
 mod events;
 mod ingest;
 mod nesting;
+mod search;
 mod stand_in;
 mod stream;
 mod tui;
