@@ -59,7 +59,7 @@ async fn wrong_parameters_of_a_list_are_named() {
     office
         .admin(Method::GET, "/devices?employee=nope", None, 404)
         .await;
-    office.admin(Method::GET, "/tokens?kind=robot", None, 400).await;
+    office.admin(Method::GET, "/tokens?kind=robot", None, 422).await;
 }
 
 #[tokio::test]
