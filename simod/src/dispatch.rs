@@ -11,7 +11,7 @@ mod retry;
 mod sweep;
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -43,6 +43,9 @@ const POLL: Duration = Duration::from_millis(250);
 
 /// How long the number of a channel's devices is good enough for the brake.
 const COUNTED_FOR: i64 = 10 * time::SECOND;
+
+/// How long after a probe was stored other pushes of its device may still know the state before.
+const PROBE_SETTLES: i64 = time::SECOND;
 
 /// How long an alarm that concerned single pushes is shown.
 const NOTICE_FOR: i64 = time::HOUR;
@@ -86,8 +89,8 @@ struct Dispatcher<C> {
 struct Learned {
     gate: Gate,
     brake: Brake,
-    /// Quarantined devices whose probe is under way.
-    probing: HashSet<Uuid>,
+    /// Quarantined devices that are being probed, and until when no further push probes them.
+    probing: HashMap<Uuid, i64>,
     /// How many devices the channel has, and when they were counted.
     devices: u64,
     counted_at: i64,
@@ -120,7 +123,7 @@ impl<C: Channel> Dispatcher<C> {
             learned: Mutex::new(Learned {
                 gate: Gate::new(permits, policy),
                 brake: Brake::new(&app.config.delivery, []),
-                probing: HashSet::new(),
+                probing: HashMap::new(),
                 devices: 0,
                 counted_at: i64::MIN,
                 notice: None,
@@ -192,7 +195,8 @@ impl<C: Channel> Dispatcher<C> {
 
     /// The whole way of one push.
     async fn push(self: Arc<Self>, push: ClaimedPush, permit: OwnedSemaphorePermit) {
-        let (claim, result) = self.attempt(push).await;
+        let (claim, result, probe) = self.attempt(push).await;
+        let device_id = claim.key.device_id;
         self.metrics.count(&result);
         let done = Done {
             finished: Finished {
@@ -204,17 +208,21 @@ impl<C: Channel> Dispatcher<C> {
         };
         // The batcher outlives us: we hold it.
         let _stored = self.finished.submit(done).await;
+        if probe {
+            self.learned().settle_probe(device_id, self.app.clock().now());
+        }
     }
 
-    async fn attempt(&self, push: ClaimedPush) -> (Claim, PushResult) {
+    /// Sends a push if it may be sent; also whether it was a probe.
+    async fn attempt(&self, push: ClaimedPush) -> (Claim, PushResult, bool) {
         if let Some(skip) = push.skip {
-            return (push.claim, PushResult::Skipped(skip));
+            return (push.claim, PushResult::Skipped(skip), false);
         }
         let now = self.app.clock().now();
         let probe = match self.clear(&push, now) {
             Clearance::Send => false,
             Clearance::Probe => true,
-            Clearance::Refused(result) => return (push.claim, result),
+            Clearance::Refused(result) => return (push.claim, result, false),
         };
         let attempt = Try {
             tries: push.tries,
@@ -230,7 +238,7 @@ impl<C: Channel> Dispatcher<C> {
         let sent = self.channel.send(&outgoing).await;
         self.metrics.took(started.elapsed());
         let result = self.judge(sent, claim.key.device_id, attempt).await;
-        (claim, result)
+        (claim, result, probe)
     }
 
     /// Whether a device's quarantine lets a push through: a dead address gets one probe after a while.
@@ -248,7 +256,7 @@ impl<C: Channel> Dispatcher<C> {
                 device: DeviceEffect::None,
             });
         }
-        if self.learned().probing.insert(push.claim.key.device_id) {
+        if self.learned().begin_probe(push.claim.key.device_id, now) {
             return Clearance::Probe;
         }
         Clearance::Refused(PushResult::Retry {
@@ -266,9 +274,6 @@ impl<C: Channel> Dispatcher<C> {
         let now = self.app.clock().now();
         let mut attempt = Try { now, ..attempt };
         let mut learned = self.learned();
-        if attempt.probe {
-            learned.probing.remove(&device_id);
-        }
         match sent {
             Ok(accepted) => {
                 learned.gate.passed(now);
@@ -323,6 +328,22 @@ impl<C: Channel> Dispatcher<C> {
 }
 
 impl Learned {
+    /// Whether a push may probe a quarantined device: one at a time, and none that was claimed before the last one's
+    /// result was stored.
+    fn begin_probe(&mut self, device_id: Uuid, now: i64) -> bool {
+        self.probing.retain(|_, until| now < *until);
+        let is_first = !self.probing.contains_key(&device_id);
+        if is_first {
+            self.probing.insert(device_id, i64::MAX);
+        }
+        is_first
+    }
+
+    /// The result of a device's probe was stored.
+    fn settle_probe(&mut self, device_id: Uuid, now: i64) {
+        self.probing.insert(device_id, now + PROBE_SETTLES);
+    }
+
     /// Learns from a failure, and completes what the verdict needs to know.
     fn take_note(&mut self, failure: &Failure, device_id: Uuid, attempt: &mut Try) {
         let Try { now, sample, .. } = *attempt;

@@ -147,11 +147,12 @@ fn fitted(push: &Outgoing) -> Full<'_> {
         return full;
     }
     full.truncated = Some(TRUE);
-    let room = |full: &Full<'_>| PAYLOAD_BYTES.saturating_sub(full.size(copies)) / copies;
-    if room(&full) < push.body.len().min(LEAST_BODY) {
+    let room = |full: &Full<'_>| Some(PAYLOAD_BYTES.checked_sub(full.size(copies))? / copies);
+    // Without room there is none for an empty text either.
+    if room(&full).is_none_or(|room| room < push.body.len().min(LEAST_BODY)) {
         full.data = None;
     }
-    full.body = shortened(&push.body, room(&full));
+    full.body = shortened(&push.body, room(&full).unwrap_or_default());
     full
 }
 

@@ -161,6 +161,20 @@ fn data_that_leaves_no_room_for_the_text_is_left_to_be_fetched() {
 }
 
 #[test]
+fn data_that_is_too_much_by_itself_is_left_to_be_fetched() {
+    let message = sent(&Outgoing {
+        body: String::new(),
+        data: Some(format!(r#"{{"k":"{}"}}"#, "x".repeat(4_000))),
+        ..push()
+    });
+    assert!(size(&message) <= PAYLOAD_BYTES, "{}", size(&message));
+    assert_eq!(
+        (message["data"].get("data"), &message["data"]["truncated"]),
+        (None, &json!("true"))
+    );
+}
+
+#[test]
 fn a_flag_is_not_cut_in_two() {
     let flag = "🇷🇺";
     let text = flag.repeat(10);
@@ -178,7 +192,7 @@ proptest! {
     fn a_payload_is_never_too_large(
         title in "\\PC{1,250}",
         body in "\\PC{0,5000}",
-        data in proptest::option::of("[a-zж]{0,4000}"),
+        data in proptest::option::of((0_usize..4_090).prop_map(|length| "x".repeat(length))),
         topic in proptest::option::of("[a-z]{1,64}"),
         acs in "\\PC{1,64}",
         notification: bool,
