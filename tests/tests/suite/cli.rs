@@ -432,7 +432,8 @@ async fn on_a_terminal_it_asks_and_takes_no_for_an_answer() {
         let command = ctl.command(&["--lang", "ru", "employee", "remove", "1"]);
         let mut terminal = Session::spawn(command).unwrap();
         terminal.expect("Отправить в архив").unwrap();
-        terminal.send_line(answer).unwrap();
+        // What the Enter key sends to a terminal that reads key by key.
+        terminal.send(format!("{answer}\r")).unwrap();
         terminal.expect(Eof).unwrap();
     };
     answer("нет");
@@ -456,8 +457,11 @@ async fn the_live_feed_shows_what_matches_and_nothing_else() {
     // The feed is live from when it says so.
     let mut said = [0; 1];
     child.stderr.as_mut().unwrap().read_exact(&mut said).unwrap();
-    ctl.ok(&["message", "send", "--employee", "1", "--title", "Не то"]);
+    let other = ctl.ok(&["message", "send", "--employee", "1", "--title", "Не то"]);
     let id = ctl.ok(&["message", "send", "--employee", "2", "--title", "То"]);
+    for id in [&other, &id] {
+        ctl.ok(&["message", "cancel", id.trim_end(), "--yes"]);
+    }
     let mut line = Vec::new();
     let mut stdout = child.stdout.take().unwrap();
     while line.last() != Some(&b'\n') {

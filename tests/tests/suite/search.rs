@@ -58,7 +58,8 @@ async fn a_message_is_found_by_its_words_as_soon_as_it_is_accepted() {
     let plant = Plant::new(&simod, "zavod").await;
     plant.employees(&["001", "002"], &["smena-a"]).await;
     let acs = plant.acs(&simod, "scada").await;
-    for number in 0..20 {
+    // From 10: the 3 and the 5 stand in every text.
+    for number in 10..30 {
         let body = format!("Давление в котле №{number} упало до 3,5 бар");
         post(&acs, &with_body(&format!("Авария {number}"), &body, &["001"])).await;
         assert_eq!(
