@@ -261,13 +261,12 @@ static CLAIM: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
                 d.address, d.address_kind, d.quarantined_at, d.retired_at, p.channel <> d.channel as moved,
                 e.blocked_at, e.archived_at, c.payload, c.notification
          from (select row from ({}) order by urgency desc, due_at limit $5) due
-         join push p on p.rowid = due.row
-         join client c on c.id = p.client_id
-         join message m on m.client_id = p.client_id and m.id = p.message_id
-         join device d on d.client_id = p.client_id and d.id = p.device_id
-         join employee e on e.client_id = p.client_id and e.id = p.employee_id
+         cross join push p cross join client c cross join message m cross join device d cross join employee e
          left join topic t on t.client_id = m.client_id and t.id = m.topic_id
-         left join acs a on a.client_id = m.client_id and a.id = m.acs_id",
+         left join acs a on a.client_id = m.client_id and a.id = m.acs_id
+         where p.rowid = due.row and c.id = p.client_id and m.client_id = p.client_id and m.id = p.message_id
+           and d.client_id = p.client_id and d.id = p.device_id
+           and e.client_id = p.client_id and e.id = p.employee_id",
         due.join(" union all ")
     )
 });

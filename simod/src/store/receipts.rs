@@ -159,13 +159,12 @@ async fn known(tx: &mut Write, deliveries: &BTreeMap<Key, Times>) -> Result<Hash
         .collect();
     let found: Vec<(Uuid, Uuid, Uuid, Option<Uuid>)> = sqlx::query_as(
         "select d.client_id, d.message_id, d.employee_id, m.acs_id
-         from json_each($1) j
-         join delivery d on d.client_id = unhex(j.value->>0) and d.message_id = unhex(j.value->>1)
-              and d.employee_id = unhex(j.value->>2)
-         join message m on m.client_id = d.client_id and m.id = d.message_id
-         where d.outcome is null or d.outcome <> 'denied' or exists (
-             select 1 from push p where p.client_id = d.client_id and p.message_id = d.message_id
-             and p.employee_id = d.employee_id)",
+         from json_each($1) j cross join delivery d cross join message m
+         where d.client_id = unhex(j.value->>0) and d.message_id = unhex(j.value->>1)
+           and d.employee_id = unhex(j.value->>2) and m.client_id = d.client_id and m.id = d.message_id
+           and (d.outcome is null or d.outcome <> 'denied' or exists (
+               select 1 from push p where p.client_id = d.client_id and p.message_id = d.message_id
+               and p.employee_id = d.employee_id))",
     )
     .bind(json(&rows))
     .fetch_all(&mut **tx)

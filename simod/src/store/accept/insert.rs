@@ -208,15 +208,15 @@ pub(in crate::store) async fn insert_deliveries(
     if rows.is_empty() {
         return Ok(());
     }
-    // `where true` tells SQLite's parser that `on` does not belong to the join.
+    // `cross join` keeps SQLite from beginning with the larger table: one seek per row of ours, whatever it believes.
     sqlx::query(
         "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, outcome, reason,
              outcome_at, target, target_id, grant_id)
          select e.client_id, unhex(j.value->>1), e.id, j.value->>3, j.value->>4, j.value->>5, j.value->>6,
              iif(j.value->>5 is null, null, $2), j.value->>7, unhex(j.value->>8), unhex(j.value->>9)
-         from json_each($1) j
-         join employee e on e.client_id = unhex(j.value->>0) and e.ordinal = j.value->>2
-         where true on conflict do nothing",
+         from json_each($1) j cross join employee e
+         where e.client_id = unhex(j.value->>0) and e.ordinal = j.value->>2
+         on conflict do nothing",
     )
     .bind(json(rows))
     .bind(now)
@@ -233,10 +233,10 @@ pub(in crate::store) async fn insert_pushes(tx: &mut Write, rows: &[PushRow]) ->
     sqlx::query(
         "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
          select e.client_id, unhex(j.value->>1), e.id, d.id, d.channel, j.value->>3, j.value->>4
-         from json_each($1) j
-         join employee e on e.client_id = unhex(j.value->>0) and e.ordinal = j.value->>2
-         join device d on d.client_id = e.client_id and d.employee_id = e.id and d.retired_at is null
-         where true on conflict do nothing",
+         from json_each($1) j cross join employee e cross join device d
+         where e.client_id = unhex(j.value->>0) and e.ordinal = j.value->>2
+           and d.client_id = e.client_id and d.employee_id = e.id and d.retired_at is null
+         on conflict do nothing",
     )
     .bind(json(rows))
     .execute(&mut **tx)

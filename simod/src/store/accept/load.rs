@@ -150,8 +150,7 @@ pub(super) async fn topics<'a>(
              from topic_grant g
              left join employee e on e.client_id = g.client_id and e.id = g.employee_id and e.archived_at is null
              left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
-             where g.client_id = $1 and g.topic_id = $2 and r.archived_at is null
-             order by g.id",
+             where g.client_id = $1 and g.topic_id = $2 and r.archived_at is null",
         )
         .bind(client_id)
         .bind(id)
@@ -208,9 +207,8 @@ pub(super) async fn named<'a>(
         .collect();
     let rows = sqlx::query(
         "select e.client_id, e.personnel_no, e.id, e.ordinal, e.blocked_at is not null, e.devices > 0
-         from json_each($1) j
-         join employee e on e.client_id = unhex(j.value->>0) and e.personnel_no = j.value->>1
-         where e.archived_at is null",
+         from json_each($1) j cross join employee e
+         where e.client_id = unhex(j.value->>0) and e.personnel_no = j.value->>1 and e.archived_at is null",
     )
     .bind(json(&rows))
     .fetch_all(&mut **tx)
@@ -241,8 +239,8 @@ pub(super) async fn groups_of(
         .collect();
     let rows = sqlx::query(
         "select m.client_id, m.group_id, j.value->>2 as ordinal
-         from json_each($1) j
-         join group_member m on m.client_id = unhex(j.value->>0) and m.employee_id = unhex(j.value->>1)",
+         from json_each($1) j cross join group_member m
+         where m.client_id = unhex(j.value->>0) and m.employee_id = unhex(j.value->>1)",
     )
     .bind(json(&rows))
     .fetch_all(&mut **tx)
@@ -282,9 +280,8 @@ pub(super) async fn group_ids(
     }
     let names: Vec<_> = names.into_iter().collect();
     let rows: Vec<(Uuid, String, Uuid)> = sqlx::query_as(
-        "select g.client_id, g.slug, g.id from json_each($1) j
-         join \"group\" g on g.client_id = unhex(j.value->>0) and g.slug = j.value->>1
-         where g.archived_at is null",
+        "select g.client_id, g.slug, g.id from json_each($1) j cross join \"group\" g
+         where g.client_id = unhex(j.value->>0) and g.slug = j.value->>1 and g.archived_at is null",
     )
     .bind(json(&names))
     .fetch_all(&mut **tx)
