@@ -292,7 +292,7 @@ impl Client {
             .query(&[("dry_run", dry_run.to_string())])
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(reqwest::Body::wrap_stream(futures_util::stream::iter(chunks)));
-        self.send_within(Duration::from_secs(600), request).await
+        self.send_within(Duration::from_mins(10), request).await
     }
 
     pub async fn groups(&self, list: &ListQuery) -> Result<Page<Group>> {

@@ -230,10 +230,12 @@ pub(in crate::store) async fn insert_pushes(tx: &mut Write, rows: &[PushRow]) ->
     if rows.is_empty() {
         return Ok(());
     }
+    // Without `indexed by`, SQLite reads all devices of the client for each row: it has no statistics, and takes the
+    // prefix of the primary key for as good.
     sqlx::query(
         "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
          select e.client_id, unhex(j.value->>1), e.id, d.id, d.channel, j.value->>3, j.value->>4
-         from json_each($1) j cross join employee e cross join device d
+         from json_each($1) j cross join employee e cross join device d indexed by device_employee
          where e.client_id = unhex(j.value->>0) and e.ordinal = j.value->>2
            and d.client_id = e.client_id and d.employee_id = e.id and d.retired_at is null
          on conflict do nothing",

@@ -147,7 +147,7 @@ pub(super) async fn topics<'a>(
         };
         let grants = sqlx::query(
             "select g.id, g.employee_id is not null as personal, g.group_id, e.ordinal
-             from topic_grant g
+             from topic_grant g indexed by topic_grant_once
              left join employee e on e.client_id = g.client_id and e.id = g.employee_id and e.archived_at is null
              left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
              where g.client_id = $1 and g.topic_id = $2 and r.archived_at is null",
