@@ -39,13 +39,13 @@ struct ConfigArguments {
     /// The configuration file (TOML).
     #[arg(long, value_name = "FILE", env = "SIMO_CONFIG")]
     config: Option<PathBuf>,
-    /// The database: sqlite:/path/simo.db [env: SIMO_DATABASE]
+    /// The database: `sqlite:/path/simo.db` [env: `SIMO_DATABASE`]
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// The TCP address to listen on; port 0 picks a free one [env: SIMO_LISTEN]
+    /// The TCP address to listen on; port 0 picks a free one [env: `SIMO_LISTEN`]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// The Unix socket for local administration [env: SIMO_SOCKET]
+    /// The Unix socket for local administration [env: `SIMO_SOCKET`]
     #[arg(long, value_name = "PATH")]
     socket: Option<String>,
 }

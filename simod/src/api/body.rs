@@ -103,14 +103,11 @@ fn find_nul(value: &serde_json::Value, path: String) -> Option<String> {
 /// Parses again, slowly, to learn where it went wrong.
 fn explain<T: DeserializeOwned>(bytes: &[u8]) -> ApiError {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let error = match serde_path_to_error::deserialize::<_, T>(&mut json) {
-        Err(error) => error,
-        Ok(_) => {
-            return malformed(&text!(
-                "there is something after the JSON value",
-                "после значения JSON есть что-то ещё"
-            ));
-        }
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut json) else {
+        return malformed(&text!(
+            "there is something after the JSON value",
+            "после значения JSON есть что-то ещё"
+        ));
     };
     let field = error.path().to_string();
     let cause = error.inner();
@@ -145,7 +142,7 @@ fn malformed(detail: &Text) -> ApiError {
     ))
 }
 
-/// serde's `unknown field `x`, …` and `missing field `x`` name the field in their text only.
+/// serde names an unknown or missing field in its text only.
 fn unknown_field(said: &str) -> Option<&str> {
     let rest = said
         .strip_prefix("unknown field `")

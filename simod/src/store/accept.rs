@@ -148,6 +148,7 @@ struct Item<'a> {
 
 /// A message's times, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_field_names, reason = "named as their columns")]
 struct Times {
     accepted_at: i64,
     send_at: Option<i64>,

@@ -15,11 +15,11 @@ fn posted(accepted: &Accepted) -> &simo_common::api::message::PostedMessage {
     accepted.answer.as_ref().unwrap()
 }
 
-fn to_employees(personnel_nos: &[&str]) -> Option<Recipients> {
-    Some(Recipients {
+fn to_employees(personnel_nos: &[&str]) -> Recipients {
+    Recipients {
         employees: personnel_nos.iter().map(|no| (*no).to_owned()).collect(),
         ..Recipients::default()
-    })
+    }
 }
 
 async fn claim_all(fixture: &Fixture) -> Vec<super::ClaimedPush> {
@@ -40,7 +40,7 @@ async fn a_message_becomes_deliveries_and_pushes_with_their_reasons() {
     f.grant_group("boiler", "smena-a").await;
     let mut incoming = f.incoming("Давление");
     incoming.draft.topic = Some("boiler".to_owned());
-    incoming.draft.recipients = to_employees(&["1", "2", "404"]);
+    incoming.draft.recipients = Some(to_employees(&["1", "2", "404"]));
     let accepted = f.store.accept(&[incoming]).await.unwrap();
     let counts = &posted(&accepted[0]).recipients;
     assert_eq!((counts.accepted, counts.without_device, counts.denied), (1, 0, 1));

@@ -23,7 +23,7 @@ struct Earlier {
 
 /// The keys and meanings of a batch's items, and which item has each key so far.
 pub(super) struct Keys {
-    keys: Vec<Vec<Key>>,
+    by_item: Vec<Vec<Key>>,
     fingerprints: Vec<Option<[u8; 32]>>,
     taken: HashMap<Key, usize>,
 }
@@ -36,7 +36,7 @@ impl Keys {
 
     /// The earlier item of the batch that is stored under one of this one's keys, and which key.
     pub(super) fn winner(&self, place: usize) -> Option<(usize, KeyKind)> {
-        self.keys[place]
+        self.by_item[place]
             .iter()
             .find_map(|key| Some((*self.taken.get(key)?, key.2)))
     }
@@ -44,7 +44,7 @@ impl Keys {
     /// The item is going to be stored: later ones with its keys lose to it. One that is refused or only rehearsed must
     /// not win, or the loser would be told of a message that is not there.
     pub(super) fn take(&mut self, place: usize) {
-        for key in &self.keys[place] {
+        for key in &self.by_item[place] {
             self.taken.insert(key.clone(), place);
         }
     }
@@ -61,16 +61,16 @@ pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Key
         })
         .collect();
     let keys = Keys {
-        keys,
+        by_item: keys,
         fingerprints,
         taken: HashMap::new(),
     };
-    if keys.keys.iter().all(Vec::is_empty) {
+    if keys.by_item.iter().all(Vec::is_empty) {
         return Ok(keys);
     }
-    let earlier = load(tx, keys.keys.iter().flatten()).await?;
+    let earlier = load(tx, keys.by_item.iter().flatten()).await?;
     for (place, slot) in slots.iter_mut().enumerate() {
-        let known = keys.keys[place]
+        let known = keys.by_item[place]
             .iter()
             .find_map(|key| Some((earlier.get(key)?, key.2)));
         let Some((earlier, kind)) = known else { continue };

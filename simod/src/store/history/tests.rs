@@ -736,6 +736,7 @@ async fn every_delivery_can_be_explained_in_both_languages() {
 /// How SQLite goes about a walk: from its index alone, without sorting and without reading all rows of the client.
 #[tokio::test]
 async fn walks_never_sort() {
+    use std::fmt::Write as _;
     let history = History::new().await;
     let query = query::parse("topic:boiler котёл").unwrap();
     let mut conn = history.store.read().await.unwrap();
@@ -772,7 +773,7 @@ async fn walks_never_sort() {
                     !line.starts_with("SCAN") || line.contains("message_word"),
                     "{line}"
                 );
-                plans += &format!("{sort}: {line}\n");
+                writeln!(plans, "{sort}: {line}").unwrap();
             }
         }
     }

@@ -101,7 +101,10 @@ impl Wanted {
             times: times(query, &from_us(now).to_zoned(zone)),
             ..Self::default()
         };
-        narrow(&mut wanted.times, &[i64::MIN..now.saturating_add(1)]);
+        narrow(
+            &mut wanted.times,
+            std::slice::from_ref(&(i64::MIN..now.saturating_add(1))),
+        );
         let texts = |negated: bool| -> Vec<&Text> {
             let terms = query.terms.iter().filter(|term| term.negated == negated);
             terms
@@ -329,7 +332,7 @@ pub(super) fn push_named(sql: &mut Sql, names: &[String]) {
 
 /// The times that all of a query's terms leave.
 fn times(query: &Query, now: &Zoned) -> Vec<Range<i64>> {
-    let mut left = vec![i64::MIN..i64::MAX];
+    let mut left: Vec<Range<i64>> = std::iter::once(i64::MIN..i64::MAX).collect();
     for term in &query.terms {
         let ranges: Vec<Range<i64>> = match &term.filter {
             Filter::After(times) => times.iter().map(|time| time.start(now)..i64::MAX).collect(),
