@@ -423,7 +423,7 @@ async fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[tokio::test]
-#[ignore = "the question ends early on this test's terminal, which answers no cursor request; by hand in tmux it works"]
+#[ignore = "fails for a reason not found yet: the program ends before it answers; by hand in tmux it works"]
 async fn on_a_terminal_it_asks_and_takes_no_for_an_answer() {
     let simod = Simod::start().await;
     let plant = Plant::new(&simod, "zavod").await;
