@@ -70,6 +70,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a caller waits for a connection before he is told to come back.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
 
+/// What the writer may remember of the file: the pages that every batch changes, in KiB (negative, as SQLite wants it).
+/// Only what was used takes memory.
+const WRITER_CACHE: &str = "-32768";
+
 /// The database.
 #[derive(Debug)]
 pub struct Store {
@@ -102,7 +106,12 @@ impl Store {
         let lock = FileLock::take(&path)?;
         let options = Self::options(&path);
         let writer = Self::pool(1)
-            .connect_with(options.clone().create_if_missing(true))
+            .connect_with(
+                options
+                    .clone()
+                    .create_if_missing(true)
+                    .pragma("cache_size", WRITER_CACHE),
+            )
             .await
             .map_err(|e| Error::Open(path.clone(), e))?;
         sqlx::migrate!("migrations/sqlite").run(&writer).await?;

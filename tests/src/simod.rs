@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -23,6 +24,8 @@ pub struct Simod {
     setup: Setup,
     port: u16,
     running: Option<Running>,
+    /// Reads its CA certificates when it is made: one for all callers, or thousands of phones take minutes.
+    anyone: OnceLock<Client>,
 }
 
 struct Running {
@@ -93,6 +96,7 @@ impl Simod {
     pub async fn restart(&mut self) {
         assert!(self.running.is_none(), "simod still runs");
         self.running = Some(self.setup.run(self.port).await);
+        self.anyone = OnceLock::new();
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -142,8 +146,11 @@ impl Simod {
 
     /// A caller without a token, over TCP.
     pub fn anyone(&self) -> Client {
-        let url = self.url().parse().expect("simod printed a URL");
-        Client::new(&Server::Url(url), Lang::En).expect("a client needs no TLS here")
+        let make = || {
+            let url = self.url().parse().expect("simod printed a URL");
+            Client::new(&Server::Url(url), Lang::En).expect("a client needs no TLS here")
+        };
+        self.anyone.get_or_init(make).clone()
     }
 
     /// `kill -9`, and waits until it is gone.
@@ -280,6 +287,7 @@ impl Setup {
             port: port.expect("simod printed a port"),
             setup: self,
             running: Some(running),
+            anyone: OnceLock::new(),
         }
     }
 

@@ -156,7 +156,7 @@ create table pairing_failure (
 ) without rowid;
 
 create table message (
-    seq integer primary key autoincrement, -- the word index's row
+    seq integer primary key autoincrement, -- the word index's row; in commit order
     client_id blob not null,
     id blob not null,
     acs_id blob, -- null: an operator posted it
@@ -179,8 +179,7 @@ create table message (
     accepted integer not null default 0,
     without_device integer not null default 0,
     denied integer not null default 0,
-    unknown text, -- JSON array of names
-    unindexed integer default 1 -- null once its words are in the index
+    unknown text -- JSON array of names
 );
 create unique index message_id on message (client_id, id);
 create index message_accepted on message (client_id, accepted_at, id);
@@ -192,7 +191,6 @@ create index message_acs on message (client_id, acs_id, accepted_at, id) where a
 create index message_urgent on message (client_id, priority, accepted_at, id) where priority >= 2;
 create index message_ack on message (client_id, accepted_at, id) where require_ack = 1;
 create index message_due on message (due_at) where due_at is not null;
-create index message_unindexed on message (seq) where unindexed is not null;
 
 -- Idempotency-Key, per ACS, kept 72 hours.
 create table idempotency (

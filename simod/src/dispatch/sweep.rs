@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -86,8 +87,9 @@ impl Duty {
     async fn perform(self, app: &App) {
         let mut memory = Memory::default();
         loop {
+            let began = Instant::now();
             match self.step(app, &mut memory).await {
-                Ok(true) => tokio::time::sleep(self.rest()).await,
+                Ok(true) => tokio::time::sleep(self.rest(began.elapsed())).await,
                 Ok(false) => self.wait(app).await,
                 Err(error) => {
                     tracing::warn!(duty = ?self, %error, "a duty is put off");
@@ -162,11 +164,13 @@ impl Duty {
         }
     }
 
-    /// Between two steps, so that the writer is there for others in between.
-    fn rest(self) -> Duration {
+    /// After a step that took so long, so that the database is there for others in between.
+    fn rest(self, took: Duration) -> Duration {
         match self {
             // The writer is fair: whoever waits for it comes first anyway.
             Self::Expand | Self::Release | Self::Expire => Duration::ZERO,
+            // It looks at everything that phones have not fetched yet, which nearly always is in vain.
+            Self::CloseStreams => (took * 19).max(Duration::from_millis(50)),
             _ => Duration::from_millis(50),
         }
     }

@@ -109,7 +109,7 @@ async fn deny_queued(tx: &mut Write, client_id: Uuid, employee_id: Uuid, now: i6
     sqlx::query(
         "update push set done_at = $4, outcome = 'canceled', reason = $5
          where client_id = $1 and employee_id = $2 and done_at is null
-         and message_id in (select unhex(value) from json_each($3))",
+         and message_id in (select unhex(value) from jsonb_each($3))",
     )
     .bind(client_id)
     .bind(employee_id)
@@ -121,7 +121,7 @@ async fn deny_queued(tx: &mut Write, client_id: Uuid, employee_id: Uuid, now: i6
     sqlx::query(
         "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
          select m.client_id, m.acs_id, $4, 'delivery', m.id, $2
-         from json_each($3) j cross join message m where m.client_id = $1 and m.id = unhex(j.value)",
+         from jsonb_each($3) j cross join message m where m.client_id = $1 and m.id = unhex(j.value)",
     )
     .bind(client_id)
     .bind(employee_id)

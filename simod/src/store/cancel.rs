@@ -71,7 +71,7 @@ impl Store {
         let employees =
             super::queue::json(&closed.iter().map(|id| super::queue::hex(*id)).collect::<Vec<_>>());
         sqlx::query(
-            "update push set done_at = $4, outcome = 'canceled', reason = $5 from json_each($3) j
+            "update push set done_at = $4, outcome = 'canceled', reason = $5 from jsonb_each($3) j
              where client_id = $1 and message_id = $2 and employee_id = unhex(j.value) and done_at is null",
         )
         .bind(client_id)
@@ -83,7 +83,7 @@ impl Store {
         .await?;
         sqlx::query(
             "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
-             select $1, $2, $3, 'delivery', $4, unhex(value) from json_each($5)",
+             select $1, $2, $3, 'delivery', $4, unhex(value) from jsonb_each($5)",
         )
         .bind(client_id)
         .bind(acs_id)

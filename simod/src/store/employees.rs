@@ -41,7 +41,7 @@ impl Store {
             "e.sort_key > $2 and ($3 or e.archived_at is null)
              and ($4 is null or e.id in (select employee_id from group_member where client_id = $1 and group_id = $4))
              and not exists (
-                 select 1 from json_each($5) w where instr(e.folded_name, w.value->>0) = 0
+                 select 1 from jsonb_each($5) w where instr(e.folded_name, w.value->>0) = 0
                  and instr(e.personnel_no, w.value->>1) = 0)
              order by e.sort_key limit $6"
         ))
@@ -182,7 +182,7 @@ pub(super) async fn live_employee(tx: &mut Write, client_id: Uuid, personnel_no:
 /// The ids of groups by slug, all of which must be there.
 async fn group_ids(tx: &mut Write, client_id: Uuid, slugs: &[String]) -> Result<Vec<Uuid>> {
     let found: Vec<(i64, Uuid)> = sqlx::query_as(
-        "select j.key, g.id from json_each($2) j cross join \"group\" g
+        "select j.key, g.id from jsonb_each($2) j cross join \"group\" g
          where g.client_id = $1 and g.slug = j.value and g.archived_at is null order by j.key",
     )
     .bind(client_id)
@@ -215,7 +215,7 @@ async fn set_groups(tx: &mut Write, client_id: Uuid, employee_id: Uuid, groups: 
     let groups: Vec<_> = groups.iter().map(|id| super::queue::hex(*id)).collect();
     sqlx::query(
         "insert into group_member (client_id, group_id, employee_id)
-         select $1, unhex(j.value), $2 from json_each($3) j where true on conflict do nothing",
+         select $1, unhex(j.value), $2 from jsonb_each($3) j where true on conflict do nothing",
     )
     .bind(client_id)
     .bind(employee_id)

@@ -128,7 +128,7 @@ pub(super) async fn add_delivery_events(tx: &mut Write, changed: &[ChangedDelive
     sqlx::query(
         "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
          select unhex(value->>0), unhex(value->>1), $2, 'delivery', unhex(value->>2), unhex(value->>3)
-         from json_each($1)",
+         from jsonb_each($1)",
     )
     .bind(json(changed))
     .bind(at)

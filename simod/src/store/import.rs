@@ -77,7 +77,7 @@ impl Store {
                  (select string_agg(g.slug, ',' order by g.slug) from group_member m
                   join \"group\" g on g.client_id = m.client_id and g.id = m.group_id
                   where m.client_id = e.client_id and m.employee_id = e.id) as groups
-             from json_each($2) j cross join employee e where e.client_id = $1 and e.personnel_no = j.value",
+             from jsonb_each($2) j cross join employee e where e.client_id = $1 and e.personnel_no = j.value",
         )
         .bind(client_id)
         .bind(json(&numbers))
@@ -120,7 +120,7 @@ async fn next_ordinal(connection: &mut sqlx::SqliteConnection, client_id: Uuid) 
 async fn store(tx: &mut Write, client_id: Uuid, plan: &Plan, now: i64) -> Result<()> {
     sqlx::query(
         "insert into \"group\" (client_id, id, slug, name, created_at)
-         select $1, unhex(j.value->>0), j.value->>1, j.value->>1, $3 from json_each($2) j where true
+         select $1, unhex(j.value->>0), j.value->>1, j.value->>1, $3 from jsonb_each($2) j where true
          on conflict (client_id, slug) do update set archived_at = null",
     )
     .bind(client_id)
@@ -141,7 +141,7 @@ async fn store(tx: &mut Write, client_id: Uuid, plan: &Plan, now: i64) -> Result
                                locale, timezone, created_at)
          select $1, unhex(j.value->>0), $3 + j.key, j.value->>1, j.value->>2, j.value->>3, unhex(j.value->>4),
                 j.value->>5, j.value->>6, j.value->>7, j.value->>8, $4
-         from json_each($2) j where true
+         from jsonb_each($2) j where true
          on conflict (client_id, personnel_no) do update set
              full_name = excluded.full_name, folded_name = excluded.folded_name, sort_key = excluded.sort_key,
              email = excluded.email, phone = excluded.phone, locale = excluded.locale, timezone = excluded.timezone,
@@ -155,7 +155,7 @@ async fn store(tx: &mut Write, client_id: Uuid, plan: &Plan, now: i64) -> Result
     .await?;
     sqlx::query(
         "delete from group_member where client_id = $1 and employee_id in (
-             select e.id from json_each($2) j
+             select e.id from jsonb_each($2) j
              cross join employee e where e.client_id = $1 and e.personnel_no = j.value->>0)",
     )
     .bind(client_id)
@@ -164,8 +164,8 @@ async fn store(tx: &mut Write, client_id: Uuid, plan: &Plan, now: i64) -> Result
     .await?;
     sqlx::query(
         "insert into group_member (client_id, group_id, employee_id)
-         select $1, g.id, e.id from json_each($2) j
-         cross join employee e cross join json_each(j.value, '$[1]') s cross join \"group\" g
+         select $1, g.id, e.id from jsonb_each($2) j
+         cross join employee e cross join jsonb_each(j.value, '$[1]') s cross join \"group\" g
          where e.client_id = $1 and e.personnel_no = j.value->>0 and g.client_id = $1 and g.slug = s.value
          on conflict do nothing",
     )

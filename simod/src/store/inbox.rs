@@ -105,7 +105,7 @@ impl Store {
             .map(|phone| (hex(phone.client_id), hex(phone.device_id)))
             .collect();
         let open: Vec<(i64, Uuid)> = sqlx::query_as(
-            "select j.key, p.message_id from json_each($1) j
+            "select j.key, p.message_id from jsonb_each($1) j
              join push p on p.client_id = unhex(j.value->>0) and p.device_id = unhex(j.value->>1)
                   and p.done_at is null and p.channel = 'stream'
              order by j.key, p.message_id",
@@ -131,7 +131,7 @@ impl Store {
         sqlx::query(concat!(
             "select j.value->>0 as place, ",
             message_columns!(),
-            " from json_each($1) j
+            " from jsonb_each($1) j
              join delivery d on d.client_id = unhex(j.value->>1) and d.employee_id = unhex(j.value->>2)
                   and d.message_id = unhex(j.value->>3)",
             message_joins!(),
@@ -153,7 +153,7 @@ impl Store {
     pub async fn lost_streams(&self, phones: &[StreamPhone]) -> Result<Vec<usize>> {
         let rows: Vec<_> = phones.iter().map(|phone| hex_hash(&phone.token_hash)).collect();
         let lost: Vec<i64> = sqlx::query_scalar(
-            "select j.key from json_each($1) j where not exists (
+            "select j.key from jsonb_each($1) j where not exists (
                  select 1 from token t
                  join client c on c.id = t.client_id and c.archived_at is null
                  join device d on d.client_id = t.client_id and d.id = t.holder_id and d.retired_at is null

@@ -230,7 +230,7 @@ impl Store {
             .await?)
     }
 
-    /// The rows that are claimed, for `json_each`.
+    /// The rows that are claimed, for `jsonb_each`.
     pub(super) fn held_rows(&self) -> String {
         serde_json::to_string(&*self.claims()).unwrap_or_default()
     }
@@ -251,7 +251,7 @@ static CLAIM: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
             "select * from (select rowid as row, urgency, due_at from push
              where channel = $1 and client_id = $2 and urgency = {urgency} and due_at <= $3
              and done_at is null and channel <> 'stream'
-             and rowid not in (select value from json_each($4))
+             and rowid not in (select value from jsonb_each($4))
              order by due_at limit $5)"
         )
     });
@@ -410,7 +410,7 @@ async fn store_pushes(tx: &mut Write, batch: &[Finished]) -> Result<()> {
              reason = case when done_at is null then j.value->>7 else reason end,
              due_at = coalesce(j.value->>8, due_at),
              done_at = coalesce(done_at, j.value->>5)
-         from json_each($1) j where push.rowid = j.value->>0",
+         from jsonb_each($1) j where push.rowid = j.value->>0",
     )
     .bind(json(&rows))
     .execute(&mut **tx)
@@ -441,7 +441,7 @@ async fn mark_sent(tx: &mut Write, batch: &[Finished]) -> Result<Changed> {
         return Ok(Vec::new());
     }
     Ok(sqlx::query_as(
-        "update delivery set sent_at = j.value->>3 from json_each($1) j
+        "update delivery set sent_at = j.value->>3 from jsonb_each($1) j
          where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
          and employee_id = unhex(j.value->>2) and sent_at is null
          returning message_id, employee_id",
@@ -483,7 +483,7 @@ async fn close_deliveries(tx: &mut Write, batch: &[Finished]) -> Result<Changed>
     }
     Ok(sqlx::query_as(
         "update delivery set outcome = j.value->>3, reason = j.value->>4, outcome_at = j.value->>5
-         from json_each($1) j
+         from jsonb_each($1) j
          where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
          and employee_id = unhex(j.value->>2) and state = 0
          and not exists (
@@ -541,7 +541,7 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
         .collect();
     if !alive.is_empty() {
         sqlx::query(
-            "update device set quarantined_at = null, reason = null from json_each($1) j
+            "update device set quarantined_at = null, reason = null from jsonb_each($1) j
              where device.client_id = unhex(j.value->>0) and device.id = unhex(j.value->>1)
              and quarantined_at is not null and retired_at is null",
         )
@@ -603,7 +603,7 @@ async fn add_delivery_events(tx: &mut Write, batch: &[Finished], changed: &Chang
     super::feed::add_delivery_events(tx, &rows, at).await
 }
 
-/// Rows for `json_each`. Our rows are strings and numbers, whose serialisation cannot fail.
+/// Rows for `jsonb_each`. Our rows are strings and numbers, whose serialisation cannot fail.
 pub(super) fn json<T: Serialize>(rows: &[T]) -> String {
     serde_json::to_string(rows).unwrap_or_default()
 }

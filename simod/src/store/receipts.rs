@@ -159,7 +159,7 @@ async fn known(tx: &mut Write, deliveries: &BTreeMap<Key, Times>) -> Result<Hash
         .collect();
     let found: Vec<(Uuid, Uuid, Uuid, Option<Uuid>)> = sqlx::query_as(
         "select d.client_id, d.message_id, d.employee_id, m.acs_id
-         from json_each($1) j cross join delivery d cross join message m
+         from jsonb_each($1) j cross join delivery d cross join message m
          where d.client_id = unhex(j.value->>0) and d.message_id = unhex(j.value->>1)
            and d.employee_id = unhex(j.value->>2) and m.client_id = d.client_id and m.id = d.message_id
            and (d.outcome is null or d.outcome <> 'denied' or exists (
@@ -205,7 +205,7 @@ async fn store_times(
              phone_read_at = iif(read_at is null, j.value->>4, phone_read_at),
              acknowledged_at = coalesce(acknowledged_at, iif(j.value->>5 is null, null, $2)),
              phone_acknowledged_at = iif(acknowledged_at is null, j.value->>5, phone_acknowledged_at)
-         from json_each($1) j
+         from jsonb_each($1) j
          where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
          and employee_id = unhex(j.value->>2)
          and (delivered_at is null and j.value->>3 is not null
@@ -247,7 +247,7 @@ async fn close_pushes(
         .collect();
     sqlx::query(
         "update push set done_at = coalesce(done_at, $2), outcome = 'received', reason = null
-         from json_each($1) j
+         from jsonb_each($1) j
          where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
          and employee_id = unhex(j.value->>2) and device_id = unhex(j.value->>3)
          and (outcome is null or outcome <> 'received')",
@@ -271,7 +271,7 @@ async fn touch_devices(tx: &mut Write, batch: &[Reported], now: i64) -> Result<(
         .collect();
     sqlx::query(
         "update device set quarantined_at = null, reason = null, seen_at = $2
-         from json_each($1) j
+         from jsonb_each($1) j
          where client_id = unhex(j.value->>0) and device.id = unhex(j.value->>1) and retired_at is null
          and (quarantined_at is not null or seen_at is null or seen_at <= $3)",
     )

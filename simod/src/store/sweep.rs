@@ -67,7 +67,7 @@ impl Store {
              join message m on m.client_id = d.client_id and m.id = d.message_id
              where d.state = 0 and d.expires_at <= $1
              and not exists (select 1 from push p where p.client_id = d.client_id and p.message_id = d.message_id
-                             and p.employee_id = d.employee_id and p.rowid in (select value from json_each($2)))
+                             and p.employee_id = d.employee_id and p.rowid in (select value from jsonb_each($2)))
              order by d.expires_at limit $3",
         )
         .bind(now)
@@ -120,7 +120,7 @@ impl Store {
         let mut tx = self.write().await?;
         let closed: HashSet<(Uuid, Uuid)> = sqlx::query_as(
             "update delivery set outcome = j.value->>3, reason = j.value->>4, outcome_at = $2
-             from json_each($1) j
+             from jsonb_each($1) j
              where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
              and employee_id = unhex(j.value->>2) and state = 0
              returning message_id, employee_id",
@@ -133,7 +133,7 @@ impl Store {
         .collect();
         sqlx::query(
             "update push set done_at = $2, outcome = j.value->>3, reason = j.value->>4
-             from json_each($1) j
+             from jsonb_each($1) j
              where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
              and employee_id = unhex(j.value->>2) and done_at is null",
         )
@@ -156,7 +156,7 @@ impl Store {
         sqlx::query(
             "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
              select unhex(value->>0), unhex(value->>1), $2, 'delivery', unhex(value->>2), unhex(value->>3)
-             from json_each($1)",
+             from jsonb_each($1)",
         )
         .bind(json(&events))
         .bind(now)
@@ -181,7 +181,7 @@ impl Store {
         }
         let mut tx = self.write().await?;
         let noted = sqlx::query(
-            "update push set reason = $2 where rowid in (select value from json_each($1)) and done_at is null",
+            "update push set reason = $2 where rowid in (select value from jsonb_each($1)) and done_at is null",
         )
         .bind(json(&waiting))
         .bind(reason::NO_CHANNEL)
@@ -226,7 +226,7 @@ impl Store {
             let mut tx = self.write().await?;
             sqlx::query(
                 "update push set done_at = $2, outcome = j.value->>1, reason = j.value->>2
-                 from json_each($1) j where push.rowid = j.value->>0 and done_at is null",
+                 from jsonb_each($1) j where push.rowid = j.value->>0 and done_at is null",
             )
             .bind(json(over))
             .bind(now)

@@ -195,7 +195,7 @@ impl Store {
                  from employee e
                  where e.client_id = $1 and e.archived_at is null and e.blocked_at is null and e.sort_key > $3
                  and not exists (
-                     select 1 from json_each($4) w where instr(e.folded_name, w.value->>0) = 0
+                     select 1 from jsonb_each($4) w where instr(e.folded_name, w.value->>0) = 0
                      and instr(e.personnel_no, w.value->>1) = 0)
                  order by e.sort_key)
              where let_in_by is not null limit $5",

@@ -14,17 +14,26 @@ use super::{Result, Store, queue::json};
 /// Bytes of text that one step indexes, at most (one message may be more): a few milliseconds of the writer.
 const STEP_BYTES: usize = 256 * 1024;
 
+/// The seq up to which the index has the words of all messages: they are indexed in the order of their seqs, which is
+/// that of their commits. FTS5 keeps a row for each message in this table of its own.
+macro_rules! newest_indexed {
+    () => {
+        "(select coalesce(max(id), 0) from message_word_docsize)"
+    };
+}
+
 impl Store {
     /// Indexes the words of up to `limit` messages that wait for it, oldest first; answers how many messages it looked
     /// at: none when nothing waits.
     ///
-    /// Words are cut and stemmed before the writer is asked for. Two callers at once do no harm: a message is indexed
-    /// by the one who takes it off the list of those that wait.
+    /// Words are cut and stemmed before the writer is asked for. Two callers at once do no harm: what one of them has
+    /// indexed meanwhile, the other leaves out.
     pub async fn index_words(&self, limit: u32) -> Result<usize> {
-        let waiting: Vec<Waiting> = sqlx::query_as(
-            "select seq, client_id, title, body from message indexed by message_unindexed
-             where unindexed is not null order by seq limit $1",
-        )
+        let waiting: Vec<Waiting> = sqlx::query_as(concat!(
+            "select seq, client_id, title, body from message where seq > ",
+            newest_indexed!(),
+            " order by seq limit $1"
+        ))
         .bind(limit)
         .fetch_all(&mut *self.read().await?)
         .await?;
@@ -35,38 +44,32 @@ impl Store {
         if rows.is_empty() {
             return Ok(0);
         }
-        let rows_json = json(&rows);
         let mut tx = self.write().await?;
-        sqlx::query(
+        // A message that was forgotten meanwhile has no place in the index.
+        sqlx::query(concat!(
             "insert into message_word (rowid, surface, stems)
-             select value->>0, value->>1, value->>2 from json_each($1)
-             where exists (select 1 from message where seq = value->>0 and unindexed is not null)",
-        )
-        .bind(&rows_json)
+             select value->>0, value->>1, value->>2 from jsonb_each($1)
+             where value->>0 > ",
+            newest_indexed!(),
+            " and exists (select 1 from message where seq = value->>0)"
+        ))
+        .bind(json(&rows))
         .execute(&mut *tx)
         .await?;
-        sqlx::query("update message set unindexed = null where seq in (select value->>0 from json_each($1))")
-            .bind(&rows_json)
-            .execute(&mut *tx)
-            .await?;
         tx.commit().await?;
         Ok(rows.len())
     }
 
     /// Waits until every message that is in the database now is in the word index.
     pub(super) async fn index_all_words(&self) -> Result<()> {
-        let newest: Option<i64> =
-            sqlx::query_scalar("select max(seq) from message where unindexed is not null")
+        let newest: Option<i64> = sqlx::query_scalar("select max(seq) from message")
+            .fetch_one(&mut *self.read().await?)
+            .await?;
+        loop {
+            let indexed: i64 = sqlx::query_scalar(concat!("select ", newest_indexed!()))
                 .fetch_one(&mut *self.read().await?)
                 .await?;
-        let Some(newest) = newest else { return Ok(()) };
-        loop {
-            let done = self.index_words(1_000).await?;
-            let oldest: Option<i64> =
-                sqlx::query_scalar("select min(seq) from message where unindexed is not null")
-                    .fetch_one(&mut *self.read().await?)
-                    .await?;
-            if done == 0 || oldest.is_none_or(|oldest| oldest > newest) {
+            if newest.is_none_or(|newest| newest <= indexed) || self.index_words(1_000).await? == 0 {
                 return Ok(());
             }
         }

@@ -49,7 +49,7 @@ const INSERT_MESSAGES: &str = "insert into message (client_id, id, acs_id, opera
  select unhex(value->>0), unhex(value->>1), unhex(value->>2), unhex(value->>3), unhex(value->>4), value->>5, value->>6,
      value->>7, value->>8, value->>9, value->>10, value->>11, unhex(value->>12), value->>13, value->>14, value->>15,
      value->>16, value->>17, value->>18, value->>19, value->>20, value->>21
- from json_each($1)";
+ from jsonb_each($1)";
 
 /// A delivery to be made: of an employee who is known by his ordinal.
 #[derive(Serialize)]
@@ -114,7 +114,7 @@ pub(super) async fn store(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Resu
         .collect();
     sqlx::query(
         "insert into event (client_id, acs_id, at, kind, message_id)
-         select unhex(value->>0), unhex(value->>1), $2, 'accepted', unhex(value->>2) from json_each($1)",
+         select unhex(value->>0), unhex(value->>1), $2, 'accepted', unhex(value->>2) from jsonb_each($1)",
     )
     .bind(json(&events))
     .bind(now)
@@ -214,7 +214,7 @@ pub(in crate::store) async fn insert_deliveries(
              outcome_at, target, target_id, grant_id)
          select e.client_id, unhex(j.value->>1), e.id, j.value->>3, j.value->>4, j.value->>5, j.value->>6,
              iif(j.value->>5 is null, null, $2), j.value->>7, unhex(j.value->>8), unhex(j.value->>9)
-         from json_each($1) j cross join employee e
+         from jsonb_each($1) j cross join employee e
          where e.client_id = unhex(j.value->>0) and e.ordinal = j.value->>2
          on conflict do nothing",
     )
@@ -235,7 +235,7 @@ pub(in crate::store) async fn insert_pushes(tx: &mut Write, rows: &[PushRow]) ->
     sqlx::query(
         "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
          select e.client_id, unhex(j.value->>1), e.id, d.id, d.channel, j.value->>3, j.value->>4
-         from json_each($1) j cross join employee e cross join device d indexed by device_employee
+         from jsonb_each($1) j cross join employee e cross join device d indexed by device_employee
          where e.client_id = unhex(j.value->>0) and e.ordinal = j.value->>2
            and d.client_id = e.client_id and d.employee_id = e.id and d.retired_at is null
          on conflict do nothing",
@@ -307,7 +307,7 @@ async fn insert_keys(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Result<()
     sqlx::query(
         "insert into idempotency (client_id, acs_id, key, message_id, fingerprint, created_at)
          select unhex(value->>0), unhex(value->>1), value->>2, unhex(value->>3), unhex(value->>4), $2
-         from json_each($1)",
+         from jsonb_each($1)",
     )
     .bind(json(&rows))
     .bind(now)

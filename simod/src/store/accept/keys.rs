@@ -129,7 +129,7 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
         let rows = sqlx::query(
             "select i.client_id, i.acs_id, i.key, i.fingerprint, m.id, m.accepted, m.without_device, m.denied,
                     m.unknown
-             from json_each($1) j cross join idempotency i cross join message m
+             from jsonb_each($1) j cross join idempotency i cross join message m
              where i.client_id = unhex(j.value->>0) and i.acs_id = unhex(j.value->>1) and i.key = j.value->>2
                and m.client_id = i.client_id and m.id = i.message_id",
         )
@@ -150,7 +150,7 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
         let rows = sqlx::query(
             "select m.client_id, m.acs_id, m.external_id, m.fingerprint, m.id, m.accepted, m.without_device, m.denied,
                     m.unknown
-             from json_each($1) j cross join message m
+             from jsonb_each($1) j cross join message m
              where m.client_id = unhex(j.value->>0) and coalesce(m.acs_id, x'') = unhex(j.value->>1)
                and m.external_id = j.value->>2",
         )

@@ -207,7 +207,7 @@ pub(super) async fn named<'a>(
         .collect();
     let rows = sqlx::query(
         "select e.client_id, e.personnel_no, e.id, e.ordinal, e.blocked_at is not null, e.devices > 0
-         from json_each($1) j cross join employee e
+         from jsonb_each($1) j cross join employee e
          where e.client_id = unhex(j.value->>0) and e.personnel_no = j.value->>1 and e.archived_at is null",
     )
     .bind(json(&rows))
@@ -239,7 +239,7 @@ pub(super) async fn groups_of(
         .collect();
     let rows = sqlx::query(
         "select m.client_id, m.group_id, j.value->>2 as ordinal
-         from json_each($1) j cross join group_member m
+         from jsonb_each($1) j cross join group_member m
          where m.client_id = unhex(j.value->>0) and m.employee_id = unhex(j.value->>1)",
     )
     .bind(json(&rows))
@@ -280,7 +280,7 @@ pub(super) async fn group_ids(
     }
     let names: Vec<_> = names.into_iter().collect();
     let rows: Vec<(Uuid, String, Uuid)> = sqlx::query_as(
-        "select g.client_id, g.slug, g.id from json_each($1) j cross join \"group\" g
+        "select g.client_id, g.slug, g.id from jsonb_each($1) j cross join \"group\" g
          where g.client_id = unhex(j.value->>0) and g.slug = j.value->>1 and g.archived_at is null",
     )
     .bind(json(&names))

@@ -191,7 +191,7 @@ pub(super) async fn read(
     let ids = json(&ids.iter().map(|id| hex(*id)).collect::<Vec<_>>());
     let rows = sqlx::query(
         "select m.*, c.slug as client, t.slug as topic, a.name as acs
-         from json_each($2) k
+         from jsonb_each($2) k
          cross join client c on c.id = $1
          cross join message m indexed by message_id on m.client_id = $1 and m.id = unhex(k.value)
          left join topic t on t.client_id = $1 and t.id = m.topic_id
@@ -204,7 +204,7 @@ pub(super) async fn read(
     .await?;
     let counts: Vec<(Uuid, i64, i64)> = sqlx::query_as(
         "select d.message_id, d.state, count(*)
-         from json_each($2) k
+         from jsonb_each($2) k
          cross join message m indexed by message_id on m.client_id = $1 and m.id = unhex(k.value)
          cross join delivery d indexed by delivery_state on d.client_id = $1
               and d.state in (0, 1, 2, 3, 4, 5, 6, 7, 8) and d.accepted_at = m.accepted_at and d.message_id = m.id

@@ -30,7 +30,7 @@ pub(super) async fn read(
     let rows = sqlx::query(
         "select d.*, c.slug as client, e.personnel_no, e.full_name, m.title, m.priority, m.require_ack,
                 t.slug as topic, a.name as acs
-         from json_each($2) k
+         from jsonb_each($2) k
          cross join client c on c.id = $1
          cross join delivery d on d.client_id = $1 and d.message_id = unhex(k.value->>0)
               and d.employee_id = unhex(k.value->>1)

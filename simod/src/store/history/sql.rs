@@ -53,7 +53,7 @@ impl Sql {
             return self.list(ids);
         }
         let ids: Vec<_> = ids.into_iter().map(|id| hex(*id)).collect();
-        self.push("(select unhex(value) from json_each(")
+        self.push("(select unhex(value) from jsonb_each(")
             .bind(json(&ids))
             .push("))")
     }
