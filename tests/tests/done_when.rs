@@ -18,7 +18,7 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use simo_common::{
     api::{access::Grantee, history::Sort},
@@ -44,7 +44,6 @@ const STREAMS: usize = 40;
 const BRIGADE: usize = 8;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not seen to pass yet: pairing thousands of phones takes minutes; cargo test --test done_when -- --ignored"]
 async fn nothing_accepted_is_lost_and_nobody_gets_what_is_not_his() {
     let fcm = FakeFcm::start();
     let mut simod = Setup::new()
@@ -86,6 +85,7 @@ async fn nothing_accepted_is_lost_and_nobody_gets_what_is_not_his() {
             name,
             token: plant.token(name).await,
             url: simod.api("/messages"),
+            http: reqwest::Client::new(),
             numbers: Arc::clone(&numbers),
             posted: Arc::clone(&posted),
             count: Arc::clone(&count),
@@ -288,6 +288,7 @@ struct System {
     name: &'static str,
     token: String,
     url: String,
+    http: reqwest::Client,
     /// Everyone's personnel number.
     numbers: Arc<[String]>,
     posted: Arc<Mutex<Vec<Posted>>>,
@@ -307,7 +308,9 @@ impl System {
         let request = self.message(number);
         let body = request.to_string();
         let answer = loop {
-            let mut ask = raw::post(&self.url, &self.token, body.clone());
+            let mut ask = raw::ask_with(&self.http, Method::POST, &self.url)
+                .token(&self.token)
+                .json_text(body.clone());
             if number.is_multiple_of(2) {
                 ask = ask.header("idempotency-key", &format!("key-{number}"));
             }

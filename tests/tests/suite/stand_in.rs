@@ -119,6 +119,8 @@ async fn it_fails_as_it_is_told() {
         .unwrap_err();
     fcm.script().next(1, Answer::DropConnection);
     sender.send(&push).await.unwrap_err();
+    // The pool may not have noticed yet that the connection is gone.
+    let sender = self::sender(&fcm).await;
     fcm.script().next(1, Answer::GoAway);
     assert_eq!(sender.send(&push).await.unwrap().0, StatusCode::OK);
     assert_eq!(sender.send(&push).await.unwrap().0, StatusCode::OK);
