@@ -179,7 +179,8 @@ impl Store {
             .foreign_keys(false)
             // Checkpoints run beside the writer (`checkpoint`); this is only the limit for when they cannot keep up.
             .pragma("wal_autocheckpoint", "20000")
-            .pragma("journal_size_limit", "67108864")
+            // As large as it becomes until then, so that it need not grow again each time.
+            .pragma("journal_size_limit", "83886080")
             .pragma("temp_store", "memory")
             .statement_cache_capacity(256)
     }
