@@ -61,6 +61,11 @@ impl Connection {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .expect("these headers are valid");
+        // The connection may still be busy with the end of the last answer.
+        self.sender
+            .ready()
+            .await
+            .expect("the server keeps the connection");
         let answer = self
             .sender
             .send_request(request)

@@ -132,7 +132,8 @@ impl Drop for Provider {
     }
 }
 
-/// How simod is set up for a measurement in `directory`, with the configuration users run.
+/// How simod is set up for a measurement in `directory`: with the defaults, but for the harness's short waits before a
+/// retry.
 pub(crate) fn setup(directory: &Path, name: &str) -> Setup {
     let directory = directory.join(name);
     std::fs::create_dir_all(&directory).expect("a directory can be made");
