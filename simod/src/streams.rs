@@ -49,6 +49,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Streams {
     store: Arc<Store>,
     lines: Mutex<HashMap<Uuid, Line>>,
+    /// Held for a whole round: two at once would hand out the same messages.
+    turn: tokio::sync::Mutex<()>,
     /// Something happened here that a round should look at: a phone came, or has room again.
     nudge: Notify,
     numbers: AtomicU64,
@@ -97,6 +99,7 @@ impl Streams {
         Self {
             store,
             lines: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
             nudge: Notify::new(),
             numbers: AtomicU64::new(0),
         }
@@ -154,6 +157,7 @@ impl Streams {
 
     /// Hands out what is owed, and cuts off whoever may not hold a stream any more.
     async fn round(&self) -> Result<()> {
+        let _turn = self.turn.lock().await;
         let watched: Vec<(u64, StreamPhone)> = self
             .lines()
             .values()
