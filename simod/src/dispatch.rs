@@ -12,10 +12,12 @@ mod sweep;
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use simo_common::{api::access::Payload, delivery::reason, time};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
@@ -35,7 +37,7 @@ use crate::{
     batch::Batcher,
     channel::{Accepted, Channel, Failure, Outgoing, Scope, fcm::Fcm},
     metrics::ChannelMetrics,
-    store::{Claim, ClaimedPush, DeviceEffect, Finished, PushResult},
+    store::{ClaimedPush, DeviceEffect, Finished, PushResult},
 };
 
 /// How long dispatch waits for a wake-up before it looks by itself: retries come due without one.
@@ -195,7 +197,11 @@ impl<C: Channel> Dispatcher<C> {
 
     /// The whole way of one push.
     async fn push(self: Arc<Self>, push: ClaimedPush, permit: OwnedSemaphorePermit) {
-        let (claim, result, probe) = self.attempt(push).await;
+        let (claim, tries) = (push.claim.clone(), push.tries);
+        let (result, probe) = AssertUnwindSafe(self.attempt(push))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| (self.broken(tries), true));
         let device_id = claim.key.device_id;
         self.metrics.count(&result);
         let done = Done {
@@ -213,16 +219,25 @@ impl<C: Channel> Dispatcher<C> {
         }
     }
 
+    /// What follows from a fault of our own: the push waits like any other that failed, and gives its claim back.
+    fn broken(&self, tries: u32) -> PushResult {
+        PushResult::Retry {
+            due_at: self.app.clock().now() + self.policy.back_off(tries, rand::random()).as_micros() as i64,
+            answer: "a fault in simod; its log has more".to_owned(),
+            counts: true,
+        }
+    }
+
     /// Sends a push if it may be sent; also whether it was a probe.
-    async fn attempt(&self, push: ClaimedPush) -> (Claim, PushResult, bool) {
+    async fn attempt(&self, push: ClaimedPush) -> (PushResult, bool) {
         if let Some(skip) = push.skip {
-            return (push.claim, PushResult::Skipped(skip), false);
+            return (PushResult::Skipped(skip), false);
         }
         let now = self.app.clock().now();
         let probe = match self.clear(&push, now) {
             Clearance::Send => false,
             Clearance::Probe => true,
-            Clearance::Refused(result) => return (push.claim, result, false),
+            Clearance::Refused(result) => return (result, false),
         };
         let attempt = Try {
             tries: push.tries,
@@ -233,12 +248,13 @@ impl<C: Channel> Dispatcher<C> {
             reopens_at: None,
             sample: rand::random(),
         };
-        let (claim, outgoing) = outgoing(push, now);
+        let device_id = push.claim.key.device_id;
+        let outgoing = outgoing(push, now);
         let started = Instant::now();
         let sent = self.channel.send(&outgoing).await;
         self.metrics.took(started.elapsed());
-        let result = self.judge(sent, claim.key.device_id, attempt).await;
-        (claim, result, probe)
+        let result = self.judge(sent, device_id, attempt).await;
+        (result, probe)
     }
 
     /// Whether a device's quarantine lets a push through: a dead address gets one probe after a while.
@@ -419,8 +435,8 @@ impl Learned {
 }
 
 /// What the channel needs to know of a push.
-fn outgoing(push: ClaimedPush, now: i64) -> (Claim, Outgoing) {
-    let outgoing = Outgoing {
+fn outgoing(push: ClaimedPush, now: i64) -> Outgoing {
+    Outgoing {
         message_id: push.claim.key.message_id,
         address: push.address,
         address_kind: push.address_kind,
@@ -436,6 +452,5 @@ fn outgoing(push: ClaimedPush, now: i64) -> (Claim, Outgoing) {
         now,
         doorbell: push.payload == Payload::Doorbell,
         notification: push.notification,
-    };
-    (push.claim, outgoing)
+    }
 }

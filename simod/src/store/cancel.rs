@@ -1,7 +1,6 @@
 //! Canceling a message: at once for what is not yet on its way, step by step for its deliveries.
 
 use simo_common::{api::message::Canceled, delivery::reason};
-use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{Error, Result, Store};
@@ -18,31 +17,39 @@ impl Store {
     pub async fn cancel_message(&self, client_id: Uuid, acs_id: Option<Uuid>, id: Uuid) -> Result<Canceled> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let found = sqlx::query(
-            "update message set canceled_at = coalesce(canceled_at, $3), due_at = null
-             where client_id = $1 and id = $2 and ($4 is null or acs_id = $4)
-             returning acs_id, accepted, due_at is null as was_due",
+        let found: Option<(Option<Uuid>, bool)> = sqlx::query_as(
+            "select acs_id, canceled_at is not null from message
+             where client_id = $1 and id = $2 and ($3 is null or acs_id = $3)",
         )
         .bind(client_id)
         .bind(id)
-        .bind(now)
         .bind(acs_id)
         .fetch_optional(&mut *tx)
         .await?;
-        let Some(row) = found else {
+        let Some((poster, was_canceled)) = found else {
             return Err(Error::not_found("message", id.to_string()));
         };
-        let poster: Option<Uuid> = row.try_get("acs_id")?;
-        sqlx::query(
-            "insert into event (client_id, acs_id, at, kind, message_id) values ($1, $2, $3, 'canceled', $4)",
-        )
-        .bind(client_id)
-        .bind(poster)
-        .bind(now)
-        .bind(id)
-        .execute(&mut *tx)
-        .await?;
+        if !was_canceled {
+            sqlx::query(
+                "update message set canceled_at = $3, due_at = null where client_id = $1 and id = $2",
+            )
+            .bind(client_id)
+            .bind(id)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+            sqlx::query(
+                "insert into event (client_id, acs_id, at, kind, message_id) values ($1, $2, $3, 'canceled', $4)",
+            )
+            .bind(client_id)
+            .bind(poster)
+            .bind(now)
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        }
         tx.commit().await?;
+        // Also the second time: the first one may have been cut short.
         while self.close_canceled(client_id, poster, id).await? == CLOSED_AT_ONCE as u64 {}
         self.canceled_counts(client_id, id).await
     }

@@ -18,6 +18,9 @@ use super::{
 /// Rows that one step changes: a few milliseconds of the writer.
 const STEP: i64 = 250;
 
+/// Messages that one step forgets at most.
+const FORGOTTEN_AT_ONCE: i64 = 64;
+
 /// Open pushes of streams that one step looks at; most of them are left as they are.
 const LOOKED_AT: i64 = 1_000;
 
@@ -302,42 +305,46 @@ impl Store {
                 .fetch_all(&mut *self.read().await?)
                 .await?;
         for (client_id, days) in clients {
-            let oldest: Option<(i64, Uuid)> = sqlx::query_as(
+            let oldest: Vec<(i64, Uuid)> = sqlx::query_as(
                 "select seq, id from message
                  where client_id = $1 and accepted_at < $2 and expires_at <= $3 and due_at is null
-                 order by accepted_at limit 1",
+                 order by accepted_at limit $4",
             )
             .bind(client_id)
             .bind(now - days.saturating_mul(DAY).clamp(KEYS_KEPT, now))
             .bind(now)
-            .fetch_optional(&mut *self.read().await?)
+            .bind(FORGOTTEN_AT_ONCE)
+            .fetch_all(&mut *self.read().await?)
             .await?;
-            if let Some((seq, id)) = oldest {
-                self.forget_message(client_id, seq, id).await?;
+            if !oldest.is_empty() {
+                self.forget_messages(client_id, &oldest).await?;
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Deletes a message, or first some of its deliveries and pushes when it has many.
-    async fn forget_message(&self, client_id: Uuid, seq: i64, id: Uuid) -> Result<()> {
+    /// Deletes messages as far as one step goes; of one that has many deliveries and pushes, some of these first.
+    async fn forget_messages(&self, client_id: Uuid, messages: &[(i64, Uuid)]) -> Result<()> {
         let mut tx = self.write().await?;
-        let mut left = false;
-        for table in ["push", "delivery"] {
-            let deleted = sqlx::query(AssertSqlSafe(format!(
-                "delete from {table} where rowid in (
-                     select rowid from {table} where client_id = $1 and message_id = $2 limit $3)"
-            )))
-            .bind(client_id)
-            .bind(id)
-            .bind(STEP)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            left |= deleted == STEP as u64;
-        }
-        if !left {
+        let mut left = STEP;
+        for (seq, id) in messages {
+            for table in ["push", "delivery"] {
+                let deleted = sqlx::query(AssertSqlSafe(format!(
+                    "delete from {table} where rowid in (
+                         select rowid from {table} where client_id = $1 and message_id = $2 limit $3)"
+                )))
+                .bind(client_id)
+                .bind(id)
+                .bind(left)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+                left -= deleted as i64;
+            }
+            if left <= 0 {
+                break;
+            }
             for table in ["audience", "event"] {
                 sqlx::query(AssertSqlSafe(format!(
                     "delete from {table} where client_id = $1 and message_id = $2"

@@ -191,6 +191,10 @@ async fn a_canceled_message_is_not_pushed_any_more() {
         f.store.cancel_message(f.client_id, None, id).await.unwrap(),
         canceled
     );
+    assert_eq!(
+        f.rows("select count(*) from event where kind = 'canceled'").await,
+        ["1"]
+    );
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ use crate::{
         (status = 401, description = "The token does not let in", body = simo_common::api::problem::Problem),
         (status = 413, description = "Over the limit", body = simo_common::api::problem::Problem),
         (status = 422, description = "Too many items", body = simo_common::api::problem::Problem),
+        (status = 503, description = "The database is away; nothing was stored", body = simo_common::api::problem::Problem),
     ),
 )]
 pub(in crate::api) async fn post_batch(
@@ -77,6 +78,18 @@ pub(in crate::api) async fn post_batch(
         if error.status == StatusCode::UNAUTHORIZED {
             return Err(error);
         }
+    }
+    // Nothing was stored: the database is away for all of it, and the caller should send it again as it is.
+    let is_away = |answer: &Result<_, ApiError>| {
+        answer
+            .as_ref()
+            .is_err_and(|error: &ApiError| error.status == StatusCode::SERVICE_UNAVAILABLE)
+    };
+    if answers.iter().all(is_away) {
+        return Err(answers
+            .into_iter()
+            .find_map(Result::err)
+            .unwrap_or_else(ApiError::internal));
     }
     Ok(Json(answer(answers, lang)))
 }

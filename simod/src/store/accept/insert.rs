@@ -1,7 +1,7 @@
 //! Storing what was accepted: one statement per table for the whole batch.
 
 use serde::Serialize;
-use simo_common::api::message::Recipients;
+use simo_common::{api::message::Recipients, delivery::reason};
 use uuid::{Uuid, fmt::Simple};
 
 use super::Item;
@@ -209,23 +209,31 @@ pub(in crate::store) async fn insert_deliveries(
         return Ok(());
     }
     // `cross join` keeps SQLite from beginning with the larger table: one seek per row of ours, whatever it believes.
+    // Who was blocked since the audience was frozen is denied: he gets nothing further.
     sqlx::query(
         "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, outcome, reason,
              outcome_at, target, target_id, grant_id)
-         select e.client_id, unhex(j.value->>1), e.id, j.value->>3, j.value->>4, j.value->>5, j.value->>6,
-             iif(j.value->>5 is null, null, $2), j.value->>7, unhex(j.value->>8), unhex(j.value->>9)
-         from jsonb_each($1) j cross join employee e
-         where e.client_id = unhex(j.value->>0) and e.ordinal = j.value->>2
+         select client_id, message_id, employee_id, accepted_at, expires_at,
+             coalesce(outcome, iif(is_out, 'denied', null)), coalesce(reason, iif(is_out, $3, null)),
+             iif(outcome is not null or is_out, $2, null), target, target_id, grant_id
+         from (select e.client_id, unhex(j.value->>1) as message_id, e.id as employee_id, j.value->>3 as accepted_at,
+                   j.value->>4 as expires_at, j.value->>5 as outcome, j.value->>6 as reason, j.value->>7 as target,
+                   unhex(j.value->>8) as target_id, unhex(j.value->>9) as grant_id,
+                   e.blocked_at is not null or e.archived_at is not null as is_out
+               from jsonb_each($1) j cross join employee e
+               where e.client_id = unhex(j.value->>0) and e.ordinal = j.value->>2)
+         where true
          on conflict do nothing",
     )
     .bind(json(rows))
     .bind(now)
+    .bind(reason::BLOCKED)
     .execute(&mut **tx)
     .await?;
     Ok(())
 }
 
-/// Makes a push for every living device.
+/// Makes a push for every living device of whoever is not blocked.
 pub(in crate::store) async fn insert_pushes(tx: &mut Write, rows: &[PushRow]) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
@@ -237,7 +245,7 @@ pub(in crate::store) async fn insert_pushes(tx: &mut Write, rows: &[PushRow]) ->
          select e.client_id, unhex(j.value->>1), e.id, d.id, d.channel, j.value->>3, j.value->>4
          from jsonb_each($1) j cross join employee e cross join device d indexed by device_employee
          where e.client_id = unhex(j.value->>0) and e.ordinal = j.value->>2
-           and d.client_id = e.client_id and d.employee_id = e.id and d.retired_at is null
+           and e.blocked_at is null and e.archived_at is null and d.client_id = e.client_id and d.employee_id = e.id and d.retired_at is null
          on conflict do nothing",
     )
     .bind(json(rows))

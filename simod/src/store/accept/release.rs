@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{
-    decide,
+    Decided, decide,
     insert::{Origin, insert_audiences},
     load::{Question, TopicName},
 };
@@ -64,12 +64,12 @@ impl Store {
                 recipients: due.recipients.as_ref(),
             })
             .collect();
-        let decided: Vec<_> = decide::audiences(&mut tx, &questions)
-            .await?
-            .into_iter()
-            .filter_map(std::result::Result::ok)
+        let decided: Vec<(&Due, Decided)> = due
+            .iter()
+            .zip(decide::audiences(&mut tx, &questions).await?)
+            .filter_map(|(due, answer)| Some((due, answer.ok()?)))
             .collect();
-        for (due, decided) in due.iter().zip(&decided) {
+        for (due, decided) in &decided {
             sqlx::query(
                 "update message set due_at = null, accepted_at = $3, accepted = $4, without_device = $5, denied = $6,
                      unknown = $7
@@ -85,12 +85,11 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         }
-        let audiences = due
+        let audiences = decided
             .iter()
-            .zip(&decided)
             .map(|(due, decided)| (due.origin, &decided.audience));
         insert_audiences(&mut tx, audiences, now).await?;
         tx.commit().await?;
-        Ok(due.len())
+        Ok(decided.len())
     }
 }

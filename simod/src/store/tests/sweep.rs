@@ -201,6 +201,31 @@ async fn history_is_kept_as_long_as_its_client_wants() {
 }
 
 #[tokio::test]
+async fn who_is_blocked_before_his_turn_comes_is_denied() {
+    let f = Fixture::new().await;
+    f.add_employees(300).await;
+    let mut wide = f.incoming("всем");
+    wide.draft.recipients = Some(simo_common::api::message::Recipients {
+        everyone: true,
+        ..Default::default()
+    });
+    f.store.accept(&[wide]).await.unwrap();
+    f.store.block_employee(f.client_id, "2").await.unwrap();
+    f.store.remove_employee(f.client_id, "3").await.unwrap();
+    let mut stride = super::Stride::default();
+    while f.store.expand_step(&mut stride).await.unwrap() {}
+    assert_eq!(
+        f.rows(&format!(
+            "select e.personnel_no || ' ' || d.outcome || ' ' || d.reason || ' ' || (d.outcome_at = {NOON})
+             from delivery d join employee e on e.id = d.employee_id where d.outcome is not null order by 1"
+        ))
+        .await,
+        ["2 denied blocked 1", "3 denied blocked 1"]
+    );
+    assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn a_large_message_is_forgotten_in_pieces() {
     let f = Fixture::new().await;
     f.add_employees(600).await;
