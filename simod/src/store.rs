@@ -6,6 +6,7 @@
 mod accept;
 mod acs;
 mod audience;
+mod bind;
 mod blocking;
 mod caller;
 mod cancel;
@@ -15,6 +16,7 @@ mod employees;
 mod error;
 mod expand;
 mod feed;
+mod forget;
 mod groups;
 mod history;
 mod import;

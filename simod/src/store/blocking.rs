@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use super::{
     Error, Result, Store, Write,
+    bind::{hex, json},
     employees::live_employee,
     pairing::retire,
-    queue::{hex, json},
 };
 
 /// Deliveries that are closed in one transaction, so that nobody waits long for the writer.

@@ -75,8 +75,7 @@ impl Store {
         .bind(CLOSED_AT_ONCE)
         .fetch_all(&mut *tx)
         .await?;
-        let employees =
-            super::queue::json(&closed.iter().map(|id| super::queue::hex(*id)).collect::<Vec<_>>());
+        let employees = super::bind::json(&closed.iter().map(|id| super::bind::hex(*id)).collect::<Vec<_>>());
         sqlx::query(
             "update push set done_at = $4, outcome = 'canceled', reason = $5 from jsonb_each($3) j
              where client_id = $1 and message_id = $2 and employee_id = unhex(j.value) and done_at is null",

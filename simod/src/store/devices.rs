@@ -1,6 +1,6 @@
 //! Devices, as administrators see them: invited, listed, removed. Pairing is the phone's side.
 
-use simo_common::{api::people::Device, delivery::reason, time, token};
+use simo_common::{api::people::Device, delivery::reason, time, time::HOUR, token};
 use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
@@ -123,6 +123,30 @@ impl Store {
         }
         retire(&mut tx, client_id, id, reason::DEVICE_GONE, now).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// The devices of a channel that are in use, for the share that may die.
+    pub async fn count_devices(&self, channel: &str) -> Result<u64> {
+        let count: i64 = sqlx::query_scalar(
+            "select count(*) from device where channel = $1 and retired_at is null and address is not null",
+        )
+        .bind(channel)
+        .fetch_one(&mut *self.read().await?)
+        .await?;
+        Ok(count as u64)
+    }
+
+    /// The devices of a channel whose addresses were reported dead within the last hour, and when.
+    pub async fn dead_devices(&self, channel: &str) -> Result<Vec<(Uuid, i64)>> {
+        Ok(sqlx::query_as(
+            "select id, coalesce(retired_at, quarantined_at) from device
+             where channel = $1 and reason = $2 and coalesce(retired_at, quarantined_at) > $3",
+        )
+        .bind(channel)
+        .bind(reason::DEAD_ADDRESS)
+        .bind(self.clock.now() - HOUR)
+        .fetch_all(&mut *self.read().await?)
+        .await?)
     }
 }
 

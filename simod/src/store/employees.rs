@@ -9,7 +9,7 @@ use simo_common::{
 use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use super::{Error, Listing, Result, Rows, Store, Write, groups::group_id, list::page, queue::json};
+use super::{Error, Listing, Result, Rows, Store, Write, bind::json, groups::group_id, list::page};
 
 macro_rules! select_employee {
     ($rest:literal) => {
@@ -212,7 +212,7 @@ async fn set_groups(tx: &mut Write, client_id: Uuid, employee_id: Uuid, groups: 
         .bind(employee_id)
         .execute(&mut **tx)
         .await?;
-    let groups: Vec<_> = groups.iter().map(|id| super::queue::hex(*id)).collect();
+    let groups: Vec<_> = groups.iter().map(|id| super::bind::hex(*id)).collect();
     sqlx::query(
         "insert into group_member (client_id, group_id, employee_id)
          select $1, unhex(j.value), $2 from jsonb_each($3) j where true on conflict do nothing",

@@ -8,7 +8,7 @@ use simo_common::{
 use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::{Uuid, fmt::Simple};
 
-use super::{Result, Store, Write, queue::json};
+use super::{Result, Store, Write, bind::json};
 
 /// Events that are read at once.
 const AT_ONCE: usize = 500;

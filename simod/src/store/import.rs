@@ -13,7 +13,7 @@ use sqlx::{Connection as _, Row as _};
 use uuid::Uuid;
 
 use self::plan::{Known, Person, Plan};
-use super::{Error, Result, Store, Write, queue::json};
+use super::{Error, Result, Store, Write, bind::json};
 
 impl Store {
     /// Makes and changes employees as `rows` say, and makes missing groups; with `dry_run` only says what it would do.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     DeviceCaller, Result, Store,
-    queue::{hex, hex_hash, json},
+    bind::{hex, hex_hash, json},
 };
 
 /// A phone that holds a stream.

@@ -68,7 +68,7 @@ impl Find {
 
     /// The words for SQL: `[folded, as typed]` each.
     pub(super) fn words(&self) -> String {
-        super::queue::json(&self.0)
+        super::bind::json(&self.0)
     }
 }
 

@@ -15,8 +15,8 @@ use uuid::{Uuid, fmt::Simple};
 
 use super::{
     DeviceCaller, Error, Result, Store, Write,
+    bind::{hex, json},
     feed::add_delivery_events,
-    queue::{hex, json},
 };
 
 /// Receipts that one transaction stores.

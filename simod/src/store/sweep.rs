@@ -1,46 +1,22 @@
-//! Periodic duties: what has expired is closed, what is old is forgotten. Every step is small and idempotent; it looks
-//! with a reader and asks for the writer only when there is something to do.
+//! Periodic duties on what is under way: what has expired is closed. Every step is small and idempotent; it looks with a
+//! reader and asks for the writer only when there is something to do.
 
 use std::collections::HashSet;
 
-use simo_common::{
-    delivery::reason,
-    time::{DAY, HOUR},
-};
-use sqlx::{AssertSqlSafe, Row as _};
+use simo_common::delivery::reason;
+use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{
     Result, Store,
-    queue::{hex, json},
+    bind::{hex, json},
 };
 
 /// Rows that one step changes: a few milliseconds of the writer.
 const STEP: i64 = 250;
 
-/// Messages that one step forgets at most.
-const FORGOTTEN_AT_ONCE: i64 = 64;
-
 /// Open pushes of streams that one step looks at; most of them are left as they are.
 const LOOKED_AT: i64 = 1_000;
-
-/// How long keys of idempotency are kept, and with them the messages that they lead to.
-const KEYS_KEPT: i64 = 72 * HOUR;
-
-/// How long the live feed goes back.
-const EVENTS_KEPT: i64 = DAY;
-
-/// How long failed pairings count.
-const FAILURES_KEPT: i64 = DAY;
-
-/// How long an invitation that ran out can still be told from one that never was.
-const INVITES_KEPT: i64 = 30 * DAY;
-
-/// Free pages that are given back to the file system at once.
-const VACUUMED: u32 = 128;
-
-/// Free pages that are kept for what comes next: 16 MiB.
-const FREE_KEPT: i64 = 4_096;
 
 /// Where the look at the open pushes of streams has come to: client, device, message.
 pub type StreamCursor = (Uuid, Uuid, Uuid);
@@ -254,163 +230,5 @@ impl Store {
             while self.close_canceled(client_id, acs_id, message_id).await? > 0 {}
         }
         Ok(())
-    }
-
-    /// Forgets some of what is too old to matter: keys of idempotency, events, failed pairings, invitations. Returns
-    /// whether there may be more.
-    pub async fn forget_old(&self) -> Result<bool> {
-        let now = self.clock.now();
-        let forgotten = [
-            self.forget(
-                "delete from idempotency where (client_id, acs_id, key) in (
-                     select client_id, acs_id, key from idempotency where created_at < $1 limit $2)",
-                now - KEYS_KEPT,
-            )
-            .await?,
-            // Events are in the order of time; only the oldest are looked at.
-            self.forget(
-                "delete from event where seq in (
-                     select seq from (select seq, at from event order by seq limit $2) where at < $1)",
-                now - EVENTS_KEPT,
-            )
-            .await?,
-            self.forget(
-                "delete from pairing_failure where (address, hour) in (
-                     select address, hour from pairing_failure where hour < $1 limit $2)",
-                (now - FAILURES_KEPT) / HOUR,
-            )
-            .await?,
-            self.forget(
-                "delete from invite where code_hash in (
-                     select code_hash from invite where expires_at < $1 limit $2)",
-                now - INVITES_KEPT,
-            )
-            .await?,
-        ];
-        Ok(forgotten.contains(&(STEP as u64)))
-    }
-
-    async fn forget(&self, sql: &'static str, before: i64) -> Result<u64> {
-        let mut tx = self.write().await?;
-        let done = sqlx::query(sql).bind(before).bind(STEP).execute(&mut *tx).await?;
-        tx.commit().await?;
-        Ok(done.rows_affected())
-    }
-
-    /// Deletes some history that is older than its client keeps it, oldest first. Returns whether there may be more.
-    pub async fn forget_history(&self) -> Result<bool> {
-        let now = self.clock.now();
-        let clients: Vec<(Uuid, i64)> =
-            sqlx::query_as("select id, retention_days from client where retention_days is not null")
-                .fetch_all(&mut *self.read().await?)
-                .await?;
-        for (client_id, days) in clients {
-            let oldest: Vec<(i64, Uuid)> = sqlx::query_as(
-                "select seq, id from message
-                 where client_id = $1 and accepted_at < $2 and expires_at <= $3 and due_at is null
-                 order by accepted_at limit $4",
-            )
-            .bind(client_id)
-            .bind(now - days.saturating_mul(DAY).clamp(KEYS_KEPT, now))
-            .bind(now)
-            .bind(FORGOTTEN_AT_ONCE)
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-            if !oldest.is_empty() {
-                self.forget_messages(client_id, &oldest).await?;
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Deletes messages as far as one step goes; of one that has many deliveries and pushes, some of these first.
-    async fn forget_messages(&self, client_id: Uuid, messages: &[(i64, Uuid)]) -> Result<()> {
-        let mut tx = self.write().await?;
-        let mut left = STEP;
-        for (seq, id) in messages {
-            for table in ["push", "delivery"] {
-                let deleted = sqlx::query(AssertSqlSafe(format!(
-                    "delete from {table} where rowid in (
-                         select rowid from {table} where client_id = $1 and message_id = $2 limit $3)"
-                )))
-                .bind(client_id)
-                .bind(id)
-                .bind(left)
-                .execute(&mut *tx)
-                .await?
-                .rows_affected();
-                left -= deleted as i64;
-            }
-            if left <= 0 {
-                break;
-            }
-            for table in ["audience", "event"] {
-                sqlx::query(AssertSqlSafe(format!(
-                    "delete from {table} where client_id = $1 and message_id = $2"
-                )))
-                .bind(client_id)
-                .bind(id)
-                .execute(&mut *tx)
-                .await?;
-            }
-            sqlx::query("delete from message_word where rowid = $1")
-                .bind(seq)
-                .execute(&mut *tx)
-                .await?;
-            sqlx::query("delete from message where client_id = $1 and id = $2")
-                .bind(client_id)
-                .bind(id)
-                .execute(&mut *tx)
-                .await?;
-        }
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// Gives a piece of what deleted rows have left free back to the file system, when that is much. Returns whether
-    /// there is more.
-    pub async fn vacuum(&self) -> Result<bool> {
-        let mut reader = self.read().await?;
-        let free: i64 = sqlx::query_scalar("pragma freelist_count")
-            .fetch_one(&mut *reader)
-            .await?;
-        let pages: i64 = sqlx::query_scalar("pragma page_count")
-            .fetch_one(&mut *reader)
-            .await?;
-        drop(reader);
-        // New rows take free pages first: only a file that has become much too large is made smaller.
-        if free < FREE_KEPT || free * 4 < pages {
-            return Ok(false);
-        }
-        let mut writer = self.writer.acquire().await?;
-        sqlx::query(AssertSqlSafe(format!("pragma incremental_vacuum({VACUUMED})")))
-            .fetch_all(&mut *writer)
-            .await?;
-        Ok(true)
-    }
-
-    /// The devices of a channel that are in use, for the share that may die.
-    pub async fn count_devices(&self, channel: &str) -> Result<u64> {
-        let count: i64 = sqlx::query_scalar(
-            "select count(*) from device where channel = $1 and retired_at is null and address is not null",
-        )
-        .bind(channel)
-        .fetch_one(&mut *self.read().await?)
-        .await?;
-        Ok(count as u64)
-    }
-
-    /// The devices of a channel whose addresses were reported dead within the last hour, and when.
-    pub async fn dead_devices(&self, channel: &str) -> Result<Vec<(Uuid, i64)>> {
-        Ok(sqlx::query_as(
-            "select id, coalesce(retired_at, quarantined_at) from device
-             where channel = $1 and reason = $2 and coalesce(retired_at, quarantined_at) > $3",
-        )
-        .bind(channel)
-        .bind(reason::DEAD_ADDRESS)
-        .bind(self.clock.now() - HOUR)
-        .fetch_all(&mut *self.read().await?)
-        .await?)
     }
 }

@@ -9,7 +9,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::{Result, Store, queue::json};
+use super::{Result, Store, bind::json};
 
 /// Bytes of text that one step indexes, at most (one message may be more): a few milliseconds of the writer.
 const STEP_BYTES: usize = 256 * 1024;

@@ -8,7 +8,7 @@ use super::Item;
 use crate::store::{
     Result, Write,
     audience::{Audience, Part},
-    queue::{hex, hex_hash, json},
+    bind::{hex, hex_hash, json},
 };
 
 /// Messages with more deliveries than this are frozen and expanded afterwards.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Accepted, Incoming, KeyKind, Refusal, Slot};
 use crate::store::{
     Result, Write,
-    queue::{hex, json},
+    bind::{hex, json},
 };
 
 /// A key in its namespace: whose it is, which kind, its text. Operators of a client share the nil ACS.

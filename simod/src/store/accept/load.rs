@@ -16,7 +16,7 @@ use super::{Incoming, Poster};
 use crate::store::{
     Result, Write,
     audience::People,
-    queue::{hex, json},
+    bind::{hex, json},
 };
 
 /// Who posts, and what his client's settings say.

@@ -9,7 +9,7 @@ use super::{
     insert::{Origin, insert_audiences},
     load::{Question, TopicName},
 };
-use crate::store::{Result, Store, queue::json};
+use crate::store::{Result, Store, bind::json};
 
 /// Scheduled messages that one transaction releases.
 const RELEASED_AT_ONCE: i64 = 64;

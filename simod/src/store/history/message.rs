@@ -23,7 +23,7 @@ use super::{
 };
 use crate::store::{
     Result, Store,
-    queue::{hex, json},
+    bind::{hex, json},
 };
 
 /// What the cursor of a list of messages says in place of a sort.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::scan::Key;
 use crate::store::{
     Result,
-    queue::{hex, json},
+    bind::{hex, json},
 };
 
 /// The name that stands for operators where an ACS is named.

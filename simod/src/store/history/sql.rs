@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::store::{
     Result,
-    queue::{hex, json},
+    bind::{hex, json},
 };
 
 /// Values beyond this number are passed as one JSON array, not as parameters.

@@ -12,7 +12,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use crate::store::queue::{hex, json};
+use crate::store::bind::{hex, json};
 
 /// Changes that a report shows, at most.
 const CHANGES_SHOWN: usize = 1_000;

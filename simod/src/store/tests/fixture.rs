@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::Clock,
-    store::{Draft, Expiry, Incoming, Poster, Store, queue::hex},
+    store::{Draft, Expiry, Incoming, Poster, Store, bind::hex},
 };
 
 /// 2026-11-01 12:00 in Moscow.

@@ -1,0 +1,24 @@
+//! How a batch reaches its statement: as one JSON text for `jsonb_each`, with ids and hashes in hexadecimal digits.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+/// Rows for `jsonb_each`. Our rows are strings and numbers, whose serialisation cannot fail.
+pub(in crate::store) fn json<T: Serialize>(rows: &[T]) -> String {
+    serde_json::to_string(rows).unwrap_or_default()
+}
+
+/// An id for `unhex`, which makes a blob of it again.
+pub(in crate::store) fn hex(id: Uuid) -> uuid::fmt::Simple {
+    id.simple()
+}
+
+/// A hash for `unhex`.
+pub(in crate::store) fn hex_hash(hash: &[u8; 32]) -> String {
+    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
+        use std::fmt::Write as _;
+        // Writing to a string does not fail.
+        let _written = write!(text, "{byte:02x}");
+        text
+    })
+}
