@@ -7,11 +7,11 @@ mod brake;
 mod finish;
 mod gate;
 mod health;
+mod learned;
 mod retry;
 mod sweep;
 
 use std::{
-    collections::HashMap,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -30,12 +30,13 @@ use self::{
     brake::Brake,
     finish::Done,
     gate::Gate,
+    learned::Learned,
     retry::{Policy, Try},
 };
 use crate::{
     app::App,
     batch::Batcher,
-    channel::{Accepted, Channel, Failure, Outgoing, Scope, fcm::Fcm},
+    channel::{Accepted, Channel, Failure, Outgoing, fcm::Fcm},
     metrics::ChannelMetrics,
     store::{ClaimedPush, DeviceEffect, Finished, PushResult},
 };
@@ -45,12 +46,6 @@ const POLL: Duration = Duration::from_millis(250);
 
 /// How long the number of a channel's devices is good enough for the brake.
 const COUNTED_FOR: i64 = 10 * time::SECOND;
-
-/// How long after a probe was stored other pushes of its device may still know the state before.
-const PROBE_SETTLES: i64 = time::SECOND;
-
-/// How long an alarm that concerned single pushes is shown.
-const NOTICE_FOR: i64 = time::HOUR;
 
 /// Starts what runs beside the API, on `tracker`; all of it ends after the shutdown.
 ///
@@ -86,20 +81,6 @@ struct Dispatcher<C> {
     learned: Mutex<Learned>,
 }
 
-/// What the answers so far tell about the channel.
-#[derive(Debug)]
-struct Learned {
-    gate: Gate,
-    brake: Brake,
-    /// Quarantined devices that are being probed, and until when no further push probes them.
-    probing: HashMap<Uuid, i64>,
-    /// How many devices the channel has, and when they were counted.
-    devices: u64,
-    counted_at: i64,
-    /// An alarm that concerns single pushes, and until when it is shown.
-    notice: Option<(i64, String)>,
-}
-
 /// What to do with a push for a device, as far as its quarantine goes.
 enum Clearance {
     /// Send it.
@@ -122,14 +103,10 @@ impl<C: Channel> Dispatcher<C> {
             freed: freed.clone(),
             finished: finish::batcher(app, tracker, freed),
             metrics: app.metrics.channel(C::NAME),
-            learned: Mutex::new(Learned {
-                gate: Gate::new(permits, policy),
-                brake: Brake::new(&app.config.delivery, []),
-                probing: HashMap::new(),
-                devices: 0,
-                counted_at: i64::MIN,
-                notice: None,
-            }),
+            learned: Mutex::new(Learned::new(
+                Gate::new(permits, policy),
+                Brake::new(&app.config.delivery, []),
+            )),
             channel,
         });
         let tracker = tracker.clone();
@@ -340,97 +317,6 @@ impl<C: Channel> Dispatcher<C> {
 
     fn learned(&self) -> MutexGuard<'_, Learned> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Learned {
-    /// Whether a push may probe a quarantined device: one at a time, and none that was claimed before the last one's
-    /// result was stored.
-    fn begin_probe(&mut self, device_id: Uuid, now: i64) -> bool {
-        self.probing.retain(|_, until| now < *until);
-        let is_first = !self.probing.contains_key(&device_id);
-        if is_first {
-            self.probing.insert(device_id, i64::MAX);
-        }
-        is_first
-    }
-
-    /// The result of a device's probe was stored.
-    fn settle_probe(&mut self, device_id: Uuid, now: i64) {
-        self.probing.insert(device_id, now + PROBE_SETTLES);
-    }
-
-    /// Learns from a failure, and completes what the verdict needs to know.
-    fn take_note(&mut self, failure: &Failure, device_id: Uuid, attempt: &mut Try) {
-        let Try { now, sample, .. } = *attempt;
-        match failure {
-            Failure::Retry { answer, .. } => self.gate.broken(answer),
-            Failure::Permanent { answer, .. } => {
-                self.gate.passed(now);
-                self.notice = Some((now + NOTICE_FOR, format!("a payload was refused: {answer}")));
-            }
-            Failure::DeadAddress { .. } => {
-                self.gate.passed(now);
-                attempt.braked = self.brake.report(now, device_id, self.devices);
-            }
-            Failure::Paused {
-                scope: Scope::Device, ..
-            } => self.gate.passed(now),
-            Failure::Paused {
-                scope: Scope::Channel,
-                after,
-                answer,
-            } => attempt.reopens_at = Some(self.gate.exhausted(now, *after, answer, sample)),
-            Failure::Misconfigured {
-                scope: Scope::Device,
-                answer,
-            } => {
-                attempt.reopens_at = self.gate.suspected(now, answer, sample);
-                self.notice = Some((now + NOTICE_FOR, answer.clone()));
-            }
-            Failure::Misconfigured {
-                scope: Scope::Channel,
-                answer,
-            } => attempt.reopens_at = Some(self.gate.misconfigured(now, answer, sample)),
-        }
-    }
-
-    /// The channel's state and what is wrong with it, for people.
-    fn health(&mut self, now: i64) -> (&'static str, Option<String>) {
-        let closed = self.gate.opens_at(now);
-        let mut alarm = false;
-        let mut said = Vec::new();
-        if let Some(trouble) = self.gate.trouble() {
-            alarm |= trouble.alarm;
-            said.push(match closed {
-                Some(until) => format!("paused until {}: {}", time::from_us(until), trouble.answer),
-                None => trouble.answer.clone(),
-            });
-        }
-        if self.brake.holds(now, self.devices) {
-            alarm = true;
-            said.push(format!(
-                "{} of {} addresses were reported dead within an hour; no more are believed, so that a wrong project \
-                 does not retire every phone",
-                self.brake.dead(),
-                self.devices
-            ));
-        }
-        if let Some((until, notice)) = &self.notice {
-            if now < *until {
-                alarm = true;
-                said.push(notice.clone());
-            } else {
-                self.notice = None;
-            }
-        }
-        let state = match (alarm, closed) {
-            (true, _) => "alarm",
-            (false, Some(_)) => "paused",
-            (false, None) => "ok",
-        };
-        said.dedup();
-        (state, (!said.is_empty()).then(|| said.join("; ")))
     }
 }
 

@@ -8,25 +8,28 @@ mod insert;
 mod keys;
 mod load;
 mod release;
+mod times;
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-use jiff::tz::TimeZone;
 use simo_common::{
     api::message::{PostedMessage, RecipientCounts, Recipients},
     id,
     lang::Text,
-    message::{Priority, limits},
-    text,
-    time::{Moment, SECOND},
+    message::Priority,
+    time::Moment,
 };
 use uuid::Uuid;
 
 pub(super) use self::insert::{Origin, insert_deliveries, insert_pushes, part_rows};
-use self::{keys::Keys, load::Sender};
+use self::{
+    keys::Keys,
+    load::Sender,
+    times::{Times, times},
+};
 use super::{Error, Result, Store, audience::Audience};
 
 /// A message as the API has validated it.
@@ -146,15 +149,6 @@ struct Item<'a> {
     unknown: Vec<String>,
 }
 
-/// A message's times, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::struct_field_names, reason = "named as their columns")]
-struct Times {
-    accepted_at: i64,
-    send_at: Option<i64>,
-    expires_at: i64,
-}
-
 /// Where an item stands between two steps.
 enum Slot<'a> {
     /// Still on its way.
@@ -250,67 +244,6 @@ fn open<'a>(incoming: &'a Incoming, sender: &Arc<Sender>, now: i64) -> Slot<'a> 
         })),
         Err(errors) => Slot::refused(Refusal::Invalid(errors)),
     }
-}
-
-/// When a message is sent and given up; moments without offset are in the client's time zone.
-fn times(
-    draft: &Draft,
-    zone: &TimeZone,
-    default_ttl: i64,
-    now: i64,
-) -> std::result::Result<Times, Vec<(String, Text)>> {
-    let one = |field: &str, text| Err(vec![(field.to_owned(), text)]);
-    let send_at = match draft.send_at.map(|moment| moment.in_zone(zone)) {
-        None => None,
-        Some(None) => {
-            return one(
-                "send_at",
-                text!("is no moment that exists", "нет такого момента времени"),
-            );
-        }
-        Some(Some(at)) if at > now + limits::SEND_AHEAD_SECONDS * SECOND => {
-            return one(
-                "send_at",
-                text!("lies more than a year ahead", "более чем через год"),
-            );
-        }
-        // What lies in the past is sent now.
-        Some(Some(at)) => (at > now).then_some(at),
-    };
-    let from = send_at.unwrap_or(now);
-    let expires_at = match draft.expiry {
-        Expiry::Default => from + default_ttl * SECOND,
-        Expiry::Ttl(seconds) => from + seconds * SECOND,
-        Expiry::At(moment) => match moment.in_zone(zone) {
-            Some(at) if at <= from => {
-                return one(
-                    "expires_at",
-                    text!(
-                        "has passed already, or lies before send_at",
-                        "уже прошло или раньше send_at"
-                    ),
-                );
-            }
-            Some(at) if at > from + limits::TTL_SECONDS * SECOND => {
-                return one(
-                    "expires_at",
-                    text!("lies more than 28 days ahead", "более чем через 28 дней"),
-                );
-            }
-            Some(at) => at,
-            None => {
-                return one(
-                    "expires_at",
-                    text!("is no moment that exists", "нет такого момента времени"),
-                );
-            }
-        },
-    };
-    Ok(Times {
-        accepted_at: now,
-        send_at,
-        expires_at,
-    })
 }
 
 async fn decide_audiences(tx: &mut super::Write, slots: &mut [Slot<'_>]) -> Result<()> {

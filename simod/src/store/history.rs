@@ -12,6 +12,7 @@ mod sql;
 mod story;
 #[cfg(test)]
 mod tests;
+mod times;
 mod wanted;
 
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,133 @@
+//! What a channel's answers tell beyond the single push: when to pause, which addresses to believe dead, what to tell
+//! people.
+
+use std::collections::HashMap;
+
+use simo_common::time;
+use uuid::Uuid;
+
+use super::{brake::Brake, gate::Gate, retry::Try};
+use crate::channel::{Failure, Scope};
+
+/// How long after a probe was stored other pushes of its device may still know the state before.
+const PROBE_SETTLES: i64 = time::SECOND;
+
+/// How long an alarm that concerned single pushes is shown.
+const NOTICE_FOR: i64 = time::HOUR;
+
+/// What the answers so far tell about the channel.
+#[derive(Debug)]
+pub(super) struct Learned {
+    pub(super) gate: Gate,
+    pub(super) brake: Brake,
+    /// Quarantined devices that are being probed, and until when no further push probes them.
+    probing: HashMap<Uuid, i64>,
+    /// How many devices the channel has, and when they were counted.
+    pub(super) devices: u64,
+    pub(super) counted_at: i64,
+    /// An alarm that concerns single pushes, and until when it is shown.
+    notice: Option<(i64, String)>,
+}
+
+impl Learned {
+    /// Nothing yet.
+    pub(super) fn new(gate: Gate, brake: Brake) -> Self {
+        Self {
+            gate,
+            brake,
+            probing: HashMap::new(),
+            devices: 0,
+            counted_at: i64::MIN,
+            notice: None,
+        }
+    }
+
+    /// Whether a push may probe a quarantined device: one at a time, and none that was claimed before the last one's
+    /// result was stored.
+    pub(super) fn begin_probe(&mut self, device_id: Uuid, now: i64) -> bool {
+        self.probing.retain(|_, until| now < *until);
+        let is_first = !self.probing.contains_key(&device_id);
+        if is_first {
+            self.probing.insert(device_id, i64::MAX);
+        }
+        is_first
+    }
+
+    /// The result of a device's probe was stored.
+    pub(super) fn settle_probe(&mut self, device_id: Uuid, now: i64) {
+        self.probing.insert(device_id, now + PROBE_SETTLES);
+    }
+
+    /// Learns from a failure, and completes what the verdict needs to know.
+    pub(super) fn take_note(&mut self, failure: &Failure, device_id: Uuid, attempt: &mut Try) {
+        let Try { now, sample, .. } = *attempt;
+        match failure {
+            Failure::Retry { answer, .. } => self.gate.broken(answer),
+            Failure::Permanent { answer, .. } => {
+                self.gate.passed(now);
+                self.notice = Some((now + NOTICE_FOR, format!("a payload was refused: {answer}")));
+            }
+            Failure::DeadAddress { .. } => {
+                self.gate.passed(now);
+                attempt.braked = self.brake.report(now, device_id, self.devices);
+            }
+            Failure::Paused {
+                scope: Scope::Device, ..
+            } => self.gate.passed(now),
+            Failure::Paused {
+                scope: Scope::Channel,
+                after,
+                answer,
+            } => attempt.reopens_at = Some(self.gate.exhausted(now, *after, answer, sample)),
+            Failure::Misconfigured {
+                scope: Scope::Device,
+                answer,
+            } => {
+                attempt.reopens_at = self.gate.suspected(now, answer, sample);
+                self.notice = Some((now + NOTICE_FOR, answer.clone()));
+            }
+            Failure::Misconfigured {
+                scope: Scope::Channel,
+                answer,
+            } => attempt.reopens_at = Some(self.gate.misconfigured(now, answer, sample)),
+        }
+    }
+
+    /// The channel's state and what is wrong with it, for people.
+    pub(super) fn health(&mut self, now: i64) -> (&'static str, Option<String>) {
+        let closed = self.gate.opens_at(now);
+        let mut alarm = false;
+        let mut said = Vec::new();
+        if let Some(trouble) = self.gate.trouble() {
+            alarm |= trouble.alarm;
+            said.push(match closed {
+                Some(until) => format!("paused until {}: {}", time::from_us(until), trouble.answer),
+                None => trouble.answer.clone(),
+            });
+        }
+        if self.brake.holds(now, self.devices) {
+            alarm = true;
+            said.push(format!(
+                "{} of {} addresses were reported dead within an hour; no more are believed, so that a wrong project \
+                 does not retire every phone",
+                self.brake.dead(),
+                self.devices
+            ));
+        }
+        if let Some((until, notice)) = &self.notice {
+            if now < *until {
+                alarm = true;
+                said.push(notice.clone());
+            } else {
+                self.notice = None;
+            }
+        }
+        let state = match (alarm, closed) {
+            (true, _) => "alarm",
+            (false, Some(_)) => "paused",
+            (false, None) => "ok",
+        };
+        said.dedup();
+        (state, (!said.is_empty()).then(|| said.join("; ")))
+    }
+}
