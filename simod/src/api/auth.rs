@@ -196,10 +196,14 @@ async fn the_only_client(app: &Arc<App>) -> Result<(Uuid, String), ApiError> {
         ApiError::field(
             "client",
             text!(
-                "say which client: ?client=<slug> (there is none or more than one)",
-                "укажите клиента: ?client=<slug> (клиентов нет или несколько)"
+                "say which client (there is none or more than one)",
+                "укажите клиента (клиентов нет или несколько)"
             ),
         )
+        .hint(text!(
+            "add ?client=<slug> to the address",
+            "добавьте к адресу ?client=<slug>"
+        ))
     })
 }
 
