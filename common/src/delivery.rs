@@ -81,11 +81,6 @@ impl DeliveryState {
     pub fn from_rank(rank: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.rank() == rank)
     }
-
-    /// Whether nothing but a late receipt can move it any more.
-    pub fn is_final(self) -> bool {
-        !matches!(self, Self::Queued | Self::Sent)
-    }
 }
 
 impl std::str::FromStr for DeliveryState {

@@ -219,8 +219,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the database answers and can be written.
-    pub async fn is_healthy(&self) -> Result<()> {
+    /// Whether the database answers.
+    pub async fn answers(&self) -> Result<()> {
         let mut reader = self.read().await?;
         sqlx::query("select 1 from client limit 1")
             .execute(&mut *reader)

@@ -119,11 +119,6 @@ impl FakeFcm {
         self.state.account.forget_tokens();
     }
 
-    /// Hands out tokens that live so many seconds (3599 unless told).
-    pub fn set_token_lifetime(&self, seconds: u64) {
-        self.state.account.set_lifetime(seconds);
-    }
-
     /// The service account's JSON, as Google's console lets one download it.
     pub fn service_account(&self) -> String {
         self.state.account.json()

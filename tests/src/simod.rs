@@ -56,7 +56,6 @@ pub struct Setup {
     directory: Directory,
     database: PathBuf,
     config: toml::Table,
-    wrapper: Vec<String>,
 }
 
 enum Directory {
@@ -223,7 +222,6 @@ impl Setup {
             database: directory.path().join("simo.db"),
             directory,
             config: toml::Table::new(),
-            wrapper: Vec::new(),
         }
         // A provider's bad minute must not become the test's.
         .set("delivery.retry_first_seconds", 0.05)
@@ -272,13 +270,6 @@ impl Setup {
         self
     }
 
-    /// Started by this command, which must `exec` its arguments so that the process stays the same.
-    #[must_use]
-    pub fn wrapped(mut self, command: &[&str]) -> Self {
-        self.wrapper = command.iter().map(|&word| word.to_owned()).collect();
-        self
-    }
-
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Simod {
         let running = self.run(0).await;
@@ -307,14 +298,7 @@ impl Setup {
         let config = self.directory.path().join("simod.toml");
         fs::write(&config, self.config.to_string()).expect("the configuration can be written");
         let binary = programs::program("simod");
-        let mut command = match self.wrapper.split_first() {
-            None => Command::new(binary),
-            Some((program, words)) => {
-                let mut command = Command::new(program);
-                command.args(words).arg(binary);
-                command
-            }
-        };
+        let mut command = Command::new(binary);
         let log = File::options()
             .create(true)
             .append(true)

@@ -40,7 +40,7 @@ async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
     let reason = if app.shutdown.is_cancelled() {
         Some("shutting down".to_owned())
     } else {
-        app.store.is_healthy().await.err().map(|error| error.to_string())
+        app.store.answers().await.err().map(|error| error.to_string())
     };
     let status = if reason.is_none() {
         StatusCode::OK

@@ -1,13 +1,13 @@
 //! Blocking employees and taking them out: they get nothing further, not even of what was queued before.
 
-use simo_common::{delivery::reason, message::limits, text, time};
+use simo_common::{delivery::reason, text};
 use uuid::Uuid;
 
 use super::{
     Error, Result, Store, Write,
     bind::{hex, json},
     employees::live_employee,
-    pairing::retire,
+    pairing::{oldest_open, retire},
 };
 
 /// Deliveries that are closed in one transaction, so that nobody waits long for the writer.
@@ -87,8 +87,6 @@ impl Store {
 
 /// Denies deliveries of an employee that no provider took, with their pushes; says how many, [`AT_ONCE`] at most.
 async fn deny_queued(tx: &mut Write, client_id: Uuid, employee_id: Uuid, now: i64) -> Result<usize> {
-    // Nothing is queued longer than a message may live, so that the rest of his history is not read.
-    let oldest = now - limits::TTL_SECONDS * time::SECOND - time::HOUR;
     let messages: Vec<Uuid> = sqlx::query_scalar(
         "update delivery set outcome = 'denied', reason = $4, outcome_at = $5
          where client_id = $1 and employee_id = $2 and message_id in (
@@ -98,7 +96,7 @@ async fn deny_queued(tx: &mut Write, client_id: Uuid, employee_id: Uuid, now: i6
     )
     .bind(client_id)
     .bind(employee_id)
-    .bind(oldest)
+    .bind(oldest_open(now))
     .bind(reason::BLOCKED)
     .bind(now)
     .bind(AT_ONCE as i64)

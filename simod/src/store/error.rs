@@ -50,6 +50,9 @@ pub enum Error {
     /// A fault of ours.
     #[error("database: {0}")]
     Internal(#[source] sqlx::Error),
+    /// A fault of ours, in work that was done apart from the database.
+    #[error("{0}")]
+    Broken(#[from] tokio::task::JoinError),
 }
 
 impl Error {

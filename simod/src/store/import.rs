@@ -13,7 +13,7 @@ use sqlx::{Connection as _, Row as _};
 use uuid::Uuid;
 
 use self::plan::{Known, Person, Plan};
-use super::{Error, Result, Store, Write, bind::json};
+use super::{Result, Store, Write, bind::json};
 
 impl Store {
     /// Makes and changes employees as `rows` say, and makes missing groups; with `dry_run` only says what it would do.
@@ -36,8 +36,7 @@ impl Store {
                 let rows = rows.clone();
                 move || Plan::new(&rows, &known, || id::new(now))
             })
-            .await
-            .map_err(|_| Error::Internal(sqlx::Error::WorkerCrashed))?;
+            .await?;
             if dry_run || plan.is_empty() {
                 return Ok(ImportReport {
                     dry_run,

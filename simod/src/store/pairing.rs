@@ -178,7 +178,7 @@ impl Store {
     }
 }
 
-/// Retires a device, kills its token, and closes what waits for it; `false` when it is retired already, or not there.
+/// Retires a device with its token, and closes at once what waits for it; `false` when it is retired already, or not there.
 pub(super) async fn retire(
     tx: &mut Write,
     client_id: Uuid,
@@ -189,15 +189,6 @@ pub(super) async fn retire(
     if !retire_device(tx, client_id, device_id, reason, now).await? {
         return Ok(false);
     }
-    sqlx::query(
-        "update token set revoked_at = $3
-         where client_id = $1 and holder_id = $2 and kind = 'device' and revoked_at is null",
-    )
-    .bind(client_id)
-    .bind(device_id)
-    .bind(now)
-    .execute(&mut **tx)
-    .await?;
     // By way of the employee's deliveries, because no index leads from a device to its pushes.
     sqlx::query(
         "update push set done_at = $3, outcome = 'canceled', reason = $4
@@ -218,7 +209,7 @@ pub(super) async fn retire(
 }
 
 /// No delivery that was accepted earlier is still open.
-fn oldest_open(now: i64) -> i64 {
+pub(super) fn oldest_open(now: i64) -> i64 {
     now - limits::TTL_SECONDS * SECOND - HOUR
 }
 

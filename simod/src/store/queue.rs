@@ -78,15 +78,13 @@ pub struct ClaimedPush {
 /// Why a push that is due must not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
-    /// The phone has it already, by another way.
-    Received,
     /// The message was canceled.
     Canceled,
     /// Its time ran out.
     Expired,
     /// The employee is blocked or archived.
     Blocked,
-    /// The device left, was removed or retired.
+    /// The device left, was removed or retired, or is reached another way now.
     DeviceGone,
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     Result, Store,
     bind::{hex, json},
+    feed::add_delivery_events,
 };
 
 /// Rows that one step changes: a few milliseconds of the writer.
@@ -132,15 +133,7 @@ impl Store {
                 )
             })
             .collect();
-        sqlx::query(
-            "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
-             select unhex(value->>0), unhex(value->>1), $2, 'delivery', unhex(value->>2), unhex(value->>3)
-             from jsonb_each($1)",
-        )
-        .bind(json(&events))
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
+        add_delivery_events(&mut tx, &events, now).await?;
         tx.commit().await?;
         Ok(())
     }

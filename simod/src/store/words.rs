@@ -23,8 +23,8 @@ macro_rules! newest_indexed {
 }
 
 impl Store {
-    /// Indexes the words of up to `limit` messages that wait for it, oldest first; answers how many messages it looked
-    /// at: none when nothing waits.
+    /// Indexes the words of up to `limit` messages that wait for it, oldest first; answers how many it indexed:
+    /// none when nothing waits.
     ///
     /// Words are cut and stemmed before the writer is asked for. Two callers at once do no harm: what one of them has
     /// indexed meanwhile, the other leaves out.
@@ -38,9 +38,7 @@ impl Store {
         .fetch_all(&mut *self.read().await?)
         .await?;
         // Stemming takes the processor for milliseconds, which other tasks of this thread would feel.
-        let rows = tokio::task::spawn_blocking(move || rows(waiting))
-            .await
-            .unwrap_or_default();
+        let rows = tokio::task::spawn_blocking(move || rows(waiting)).await?;
         if rows.is_empty() {
             return Ok(0);
         }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -53,12 +53,14 @@ impl Key {
     }
 }
 
+/// How long a bearer token lives.
+const TOKEN_SECONDS: u64 = 3_599;
+
 /// The account, and who holds a valid token of it.
 pub(super) struct Account {
     key: Arc<Key>,
     token_uri: String,
     tokens: Mutex<HashMap<String, Instant>>,
-    lifetime: AtomicU64,
     issued: AtomicUsize,
 }
 
@@ -77,7 +79,6 @@ impl Account {
             key,
             token_uri: format!("{base}/token"),
             tokens: Mutex::default(),
-            lifetime: AtomicU64::new(3_599),
             issued: AtomicUsize::new(0),
         }
     }
@@ -107,13 +108,12 @@ impl Account {
                     .map(char::from)
                     .collect();
                 let token = format!("ya29.{secret}");
-                let lifetime = self.lifetime.load(Ordering::Relaxed);
                 self.lock()
-                    .insert(token.clone(), Instant::now() + Duration::from_secs(lifetime));
+                    .insert(token.clone(), Instant::now() + Duration::from_secs(TOKEN_SECONDS));
                 self.issued.fetch_add(1, Ordering::Relaxed);
                 (
                     200,
-                    json!({"access_token": token, "expires_in": lifetime, "token_type": "Bearer"}),
+                    json!({"access_token": token, "expires_in": TOKEN_SECONDS, "token_type": "Bearer"}),
                 )
             }
             Err((error, description)) => (400, json!({"error": error, "error_description": description})),
@@ -130,10 +130,6 @@ impl Account {
 
     pub(super) fn forget_tokens(&self) {
         self.lock().clear();
-    }
-
-    pub(super) fn set_lifetime(&self, seconds: u64) {
-        self.lifetime.store(seconds, Ordering::Relaxed);
     }
 
     pub(super) fn issued(&self) -> usize {

@@ -47,14 +47,6 @@ impl Journal {
         self.lock().clone()
     }
 
-    /// The calls from this number on.
-    pub fn calls_from(&self, number: usize) -> Vec<Call> {
-        self.lock()
-            .get(number..)
-            .map(<[Call]>::to_vec)
-            .unwrap_or_default()
-    }
-
     /// The calls for one address.
     pub fn calls_to(&self, address: &str) -> Vec<Call> {
         self.lock()

@@ -304,6 +304,15 @@ async fn the_whole_way_is_told_also_to_whom_it_did_not_lead() {
         story(&kept_out)
     );
 
+    // Who came later holds a grant today, until his group is archived.
+    let no_grant = "today he holds no grant for the topic boiler";
+    plant.employees(&["004"], &["smena-a"]).await;
+    let late = plant.admin.explain(by_grant.id, "004").await.unwrap();
+    assert!(!story(&late).contains(no_grant), "{}", story(&late));
+    plant.admin.remove_group("smena-a").await.unwrap();
+    let late = plant.admin.explain(by_grant.id, "004").await.unwrap();
+    assert!(story(&late).contains(no_grant), "{}", story(&late));
+
     assert_eq!(
         problem(plant.admin.explain(by_grant.id, "nobody").await.unwrap_err()).status,
         404

@@ -86,10 +86,7 @@ pub(in crate::api) async fn post_batch(
             .is_err_and(|error: &ApiError| error.status == StatusCode::SERVICE_UNAVAILABLE)
     };
     if answers.iter().all(is_away) {
-        return Err(answers
-            .into_iter()
-            .find_map(Result::err)
-            .unwrap_or_else(ApiError::internal));
+        return Err(ApiError::unavailable());
     }
     Ok(Json(answer(answers, lang)))
 }

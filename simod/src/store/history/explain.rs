@@ -110,7 +110,7 @@ async fn person(conn: &mut SqliteConnection, client_id: Uuid, personnel_no: &str
     let id: Uuid = row.try_get("id")?;
     let groups = sqlx::query_scalar(
         "select g.slug from group_member gm join \"group\" g on g.client_id = gm.client_id and g.id = gm.group_id
-         where gm.client_id = $1 and gm.employee_id = $2 order by g.slug",
+         where gm.client_id = $1 and gm.employee_id = $2 and g.archived_at is null order by g.slug",
     )
     .bind(client_id)
     .bind(id)
@@ -137,11 +137,11 @@ async fn grant_today(
     let row: Option<(Option<Uuid>, Option<String>)> = sqlx::query_as(
         "select gr.employee_id, g.slug from topic_grant gr
          left join \"group\" g on g.client_id = gr.client_id and g.id = gr.group_id
-         where gr.client_id = $1 and gr.topic_id = $2 and (
+         where gr.client_id = $1 and gr.topic_id = $2 and g.archived_at is null and (
              gr.employee_id = $3 or (gr.employee_id is null and gr.group_id is null) or exists (
                  select 1 from group_member gm where gm.client_id = gr.client_id
                  and gm.group_id = gr.group_id and gm.employee_id = $3))
-         order by gr.group_id is not null, gr.employee_id is not null limit 1",
+         order by gr.employee_id is not null, gr.group_id is not null limit 1",
     )
     .bind(client_id)
     .bind(topic_id)

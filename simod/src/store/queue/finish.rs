@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use serde::Serialize;
-use simo_common::delivery::reason;
+use simo_common::{delivery::reason, token::TokenKind};
 use uuid::Uuid;
 
 use super::{DeviceEffect, Finished, PushResult, Skip};
@@ -11,6 +11,7 @@ use crate::store::{
     Result, Store, Write,
     bind::{hex, json},
     feed,
+    tokens::revoke_tokens_of,
 };
 
 impl Store {
@@ -94,20 +95,29 @@ fn push_row(finished: &Finished) -> PushRow<'_> {
         ),
         PushResult::Skipped(skip) => {
             let (outcome, reason) = skip.outcome();
-            PushRow(row, 0, None, None, None, Some(at), Some(outcome), reason, None)
+            PushRow(
+                row,
+                0,
+                None,
+                None,
+                None,
+                Some(at),
+                Some(outcome),
+                Some(reason),
+                None,
+            )
         }
     }
 }
 
 impl Skip {
     /// The push's outcome and reason.
-    fn outcome(self) -> (&'static str, Option<&'static str>) {
+    fn outcome(self) -> (&'static str, &'static str) {
         match self {
-            Self::Received => ("received", None),
-            Self::Canceled => ("canceled", Some(reason::CANCELED)),
-            Self::Expired => ("expired", Some(reason::EXPIRED)),
-            Self::Blocked => ("canceled", Some(reason::BLOCKED)),
-            Self::DeviceGone => ("canceled", Some(reason::DEVICE_GONE)),
+            Self::Canceled => ("canceled", reason::CANCELED),
+            Self::Expired => ("expired", reason::EXPIRED),
+            Self::Blocked => ("canceled", reason::BLOCKED),
+            Self::DeviceGone => ("canceled", reason::DEVICE_GONE),
         }
     }
 }
@@ -178,7 +188,7 @@ async fn close_deliveries(tx: &mut Write, batch: &[Finished]) -> Result<Changed>
             PushResult::Skipped(Skip::Expired) => ("expired", reason::EXPIRED),
             PushResult::Skipped(Skip::Blocked) => ("denied", reason::BLOCKED),
             // Without its only device, a delivery waits for the next one until it expires.
-            PushResult::Skipped(Skip::DeviceGone | Skip::Received)
+            PushResult::Skipped(Skip::DeviceGone)
             | PushResult::Accepted { .. }
             | PushResult::Retry { .. } => continue,
         };
@@ -293,6 +303,7 @@ pub(in crate::store) async fn retire_device(
         .bind(employee_id)
         .execute(&mut **tx)
         .await?;
+    revoke_tokens_of(tx, Some(client_id), TokenKind::Device, device_id, at).await?;
     Ok(true)
 }
 
