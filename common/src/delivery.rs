@@ -166,6 +166,8 @@ pub mod reason {
     pub const NO_GRANT: &str = "no_grant";
     /// The employee is blocked.
     pub const BLOCKED: &str = "blocked";
+    /// The employee was archived.
+    pub const ARCHIVED: &str = "archived";
     /// He had no device until the message expired.
     pub const NO_DEVICE: &str = "no_device";
     /// The message expired before a provider took a push.
@@ -194,6 +196,7 @@ pub mod reason {
         match code {
             NO_GRANT => lang.pick("holds no grant for the topic", "нет доступа к теме"),
             BLOCKED => lang.pick("is blocked", "сотрудник заблокирован"),
+            ARCHIVED => lang.pick("is archived", "сотрудник в архиве"),
             NO_DEVICE => lang.pick(
                 "had no device until it expired",
                 "до истечения срока не было устройства",

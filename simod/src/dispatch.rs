@@ -55,7 +55,7 @@ pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
     match Fcm::new(&app.config.fcm, app.clock().clone()) {
         Ok(Some(fcm)) => Dispatcher::start(app, tracker, fcm),
         Ok(None) => {
-            health::show(app, Fcm::NAME, "paused", Some("not configured".to_owned()));
+            health::show(app, Fcm::NAME, "off", Some("not configured".to_owned()));
             sweep::note_missing(app, tracker, Fcm::NAME);
         }
         Err(error) => {

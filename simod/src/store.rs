@@ -35,6 +35,8 @@ mod words;
 
 use std::{
     collections::HashSet,
+    fs::{DirBuilder, OpenOptions},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{Mutex as StdMutex, atomic::AtomicUsize},
     time::Duration,
@@ -103,9 +105,18 @@ impl Store {
     pub async fn open(url: &str, clock: Clock) -> Result<Self> {
         let path = Self::path(url)?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|e| Error::File(folder.to_owned(), e))?;
+            let mut make = DirBuilder::new();
+            let made = make.recursive(true).mode(0o700).create(folder);
+            made.map_err(|e| Error::File(folder.to_owned(), e))?;
         }
         let lock = FileLock::take(&path)?;
+        // Names, telephone numbers and texts are nobody else's business. SQLite gives its log the same mode.
+        let make = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path);
+        make.map_err(|e| Error::File(path.clone(), e))?;
         let options = Self::options(&path);
         let writer = Self::pool(1)
             .connect_with(

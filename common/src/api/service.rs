@@ -36,7 +36,7 @@ pub struct Readiness {
 pub struct ChannelHealth {
     /// `fcm`, `stream`.
     pub channel: String,
-    /// `ok`, `paused` or `alarm`.
+    /// `ok`, `off` (not configured), `paused` or `alarm`.
     pub state: String,
     /// What is wrong, for people.
     pub detail: Option<String>,

@@ -43,14 +43,15 @@ pub(crate) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<
 
 /// Parses a JSON body.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let value = parse_parts(bytes)?;
+    refuse_nul(without_bom(bytes))?;
+    Ok(value)
+}
+
+/// Parses JSON into parts that are going to be parsed each by itself, so that a NUL spoils its own part only.
+pub(crate) fn parse_parts<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let bytes = without_bom(bytes);
-    match serde_json::from_slice(bytes) {
-        Ok(value) => {
-            refuse_nul(bytes)?;
-            Ok(value)
-        }
-        Err(_) => Err(explain::<T>(bytes)),
-    }
+    serde_json::from_slice(bytes).map_err(|_| explain::<T>(bytes))
 }
 
 /// The bytes without a leading UTF-8 BOM.

@@ -10,7 +10,7 @@ use axum::{
     extract::{DefaultBodyLimit, FromRequestParts as _, Path, Query, Request, State},
 };
 use http::{HeaderMap, StatusCode, request::Parts};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use simo_common::{
     api::message::{Canceled, PostMessage, PostedMessage},
     message::limits,
@@ -40,10 +40,30 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(cancel))
 }
 
+/// What stands after the `?`. A name with a mistake in it must not send what was to be rehearsed.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PostQuery {
     #[serde(default)]
     dry_run: bool,
+    /// Read by [`Admin`].
+    #[serde(rename = "client")]
+    _client: Option<IgnoredAny>,
+}
+
+impl PostQuery {
+    async fn read(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let query = Query::from_request_parts(parts, app).await.map_err(|_| {
+            ApiError::field(
+                "query",
+                text!(
+                    "takes dry_run (true or false) and client, nothing else",
+                    "возможны только dry_run (true или false) и client"
+                ),
+            )
+        })?;
+        Ok(query.0)
+    }
 }
 
 /// Who may post: an ACS, whose token is looked at by the transaction that stores its message, or an admin.
@@ -121,14 +141,7 @@ async fn read_one(
     poster: Poster,
     app: &Arc<App>,
 ) -> Result<Incoming, ApiError> {
-    let Query(query) = Query::<PostQuery>::from_request_parts(&mut parts, app)
-        .await
-        .map_err(|_| {
-            ApiError::field(
-                "dry_run",
-                text!("must be true or false", "должно быть true или false"),
-            )
-        })?;
+    let query = PostQuery::read(&mut parts, app).await?;
     let idempotency_key = idempotency_key(&parts.headers)?;
     let message: PostMessage =
         body::parse(&body::read(Request::from_parts(parts, request_body), app).await?)?;

@@ -28,9 +28,10 @@ impl Store {
         .bind(now)
         .execute(&mut *tx)
         .await?;
-        let denied = deny_queued(&mut tx, client_id, employee_id, now).await?;
+        let denied = deny_queued(&mut tx, client_id, employee_id, reason::BLOCKED, now).await?;
         tx.commit().await?;
-        self.deny_rest(client_id, employee_id, denied).await
+        self.deny_rest(client_id, employee_id, reason::BLOCKED, denied)
+            .await
     }
 
     /// Lets an employee receive again; what was denied stays so.
@@ -67,18 +68,25 @@ impl Store {
         .bind(employee_id)
         .fetch_all(&mut *tx)
         .await?;
-        let denied = deny_queued(&mut tx, client_id, employee_id, now).await?;
+        let denied = deny_queued(&mut tx, client_id, employee_id, reason::ARCHIVED, now).await?;
         for device_id in devices {
             retire(&mut tx, client_id, device_id, reason::DEVICE_GONE, now).await?;
         }
         tx.commit().await?;
-        self.deny_rest(client_id, employee_id, denied).await
+        self.deny_rest(client_id, employee_id, reason::ARCHIVED, denied)
+            .await
     }
 
-    async fn deny_rest(&self, client_id: Uuid, employee_id: Uuid, mut denied: usize) -> Result<()> {
+    async fn deny_rest(
+        &self,
+        client_id: Uuid,
+        employee_id: Uuid,
+        why: &str,
+        mut denied: usize,
+    ) -> Result<()> {
         while denied == AT_ONCE {
             let mut tx = self.write().await?;
-            denied = deny_queued(&mut tx, client_id, employee_id, self.clock.now()).await?;
+            denied = deny_queued(&mut tx, client_id, employee_id, why, self.clock.now()).await?;
             tx.commit().await?;
         }
         Ok(())
@@ -86,7 +94,13 @@ impl Store {
 }
 
 /// Denies deliveries of an employee that no provider took, with their pushes; says how many, [`AT_ONCE`] at most.
-async fn deny_queued(tx: &mut Write, client_id: Uuid, employee_id: Uuid, now: i64) -> Result<usize> {
+async fn deny_queued(
+    tx: &mut Write,
+    client_id: Uuid,
+    employee_id: Uuid,
+    why: &str,
+    now: i64,
+) -> Result<usize> {
     let messages: Vec<Uuid> = sqlx::query_scalar(
         "update delivery set outcome = 'denied', reason = $4, outcome_at = $5
          where client_id = $1 and employee_id = $2 and message_id in (
@@ -97,7 +111,7 @@ async fn deny_queued(tx: &mut Write, client_id: Uuid, employee_id: Uuid, now: i6
     .bind(client_id)
     .bind(employee_id)
     .bind(oldest_open(now))
-    .bind(reason::BLOCKED)
+    .bind(why)
     .bind(now)
     .bind(AT_ONCE as i64)
     .fetch_all(&mut **tx)
@@ -113,7 +127,7 @@ async fn deny_queued(tx: &mut Write, client_id: Uuid, employee_id: Uuid, now: i6
     .bind(employee_id)
     .bind(&ids)
     .bind(now)
-    .bind(reason::BLOCKED)
+    .bind(why)
     .execute(&mut **tx)
     .await?;
     sqlx::query(

@@ -90,7 +90,7 @@ impl Store {
                  full_name = excluded.full_name, folded_name = excluded.folded_name, sort_key = excluded.sort_key,
                  email = excluded.email, phone = excluded.phone, locale = excluded.locale,
                  timezone = excluded.timezone, archived_at = null
-             where employee.archived_at is not null
+             where employee.archived_at is not null and employee.folded_name = excluded.folded_name
              returning id",
         )
         .bind(client_id)
@@ -107,13 +107,9 @@ impl Store {
         .bind(now)
         .fetch_optional(&mut *tx)
         .await?;
-        let employee_id = added.ok_or_else(|| {
-            let no = &new.personnel_no;
-            Error::Conflict(text!(
-                "there is an employee `{no}` already",
-                "сотрудник «{no}» уже есть"
-            ))
-        })?;
+        let Some(employee_id) = added else {
+            return Err(taken(&mut tx, client_id, &new.personnel_no).await?);
+        };
         set_groups(&mut tx, client_id, employee_id, &groups).await?;
         tx.commit().await?;
         self.employee(client_id, &new.personnel_no).await
@@ -155,6 +151,28 @@ impl Store {
         tx.commit().await?;
         self.employee(client_id, personnel_no).await
     }
+}
+
+/// Why a personnel number cannot be given to a new employee. An archived person comes back under his own name only: a
+/// successor must not read his predecessor's history.
+async fn taken(tx: &mut Write, client_id: Uuid, no: &str) -> Result<Error> {
+    let (name, archived): (String, bool) = sqlx::query_as(
+        "select full_name, archived_at is not null from employee where client_id = $1 and personnel_no = $2",
+    )
+    .bind(client_id)
+    .bind(no)
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(Error::Conflict(if archived {
+        text!(
+            "`{no}` was {name}, whose history goes on under this number: give a new person another one; if it is the \
+             same person, add him under that name and rename him then",
+            "«{no}» — это {name}, его история остаётся под этим номером: дайте новому сотруднику другой; если это тот \
+             же человек, добавьте его под прежним именем и затем переименуйте"
+        )
+    } else {
+        text!("there is an employee `{no}` already", "сотрудник «{no}» уже есть")
+    }))
 }
 
 /// The id of an employee who is not archived.

@@ -447,7 +447,7 @@ async fn strange_requests_are_answered_with_a_problem() {
         .await;
     assert_eq!(method.status, StatusCode::METHOD_NOT_ALLOWED);
     method.problem();
-    for parameter in ["dry_run=maybe", "dry_run=1&dry_run=2"] {
+    for parameter in ["dry_run=maybe", "dry_run=1&dry_run=2", "dryrun=true"] {
         let url = simod.api(&format!("/messages?{parameter}"));
         let answer = raw::post(
             &url,

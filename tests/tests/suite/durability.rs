@@ -36,6 +36,18 @@ async fn a_second_daemon_on_the_same_file_refuses_and_says_who_holds_it() {
 }
 
 #[tokio::test]
+async fn nobody_else_reads_the_database() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let simod = Simod::start().await;
+    Plant::new(&simod, "zavod").await;
+    for end in ["", "-wal", "-shm"] {
+        let file = format!("{}{end}", simod.database().display());
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[tokio::test]
 async fn it_goes_in_peace_and_comes_back() {
     let mut simod = Simod::start().await;
     simod.terminate().await;

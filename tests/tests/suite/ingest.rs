@@ -100,9 +100,16 @@ async fn a_batch_answers_for_each_item_and_a_bad_one_spoils_none() {
         r#"{"title":"Четвёртое","topic":"net-takoy"}"#,
         r#"{"title":5,"recipients":{"employees":["001"]}}"#,
         r#"{"title":"Шестое","recipients":{"groups":["smena-a"]},"external_id":"7"}"#,
+        r#"{"title":"Седьмое \u0000","recipients":{"employees":["001"]}}"#,
     ];
-    let expected = [202, 422, 202, 422, 422, 422];
+    let expected = [202, 422, 202, 422, 422, 422, 422];
     let url = simod.api("/messages/batch");
+    let rehearsed = raw::post(&format!("{url}?dry_run=true"), &token, format!("[{}]", items[0]))
+        .send()
+        .await;
+    assert_eq!(rehearsed.json::<BatchAnswer>().accepted, 1);
+    let all = plant.admin.messages(&ListQuery::default()).await.unwrap();
+    assert!(all.items.is_empty(), "a rehearsal stores nothing");
     let array = raw::post(&url, &token, format!("[{}]", items.join(",")))
         .send()
         .await;
@@ -112,7 +119,7 @@ async fn a_batch_answers_for_each_item_and_a_bad_one_spoils_none() {
         array.items.iter().map(|item| item.status).collect::<Vec<_>>(),
         expected
     );
-    assert_eq!((array.accepted, array.refused), (2, 4));
+    assert_eq!((array.accepted, array.refused), (2, 5));
     assert!(
         array
             .items

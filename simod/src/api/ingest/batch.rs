@@ -16,7 +16,7 @@ use simo_common::{
     text,
 };
 
-use super::{budget, poster, refuse_strangers, submit, validate};
+use super::{PostQuery, budget, poster, refuse_strangers, submit, validate};
 use crate::{
     api::{ApiError, ApiResult, auth, body, edge},
     app::App,
@@ -28,7 +28,10 @@ use crate::{
 /// A JSON array, or one JSON object per line. Each item is answered by itself; one bad item never spoils the rest.
 #[utoipa::path(
     post, path = "/messages/batch", tag = "messages", operation_id = "post_batch",
-    params(("client" = Option<String>, Query, description = "Operators: the client's slug, where they may see several")),
+    params(
+        ("dry_run" = Option<bool>, Query, description = "Only say what would happen"),
+        ("client" = Option<String>, Query, description = "Operators: the client's slug, where they may see several"),
+    ),
     request_body(content((Vec<PostMessage> = "application/json"), (PostMessage = "application/x-ndjson"))),
     responses(
         (status = 200, description = "One answer per item", body = BatchAnswer),
@@ -46,8 +49,13 @@ pub(in crate::api) async fn post_batch(
     let lang = edge::language(&request);
     let (mut parts, request_body) = request.into_parts();
     let poster = poster(&mut parts, &app).await?;
-    let items = match read_items(Request::from_parts(parts, request_body), &app).await {
-        Ok(items) => items,
+    let read = async {
+        let query = PostQuery::read(&mut parts, &app).await?;
+        let items = read_items(Request::from_parts(parts, request_body), &app).await?;
+        Ok((query.dry_run, items))
+    };
+    let (dry_run, items) = match read.await {
+        Ok(read) => read,
         Err(error) => return Err(refuse_strangers(&app, poster, error).await),
     };
     let budget = budget();
@@ -58,7 +66,7 @@ pub(in crate::api) async fn post_batch(
             poster,
             draft,
             idempotency_key: None,
-            dry_run: false,
+            dry_run,
             budget: Some(budget.clone()),
         };
         submit(&app, incoming).await
@@ -113,7 +121,7 @@ fn items(bytes: &[u8]) -> Result<Vec<Result<PostMessage, ApiError>>, ApiError> {
     let bytes = body::without_bom(bytes);
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     let items: Vec<Result<PostMessage, ApiError>> = if first == Some(&b'[') {
-        let raw: Vec<Box<RawValue>> = body::parse(bytes)?;
+        let raw: Vec<Box<RawValue>> = body::parse_parts(bytes)?;
         raw.into_iter()
             .map(|item| body::parse(item.get().as_bytes()))
             .collect()

@@ -214,12 +214,12 @@ pub(in crate::store) async fn insert_deliveries(
         "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, outcome, reason,
              outcome_at, target, target_id, grant_id)
          select client_id, message_id, employee_id, accepted_at, expires_at,
-             coalesce(outcome, iif(is_out, 'denied', null)), coalesce(reason, iif(is_out, $3, null)),
-             iif(outcome is not null or is_out, $2, null), target, target_id, grant_id
+             coalesce(outcome, iif(out_for is null, null, 'denied')), coalesce(reason, out_for),
+             iif(outcome is null and out_for is null, null, $2), target, target_id, grant_id
          from (select e.client_id, unhex(j.value->>1) as message_id, e.id as employee_id, j.value->>3 as accepted_at,
                    j.value->>4 as expires_at, j.value->>5 as outcome, j.value->>6 as reason, j.value->>7 as target,
                    unhex(j.value->>8) as target_id, unhex(j.value->>9) as grant_id,
-                   e.blocked_at is not null or e.archived_at is not null as is_out
+                   case when e.archived_at is not null then $4 when e.blocked_at is not null then $3 end as out_for
                from jsonb_each($1) j cross join employee e
                where e.client_id = unhex(j.value->>0) and e.ordinal = j.value->>2)
          where true
@@ -228,6 +228,7 @@ pub(in crate::store) async fn insert_deliveries(
     .bind(json(rows))
     .bind(now)
     .bind(reason::BLOCKED)
+    .bind(reason::ARCHIVED)
     .execute(&mut **tx)
     .await?;
     Ok(())

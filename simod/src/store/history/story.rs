@@ -411,9 +411,10 @@ impl Teller<'_> {
             self.tell(
                 at,
                 format!(
-                    "it was for all who hold a grant for the topic {topic}; then he did not receive it by any"
+                    "it was for all who hold a grant for the topic {topic}; when it was accepted he was not there, was \
+                     blocked or held none"
                 ),
-                format!("оно было для всех, у кого есть доступ к теме {topic}; у него тогда доступа не было"),
+                format!("оно было для всех, у кого есть доступ к теме {topic}; в момент приёма он ещё не был заведён, был заблокирован или доступа не имел"),
             );
             return;
         };

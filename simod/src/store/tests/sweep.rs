@@ -220,7 +220,7 @@ async fn who_is_blocked_before_his_turn_comes_is_denied() {
              from delivery d join employee e on e.id = d.employee_id where d.outcome is not null order by 1"
         ))
         .await,
-        ["2 denied blocked 1", "3 denied blocked 1"]
+        ["2 denied blocked 1", "3 denied archived 1"]
     );
     assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 1);
 }

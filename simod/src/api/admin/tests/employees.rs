@@ -94,7 +94,12 @@ async fn an_archived_employee_is_gone_with_his_phones_and_comes_back_without_the
         office.all("/employees?archived=true", "personnel_no").await,
         ["7"]
     );
-    let back = office.employee("7", "Иванов Иван", &[]).await;
+    // A successor must not read his predecessor's history.
+    let successor = json!({"personnel_no": "7", "full_name": "Петров Пётр"});
+    office
+        .admin(Method::POST, "/employees", Some(successor), 409)
+        .await;
+    let back = office.employee("7", "Иванов", &[]).await;
     assert_eq!(
         (&back["devices"], &back["archived_at"]),
         (&json!(0), &json!(null))
