@@ -207,13 +207,18 @@ impl History {
     /// Moves the bar to a row; on the first one it follows what comes in.
     pub(crate) fn select(&mut self, index: usize, height: usize) {
         self.selected = index.min(self.rows.len().saturating_sub(1));
-        self.following = self.selected == 0;
+        self.release();
         self.fit(height);
     }
 
     /// Keeps the bar on its row, also on the first one.
     pub(crate) fn hold(&mut self) {
         self.following = false;
+    }
+
+    /// The bar may leave its row again: on the first one it follows what comes in.
+    pub(crate) fn release(&mut self) {
+        self.following = self.selected == 0;
     }
 
     /// Moves the bar by so many rows.

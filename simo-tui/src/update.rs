@@ -123,6 +123,7 @@ fn in_detail(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
         Command::Escape | Command::Enter => {
             model.detail = None;
             model.focus = Focus::Table;
+            model.history.release();
         }
         Command::EditQuery => query::open(model, effects),
         Command::Help => model.focus = Focus::Help,

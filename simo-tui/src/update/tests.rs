@@ -254,6 +254,15 @@ fn an_open_story_keeps_the_bar_on_its_row_also_at_the_top() {
 }
 
 #[test]
+fn a_closed_story_on_the_first_row_lets_it_follow_again() {
+    let mut model = loaded(En, (80, 24), 20, None);
+    press(&mut model, [Command::Enter]);
+    assert!(!model.history.following());
+    press(&mut model, [Command::Escape]);
+    assert!(model.history.following());
+}
+
+#[test]
 fn neighbours_are_a_key_away_from_an_open_story() {
     let mut model = loaded(En, (80, 24), 20, None);
     press(&mut model, [Command::Enter]);

@@ -61,7 +61,7 @@ async fn look(session: &Session, checks: &mut Vec<Check>) -> client::Result<()> 
     });
     checks.extend(ready.channels.into_iter().map(|channel| Check {
         what: "channel",
-        ok: channel.state == "ok",
+        ok: matches!(channel.state.as_str(), "ok" | "off"),
         detail: match channel.detail {
             Some(detail) => format!("{}: {} ({detail})", channel.channel, channel.state),
             None => format!("{}: {}", channel.channel, channel.state),

@@ -58,6 +58,19 @@ pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> 
     };
     let (_, api) = session.connect(connection)?;
     let who = api.whoami().await?;
+    if who.kind == "device" {
+        return Err(Failure::new(
+            Exit::NotAllowed,
+            session.say(
+                "This is a phone's token; it administers nothing.",
+                "Это токен телефона: администрировать с ним нельзя.",
+            ),
+        )
+        .hint(session.say(
+            "simoctl token issue --operator NAME makes one for a person.",
+            "Токен для человека: simoctl token issue --operator ИМЯ.",
+        )));
+    }
 
     let name = match session.context() {
         Some(name) => name.to_owned(),
