@@ -120,7 +120,7 @@ fn explain<T: DeserializeOwned>(bytes: &[u8]) -> ApiError {
         } else {
             field
         };
-        return ApiError::field(field, Text::new(said, in_russian(said)));
+        return ApiError::field(field, in_words(said));
     }
     if field != "." && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
         // serde_json calls a number in the place of a name a mistake of syntax.
@@ -151,27 +151,45 @@ fn unknown_field(said: &str) -> Option<&str> {
     rest.split('`').next()
 }
 
-fn in_russian(said: &str) -> String {
-    [
-        ("unknown field", "неизвестное поле"),
-        ("missing field", "нет обязательного поля"),
-        ("duplicate field", "поле повторяется"),
-        ("invalid type", "неверный тип"),
-        ("invalid value", "неверное значение"),
-        ("invalid length", "неверная длина"),
-        ("unknown variant", "неизвестное значение"),
-        ("expected one of", "возможны"),
-        ("expected", "ожидается"),
-        ("there are no fields", "полей нет"),
-        ("string", "строка"),
-        ("sequence", "массив"),
-        ("map", "объект"),
-        ("boolean", "логическое значение"),
-        ("integer", "целое число"),
-        ("floating point", "дробное число"),
-    ]
-    .iter()
-    .fold(said.to_owned(), |text, (en, ru)| text.replace(en, ru))
+/// What serde says of a value, without the names of our types.
+fn in_words(said: &str) -> Text {
+    let known = said
+        .split_once("expected ")
+        .map(|(_, known)| known.trim_start_matches("one of ").replace('`', ""));
+    if let (true, Some(known)) = (said.starts_with("unknown field"), &known) {
+        return text!(
+            "is not known here; known: {known}",
+            "такого поля здесь нет; есть: {known}"
+        );
+    }
+    if let (true, Some(known)) = (said.starts_with("unknown variant"), &known) {
+        return text!("must be one of: {known}", "возможны значения: {known}");
+    }
+    if said.starts_with("missing field") {
+        return text!("is missing", "обязательное поле отсутствует");
+    }
+    if said.starts_with("duplicate field") {
+        return text!("stands there twice", "поле повторяется");
+    }
+    let Some((_, expected)) = said.split_once(", expected ") else {
+        return Text::new(said, format!("значение не подходит ({said})"));
+    };
+    let has = |kinds: &[&str]| kinds.iter().any(|kind| expected.contains(kind));
+    if has(&["struct ", "map", "object"]) {
+        text!("must be an object", "должен быть объект")
+    } else if has(&["sequence", "array"]) {
+        text!("must be a list", "должен быть список")
+    } else if has(&["boolean"]) {
+        text!("must be true or false", "должно быть true или false")
+    } else if has(&["i64", "u64", "i32", "u32", "integer"]) {
+        text!("must be a whole number", "должно быть целое число")
+    } else if has(&["f64", "floating"]) {
+        text!("must be a number", "должно быть число")
+    } else if has(&["string"]) {
+        text!("must be a text", "должна быть строка")
+    } else {
+        Text::new(said, format!("значение не подходит ({said})"))
+    }
 }
 
 #[cfg(test)]
@@ -197,6 +215,52 @@ mod tests {
         assert_eq!(refusal(r#"{"title":"#).code, "malformed");
         assert_eq!(refusal("{} {}").status, 422);
         assert_eq!(refusal(r#"{"title":"a"} {}"#).code, "malformed");
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_in_either_language_without_names_of_types() {
+        let told = |json: &str| refusal(json).errors[0].1.clone();
+        for (json, en, ru) in [
+            (r#"{"title":1}"#, "must be a text", "должна быть строка"),
+            (
+                r#"{"title":"a","ttl":1e30}"#,
+                "must be a whole number",
+                "должно быть целое число",
+            ),
+            (
+                r#"{"title":"a","ttl":"1"}"#,
+                "must be a whole number",
+                "должно быть целое число",
+            ),
+            (
+                r#"{"title":"a","require_ack":1}"#,
+                "must be true or false",
+                "должно быть true или false",
+            ),
+            (
+                r#"{"title":"a","recipients":5}"#,
+                "must be an object",
+                "должен быть объект",
+            ),
+            (
+                r#"{"title":"a","recipients":{"groups":"b"}}"#,
+                "must be a list",
+                "должен быть список",
+            ),
+            (r#"{"body":"a"}"#, "is missing", "обязательное поле отсутствует"),
+            (
+                r#"{"title":"a","priority":"urgent"}"#,
+                "must be one of: low, normal, high, critical",
+                "возможны значения: low, normal, high, critical",
+            ),
+            ("5", "must be an object", "должен быть объект"),
+        ] {
+            assert_eq!(
+                (told(json).en.as_str(), told(json).ru.as_str()),
+                (en, ru),
+                "{json}"
+            );
+        }
     }
 
     #[test]
