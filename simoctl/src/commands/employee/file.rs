@@ -1,11 +1,14 @@
-//! Reads employees from CSV, and finds everything that is wrong with the file before the server sees it.
+//! Reads employees from CSV, and finds what is wrong with the file and its rows.
 
 use std::{collections::HashMap, fmt};
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 use jiff::tz::TimeZone;
 use simo_common::{
-    api::people::{ImportRow, NewEmployee},
+    api::{
+        people::{ImportRow, NewEmployee},
+        problem::FieldError,
+    },
     lang::Lang,
     people::{is_personnel_no, is_slug},
 };
@@ -24,6 +27,15 @@ const COLUMNS: [&str; 7] = [
 const REQUIRED: [&str; 3] = ["personnel_no", "full_name", "groups"];
 /// Characters in a name.
 const NAME_CHARS: usize = 200;
+
+/// What stands in a file.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// The rows in which nothing is wrong, as far as can be seen here.
+    pub(super) rows: Vec<ImportRow>,
+    /// What is wrong with the others, in the order of the lines.
+    pub(super) mistakes: Vec<Mistake>,
+}
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +58,17 @@ impl Mistake {
         }
     }
 
+    /// On which line it is.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// What the server says of a row: it names the field `line 7: email`.
+    pub(super) fn of_server(error: &FieldError) -> Option<Self> {
+        let (line, field) = error.field.strip_prefix("line ")?.split_once(": ")?;
+        Some(Self::at(line.parse().ok()?, format!("{field}: {}", error.detail)))
+    }
+
     /// In a person's language.
     pub(super) fn in_words(&self, lang: Lang) -> String {
         match lang {
@@ -58,8 +81,8 @@ impl Mistake {
 /// Reads the whole file. Columns are separated by commas, or by semicolons or tabs when the header has them instead.
 ///
 /// # Errors
-/// Every mistake in it, in the order of the lines.
-pub(super) fn parse(bytes: &[u8], lang: Lang) -> Result<Vec<ImportRow>, Vec<Mistake>> {
+/// What is wrong with the encoding or the header, so that no row can be read.
+pub(super) fn parse(bytes: &[u8], lang: Lang) -> Result<Table, Vec<Mistake>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = str::from_utf8(bytes).map_err(|error| {
         let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
@@ -90,18 +113,17 @@ pub(super) fn parse(bytes: &[u8], lang: Lang) -> Result<Vec<ImportRow>, Vec<Mist
     let mut rows = Vec::new();
     for record in reader.records() {
         match record {
-            Ok(record) => rows.push(check.row(&record)),
+            Ok(record) => rows.extend(check.row(&record)),
             Err(error) => {
                 let line = error.position().map_or(0, csv::Position::line);
                 check.mistakes.push(Mistake::at(line, error.to_string()));
             }
         }
     }
-    if check.mistakes.is_empty() {
-        Ok(rows)
-    } else {
-        Err(check.mistakes)
-    }
+    Ok(Table {
+        rows,
+        mistakes: check.mistakes,
+    })
 }
 
 fn delimiter(text: &str) -> u8 {
@@ -190,7 +212,7 @@ impl Check<'_> {
         position.line() + empty.filter(|byte| **byte == b'\n').count() as u64
     }
 
-    fn row(&mut self, record: &StringRecord) -> ImportRow {
+    fn row(&mut self, record: &StringRecord) -> Option<ImportRow> {
         let line = self.line_of(record);
         let value = |column| self.places.value(record, column);
         let optional = |column| value(column).map(str::to_owned);
@@ -206,10 +228,11 @@ impl Check<'_> {
             locale: optional("locale"),
             timezone: optional("timezone"),
         };
-        for text in self.wrong_with(&employee, record.len(), line) {
-            self.mistakes.push(Mistake::at(line, text));
-        }
-        ImportRow { line, employee }
+        let wrong = self.wrong_with(&employee, record.len(), line);
+        let is_good = wrong.is_empty();
+        self.mistakes
+            .extend(wrong.into_iter().map(|text| Mistake::at(line, text)));
+        is_good.then_some(ImportRow { line, employee })
     }
 
     fn wrong_with(&mut self, employee: &NewEmployee, cells: usize, line: u64) -> Vec<String> {
@@ -290,14 +313,17 @@ mod tests {
     use super::*;
 
     fn mistakes(text: &str) -> Vec<String> {
-        let wrong = parse(text.as_bytes(), Lang::En).unwrap_err();
+        let wrong = match parse(text.as_bytes(), Lang::En) {
+            Ok(table) => table.mistakes,
+            Err(mistakes) => mistakes,
+        };
         wrong.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn columns_stand_in_any_order_and_groups_are_split() {
         let text = "\u{feff}full_name,groups,personnel_no\nИванов Иван, it | smena-a ,007\n";
-        let rows = parse(text.as_bytes(), Lang::En).unwrap();
+        let rows = parse(text.as_bytes(), Lang::En).unwrap().rows;
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].line, 2);
         assert_eq!(rows[0].employee.personnel_no, "007");
@@ -314,7 +340,8 @@ mod tests {
             "personnel_no;full_name;groups;email\r\n1;Петров, Пётр;;\r\n".as_bytes(),
             Lang::En,
         )
-        .unwrap();
+        .unwrap()
+        .rows;
         assert_eq!(rows[0].employee.full_name, "Петров, Пётр");
         assert_eq!(
             rows[0].employee.email.as_deref(),

@@ -7,10 +7,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use simo_common::{
     api::people::{ImportChange, ImportReport, ImportRow},
-    client::Client,
+    client::{Client, Error},
 };
 
-use super::file;
+use super::file::{self, Mistake, Table};
 use crate::{
     failure::Failure,
     output::{Column, Record, Value, value::named},
@@ -37,7 +37,11 @@ pub(crate) struct Import {
 }
 
 pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Result<(), Failure> {
-    let rows = read(session, args)?;
+    let Table { rows, mistakes } = read(session, args)?;
+    if !mistakes.is_empty() {
+        let all = [mistakes, more_mistakes(api, &rows).await].concat();
+        return Err(refusal(session, args, all));
+    }
     let report = upload(session, api, &rows, args.dry_run).await?;
     if session.out.is_json() {
         session.out.json(&report)?;
@@ -49,7 +53,7 @@ pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Resul
     Ok(())
 }
 
-fn read(session: &Session, args: &Import) -> Result<Vec<ImportRow>, Failure> {
+fn read(session: &Session, args: &Import) -> Result<Table, Failure> {
     let path = &args.file;
     let bytes = if path.as_os_str() == "-" {
         let mut bytes = Vec::new();
@@ -57,26 +61,39 @@ fn read(session: &Session, args: &Import) -> Result<Vec<ImportRow>, Failure> {
     } else {
         std::fs::read(path)
     };
-    let path = path.display();
     let bytes = bytes.map_err(|cause| {
+        let path = path.display();
         Failure::failed(session.say(
             format!("Cannot read {path}: {cause}."),
             format!("Не удаётся прочитать {path}: {cause}."),
         ))
     })?;
-    file::parse(&bytes, session.lang).map_err(|mistakes| {
-        let count = mistakes.len();
-        Failure::failed(session.say(
-            format!("Nothing was imported: {path} has mistakes ({count})."),
-            format!("Ничего не загружено: в {path} есть ошибки ({count})."),
-        ))
-        .details(
-            mistakes
-                .iter()
-                .map(|mistake| mistake.in_words(session.lang))
-                .collect(),
-        )
-    })
+    file::parse(&bytes, session.lang).map_err(|mistakes| refusal(session, args, mistakes))
+}
+
+/// What the server finds in the rows that look good here: so that all mistakes are listed at once. When it cannot be
+/// asked, those that are known are enough.
+async fn more_mistakes(api: &Client, rows: &[ImportRow]) -> Vec<Mistake> {
+    match api.import_employees(rows, true, |_, _| {}).await {
+        Err(Error::Problem(problem)) => problem.errors.iter().filter_map(Mistake::of_server).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn refusal(session: &Session, args: &Import, mut mistakes: Vec<Mistake>) -> Failure {
+    // Those of one line stay in the order in which they were found.
+    mistakes.sort_by_key(Mistake::line);
+    let (path, count) = (args.file.display(), mistakes.len());
+    Failure::failed(session.say(
+        format!("Nothing was imported: {path} has mistakes ({count})."),
+        format!("Ничего не загружено: в {path} есть ошибки ({count})."),
+    ))
+    .details(
+        mistakes
+            .iter()
+            .map(|mistake| mistake.in_words(session.lang))
+            .collect(),
+    )
 }
 
 async fn upload(
