@@ -178,6 +178,7 @@ impl<C: Channel> Dispatcher<C> {
         let (result, probe) = AssertUnwindSafe(self.attempt(push))
             .catch_unwind()
             .await
+            // Perhaps it was a probe: another one may follow.
             .unwrap_or_else(|_| (self.broken(tries), true));
         let device_id = claim.key.device_id;
         self.metrics.count(&result);

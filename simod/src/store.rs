@@ -119,12 +119,7 @@ impl Store {
         make.map_err(|e| Error::File(path.clone(), e))?;
         let options = Self::options(&path);
         let writer = Self::pool(1)
-            .connect_with(
-                options
-                    .clone()
-                    .create_if_missing(true)
-                    .pragma("cache_size", WRITER_CACHE),
-            )
+            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE))
             .await
             .map_err(|e| Error::Open(path.clone(), e))?;
         sqlx::migrate!("migrations/sqlite").run(&writer).await?;

@@ -72,13 +72,15 @@ pub(in crate::api) async fn post_batch(
         submit(&app, incoming).await
     }))
     .await;
-    let stranger = |answer: &Result<_, ApiError>| {
-        answer
-            .as_ref()
-            .is_err_and(|error: &ApiError| error.status == StatusCode::UNAUTHORIZED)
+    let failed_with = |status| {
+        move |answer: &Result<_, ApiError>| {
+            answer
+                .as_ref()
+                .is_err_and(|error: &ApiError| error.status == status)
+        }
     };
     // A token is good or bad for the whole request, also when no item came so far as to ask.
-    if answers.iter().any(stranger) {
+    if answers.iter().any(failed_with(StatusCode::UNAUTHORIZED)) {
         return Err(auth::not_let_in());
     }
     if answers.iter().all(Result::is_err) {
@@ -88,12 +90,7 @@ pub(in crate::api) async fn post_batch(
         }
     }
     // Nothing was stored: the database is away for all of it, and the caller should send it again as it is.
-    let is_away = |answer: &Result<_, ApiError>| {
-        answer
-            .as_ref()
-            .is_err_and(|error: &ApiError| error.status == StatusCode::SERVICE_UNAVAILABLE)
-    };
-    if answers.iter().all(is_away) {
+    if answers.iter().all(failed_with(StatusCode::SERVICE_UNAVAILABLE)) {
         return Err(ApiError::unavailable());
     }
     Ok(Json(answer(answers, lang)))
