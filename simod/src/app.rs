@@ -96,45 +96,63 @@ impl App {
     ) -> Arc<Self> {
         let wake = Arc::new(Wake::default());
         let metrics = Arc::new(Metrics::default());
-        let ingest = Batcher::start(tracker, INGEST_BATCH, {
+        let ingest = {
+            let committing = store.clone();
             let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
-            move |batch| {
-                let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
-                async move {
-                    let results = store.accept_each(batch).await;
-                    let stored = results
-                        .iter()
-                        .filter(|result| matches!(result, Ok(Accepted { stored: true, .. })))
-                        .count();
-                    metrics.ingest_batches.record(results.len() as f64);
-                    metrics.messages.increment(stored as u64);
-                    if stored > 0 {
-                        wake.all();
+            Batcher::start(
+                tracker,
+                INGEST_BATCH,
+                move |batch| {
+                    let store = committing.clone();
+                    async move { store.accept_each(batch).await }
+                },
+                move |results| {
+                    let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
+                    async move {
+                        let results = on_disk(&store, results).await;
+                        let stored = results
+                            .iter()
+                            .filter(|result| matches!(result, Ok(Accepted { stored: true, .. })))
+                            .count();
+                        metrics.ingest_batches.record(results.len() as f64);
+                        metrics.messages.increment(stored as u64);
+                        if stored > 0 {
+                            wake.all();
+                        }
+                        results
+                            .into_iter()
+                            .map(|result| result.map(|accepted| accepted.answer))
+                            .collect()
                     }
-                    results
-                        .into_iter()
-                        .map(|result| result.map(|accepted| accepted.answer))
-                        .collect()
-                }
-            }
-        });
-        let receipts = Batcher::start(tracker, RECEIPTS_BATCH, {
+                },
+            )
+        };
+        let receipts = {
+            let committing = store.clone();
             let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
-            move |batch| {
-                let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
-                async move {
-                    let results = store.record_each(batch).await;
-                    metrics.receipt_batches.record(results.len() as f64);
-                    if results
-                        .iter()
-                        .any(|result| matches!(result, Ok(Recorded { changed: true, .. })))
-                    {
-                        wake.feed();
+            Batcher::start(
+                tracker,
+                RECEIPTS_BATCH,
+                move |batch| {
+                    let store = committing.clone();
+                    async move { store.record_each(batch).await }
+                },
+                move |results| {
+                    let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
+                    async move {
+                        let results = on_disk(&store, results).await;
+                        metrics.receipt_batches.record(results.len() as f64);
+                        if results
+                            .iter()
+                            .any(|result| matches!(result, Ok(Recorded { changed: true, .. })))
+                        {
+                            wake.feed();
+                        }
+                        results
                     }
-                    results
-                }
-            }
-        });
+                },
+            )
+        };
         let streams = Arc::new(Streams::new(store.clone()));
         tracker.spawn(streams.clone().serve(wake.feed.subscribe(), shutdown.clone()));
         Arc::new(Self {
@@ -158,5 +176,20 @@ impl App {
     /// How long a shutdown waits for what is in flight.
     pub fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.config.shutdown_grace)
+    }
+}
+
+/// What was committed, once it is on disk. Also who brought only what was there already waits: it may be from the batch
+/// before this one, which is not on disk yet.
+async fn on_disk<T>(store: &Store, results: Vec<Result<T, Arc<Error>>>) -> Vec<Result<T, Arc<Error>>> {
+    if results.iter().all(Result::is_err) {
+        return results;
+    }
+    match store.on_disk().await {
+        Ok(()) => results,
+        Err(error) => {
+            let error = Arc::new(error);
+            results.iter().map(|_| Err(error.clone())).collect()
+        }
     }
 }

@@ -1,6 +1,7 @@
-//! Group commit: what arrives while one transaction is being synced goes into the next one together.
+//! Group commit: what arrives while one transaction runs goes into the next one together.
 //!
-//! There is no timer: a lone item is committed at once, and a batch is as large as the load makes it.
+//! There is no timer: a lone item is committed at once, and a batch is as large as the load makes it. A batch that is
+//! committed and waits for the disk does not hold up the next one.
 
 use std::future::Future;
 
@@ -28,21 +29,34 @@ pub struct Stopped;
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     /// Starts the gathering task on `tracker`. It ends, having worked off its queue, when every clone is dropped.
     ///
-    /// `commit` gets at most `most` items and returns as many results, in their order.
-    pub fn start<F, Fut>(tracker: &TaskTracker, most: usize, commit: F) -> Self
+    /// `commit` gets at most `most` items. When it is done, the next batch begins; `settle` gets what it returned, and
+    /// beside that next batch makes the results, as many as there were items and in their order.
+    pub fn start<C, Commit, Committing, Settle, Settling>(
+        tracker: &TaskTracker,
+        most: usize,
+        commit: Commit,
+        settle: Settle,
+    ) -> Self
     where
-        F: Fn(Vec<T>) -> Fut + Send + 'static,
-        Fut: Future<Output = Vec<R>> + Send,
+        Commit: Fn(Vec<T>) -> Committing + Send + 'static,
+        Committing: Future<Output = C> + Send,
+        Settle: Fn(C) -> Settling + Send + 'static,
+        Settling: Future<Output = Vec<R>> + Send + 'static,
     {
         let (queue, mut arrived) = mpsc::channel::<(T, oneshot::Sender<R>)>(most * 4);
+        let answering = tracker.clone();
         tracker.spawn(async move {
             let mut gathered = Vec::with_capacity(most);
             while arrived.recv_many(&mut gathered, most).await > 0 {
                 let (items, callers): (Vec<T>, Vec<_>) = gathered.drain(..).unzip();
-                for (result, caller) in commit(items).await.into_iter().zip(callers) {
-                    // A caller that went away does not undo what was committed.
-                    let _gone = caller.send(result);
-                }
+                let committed = commit(items).await;
+                let settling = settle(committed);
+                answering.spawn(async move {
+                    for (result, caller) in settling.await.into_iter().zip(callers) {
+                        // A caller that went away does not undo what was committed.
+                        let _gone = caller.send(result);
+                    }
+                });
             }
         });
         Self { queue }
@@ -73,16 +87,19 @@ mod tests {
         let tracker = TaskTracker::new();
         let commits = Arc::new(AtomicUsize::new(0));
         let gate = Arc::new(tokio::sync::Semaphore::new(0));
-        let batcher = Batcher::start(&tracker, 64, {
+        let commit = {
             let (commits, gate) = (commits.clone(), gate.clone());
             move |items: Vec<u32>| {
                 let (commits, gate) = (commits.clone(), gate.clone());
                 async move {
                     commits.fetch_add(1, Ordering::Relaxed);
                     let _permit = gate.acquire().await;
-                    items.into_iter().map(|n| n * 2).collect()
+                    items
                 }
             }
+        };
+        let batcher = Batcher::start(&tracker, 64, commit, async |items: Vec<u32>| {
+            items.into_iter().map(|n| n * 2).collect()
         });
         let all = (0..50).map(|n| {
             let batcher = batcher.clone();
@@ -107,9 +124,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_batch_that_waits_for_the_disk_does_not_hold_up_the_next() {
+        let tracker = TaskTracker::new();
+        let disk = Arc::new(tokio::sync::Semaphore::new(0));
+        let (committed, mut commits) = mpsc::unbounded_channel();
+        let commit = move |items: Vec<u32>| {
+            let sent = committed.send(items[0]);
+            async move { sent.map(|()| items).unwrap() }
+        };
+        let settle = {
+            let disk = disk.clone();
+            move |items| {
+                let disk = disk.clone();
+                async move {
+                    let _synced = disk.acquire().await;
+                    items
+                }
+            }
+        };
+        let batcher = Batcher::start(&tracker, 1, commit, settle);
+        let submit = |n| {
+            let batcher = batcher.clone();
+            tokio::spawn(async move { batcher.submit(n).await })
+        };
+        let (first, second) = (submit(1), submit(2));
+        let both = [commits.recv().await.unwrap(), commits.recv().await.unwrap()];
+        assert_eq!(both.iter().sum::<u32>(), 3);
+        assert!(!first.is_finished() && !second.is_finished());
+        disk.add_permits(1);
+        assert_eq!((first.await.unwrap(), second.await.unwrap()), (Ok(1), Ok(2)));
+    }
+
+    #[tokio::test]
     async fn the_queue_is_worked_off_when_the_last_handle_goes() {
         let tracker = TaskTracker::new();
-        let batcher = Batcher::start(&tracker, 8, |items: Vec<u32>| async move { items });
+        let batcher = Batcher::start(&tracker, 8, async |items: Vec<u32>| items, async |items| items);
         let last = tokio::spawn({
             let batcher = batcher.clone();
             async move { batcher.submit(1).await }

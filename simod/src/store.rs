@@ -1,7 +1,7 @@
 //! Everything the database knows. SQL lives here and nowhere else.
 //!
-//! One writer, because SQLite has one: a connection behind a fair lock, whose transactions begin `IMMEDIATE` and are
-//! synced to disk when they commit. Readers have a pool of their own and never wait for it.
+//! One writer, because SQLite has one: a connection behind a fair lock, whose transactions begin `IMMEDIATE`; what they
+//! commit is synced beside it (`disk`). Readers have a pool of their own and never wait for it.
 
 mod accept;
 mod acs;
@@ -12,6 +12,7 @@ mod caller;
 mod cancel;
 mod clients;
 mod devices;
+mod disk;
 mod employees;
 mod error;
 mod expand;
@@ -38,19 +39,19 @@ use std::{
     fs::{DirBuilder, OpenOptions},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::{Mutex as StdMutex, atomic::AtomicUsize},
+    sync::{Arc, Mutex as StdMutex, atomic::AtomicUsize},
     time::Duration,
 };
 
 use sqlx::{
-    Connection, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    Connection, Sqlite, SqliteConnection, SqlitePool,
     pool::PoolConnection,
     sqlite::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
     },
 };
 
-use self::lock::FileLock;
+pub(crate) use self::disk::Write;
 pub use self::{
     accept::{Accepted, Draft, Expiry, Incoming, KeyKind, Poster, Refusal},
     caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
@@ -65,6 +66,10 @@ pub use self::{
     receipts::{Recorded, Reported},
     sweep::StreamCursor,
     tokens::{TokenFor, TokenKey, TokenTerms},
+};
+use self::{
+    disk::{Log, unsynced},
+    lock::FileLock,
 };
 use crate::clock::Clock;
 
@@ -84,6 +89,7 @@ pub struct Store {
     readers: SqlitePool,
     /// One connection: SQLite has one writer, and the pool hands it out first come, first served.
     writer: SqlitePool,
+    log: Arc<Log>,
     clock: Clock,
     /// Pushes that dispatch holds, by row.
     claims: StdMutex<HashSet<i64>>,
@@ -92,9 +98,6 @@ pub struct Store {
     /// Held for as long as the store lives: one process owns the file.
     _lock: FileLock,
 }
-
-/// A transaction that may write. Dropped without a commit, it leaves no trace.
-pub(crate) type Write = Transaction<'static, Sqlite>;
 
 impl Store {
     /// Opens (and makes, and migrates) the database that `url` names: `sqlite:/path/simo.db` or a bare path.
@@ -129,6 +132,7 @@ impl Store {
         Ok(Self {
             readers,
             writer,
+            log: Arc::new(Log::of(&path)),
             clock,
             claims: StdMutex::default(),
             claim_turn: AtomicUsize::new(0),
@@ -182,7 +186,8 @@ impl Store {
             // Before the first table, or it has no effect.
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
+            // The log is synced by `disk`, before anyone is answered.
+            .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(false)
             // Checkpoints run beside the writer (`checkpoint`); this is only the limit for when they cannot keep up.
@@ -205,15 +210,24 @@ impl Store {
 
     /// Waits for the writer, first come first served, and begins a transaction.
     pub(crate) async fn write(&self) -> Result<Write> {
-        match self.writer.begin_with("begin immediate").await {
+        if self.log.is_broken() {
+            return Err(unsynced());
+        }
+        let transaction = match self.writer.begin_with("begin immediate").await {
             // When the disk is full, SQLite rolls back by itself. sqlx goes on counting a transaction that is not there,
             // and the connection is of no use any more.
             Err(sqlx::Error::InvalidSavePointStatement | sqlx::Error::WorkerCrashed) => {
                 let _broken = self.writer.acquire().await?.close().await;
-                Ok(self.writer.begin_with("begin immediate").await?)
+                self.writer.begin_with("begin immediate").await?
             }
-            begun => Ok(begun?),
-        }
+            begun => begun?,
+        };
+        Ok(Write::new(transaction, self.log.clone()))
+    }
+
+    /// Waits until everything that was committed before, or that anyone could read before, is on disk.
+    pub async fn on_disk(&self) -> Result<()> {
+        self.log.on_disk().await
     }
 
     /// Copies what was committed from the log into the database file, beside the writer.
@@ -227,6 +241,9 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn answers(&self) -> Result<()> {
+        if self.log.is_broken() {
+            return Err(unsynced());
+        }
         let mut reader = self.read().await?;
         sqlx::query("select 1 from client limit 1")
             .execute(&mut *reader)

@@ -176,7 +176,10 @@ impl Streams {
                 .iter()
                 .map(|owed| (owed.place, owed.phone, owed.message))
                 .collect();
-            self.store.stream_messages(&ask).await?
+            let messages = self.store.stream_messages(&ask).await?;
+            // Nothing goes out that a power failure could still take away.
+            self.store.on_disk().await?;
+            messages
         };
         // Asked last: whoever was shut out before this gets none of it.
         let lost = self.store.lost_streams(&phones).await?;

@@ -22,31 +22,41 @@ const WAITS: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Du
 pub(super) struct Done {
     /// The result.
     pub(super) finished: Finished,
-    /// Held until the result is committed.
+    /// Held until the result is on disk.
     pub(super) permit: OwnedSemaphorePermit,
 }
 
 /// Starts storing results. `freed` is notified when permits have come back.
 pub(super) fn batcher(app: &App, tracker: &TaskTracker, freed: Arc<Notify>) -> Batcher<Done, ()> {
-    let (store, wake, sizes) = (
-        app.store.clone(),
-        app.wake.clone(),
-        app.metrics.finish_batches.clone(),
-    );
-    Batcher::start(tracker, BATCH, move |batch: Vec<Done>| {
-        let (store, wake, freed) = (store.clone(), wake.clone(), freed.clone());
-        sizes.record(batch.len() as f64);
-        async move {
-            let (finished, permits): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|done| (done.finished, done.permit)).unzip();
-            commit(&store, &finished).await;
-            let results = vec![(); permits.len()];
-            drop(permits);
-            freed.notify_one();
-            wake.feed();
-            results
-        }
-    })
+    let (committing, sizes) = (app.store.clone(), app.metrics.finish_batches.clone());
+    let (store, wake) = (app.store.clone(), app.wake.clone());
+    Batcher::start(
+        tracker,
+        BATCH,
+        move |batch: Vec<Done>| {
+            let store = committing.clone();
+            sizes.record(batch.len() as f64);
+            async move {
+                let (finished, permits): (Vec<_>, Vec<_>) =
+                    batch.into_iter().map(|done| (done.finished, done.permit)).unzip();
+                commit(&store, &finished).await;
+                permits
+            }
+        },
+        move |permits: Vec<OwnedSemaphorePermit>| {
+            let (store, wake, freed) = (store.clone(), wake.clone(), freed.clone());
+            async move {
+                if let Err(error) = store.on_disk().await {
+                    tracing::error!(%error, pushes = permits.len(), "results of pushes may not outlast a power failure");
+                }
+                let results = vec![(); permits.len()];
+                drop(permits);
+                freed.notify_one();
+                wake.feed();
+                results
+            }
+        },
+    )
 }
 
 /// Stores a batch, however long the database is away: what a provider took must not be sent again.

@@ -169,7 +169,7 @@ impl Slot<'_> {
 }
 
 impl Store {
-    /// Takes in a batch. A fault that one item causes does not touch the others: the batch is halved until the bad item
+    /// [`Store::accept`], but a fault that one item causes does not touch the others: the batch is halved until the bad item
     /// stands alone.
     pub async fn accept_each(
         &self,
@@ -191,7 +191,8 @@ impl Store {
         }
     }
 
-    /// Takes in a batch in one transaction. When this returns, everything accepted is on disk.
+    /// Takes in a batch in one transaction. It is on disk when [`Store::on_disk`] has returned; nobody may be answered
+    /// before that.
     ///
     /// # Errors
     /// What the database says; then nothing of the batch was stored.
@@ -220,7 +221,7 @@ impl Store {
             tx.rollback().await?;
         } else {
             insert::store(&mut tx, &stored, now).await?;
-            tx.commit().await?;
+            tx.commit_unsynced().await?;
         }
         Ok(answers(slots, &keys))
     }

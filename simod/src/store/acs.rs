@@ -90,7 +90,7 @@ impl Store {
         .await?;
         let acs_id = acs_id.ok_or_else(|| Error::not_found("acs", name))?;
         revoke_tokens_of(&mut tx, Some(client_id), TokenKind::Acs, acs_id, now).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 }
 

@@ -43,7 +43,7 @@ impl Store {
             .bind(employee_id)
             .execute(&mut *tx)
             .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Archives an employee: his devices are retired, what was queued for him is denied. One who is archived already

@@ -129,7 +129,7 @@ impl Store {
         if changed == 0 {
             return Err(Error::not_found("client", slug));
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 }
 

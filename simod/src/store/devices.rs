@@ -122,7 +122,7 @@ impl Store {
             return Err(Error::not_found("device", id.to_string()));
         }
         retire(&mut tx, client_id, id, reason::DEVICE_GONE, now).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// The devices of a channel that are in use, for the share that may die.

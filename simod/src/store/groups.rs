@@ -101,7 +101,7 @@ impl Store {
         .bind(employee_id)
         .execute(&mut *tx)
         .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 }
 

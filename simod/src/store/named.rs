@@ -46,7 +46,7 @@ impl Store {
                 "{russian} «{slug}» уже есть"
             )));
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Gives a row a new name.
@@ -71,7 +71,7 @@ impl Store {
         if changed == 0 {
             return Err(Error::not_found(nouns.noun, slug));
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Archives a row; one that is archived already stays so.
@@ -90,6 +90,6 @@ impl Store {
         if changed == 0 {
             return Err(Error::not_found(nouns.noun, slug));
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 }

@@ -149,7 +149,7 @@ impl Store {
         .await?;
         let (operator_id, client_id) = removed.ok_or_else(|| Error::not_found("operator", name))?;
         revoke_tokens_of(&mut tx, client_id, TokenKind::Operator, operator_id, now).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 }
 

@@ -191,6 +191,10 @@ impl Store {
             }
             hungry = have_more;
         }
+        if !claimed.is_empty() {
+            // Nothing goes out that a power failure could still take away.
+            self.on_disk().await?;
+        }
         Ok(claimed)
     }
 

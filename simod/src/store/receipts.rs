@@ -78,7 +78,7 @@ impl Store {
         results
     }
 
-    /// Stores what phones report, in one transaction. The first receipt of a kind counts, with our time and the phone's;
+    /// Stores what phones report, in one transaction; it is on disk when [`Store::on_disk`] has returned. The first receipt of a kind counts, with our time and the phone's;
     /// repeats change nothing. A receipt closes the push to this device and ends its quarantine.
     pub async fn record(&self, batch: &[Reported]) -> Result<Vec<Recorded>> {
         let now = self.clock.now();
@@ -96,7 +96,7 @@ impl Store {
             })
             .collect();
         add_delivery_events(&mut tx, &events, now).await?;
-        tx.commit().await?;
+        tx.commit_unsynced().await?;
         Ok(batch
             .iter()
             .map(|reported| answer(reported, &known, &changed))

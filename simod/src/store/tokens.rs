@@ -181,7 +181,7 @@ impl Store {
         if !revoke(&mut tx, within, id, self.clock.now()).await? {
             return Err(Error::not_found("token", id.to_string()));
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 }
 

@@ -160,7 +160,7 @@ impl Store {
         if gone == 0 {
             return Err(Error::not_found("grant", id.to_string()));
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// A page of those who would receive a topic now, by name, each with the widest grant that lets him in.

@@ -54,7 +54,8 @@ impl Store {
         .bind(json(&rows))
         .execute(&mut *tx)
         .await?;
-        tx.commit().await?;
+        // What a power failure takes from the index is indexed again.
+        tx.commit_unsynced().await?;
         Ok(rows.len())
     }
 

@@ -15,7 +15,8 @@ use crate::store::{
 };
 
 impl Store {
-    /// Stores how claimed pushes went, and what follows for their deliveries and devices; then the claims end.
+    /// Stores how claimed pushes went, and what follows for their deliveries and devices; then the claims end. It is on
+    /// disk when [`Store::on_disk`] has returned.
     ///
     /// # Errors
     /// Nothing was stored, and the claims go on: call again with the same batch.
@@ -29,7 +30,7 @@ impl Store {
         changed.extend(close_deliveries(&mut tx, batch).await?);
         store_device_effects(&mut tx, batch).await?;
         add_delivery_events(&mut tx, batch, &changed, self.clock.now()).await?;
-        tx.commit().await?;
+        tx.commit_unsynced().await?;
         let mut claims = self.claims();
         for finished in batch {
             claims.remove(&finished.claim.row);

@@ -1,0 +1,159 @@
+//! Transactions that write, and when what they wrote is on disk.
+//!
+//! SQLite would sync its log inside every commit, and the writer would stand still meanwhile. It commits without
+//! (`synchronous = NORMAL`: a crash can take the newest commits, but never break the file), and the log is synced here:
+//! one sync covers everything that was committed before it began, whoever waits for it, and the next transaction runs
+//! beside it.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    ops::{Deref, DerefMut},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+use tokio::sync::Mutex;
+
+use super::{Error, Result};
+
+/// A transaction that may write. Dropped without a commit, it leaves no trace.
+#[derive(Debug)]
+pub(crate) struct Write {
+    transaction: Transaction<'static, Sqlite>,
+    log: Arc<Log>,
+}
+
+impl Write {
+    pub(super) fn new(transaction: Transaction<'static, Sqlite>, log: Arc<Log>) -> Self {
+        Self { transaction, log }
+    }
+
+    /// Commits. When this returns, everything that was written is on disk.
+    ///
+    /// # Errors
+    /// Nothing was written; or it was, but whether it would outlast a power failure is not known.
+    pub(crate) async fn commit(self) -> Result<()> {
+        let log = self.log.clone();
+        self.commit_unsynced().await?;
+        log.on_disk().await
+    }
+
+    /// Commits. A power failure may undo it until [`Log::on_disk`] has returned.
+    pub(super) async fn commit_unsynced(self) -> Result<()> {
+        Ok(self.transaction.commit().await?)
+    }
+
+    /// Leaves no trace.
+    pub(super) async fn rollback(self) -> Result<()> {
+        Ok(self.transaction.rollback().await?)
+    }
+}
+
+impl Deref for Write {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &Self::Target {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.transaction
+    }
+}
+
+/// SQLite's write-ahead log.
+#[derive(Debug)]
+pub(super) struct Log {
+    path: PathBuf,
+    /// How many have asked for a sync.
+    asked: AtomicU64,
+    /// How many of them, from the first one on, have had it.
+    synced: Mutex<u64>,
+    /// A sync failed: the kernel may have thrown away what it could not write, and would call the next sync a success.
+    broken: AtomicBool,
+}
+
+impl Log {
+    /// The log of the database at `path`.
+    pub(super) fn of(path: &Path) -> Self {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        Self {
+            path: log.into(),
+            asked: AtomicU64::new(0),
+            synced: Mutex::new(0),
+            broken: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits until everything that was committed before is on disk.
+    pub(super) async fn on_disk(self: &Arc<Self>) -> Result<()> {
+        let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut synced = self.synced.lock().await;
+        if self.is_broken() {
+            return Err(unsynced());
+        }
+        if *synced >= mine {
+            return Ok(());
+        }
+        let covers = self.asked.load(Ordering::SeqCst);
+        let log = self.clone();
+        tokio::task::spawn_blocking(move || log.sync()).await??;
+        *synced = covers;
+        Ok(())
+    }
+
+    /// Whether a sync failed. Then nothing may be accepted any more.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
+    }
+
+    fn sync(&self) -> Result<()> {
+        // Opened anew each time, so that it is the file that SQLite writes, whatever became of an earlier one.
+        let synced = OpenOptions::new()
+            .write(true)
+            .open(&self.path)
+            .and_then(|log| log.sync_data());
+        synced.map_err(|error| {
+            self.broken.store(true, Ordering::SeqCst);
+            tracing::error!(path = %self.path.display(), %error,
+                "the log cannot be synced: nothing is accepted until simod is started again");
+            unsynced()
+        })
+    }
+}
+
+/// The error for whoever relies on a log that cannot be synced.
+pub(super) fn unsynced() -> Error {
+    Error::Unavailable(sqlx::Error::Io(io::Error::other(
+        "its log cannot be synced to disk",
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Plant;
+
+    #[tokio::test]
+    async fn after_a_sync_that_failed_nothing_is_accepted_even_when_the_next_would_succeed() {
+        let plant = Plant::new().await;
+        let log = &plant.store.log;
+        plant.store.on_disk().await.unwrap();
+        let begun = plant.store.write().await.unwrap();
+        let (path, aside) = (log.path.clone(), log.path.with_extension("aside"));
+        std::fs::rename(&path, &aside).unwrap();
+        assert!(matches!(begun.commit().await, Err(Error::Unavailable(_))));
+        std::fs::rename(&aside, &path).unwrap();
+        assert!(matches!(plant.store.write().await, Err(Error::Unavailable(_))));
+        assert!(plant.store.on_disk().await.is_err());
+        assert!(plant.store.answers().await.is_err());
+    }
+}
