@@ -70,7 +70,10 @@ impl ConfigArguments {
             .into_iter()
             .filter_map(|(key, value)| value.map(|value| (key, value)))
             .collect();
-        config::load(self.config.as_deref(), |name| std::env::var(name).ok(), &flags)
+        // Names and values that are no text are nothing of ours.
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        config::load(self.config.as_deref(), variables, &flags)
     }
 }
 

@@ -55,6 +55,29 @@ impl Key {
     }
 }
 
+/// The known variable that `name` probably is with a mistake in it. Others that begin with `SIMO_` are let alone: they
+/// belong to the other programs, or to whoever runs this one (a service named `simo` gets a `SIMO_SERVICE_HOST` from
+/// Kubernetes).
+pub(super) fn mistyped(name: &str) -> Option<String> {
+    let others = [
+        "SIMO_CONFIG",
+        "SIMO_URL",
+        "SIMO_TOKEN",
+        "SIMO_CLIENT",
+        "SIMO_CONTEXT",
+        "SIMO_LANG",
+    ];
+    let known = || KEYS.iter().map(|key| key.variable());
+    if !name.starts_with("SIMO_") || others.contains(&name) || known().any(|known| known == name) {
+        return None;
+    }
+    known()
+        .map(|known| (strsim::damerau_levenshtein(name, &known), known))
+        .filter(|(distance, known)| *distance <= 2 || name.replace("__", "_") == known.replace("__", "_"))
+        .min()
+        .map(|(_, known)| known)
+}
+
 /// The known key most like `path`, if any is like it at all.
 pub(super) fn nearest(path: &str) -> Option<&'static str> {
     KEYS.iter()

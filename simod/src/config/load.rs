@@ -1,12 +1,15 @@
 //! Reading the configuration from its sources, each overriding the one before.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use toml::{Table, Value};
 
 use super::{
     Config, KEYS,
-    keys::{Kind, nearest},
+    keys::{Kind, mistyped, nearest},
 };
 
 /// Where a value came from, for errors.
@@ -49,6 +52,14 @@ pub enum ConfigError {
         /// What was probably meant.
         nearest: Option<&'static str>,
     },
+    /// A variable that is none, but looks like one.
+    #[error("unknown variable {name}; did you mean {nearest}?")]
+    UnknownVariable {
+        /// The variable.
+        name: String,
+        /// What was probably meant.
+        nearest: String,
+    },
     /// A value that does not fit its key.
     #[error("{from}: `{key}`: {detail}")]
     Value {
@@ -61,10 +72,10 @@ pub enum ConfigError {
     },
 }
 
-/// Loads the configuration: defaults, `file`, the variables that `variable` knows, `flags` (key and value).
+/// Loads the configuration: defaults, `file`, `variables` of the environment, `flags` (key and value).
 pub fn load(
     file: Option<&Path>,
-    variable: impl Fn(&str) -> Option<String>,
+    variables: impl IntoIterator<Item = (String, String)>,
     flags: &[(&'static str, String)],
 ) -> Result<Config, ConfigError> {
     let mut table = Table::new();
@@ -76,10 +87,19 @@ pub fn load(
         refuse_unknown(&table, "", &Source::File(path.to_owned()))?;
         check(&table, &Source::File(path.to_owned()), "")?;
     }
+    let variables: BTreeMap<String, String> = variables.into_iter().collect();
+    for name in variables.keys() {
+        if let Some(nearest) = mistyped(name) {
+            return Err(ConfigError::UnknownVariable {
+                name: name.clone(),
+                nearest,
+            });
+        }
+    }
     for key in KEYS {
-        if let Some(text) = variable(&key.variable()) {
+        if let Some(text) = variables.get(&key.variable()) {
             let source = Source::Variable(key.variable());
-            set(&mut table, key.path, typed(&text, key.kind, key.path, &source)?);
+            set(&mut table, key.path, typed(text, key.kind, key.path, &source)?);
             check(&table, &source, key.path)?;
         }
     }
@@ -201,14 +221,38 @@ mod tests {
         file
     }
 
+    fn environment(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        variables.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn a_mistyped_variable_is_refused_and_a_foreign_one_is_let_alone() {
+        for (name, nearest) in [
+            ("SIMO_DATABSE", "SIMO_DATABASE"),
+            ("SIMO_FCM_BASE_URL", "SIMO_FCM__BASE_URL"),
+        ] {
+            let error = load(None, environment(&[(name, "x")]), &[]).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("unknown variable {name}; did you mean {nearest}?")
+            );
+        }
+        for name in [
+            "SIMO_TOKEN",
+            "SIMO_LANG",
+            "SIMO_SERVICE_HOST",
+            "SIMO_PORT",
+            "DATABASE",
+        ] {
+            assert!(load(None, environment(&[(name, "x")]), &[]).is_ok(), "{name}");
+        }
+    }
+
     #[test]
     fn each_source_overrides_the_one_before() {
         let file = file("listen = '1.1.1.1:1'\nlog = 'warn'\n[fcm]\nconnections = 2\n");
-        let env = |name: &str| match name {
-            "SIMO_LISTEN" => Some("2.2.2.2:2".to_owned()),
-            "SIMO_FCM__CONNECTIONS" => Some("3".to_owned()),
-            _ => None,
-        };
+        let env = environment(&[("SIMO_LISTEN", "2.2.2.2:2"), ("SIMO_FCM__CONNECTIONS", "3")]);
         let config = load(Some(file.path()), env, &[("listen", "3.3.3.3:3".to_owned())]).unwrap();
         assert_eq!(
             (config.listen.as_str(), config.log.as_str()),
@@ -223,7 +267,7 @@ mod tests {
     #[test]
     fn an_unknown_key_names_the_nearest_known_one() {
         let file = file("[fcm]\nbase_ulr = 'x'\n");
-        let error = load(Some(file.path()), |_| None, &[]).unwrap_err().to_string();
+        let error = load(Some(file.path()), [], &[]).unwrap_err().to_string();
         assert!(
             error.contains("unknown key `fcm.base_ulr`; did you mean `fcm.base_url`?"),
             "{error}"
@@ -232,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_wrong_value_names_its_source_and_key() {
-        let env = |name: &str| (name == "SIMO_SHUTDOWN_GRACE").then(|| "soon".to_owned());
+        let env = environment(&[("SIMO_SHUTDOWN_GRACE", "soon")]);
         let error = load(None, env, &[]).unwrap_err().to_string();
         assert_eq!(
             error,
