@@ -239,16 +239,13 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and can be written.
     pub async fn answers(&self) -> Result<()> {
-        if self.log.is_broken() {
-            return Err(unsynced());
-        }
         let mut reader = self.read().await?;
         sqlx::query("select 1 from client limit 1")
             .execute(&mut *reader)
             .await?;
-        Ok(())
+        self.write().await?.rollback().await
     }
 
     /// Whether it was closed: nothing can be stored any more.

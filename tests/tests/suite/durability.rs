@@ -157,7 +157,9 @@ async fn a_locked_database_is_503_and_loses_nothing() {
         assert!(answer.headers.contains_key(header::RETRY_AFTER), "{path}");
         answer.problem();
     }
+    assert!(!simod.owner().readiness().await.unwrap().ready);
     sqlx::query("rollback").execute(&mut other).await.unwrap();
+    assert!(simod.owner().readiness().await.unwrap().ready);
     let posted = post(&simod.caller(&token), &to_employees("Открыто", &["001"])).await;
     assert_eq!(stored(&plant).await, [posted.id]);
 }
