@@ -77,6 +77,14 @@ pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> 
         None => url.host_str().unwrap_or("default").to_owned(),
     };
     let mut profiles = session.profiles()?;
+    if let Some(there) = profiles.contexts.get(&name)
+        && (&there.url, &there.client) != (&url, &client)
+    {
+        session.confirm(&session.say(
+            format!("The context `{name}` is for {} so far. Replace it?", there.url),
+            format!("Контекст `{name}` сейчас для {}. Заменить его?", there.url),
+        ))?;
+    }
     profiles
         .contexts
         .insert(name.clone(), Profile { url, token, client });
