@@ -12,6 +12,7 @@ mod events;
 mod history;
 mod ingest;
 pub mod openapi;
+mod parameters;
 mod service;
 mod sse;
 
@@ -33,6 +34,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::from(routes())
         .fallback(edge::no_such_route)
         .method_not_allowed_fallback(edge::no_such_method)
+        .layer(middleware::from_fn(parameters::refuse_unknown))
         .layer(middleware::from_fn(edge::edge))
         .with_state(app)
 }

@@ -17,9 +17,8 @@ mod tests;
 use std::sync::Arc;
 
 use utoipa_axum::router::OpenApiRouter;
-use uuid::Uuid;
 
-use super::{ApiError, ApiResult};
+use super::{ApiError, ApiResult, parameters};
 use crate::app::App;
 
 /// All resources.
@@ -40,9 +39,4 @@ type Created<T> = (http::StatusCode, axum::Json<T>);
 
 fn created<T>(what: T) -> Created<T> {
     (http::StatusCode::CREATED, axum::Json(what))
-}
-
-/// The id in a path; what is not an id names nothing.
-fn id(noun: &'static str, text: &str) -> ApiResult<Uuid> {
-    text.parse().map_err(|_| ApiError::not_found(noun, text))
 }

@@ -103,6 +103,13 @@ fn find_nul(value: &serde_json::Value, path: String) -> Option<String> {
 
 /// Parses again, slowly, to learn where it went wrong.
 fn explain<T: DeserializeOwned>(bytes: &[u8]) -> ApiError {
+    if let Err(error) = std::str::from_utf8(bytes) {
+        let place = error.valid_up_to() + 1;
+        return malformed(&text!(
+            "the body is not UTF-8 (byte {place})",
+            "тело запроса не в UTF-8 (байт {place})"
+        ));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut json) else {
         return malformed(&text!(
@@ -112,11 +119,17 @@ fn explain<T: DeserializeOwned>(bytes: &[u8]) -> ApiError {
     };
     let field = error.path().to_string();
     let cause = error.inner();
+    if cause.to_string().starts_with("recursion limit exceeded") {
+        return malformed(&text!(
+            "the body is nested too deeply",
+            "слишком глубокая вложенность в теле запроса"
+        ));
+    }
     if cause.is_data() {
         let said = cause.to_string();
         let said = said.split(" at line ").next().unwrap_or(&said);
         let field = if field == "." {
-            unknown_field(said).unwrap_or("body").to_owned()
+            named_field(said).unwrap_or("body").to_owned()
         } else {
             field
         };
@@ -144,7 +157,7 @@ fn malformed(detail: &Text) -> ApiError {
 }
 
 /// serde names an unknown or missing field in its text only.
-fn unknown_field(said: &str) -> Option<&str> {
+pub(super) fn named_field(said: &str) -> Option<&str> {
     let rest = said
         .strip_prefix("unknown field `")
         .or_else(|| said.strip_prefix("missing field `"))?;
@@ -152,7 +165,7 @@ fn unknown_field(said: &str) -> Option<&str> {
 }
 
 /// What serde says of a value, without the names of our types.
-fn in_words(said: &str) -> Text {
+pub(super) fn in_words(said: &str) -> Text {
     let known = said
         .split_once("expected ")
         .map(|(_, known)| known.trim_start_matches("one of ").replace('`', ""));
@@ -215,6 +228,13 @@ mod tests {
         assert_eq!(refusal(r#"{"title":"#).code, "malformed");
         assert_eq!(refusal("{} {}").status, 422);
         assert_eq!(refusal(r#"{"title":"a"} {}"#).code, "malformed");
+        let deep = format!(r#"{{"title":"a","data":{}"#, r#"{"a":"#.repeat(200));
+        assert!(refusal(&deep).detail.en.contains("nested"));
+        let latin = parse::<PostMessage>(b"{\"title\":\"\xe0\"}").unwrap_err();
+        assert_eq!(
+            (latin.code, latin.detail.en.contains("byte 11")),
+            ("malformed", true)
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use simo_common::{lang::Lang, text};
 use tracing::Instrument as _;
 
@@ -15,7 +15,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives the request an id (or keeps the caller's), and turns an [`ApiError`] into a problem body.
 pub(super) async fn edge(request: Request, next: Next) -> Response {
-    let lang = language(&request);
+    let lang = language(request.headers());
     let id = request
         .headers()
         .get(&REQUEST_ID)
@@ -36,9 +36,8 @@ pub(super) async fn edge(request: Request, next: Next) -> Response {
 }
 
 /// The language that the caller reads.
-pub(super) fn language(request: &Request) -> Lang {
-    request
-        .headers()
+pub(super) fn language(headers: &HeaderMap) -> Lang {
+    headers
         .get(header::ACCEPT_LANGUAGE)
         .and_then(|value| value.to_str().ok())
         .map_or(Lang::En, Lang::from_accept_language)

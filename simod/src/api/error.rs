@@ -71,15 +71,6 @@ impl ApiError {
         Self::invalid(vec![(field.into(), text)])
     }
 
-    /// A parameter of the query string cannot be read: 422. `said` is axum's text, which names it first.
-    pub fn parameter(said: &str) -> Self {
-        let said = said
-            .strip_prefix("Failed to deserialize query string: ")
-            .unwrap_or(said);
-        let name = said.split_once(": ").map_or("query string", |(name, _)| name);
-        Self::field(name, text!("cannot be read", "значение не разбирается"))
-    }
-
     /// The request's body is over the route's limit: 413.
     pub fn too_large() -> Self {
         Self::new(

@@ -4,12 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{
-        FromRequestParts, Path, Query, State,
-        rejection::{PathRejection, QueryRejection},
-    },
+    extract::{FromRequestParts, Path, State},
 };
-use http::{HeaderMap, header};
 use serde::Deserialize;
 use simo_common::{
     api::{
@@ -27,6 +23,8 @@ use uuid::Uuid;
 use super::{
     ApiError, ApiResult,
     auth::{Reader, Viewer},
+    edge,
+    parameters::{self, Params},
 };
 use crate::{
     app::App,
@@ -67,11 +65,7 @@ struct List {
 
 impl List {
     /// A list whose sort is `default` unless the caller chooses one.
-    fn read(
-        parameters: Result<Query<ListParameters>, QueryRejection>,
-        default: Sort,
-    ) -> Result<Self, ApiError> {
-        let Query(list) = parameters.map_err(|rejection| ApiError::parameter(&rejection.body_text()))?;
+    fn read(list: ListParameters, default: Sort) -> Result<Self, ApiError> {
         let mut errors: Vec<(String, Text)> = Vec::new();
         let query = query::parse(&list.query).unwrap_or_else(|mistakes| {
             errors.extend(mistakes.iter().map(|mistake| {
@@ -127,8 +121,6 @@ impl List {
     }
 }
 
-type Parameters = Result<Query<ListParameters>, QueryRejection>;
-
 /// The language that the caller reads.
 struct Language(Lang);
 
@@ -136,20 +128,8 @@ impl<S: Sync> FromRequestParts<S> for Language {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(language(&parts.headers)))
+        Ok(Self(edge::language(&parts.headers)))
     }
-}
-
-fn language(headers: &HeaderMap) -> Lang {
-    headers
-        .get(header::ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok())
-        .map_or(Lang::En, Lang::from_accept_language)
-}
-
-/// The message that a path names; what is no id names none.
-fn id(path: Result<Path<Uuid>, PathRejection>) -> Result<Uuid, ApiError> {
-    path.map(|Path(id)| id).map_err(|_| no_such_message("?"))
 }
 
 fn no_such_message(id: &str) -> ApiError {
@@ -178,9 +158,9 @@ fn no_such_message(id: &str) -> ApiError {
 async fn deliveries(
     State(app): State<Arc<App>>,
     viewer: Viewer,
-    parameters: Parameters,
+    Params(list): Params<ListParameters>,
 ) -> ApiResult<Json<Page<Delivery>>> {
-    let list = List::read(parameters, Sort::default())?;
+    let list = List::read(list, Sort::default())?;
     Ok(Json(
         app.store
             .deliveries(&list.ask(viewer.client_id, None, None))
@@ -209,9 +189,9 @@ async fn deliveries(
 async fn messages(
     State(app): State<Arc<App>>,
     reader: Reader,
-    parameters: Parameters,
+    Params(list): Params<ListParameters>,
 ) -> ApiResult<Json<Page<Message>>> {
-    let list = List::read(parameters, Sort::default())?;
+    let list = List::read(list, Sort::default())?;
     let ask = AskMessages {
         client_id: reader.client_id(),
         acs_id: reader.acs_id(),
@@ -238,9 +218,9 @@ async fn messages(
 async fn message(
     State(app): State<Arc<App>>,
     reader: Reader,
-    path: Result<Path<Uuid>, PathRejection>,
+    Path(id): Path<String>,
 ) -> ApiResult<Json<Message>> {
-    let id = id(path)?;
+    let id = parameters::id("message", &id)?;
     let message = app.store.message(reader.client_id(), reader.acs_id(), id).await?;
     message.map(Json).ok_or_else(|| no_such_message(&id.to_string()))
 }
@@ -267,15 +247,15 @@ async fn message(
 async fn message_deliveries(
     State(app): State<Arc<App>>,
     reader: Reader,
-    path: Result<Path<Uuid>, PathRejection>,
-    parameters: Parameters,
+    Path(id): Path<String>,
+    Params(list): Params<ListParameters>,
 ) -> ApiResult<Json<Page<Delivery>>> {
-    let id = id(path)?;
+    let id = parameters::id("message", &id)?;
     let by_name = Sort {
         key: SortKey::Employee,
         descending: false,
     };
-    let list = List::read(parameters, by_name)?;
+    let list = List::read(list, by_name)?;
     let (client_id, acs_id) = (reader.client_id(), reader.acs_id());
     if app.store.message(client_id, acs_id, id).await?.is_none() {
         return Err(no_such_message(&id.to_string()));
@@ -312,16 +292,10 @@ async fn explain(
     State(app): State<Arc<App>>,
     reader: Reader,
     Language(lang): Language,
-    path: Result<Path<Uuid>, PathRejection>,
-    parameters: Result<Query<ExplainParameters>, QueryRejection>,
+    Path(id): Path<String>,
+    Params(ExplainParameters { employee }): Params<ExplainParameters>,
 ) -> ApiResult<Json<Explanation>> {
-    let id = id(path)?;
-    let Ok(Query(ExplainParameters { employee })) = parameters else {
-        return Err(ApiError::field(
-            "employee",
-            text!("is needed: a personnel number", "нужен табельный номер"),
-        ));
-    };
+    let id = parameters::id("message", &id)?;
     Ok(Json(
         app.store
             .explain(reader.client_id(), reader.acs_id(), id, &employee, lang)

@@ -7,10 +7,10 @@ use std::sync::{Arc, atomic::AtomicU64};
 
 use axum::{
     Json,
-    extract::{DefaultBodyLimit, FromRequestParts as _, Path, Query, Request, State},
+    extract::{DefaultBodyLimit, FromRequestParts as _, Path, Request, State},
 };
 use http::{HeaderMap, StatusCode, request::Parts};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use simo_common::{
     api::message::{Canceled, PostMessage, PostedMessage},
     message::limits,
@@ -21,12 +21,12 @@ use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouterExt as _},
     routes,
 };
-use uuid::Uuid;
 
 use super::{
     ApiError, ApiResult,
     auth::{self, Admin, Reader},
     body,
+    parameters::{self, Params},
 };
 use crate::{
     app::App,
@@ -40,30 +40,10 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(cancel))
 }
 
-/// What stands after the `?`. A name with a mistake in it must not send what was to be rehearsed.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PostQuery {
+struct PostParams {
     #[serde(default)]
     dry_run: bool,
-    /// Read by [`Admin`].
-    #[serde(rename = "client")]
-    _client: Option<IgnoredAny>,
-}
-
-impl PostQuery {
-    async fn read(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let query = Query::from_request_parts(parts, app).await.map_err(|_| {
-            ApiError::field(
-                "query",
-                text!(
-                    "takes dry_run (true or false) and client, nothing else",
-                    "возможны только dry_run (true или false) и client"
-                ),
-            )
-        })?;
-        Ok(query.0)
-    }
 }
 
 /// Who may post: an ACS, whose token is looked at by the transaction that stores its message, or an admin.
@@ -141,7 +121,7 @@ async fn read_one(
     poster: Poster,
     app: &Arc<App>,
 ) -> Result<Incoming, ApiError> {
-    let query = PostQuery::read(&mut parts, app).await?;
+    let Params(PostParams { dry_run }) = Params::from_request_parts(&mut parts, app).await?;
     let idempotency_key = idempotency_key(&parts.headers)?;
     let message: PostMessage =
         body::parse(&body::read(Request::from_parts(parts, request_body), app).await?)?;
@@ -150,7 +130,7 @@ async fn read_one(
         poster,
         draft,
         idempotency_key,
-        dry_run: query.dry_run,
+        dry_run,
         budget: None,
     })
 }
@@ -273,10 +253,11 @@ fn refused(refusal: Refusal) -> ApiError {
 )]
 pub(super) async fn cancel(
     State(app): State<Arc<App>>,
-    Path(id): Path<Uuid>,
+    Path(id): Path<String>,
     request: Request,
 ) -> ApiResult<Json<Canceled>> {
     let (mut parts, _) = request.into_parts();
+    let id = parameters::id("message", &id)?;
     let (client_id, acs_id) = match Reader::from_request_parts(&mut parts, &app).await? {
         Reader::Acs(acs) => (acs.client_id, Some(acs.acs_id)),
         Reader::Viewer(_) => (Admin::from_request_parts(&mut parts, &app).await?.client_id, None),

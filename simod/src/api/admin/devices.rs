@@ -17,8 +17,9 @@ use uuid::Uuid;
 use super::{
     ApiResult, Created,
     check::Check,
-    created, id,
-    list::{List, ListParams, Params, answer},
+    created,
+    list::{List, ListParams, answer},
+    parameters::{self, Params},
 };
 use crate::{
     api::{
@@ -115,7 +116,7 @@ async fn show(
     State(app): State<Arc<App>>,
     Path(device): Path<String>,
 ) -> ApiResult<axum::Json<Device>> {
-    let id = id("device", &device)?;
+    let id = parameters::id("device", &device)?;
     Ok(axum::Json(app.store.device(viewer.client_id, id).await?))
 }
 
@@ -130,7 +131,7 @@ async fn remove(
     State(app): State<Arc<App>>,
     Path(device): Path<String>,
 ) -> ApiResult<StatusCode> {
-    let id = id("device", &device)?;
+    let id = parameters::id("device", &device)?;
     app.store.remove_device(admin.client_id, id).await?;
     app.wake.all();
     Ok(StatusCode::NO_CONTENT)

@@ -22,7 +22,8 @@ use super::{
     ApiError, ApiResult, Created,
     check::{Check, trimmed, trimmed_employee},
     created,
-    list::{List, ListParams, Params, answer},
+    list::{List, ListParams, answer},
+    parameters::Params,
 };
 use crate::{
     api::{

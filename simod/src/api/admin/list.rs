@@ -1,6 +1,6 @@
 //! The parameters that all lists take, and the pages that they answer.
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use simo_common::{
@@ -9,7 +9,7 @@ use simo_common::{
 };
 use utoipa::IntoParams;
 
-use super::{ApiError, ApiResult};
+use super::{ApiError, ApiResult, parameters::Params};
 use crate::store::{Find, Listing, Rows};
 
 const DEFAULT_LIMIT: usize = 100;
@@ -41,21 +41,6 @@ impl<K: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for List<K> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let Params(params) = Params::<ListParams>::from_request_parts(parts, state).await?;
         params.check().map(Self)
-    }
-}
-
-/// Parameters of the query string, refused with what is wrong.
-#[derive(Debug, Clone)]
-pub(super) struct Params<T>(pub(super) T);
-
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        match Query::from_request_parts(parts, state).await {
-            Ok(Query(params)) => Ok(Self(params)),
-            Err(rejection) => Err(ApiError::parameter(&rejection.body_text())),
-        }
     }
 }
 

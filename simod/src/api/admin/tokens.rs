@@ -20,8 +20,9 @@ use super::{
     ApiError, ApiResult, Created,
     acs::acs_name,
     check::{Check, trimmed},
-    created, id,
-    list::{List, ListParams, Params, answer},
+    created,
+    list::{List, ListParams, answer},
+    parameters::{self, Params},
 };
 use crate::{
     api::{auth::Keeper, body::Json, openapi::Problems},
@@ -124,7 +125,7 @@ async fn show(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
 ) -> ApiResult<axum::Json<Token>> {
-    let id = id("token", &token)?;
+    let id = parameters::id("token", &token)?;
     Ok(axum::Json(app.store.token(keeper.within(), id).await?))
 }
 
@@ -139,7 +140,7 @@ async fn rotate(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
 ) -> ApiResult<Created<IssuedToken>> {
-    let id = id("token", &token)?;
+    let id = parameters::id("token", &token)?;
     let successor = app.store.rotate_token(keeper.within(), id).await?;
     app.wake.feed();
     Ok(created(successor))
@@ -156,7 +157,7 @@ async fn revoke(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
 ) -> ApiResult<StatusCode> {
-    let id = id("token", &token)?;
+    let id = parameters::id("token", &token)?;
     app.store.revoke_token(keeper.within(), id).await?;
     app.wake.feed();
     Ok(StatusCode::NO_CONTENT)

@@ -13,8 +13,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     ApiResult, Created, created,
     groups::{named, rename},
-    id,
     list::{List, ListParams, answer},
+    parameters,
 };
 use crate::{
     api::{
@@ -141,7 +141,7 @@ async fn revoke(
     State(app): State<Arc<App>>,
     Path((slug, grant)): Path<(String, String)>,
 ) -> ApiResult<StatusCode> {
-    let id = id("grant", &grant)?;
+    let id = parameters::id("grant", &grant)?;
     app.store.revoke_grant(admin.client_id, &slug, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

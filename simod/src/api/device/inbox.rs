@@ -13,7 +13,7 @@ use url::form_urlencoded;
 use uuid::Uuid;
 
 use crate::{
-    api::{ApiError, ApiResult, auth::Phone},
+    api::{ApiError, ApiResult, auth::Phone, parameters},
     app::App,
 };
 
@@ -120,10 +120,10 @@ pub(super) async fn message(
     Phone(phone): Phone,
     Path(id): Path<String>,
 ) -> ApiResult<axum::Json<DeviceMessage>> {
-    let found = match id.parse() {
-        Ok(id) => app.store.own_message(&phone, id).await?,
-        Err(_) => None,
-    };
+    let found = app
+        .store
+        .own_message(&phone, parameters::id("message", &id)?)
+        .await?;
     found
         .map(axum::Json)
         .ok_or_else(|| ApiError::not_found("message", &id))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Request, State},
+    extract::{FromRequestParts as _, Request, State},
 };
 use futures_util::future::join_all;
 use http::StatusCode;
@@ -16,9 +16,9 @@ use simo_common::{
     text,
 };
 
-use super::{PostQuery, budget, poster, refuse_strangers, submit, validate};
+use super::{PostParams, budget, poster, refuse_strangers, submit, validate};
 use crate::{
-    api::{ApiError, ApiResult, auth, body, edge},
+    api::{ApiError, ApiResult, auth, body, edge, parameters::Params},
     app::App,
     store::Incoming,
 };
@@ -46,13 +46,13 @@ pub(in crate::api) async fn post_batch(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> ApiResult<Json<BatchAnswer>> {
-    let lang = edge::language(&request);
+    let lang = edge::language(request.headers());
     let (mut parts, request_body) = request.into_parts();
     let poster = poster(&mut parts, &app).await?;
     let read = async {
-        let query = PostQuery::read(&mut parts, &app).await?;
+        let Params(PostParams { dry_run }) = Params::from_request_parts(&mut parts, &app).await?;
         let items = read_items(Request::from_parts(parts, request_body), &app).await?;
-        Ok((query.dry_run, items))
+        Ok((dry_run, items))
     };
     let (dry_run, items) = match read.await {
         Ok(read) => read,

@@ -32,6 +32,22 @@ async fn pages_follow_the_order_and_repeat_nothing() {
 }
 
 #[tokio::test]
+async fn a_parameter_with_a_mistake_in_its_name_is_refused() {
+    let office = Office::open().await;
+    for (path, field) in [
+        ("/employees?grup=a", "grup"),
+        ("/employees?group=a&client=romashka&limt=5", "limt"),
+        ("/deliveries?qeury=x", "qeury"),
+        ("/deliveries?limit=x", "limit"),
+        ("/messages/0192b8a0-0000-7000-8000-000000000000?x", "x"),
+    ] {
+        let answer = office.admin(Method::GET, path, None, 422).await;
+        assert_eq!(wrong_fields(&answer), [field], "{path}");
+    }
+    office.admin(Method::GET, "/whoami?client=other", None, 200).await;
+}
+
+#[tokio::test]
 async fn a_text_is_found_in_names_in_any_case() {
     let office = Office::open().await;
     let new = json!({"slug": "boiler-2", "name": "Котёл второй"});

@@ -1,0 +1,134 @@
+//! The parameters of the query string: one that a route does not know is refused, because a name with a mistake in it
+//! would widen a list, or send what was to be rehearsed.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use axum::{
+    extract::{FromRequestParts, MatchedPath, Query, Request},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use http::{Method, request::Parts};
+use serde::de::DeserializeOwned;
+use simo_common::{api::PREFIX, text};
+use url::form_urlencoded;
+use utoipa::openapi::{
+    RefOr,
+    path::{Operation, ParameterIn},
+};
+use uuid::Uuid;
+
+use super::{ApiError, ApiResult, body};
+
+/// Parameters of the query string, refused with what is wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(rejection) => Err(unreadable(&rejection.body_text())),
+        }
+    }
+}
+
+/// A parameter cannot be read; `said` is axum's text, which names it first.
+fn unreadable(said: &str) -> ApiError {
+    let said = said
+        .strip_prefix("Failed to deserialize query string: ")
+        .unwrap_or(said);
+    match said.split_once(": ") {
+        Some((name, said)) if said.contains("digit") => {
+            ApiError::field(name, text!("must be a whole number", "должно быть целое число"))
+        }
+        Some((name, said)) if said.contains("`true` or `false`") => {
+            ApiError::field(name, text!("must be true or false", "должно быть true или false"))
+        }
+        Some((name, said)) => ApiError::field(name, body::in_words(said)),
+        None => ApiError::field(
+            body::named_field(said).unwrap_or("query string"),
+            body::in_words(said),
+        ),
+    }
+}
+
+/// The id in a path; what is not an id names nothing.
+pub(super) fn id(noun: &'static str, text: &str) -> ApiResult<Uuid> {
+    text.parse().map_err(|_| ApiError::not_found(noun, text))
+}
+
+/// Accepted everywhere, so that a caller who names his client need not know where that matters.
+const CLIENT: &str = "client";
+
+/// The parameters of each route, as its description lists them.
+static KNOWN: LazyLock<HashMap<(Method, String), Vec<String>>> = LazyLock::new(|| {
+    let mut known = HashMap::new();
+    for (path, item) in super::routes().into_openapi().paths.paths {
+        let operations = [
+            (Method::GET, item.get),
+            (Method::POST, item.post),
+            (Method::PUT, item.put),
+            (Method::PATCH, item.patch),
+            (Method::DELETE, item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                known.insert((method, path.clone()), names(operation));
+            }
+        }
+    }
+    known
+});
+
+fn names(operation: Operation) -> Vec<String> {
+    let parameters = operation.parameters.unwrap_or_default().into_iter();
+    let names = parameters.filter_map(|parameter| match parameter {
+        RefOr::T(known) if known.parameter_in == ParameterIn::Query => Some(known.name),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// Refuses parameters that the route does not know.
+pub(super) async fn refuse_unknown(request: Request, next: Next) -> Response {
+    match check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+fn check(request: &Request) -> Result<(), ApiError> {
+    let (Some(query), Some(path)) = (request.uri().query(), request.extensions().get::<MatchedPath>()) else {
+        return Ok(());
+    };
+    // The router may be nested under a path of another program.
+    let path = path.as_str();
+    let path = path.find(PREFIX).map_or(path, |start| &path[start..]);
+    let Some(known) = KNOWN.get(&(request.method().clone(), path.to_owned())) else {
+        return Ok(());
+    };
+    let errors: Vec<_> = form_urlencoded::parse(query.as_bytes())
+        .map(|(name, _)| name)
+        .filter(|name| name != CLIENT && !known.iter().any(|known| known == name))
+        .map(|name| {
+            let known = if known.is_empty() {
+                CLIENT.to_owned()
+            } else {
+                known.join(", ")
+            };
+            let what = text!(
+                "is not known here; known: {known}",
+                "такого параметра здесь нет; есть: {known}"
+            );
+            (name.into_owned(), what)
+        })
+        .collect();
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::invalid(errors))
+    }
+}
