@@ -15,6 +15,9 @@ pub trait Channel: Send + Sync + 'static {
     /// How many pushes may be under way at once.
     fn permits(&self) -> usize;
 
+    /// How long a send takes at most.
+    fn time_out(&self) -> Duration;
+
     /// Sends one push, and returns once the provider has answered or the time-out has passed.
     fn send(&self, push: &Outgoing) -> impl Future<Output = Result<Accepted, Failure>> + Send;
 }

@@ -44,6 +44,12 @@ use crate::{
 /// How long dispatch waits for a wake-up before it looks by itself: retries come due without one.
 const POLL: Duration = Duration::from_millis(250);
 
+/// A push that is claimed is sent within this, or not at all.
+const START_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long results may wait to be stored before others may think their pushes lost.
+const FLUSH: Duration = Duration::from_secs(10);
+
 /// How long the number of a channel's devices is good enough for the brake.
 const COUNTED_FOR: i64 = 10 * time::SECOND;
 
@@ -74,6 +80,8 @@ struct Dispatcher<C> {
     channel: C,
     policy: Policy,
     permits: Arc<Semaphore>,
+    /// How long a claim holds, longer than a try and the storing of its result take.
+    lease: Duration,
     /// Permits came back.
     freed: Arc<Notify>,
     finished: Batcher<Done, ()>,
@@ -100,6 +108,7 @@ impl<C: Channel> Dispatcher<C> {
             app: app.clone(),
             policy,
             permits: Arc::new(Semaphore::new(permits)),
+            lease: START_WITHIN + channel.time_out() + FLUSH,
             freed: freed.clone(),
             finished: finish::batcher(app, tracker, freed),
             metrics: app.metrics.channel(C::NAME),
@@ -159,7 +168,7 @@ impl<C: Channel> Dispatcher<C> {
         if room == 0 {
             return Vec::new();
         }
-        match self.app.store.claim(C::NAME, room).await {
+        match self.app.store.claim(C::NAME, room, self.lease).await {
             // Only this loop takes permits, so there are as many as there were.
             Ok(claimed) => claimed
                 .into_iter()
@@ -212,6 +221,15 @@ impl<C: Channel> Dispatcher<C> {
             return (PushResult::Skipped(skip), false);
         }
         let now = self.app.clock().now();
+        // This process stood still: another instance may have taken the push over.
+        if push.claimed.elapsed() > START_WITHIN {
+            let result = PushResult::Retry {
+                due_at: now,
+                answer: "claimed too long ago to be sent".to_owned(),
+                counts: false,
+            };
+            return (result, false);
+        }
         let probe = match self.clear(&push, now) {
             Clearance::Send => false,
             Clearance::Probe => true,

@@ -1,7 +1,6 @@
 //! Everything the database knows. SQL lives here and nowhere else.
 //!
-//! One writer, because SQLite has one: a connection behind a fair lock, whose transactions begin `IMMEDIATE`; what they
-//! commit is synced beside it (`disk`). Readers have a pool of their own and never wait for it.
+//! Behind it is an SQLite file (`sqlite`) or a PostgreSQL server (`postgres`); all others speak to either through `engine`.
 
 mod accept;
 mod acs;
@@ -12,8 +11,10 @@ mod caller;
 mod cancel;
 mod clients;
 mod devices;
+mod dialect;
 mod disk;
 mod employees;
+pub(crate) mod engine;
 mod error;
 mod expand;
 mod feed;
@@ -27,8 +28,10 @@ mod lock;
 mod named;
 mod operators;
 mod pairing;
+mod postgres;
 mod queue;
 mod receipts;
+mod sqlite;
 mod sweep;
 mod tokens;
 mod topics;
@@ -36,19 +39,8 @@ mod words;
 
 use std::{
     collections::HashSet,
-    fs::{DirBuilder, OpenOptions},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex as StdMutex, atomic::AtomicUsize},
-    time::Duration,
-};
-
-use sqlx::{
-    Connection, Sqlite, SqliteConnection, SqlitePool,
-    pool::PoolConnection,
-    sqlite::{
-        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-    },
+    path::PathBuf,
+    sync::{Mutex as StdMutex, atomic::AtomicUsize},
 };
 
 pub(crate) use self::disk::Write;
@@ -57,7 +49,7 @@ pub use self::{
     caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
     error::{Error, Result},
     expand::Stride,
-    feed::{FeedPiece, FeedScope},
+    feed::{FeedPiece, FeedPosition, FeedScope},
     history::{Ask, AskMessages, PAGE_MOST},
     inbox::StreamPhone,
     list::{Find, Listing, Rows},
@@ -68,106 +60,46 @@ pub use self::{
     tokens::{TokenFor, TokenKey, TokenTerms},
 };
 use self::{
-    disk::{Log, unsynced},
-    lock::FileLock,
+    engine::{Engine, Read, query},
+    postgres::Server,
+    sqlite::File,
 };
 use crate::clock::Clock;
-
-/// How long a statement waits for a lock that another process holds before the caller is told to come back.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long a caller waits for a connection before he is told to come back.
-const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
-
-/// What the writer may remember of the file: the pages that every batch changes, in KiB (negative, as SQLite wants it).
-/// Only what was used takes memory.
-const WRITER_CACHE: &str = "-32768";
 
 /// The database.
 #[derive(Debug)]
 pub struct Store {
-    readers: SqlitePool,
-    /// One connection: SQLite has one writer, and the pool hands it out first come, first served.
-    writer: SqlitePool,
-    log: Arc<Log>,
+    database: Database,
     clock: Clock,
     /// Pushes that dispatch holds, by row.
     claims: StdMutex<HashSet<i64>>,
     /// Whose turn it is when a claim cannot be shared evenly.
     claim_turn: AtomicUsize,
-    /// Held for as long as the store lives: one process owns the file.
-    _lock: FileLock,
 }
 
-impl Store {
-    /// Opens (and makes, and migrates) the database that `url` names: `sqlite:/path/simo.db` or a bare path.
+#[derive(Debug)]
+enum Database {
+    Sqlite(File),
+    Postgres(Server),
+}
+
+/// What a database URL names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// An SQLite file.
+    File(PathBuf),
+    /// A PostgreSQL server, by its whole URL.
+    Server(String),
+}
+
+impl Place {
+    /// Reads `sqlite:/path/simo.db`, a bare path, or `postgres://…`.
     ///
     /// # Errors
-    /// [`Error::Held`] when another simod has it, [`Error::Url`] when the URL is not one of ours, else what the
-    /// database says.
-    pub async fn open(url: &str, clock: Clock) -> Result<Self> {
-        let path = Self::path(url)?;
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            let mut make = DirBuilder::new();
-            let made = make.recursive(true).mode(0o700).create(folder);
-            made.map_err(|e| Error::File(folder.to_owned(), e))?;
-        }
-        let lock = FileLock::take(&path)?;
-        // Names, telephone numbers and texts are nobody else's business. SQLite gives its log the same mode.
-        let make = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path);
-        make.map_err(|e| Error::File(path.clone(), e))?;
-        let options = Self::options(&path);
-        let writer = Self::pool(1)
-            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE))
-            .await
-            .map_err(|e| Error::Open(path.clone(), e))?;
-        sqlx::migrate!("migrations/sqlite").run(&writer).await?;
-        let readers = Self::pool(4)
-            .connect_with(options.pragma("query_only", "on"))
-            .await?;
-        Ok(Self {
-            readers,
-            writer,
-            log: Arc::new(Log::of(&path)),
-            clock,
-            claims: StdMutex::default(),
-            claim_turn: AtomicUsize::new(0),
-            _lock: lock,
-        })
-    }
-
-    /// The migrations that opening the database would run, by name; all of them when it does not exist.
-    pub async fn pending_migrations(url: &str) -> Result<Vec<String>> {
-        let path = Self::path(url)?;
-        let migrator = sqlx::migrate!("migrations/sqlite");
-        let mut done = Vec::new();
-        if path.exists() {
-            let mut connection =
-                SqliteConnection::connect_with(&Self::options(&path).read_only(true)).await?;
-            let known: i64 =
-                sqlx::query_scalar("select count(*) from sqlite_master where name = '_sqlx_migrations'")
-                    .fetch_one(&mut connection)
-                    .await?;
-            if known > 0 {
-                done = sqlx::query_scalar::<_, i64>("select version from _sqlx_migrations where success")
-                    .fetch_all(&mut connection)
-                    .await?;
-            }
-            connection.close().await?;
-        }
-        let pending = migrator.iter().filter(|m| !done.contains(&m.version));
-        Ok(pending
-            .map(|m| format!("{:04}_{}", m.version, m.description.replace(' ', "_")))
-            .collect())
-    }
-
-    /// The database file that `url` names.
-    pub fn path(url: &str) -> Result<PathBuf> {
+    /// [`Error::Url`] when it is none of these.
+    pub fn of(url: &str) -> Result<Self> {
         let path = match url.split_once(':') {
+            Some(("postgres" | "postgresql", _)) => return Ok(Self::Server(url.to_owned())),
             Some(("sqlite", rest)) => rest.strip_prefix("//").unwrap_or(rest),
             Some((scheme, _)) if scheme.len() > 1 && !scheme.contains('/') => {
                 return Err(Error::Url(url.to_owned()));
@@ -177,25 +109,35 @@ impl Store {
         if path.is_empty() || path.starts_with(":memory:") || path.contains('?') {
             return Err(Error::Url(url.to_owned()));
         }
-        Ok(PathBuf::from(path))
+        Ok(Self::File(PathBuf::from(path)))
+    }
+}
+
+impl Store {
+    /// Opens (and makes, and migrates) the database that `url` names.
+    ///
+    /// # Errors
+    /// [`Error::Held`] when another simod has the file, [`Error::Url`] when the URL is not one of ours, else what the
+    /// database says.
+    pub async fn open(url: &str, clock: Clock) -> Result<Self> {
+        let database = match Place::of(url)? {
+            Place::File(path) => Database::Sqlite(File::open(&path).await?),
+            Place::Server(url) => Database::Postgres(Server::open(&url).await?),
+        };
+        Ok(Self {
+            database,
+            clock,
+            claims: StdMutex::default(),
+            claim_turn: AtomicUsize::new(0),
+        })
     }
 
-    fn options(path: &Path) -> SqliteConnectOptions {
-        SqliteConnectOptions::new()
-            .filename(path)
-            // Before the first table, or it has no effect.
-            .auto_vacuum(SqliteAutoVacuum::Incremental)
-            .journal_mode(SqliteJournalMode::Wal)
-            // The log is synced by `disk`, before anyone is answered.
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(false)
-            // Checkpoints run beside the writer (`checkpoint`); this is only the limit for when they cannot keep up.
-            .pragma("wal_autocheckpoint", "20000")
-            // As large as it becomes until then, so that it need not grow again each time.
-            .pragma("journal_size_limit", "83886080")
-            .pragma("temp_store", "memory")
-            .statement_cache_capacity(256)
+    /// The migrations that opening the database would run, by name; all of them when it does not exist.
+    pub async fn pending_migrations(url: &str) -> Result<Vec<String>> {
+        match Place::of(url)? {
+            Place::File(path) => sqlite::pending_migrations(&path).await,
+            Place::Server(url) => postgres::pending_migrations(&url).await,
+        }
     }
 
     /// The clock that the store's times come from.
@@ -203,71 +145,95 @@ impl Store {
         &self.clock
     }
 
-    /// A connection that reads.
-    pub(crate) async fn read(&self) -> Result<PoolConnection<Sqlite>> {
-        Ok(self.readers.acquire().await?)
+    /// Which database it is.
+    pub(crate) fn engine(&self) -> Engine {
+        match &self.database {
+            Database::Sqlite(_) => Engine::Sqlite,
+            Database::Postgres(_) => Engine::Postgres,
+        }
     }
 
-    /// Waits for the writer, first come first served, and begins a transaction.
-    pub(crate) async fn write(&self) -> Result<Write> {
-        if self.log.is_broken() {
-            return Err(unsynced());
+    /// A connection that reads.
+    pub(crate) async fn read(&self) -> Result<Read> {
+        match &self.database {
+            Database::Sqlite(file) => file.read().await,
+            Database::Postgres(server) => server.read().await,
         }
-        let transaction = match self.writer.begin_with("begin immediate").await {
-            // When the disk is full, SQLite rolls back by itself. sqlx goes on counting a transaction that is not there,
-            // and the connection is of no use any more.
-            Err(sqlx::Error::InvalidSavePointStatement | sqlx::Error::WorkerCrashed) => {
-                let _broken = self.writer.acquire().await?.close().await;
-                self.writer.begin_with("begin immediate").await?
-            }
-            begun => begun?,
-        };
-        Ok(Write::new(transaction, self.log.clone()))
+    }
+
+    /// A connection that reads everything as it was at one moment.
+    pub(crate) async fn snapshot(&self) -> Result<Read> {
+        match &self.database {
+            Database::Sqlite(file) => file.snapshot().await,
+            Database::Postgres(server) => server.snapshot().await,
+        }
+    }
+
+    /// Begins a transaction that may write.
+    pub(crate) async fn write(&self) -> Result<Write> {
+        match &self.database {
+            Database::Sqlite(file) => file.write().await,
+            Database::Postgres(server) => server.write().await,
+        }
     }
 
     /// Waits until everything that was committed before, or that anyone could read before, is on disk.
     pub async fn on_disk(&self) -> Result<()> {
-        self.log.on_disk().await
+        match &self.database {
+            Database::Sqlite(file) => file.on_disk().await,
+            // It has synced before it said that it had committed.
+            Database::Postgres(_) => Ok(()),
+        }
     }
 
-    /// Copies what was committed from the log into the database file, beside the writer.
+    /// Gives a piece of what deleted rows have left free back to the file system, when that is much. Returns whether
+    /// there is more. A server does so by itself.
+    pub async fn vacuum(&self) -> Result<bool> {
+        match &self.database {
+            Database::Sqlite(file) => file.vacuum().await,
+            Database::Postgres(_) => Ok(false),
+        }
+    }
+
+    /// Copies what was committed from the log into the database file. A server does so by itself.
     pub async fn checkpoint(&self) -> Result<()> {
-        let mut reader = self.read().await?;
-        sqlx::query("pragma wal_checkpoint(passive)")
-            .execute(&mut *reader)
-            .await?;
-        Ok(())
+        match &self.database {
+            Database::Sqlite(file) => file.checkpoint().await,
+            Database::Postgres(_) => Ok(()),
+        }
     }
 
     /// Whether the database answers, and can be written.
     pub async fn answers(&self) -> Result<()> {
-        let mut reader = self.read().await?;
-        sqlx::query("select 1 from client limit 1")
-            .execute(&mut *reader)
+        query("select 1 from client limit 1")
+            .execute(&mut *self.read().await?)
             .await?;
         self.write().await?.rollback().await
     }
 
     /// Whether it was closed: nothing can be stored any more.
     pub fn is_closed(&self) -> bool {
-        self.writer.is_closed()
+        match &self.database {
+            Database::Sqlite(file) => file.is_closed(),
+            Database::Postgres(server) => server.is_closed(),
+        }
     }
 
-    /// Waits for what is running, and closes the file.
+    /// Waits for what is running, and closes the database.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        match &self.database {
+            Database::Sqlite(file) => file.close().await,
+            Database::Postgres(server) => server.close().await,
+        }
     }
+}
 
-    fn pool(most: u32) -> SqlitePoolOptions {
-        SqlitePoolOptions::new()
-            .min_connections(1)
-            .max_connections(most)
-            .acquire_timeout(WAIT_FOR_CONNECTION)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-    }
+/// The names of migrations that are not among those that were run.
+fn names_of_pending(migrator: &sqlx::migrate::Migrator, done: &[i64]) -> Vec<String> {
+    let pending = migrator.iter().filter(|m| !done.contains(&m.version));
+    pending
+        .map(|m| format!("{:04}_{}", m.version, m.description.replace(' ', "_")))
+        .collect()
 }
 
 #[cfg(test)]

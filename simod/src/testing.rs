@@ -12,11 +12,11 @@ use simo_common::{
     time::{DAY, SECOND},
     token::{self, TokenKind},
 };
-use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
+use crate::store::engine::{Engine, query_scalar};
 use crate::{
     api,
     app::App,
@@ -27,6 +27,26 @@ use crate::{
 
 /// When the tests begin: 2026-11-21T09:00:00Z.
 pub(crate) const START: i64 = 1_795_251_600 * SECOND;
+
+/// The URL of an empty database: of its own on the PostgreSQL server that `SIMO_TEST_POSTGRES` names, else a file.
+pub(crate) async fn empty_database(directory: &TempDir) -> String {
+    use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
+    let Ok(server) = std::env::var("SIMO_TEST_POSTGRES") else {
+        return format!("sqlite:{}", directory.path().join("simo.db").display());
+    };
+    let name = format!("simo_{:032x}", rand::random::<u128>());
+    let options: PgConnectOptions = server.parse().unwrap();
+    let mut connection = options.connect().await.unwrap();
+    let create = format!("create database {name}");
+    sqlx::query(sqlx::AssertSqlSafe(create))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    let mut url = url::Url::parse(&server).unwrap();
+    url.set_path(&name);
+    url.to_string()
+}
 
 /// A client with an ACS, a topic, and employees as they are added.
 pub(crate) struct Plant {
@@ -48,10 +68,8 @@ pub(crate) struct TestPhone {
 impl Plant {
     pub(crate) async fn new() -> Self {
         let directory = TempDir::new().unwrap();
-        let path = directory.path().join("simo.db");
-        let store = Store::open(path.to_str().unwrap(), Clock::manual(START))
-            .await
-            .unwrap();
+        let url = empty_database(&directory).await;
+        let store = Store::open(&url, Clock::manual(START)).await.unwrap();
         let acs_token = token::generate(TokenKind::Acs);
         let plant = Self {
             store: Arc::new(store),
@@ -78,21 +96,23 @@ impl Plant {
         plant
     }
 
+    /// Whether other instances may work on the same database.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.store.engine() == Engine::Postgres
+    }
+
     /// Runs statements that return nothing.
     pub(crate) async fn run(&self, statements: &str) {
         let mut tx = self.store.write().await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(statements))
-            .execute(&mut *tx)
-            .await
-            .unwrap();
+        tx.run(statements).await.unwrap();
         tx.commit().await.unwrap();
     }
 
     /// The first column of the first row, as a number; `None` when it is null or there is no row.
     pub(crate) async fn number(&self, query: &str) -> Option<i64> {
         let mut reader = self.store.read().await.unwrap();
-        sqlx::query_scalar::<_, Option<i64>>(AssertSqlSafe(query))
-            .fetch_optional(&mut *reader)
+        query_scalar::<Option<i64>>(query)
+            .fetch_optional(&mut reader)
             .await
             .unwrap()
             .flatten()
@@ -101,10 +121,7 @@ impl Plant {
     /// The first column of all rows, as texts.
     pub(crate) async fn texts(&self, query: &str) -> Vec<String> {
         let mut reader = self.store.read().await.unwrap();
-        sqlx::query_scalar(AssertSqlSafe(query))
-            .fetch_all(&mut *reader)
-            .await
-            .unwrap()
+        query_scalar(query).fetch_all(&mut reader).await.unwrap()
     }
 
     pub(crate) fn advance(&self, us: i64) {
@@ -168,7 +185,7 @@ impl Plant {
         let mut statements = format!(
             "insert into message (client_id, id, acs_id, topic_id, title, body, priority, data, require_ack,
                  external_id, accepted_at, expires_at)
-             values ({client}, {id}, {acs}, {}, '{title}', 'текст', 2, '{{\"unit\":3}}', 1, '{title}', {now}, {});",
+             values ({client}, {id}, {acs}, {}, '{title}', 'текст', 2, '{{\"unit\":3}}', true, '{title}', {now}, {});",
             sql(self.topic_id),
             now + DAY,
         );

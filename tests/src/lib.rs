@@ -10,6 +10,7 @@ pub mod checker;
 pub mod clock;
 pub mod fcm;
 pub mod plant;
+pub mod postgres;
 pub mod programs;
 pub mod raw;
 pub mod simod;

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -14,9 +14,9 @@ use simo_common::{
     lang::Lang,
 };
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::sync::{OnceCell, oneshot};
 
-use crate::{FakeFcm, eventually, fcm, programs, wait::within};
+use crate::{FakeFcm, eventually, fcm, postgres, programs, wait::within};
 
 /// A daemon under test. Dropping it kills it; what it logged is shown when the test fails, and a panic in the log
 /// fails the test.
@@ -54,8 +54,17 @@ impl Drop for Process {
 /// How a daemon is to be started.
 pub struct Setup {
     directory: Directory,
-    database: PathBuf,
+    database: Database,
     config: toml::Table,
+}
+
+/// Where a daemon keeps what it knows.
+#[derive(Clone)]
+enum Database {
+    /// In an SQLite file.
+    File(PathBuf),
+    /// On the PostgreSQL server of the tests, in a database that is made when it is first started.
+    Server(Arc<OnceCell<String>>),
 }
 
 enum Directory {
@@ -120,7 +129,26 @@ impl Simod {
 
     /// Its SQLite file.
     pub fn database(&self) -> &Path {
-        &self.setup.database
+        match &self.setup.database {
+            Database::File(file) => file,
+            Database::Server(_) => panic!("the database is on a server"),
+        }
+    }
+
+    /// Its database's URL.
+    pub fn database_url(&self) -> String {
+        match &self.setup.database {
+            Database::File(file) => format!("sqlite:{}", file.display()),
+            Database::Server(made) => made.get().expect("simod was started").clone(),
+        }
+    }
+
+    /// Another daemon on the same database, where that is on a server.
+    pub async fn sibling(&self) -> Self {
+        let mut setup = Setup::new();
+        setup.database = self.setup.database.clone();
+        setup.config = self.setup.config.clone();
+        setup.start().await
     }
 
     /// Its process.
@@ -218,8 +246,12 @@ impl Setup {
     }
 
     fn new_in(directory: Directory) -> Self {
+        let database = match postgres::server() {
+            Some(_) => Database::Server(Arc::default()),
+            None => Database::File(directory.path().join("simo.db")),
+        };
         Self {
-            database: directory.path().join("simo.db"),
+            database,
             directory,
             config: toml::Table::new(),
         }
@@ -231,8 +263,15 @@ impl Setup {
     /// With the database in this file instead of the directory's own.
     #[must_use]
     pub fn database(mut self, file: &Path) -> Self {
-        file.clone_into(&mut self.database);
+        self.database = Database::File(file.to_owned());
         self
+    }
+
+    /// With the database in an SQLite file, also where the other tests have a server.
+    #[must_use]
+    pub fn embedded(self) -> Self {
+        let file = self.directory.path().join("simo.db");
+        self.database(&file)
     }
 
     /// With FCM being this stand-in.
@@ -284,7 +323,7 @@ impl Setup {
 
     /// Starts it and waits until it has refused to run.
     pub async fn start_in_vain(self) -> Refusal {
-        let mut process = Process(self.spawn(0));
+        let mut process = Process(self.spawn(0).await);
         let status = eventually("simod refuses to start", || std::future::ready(process.ended())).await;
         let stderr = fs::read_to_string(self.log()).unwrap_or_default();
         Refusal { status, stderr }
@@ -294,7 +333,11 @@ impl Setup {
         self.directory.path().join("simod.log")
     }
 
-    fn spawn(&self, port: u16) -> Child {
+    async fn spawn(&self, port: u16) -> Child {
+        let database = match &self.database {
+            Database::File(file) => format!("sqlite:{}", file.display()),
+            Database::Server(made) => made.get_or_init(postgres::empty_database).await.clone(),
+        };
         let config = self.directory.path().join("simod.toml");
         fs::write(&config, self.config.to_string()).expect("the configuration can be written");
         let binary = programs::program("simod");
@@ -309,7 +352,7 @@ impl Setup {
             .arg("--config")
             .arg(config)
             .arg("--database")
-            .arg(format!("sqlite:{}", self.database.display()))
+            .arg(database)
             .args(["--listen", &format!("127.0.0.1:{port}"), "--socket"])
             .arg(self.directory.path().join("s.sock"))
             .env_remove("SIMO_URL")
@@ -324,7 +367,7 @@ impl Setup {
     async fn run(&self, port: u16) -> Running {
         let http = reqwest::Client::new();
         let started = Instant::now();
-        let mut process = Process(self.spawn(port));
+        let mut process = Process(self.spawn(port).await);
         let stdout = process.0.stdout.take().expect("stdout is piped");
         let (tell, told) = oneshot::channel();
         std::thread::spawn(move || {

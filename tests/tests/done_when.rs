@@ -47,6 +47,7 @@ const BRIGADE: usize = 8;
 async fn nothing_accepted_is_lost_and_nobody_gets_what_is_not_his() {
     let fcm = FakeFcm::start();
     let mut simod = Setup::new()
+        .embedded()
         .fcm(&fcm)
         .set("fcm.connections", CONNECTIONS as i64)
         .set("fcm.streams_per_connection", STREAMS as i64)

@@ -114,7 +114,8 @@ create table topic_grant (
     primary key (client_id, id)
 ) without rowid;
 create unique index topic_grant_once
-    on topic_grant (client_id, topic_id, coalesce(employee_id, x''), coalesce(group_id, x''));
+    on topic_grant (client_id, topic_id, coalesce(employee_id, x'00000000000000000000000000000000'),
+    coalesce(group_id, x'00000000000000000000000000000000'));
 create index topic_grant_employee on topic_grant (client_id, employee_id) where employee_id is not null;
 
 create table device (
@@ -183,13 +184,13 @@ create table message (
 );
 create unique index message_id on message (client_id, id);
 create index message_accepted on message (client_id, accepted_at, id);
-create unique index message_external on message (client_id, external_id, coalesce(acs_id, x''))
+create unique index message_external on message (client_id, external_id, coalesce(acs_id, x'00000000000000000000000000000000'))
     where external_id is not null;
 -- What history's rarer filters start from.
 create index message_topic on message (client_id, topic_id, accepted_at, id) where topic_id is not null;
 create index message_acs on message (client_id, acs_id, accepted_at, id) where acs_id is not null;
 create index message_urgent on message (client_id, priority, accepted_at, id) where priority >= 2;
-create index message_ack on message (client_id, accepted_at, id) where require_ack = 1;
+create index message_ack on message (client_id, accepted_at, id) where require_ack;
 create index message_due on message (due_at) where due_at is not null;
 
 -- Idempotency-Key, per ACS, kept 72 hours.
@@ -265,6 +266,7 @@ create index delivery_expiry on delivery (expires_at) where state = 0;
 
 -- One delivery on its way to one device: the unit of work.
 create table push (
+    seq integer primary key,
     client_id blob not null,
     message_id blob not null,
     employee_id blob not null,
@@ -279,7 +281,7 @@ create table push (
     done_at integer, -- nothing is left to do
     outcome text, -- accepted, received, failed, expired, canceled
     reason text,
-    primary key (client_id, message_id, employee_id, device_id)
+    unique (client_id, message_id, employee_id, device_id)
 );
 -- What dispatch claims, and what the holder of a stream asks for. Both shrink as work is done.
 create index push_due on push (channel, client_id, urgency, due_at, message_id)

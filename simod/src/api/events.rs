@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     app::App,
-    store::{FeedScope, Result, TokenHolder},
+    store::{FeedPosition, FeedScope, Result, TokenHolder},
 };
 
 /// Reads are at least this far apart: 20 a second at most.
@@ -75,7 +75,7 @@ async fn events(
     let feed = app.wake.feed.subscribe();
     let resumed = headers
         .get("last-event-id")
-        .map(|id| id.to_str().ok().and_then(decode_cursor::<i64>));
+        .map(|id| id.to_str().ok().and_then(decode_cursor::<FeedPosition>));
     let (cursor, reset) = match resumed {
         Some(Some(cursor)) => (cursor, false),
         lost => (app.store.feed_end().await?, lost.is_some()),
@@ -107,7 +107,7 @@ struct Follower {
     app: Arc<App>,
     scope: FeedScope,
     token_hash: Option<[u8; 32]>,
-    cursor: i64,
+    cursor: FeedPosition,
     feed: watch::Receiver<u64>,
     /// What was read and not yet written.
     ready: VecDeque<sse::Event>,
@@ -174,7 +174,7 @@ impl Follower {
     }
 
     /// Tells the reader to begin anew, and goes on from `position`.
-    fn reset_to(&mut self, position: i64) {
+    fn reset_to(&mut self, position: FeedPosition) {
         self.cursor = position;
         self.more = false;
         let event = Event {
@@ -212,7 +212,7 @@ impl Follower {
     }
 }
 
-fn written(position: i64, event: &Event) -> sse::Event {
+fn written(position: FeedPosition, event: &Event) -> sse::Event {
     let line = sse::Event::default()
         .id(encode_cursor(&position))
         .event(event.kind.as_str());

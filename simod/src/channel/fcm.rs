@@ -40,6 +40,8 @@ pub struct Fcm {
     turn: AtomicUsize,
     send_url: Url,
     tokens: TokenSource,
+    /// How long a push may take, the waiting for a token included.
+    time_out: Duration,
     clock: Clock,
 }
 
@@ -158,6 +160,7 @@ impl Fcm {
             streams: config.streams_per_connection,
             turn: AtomicUsize::new(0),
             send_url,
+            time_out: timeout * 2,
             tokens: TokenSource::new(account, token_url, client(false)?, clock.clone())
                 .map_err(|detail| SetupError::value("fcm.service_account", detail))?,
             clock,
@@ -217,6 +220,10 @@ impl Fcm {
 
 impl Channel for Fcm {
     const NAME: &'static str = "fcm";
+
+    fn time_out(&self) -> Duration {
+        self.time_out
+    }
 
     fn permits(&self) -> usize {
         self.connections.len() * self.streams

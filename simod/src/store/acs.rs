@@ -1,10 +1,14 @@
 //! ACS: the systems that post messages.
 
 use simo_common::{api::access::Acs, id, text, time, token::TokenKind};
-use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use super::{Error, Listing, Result, Rows, Store, Write, list::page, tokens::revoke_tokens_of};
+use super::{
+    Error, Listing, Result, Rows, Store, Write,
+    engine::{Row, query, query_scalar},
+    list::page,
+    tokens::revoke_tokens_of,
+};
 
 macro_rules! select_acs {
     ($rest:literal) => {
@@ -21,7 +25,7 @@ impl Store {
     /// A page of a client's ACS, by name.
     pub async fn acs_list(&self, client_id: Uuid, listing: &Listing<String>) -> Result<Rows<Acs, String>> {
         let mut reader = self.read().await?;
-        let rows = sqlx::query(select_acs!(
+        let rows = query(select_acs!(
             "a.name > $3 and ($4 or a.archived_at is null) order by a.name limit $5"
         ))
         .bind(client_id)
@@ -29,7 +33,7 @@ impl Store {
         .bind(listing.after.as_deref().unwrap_or(""))
         .bind(listing.archived)
         .bind(listing.rows())
-        .fetch(&mut *reader);
+        .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             let acs = read_acs(row)?;
             Ok(listing.find.fits(&[&acs.name]).then(|| (acs.name.clone(), acs)))
@@ -39,7 +43,7 @@ impl Store {
 
     /// The ACS with this name, archived or not.
     pub async fn acs(&self, client_id: Uuid, name: &str) -> Result<Acs> {
-        let row = sqlx::query(select_acs!("a.name = $3"))
+        let row = query(select_acs!("a.name = $3"))
             .bind(client_id)
             .bind(self.clock.now())
             .bind(name)
@@ -55,7 +59,7 @@ impl Store {
     pub async fn add_acs(&self, client_id: Uuid, name: &str) -> Result<Acs> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let added = sqlx::query(
+        let added = query(
             "insert into acs (client_id, id, name, created_at) values ($1, $2, $3, $4)
              on conflict (client_id, name) do update set archived_at = null where acs.archived_at is not null",
         )
@@ -63,7 +67,7 @@ impl Store {
         .bind(id::new(now))
         .bind(name)
         .bind(now)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         if added == 0 {
@@ -80,13 +84,13 @@ impl Store {
     pub async fn remove_acs(&self, client_id: Uuid, name: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let acs_id: Option<Uuid> = sqlx::query_scalar(
+        let acs_id: Option<Uuid> = query_scalar(
             "update acs set archived_at = coalesce(archived_at, $3) where client_id = $1 and name = $2 returning id",
         )
         .bind(client_id)
         .bind(name)
         .bind(now)
-        .fetch_optional(&mut *tx)
+        .fetch_optional(&mut tx)
         .await?;
         let acs_id = acs_id.ok_or_else(|| Error::not_found("acs", name))?;
         revoke_tokens_of(&mut tx, Some(client_id), TokenKind::Acs, acs_id, now).await?;
@@ -96,7 +100,7 @@ impl Store {
 
 /// The id of a live ACS, which is made if there is none with this name.
 pub(super) async fn acs_for_token(tx: &mut Write, client_id: Uuid, name: &str, now: i64) -> Result<Uuid> {
-    sqlx::query(
+    query(
         "insert into acs (client_id, id, name, created_at) values ($1, $2, $3, $4)
          on conflict (client_id, name) do nothing",
     )
@@ -104,13 +108,13 @@ pub(super) async fn acs_for_token(tx: &mut Write, client_id: Uuid, name: &str, n
     .bind(id::new(now))
     .bind(name)
     .bind(now)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     let live: Option<Uuid> =
-        sqlx::query_scalar("select id from acs where client_id = $1 and name = $2 and archived_at is null")
+        query_scalar("select id from acs where client_id = $1 and name = $2 and archived_at is null")
             .bind(client_id)
             .bind(name)
-            .fetch_optional(&mut **tx)
+            .fetch_optional(tx)
             .await?;
     live.ok_or_else(|| {
         Error::Conflict(text!(
@@ -120,7 +124,7 @@ pub(super) async fn acs_for_token(tx: &mut Write, client_id: Uuid, name: &str, n
     })
 }
 
-fn read_acs(row: &SqliteRow) -> Result<Acs> {
+fn read_acs(row: &Row) -> Result<Acs> {
     Ok(Acs {
         name: row.try_get("name")?,
         tokens: row.try_get::<i64, _>("tokens")? as u64,

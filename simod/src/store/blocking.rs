@@ -7,6 +7,7 @@ use super::{
     Error, Result, Store, Write,
     bind::{hex, json},
     employees::live_employee,
+    engine::{query, query_scalar},
     pairing::{oldest_open, retire},
 };
 
@@ -20,14 +21,12 @@ impl Store {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
-        sqlx::query(
-            "update employee set blocked_at = coalesce(blocked_at, $3) where client_id = $1 and id = $2",
-        )
-        .bind(client_id)
-        .bind(employee_id)
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
+        query("update employee set blocked_at = coalesce(blocked_at, $3) where client_id = $1 and id = $2")
+            .bind(client_id)
+            .bind(employee_id)
+            .bind(now)
+            .execute(&mut tx)
+            .await?;
         let denied = deny_queued(&mut tx, client_id, employee_id, reason::BLOCKED, now).await?;
         tx.commit().await?;
         self.deny_rest(client_id, employee_id, reason::BLOCKED, denied)
@@ -38,10 +37,10 @@ impl Store {
     pub async fn unblock_employee(&self, client_id: Uuid, personnel_no: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
-        sqlx::query("update employee set blocked_at = null where client_id = $1 and id = $2")
+        query("update employee set blocked_at = null where client_id = $1 and id = $2")
             .bind(client_id)
             .bind(employee_id)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         tx.commit().await
     }
@@ -51,22 +50,22 @@ impl Store {
     pub async fn remove_employee(&self, client_id: Uuid, personnel_no: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let employee_id: Option<Uuid> = sqlx::query_scalar(
+        let employee_id: Option<Uuid> = query_scalar(
             "update employee set archived_at = coalesce(archived_at, $3)
              where client_id = $1 and personnel_no = $2 returning id",
         )
         .bind(client_id)
         .bind(personnel_no)
         .bind(now)
-        .fetch_optional(&mut *tx)
+        .fetch_optional(&mut tx)
         .await?;
         let employee_id = employee_id.ok_or_else(|| Error::not_found("employee", personnel_no))?;
-        let devices: Vec<Uuid> = sqlx::query_scalar(
+        let devices: Vec<Uuid> = query_scalar(
             "select id from device where client_id = $1 and employee_id = $2 and retired_at is null",
         )
         .bind(client_id)
         .bind(employee_id)
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         let denied = deny_queued(&mut tx, client_id, employee_id, reason::ARCHIVED, now).await?;
         for device_id in devices {
@@ -101,7 +100,7 @@ async fn deny_queued(
     why: &str,
     now: i64,
 ) -> Result<usize> {
-    let messages: Vec<Uuid> = sqlx::query_scalar(
+    let messages: Vec<Uuid> = query_scalar(
         "update delivery set outcome = 'denied', reason = $4, outcome_at = $5
          where client_id = $1 and employee_id = $2 and message_id in (
              select message_id from delivery
@@ -114,32 +113,32 @@ async fn deny_queued(
     .bind(why)
     .bind(now)
     .bind(AT_ONCE as i64)
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     let ids: Vec<_> = messages.iter().map(|id| hex(*id)).collect();
     let ids = json(&ids);
-    sqlx::query(
+    query(
         "update push set done_at = $4, outcome = 'canceled', reason = $5
          where client_id = $1 and employee_id = $2 and done_at is null
-         and message_id in (select unhex(value) from jsonb_each($3))",
+         and message_id in (select unhex(atom) from jsonb_each($3))",
     )
     .bind(client_id)
     .bind(employee_id)
     .bind(&ids)
     .bind(now)
     .bind(why)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
-    sqlx::query(
+    query(
         "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
          select m.client_id, m.acs_id, $4, 'delivery', m.id, $2
-         from jsonb_each($3) j cross join message m where m.client_id = $1 and m.id = unhex(j.value)",
+         from jsonb_each($3) j cross join message m where m.client_id = $1 and m.id = unhex(j.atom)",
     )
     .bind(client_id)
     .bind(employee_id)
     .bind(&ids)
     .bind(now)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(messages.len())
 }

@@ -1,10 +1,12 @@
 //! Who holds a token, from the live rows.
 
 use simo_common::{people::Role, token::TokenKind};
-use sqlx::Row as _;
 use uuid::Uuid;
 
-use super::{Result, Store};
+use super::{
+    Result, Store,
+    engine::{query, query_as, query_scalar},
+};
 
 /// Who a token lets in.
 #[derive(Debug, Clone)]
@@ -62,7 +64,7 @@ impl Store {
     /// The holder of the token with this hash; `None` when it is unknown, expired or revoked, or its holder or client
     /// is archived.
     pub async fn token_holder(&self, hash: &[u8; 32]) -> Result<Option<TokenHolder>> {
-        let row = sqlx::query(
+        let row = query(
             "select t.kind, t.client_id, t.holder_id, c.slug, a.name as acs, o.name as operator, o.role,
                     d.employee_id, d.channel, e.blocked_at
              from token t
@@ -130,7 +132,7 @@ impl Store {
     /// The id of the client with this slug; archived ones are not found.
     pub async fn client_id(&self, slug: &str) -> Result<Option<Uuid>> {
         Ok(
-            sqlx::query_scalar("select id from client where slug = $1 and archived_at is null")
+            query_scalar("select id from client where slug = $1 and archived_at is null")
                 .bind(slug)
                 .fetch_optional(&mut *self.read().await?)
                 .await?,
@@ -139,7 +141,7 @@ impl Store {
 
     /// Whether there is any client, archived ones included.
     pub async fn has_clients(&self) -> Result<bool> {
-        Ok(sqlx::query_scalar("select exists (select 1 from client)")
+        Ok(query_scalar("select exists (select 1 from client)")
             .fetch_one(&mut *self.read().await?)
             .await?)
     }
@@ -147,7 +149,7 @@ impl Store {
     /// The only client there is, with its slug; `None` when there is none or several.
     pub async fn only_client(&self) -> Result<Option<(Uuid, String)>> {
         let mut clients: Vec<(Uuid, String)> =
-            sqlx::query_as("select id, slug from client where archived_at is null limit 2")
+            query_as("select id, slug from client where archived_at is null limit 2")
                 .fetch_all(&mut *self.read().await?)
                 .await?;
         Ok(if clients.len() == 1 { clients.pop() } else { None })

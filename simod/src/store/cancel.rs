@@ -3,7 +3,10 @@
 use simo_common::{api::message::Canceled, delivery::reason};
 use uuid::Uuid;
 
-use super::{Error, Result, Store};
+use super::{
+    Error, Result, Store,
+    engine::{query, query_as, query_scalar},
+};
 
 /// Deliveries that one transaction closes.
 const CLOSED_AT_ONCE: i64 = 500;
@@ -17,35 +20,33 @@ impl Store {
     pub async fn cancel_message(&self, client_id: Uuid, acs_id: Option<Uuid>, id: Uuid) -> Result<Canceled> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let found: Option<(Option<Uuid>, bool)> = sqlx::query_as(
+        let found: Option<(Option<Uuid>, bool)> = query_as(
             "select acs_id, canceled_at is not null from message
              where client_id = $1 and id = $2 and ($3 is null or acs_id = $3)",
         )
         .bind(client_id)
         .bind(id)
         .bind(acs_id)
-        .fetch_optional(&mut *tx)
+        .fetch_optional(&mut tx)
         .await?;
         let Some((poster, was_canceled)) = found else {
             return Err(Error::not_found("message", id.to_string()));
         };
         if !was_canceled {
-            sqlx::query(
-                "update message set canceled_at = $3, due_at = null where client_id = $1 and id = $2",
-            )
-            .bind(client_id)
-            .bind(id)
-            .bind(now)
-            .execute(&mut *tx)
-            .await?;
-            sqlx::query(
+            query("update message set canceled_at = $3, due_at = null where client_id = $1 and id = $2")
+                .bind(client_id)
+                .bind(id)
+                .bind(now)
+                .execute(&mut tx)
+                .await?;
+            query(
                 "insert into event (client_id, acs_id, at, kind, message_id) values ($1, $2, $3, 'canceled', $4)",
             )
             .bind(client_id)
             .bind(poster)
             .bind(now)
             .bind(id)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         }
         tx.commit().await?;
@@ -63,9 +64,10 @@ impl Store {
     ) -> Result<u64> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let closed: Vec<Uuid> = sqlx::query_scalar(
+        let closed: Vec<Uuid> = query_scalar(
             "update delivery set outcome = 'canceled', reason = $3, outcome_at = $4
-             where rowid in (select rowid from delivery where client_id = $1 and message_id = $2 and state = 0 limit $5)
+             where client_id = $1 and message_id = $2 and employee_id in (
+                 select employee_id from delivery where client_id = $1 and message_id = $2 and state = 0 limit $5)
              returning employee_id",
         )
         .bind(client_id)
@@ -73,37 +75,37 @@ impl Store {
         .bind(reason::CANCELED)
         .bind(now)
         .bind(CLOSED_AT_ONCE)
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         let employees = super::bind::json(&closed.iter().map(|id| super::bind::hex(*id)).collect::<Vec<_>>());
-        sqlx::query(
+        query(
             "update push set done_at = $4, outcome = 'canceled', reason = $5 from jsonb_each($3) j
-             where client_id = $1 and message_id = $2 and employee_id = unhex(j.value) and done_at is null",
+             where client_id = $1 and message_id = $2 and employee_id = unhex(j.atom) and done_at is null",
         )
         .bind(client_id)
         .bind(id)
         .bind(&employees)
         .bind(now)
         .bind(reason::CANCELED)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
-        sqlx::query(
+        query(
             "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
-             select $1, $2, $3, 'delivery', $4, unhex(value) from jsonb_each($5)",
+             select $1, $2, $3, 'delivery', $4, unhex(atom) from jsonb_each($5)",
         )
         .bind(client_id)
         .bind(acs_id)
         .bind(now)
         .bind(id)
         .bind(&employees)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         tx.commit().await?;
         Ok(closed.len() as u64)
     }
 
     async fn canceled_counts(&self, client_id: Uuid, id: Uuid) -> Result<Canceled> {
-        let (canceled, all): (i64, i64) = sqlx::query_as(
+        let (canceled, all): (i64, i64) = query_as(
             "select count(*) filter (where outcome = 'canceled'),
                     (select accepted from message where client_id = $1 and id = $2)
              from delivery where client_id = $1 and message_id = $2",
@@ -113,14 +115,14 @@ impl Store {
         .fetch_one(&mut *self.read().await?)
         .await?;
         // Deliveries of a large audience that are still to be made will be made canceled.
-        let waiting: i64 = sqlx::query_scalar(
+        let waiting: i64 = query_scalar(
             "select count(*) from audience where client_id = $1 and message_id = $2 and reason is null",
         )
         .bind(client_id)
         .bind(id)
         .fetch_one(&mut *self.read().await?)
         .await?;
-        let too_late: i64 = sqlx::query_scalar(
+        let too_late: i64 = query_scalar(
             "select count(*) from delivery
              where client_id = $1 and message_id = $2 and state not in (0, 7, 8)",
         )

@@ -6,10 +6,13 @@ use simo_common::{
     message::limits,
     text, time,
 };
-use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use super::{Error, Listing, Result, Rows, Store, list::page};
+use super::{
+    Error, Listing, Result, Rows, Store,
+    engine::{Row, query, query_scalar},
+    list::page,
+};
 
 /// The time zone of a client that names none.
 const DEFAULT_TIMEZONE: &str = "Europe/Moscow";
@@ -18,13 +21,13 @@ impl Store {
     /// A page of clients, by slug.
     pub async fn clients(&self, listing: &Listing<String>) -> Result<Rows<Client, String>> {
         let mut reader = self.read().await?;
-        let rows = sqlx::query(
+        let rows = query(
             "select * from client where slug > $1 and ($2 or archived_at is null) order by slug limit $3",
         )
         .bind(listing.after.as_deref().unwrap_or(""))
         .bind(listing.archived)
         .bind(listing.rows())
-        .fetch(&mut *reader);
+        .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             let client = read_client(row)?;
             let fits = listing.find.fits(&[&client.slug, &client.name]);
@@ -35,7 +38,7 @@ impl Store {
 
     /// The client with this slug, archived or not.
     pub async fn client(&self, slug: &str) -> Result<Client> {
-        let row = sqlx::query("select * from client where slug = $1")
+        let row = query("select * from client where slug = $1")
             .bind(slug)
             .fetch_optional(&mut *self.read().await?)
             .await?;
@@ -47,7 +50,7 @@ impl Store {
 
     /// The time zone of a client, in which times without an offset are read.
     pub async fn client_timezone(&self, client_id: Uuid) -> Result<String> {
-        Ok(sqlx::query_scalar("select timezone from client where id = $1")
+        Ok(query_scalar("select timezone from client where id = $1")
             .bind(client_id)
             .fetch_one(&mut *self.read().await?)
             .await?)
@@ -57,7 +60,7 @@ impl Store {
     pub async fn add_client(&self, slug: &str, spec: &ClientSpec) -> Result<Client> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let added = sqlx::query(
+        let added = query(
             "insert into client
                  (id, slug, name, timezone, payload, notification, default_ttl, retention_days, created_at)
              values ($1, $2, $3, $4, $5, $6, $7, nullif($8, 0), $9)
@@ -76,7 +79,7 @@ impl Store {
         .bind(spec.default_ttl.unwrap_or(limits::DEFAULT_TTL_SECONDS))
         .bind(spec.retention_days)
         .bind(now)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         if added == 0 {
@@ -92,7 +95,7 @@ impl Store {
     /// Changes what `spec` names.
     pub async fn edit_client(&self, slug: &str, spec: &ClientSpec) -> Result<Client> {
         let mut tx = self.write().await?;
-        let changed = sqlx::query(
+        let changed = query(
             "update client set
                  name = coalesce($2, name), timezone = coalesce($3, timezone), payload = coalesce($4, payload),
                  notification = coalesce($5, notification), default_ttl = coalesce($6, default_ttl),
@@ -106,7 +109,7 @@ impl Store {
         .bind(spec.notification)
         .bind(spec.default_ttl)
         .bind(spec.retention_days)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         if changed == 0 {
@@ -119,13 +122,12 @@ impl Store {
     /// Archives a client: from now on no token of its ACS, operators and phones lets in.
     pub async fn remove_client(&self, slug: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let changed =
-            sqlx::query("update client set archived_at = coalesce(archived_at, $2) where slug = $1")
-                .bind(slug)
-                .bind(self.clock.now())
-                .execute(&mut *tx)
-                .await?
-                .rows_affected();
+        let changed = query("update client set archived_at = coalesce(archived_at, $2) where slug = $1")
+            .bind(slug)
+            .bind(self.clock.now())
+            .execute(&mut tx)
+            .await?
+            .rows_affected();
         if changed == 0 {
             return Err(Error::not_found("client", slug));
         }
@@ -133,7 +135,7 @@ impl Store {
     }
 }
 
-fn read_client(row: &SqliteRow) -> Result<Client> {
+fn read_client(row: &Row) -> Result<Client> {
     let payload: String = row.try_get("payload")?;
     Ok(Client {
         slug: row.try_get("slug")?,

@@ -1,11 +1,14 @@
 //! Devices, as administrators see them: invited, listed, removed. Pairing is the phone's side.
 
 use simo_common::{api::people::Device, delivery::reason, time, time::HOUR, token};
-use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
-    Error, Listing, Result, Rows, Store, blocking::refuse_blocked, employees::live_employee, list::page,
+    Error, Listing, Result, Rows, Store,
+    blocking::refuse_blocked,
+    employees::live_employee,
+    engine::{Row, query, query_as, query_scalar},
+    list::page,
     pairing::retire,
 };
 
@@ -34,15 +37,15 @@ impl Store {
             None => None,
             Some(personnel_no) => {
                 let id: Option<Uuid> =
-                    sqlx::query_scalar("select id from employee where client_id = $1 and personnel_no = $2")
+                    query_scalar("select id from employee where client_id = $1 and personnel_no = $2")
                         .bind(client_id)
                         .bind(personnel_no)
-                        .fetch_optional(&mut *reader)
+                        .fetch_optional(&mut reader)
                         .await?;
                 Some(id.ok_or_else(|| Error::not_found("employee", personnel_no))?)
             }
         };
-        let rows = sqlx::query(select_device!(
+        let rows = query(select_device!(
             "($2 is null or d.employee_id = $2) and ($3 or d.retired_at is null) and ($4 is null or d.id < $4)
              order by d.id desc limit $5"
         ))
@@ -51,7 +54,7 @@ impl Store {
         .bind(listing.archived)
         .bind(listing.after)
         .bind(listing.rows())
-        .fetch(&mut *reader);
+        .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             let device = read_device(row)?;
             let names = [&*device.employee, &device.personnel_no, &device.name];
@@ -62,7 +65,7 @@ impl Store {
 
     /// The device with this id, retired or not.
     pub async fn device(&self, client_id: Uuid, id: Uuid) -> Result<Device> {
-        let row = sqlx::query(select_device!("d.id = $2"))
+        let row = query(select_device!("d.id = $2"))
             .bind(client_id)
             .bind(id)
             .fetch_optional(&mut *self.read().await?)
@@ -85,15 +88,14 @@ impl Store {
         let code = token::generate_code();
         let mut tx = self.write().await?;
         let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
-        let blocked: bool = sqlx::query_scalar(
-            "select blocked_at is not null from employee where client_id = $1 and id = $2",
-        )
-        .bind(client_id)
-        .bind(employee_id)
-        .fetch_one(&mut *tx)
-        .await?;
+        let blocked: bool =
+            query_scalar("select blocked_at is not null from employee where client_id = $1 and id = $2")
+                .bind(client_id)
+                .bind(employee_id)
+                .fetch_one(&mut tx)
+                .await?;
         refuse_blocked(personnel_no, blocked)?;
-        sqlx::query(
+        query(
             "insert into invite (code_hash, client_id, employee_id, created_at, expires_at)
              values ($1, $2, $3, $4, $5)",
         )
@@ -102,7 +104,7 @@ impl Store {
         .bind(employee_id)
         .bind(now)
         .bind(expires_at)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         tx.commit().await?;
         Ok((code, expires_at))
@@ -112,12 +114,11 @@ impl Store {
     pub async fn remove_device(&self, client_id: Uuid, id: Uuid) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let known: bool =
-            sqlx::query_scalar("select count(*) > 0 from device where client_id = $1 and id = $2")
-                .bind(client_id)
-                .bind(id)
-                .fetch_one(&mut *tx)
-                .await?;
+        let known: bool = query_scalar("select count(*) > 0 from device where client_id = $1 and id = $2")
+            .bind(client_id)
+            .bind(id)
+            .fetch_one(&mut tx)
+            .await?;
         if !known {
             return Err(Error::not_found("device", id.to_string()));
         }
@@ -127,7 +128,7 @@ impl Store {
 
     /// The devices of a channel that are in use, for the share that may die.
     pub async fn count_devices(&self, channel: &str) -> Result<u64> {
-        let count: i64 = sqlx::query_scalar(
+        let count: i64 = query_scalar(
             "select count(*) from device where channel = $1 and retired_at is null and address is not null",
         )
         .bind(channel)
@@ -138,7 +139,7 @@ impl Store {
 
     /// The devices of a channel whose addresses were reported dead within the last hour, and when.
     pub async fn dead_devices(&self, channel: &str) -> Result<Vec<(Uuid, i64)>> {
-        Ok(sqlx::query_as(
+        Ok(query_as(
             "select id, coalesce(retired_at, quarantined_at) from device
              where channel = $1 and reason = $2 and coalesce(retired_at, quarantined_at) > $3",
         )
@@ -150,7 +151,7 @@ impl Store {
     }
 }
 
-fn read_device(row: &SqliteRow) -> Result<Device> {
+fn read_device(row: &Row) -> Result<Device> {
     let at = |column: &str| {
         row.try_get::<Option<i64>, _>(column)
             .map(|at| at.map(time::from_us))

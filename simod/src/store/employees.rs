@@ -6,10 +6,15 @@ use simo_common::{
     people::{fold_name, sort_key},
     text, time,
 };
-use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use super::{Error, Listing, Result, Rows, Store, Write, bind::json, groups::group_id, list::page};
+use super::{
+    Error, Listing, Result, Rows, Store, Write,
+    bind::json,
+    engine::{Row, query, query_as, query_scalar},
+    groups::group_id,
+    list::page,
+};
 
 macro_rules! select_employee {
     ($rest:literal) => {
@@ -37,7 +42,7 @@ impl Store {
             Some(slug) => Some(group_id(&mut reader, client_id, slug).await?),
             None => None,
         };
-        let rows = sqlx::query(select_employee!(
+        let rows = query(select_employee!(
             "e.sort_key > $2 and ($3 or e.archived_at is null)
              and ($4 is null or e.id in (select employee_id from group_member where client_id = $1 and group_id = $4))
              and not exists (
@@ -51,7 +56,7 @@ impl Store {
         .bind(group_id)
         .bind(listing.find.words())
         .bind(listing.limit as i64 + 1)
-        .fetch(&mut *reader);
+        .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             Ok(Some((sort_key_of(row)?, read_employee(row)?)))
         })
@@ -60,7 +65,7 @@ impl Store {
 
     /// The employee with this personnel number, archived or not.
     pub async fn employee(&self, client_id: Uuid, personnel_no: &str) -> Result<Employee> {
-        let row = sqlx::query(select_employee!("e.personnel_no = $2"))
+        let row = query(select_employee!("e.personnel_no = $2"))
             .bind(client_id)
             .bind(personnel_no)
             .fetch_optional(&mut *self.read().await?)
@@ -76,13 +81,13 @@ impl Store {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         let groups = group_ids(&mut tx, client_id, &new.groups).await?;
-        let ordinal: i64 = sqlx::query_scalar(
+        let ordinal: i64 = query_scalar(
             "update client set next_ordinal = next_ordinal + 1 where id = $1 returning next_ordinal - 1",
         )
         .bind(client_id)
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut tx)
         .await?;
-        let added: Option<Uuid> = sqlx::query_scalar(
+        let added: Option<Uuid> = query_scalar(
             "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, email,
                                    phone, locale, timezone, created_at)
              values ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), nullif($10, ''), nullif($11, ''), $12)
@@ -105,7 +110,7 @@ impl Store {
         .bind(&new.locale)
         .bind(&new.timezone)
         .bind(now)
-        .fetch_optional(&mut *tx)
+        .fetch_optional(&mut tx)
         .await?;
         let Some(employee_id) = added else {
             return Err(taken(&mut tx, client_id, &new.personnel_no).await?);
@@ -125,7 +130,7 @@ impl Store {
         let mut tx = self.write().await?;
         let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
         let name = edit.full_name.as_deref();
-        sqlx::query(
+        query(
             "update employee set
                  full_name = coalesce($3, full_name), folded_name = coalesce($4, folded_name),
                  sort_key = coalesce($5, sort_key), email = nullif(coalesce($6, email), ''),
@@ -142,7 +147,7 @@ impl Store {
         .bind(&edit.phone)
         .bind(&edit.locale)
         .bind(&edit.timezone)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         if let Some(slugs) = &edit.groups {
             let groups = group_ids(&mut tx, client_id, slugs).await?;
@@ -156,12 +161,12 @@ impl Store {
 /// Why a personnel number cannot be given to a new employee. An archived person comes back under his own name only: a
 /// successor must not read his predecessor's history.
 async fn taken(tx: &mut Write, client_id: Uuid, no: &str) -> Result<Error> {
-    let (name, archived): (String, bool) = sqlx::query_as(
+    let (name, archived): (String, bool) = query_as(
         "select full_name, archived_at is not null from employee where client_id = $1 and personnel_no = $2",
     )
     .bind(client_id)
     .bind(no)
-    .fetch_one(&mut **tx)
+    .fetch_one(tx)
     .await?;
     Ok(Error::Conflict(if archived {
         text!(
@@ -180,12 +185,12 @@ async fn taken(tx: &mut Write, client_id: Uuid, no: &str) -> Result<Error> {
 /// # Errors
 /// A conflict when he is archived: only adding him again brings him back.
 pub(super) async fn live_employee(tx: &mut Write, client_id: Uuid, personnel_no: &str) -> Result<Uuid> {
-    let found: Option<(Uuid, bool)> = sqlx::query_as(
+    let found: Option<(Uuid, bool)> = query_as(
         "select id, archived_at is not null from employee where client_id = $1 and personnel_no = $2",
     )
     .bind(client_id)
     .bind(personnel_no)
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?;
     match found {
         Some((id, false)) => Ok(id),
@@ -199,13 +204,13 @@ pub(super) async fn live_employee(tx: &mut Write, client_id: Uuid, personnel_no:
 
 /// The ids of groups by slug, all of which must be there.
 async fn group_ids(tx: &mut Write, client_id: Uuid, slugs: &[String]) -> Result<Vec<Uuid>> {
-    let found: Vec<(i64, Uuid)> = sqlx::query_as(
+    let found: Vec<(i64, Uuid)> = query_as(
         "select j.key, g.id from jsonb_each($2) j cross join \"group\" g
-         where g.client_id = $1 and g.slug = j.value and g.archived_at is null order by j.key",
+         where g.client_id = $1 and g.slug = j.atom and g.archived_at is null order by j.key",
     )
     .bind(client_id)
     .bind(json(slugs))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     let mut errors = Vec::new();
     for (place, slug) in slugs.iter().enumerate() {
@@ -225,30 +230,30 @@ async fn group_ids(tx: &mut Write, client_id: Uuid, slugs: &[String]) -> Result<
 
 /// Makes these the only groups of an employee.
 async fn set_groups(tx: &mut Write, client_id: Uuid, employee_id: Uuid, groups: &[Uuid]) -> Result<()> {
-    sqlx::query("delete from group_member where client_id = $1 and employee_id = $2")
+    query("delete from group_member where client_id = $1 and employee_id = $2")
         .bind(client_id)
         .bind(employee_id)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     let groups: Vec<_> = groups.iter().map(|id| super::bind::hex(*id)).collect();
-    sqlx::query(
+    query(
         "insert into group_member (client_id, group_id, employee_id)
-         select $1, unhex(j.value), $2 from jsonb_each($3) j where true on conflict do nothing",
+         select $1, unhex(j.atom), $2 from jsonb_each($3) j where true on conflict do nothing",
     )
     .bind(client_id)
     .bind(employee_id)
     .bind(json(&groups))
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
 
 /// An employee's place in a list. Sort keys are texts that are compared bytewise.
-pub(super) fn sort_key_of(row: &SqliteRow) -> Result<String> {
-    Ok(String::from_utf8_lossy(row.try_get("sort_key")?).into_owned())
+pub(super) fn sort_key_of(row: &Row) -> Result<String> {
+    Ok(String::from_utf8_lossy(&row.try_get::<Vec<u8>, _>("sort_key")?).into_owned())
 }
 
-fn read_employee(row: &SqliteRow) -> Result<Employee> {
+fn read_employee(row: &Row) -> Result<Employee> {
     let groups: Option<String> = row.try_get("groups")?;
     let at = |column: &str| {
         row.try_get::<Option<i64>, _>(column)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use simo_common::lang::Text;
+use sqlx::postgres::PgDatabaseError;
 
 /// What a method of the store returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -11,7 +12,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Not a database URL of ours.
-    #[error("`{0}` is not a database URL: expected sqlite:/path/to/simo.db")]
+    #[error("`{0}` is not a database URL: expected sqlite:/path/to/simo.db or postgres://user@host/simo")]
     Url(String),
     /// Another simod has the file.
     #[error("{} is in use by another simod: {holder}", database.display())]
@@ -24,9 +25,9 @@ pub enum Error {
     /// A file or folder beside the database cannot be used.
     #[error("{}: {}", .0.display(), .1)]
     File(PathBuf, std::io::Error),
-    /// The file is not a database, or must not be read or written.
-    #[error("{}: {}", .0.display(), .1)]
-    Open(PathBuf, #[source] sqlx::Error),
+    /// The file is not a database, or must not be read or written; the server cannot be reached.
+    #[error("{}: {}", .0, .1)]
+    Open(String, #[source] sqlx::Error),
     /// The migrations could not be run.
     #[error("cannot migrate the database: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -71,13 +72,16 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
             | sqlx::Error::Io(_) => true,
-            // https://www.sqlite.org/rescode.html: the primary code is the low byte. BUSY, LOCKED, READONLY, IOERR,
-            // FULL, CANTOPEN.
-            sqlx::Error::Database(e) => e
-                .code()
-                .and_then(|code| code.parse::<u32>().ok())
-                .is_some_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14)),
+            sqlx::Error::Database(e) => {
+                e.code()
+                    .is_some_and(|code| match e.try_downcast_ref::<PgDatabaseError>() {
+                        Some(_) => is_away_on_postgres(&code),
+                        None => is_away_on_sqlite(&code),
+                    })
+            }
             _ => false,
         };
         if away {
@@ -86,4 +90,16 @@ impl From<sqlx::Error> for Error {
             Self::Internal(error)
         }
     }
+}
+
+/// <https://www.sqlite.org/rescode.html>: the primary code is the low byte. BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN.
+fn is_away_on_sqlite(code: &str) -> bool {
+    let code = code.parse::<u32>();
+    code.is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14))
+}
+
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>: connections, resources, the operator's intervention, a
+/// standby, and transactions that were in each other's way.
+fn is_away_on_postgres(code: &str) -> bool {
+    ["08", "53", "57", "58"].contains(&&code[..2]) || ["25006", "40001", "40P01", "55P03"].contains(&code)
 }

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use roaring::RoaringBitmap;
 use simo_common::delivery::{Outcome, reason};
-use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{
     Result, Store,
     accept::{Origin, insert_deliveries, insert_pushes, part_rows},
     audience::{Part, TargetKind},
+    engine::{query, query_scalar},
 };
 
 /// How long a step should hold the writer.
@@ -81,19 +81,19 @@ impl Store {
         insert_deliveries(&mut tx, &deliveries, now).await?;
         insert_pushes(&mut tx, &pushes).await?;
         let update = match step.last() {
-            Some(last) if step.len() == stride.0 => sqlx::query(
+            Some(last) if step.len() == stride.0 => query(
                 "update audience set next_ordinal = $4 where client_id = $1 and message_id = $2 and part = $3",
             )
             .bind(client_id)
             .bind(pending.origin.message_id)
             .bind(pending.number)
             .bind(i64::from(*last) + 1),
-            _ => sqlx::query("delete from audience where client_id = $1 and message_id = $2 and part = $3")
+            _ => query("delete from audience where client_id = $1 and message_id = $2 and part = $3")
                 .bind(client_id)
                 .bind(pending.origin.message_id)
                 .bind(pending.number),
         };
-        update.execute(&mut *tx).await?;
+        update.execute(&mut tx).await?;
         // What a power failure takes is made again; no push leaves before it is on disk.
         tx.commit_unsynced().await?;
         stride.adapt(started.elapsed());
@@ -101,10 +101,9 @@ impl Store {
     }
 
     async fn next_client_to_expand(&self) -> Result<Option<Uuid>> {
-        let clients: Vec<Uuid> =
-            sqlx::query_scalar("select distinct client_id from audience order by client_id")
-                .fetch_all(&mut *self.read().await?)
-                .await?;
+        let clients: Vec<Uuid> = query_scalar("select distinct client_id from audience order by client_id")
+            .fetch_all(&mut *self.read().await?)
+            .await?;
         if clients.is_empty() {
             return Ok(None);
         }
@@ -115,15 +114,16 @@ impl Store {
 
 /// The most urgent, then oldest part of a client's frozen audiences.
 async fn next_part(tx: &mut super::Write, client_id: Uuid) -> Result<Option<Pending>> {
-    let row = sqlx::query(
+    let skip = tx.skip_locked();
+    let row = query(format!(
         "select a.message_id, a.part, a.reason, a.target, a.target_id, a.grant_id, a.members, a.next_ordinal,
                 m.accepted_at, m.expires_at, m.priority, m.canceled_at
          from audience a
          join message m on m.client_id = a.client_id and m.id = a.message_id
-         where a.client_id = $1 order by m.priority desc, a.created_at, a.part limit 1",
-    )
+         where a.client_id = $1 order by m.priority desc, a.created_at, a.part limit 1{skip}"
+    ))
     .bind(client_id)
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let members: Vec<u8> = row.try_get("members")?;

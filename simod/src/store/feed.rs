@@ -1,17 +1,27 @@
 //! The live feed: what happened to messages and deliveries, in the order of the commits.
 
+use std::{sync::LazyLock, time::Duration};
+
+use serde::{Deserialize, Serialize};
 use simo_common::{
     api::event::{Event, EventKind},
     delivery::DeliveryState,
     time::from_us,
 };
-use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::{Uuid, fmt::Simple};
 
-use super::{Result, Store, Write, bind::json};
+use super::{
+    Result, Store, Write,
+    bind::json,
+    engine::{Conn, Engine, Row, query, query_as, query_scalar},
+};
 
 /// Events that are read at once.
 const AT_ONCE: usize = 500;
+
+/// How often, and with what pauses, to look whether older transactions have ended.
+const OLDER_LOOKS: u32 = 20;
+const OLDER_PAUSE: Duration = Duration::from_millis(10);
 
 /// Whose events: a client's, or only those of one ACS's messages.
 #[derive(Debug, Clone, Copy)]
@@ -22,59 +32,93 @@ pub struct FeedScope {
     pub acs_id: Option<Uuid>,
 }
 
+/// Where an event stands in the feed. Events are ordered by it, and what is committed later never comes before what was
+/// read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FeedPosition {
+    /// On PostgreSQL the transaction that wrote it: numbers are not committed in their order, transactions that are all
+    /// over are ordered. On SQLite always 0.
+    xact: i64,
+    /// Its number.
+    seq: i64,
+}
+
 /// The next piece of the feed.
 #[derive(Debug)]
 pub struct FeedPiece {
     /// Events with their positions.
-    pub events: Vec<(i64, Event)>,
+    pub events: Vec<(FeedPosition, Event)>,
     /// The position that was read up to, others' events included.
-    pub read_to: i64,
+    pub read_to: FeedPosition,
     /// Whether there may be more.
     pub more: bool,
 }
 
 impl Store {
     /// The position of the newest event: what follows it is live.
-    pub async fn feed_end(&self) -> Result<i64> {
-        let (_, last) = bounds(&mut *self.read().await?).await?;
-        Ok(last)
+    pub async fn feed_end(&self) -> Result<FeedPosition> {
+        let newest = match self.engine() {
+            Engine::Sqlite => MADE_ON_SQLITE,
+            // What still runs may come before what is committed already.
+            Engine::Postgres => {
+                "select cast(xact::text as integer), seq from (
+                     (select xact, seq from event where xact < pg_snapshot_xmin(pg_current_snapshot())
+                      order by xact desc, seq desc limit 1)
+                     union all select xact, seq from event_floor) newest
+                 order by xact desc, seq desc limit 1"
+            }
+        };
+        if self.engine() == Engine::Postgres {
+            self.older_transactions_end().await?;
+        }
+        let (xact, seq) = query_as(newest).fetch_one(&mut *self.read().await?).await?;
+        Ok(FeedPosition { xact, seq })
+    }
+
+    /// Waits a little until transactions that run now have ended, so that what is committed already is not taken for new.
+    async fn older_transactions_end(&self) -> Result<()> {
+        let next: i64 = query_scalar("select cast(pg_snapshot_xmax(pg_current_snapshot())::text as integer)")
+            .fetch_one(&mut *self.read().await?)
+            .await?;
+        for _ in 0..OLDER_LOOKS {
+            let ended: bool =
+                query_scalar("select cast(pg_snapshot_xmin(pg_current_snapshot())::text as integer) >= $1")
+                    .bind(next)
+                    .fetch_one(&mut *self.read().await?)
+                    .await?;
+            if ended {
+                break;
+            }
+            tokio::time::sleep(OLDER_PAUSE).await;
+        }
+        Ok(())
     }
 
     /// What follows the position `after`; `None` when something that followed it is no longer kept, or the position was
     /// never reached.
-    pub async fn feed_after(&self, scope: FeedScope, after: i64) -> Result<Option<FeedPiece>> {
+    pub async fn feed_after(&self, scope: FeedScope, after: FeedPosition) -> Result<Option<FeedPiece>> {
         let mut reader = self.read().await?;
-        let rows = sqlx::query(
-            "select e.seq, e.at, e.kind, e.message_id, e.acs_id, c.slug as client, a.name as acs, m.external_id,
-                    p.personnel_no, d.state
-             from (select * from event where client_id = $1 and seq > $2 order by seq limit $3) e
-             join client c on c.id = e.client_id
-             left join message m on m.client_id = e.client_id and m.id = e.message_id
-             left join acs a on a.client_id = e.client_id and a.id = e.acs_id
-             left join employee p on p.client_id = e.client_id and p.id = e.employee_id
-             left join delivery d on d.client_id = e.client_id and d.message_id = e.message_id
-                  and d.employee_id = e.employee_id
-             order by e.seq",
-        )
-        .bind(scope.client_id)
-        .bind(after)
-        .bind(AT_ONCE as i64)
-        .fetch_all(&mut *reader)
-        .await?;
+        let text = match self.engine() {
+            Engine::Sqlite => &*AFTER_ON_SQLITE,
+            Engine::Postgres => &*AFTER_ON_POSTGRES,
+        };
+        let rows = query(text)
+            .bind(scope.client_id)
+            .bind(after.xact)
+            .bind(after.seq)
+            .bind(AT_ONCE as i64)
+            .fetch_all(&mut reader)
+            .await?;
         // Asked last, so that nothing can be swept away between the two.
-        let (first, last) = bounds(&mut reader).await?;
-        if after < first - 1 || after > last {
+        if !is_kept(&mut reader, after).await? {
             return Ok(None);
         }
-        let read_to = match rows.last() {
-            Some(row) => row.try_get("seq")?,
-            None => after,
-        };
+        let read_to = rows.last().map(position).transpose()?.unwrap_or(after);
         let mut events = Vec::new();
         for row in &rows {
             let acs_id: Option<Uuid> = row.try_get("acs_id")?;
             if scope.acs_id.is_none() || scope.acs_id == acs_id {
-                events.push((row.try_get("seq")?, read_event(row)?));
+                events.push((position(row)?, read_event(row)?));
             }
         }
         Ok(Some(FeedPiece {
@@ -85,18 +129,64 @@ impl Store {
     }
 }
 
-/// The first position that is kept (or will be made, when none is), and the last that was made.
-async fn bounds(connection: &mut sqlx::SqliteConnection) -> Result<(i64, i64)> {
-    // SQLite's own table says what was made, also when everything was swept away since.
-    Ok(sqlx::query_as(
-        "select coalesce((select min(seq) from event), s.last + 1), s.last
-         from (select coalesce((select seq from sqlite_sequence where name = 'event'), 0) as last) s",
+/// The newest position that was ever made. SQLite's own table knows, also when everything was swept away since.
+const MADE_ON_SQLITE: &str = "select 0, coalesce((select seq from sqlite_sequence where name = 'event'), 0)";
+
+/// What follows a position, with all that an event says. The rows of `event` that are meant stand in for `{}`.
+const AFTER: &str = "select e.xact, e.seq, e.at, e.kind, e.message_id, e.acs_id, c.slug as client, a.name as acs,
+            m.external_id, p.personnel_no, d.state
+     from ({}) e
+     join client c on c.id = e.client_id
+     left join message m on m.client_id = e.client_id and m.id = e.message_id
+     left join acs a on a.client_id = e.client_id and a.id = e.acs_id
+     left join employee p on p.client_id = e.client_id and p.id = e.employee_id
+     left join delivery d on d.client_id = e.client_id and d.message_id = e.message_id and d.employee_id = e.employee_id
+     order by e.xact, e.seq";
+
+static AFTER_ON_SQLITE: LazyLock<String> = LazyLock::new(|| {
+    AFTER.replace(
+        "{}",
+        "select 0 as xact, seq, at, kind, client_id, acs_id, message_id, employee_id from event
+         where client_id = $1 and $2 is not null and seq > $3 order by seq limit $4",
     )
-    .fetch_one(connection)
-    .await?)
+});
+
+static AFTER_ON_POSTGRES: LazyLock<String> = LazyLock::new(|| {
+    AFTER.replace(
+        "{}",
+        "select cast(xact::text as integer) as xact, seq, at, kind, client_id, acs_id, message_id, employee_id from event
+         where client_id = $1 and xact < pg_snapshot_xmin(pg_current_snapshot())
+         and (xact, seq) > ($2::text::xid8, $3) order by event.xact, seq limit $4",
+    )
+});
+
+fn position(row: &Row) -> sqlx::Result<FeedPosition> {
+    Ok(FeedPosition {
+        xact: row.try_get("xact")?,
+        seq: row.try_get("seq")?,
+    })
 }
 
-fn read_event(row: &SqliteRow) -> Result<Event> {
+/// Whether everything that follows a position is still kept, and the position was reached.
+async fn is_kept(conn: &mut Conn, after: FeedPosition) -> Result<bool> {
+    let text = match conn.engine() {
+        Engine::Sqlite => {
+            "select $1 = 0 and $2 <= s.last and $2 >= coalesce((select min(seq) from event), s.last + 1) - 1
+             from (select coalesce((select seq from sqlite_sequence where name = 'event'), 0) as last) s"
+        }
+        Engine::Postgres => {
+            "select ($1::text::xid8, $2) >= (xact, seq) and $1::text::xid8 < pg_snapshot_xmax(pg_current_snapshot())
+             from event_floor"
+        }
+    };
+    Ok(query_scalar(text)
+        .bind(after.xact)
+        .bind(after.seq)
+        .fetch_one(conn)
+        .await?)
+}
+
+fn read_event(row: &Row) -> Result<Event> {
     let kind: String = row.try_get("kind")?;
     let state: Option<i64> = row.try_get("state")?;
     Ok(Event {
@@ -125,14 +215,14 @@ pub(super) async fn add_delivery_events(tx: &mut Write, changed: &[ChangedDelive
     if changed.is_empty() {
         return Ok(());
     }
-    sqlx::query(
+    query(
         "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
          select unhex(value->>0), unhex(value->>1), $2, 'delivery', unhex(value->>2), unhex(value->>3)
          from jsonb_each($1)",
     )
     .bind(json(changed))
     .bind(at)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -160,6 +250,22 @@ mod tests {
         }
     }
 
+    /// Before everything.
+    const START: FeedPosition = FeedPosition { xact: 0, seq: 0 };
+
+    /// The positions of all events, once there are `count`: on a server that others use too, an event shows when every
+    /// transaction that is older has ended.
+    async fn all(plant: &Plant, count: usize) -> Vec<FeedPosition> {
+        loop {
+            let piece = plant.store.feed_after(scope(plant, None), START).await;
+            let events = piece.unwrap().unwrap().events;
+            if events.len() >= count {
+                return events.into_iter().map(|(position, _)| position).collect();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     #[tokio::test]
     async fn an_acs_reads_its_own_messages_events_and_an_operator_all() {
         let plant = Plant::new().await;
@@ -167,31 +273,26 @@ mod tests {
         let message = plant.message("m", &[employee]).await;
         add(&plant, message, Some(plant.acs_id)).await;
         add(&plant, message, None).await;
+        let both = all(&plant, 2).await;
         let own = plant
             .store
-            .feed_after(scope(&plant, Some(plant.acs_id)), 0)
+            .feed_after(scope(&plant, Some(plant.acs_id)), START)
             .await
             .unwrap()
             .unwrap();
-        assert_eq!((own.events.len(), own.read_to), (1, 2));
+        let (first, last) = (both[0], both[1]);
+        assert_eq!((own.events.len(), own.read_to), (1, last));
         let (position, event) = &own.events[0];
         assert_eq!(
             (*position, event.personnel_no.as_deref(), event.state),
-            (1, Some("0001"), Some(DeliveryState::Queued))
+            (first, Some("0001"), Some(DeliveryState::Queued))
         );
         assert_eq!(event.external_id.as_deref(), Some("m"));
-        let all = plant
-            .store
-            .feed_after(scope(&plant, None), 0)
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!(all.events.len(), 2);
         let foreign = FeedScope {
             client_id: Uuid::max(),
             acs_id: None,
         };
-        let none = plant.store.feed_after(foreign, 0).await.unwrap().unwrap();
+        let none = plant.store.feed_after(foreign, START).await.unwrap().unwrap();
         assert!(none.events.is_empty());
     }
 
@@ -205,11 +306,50 @@ mod tests {
         }
         let scope = scope(&plant, None);
         let known = async |after| plant.store.feed_after(scope, after).await.unwrap().is_some();
-        assert!(known(0).await && known(3).await && !known(4).await && !known(-1).await);
-        plant.run("delete from event where seq < 3").await;
-        assert!(!known(1).await && known(2).await);
-        plant.run("delete from event").await;
-        assert!(!known(2).await && known(3).await);
-        assert_eq!(plant.store.feed_end().await.unwrap(), 3);
+        let [first, second, third] = all(&plant, 3).await[..] else {
+            panic!("three events")
+        };
+        let never = FeedPosition {
+            xact: third.xact + 1_000_000,
+            seq: third.seq + 1_000_000,
+        };
+        assert!(known(START).await && known(third).await && !known(never).await);
+        let forget = async |keep: usize| {
+            plant
+                .store
+                .forget_events(i64::MAX, 3 - keep as i64)
+                .await
+                .unwrap();
+        };
+        forget(1).await;
+        assert!(!known(START).await && !known(first).await && known(second).await);
+        forget(0).await;
+        assert!(!known(second).await && known(third).await);
+        assert_eq!(plant.store.feed_end().await.unwrap(), third);
+    }
+
+    /// A transaction that is held open while later ones commit.
+    #[tokio::test]
+    async fn what_is_committed_late_is_not_skipped() {
+        let plant = Plant::new().await;
+        if !plant.is_shared() {
+            return; // SQLite has one writer.
+        }
+        let employee = plant.employee(1).await;
+        let message = plant.message("m", &[employee]).await;
+        let event = format!(
+            "insert into event (client_id, at, kind, message_id) values ({}, 1, 'delivery', {})",
+            sql(plant.client_id),
+            sql(message)
+        );
+        let mut late = plant.store.write().await.unwrap();
+        late.run(&event).await.unwrap();
+        add(&plant, message, None).await;
+        let scope = scope(&plant, None);
+        let early = plant.store.feed_after(scope, START).await.unwrap().unwrap();
+        late.commit().await.unwrap();
+        all(&plant, 2).await;
+        let rest = plant.store.feed_after(scope, early.read_to).await;
+        assert_eq!((early.events.len(), rest.unwrap().unwrap().events.len()), (0, 2));
     }
 }

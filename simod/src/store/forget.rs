@@ -1,11 +1,12 @@
-//! Forgetting: keys, events and history that are old enough, in small steps; and giving what they leave free back to the
-//! file system.
+//! Forgetting: keys, events and history that are old enough, in small steps.
 
 use simo_common::time::{DAY, HOUR};
-use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::{Result, Store};
+use super::{
+    Result, Store,
+    engine::{Engine, query, query_as},
+};
 
 /// Rows that one step changes: a few milliseconds of the writer.
 const STEP: i64 = 250;
@@ -25,14 +26,34 @@ const FAILURES_KEPT: i64 = DAY;
 /// How long an invitation that ran out can still be told from one that never was.
 const INVITES_KEPT: i64 = 30 * DAY;
 
-/// Free pages that are given back to the file system at once.
-const VACUUMED: u32 = 128;
-
-/// Free pages that are kept for what comes next: 16 MiB.
-const FREE_KEPT: i64 = 4_096;
-
 impl Store {
     /// Forgets some of what is too old to matter: keys of idempotency, events, failed pairings, invitations. Returns
+    /// Forgets some of the oldest events, those before a moment. They are in the order of time; only the oldest are looked
+    /// at.
+    pub(crate) async fn forget_events(&self, before: i64, most: i64) -> Result<u64> {
+        let text = match self.engine() {
+            Engine::Sqlite => {
+                "delete from event where seq in (
+                     select seq from (select seq, at from event order by seq limit $2) oldest where at < $1)"
+            }
+            // A position before what is gone must be told from one that nothing follows.
+            Engine::Postgres => {
+                "with gone as (
+                     delete from event where (xact, seq) in (
+                         select xact, seq from (select xact, seq, at from event order by xact, seq limit $2) oldest
+                         where at < $1)
+                     returning xact, seq),
+                 newest as (select xact, seq from gone order by xact desc, seq desc limit 1)
+                 update event_floor set xact = newest.xact, seq = newest.seq from newest
+                 where (event_floor.xact, event_floor.seq) < (newest.xact, newest.seq)"
+            }
+        };
+        let mut tx = self.write().await?;
+        let gone = query(text).bind(before).bind(most).execute(&mut tx).await?;
+        tx.commit().await?;
+        Ok(gone.rows_affected())
+    }
+
     /// whether there may be more.
     pub async fn forget_old(&self) -> Result<bool> {
         let now = self.clock.now();
@@ -43,13 +64,7 @@ impl Store {
                 now - KEYS_KEPT,
             )
             .await?,
-            // Events are in the order of time; only the oldest are looked at.
-            self.forget(
-                "delete from event where seq in (
-                     select seq from (select seq, at from event order by seq limit $2) where at < $1)",
-                now - EVENTS_KEPT,
-            )
-            .await?,
+            self.forget_events(now - EVENTS_KEPT, STEP).await?,
             self.forget(
                 "delete from pairing_failure where (address, hour) in (
                      select address, hour from pairing_failure where hour < $1 limit $2)",
@@ -68,7 +83,7 @@ impl Store {
 
     async fn forget(&self, sql: &'static str, before: i64) -> Result<u64> {
         let mut tx = self.write().await?;
-        let done = sqlx::query(sql).bind(before).bind(STEP).execute(&mut *tx).await?;
+        let done = query(sql).bind(before).bind(STEP).execute(&mut tx).await?;
         tx.commit().await?;
         Ok(done.rows_affected())
     }
@@ -77,11 +92,11 @@ impl Store {
     pub async fn forget_history(&self) -> Result<bool> {
         let now = self.clock.now();
         let clients: Vec<(Uuid, i64)> =
-            sqlx::query_as("select id, retention_days from client where retention_days is not null")
+            query_as("select id, retention_days from client where retention_days is not null")
                 .fetch_all(&mut *self.read().await?)
                 .await?;
         for (client_id, days) in clients {
-            let oldest: Vec<(i64, Uuid)> = sqlx::query_as(
+            let oldest: Vec<(i64, Uuid)> = query_as(
                 "select seq, id from message
                  where client_id = $1 and accepted_at < $2 and expires_at <= $3 and due_at is null
                  order by accepted_at limit $4",
@@ -104,16 +119,16 @@ impl Store {
     async fn forget_messages(&self, client_id: Uuid, messages: &[(i64, Uuid)]) -> Result<()> {
         let mut tx = self.write().await?;
         let mut left = STEP;
-        for (seq, id) in messages {
+        for &(seq, id) in messages {
             for table in ["push", "delivery"] {
-                let deleted = sqlx::query(AssertSqlSafe(format!(
-                    "delete from {table} where rowid in (
-                         select rowid from {table} where client_id = $1 and message_id = $2 limit $3)"
-                )))
+                let deleted = query(format!(
+                    "delete from {table} where client_id = $1 and message_id = $2 and employee_id in (
+                         select employee_id from {table} where client_id = $1 and message_id = $2 limit $3)"
+                ))
                 .bind(client_id)
                 .bind(id)
                 .bind(left)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?
                 .rows_affected();
                 left -= deleted as i64;
@@ -122,47 +137,26 @@ impl Store {
                 break;
             }
             for table in ["audience", "event"] {
-                sqlx::query(AssertSqlSafe(format!(
+                query(format!(
                     "delete from {table} where client_id = $1 and message_id = $2"
-                )))
+                ))
                 .bind(client_id)
                 .bind(id)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
             }
-            sqlx::query("delete from message_word where rowid = $1")
+            // A word that is indexed after this finds no message.
+            query("delete from message_word where rowid = $1")
                 .bind(seq)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
-            sqlx::query("delete from message where client_id = $1 and id = $2")
+            query("delete from message where client_id = $1 and id = $2")
                 .bind(client_id)
                 .bind(id)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
         }
         tx.commit().await?;
         Ok(())
-    }
-
-    /// Gives a piece of what deleted rows have left free back to the file system, when that is much. Returns whether
-    /// there is more.
-    pub async fn vacuum(&self) -> Result<bool> {
-        let mut reader = self.read().await?;
-        let free: i64 = sqlx::query_scalar("pragma freelist_count")
-            .fetch_one(&mut *reader)
-            .await?;
-        let pages: i64 = sqlx::query_scalar("pragma page_count")
-            .fetch_one(&mut *reader)
-            .await?;
-        drop(reader);
-        // New rows take free pages first: only a file that has become much too large is made smaller.
-        if free < FREE_KEPT || free * 4 < pages {
-            return Ok(false);
-        }
-        let mut writer = self.writer.acquire().await?;
-        sqlx::query(AssertSqlSafe(format!("pragma incremental_vacuum({VACUUMED})")))
-            .fetch_all(&mut *writer)
-            .await?;
-        Ok(true)
     }
 }

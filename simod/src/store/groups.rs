@@ -7,10 +7,15 @@ use simo_common::{
     },
     time,
 };
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use super::{Error, Listing, Result, Rows, Store, employees::live_employee, list::page, named::Nouns};
+use super::{
+    Error, Listing, Result, Rows, Store,
+    employees::live_employee,
+    engine::{Conn, Row, query, query_scalar},
+    list::page,
+    named::Nouns,
+};
 
 const GROUPS: Nouns = Nouns {
     noun: "group",
@@ -34,14 +39,14 @@ impl Store {
     /// A page of a client's groups, by slug.
     pub async fn groups(&self, client_id: Uuid, listing: &Listing<String>) -> Result<Rows<Group, String>> {
         let mut reader = self.read().await?;
-        let rows = sqlx::query(select_group!(
+        let rows = query(select_group!(
             "g.slug > $2 and ($3 or g.archived_at is null) order by g.slug limit $4"
         ))
         .bind(client_id)
         .bind(listing.after.as_deref().unwrap_or(""))
         .bind(listing.archived)
         .bind(listing.rows())
-        .fetch(&mut *reader);
+        .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             let group = read_group(row)?;
             let fits = listing.find.fits(&[&group.slug, &group.name]);
@@ -52,7 +57,7 @@ impl Store {
 
     /// The group with this slug, archived or not.
     pub async fn group(&self, client_id: Uuid, slug: &str) -> Result<Group> {
-        let row = sqlx::query(select_group!("g.slug = $2"))
+        let row = query(select_group!("g.slug = $2"))
             .bind(client_id)
             .bind(slug)
             .fetch_optional(&mut *self.read().await?)
@@ -91,7 +96,7 @@ impl Store {
         let mut tx = self.write().await?;
         let group_id = group_id(&mut tx, client_id, slug).await?;
         let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
-        sqlx::query(if member {
+        query(if member {
             "insert into group_member (client_id, group_id, employee_id) values ($1, $2, $3) on conflict do nothing"
         } else {
             "delete from group_member where client_id = $1 and group_id = $2 and employee_id = $3"
@@ -99,25 +104,24 @@ impl Store {
         .bind(client_id)
         .bind(group_id)
         .bind(employee_id)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         tx.commit().await
     }
 }
 
 /// The id of a group that is not archived.
-pub(super) async fn group_id(connection: &mut SqliteConnection, client_id: Uuid, slug: &str) -> Result<Uuid> {
-    let id: Option<Uuid> = sqlx::query_scalar(
-        "select id from \"group\" where client_id = $1 and slug = $2 and archived_at is null",
-    )
-    .bind(client_id)
-    .bind(slug)
-    .fetch_optional(connection)
-    .await?;
+pub(super) async fn group_id(connection: &mut Conn, client_id: Uuid, slug: &str) -> Result<Uuid> {
+    let id: Option<Uuid> =
+        query_scalar("select id from \"group\" where client_id = $1 and slug = $2 and archived_at is null")
+            .bind(client_id)
+            .bind(slug)
+            .fetch_optional(connection)
+            .await?;
     id.ok_or_else(|| Error::not_found("group", slug))
 }
 
-fn read_group(row: &SqliteRow) -> Result<Group> {
+fn read_group(row: &Row) -> Result<Group> {
     Ok(Group {
         slug: row.try_get("slug")?,
         name: row.try_get("name")?,

@@ -23,12 +23,11 @@ use simo_common::{
     query::{Filter, Query},
     text,
 };
-use sqlx::{Connection as _, SqliteConnection};
 use uuid::Uuid;
 
 pub use self::message::AskMessages;
 use self::wanted::{Effort, Wanted};
-use super::{Error, Result, Store};
+use super::{Error, Result, Store, engine::Conn};
 
 /// Rows on a page, at most.
 pub const PAGE_MOST: u32 = 1_000;
@@ -142,9 +141,8 @@ impl Store {
         let as_of = after
             .as_ref()
             .map_or_else(|| self.clock().now(), |after| after.as_of);
-        let mut reader = self.read().await?;
         // One snapshot for all statements.
-        let mut snapshot = reader.begin().await?;
+        let mut snapshot = self.snapshot().await?;
         let wanted = wanted(&mut snapshot, ask, as_of).await?;
         let limit = ask.limit.clamp(1, PAGE_MOST) as usize;
         let mut keys = wanted
@@ -153,7 +151,6 @@ impl Store {
         let more = keys.len() > limit;
         keys.truncate(limit);
         let rows = rows::read(&mut snapshot, ask.client_id, &keys).await?;
-        snapshot.rollback().await?;
         let next = rows.last().filter(|_| more).map(|last| {
             encode_cursor(&Cursor {
                 sort,
@@ -184,7 +181,7 @@ impl Store {
 }
 
 /// What a question wants.
-async fn wanted(conn: &mut SqliteConnection, ask: &Ask<'_>, as_of: i64) -> Result<Wanted> {
+async fn wanted(conn: &mut Conn, ask: &Ask<'_>, as_of: i64) -> Result<Wanted> {
     let mut wanted = Wanted::resolve(conn, ask.client_id, ask.query, as_of, Effort::default()).await?;
     if let Some(id) = ask.acs_id {
         wanted.acs.narrow(false, [Some(id)]);

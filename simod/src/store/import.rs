@@ -9,11 +9,14 @@ use simo_common::{
     api::people::{ImportReport, ImportRow},
     id,
 };
-use sqlx::{Connection as _, Row as _};
 use uuid::Uuid;
 
 use self::plan::{Known, Person, Plan};
-use super::{Result, Store, Write, bind::json};
+use super::{
+    Result, Store, Write,
+    bind::json,
+    engine::{Conn, query, query_scalar},
+};
 
 impl Store {
     /// Makes and changes employees as `rows` say, and makes missing groups; with `dry_run` only says what it would do.
@@ -58,34 +61,32 @@ impl Store {
     /// count, because a row may bring the group back.
     async fn known(&self, client_id: Uuid, rows: &[ImportRow]) -> Result<Known> {
         let numbers: Vec<&str> = rows.iter().map(|row| &*row.employee.personnel_no).collect();
-        let mut reader = self.read().await?;
-        let mut snapshot = reader.begin().await?;
+        let mut snapshot = self.snapshot().await?;
         let mut known = Known {
             next_ordinal: next_ordinal(&mut snapshot, client_id).await?,
             ..Known::default()
         };
-        let groups = sqlx::query_scalar::<_, String>(
-            "select slug from \"group\" where client_id = $1 and archived_at is null",
-        )
-        .bind(client_id)
-        .fetch_all(&mut *snapshot)
-        .await?;
+        let groups =
+            query_scalar::<String>("select slug from \"group\" where client_id = $1 and archived_at is null")
+                .bind(client_id)
+                .fetch_all(&mut snapshot)
+                .await?;
         known.groups.extend(groups);
-        let people = sqlx::query(
-            "select j.key, e.full_name, e.email, e.phone, e.locale, e.timezone, e.archived_at,
+        let people = query(
+            "select j.key as place, e.full_name, e.email, e.phone, e.locale, e.timezone, e.archived_at,
                  (select string_agg(g.slug, ',' order by g.slug) from group_member m
                   join \"group\" g on g.client_id = m.client_id and g.id = m.group_id
                   where m.client_id = e.client_id and m.employee_id = e.id) as groups
-             from jsonb_each($2) j cross join employee e where e.client_id = $1 and e.personnel_no = j.value",
+             from jsonb_each($2) j cross join employee e where e.client_id = $1 and e.personnel_no = j.atom",
         )
         .bind(client_id)
         .bind(json(&numbers))
-        .fetch_all(&mut *snapshot)
+        .fetch_all(&mut snapshot)
         .await?;
         for row in people {
             let groups: Option<String> = row.try_get("groups")?;
             known.people.insert(
-                row.try_get::<i64, _>("key")? as usize,
+                row.try_get::<i64, _>("place")? as usize,
                 Person {
                     full_name: row.try_get("full_name")?,
                     email: row.try_get("email")?,
@@ -101,23 +102,20 @@ impl Store {
                 },
             );
         }
-        snapshot.commit().await?;
         Ok(known)
     }
 }
 
-async fn next_ordinal(connection: &mut sqlx::SqliteConnection, client_id: Uuid) -> Result<i64> {
-    Ok(
-        sqlx::query_scalar("select next_ordinal from client where id = $1")
-            .bind(client_id)
-            .fetch_one(connection)
-            .await?,
-    )
+async fn next_ordinal(connection: &mut Conn, client_id: Uuid) -> Result<i64> {
+    Ok(query_scalar("select next_ordinal from client where id = $1")
+        .bind(client_id)
+        .fetch_one(connection)
+        .await?)
 }
 
 /// `cross join` tells SQLite to go through the rows that are given, not through all employees for each of them.
 async fn store(tx: &mut Write, client_id: Uuid, plan: &Plan, now: i64) -> Result<()> {
-    sqlx::query(
+    query(
         "insert into \"group\" (client_id, id, slug, name, created_at)
          select $1, unhex(j.value->>0), j.value->>1, j.value->>1, $3 from jsonb_each($2) j where true
          on conflict (client_id, slug) do update set archived_at = null",
@@ -125,20 +123,20 @@ async fn store(tx: &mut Write, client_id: Uuid, plan: &Plan, now: i64) -> Result
     .bind(client_id)
     .bind(&plan.groups)
     .bind(now)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
-    let first: i64 = sqlx::query_scalar(
+    let first: i64 = query_scalar(
         "update client set next_ordinal = next_ordinal + $2 where id = $1 returning next_ordinal - $2",
     )
     .bind(client_id)
     .bind(plan.report.created as i64)
-    .fetch_one(&mut **tx)
+    .fetch_one(tx)
     .await?;
     // New people come first in the list, so that exactly they take the ordinals.
-    sqlx::query(
+    query(
         "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, email, phone,
                                locale, timezone, created_at)
-         select $1, unhex(j.value->>0), $3 + j.key, j.value->>1, j.value->>2, j.value->>3, unhex(j.value->>4),
+         select $1, unhex(j.value->>0), $3 + j.key, j.value->>1, j.value->>2, j.value->>3, unhex(j.value->>4, ''),
                 j.value->>5, j.value->>6, j.value->>7, j.value->>8, $4
          from jsonb_each($2) j where true
          on conflict (client_id, personnel_no) do update set
@@ -150,27 +148,27 @@ async fn store(tx: &mut Write, client_id: Uuid, plan: &Plan, now: i64) -> Result
     .bind(&plan.people)
     .bind(first)
     .bind(now)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
-    sqlx::query(
+    query(
         "delete from group_member where client_id = $1 and employee_id in (
              select e.id from jsonb_each($2) j
              cross join employee e where e.client_id = $1 and e.personnel_no = j.value->>0)",
     )
     .bind(client_id)
     .bind(&plan.members)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
-    sqlx::query(
+    query(
         "insert into group_member (client_id, group_id, employee_id)
          select $1, g.id, e.id from jsonb_each($2) j
          cross join employee e cross join jsonb_each(j.value, '$[1]') s cross join \"group\" g
-         where e.client_id = $1 and e.personnel_no = j.value->>0 and g.client_id = $1 and g.slug = s.value
+         where e.client_id = $1 and e.personnel_no = j.value->>0 and g.client_id = $1 and g.slug = s.atom
          on conflict do nothing",
     )
     .bind(client_id)
     .bind(&plan.members)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }

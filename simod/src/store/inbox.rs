@@ -1,12 +1,12 @@
 //! What phones may read: their employee's own history, and what a stream still owes its device.
 
 use simo_common::{api::device::DeviceMessage, delivery::DeliveryState, message::Priority, time::from_us};
-use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
     DeviceCaller, Result, Store,
     bind::{hex, hex_hash, json},
+    engine::{Row, query, query_as, query_scalar},
 };
 
 /// A phone that holds a stream.
@@ -57,7 +57,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<DeviceMessage>> {
         let (at, id) = cursor.unwrap_or((i64::MAX, Uuid::max()));
-        sqlx::query(concat!(
+        query(concat!(
             "select ",
             message_columns!(),
             " from delivery d",
@@ -80,7 +80,7 @@ impl Store {
 
     /// One of an employee's own messages.
     pub async fn own_message(&self, phone: &DeviceCaller, id: Uuid) -> Result<Option<DeviceMessage>> {
-        sqlx::query(concat!(
+        query(concat!(
             "select ",
             message_columns!(),
             " from delivery d",
@@ -104,7 +104,7 @@ impl Store {
             .iter()
             .map(|phone| (hex(phone.client_id), hex(phone.device_id)))
             .collect();
-        let open: Vec<(i64, Uuid)> = sqlx::query_as(
+        let open: Vec<(i64, Uuid)> = query_as(
             "select j.key, p.message_id from jsonb_each($1) j
              join push p on p.client_id = unhex(j.value->>0) and p.device_id = unhex(j.value->>1)
                   and p.done_at is null and p.channel = 'stream'
@@ -128,8 +128,8 @@ impl Store {
                 (place, hex(phone.client_id), hex(phone.employee_id), hex(*message))
             })
             .collect();
-        sqlx::query(concat!(
-            "select j.value->>0 as place, ",
+        query(concat!(
+            "select cast(j.value->>0 as integer) as place, ",
             message_columns!(),
             " from jsonb_each($1) j
              join delivery d on d.client_id = unhex(j.value->>1) and d.employee_id = unhex(j.value->>2)
@@ -152,7 +152,7 @@ impl Store {
     /// employee blocked or archived.
     pub async fn lost_streams(&self, phones: &[StreamPhone]) -> Result<Vec<usize>> {
         let rows: Vec<_> = phones.iter().map(|phone| hex_hash(&phone.token_hash)).collect();
-        let lost: Vec<i64> = sqlx::query_scalar(
+        let lost: Vec<i64> = query_scalar(
             "select j.key from jsonb_each($1) j where not exists (
                  select 1 from token t
                  join client c on c.id = t.client_id and c.archived_at is null
@@ -160,7 +160,7 @@ impl Store {
                       and d.channel = 'stream'
                  join employee e on e.client_id = d.client_id and e.id = d.employee_id and e.blocked_at is null
                       and e.archived_at is null
-                 where t.hash = unhex(j.value) and t.revoked_at is null
+                 where t.hash = unhex(j.atom, '') and t.revoked_at is null
                  and (t.expires_at is null or t.expires_at > $2))",
         )
         .bind(json(&rows))
@@ -171,7 +171,7 @@ impl Store {
     }
 }
 
-fn read_message(row: &SqliteRow) -> Result<DeviceMessage> {
+fn read_message(row: &Row) -> Result<DeviceMessage> {
     let data: Option<String> = row.try_get("data")?;
     let acs: Option<String> = row.try_get("acs")?;
     Ok(DeviceMessage {

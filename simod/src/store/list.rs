@@ -1,10 +1,8 @@
 //! Lists: which rows are asked for, and where the next page begins.
 
+use super::{Result, engine::Row};
 use futures_util::{Stream, StreamExt as _};
 use simo_common::people::fold_name;
-use sqlx::sqlite::SqliteRow;
-
-use super::Result;
 
 /// Which rows of a list, and after which key to go on.
 #[derive(Debug, Clone)]
@@ -74,9 +72,9 @@ impl Find {
 
 /// Reads rows until the page is full; `read` makes a key and an item of each, or leaves it out.
 pub(super) async fn page<T, K>(
-    rows: impl Stream<Item = sqlx::Result<SqliteRow>>,
+    rows: impl Stream<Item = sqlx::Result<Row>>,
     limit: usize,
-    read: impl Fn(&SqliteRow) -> Result<Option<(K, T)>>,
+    read: impl Fn(&Row) -> Result<Option<(K, T)>>,
 ) -> Result<Rows<T, K>> {
     let mut rows = std::pin::pin!(rows);
     let mut items = Vec::new();

@@ -4,10 +4,9 @@ use simo_common::{
     api::access::{Named, Rename},
     id, text,
 };
-use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::{Error, Result, Store};
+use super::{Error, Result, Store, engine::query};
 
 /// A table of slugs and names.
 #[derive(Debug, Clone, Copy)]
@@ -26,17 +25,17 @@ impl Store {
         let now = self.clock.now();
         let table = nouns.table;
         let mut tx = self.write().await?;
-        let added = sqlx::query(AssertSqlSafe(format!(
+        let added = query(format!(
             "insert into {table} (client_id, id, slug, name, created_at) values ($1, $2, $3, $4, $5)
              on conflict (client_id, slug) do update set name = excluded.name, archived_at = null
              where {table}.archived_at is not null"
-        )))
+        ))
         .bind(client_id)
         .bind(id::new(now))
         .bind(&new.slug)
         .bind(new.name.as_ref().unwrap_or(&new.slug))
         .bind(now)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         if added == 0 {
@@ -58,14 +57,14 @@ impl Store {
         rename: &Rename,
     ) -> Result<()> {
         let mut tx = self.write().await?;
-        let changed = sqlx::query(AssertSqlSafe(format!(
+        let changed = query(format!(
             "update {} set name = $3 where client_id = $1 and slug = $2",
             nouns.table
-        )))
+        ))
         .bind(client_id)
         .bind(slug)
         .bind(&rename.name)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         if changed == 0 {
@@ -77,14 +76,14 @@ impl Store {
     /// Archives a row; one that is archived already stays so.
     pub(super) async fn archive_named(&self, nouns: Nouns, client_id: Uuid, slug: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let changed = sqlx::query(AssertSqlSafe(format!(
+        let changed = query(format!(
             "update {} set archived_at = coalesce(archived_at, $3) where client_id = $1 and slug = $2",
             nouns.table
-        )))
+        ))
         .bind(client_id)
         .bind(slug)
         .bind(self.clock.now())
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         if changed == 0 {

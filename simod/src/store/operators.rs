@@ -7,10 +7,14 @@ use simo_common::{
     text, time,
     token::TokenKind,
 };
-use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use super::{Error, Listing, Result, Rows, Store, Write, list::page, tokens::revoke_tokens_of};
+use super::{
+    Error, Listing, Result, Rows, Store, Write,
+    engine::{Row, query, query_as, query_scalar},
+    list::page,
+    tokens::revoke_tokens_of,
+};
 
 macro_rules! select_operator {
     ($rest:literal) => {
@@ -30,14 +34,14 @@ impl Store {
         listing: &Listing<String>,
     ) -> Result<Rows<Operator, String>> {
         let mut reader = self.read().await?;
-        let rows = sqlx::query(select_operator!(
+        let rows = query(select_operator!(
             "o.name > $2 and ($3 or o.archived_at is null) order by o.name limit $4"
         ))
         .bind(within)
         .bind(listing.after.as_deref().unwrap_or(""))
         .bind(listing.archived)
         .bind(listing.rows())
-        .fetch(&mut *reader);
+        .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             let operator = read_operator(row)?;
             let fits = listing.find.fits(&[&operator.name]);
@@ -48,7 +52,7 @@ impl Store {
 
     /// The operator with this name, of one client or of all, archived or not.
     pub async fn operator(&self, within: Option<Uuid>, name: &str) -> Result<Operator> {
-        let row = sqlx::query(select_operator!("o.name = $2"))
+        let row = query(select_operator!("o.name = $2"))
             .bind(within)
             .bind(name)
             .fetch_optional(&mut *self.read().await?)
@@ -63,7 +67,7 @@ impl Store {
     pub async fn add_operator(&self, client_id: Option<Uuid>, new: &NewOperator) -> Result<Operator> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let added = sqlx::query(
+        let added = query(
             "insert into operator (id, client_id, name, role, created_at) values ($1, $2, $3, $4, $5)
              on conflict (name) do update set role = excluded.role, archived_at = null
              where operator.archived_at is not null and operator.client_id is not distinct from excluded.client_id",
@@ -73,7 +77,7 @@ impl Store {
         .bind(&new.name)
         .bind(new.role.as_str())
         .bind(now)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         if added == 0 {
@@ -105,30 +109,29 @@ impl Store {
                 )])
             })?),
         };
-        let taken: bool =
-            sqlx::query_scalar("select count(*) > 0 from operator where name = $1 and id <> $2")
-                .bind(&new.name)
-                .bind(operator_id)
-                .fetch_one(&mut *tx)
-                .await?;
+        let taken: bool = query_scalar("select count(*) > 0 from operator where name = $1 and id <> $2")
+            .bind(&new.name)
+            .bind(operator_id)
+            .fetch_one(&mut tx)
+            .await?;
         if taken {
             return Err(name_taken(&new.name));
         }
-        sqlx::query("update operator set name = $2, role = $3, client_id = $4 where id = $1")
+        query("update operator set name = $2, role = $3, client_id = $4 where id = $1")
             .bind(operator_id)
             .bind(&new.name)
             .bind(new.role.as_str())
             .bind(client_id)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
-        sqlx::query(
+        query(
             "update token set client_id = $3
              where client_id is not distinct from $1 and kind = 'operator' and holder_id = $2",
         )
         .bind(belongs_to)
         .bind(operator_id)
         .bind(client_id)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         tx.commit().await?;
         self.operator(None, &new.name).await
@@ -138,14 +141,14 @@ impl Store {
     pub async fn remove_operator(&self, within: Option<Uuid>, name: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let removed: Option<(Uuid, Option<Uuid>)> = sqlx::query_as(
+        let removed: Option<(Uuid, Option<Uuid>)> = query_as(
             "update operator set archived_at = coalesce(archived_at, $3)
              where name = $2 and ($1 is null or client_id = $1) returning id, client_id",
         )
         .bind(within)
         .bind(name)
         .bind(now)
-        .fetch_optional(&mut *tx)
+        .fetch_optional(&mut tx)
         .await?;
         let (operator_id, client_id) = removed.ok_or_else(|| Error::not_found("operator", name))?;
         revoke_tokens_of(&mut tx, client_id, TokenKind::Operator, operator_id, now).await?;
@@ -159,13 +162,13 @@ pub(super) async fn live_operator(
     within: Option<Uuid>,
     name: &str,
 ) -> Result<(Uuid, Option<Uuid>)> {
-    let found: Option<(Uuid, Option<Uuid>)> = sqlx::query_as(
+    let found: Option<(Uuid, Option<Uuid>)> = query_as(
         "select id, client_id from operator
          where name = $2 and archived_at is null and ($1 is null or client_id = $1)",
     )
     .bind(within)
     .bind(name)
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?;
     found.ok_or_else(|| Error::not_found("operator", name))
 }
@@ -178,7 +181,7 @@ fn name_taken(name: &str) -> Error {
     ))
 }
 
-fn read_operator(row: &SqliteRow) -> Result<Operator> {
+fn read_operator(row: &Row) -> Result<Operator> {
     let role: String = row.try_get("role")?;
     Ok(Operator {
         name: row.try_get("name")?,

@@ -6,10 +6,13 @@ use simo_common::{
     message::limits,
     time::{HOUR, SECOND},
 };
-use sqlx::{Row as _, SqliteConnection};
 use uuid::Uuid;
 
-use super::{DeviceCaller, Result, Store, Write, queue::retire_device};
+use super::{
+    DeviceCaller, Result, Store, Write,
+    engine::{Conn, query, query_scalar},
+    queue::retire_device,
+};
 
 /// Wrong codes that one network address may try in an hour.
 const FAILURES_PER_HOUR: i64 = 10;
@@ -102,10 +105,10 @@ impl Store {
         if invited.blocked {
             return Ok(Pairing::Blocked);
         }
-        sqlx::query("update invite set used_at = $2 where code_hash = $1")
+        query("update invite set used_at = $2 where code_hash = $1")
             .bind(device.code_hash.as_slice())
             .bind(now)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         retire_namesakes(&mut tx, invited.client_id, &device.way, None, now).await?;
         let device_id = id::new(now);
@@ -125,7 +128,7 @@ impl Store {
     pub async fn change_way(&self, phone: &DeviceCaller, way: &Way) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let changed = sqlx::query(
+        let changed = query(
             "update device set channel = $3, address = $4, address_kind = $5, quarantined_at = null, reason = null,
                                seen_at = $6
              where client_id = $1 and id = $2 and retired_at is null
@@ -137,14 +140,14 @@ impl Store {
         .bind(&way.address)
         .bind(&way.address_kind)
         .bind(now)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?
         .rows_affected();
         if changed == 0 {
             return Ok(());
         }
         retire_namesakes(&mut tx, phone.client_id, way, Some(phone.device_id), now).await?;
-        sqlx::query(
+        query(
             "update push set channel = $4, due_at = $5
              where client_id = $1 and employee_id = $2 and device_id = $3 and done_at is null
              and message_id in (
@@ -156,7 +159,7 @@ impl Store {
         .bind(&way.channel)
         .bind(now)
         .bind(oldest_open(now))
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         tx.commit().await?;
         Ok(())
@@ -190,7 +193,7 @@ pub(super) async fn retire(
         return Ok(false);
     }
     // By way of the employee's deliveries, because no index leads from a device to its pushes.
-    sqlx::query(
+    query(
         "update push set done_at = $3, outcome = 'canceled', reason = $4
          where client_id = $1 and device_id = $2 and done_at is null
          and (message_id, employee_id) in (
@@ -203,7 +206,7 @@ pub(super) async fn retire(
     .bind(now)
     .bind(reason::DEVICE_GONE)
     .bind(oldest_open(now))
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(true)
 }
@@ -213,9 +216,9 @@ pub(super) fn oldest_open(now: i64) -> i64 {
     now - limits::TTL_SECONDS * SECOND - HOUR
 }
 
-async fn too_many(connection: &mut SqliteConnection, from: &str, now: i64) -> Result<Option<Pairing>> {
+async fn too_many(connection: &mut Conn, from: &str, now: i64) -> Result<Option<Pairing>> {
     let failures: Option<i64> =
-        sqlx::query_scalar("select count from pairing_failure where address = $1 and hour = $2")
+        query_scalar("select count from pairing_failure where address = $1 and hour = $2")
             .bind(from)
             .bind(now / HOUR)
             .fetch_optional(connection)
@@ -229,23 +232,23 @@ async fn too_many(connection: &mut SqliteConnection, from: &str, now: i64) -> Re
 
 async fn count_failure(tx: &mut Write, from: &str, now: i64) -> Result<()> {
     let hour = now / HOUR;
-    sqlx::query("delete from pairing_failure where hour < $1")
+    query("delete from pairing_failure where hour < $1")
         .bind(hour)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
-    sqlx::query(
+    query(
         "insert into pairing_failure (address, hour, count) values ($1, $2, 1)
          on conflict (address, hour) do update set count = pairing_failure.count + 1",
     )
     .bind(from)
     .bind(hour)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
 
 async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Option<Invited>> {
-    let row = sqlx::query(
+    let row = query(
         "select i.client_id, i.employee_id, e.personnel_no, e.full_name, e.blocked_at, c.name
          from invite i
          join client c on c.id = i.client_id and c.archived_at is null
@@ -254,7 +257,7 @@ async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Optio
     )
     .bind(code_hash.as_slice())
     .bind(now)
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Invited {
@@ -279,7 +282,7 @@ async fn retire_namesakes(
     let Some(address) = &way.address else {
         return Ok(());
     };
-    let namesakes: Vec<Uuid> = sqlx::query_scalar(
+    let namesakes: Vec<Uuid> = query_scalar(
         "select id from device
          where channel = $1 and address = $2 and client_id = $3 and retired_at is null and id <> $4",
     )
@@ -287,7 +290,7 @@ async fn retire_namesakes(
     .bind(address)
     .bind(client_id)
     .bind(except.unwrap_or(Uuid::nil()))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     for device_id in namesakes {
         retire(tx, client_id, device_id, reason::REPLACED, now).await?;
@@ -302,7 +305,7 @@ async fn insert_device(
     device: &NewDevice,
     now: i64,
 ) -> Result<()> {
-    sqlx::query(
+    query(
         "insert into device (client_id, id, employee_id, channel, address, address_kind, name, platform, paired_at,
                              seen_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
@@ -316,9 +319,9 @@ async fn insert_device(
     .bind(&device.name)
     .bind(&device.platform)
     .bind(now)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
-    sqlx::query(
+    query(
         "insert into token (id, client_id, hash, kind, holder_id, name, shown, created_at)
          values ($1, $2, $3, 'device', $4, $5, $6, $7)",
     )
@@ -329,12 +332,12 @@ async fn insert_device(
     .bind(&device.name)
     .bind(&device.token_shown)
     .bind(now)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
-    sqlx::query("update employee set devices = devices + 1 where client_id = $1 and id = $2")
+    query("update employee set devices = devices + 1 where client_id = $1 and id = $2")
         .bind(invited.client_id)
         .bind(invited.employee_id)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }
@@ -353,7 +356,7 @@ async fn queue_open_deliveries(
     } else {
         DeliveryState::Queued
     };
-    sqlx::query(
+    query(
         "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
          select d.client_id, d.message_id, d.employee_id, $3, $4, m.priority, $5
          from delivery d
@@ -368,7 +371,7 @@ async fn queue_open_deliveries(
     .bind(now)
     .bind(oldest_open(now))
     .bind(last_state.rank())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }

@@ -1,18 +1,26 @@
 //! The queue of pushes: claim what is due, and store how it went (`queue/finish.rs`).
 //!
-//! Claims live in memory, because one process owns the SQLite file: a push is claimed from [`Store::claim`] until
-//! [`Store::finish`] has committed. After a crash nothing is claimed, and what was in flight is sent again.
+//! A push is claimed from [`Store::claim`] until [`Store::finish`] has committed. On SQLite claims live in memory, because
+//! one process owns the file: after a crash nothing is claimed, and what was in flight is sent again. On PostgreSQL they
+//! stand in the row, with a number of their own and a lease that counts in the server's time: what an instance held that is
+//! gone, another one claims when the lease is over.
 
 mod finish;
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::{LazyLock, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
 use simo_common::{api::access::Payload, message::Priority};
-use sqlx::{AssertSqlSafe, Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
 pub(super) use self::finish::retire_device;
-use super::{Result, Store};
+use super::{
+    Result, Store,
+    engine::{Engine, Row, query, query_scalar},
+};
 
 /// Which push: one message for one employee on its way to one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,7 +38,9 @@ pub struct PushKey {
 /// The right to send a push, until it is finished.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    row: i64,
+    seq: i64,
+    /// Which claim it is, on PostgreSQL: what came of an earlier one must not undo a later one.
+    number: i64,
     acs_id: Option<Uuid>,
     /// Which push.
     pub key: PushKey,
@@ -41,6 +51,8 @@ pub struct Claim {
 pub struct ClaimedPush {
     /// The claim, to be handed back in [`Finished`].
     pub claim: Claim,
+    /// When it was claimed.
+    pub claimed: Instant,
     /// Why it must not be sent at all; then only [`PushResult::Skipped`] is right.
     pub skip: Option<Skip>,
     /// Tries so far.
@@ -142,25 +154,24 @@ pub enum DeviceEffect {
 
 impl Store {
     /// Claims up to `limit` pushes of `channel` that are due, fair between clients, the most urgent and oldest of each
-    /// first.
-    pub async fn claim(&self, channel: &str, limit: usize) -> Result<Vec<ClaimedPush>> {
+    /// first. On PostgreSQL others may claim them again after `lease`.
+    pub async fn claim(&self, channel: &str, limit: usize, lease: Duration) -> Result<Vec<ClaimedPush>> {
         let now = self.clock.now();
-        let mut reader = self.read().await?;
         // One seek per client and urgency, however long the queue is.
-        let clients: Vec<Uuid> = sqlx::query_scalar(
+        let clients: Vec<Uuid> = query_scalar(
             "select c.id from client c where exists (
                  select 1 from push p where p.channel = $1 and p.client_id = c.id and p.urgency in (0, 1, 2, 3)
                  and p.done_at is null and p.channel <> 'stream' and p.due_at <= $2)",
         )
         .bind(channel)
         .bind(now)
-        .fetch_all(&mut *reader)
+        .fetch_all(&mut *self.read().await?)
         .await?;
         if clients.is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
         // Whom the rounding down leaves out this time, comes first next time.
-        let first = self.claim_turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % clients.len();
+        let first = self.claim_turn.fetch_add(1, Ordering::Relaxed) % clients.len();
         let mut hungry = [&clients[first..], &clients[..first]].concat();
         let mut claimed = Vec::with_capacity(limit);
         while claimed.len() < limit && !hungry.is_empty() {
@@ -172,21 +183,10 @@ impl Store {
                 if want == 0 {
                     break;
                 }
-                let held = self.held_rows();
-                let rows = sqlx::query(AssertSqlSafe(CLAIM.as_str()))
-                    .bind(channel)
-                    .bind(client_id)
-                    .bind(now)
-                    .bind(held)
-                    .bind(want as i64)
-                    .fetch_all(&mut *reader)
-                    .await?;
-                if rows.len() == want {
+                let pushes = self.claim_of(channel, client_id, now, want, lease).await?;
+                if pushes.len() == want {
                     have_more.push(client_id);
                 }
-                let pushes = rows.iter().map(|row| read_claimed(row, client_id, now));
-                let pushes = pushes.collect::<Result<Vec<_>>>()?;
-                self.claims().extend(pushes.iter().map(|push| push.claim.row));
                 claimed.extend(pushes);
             }
             hungry = have_more;
@@ -198,6 +198,44 @@ impl Store {
         Ok(claimed)
     }
 
+    /// Claims due pushes of one client.
+    async fn claim_of(
+        &self,
+        channel: &str,
+        client_id: Uuid,
+        now: i64,
+        want: usize,
+        lease: Duration,
+    ) -> Result<Vec<ClaimedPush>> {
+        let text = match self.engine() {
+            Engine::Sqlite => &*CLAIM_IN_MEMORY,
+            Engine::Postgres => &*CLAIM_IN_ROWS,
+        };
+        let claim = query(text)
+            .bind(channel)
+            .bind(client_id)
+            .bind(now)
+            .bind(want as i64);
+        let rows = match self.engine() {
+            Engine::Sqlite => {
+                let claim = claim.bind(self.held_rows());
+                claim.fetch_all(&mut *self.read().await?).await?
+            }
+            Engine::Postgres => {
+                let mut tx = self.write().await?;
+                let rows = claim.bind(lease.as_micros() as i64).fetch_all(&mut tx).await?;
+                tx.commit().await?;
+                rows
+            }
+        };
+        let pushes = rows.iter().map(|row| read_claimed(row, client_id, now));
+        let pushes = pushes.collect::<Result<Vec<_>>>()?;
+        if self.engine() == Engine::Sqlite {
+            self.claims().extend(pushes.iter().map(|push| push.claim.seq));
+        }
+        Ok(pushes)
+    }
+
     /// How many pushes of a channel wait, for metrics and tests: due or not, claimed or not.
     pub async fn waiting_pushes(&self, channel: &str) -> Result<i64> {
         // Each kind has a partial index, which the condition must name to get.
@@ -206,7 +244,7 @@ impl Store {
         } else {
             "select count(*) from push where channel = $1 and done_at is null and channel <> 'stream'"
         };
-        Ok(sqlx::query_scalar(sql)
+        Ok(query_scalar(sql)
             .bind(channel)
             .fetch_one(&mut *self.read().await?)
             .await?)
@@ -225,35 +263,59 @@ impl Store {
     }
 }
 
-/// The due pushes of one client: a short seek per urgency, so that a long queue of retries in the future or of less
-/// urgent ones is never read.
-static CLAIM: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+/// What a channel must know of the pushes `due`. Their rows stand in for `{}`.
+const CLAIMED: &str = "select due.seq, due.claim, p.message_id, p.employee_id, p.device_id, p.tries, p.urgency, m.acs_id,
+            m.title, m.body, m.data, m.require_ack, m.accepted_at, m.expires_at, m.canceled_at, t.slug as topic,
+            a.name as acs, d.address, d.address_kind, d.quarantined_at, d.retired_at, p.channel <> d.channel as moved,
+            e.blocked_at, e.archived_at, c.payload, c.notification
+     from {} due
+     cross join push p cross join client c cross join message m cross join device d cross join employee e
+     left join topic t on t.client_id = m.client_id and t.id = m.topic_id
+     left join acs a on a.client_id = m.client_id and a.id = m.acs_id
+     where p.seq = due.seq and c.id = p.client_id and m.client_id = p.client_id and m.id = p.message_id
+       and d.client_id = p.client_id and d.id = p.device_id
+       and e.client_id = p.client_id and e.id = p.employee_id";
+
+/// The due pushes of one client that we do not hold: a short seek per urgency, so that a long queue of retries in the
+/// future or of less urgent ones is never read.
+static CLAIM_IN_MEMORY: LazyLock<String> = LazyLock::new(|| {
     let due = [3, 2, 1, 0].map(|urgency| {
         format!(
-            "select * from (select rowid as row, urgency, due_at from push
+            "select * from (select seq, urgency, due_at from push
              where channel = $1 and client_id = $2 and urgency = {urgency} and due_at <= $3
              and done_at is null and channel <> 'stream'
-             and rowid not in (select value from jsonb_each($4))
-             order by due_at limit $5)"
+             and seq not in (select value from jsonb_each($5))
+             order by due_at limit $4)"
         )
     });
-    format!(
-        "select due.row, p.message_id, p.employee_id, p.device_id, p.tries, p.urgency, m.acs_id, m.title, m.body,
-                m.data, m.require_ack, m.accepted_at, m.expires_at, m.canceled_at, t.slug as topic, a.name as acs,
-                d.address, d.address_kind, d.quarantined_at, d.retired_at, p.channel <> d.channel as moved,
-                e.blocked_at, e.archived_at, c.payload, c.notification
-         from (select row from ({}) order by urgency desc, due_at limit $5) due
-         cross join push p cross join client c cross join message m cross join device d cross join employee e
-         left join topic t on t.client_id = m.client_id and t.id = m.topic_id
-         left join acs a on a.client_id = m.client_id and a.id = m.acs_id
-         where p.rowid = due.row and c.id = p.client_id and m.client_id = p.client_id and m.id = p.message_id
-           and d.client_id = p.client_id and d.id = p.device_id
-           and e.client_id = p.client_id and e.id = p.employee_id",
+    let due = format!(
+        "(select seq, 0 as claim from ({}) order by urgency desc, due_at limit $4)",
         due.join(" union all ")
+    );
+    CLAIMED.replace("{}", &due)
+});
+
+/// The same, written down in the rows: what another instance is claiming is left to it.
+static CLAIM_IN_ROWS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "with free as (
+             select push.seq from (values (3), (2), (1), (0)) urgent (rank) cross join lateral (
+                 select seq, due_at from push
+                 where channel = $1 and client_id = $2 and urgency = urgent.rank and due_at <= $3
+                 and done_at is null and channel <> 'stream'
+                 and (held_until is null or held_until < clock_timestamp())
+                 order by due_at limit $4 for update skip locked) push
+             order by urgent.rank desc, push.due_at limit $4),
+         taken as (
+             update push set claim = nextval('push_claim'),
+                 held_until = clock_timestamp() + $5 * interval '1 microsecond'
+             from free where push.seq = free.seq returning push.seq, push.claim)
+         {}",
+        CLAIMED.replace("{}", "taken")
     )
 });
 
-fn read_claimed(row: &SqliteRow, client_id: Uuid, now: i64) -> Result<ClaimedPush> {
+fn read_claimed(row: &Row, client_id: Uuid, now: i64) -> Result<ClaimedPush> {
     let expires_at: i64 = row.try_get("expires_at")?;
     let is_set = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.is_some());
     let skip = if is_set("canceled_at")? {
@@ -270,7 +332,8 @@ fn read_claimed(row: &SqliteRow, client_id: Uuid, now: i64) -> Result<ClaimedPus
     let payload: String = row.try_get("payload")?;
     Ok(ClaimedPush {
         claim: Claim {
-            row: row.try_get("row")?,
+            seq: row.try_get("seq")?,
+            number: row.try_get("claim")?,
             acs_id: row.try_get("acs_id")?,
             key: PushKey {
                 client_id,
@@ -279,6 +342,7 @@ fn read_claimed(row: &SqliteRow, client_id: Uuid, now: i64) -> Result<ClaimedPus
                 device_id: row.try_get("device_id")?,
             },
         },
+        claimed: Instant::now(),
         skip,
         tries: row.try_get::<i64, _>("tries")? as u32,
         priority: Priority::from_rank(row.try_get("urgency")?),

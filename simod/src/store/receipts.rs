@@ -16,6 +16,7 @@ use uuid::{Uuid, fmt::Simple};
 use super::{
     DeviceCaller, Error, Result, Store, Write,
     bind::{hex, json},
+    engine::{query, query_as},
     feed::add_delivery_events,
 };
 
@@ -157,7 +158,7 @@ async fn known(tx: &mut Write, deliveries: &BTreeMap<Key, Times>) -> Result<Hash
         .keys()
         .map(|(client, message, employee)| (hex(*client), hex(*message), hex(*employee)))
         .collect();
-    let found: Vec<(Uuid, Uuid, Uuid, Option<Uuid>)> = sqlx::query_as(
+    let found: Vec<(Uuid, Uuid, Uuid, Option<Uuid>)> = query_as(
         "select d.client_id, d.message_id, d.employee_id, m.acs_id
          from jsonb_each($1) j cross join delivery d cross join message m
          where d.client_id = unhex(j.value->>0) and d.message_id = unhex(j.value->>1)
@@ -167,7 +168,7 @@ async fn known(tx: &mut Write, deliveries: &BTreeMap<Key, Times>) -> Result<Hash
                and p.employee_id = d.employee_id))",
     )
     .bind(json(&rows))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     Ok(found
         .into_iter()
@@ -197,25 +198,25 @@ async fn store_times(
         return Ok(HashSet::new());
     }
     // On the right side a column is still as it was before.
-    let changed: Vec<Key> = sqlx::query_as(
+    let changed: Vec<Key> = query_as(
         "update delivery set
-             delivered_at = coalesce(delivered_at, iif(j.value->>3 is null, null, $2)),
-             phone_delivered_at = iif(delivered_at is null, j.value->>3, phone_delivered_at),
-             read_at = coalesce(read_at, iif(j.value->>4 is null, null, $2)),
-             phone_read_at = iif(read_at is null, j.value->>4, phone_read_at),
-             acknowledged_at = coalesce(acknowledged_at, iif(j.value->>5 is null, null, $2)),
-             phone_acknowledged_at = iif(acknowledged_at is null, j.value->>5, phone_acknowledged_at)
+             delivered_at = coalesce(delivered_at, case when cast(j.value->>3 as integer) is not null then cast($2 as integer) end),
+             phone_delivered_at = case when delivered_at is null then cast(j.value->>3 as integer) else phone_delivered_at end,
+             read_at = coalesce(read_at, case when cast(j.value->>4 as integer) is not null then cast($2 as integer) end),
+             phone_read_at = case when read_at is null then cast(j.value->>4 as integer) else phone_read_at end,
+             acknowledged_at = coalesce(acknowledged_at, case when cast(j.value->>5 as integer) is not null then cast($2 as integer) end),
+             phone_acknowledged_at = case when acknowledged_at is null then cast(j.value->>5 as integer) else phone_acknowledged_at end
          from jsonb_each($1) j
          where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
          and employee_id = unhex(j.value->>2)
-         and (delivered_at is null and j.value->>3 is not null
-              or read_at is null and j.value->>4 is not null
-              or acknowledged_at is null and j.value->>5 is not null)
+         and (delivered_at is null and cast(j.value->>3 as integer) is not null
+              or read_at is null and cast(j.value->>4 as integer) is not null
+              or acknowledged_at is null and cast(j.value->>5 as integer) is not null)
          returning client_id, message_id, employee_id",
     )
     .bind(json(&rows))
     .bind(now)
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     Ok(changed.into_iter().collect())
 }
@@ -245,7 +246,7 @@ async fn close_pushes(
         .into_iter()
         .map(|((client, message, employee), device)| (hex(client), hex(message), hex(employee), hex(device)))
         .collect();
-    sqlx::query(
+    query(
         "update push set done_at = coalesce(done_at, $2), outcome = 'received', reason = null
          from jsonb_each($1) j
          where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
@@ -254,7 +255,7 @@ async fn close_pushes(
     )
     .bind(json(&rows))
     .bind(now)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -269,7 +270,7 @@ async fn touch_devices(tx: &mut Write, batch: &[Reported], now: i64) -> Result<(
         .into_iter()
         .map(|(client, device)| (hex(client), hex(device)))
         .collect();
-    sqlx::query(
+    query(
         "update device set quarantined_at = null, reason = null, seen_at = $2
          from jsonb_each($1) j
          where client_id = unhex(j.value->>0) and device.id = unhex(j.value->>1) and retired_at is null
@@ -278,7 +279,7 @@ async fn touch_devices(tx: &mut Write, batch: &[Reported], now: i64) -> Result<(
     .bind(json(&rows))
     .bind(now)
     .bind(now - SEEN_EVERY)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }

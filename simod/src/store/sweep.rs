@@ -4,12 +4,12 @@
 use std::collections::HashSet;
 
 use simo_common::delivery::reason;
-use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{
     Result, Store,
     bind::{hex, json},
+    engine::{Engine, query, query_as, query_scalar},
     feed::add_delivery_events,
 };
 
@@ -38,18 +38,23 @@ impl Store {
     pub async fn expire_deliveries(&self) -> Result<usize> {
         let now = self.clock.now();
         let held = self.held_rows();
-        let rows = sqlx::query(
+        // What is under way: by our own claims, or by anyone's lease.
+        let is_held = match self.engine() {
+            Engine::Sqlite => "p.seq in (select value from jsonb_each($2))",
+            Engine::Postgres => "$2 is not null and p.held_until > clock_timestamp()",
+        };
+        let rows = query(format!(
             "select d.client_id, d.message_id, d.employee_id, m.acs_id, m.canceled_at is not null as canceled,
-                    (select coalesce(min(p.reason = 'no_channel'), 0) from push p
+                    (select min(case when p.reason = 'no_channel' then 1 else 0 end) = 1 from push p
                      where p.client_id = d.client_id and p.message_id = d.message_id
                      and p.employee_id = d.employee_id having count(*) > 0) as missing_channel
              from delivery d indexed by delivery_expiry
              join message m on m.client_id = d.client_id and m.id = d.message_id
              where d.state = 0 and d.expires_at <= $1
              and not exists (select 1 from push p where p.client_id = d.client_id and p.message_id = d.message_id
-                             and p.employee_id = d.employee_id and p.rowid in (select value from jsonb_each($2)))
-             order by d.expires_at limit $3",
-        )
+                             and p.employee_id = d.employee_id and {is_held})
+             order by d.expires_at limit $3"
+        ))
         .bind(now)
         .bind(held)
         .bind(STEP)
@@ -98,7 +103,7 @@ impl Store {
             .collect();
         let keys = json(&keys);
         let mut tx = self.write().await?;
-        let closed: HashSet<(Uuid, Uuid)> = sqlx::query_as(
+        let closed: HashSet<(Uuid, Uuid)> = query_as(
             "update delivery set outcome = j.value->>3, reason = j.value->>4, outcome_at = $2
              from jsonb_each($1) j
              where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
@@ -107,11 +112,11 @@ impl Store {
         )
         .bind(&keys)
         .bind(now)
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?
         .into_iter()
         .collect();
-        sqlx::query(
+        query(
             "update push set done_at = $2, outcome = j.value->>3, reason = j.value->>4
              from jsonb_each($1) j
              where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
@@ -119,7 +124,7 @@ impl Store {
         )
         .bind(&keys)
         .bind(now)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         let events: Vec<_> = expired
             .iter()
@@ -140,8 +145,8 @@ impl Store {
 
     /// Notes on some pushes of a channel that is not set up why they wait. Returns how many; zero: all know.
     pub async fn note_missing_channel(&self, channel: &str) -> Result<u64> {
-        let waiting: Vec<i64> = sqlx::query_scalar(
-            "select rowid from push indexed by push_due
+        let waiting: Vec<i64> = query_scalar(
+            "select seq from push indexed by push_due
              where channel = $1 and done_at is null and channel <> 'stream' and reason is null limit $2",
         )
         .bind(channel)
@@ -152,12 +157,12 @@ impl Store {
             return Ok(0);
         }
         let mut tx = self.write().await?;
-        let noted = sqlx::query(
-            "update push set reason = $2 where rowid in (select value from jsonb_each($1)) and done_at is null",
+        let noted = query(
+            "update push set reason = $2 where seq in (select cast(atom as integer) from jsonb_each($1)) and done_at is null",
         )
         .bind(json(&waiting))
         .bind(reason::NO_CHANNEL)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         tx.commit().await?;
         Ok(noted.rows_affected())
@@ -169,8 +174,8 @@ impl Store {
     pub async fn close_stream_pushes(&self, cursor: Option<StreamCursor>) -> Result<Option<StreamCursor>> {
         let now = self.clock.now();
         let (client_id, device_id, message_id) = cursor.unwrap_or_default();
-        let rows: Vec<(i64, Uuid, Uuid, Uuid, i64, bool)> = sqlx::query_as(
-            "select p.rowid, p.client_id, p.device_id, p.message_id, m.expires_at, m.canceled_at is not null
+        let rows: Vec<(i64, Uuid, Uuid, Uuid, i64, bool)> = query_as(
+            "select p.seq, p.client_id, p.device_id, p.message_id, m.expires_at, m.canceled_at is not null
              from push p indexed by push_stream
              join message m on m.client_id = p.client_id and m.id = p.message_id
              where p.done_at is null and p.channel = 'stream'
@@ -196,13 +201,13 @@ impl Store {
             .collect();
         for over in over.chunks(STEP as usize) {
             let mut tx = self.write().await?;
-            sqlx::query(
+            query(
                 "update push set done_at = $2, outcome = j.value->>1, reason = j.value->>2
-                 from jsonb_each($1) j where push.rowid = j.value->>0 and done_at is null",
+                 from jsonb_each($1) j where push.seq = cast(j.value->>0 as integer) and done_at is null",
             )
             .bind(json(over))
             .bind(now)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             tx.commit().await?;
         }
@@ -212,7 +217,7 @@ impl Store {
 
     /// Finishes cancelations that a crash cut short.
     pub async fn resume_cancelations(&self) -> Result<()> {
-        let begun: Vec<(Uuid, Option<Uuid>, Uuid)> = sqlx::query_as(
+        let begun: Vec<(Uuid, Option<Uuid>, Uuid)> = query_as(
             "select client_id, acs_id, message_id from event e where kind = 'canceled'
              and exists (select 1 from delivery d where d.client_id = e.client_id and d.message_id = e.message_id
                          and d.state = 0)",

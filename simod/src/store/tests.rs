@@ -22,8 +22,10 @@ fn to_employees(personnel_nos: &[&str]) -> Recipients {
     }
 }
 
+const LEASE: std::time::Duration = std::time::Duration::from_secs(30);
+
 async fn claim_all(fixture: &Fixture) -> Vec<super::ClaimedPush> {
-    fixture.store.claim("fcm", 1_000).await.unwrap()
+    fixture.store.claim("fcm", 1_000, LEASE).await.unwrap()
 }
 
 fn finished(push: &super::ClaimedPush, result: PushResult) -> Finished {
@@ -174,7 +176,7 @@ async fn a_canceled_message_is_not_pushed_any_more() {
         .await
         .unwrap();
     let id = posted(&accepted[0]).id;
-    let claimed = f.store.claim("fcm", 1).await.unwrap();
+    let claimed = f.store.claim("fcm", 1, LEASE).await.unwrap();
     f.store
         .finish(&[finished(
             &claimed[0],
@@ -279,7 +281,7 @@ async fn the_more_urgent_overtake_and_a_retry_waits() {
         .accept(&[f.personal("обычное", &["1"]), urgent])
         .await
         .unwrap();
-    let first = f.store.claim("fcm", 1).await.unwrap();
+    let first = f.store.claim("fcm", 1, LEASE).await.unwrap();
     assert_eq!(first[0].title, "авария");
     let later = PushResult::Retry {
         due_at: NOON + HOUR,
@@ -300,7 +302,7 @@ async fn a_claim_is_shared_fairly_between_clients() {
     let many: Vec<Incoming> = (0..50).map(|n| f.personal(&n.to_string(), &["1"])).collect();
     f.store.accept(&many).await.unwrap();
     f.store.accept(&[other]).await.unwrap();
-    let claimed = f.store.claim("fcm", 10).await.unwrap();
+    let claimed = f.store.claim("fcm", 10, LEASE).await.unwrap();
     let of_the_other = claimed
         .iter()
         .filter(|push| push.claim.key.client_id != f.client_id)
@@ -333,7 +335,8 @@ async fn the_state_column_is_the_same_expression_as_the_function() {
             f.execute(&format!(
                 "delete from delivery; insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at,
                  sent_at, delivered_at, read_at, acknowledged_at, outcome, target)
-                 values (x'01', x'02', x'03', 1, 1, {}, {}, {}, {}, {outcome}, 'employee')",
+                 values (x'00000000000000000000000000000001', x'00000000000000000000000000000002',
+                     x'00000000000000000000000000000003', 1, 1, {}, {}, {}, {}, {outcome}, 'employee')",
                 column(facts.sent),
                 column(facts.delivered),
                 column(facts.read),

@@ -5,11 +5,14 @@ use simo_common::{
     id, text, time,
     token::{self, TokenKind},
 };
-use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
-    Error, Listing, Result, Rows, Store, Write, acs::acs_for_token, list::page, operators::live_operator,
+    Error, Listing, Result, Rows, Store, Write,
+    acs::acs_for_token,
+    engine::{Row, query},
+    list::page,
+    operators::live_operator,
 };
 
 /// Whom a new token lets in.
@@ -68,7 +71,7 @@ impl Store {
         listing: &Listing<TokenKey>,
     ) -> Result<Rows<Token, TokenKey>> {
         let mut reader = self.read().await?;
-        let rows = sqlx::query(select_token!(
+        let rows = query(select_token!(
             "($2 or t.revoked_at is null)
              and case when $3 is null then t.kind <> 'device' else t.kind = $3 end
              and ($4 is null or (t.created_at, t.id) < ($4, $5))
@@ -80,7 +83,7 @@ impl Store {
         .bind(listing.after.map(|(at, _)| at))
         .bind(listing.after.map(|(_, id)| id))
         .bind(listing.rows())
-        .fetch(&mut *reader);
+        .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             let token = read_token(row)?;
             let fits = listing.find.fits(&[&token.holder, &token.name]);
@@ -91,7 +94,7 @@ impl Store {
 
     /// The token with this id, of one client or of all.
     pub async fn token(&self, within: Option<Uuid>, id: Uuid) -> Result<Token> {
-        let row = sqlx::query(select_token!("t.id = $2"))
+        let row = query(select_token!("t.id = $2"))
             .bind(within)
             .bind(id)
             .fetch_optional(&mut *self.read().await?)
@@ -135,10 +138,10 @@ impl Store {
     pub async fn rotate_token(&self, within: Option<Uuid>, id: Uuid) -> Result<IssuedToken> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let row = sqlx::query(select_token!("t.id = $2"))
+        let row = query(select_token!("t.id = $2"))
             .bind(within)
             .bind(id)
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut tx)
             .await?
             .ok_or_else(|| Error::not_found("token", id.to_string()))?;
         let old = read_token(&row)?;
@@ -193,7 +196,7 @@ pub(super) async fn revoke_tokens_of(
     holder_id: Uuid,
     now: i64,
 ) -> Result<()> {
-    sqlx::query(
+    query(
         "update token set revoked_at = $4
          where client_id is not distinct from $1 and kind = $2 and holder_id = $3 and revoked_at is null",
     )
@@ -201,7 +204,7 @@ pub(super) async fn revoke_tokens_of(
     .bind(kind.as_str())
     .bind(holder_id)
     .bind(now)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -217,7 +220,7 @@ struct NewToken<'a> {
 async fn insert_token(tx: &mut Write, new: &NewToken<'_>, now: i64) -> Result<IssuedToken> {
     let secret = token::generate(new.kind);
     let id = id::new(now);
-    sqlx::query(
+    query(
         "insert into token (id, client_id, hash, kind, holder_id, name, shown, personal, created_at, expires_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
@@ -231,7 +234,7 @@ async fn insert_token(tx: &mut Write, new: &NewToken<'_>, now: i64) -> Result<Is
     .bind(new.terms.personal)
     .bind(now)
     .bind(new.terms.expires_at)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(IssuedToken {
         id,
@@ -243,20 +246,20 @@ async fn insert_token(tx: &mut Write, new: &NewToken<'_>, now: i64) -> Result<Is
 }
 
 async fn revoke(tx: &mut Write, within: Option<Uuid>, id: Uuid, now: i64) -> Result<bool> {
-    let changed = sqlx::query(
+    let changed = query(
         "update token set revoked_at = coalesce(revoked_at, $3)
          where id = $2 and ($1 is null or client_id = $1)",
     )
     .bind(within)
     .bind(id)
     .bind(now)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?
     .rows_affected();
     Ok(changed > 0)
 }
 
-fn read_token(row: &SqliteRow) -> Result<Token> {
+fn read_token(row: &Row) -> Result<Token> {
     let kind: String = row.try_get("kind")?;
     Ok(Token {
         id: row.try_get("id")?,

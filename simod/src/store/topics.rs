@@ -4,12 +4,12 @@ use simo_common::{
     api::access::{Grant, Grantee, Named, Receiver, Rename, Topic},
     id, time,
 };
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
     Error, Listing, Result, Rows, Store,
     employees::{live_employee, sort_key_of},
+    engine::{Conn, Row, query, query_scalar},
     groups::group_id,
     list::page,
     named::Nouns,
@@ -48,14 +48,14 @@ impl Store {
     /// A page of a client's topics, by slug.
     pub async fn topics(&self, client_id: Uuid, listing: &Listing<String>) -> Result<Rows<Topic, String>> {
         let mut reader = self.read().await?;
-        let rows = sqlx::query(select_topic!(
+        let rows = query(select_topic!(
             "t.slug > $2 and ($3 or t.archived_at is null) order by t.slug limit $4"
         ))
         .bind(client_id)
         .bind(listing.after.as_deref().unwrap_or(""))
         .bind(listing.archived)
         .bind(listing.rows())
-        .fetch(&mut *reader);
+        .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             let topic = read_topic(row)?;
             let fits = listing.find.fits(&[&topic.slug, &topic.name]);
@@ -66,7 +66,7 @@ impl Store {
 
     /// The topic with this slug, archived or not.
     pub async fn topic(&self, client_id: Uuid, slug: &str) -> Result<Topic> {
-        let row = sqlx::query(select_topic!("t.slug = $2"))
+        let row = query(select_topic!("t.slug = $2"))
             .bind(client_id)
             .bind(slug)
             .fetch_optional(&mut *self.read().await?)
@@ -98,13 +98,13 @@ impl Store {
     pub async fn grants(&self, client_id: Uuid, topic: &str) -> Result<Vec<Grant>> {
         let mut reader = self.read().await?;
         let topic_id = topic_id(&mut reader, client_id, topic, true).await?;
-        let rows = sqlx::query(select_grant!(
+        let rows = query(select_grant!(
             " order by r.slug is not null or e.personnel_no is not null, e.personnel_no is not null, r.slug,
                        e.personnel_no"
         ))
         .bind(client_id)
         .bind(topic_id)
-        .fetch_all(&mut *reader)
+        .fetch_all(&mut reader)
         .await?;
         rows.iter().map(|row| read_grant(row, topic)).collect()
     }
@@ -121,7 +121,7 @@ impl Store {
                 (Some(live_employee(&mut tx, client_id, personnel_no).await?), None)
             }
         };
-        sqlx::query(
+        query(
             "insert into topic_grant (client_id, id, topic_id, employee_id, group_id, created_at)
              values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
         )
@@ -131,16 +131,16 @@ impl Store {
         .bind(employee)
         .bind(group)
         .bind(now)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
-        let row = sqlx::query(select_grant!(
+        let row = query(select_grant!(
             " and g.employee_id is not distinct from $3 and g.group_id is not distinct from $4"
         ))
         .bind(client_id)
         .bind(topic_id)
         .bind(employee)
         .bind(group)
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut tx)
         .await?;
         tx.commit().await?;
         read_grant(&row, topic)
@@ -150,11 +150,11 @@ impl Store {
     pub async fn revoke_grant(&self, client_id: Uuid, topic: &str, id: Uuid) -> Result<()> {
         let mut tx = self.write().await?;
         let topic_id = topic_id(&mut tx, client_id, topic, true).await?;
-        let gone = sqlx::query("delete from topic_grant where client_id = $1 and topic_id = $2 and id = $3")
+        let gone = query("delete from topic_grant where client_id = $1 and topic_id = $2 and id = $3")
             .bind(client_id)
             .bind(topic_id)
             .bind(id)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?
             .rows_affected();
         if gone == 0 {
@@ -175,22 +175,22 @@ impl Store {
     ) -> Result<Rows<Receiver, String>> {
         let mut reader = self.read().await?;
         let topic_id = topic_id(&mut reader, client_id, topic, false).await?;
-        let rows = sqlx::query(
+        let rows = query(
             "select * from (
                  select e.sort_key, e.personnel_no, e.full_name, e.devices,
                      case
                          when exists (
                              select 1 from topic_grant g where g.client_id = $1 and g.topic_id = $2
-                             and coalesce(g.employee_id, x'') = x'' and coalesce(g.group_id, x'') = x'')
+                             and coalesce(g.employee_id, x'00000000000000000000000000000000') = x'00000000000000000000000000000000' and coalesce(g.group_id, x'00000000000000000000000000000000') = x'00000000000000000000000000000000')
                          then 'everyone'
                          else coalesce(
                              (select 'group:' || min(r.slug) from group_member m
                               join \"group\" r on r.client_id = $1 and r.id = m.group_id and r.archived_at is null
                               join topic_grant g on g.client_id = $1 and g.topic_id = $2
-                                  and coalesce(g.employee_id, x'') = x'' and coalesce(g.group_id, x'') = m.group_id
+                                  and coalesce(g.employee_id, x'00000000000000000000000000000000') = x'00000000000000000000000000000000' and coalesce(g.group_id, x'00000000000000000000000000000000') = m.group_id
                               where m.client_id = $1 and m.employee_id = e.id),
                              (select 'employee' from topic_grant g where g.client_id = $1 and g.topic_id = $2
-                              and coalesce(g.employee_id, x'') = e.id and coalesce(g.group_id, x'') = x''))
+                              and coalesce(g.employee_id, x'00000000000000000000000000000000') = e.id and coalesce(g.group_id, x'00000000000000000000000000000000') = x'00000000000000000000000000000000'))
                      end as let_in_by
                  from employee e
                  where e.client_id = $1 and e.archived_at is null and e.blocked_at is null and e.sort_key > $3
@@ -198,14 +198,14 @@ impl Store {
                      select 1 from jsonb_each($4) w where instr(e.folded_name, w.value->>0) = 0
                      and instr(e.personnel_no, w.value->>1) = 0)
                  order by e.sort_key)
-             where let_in_by is not null limit $5",
+             receiver where let_in_by is not null limit $5",
         )
         .bind(client_id)
         .bind(topic_id)
         .bind(listing.after.as_deref().unwrap_or("").as_bytes())
         .bind(listing.find.words())
         .bind(listing.limit as i64 + 1)
-        .fetch(&mut *reader);
+        .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             let receiver = Receiver {
                 personnel_no: row.try_get("personnel_no")?,
@@ -219,13 +219,8 @@ impl Store {
     }
 }
 
-async fn topic_id(
-    connection: &mut SqliteConnection,
-    client_id: Uuid,
-    slug: &str,
-    archived: bool,
-) -> Result<Uuid> {
-    let id: Option<Uuid> = sqlx::query_scalar(
+async fn topic_id(connection: &mut Conn, client_id: Uuid, slug: &str, archived: bool) -> Result<Uuid> {
+    let id: Option<Uuid> = query_scalar(
         "select id from topic where client_id = $1 and slug = $2 and ($3 or archived_at is null)",
     )
     .bind(client_id)
@@ -236,7 +231,7 @@ async fn topic_id(
     id.ok_or_else(|| Error::not_found("topic", slug))
 }
 
-fn read_topic(row: &SqliteRow) -> Result<Topic> {
+fn read_topic(row: &Row) -> Result<Topic> {
     Ok(Topic {
         slug: row.try_get("slug")?,
         name: row.try_get("name")?,
@@ -245,7 +240,7 @@ fn read_topic(row: &SqliteRow) -> Result<Topic> {
     })
 }
 
-fn read_grant(row: &SqliteRow, topic: &str) -> Result<Grant> {
+fn read_grant(row: &Row, topic: &str) -> Result<Grant> {
     let group: Option<String> = row.try_get("group")?;
     let employee: Option<String> = row.try_get("personnel_no")?;
     Ok(Grant {

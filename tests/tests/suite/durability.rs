@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 #[tokio::test]
 async fn a_second_daemon_on_the_same_file_refuses_and_says_who_holds_it() {
-    let first = Simod::start().await;
+    let first = Setup::new().embedded().start().await;
     let refusal = Setup::new().database(first.database()).start_in_vain().await;
     assert!(!refusal.status.success());
     assert!(
@@ -38,7 +38,7 @@ async fn a_second_daemon_on_the_same_file_refuses_and_says_who_holds_it() {
 #[tokio::test]
 async fn nobody_else_reads_the_database() {
     use std::os::unix::fs::PermissionsExt as _;
-    let simod = Simod::start().await;
+    let simod = Setup::new().embedded().start().await;
     Plant::new(&simod, "zavod").await;
     for end in ["", "-wal", "-shm"] {
         let file = format!("{}{end}", simod.database().display());
@@ -130,7 +130,7 @@ async fn a_graceful_stop_under_load_loses_nothing_and_repeats_nothing() {
 
 #[tokio::test]
 async fn a_graceful_stop_does_not_wait_for_open_streams() {
-    let mut simod = Simod::start().await;
+    let mut simod = Setup::new().embedded().start().await;
     let (plant, token) = plant(&simod).await;
     let phone = plant.stream_phone(&simod, "001").await;
     let _stream = phone.client.own_stream().await.unwrap();
@@ -141,7 +141,7 @@ async fn a_graceful_stop_does_not_wait_for_open_streams() {
 
 #[tokio::test]
 async fn a_locked_database_is_503_and_loses_nothing() {
-    let simod = Simod::start().await;
+    let simod = Setup::new().embedded().start().await;
     let (plant, token) = plant(&simod).await;
     let body = r#"{"title":"Заперто","recipients":{"employees":["001"]}}"#;
     let mut other = SqliteConnection::connect(&format!("sqlite:{}", simod.database().display()))
@@ -299,7 +299,7 @@ impl Drop for Strace {
 /// The disk has it before the caller hears of it.
 #[tokio::test]
 async fn the_sync_comes_before_the_202() {
-    let simod = Simod::start().await;
+    let simod = Setup::new().embedded().start().await;
     let (_, token) = plant(&simod).await;
     let acs = simod.caller(&token);
     post(&acs, &to_employees("Разогрев", &["001"])).await;
@@ -341,7 +341,7 @@ async fn a_database_that_is_not_ours_is_refused_with_its_reason() {
     assert!(refusal.stderr.contains("simo.db"), "{}", refusal.stderr);
 
     // Neither is one that a newer simod has migrated.
-    let mut simod = Simod::start().await;
+    let mut simod = Setup::new().embedded().start().await;
     simod.terminate().await;
     let url = format!("sqlite:{}", simod.database().display());
     let mut connection = SqliteConnection::connect(&url).await.unwrap();

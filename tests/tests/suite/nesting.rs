@@ -23,8 +23,7 @@ async fn the_router_works_under_a_path_of_another_program() {
     let token = plant.token("1c").await;
     daemon.terminate().await;
 
-    let database = format!("sqlite:{}", daemon.database().display());
-    let store = Arc::new(Store::open(&database, Clock::System).await.unwrap());
+    let store = Arc::new(Store::open(&daemon.database_url(), Clock::System).await.unwrap());
     let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let app = App::new(Config::default(), Arc::clone(&store), &tracker, shutdown.clone());
     let portal = Router::new()

@@ -1,5 +1,7 @@
 //! Storing what was accepted: one statement per table for the whole batch.
 
+use std::sync::LazyLock;
+
 use serde::Serialize;
 use simo_common::{api::message::Recipients, delivery::reason};
 use uuid::{Uuid, fmt::Simple};
@@ -9,6 +11,7 @@ use crate::store::{
     Result, Write,
     audience::{Audience, Part},
     bind::{hex, hex_hash, json},
+    engine::{Engine, query},
 };
 
 /// Messages with more deliveries than this are frozen and expanded afterwards.
@@ -47,9 +50,16 @@ const INSERT_MESSAGES: &str = "insert into message (client_id, id, acs_id, opera
      data, recipients, require_ack, external_id, fingerprint, accepted_at, send_at, expires_at, due_at, allow_empty,
      accepted, without_device, denied, unknown)
  select unhex(value->>0), unhex(value->>1), unhex(value->>2), unhex(value->>3), unhex(value->>4), value->>5, value->>6,
-     value->>7, value->>8, value->>9, value->>10, value->>11, unhex(value->>12), value->>13, value->>14, value->>15,
-     value->>16, value->>17, value->>18, value->>19, value->>20, value->>21
+     cast(value->>7 as integer), value->>8, value->>9, cast(value->>10 as boolean), value->>11, unhex(value->>12, ''), cast(value->>13 as integer), cast(value->>14 as integer), cast(value->>15 as integer),
+     cast(value->>16 as integer), cast(value->>17 as boolean), cast(value->>18 as integer), cast(value->>19 as integer), cast(value->>20 as integer), value->>21
  from jsonb_each($1)";
+
+/// The same, and what the word index must take up ([`Store::index_words`](crate::store::Store::index_words)).
+static INSERT_MESSAGES_UNWORDED: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "with made as ({INSERT_MESSAGES} returning seq) insert into message_unworded (seq) select seq from made"
+    )
+});
 
 /// A delivery to be made: of an employee who is known by his ordinal.
 #[derive(Serialize)]
@@ -112,13 +122,13 @@ pub(super) async fn store(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Resu
             )
         })
         .collect();
-    sqlx::query(
+    query(
         "insert into event (client_id, acs_id, at, kind, message_id)
          select unhex(value->>0), unhex(value->>1), $2, 'accepted', unhex(value->>2) from jsonb_each($1)",
     )
     .bind(json(&events))
     .bind(now)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -210,18 +220,18 @@ pub(in crate::store) async fn insert_deliveries(
     }
     // `cross join` keeps SQLite from beginning with the larger table: one seek per row of ours, whatever it believes.
     // Who was blocked since the audience was frozen is denied: he gets nothing further.
-    sqlx::query(
+    query(
         "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, outcome, reason,
              outcome_at, target, target_id, grant_id)
          select client_id, message_id, employee_id, accepted_at, expires_at,
-             coalesce(outcome, iif(out_for is null, null, 'denied')), coalesce(reason, out_for),
-             iif(outcome is null and out_for is null, null, $2), target, target_id, grant_id
-         from (select e.client_id, unhex(j.value->>1) as message_id, e.id as employee_id, j.value->>3 as accepted_at,
-                   j.value->>4 as expires_at, j.value->>5 as outcome, j.value->>6 as reason, j.value->>7 as target,
+             coalesce(outcome, case when out_for is not null then 'denied' end), coalesce(reason, out_for),
+             case when outcome is not null or out_for is not null then cast($2 as integer) end, target, target_id, grant_id
+         from (select e.client_id, unhex(j.value->>1) as message_id, e.id as employee_id, cast(j.value->>3 as integer) as accepted_at,
+                   cast(j.value->>4 as integer) as expires_at, j.value->>5 as outcome, j.value->>6 as reason, j.value->>7 as target,
                    unhex(j.value->>8) as target_id, unhex(j.value->>9) as grant_id,
                    case when e.archived_at is not null then $4 when e.blocked_at is not null then $3 end as out_for
                from jsonb_each($1) j cross join employee e
-               where e.client_id = unhex(j.value->>0) and e.ordinal = j.value->>2)
+               where e.client_id = unhex(j.value->>0) and e.ordinal = cast(j.value->>2 as integer)) made
          where true
          on conflict do nothing",
     )
@@ -229,7 +239,7 @@ pub(in crate::store) async fn insert_deliveries(
     .bind(now)
     .bind(reason::BLOCKED)
     .bind(reason::ARCHIVED)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -241,16 +251,16 @@ pub(in crate::store) async fn insert_pushes(tx: &mut Write, rows: &[PushRow]) ->
     }
     // Without `indexed by`, SQLite reads all devices of the client for each row: it has no statistics, and takes the
     // prefix of the primary key for as good.
-    sqlx::query(
+    query(
         "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
-         select e.client_id, unhex(j.value->>1), e.id, d.id, d.channel, j.value->>3, j.value->>4
+         select e.client_id, unhex(j.value->>1), e.id, d.id, d.channel, cast(j.value->>3 as integer), cast(j.value->>4 as integer)
          from jsonb_each($1) j cross join employee e cross join device d indexed by device_employee
-         where e.client_id = unhex(j.value->>0) and e.ordinal = j.value->>2
+         where e.client_id = unhex(j.value->>0) and e.ordinal = cast(j.value->>2 as integer)
            and e.blocked_at is null and e.archived_at is null and d.client_id = e.client_id and d.employee_id = e.id and d.retired_at is null
          on conflict do nothing",
     )
     .bind(json(rows))
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -287,10 +297,11 @@ async fn insert_messages(tx: &mut Write, items: &[&Item<'_>]) -> Result<()> {
             )
         })
         .collect();
-    sqlx::query(INSERT_MESSAGES)
-        .bind(json(&rows))
-        .execute(&mut **tx)
-        .await?;
+    let insert = match tx.engine() {
+        Engine::Sqlite => INSERT_MESSAGES,
+        Engine::Postgres => &INSERT_MESSAGES_UNWORDED,
+    };
+    query(insert).bind(json(&rows)).execute(tx).await?;
     Ok(())
 }
 
@@ -313,14 +324,14 @@ async fn insert_keys(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Result<()
     if rows.is_empty() {
         return Ok(());
     }
-    sqlx::query(
+    query(
         "insert into idempotency (client_id, acs_id, key, message_id, fingerprint, created_at)
-         select unhex(value->>0), unhex(value->>1), value->>2, unhex(value->>3), unhex(value->>4), $2
+         select unhex(value->>0), unhex(value->>1), value->>2, unhex(value->>3), unhex(value->>4, ''), $2
          from jsonb_each($1)",
     )
     .bind(json(&rows))
     .bind(now)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -330,7 +341,7 @@ async fn freeze(tx: &mut Write, origin: &Origin, number: usize, part: &Part, now
     let mut members = Vec::with_capacity(part.members.serialized_size());
     // Writing to memory does not fail.
     let _written = part.members.serialize_into(&mut members);
-    sqlx::query(
+    query(
         "insert into audience (client_id, message_id, part, reason, target, target_id, grant_id, members, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
@@ -343,7 +354,7 @@ async fn freeze(tx: &mut Write, origin: &Origin, number: usize, part: &Part, now
     .bind(part.grant_id)
     .bind(members)
     .bind(now)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }

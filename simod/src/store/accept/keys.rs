@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use simo_common::api::message::{PostedMessage, RecipientCounts};
-use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{Accepted, Incoming, KeyKind, Refusal, Slot};
 use crate::store::{
     Result, Write,
     bind::{hex, json},
+    engine::{Row, query},
 };
 
 /// A key in its namespace: whose it is, which kind, its text. Operators of a client share the nil ACS.
@@ -119,14 +119,13 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
     for (client_id, acs_id, kind, text) in keys {
         match kind {
             KeyKind::IdempotencyKey => by_header.push((hex(*client_id), hex(*acs_id), text)),
-            // Here an operator's ACS is null, for which the index has an empty blob.
-            KeyKind::ExternalId if acs_id.is_nil() => by_id.push((hex(*client_id), String::new(), text)),
-            KeyKind::ExternalId => by_id.push((hex(*client_id), hex(*acs_id).to_string(), text)),
+            // Here an operator's ACS is null, for which the index has the nil id.
+            KeyKind::ExternalId => by_id.push((hex(*client_id), hex(*acs_id), text)),
         }
     }
     let mut earlier = HashMap::new();
     if !by_header.is_empty() {
-        let rows = sqlx::query(
+        let rows = query(
             "select i.client_id, i.acs_id, i.key, i.fingerprint, m.id, m.accepted, m.without_device, m.denied,
                     m.unknown
              from jsonb_each($1) j cross join idempotency i cross join message m
@@ -134,7 +133,7 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
                and m.client_id = i.client_id and m.id = i.message_id",
         )
         .bind(json(&by_header))
-        .fetch_all(&mut **tx)
+        .fetch_all(tx)
         .await?;
         for row in rows {
             let key = (
@@ -147,15 +146,15 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
         }
     }
     if !by_id.is_empty() {
-        let rows = sqlx::query(
+        let rows = query(
             "select m.client_id, m.acs_id, m.external_id, m.fingerprint, m.id, m.accepted, m.without_device, m.denied,
                     m.unknown
              from jsonb_each($1) j cross join message m
-             where m.client_id = unhex(j.value->>0) and coalesce(m.acs_id, x'') = unhex(j.value->>1)
+             where m.client_id = unhex(j.value->>0) and coalesce(m.acs_id, x'00000000000000000000000000000000') = unhex(j.value->>1)
                and m.external_id = j.value->>2",
         )
         .bind(json(&by_id))
-        .fetch_all(&mut **tx)
+        .fetch_all(tx)
         .await?;
         for row in rows {
             let acs_id = row.try_get::<Option<Uuid>, _>(1)?.unwrap_or(Uuid::nil());
@@ -166,7 +165,7 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
     Ok(earlier)
 }
 
-fn read_earlier(row: &sqlx::sqlite::SqliteRow) -> Result<Earlier> {
+fn read_earlier(row: &Row) -> Result<Earlier> {
     let unknown: Option<String> = row.try_get("unknown")?;
     Ok(Earlier {
         fingerprint: row.try_get("fingerprint")?,

@@ -9,7 +9,6 @@ use std::{
 use jiff::tz::TimeZone;
 use roaring::RoaringBitmap;
 use simo_common::api::message::Recipients;
-use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{Incoming, Poster};
@@ -17,6 +16,7 @@ use crate::store::{
     Result, Write,
     audience::People,
     bind::{hex, json},
+    engine::{Row, query, query_as, query_scalar},
 };
 
 /// Who posts, and what his client's settings say.
@@ -58,7 +58,7 @@ pub(super) async fn senders(
     for poster in posters {
         let found = match poster {
             Poster::Token(hash) => {
-                sqlx::query(
+                query(
                     "select c.id, a.id as acs_id, t.personal, c.timezone, c.default_ttl
                      from token t
                      join client c on c.id = t.client_id
@@ -69,16 +69,16 @@ pub(super) async fn senders(
                 )
                 .bind(hash.to_vec())
                 .bind(now)
-                .fetch_optional(&mut **tx)
+                .fetch_optional(tx)
                 .await?
             }
             Poster::Operator { client_id, .. } => {
-                sqlx::query(
+                query(
                     "select id, null as acs_id, 1 as personal, timezone, default_ttl
                      from client where id = $1 and archived_at is null",
                 )
                 .bind(client_id)
-                .fetch_optional(&mut **tx)
+                .fetch_optional(tx)
                 .await?
             }
         };
@@ -129,12 +129,12 @@ pub(super) async fn topics<'a>(
     for (client_id, name) in names {
         let id: Option<Uuid> = match name {
             TopicName::Slug(slug) => {
-                sqlx::query_scalar(
+                query_scalar(
                     "select id from topic where client_id = $1 and slug = $2 and archived_at is null",
                 )
                 .bind(client_id)
                 .bind(slug)
-                .fetch_optional(&mut **tx)
+                .fetch_optional(tx)
                 .await?
             }
             // A stored message's topic was checked when it was posted.
@@ -145,7 +145,7 @@ pub(super) async fn topics<'a>(
             id,
             ..Topic::default()
         };
-        let grants = sqlx::query(
+        let grants = query(
             "select g.id, g.employee_id is not null as personal, g.group_id, e.ordinal
              from topic_grant g indexed by topic_grant_once
              left join employee e on e.client_id = g.client_id and e.id = g.employee_id and e.archived_at is null
@@ -154,7 +154,7 @@ pub(super) async fn topics<'a>(
         )
         .bind(client_id)
         .bind(id)
-        .fetch_all(&mut **tx)
+        .fetch_all(tx)
         .await?;
         for row in grants {
             let grant_id: Uuid = row.try_get("id")?;
@@ -205,13 +205,13 @@ pub(super) async fn named<'a>(
         .into_iter()
         .map(|(client_id, no)| (hex(client_id), no))
         .collect();
-    let rows = sqlx::query(
+    let rows = query(
         "select e.client_id, e.personnel_no, e.id, e.ordinal, e.blocked_at is not null, e.devices > 0
          from jsonb_each($1) j cross join employee e
          where e.client_id = unhex(j.value->>0) and e.personnel_no = j.value->>1 and e.archived_at is null",
     )
     .bind(json(&rows))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     let mut named = HashMap::with_capacity(rows.len());
     for row in rows {
@@ -237,13 +237,13 @@ pub(super) async fn groups_of(
         .iter()
         .map(|(client, id, ordinal)| (hex(*client), hex(*id), ordinal))
         .collect();
-    let rows = sqlx::query(
-        "select m.client_id, m.group_id, j.value->>2 as ordinal
+    let rows = query(
+        "select m.client_id, m.group_id, cast(j.value->>2 as integer) as ordinal
          from jsonb_each($1) j cross join group_member m
          where m.client_id = unhex(j.value->>0) and m.employee_id = unhex(j.value->>1)",
     )
     .bind(json(&rows))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     let mut groups: HashMap<(Uuid, Uuid), RoaringBitmap> = HashMap::new();
     for row in rows {
@@ -279,12 +279,12 @@ pub(super) async fn group_ids(
         return Ok(HashMap::new());
     }
     let names: Vec<_> = names.into_iter().collect();
-    let rows: Vec<(Uuid, String, Uuid)> = sqlx::query_as(
+    let rows: Vec<(Uuid, String, Uuid)> = query_as(
         "select g.client_id, g.slug, g.id from jsonb_each($1) j cross join \"group\" g
          where g.client_id = unhex(j.value->>0) and g.slug = j.value->>1 and g.archived_at is null",
     )
     .bind(json(&names))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     Ok(rows
         .into_iter()
@@ -294,34 +294,36 @@ pub(super) async fn group_ids(
 
 /// The members of one group. The sets come as one text each: a row per member would be ten times slower.
 pub(super) async fn group_people(tx: &mut Write, client_id: Uuid, group_id: Uuid) -> Result<People> {
-    let row = sqlx::query(
-        "select group_concat(e.ordinal), group_concat(iif(e.blocked_at is null, null, e.ordinal)),
-                group_concat(iif(e.devices > 0, null, e.ordinal))
+    let row = query(
+        "select string_agg(cast(e.ordinal as text), ','),
+                string_agg(case when e.blocked_at is not null then cast(e.ordinal as text) end, ','),
+                string_agg(case when e.devices = 0 then cast(e.ordinal as text) end, ',')
          from group_member m
          join employee e on e.client_id = m.client_id and e.id = m.employee_id
          where m.client_id = $1 and m.group_id = $2 and e.archived_at is null",
     )
     .bind(client_id)
     .bind(group_id)
-    .fetch_one(&mut **tx)
+    .fetch_one(tx)
     .await?;
     read_people(&row)
 }
 
 /// Everyone of one client: one scan of a narrow index.
 pub(super) async fn everyone(tx: &mut Write, client_id: Uuid) -> Result<People> {
-    let row = sqlx::query(
-        "select group_concat(ordinal), group_concat(iif(blocked_at is null, null, ordinal)),
-                group_concat(iif(devices > 0, null, ordinal))
+    let row = query(
+        "select string_agg(cast(ordinal as text), ','),
+                string_agg(case when blocked_at is not null then cast(ordinal as text) end, ','),
+                string_agg(case when devices = 0 then cast(ordinal as text) end, ',')
          from employee indexed by employee_ordinal where client_id = $1 and archived_at is null",
     )
     .bind(client_id)
-    .fetch_one(&mut **tx)
+    .fetch_one(tx)
     .await?;
     read_people(&row)
 }
 
-fn read_people(row: &sqlx::sqlite::SqliteRow) -> Result<People> {
+fn read_people(row: &Row) -> Result<People> {
     let set = |column: usize| -> Result<RoaringBitmap> {
         let text: Option<String> = row.try_get(column)?;
         Ok(text

@@ -1,7 +1,6 @@
 //! Scheduled messages: their audience is decided when they come due, as that of the others when they are posted.
 
 use simo_common::api::message::Recipients;
-use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{
@@ -9,7 +8,11 @@ use super::{
     insert::{Origin, insert_audiences},
     load::{Question, TopicName},
 };
-use crate::store::{Result, Store, bind::json};
+use crate::store::{
+    Result, Store,
+    bind::json,
+    engine::{query, query_scalar},
+};
 
 /// Scheduled messages that one transaction releases.
 const RELEASED_AT_ONCE: i64 = 64;
@@ -25,21 +28,21 @@ impl Store {
     /// Releases scheduled messages that are due: decides their audiences now. Returns how many; zero: none is due.
     pub async fn release_due(&self) -> Result<usize> {
         let now = self.clock.now();
-        let waiting: Option<i64> =
-            sqlx::query_scalar("select min(due_at) from message where due_at is not null")
-                .fetch_one(&mut *self.read().await?)
-                .await?;
+        let waiting: Option<i64> = query_scalar("select min(due_at) from message where due_at is not null")
+            .fetch_one(&mut *self.read().await?)
+            .await?;
         if waiting.is_none_or(|due_at| due_at > now) {
             return Ok(0);
         }
         let mut tx = self.write().await?;
-        let rows = sqlx::query(
+        let skip = tx.skip_locked();
+        let rows = query(format!(
             "select client_id, id, topic_id, recipients, priority, expires_at from message
-             where due_at is not null and due_at <= $1 order by due_at limit $2",
-        )
+             where due_at is not null and due_at <= $1 order by due_at limit $2{skip}"
+        ))
         .bind(now)
         .bind(RELEASED_AT_ONCE)
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         let mut due = Vec::with_capacity(rows.len());
         for row in rows {
@@ -70,7 +73,7 @@ impl Store {
             .filter_map(|(due, answer)| Some((due, answer.ok()?)))
             .collect();
         for (due, decided) in &decided {
-            sqlx::query(
+            query(
                 "update message set due_at = null, accepted_at = $3, accepted = $4, without_device = $5, denied = $6,
                      unknown = $7
                  where client_id = $1 and id = $2",
@@ -82,7 +85,7 @@ impl Store {
             .bind(decided.audience.without_device as i64)
             .bind(decided.audience.denied as i64)
             .bind((!decided.unknown.is_empty()).then(|| json(&decided.unknown)))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         }
         let audiences = decided

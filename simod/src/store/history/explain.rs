@@ -5,7 +5,6 @@ use simo_common::{
     api::history::{Explanation, PhoneTimes, Push},
     lang::Lang,
 };
-use sqlx::{Connection as _, Row as _, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
@@ -14,7 +13,10 @@ use super::{
     scan::Key,
     story::{Known, Person},
 };
-use crate::store::{Error, Result, Store};
+use crate::store::{
+    Error, Result, Store,
+    engine::{Conn, Row, query, query_as, query_scalar},
+};
 
 impl Store {
     /// The way of a message to a person, or why there was none, in words of `lang`.
@@ -29,10 +31,8 @@ impl Store {
         personnel_no: &str,
         lang: Lang,
     ) -> Result<Explanation> {
-        let mut reader = self.read().await?;
-        let mut snapshot = reader.begin().await?;
+        let mut snapshot = self.snapshot().await?;
         let known = known(&mut snapshot, client_id, acs_id, message_id, personnel_no).await?;
-        snapshot.rollback().await?;
         let story = known.story(lang);
         Ok(Explanation {
             delivery: known.delivery,
@@ -49,7 +49,7 @@ impl Store {
 }
 
 async fn known(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     client_id: Uuid,
     acs_id: Option<Uuid>,
     message_id: Uuid,
@@ -59,19 +59,19 @@ async fn known(
     let (_, message) = message
         .filter(|(by, _)| acs_id.is_none() || *by == acs_id)
         .ok_or_else(|| Error::not_found("message", message_id.to_string()))?;
-    let zone: String = sqlx::query_scalar("select timezone from client where id = $1")
+    let zone: String = query_scalar("select timezone from client where id = $1")
         .bind(client_id)
         .fetch_one(&mut *conn)
         .await?;
     let (employee_id, person) = person(conn, client_id, personnel_no).await?;
     let still_expanding: i64 =
-        sqlx::query_scalar("select count(*) from audience where client_id = $1 and message_id = $2")
+        query_scalar("select count(*) from audience where client_id = $1 and message_id = $2")
             .bind(client_id)
             .bind(message_id)
             .fetch_one(&mut *conn)
             .await?;
     let topic_id: Option<Uuid> =
-        sqlx::query_scalar("select topic_id from message where client_id = $1 and id = $2")
+        query_scalar("select topic_id from message where client_id = $1 and id = $2")
             .bind(client_id)
             .bind(message_id)
             .fetch_one(&mut *conn)
@@ -97,8 +97,8 @@ async fn known(
     Ok(known)
 }
 
-async fn person(conn: &mut SqliteConnection, client_id: Uuid, personnel_no: &str) -> Result<(Uuid, Person)> {
-    let row = sqlx::query(
+async fn person(conn: &mut Conn, client_id: Uuid, personnel_no: &str) -> Result<(Uuid, Person)> {
+    let row = query(
         "select id, personnel_no, full_name, created_at, blocked_at, archived_at from employee
          where client_id = $1 and personnel_no = $2",
     )
@@ -108,7 +108,7 @@ async fn person(conn: &mut SqliteConnection, client_id: Uuid, personnel_no: &str
     .await?
     .ok_or_else(|| Error::not_found("employee", personnel_no))?;
     let id: Uuid = row.try_get("id")?;
-    let groups = sqlx::query_scalar(
+    let groups = query_scalar(
         "select g.slug from group_member gm join \"group\" g on g.client_id = gm.client_id and g.id = gm.group_id
          where gm.client_id = $1 and gm.employee_id = $2 and g.archived_at is null order by g.slug",
     )
@@ -129,12 +129,12 @@ async fn person(conn: &mut SqliteConnection, client_id: Uuid, personnel_no: &str
 
 /// Which grant would let him in today: `everyone`, `group:<slug>` or `employee`.
 async fn grant_today(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     client_id: Uuid,
     topic_id: Uuid,
     employee_id: Uuid,
 ) -> Result<Option<String>> {
-    let row: Option<(Option<Uuid>, Option<String>)> = sqlx::query_as(
+    let row: Option<(Option<Uuid>, Option<String>)> = query_as(
         "select gr.employee_id, g.slug from topic_grant gr
          left join \"group\" g on g.client_id = gr.client_id and g.id = gr.group_id
          where gr.client_id = $1 and gr.topic_id = $2 and g.archived_at is null and (
@@ -159,13 +159,8 @@ fn grantee(is_employee: bool, group: Option<String>) -> String {
     }
 }
 
-async fn pushes(
-    conn: &mut SqliteConnection,
-    client_id: Uuid,
-    message_id: Uuid,
-    employee_id: Uuid,
-) -> Result<Vec<Push>> {
-    let rows = sqlx::query(
+async fn pushes(conn: &mut Conn, client_id: Uuid, message_id: Uuid, employee_id: Uuid) -> Result<Vec<Push>> {
+    let rows = query(
         "select p.*, coalesce(dv.name, '') as device from push p
          left join device dv on dv.client_id = p.client_id and dv.id = p.device_id
          where p.client_id = $1 and p.message_id = $2 and p.employee_id = $3 order by p.device_id",
@@ -178,7 +173,7 @@ async fn pushes(
     rows.iter().map(push).collect()
 }
 
-fn push(row: &SqliteRow) -> Result<Push> {
+fn push(row: &Row) -> Result<Push> {
     let is_done = moment(row, "done_at")?.is_some();
     Ok(Push {
         device_id: row.try_get("device_id")?,
@@ -197,13 +192,13 @@ fn push(row: &SqliteRow) -> Result<Push> {
 }
 
 async fn add_delivery(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     client_id: Uuid,
     message_id: Uuid,
     employee_id: Uuid,
     known: &mut Known,
 ) -> Result<()> {
-    let row = sqlx::query(
+    let row = query(
         "select d.*, tg.slug as target_group, gr.id as grant_row, gr.employee_id as grant_employee,
                 gg.slug as grant_group
          from delivery d

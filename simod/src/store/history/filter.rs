@@ -1,13 +1,13 @@
 //! [`Wanted`] as conditions in SQL.
 
 use simo_common::delivery::DeliveryState;
-use sqlx::{Encode, Sqlite, Type};
 
 use super::{
     choice::Choice,
     sql::Sql,
     wanted::{Crowd, Wanted, push_named},
 };
+use crate::store::engine::Value;
 
 /// What a scan's own condition says already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -140,7 +140,7 @@ impl Wanted {
 
 fn push_choice<T>(sql: &mut Sql, column: &str, choice: &Choice<T>)
 where
-    T: Ord + Clone + for<'t> Encode<'t, Sqlite> + Type<Sqlite>,
+    T: Ord + Clone + Into<Value<'static>>,
 {
     match choice {
         Choice::Only(values) => {

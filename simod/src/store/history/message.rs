@@ -12,7 +12,6 @@ use simo_common::{
     query::Query,
     time::from_us,
 };
-use sqlx::{Connection as _, Row as _, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
@@ -24,6 +23,7 @@ use super::{
 use crate::store::{
     Result, Store,
     bind::{hex, json},
+    engine::{Conn, Row, query, query_as},
 };
 
 /// What the cursor of a list of messages says in place of a sort.
@@ -55,10 +55,8 @@ pub struct AskMessages<'a> {
 impl Store {
     /// A message; `None` when there is none with this id, or when `acs_id` is given and did not post it.
     pub async fn message(&self, client_id: Uuid, acs_id: Option<Uuid>, id: Uuid) -> Result<Option<Message>> {
-        let mut reader = self.read().await?;
-        let mut snapshot = reader.begin().await?;
+        let mut snapshot = self.snapshot().await?;
         let message = read(&mut snapshot, client_id, &[id]).await?.pop();
-        snapshot.rollback().await?;
         Ok(message
             .filter(|(by, _)| acs_id.is_none() || *by == acs_id)
             .map(|(_, message)| message))
@@ -74,8 +72,7 @@ impl Store {
         let as_of = after
             .as_ref()
             .map_or_else(|| self.clock().now(), |after| after.as_of);
-        let mut reader = self.read().await?;
-        let mut snapshot = reader.begin().await?;
+        let mut snapshot = self.snapshot().await?;
         let deliveries = Ask {
             client_id: ask.client_id,
             acs_id: ask.acs_id,
@@ -95,7 +92,6 @@ impl Store {
         places.truncate(limit);
         let ids: Vec<Uuid> = places.iter().map(|(_, id)| *id).collect();
         let rows = read(&mut snapshot, ask.client_id, &ids).await?;
-        snapshot.rollback().await?;
         let next = places.last().filter(|_| more).map(|(accepted_at, id)| {
             encode_cursor(&Cursor {
                 sort: SORT.to_owned(),
@@ -114,7 +110,7 @@ impl Wanted {
     /// When the next messages after the cursor were accepted, and their ids.
     async fn places(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Vec<(i64, Uuid)>> {
@@ -155,7 +151,7 @@ impl Wanted {
 
     async fn places_by_deliveries(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Vec<(i64, Uuid)>> {
@@ -181,7 +177,7 @@ impl Wanted {
 
 /// The messages with these ids, in their order, each with the ACS that posted it.
 pub(super) async fn read(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     client_id: Uuid,
     ids: &[Uuid],
 ) -> Result<Vec<(Option<Uuid>, Message)>> {
@@ -189,11 +185,11 @@ pub(super) async fn read(
         return Ok(Vec::new());
     }
     let ids = json(&ids.iter().map(|id| hex(*id)).collect::<Vec<_>>());
-    let rows = sqlx::query(
+    let rows = query(
         "select m.*, c.slug as client, t.slug as topic, a.name as acs
          from jsonb_each($2) k
          cross join client c on c.id = $1
-         cross join message m indexed by message_id on m.client_id = $1 and m.id = unhex(k.value)
+         cross join message m indexed by message_id on m.client_id = $1 and m.id = unhex(k.atom)
          left join topic t on t.client_id = $1 and t.id = m.topic_id
          left join acs a on a.client_id = $1 and a.id = m.acs_id
          order by k.key",
@@ -202,13 +198,13 @@ pub(super) async fn read(
     .bind(&ids)
     .fetch_all(&mut *conn)
     .await?;
-    let counts: Vec<(Uuid, i64, i64)> = sqlx::query_as(
+    let counts: Vec<(Uuid, i64, i64)> = query_as(
         "select d.message_id, d.state, count(*)
          from jsonb_each($2) k
-         cross join message m indexed by message_id on m.client_id = $1 and m.id = unhex(k.value)
+         cross join message m indexed by message_id on m.client_id = $1 and m.id = unhex(k.atom)
          cross join delivery d indexed by delivery_state on d.client_id = $1
               and d.state in (0, 1, 2, 3, 4, 5, 6, 7, 8) and d.accepted_at = m.accepted_at and d.message_id = m.id
-         group by k.key, d.state order by k.key, d.state",
+         group by d.message_id, d.state order by d.state",
     )
     .bind(client_id)
     .bind(&ids)
@@ -217,7 +213,7 @@ pub(super) async fn read(
     rows.iter().map(|row| message(row, &counts)).collect()
 }
 
-fn message(row: &SqliteRow, counts: &[(Uuid, i64, i64)]) -> Result<(Option<Uuid>, Message)> {
+fn message(row: &Row, counts: &[(Uuid, i64, i64)]) -> Result<(Option<Uuid>, Message)> {
     let id: Uuid = row.try_get("id")?;
     let states = counts
         .iter()
@@ -260,7 +256,7 @@ fn message(row: &SqliteRow, counts: &[(Uuid, i64, i64)]) -> Result<(Option<Uuid>
 }
 
 /// A column that we wrote as JSON.
-fn from_json<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<Option<T>> {
+fn from_json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>> {
     let text: Option<String> = row.try_get(column)?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }

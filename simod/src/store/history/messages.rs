@@ -3,23 +3,36 @@
 use std::collections::HashSet;
 
 use simo_common::message::Priority;
-use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
 use super::{Cursor, Order, sql::Sql, wanted::Wanted};
-use crate::store::Result;
+use crate::store::{
+    Result,
+    engine::{Conn, FromRow, Row, query_scalar},
+};
 
 /// Messages of other clients and without interest between two, for which one range is not made two.
 const WIDEST_GAP: i64 = 10_000;
 
 /// A message that may have wanted deliveries.
-#[derive(Debug, Clone, Copy, FromRow)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
     seq: i64,
     pub(super) accepted_at: i64,
     pub(super) id: Uuid,
     /// How many deliveries it has, at most.
     pub(super) deliveries: i64,
+}
+
+impl FromRow for Candidate {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
+        Ok(Self {
+            seq: row.try_get("seq")?,
+            accepted_at: row.try_get("accepted_at")?,
+            id: row.try_get("id")?,
+            deliveries: row.try_get("deliveries")?,
+        })
+    }
 }
 
 /// A way to messages that an index knows.
@@ -107,7 +120,7 @@ impl Way {
                     .list(&wanted.listed_priorities());
             }
             Self::Ack => {
-                sql.push(" and m.require_ack = 1");
+                sql.push(" and m.require_ack");
             }
             Self::Acs => {
                 let ids = wanted.acs.only().into_iter().flatten().flatten();
@@ -128,7 +141,7 @@ impl Way {
 
 impl Wanted {
     /// All messages that satisfy what it asks of messages, when one way to them is short enough.
-    pub(super) async fn candidates(&self, conn: &mut SqliteConnection) -> Result<Option<Vec<Candidate>>> {
+    pub(super) async fn candidates(&self, conn: &mut Conn) -> Result<Option<Vec<Candidate>>> {
         let mut shortest = None;
         for way in Way::ALL {
             if !way.leads(self) {
@@ -163,7 +176,7 @@ impl Wanted {
         Ok(Some(sql.rows(conn).await?))
     }
 
-    async fn count_messages(&self, conn: &mut SqliteConnection, way: Way, most: usize) -> Result<usize> {
+    async fn count_messages(&self, conn: &mut Conn, way: Way, most: usize) -> Result<usize> {
         let mut sql = Sql::new("select count(*) from (select 1 from ");
         if let (Way::Words, Some(words)) = (way, &self.words) {
             sql.push("message_word where message_word match ")
@@ -171,7 +184,7 @@ impl Wanted {
         } else {
             way.push(&mut sql, self);
         }
-        sql.push(" limit ").bind(most as i64).push(")");
+        sql.push(" limit ").bind(most as i64).push(") counted");
         Ok(sql.scalars::<i64>(conn).await?.first().copied().unwrap_or(0) as usize)
     }
 
@@ -179,7 +192,7 @@ impl Wanted {
     /// of messages, and the last one of all, from which to go on; `None` when there are no more.
     pub(super) async fn next_messages(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         order: Order,
         from: Option<&Cursor>,
         limit: usize,
@@ -243,16 +256,12 @@ impl Wanted {
 
 /// Which of the messages have the words. Messages that follow one another in time mostly do so in the index too, where a
 /// range is read a hundred times faster than its rows one by one.
-async fn having_words(
-    conn: &mut SqliteConnection,
-    words: &str,
-    messages: &[Candidate],
-) -> Result<HashSet<i64>> {
+async fn having_words(conn: &mut Conn, words: &str, messages: &[Candidate]) -> Result<HashSet<i64>> {
     let mut seqs: Vec<i64> = messages.iter().map(|message| message.seq).collect();
     seqs.sort_unstable();
     let mut having = HashSet::new();
     for run in seqs.chunk_by(|one, next| next - one <= WIDEST_GAP) {
-        let found: Vec<i64> = sqlx::query_scalar(
+        let found: Vec<i64> = query_scalar(
             "select rowid from message_word where message_word match $1 and rowid between $2 and $3",
         )
         .bind(words)

@@ -1,8 +1,8 @@
 //! Which ways a page is gathered by. What is rare is read whole and sorted; what is common is met soon on a walk in the
 //! order of the sort. Either way a page costs about the same wherever it lies.
 
+use crate::store::{Result, engine::Conn};
 use simo_common::api::history::SortKey;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{
@@ -11,13 +11,12 @@ use super::{
     scan::{Key, Way},
     wanted::Wanted,
 };
-use crate::store::Result;
 
 impl Wanted {
     /// The next `limit` deliveries after the cursor.
     pub(super) async fn keys(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
@@ -72,7 +71,7 @@ impl Wanted {
 
     async fn by_date(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
@@ -113,7 +112,7 @@ impl Wanted {
     /// By date, from messages that are all known.
     async fn of_candidates(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
@@ -142,7 +141,7 @@ impl Wanted {
     /// By date, from messages that are found on the way.
     async fn along_messages(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
@@ -170,7 +169,7 @@ impl Wanted {
     /// Adds the deliveries of messages, which are in the order of the sort, until the page is full.
     async fn fill(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
@@ -199,7 +198,7 @@ impl Wanted {
 
     async fn by_state(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
@@ -228,7 +227,7 @@ impl Wanted {
 
     async fn by_person(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,

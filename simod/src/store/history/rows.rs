@@ -2,24 +2,20 @@
 
 use jiff::Timestamp;
 use simo_common::{api::history::Delivery, delivery::DeliveryState, message::Priority, time::from_us};
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::scan::Key;
 use crate::store::{
     Result,
     bind::{hex, json},
+    engine::{Conn, Row, query},
 };
 
 /// The name that stands for operators where an ACS is named.
 pub(super) const OPERATOR: &str = "operator";
 
 /// The deliveries with these keys, in their order.
-pub(super) async fn read(
-    conn: &mut SqliteConnection,
-    client_id: Uuid,
-    keys: &[Key],
-) -> Result<Vec<Delivery>> {
+pub(super) async fn read(conn: &mut Conn, client_id: Uuid, keys: &[Key]) -> Result<Vec<Delivery>> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
@@ -27,7 +23,7 @@ pub(super) async fn read(
         .iter()
         .map(|key| (hex(key.message_id), hex(key.employee_id)))
         .collect();
-    let rows = sqlx::query(
+    let rows = query(
         "select d.*, c.slug as client, e.personnel_no, e.full_name, m.title, m.priority, m.require_ack,
                 t.slug as topic, a.name as acs
          from jsonb_each($2) k
@@ -47,7 +43,7 @@ pub(super) async fn read(
     rows.iter().map(delivery).collect()
 }
 
-fn delivery(row: &SqliteRow) -> Result<Delivery> {
+fn delivery(row: &Row) -> Result<Delivery> {
     let at = |column| moment(row, column);
     let state = DeliveryState::from_rank(row.try_get("state")?).unwrap_or(DeliveryState::Queued);
     let reason: Option<String> = row.try_get("reason")?;
@@ -75,6 +71,6 @@ fn delivery(row: &SqliteRow) -> Result<Delivery> {
 }
 
 /// A column of microseconds, where it is set.
-pub(super) fn moment(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>> {
+pub(super) fn moment(row: &Row, column: &str) -> Result<Option<Timestamp>> {
     Ok(row.try_get::<Option<i64>, _>(column)?.map(from_us))
 }

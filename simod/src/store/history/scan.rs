@@ -4,18 +4,30 @@
 //! index. `indexed by` is the one piece of text that another engine does not take.
 
 use simo_common::api::history::SortKey;
-use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
 use super::{Cursor, Order, filter::Said, sql::Sql, wanted::Wanted};
-use crate::store::Result;
+use crate::store::{
+    Result,
+    engine::{Conn, FromRow, Row},
+};
 
 /// Which delivery, and where it stands by date.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, FromRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) accepted_at: i64,
     pub(super) message_id: Uuid,
     pub(super) employee_id: Uuid,
+}
+
+impl FromRow for Key {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
+        Ok(Self {
+            accepted_at: row.try_get("accepted_at")?,
+            message_id: row.try_get("message_id")?,
+            employee_id: row.try_get("employee_id")?,
+        })
+    }
 }
 
 /// A way to the deliveries. The first ones walk an index in the order of a sort, and stop when a page is full.
@@ -104,7 +116,7 @@ impl Wanted {
     /// The next deliveries by this way, in the order of the sort, after the cursor.
     pub(super) async fn scan(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         way: Way<'_>,
         order: Order,
         after: Option<&Cursor>,
@@ -171,12 +183,7 @@ impl Wanted {
     }
 
     /// How many deliveries lie on this way within the wanted times, counted up to `most`.
-    pub(super) async fn count(
-        &self,
-        conn: &mut SqliteConnection,
-        way: Way<'_>,
-        most: usize,
-    ) -> Result<usize> {
+    pub(super) async fn count(&self, conn: &mut Conn, way: Way<'_>, most: usize) -> Result<usize> {
         let mut sql = Sql::new("select count(*) from (select 1 from ");
         sql.push(way.tables());
         sql.push(" where d.client_id = ").bind(self.client_id);
@@ -196,7 +203,7 @@ impl Wanted {
             _ => {}
         }
         self.push_times(&mut sql, "d", true, true);
-        sql.push(" limit ").bind(most as i64).push(")");
+        sql.push(" limit ").bind(most as i64).push(") counted");
         Ok(sql.scalars::<i64>(conn).await?.first().copied().unwrap_or(0) as usize)
     }
 }

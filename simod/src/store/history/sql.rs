@@ -1,41 +1,48 @@
-//! A statement under construction: `sqlx`'s builder with what history needs of it.
+//! A statement under construction.
 
-use sqlx::{Encode, FromRow, QueryBuilder, Sqlite, SqliteConnection, Type, sqlite::SqliteRow};
+use std::fmt::Write as _;
+
 use uuid::Uuid;
 
 use crate::store::{
     Result,
     bind::{hex, json},
+    engine::{Column, Conn, FromRow, Query, Value, query},
 };
 
 /// Values beyond this number are passed as one JSON array, not as parameters.
 const MOST_PARAMETERS: usize = 200;
 
 /// A statement under construction.
-pub(super) struct Sql(QueryBuilder<Sqlite>);
+pub(super) struct Sql {
+    text: String,
+    values: Vec<Value<'static>>,
+}
 
 impl Sql {
     pub(super) fn new(text: impl Into<String>) -> Self {
-        Self(QueryBuilder::new(text))
+        Self {
+            text: text.into(),
+            values: Vec::new(),
+        }
     }
 
     pub(super) fn push(&mut self, text: impl std::fmt::Display) -> &mut Self {
-        self.0.push(text);
+        // Writing to a string does not fail.
+        let _written = write!(self.text, "{text}");
         self
     }
 
-    pub(super) fn bind<T>(&mut self, value: T) -> &mut Self
-    where
-        T: for<'t> Encode<'t, Sqlite> + Type<Sqlite>,
-    {
-        self.0.push_bind(value);
-        self
+    pub(super) fn bind(&mut self, value: impl Into<Value<'static>>) -> &mut Self {
+        self.values.push(value.into());
+        let number = self.values.len();
+        self.push(format_args!("${number}"))
     }
 
-    /// `(v, v, …)`; the empty list is one that nothing is in.
+    /// `(v, v, …)`; nothing is in the empty list.
     pub(super) fn list<'a, T>(&mut self, values: impl IntoIterator<Item = &'a T>) -> &mut Self
     where
-        T: Clone + for<'t> Encode<'t, Sqlite> + Type<Sqlite> + 'a,
+        T: Clone + Into<Value<'static>> + 'a,
     {
         self.push("(");
         let mut empty = true;
@@ -43,52 +50,46 @@ impl Sql {
             self.push(if empty { "" } else { ", " }).bind(value.clone());
             empty = false;
         }
-        self.push(if empty { "select null where false)" } else { ")" })
+        self.push(if empty { "null)" } else { ")" })
     }
 
     /// Ids as a list, however many.
     pub(super) fn ids<'a>(&mut self, ids: impl IntoIterator<Item = &'a Uuid>) -> &mut Self {
         let ids: Vec<&Uuid> = ids.into_iter().collect();
+        if ids.is_empty() {
+            return self.push("(select x'00000000000000000000000000000000' where false)");
+        }
         if ids.len() <= MOST_PARAMETERS {
             return self.list(ids);
         }
         let ids: Vec<_> = ids.into_iter().map(|id| hex(*id)).collect();
-        self.push("(select unhex(value) from jsonb_each(")
+        self.push("(select unhex(atom) from jsonb_each(")
             .bind(json(&ids))
             .push("))")
     }
 
-    pub(super) async fn rows<T>(mut self, conn: &mut SqliteConnection) -> Result<Vec<T>>
-    where
-        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-    {
-        // Its text is seldom the same twice, so that it would only crowd out others from the cache.
-        Ok(self.0.build_query_as().persistent(false).fetch_all(conn).await?)
+    pub(super) async fn rows<T: FromRow>(self, conn: &mut Conn) -> Result<Vec<T>> {
+        // Its text is seldom the same twice.
+        Ok(self.query().unprepared().read_as().fetch_all(conn).await?)
     }
 
-    pub(super) async fn scalars<T>(self, conn: &mut SqliteConnection) -> Result<Vec<T>>
-    where
-        T: Type<Sqlite> + for<'r> sqlx::Decode<'r, Sqlite> + Send + Unpin,
-    {
+    pub(super) async fn scalars<T: Column>(self, conn: &mut Conn) -> Result<Vec<T>> {
         let rows: Vec<(T,)> = self.rows(conn).await?;
         Ok(rows.into_iter().map(|(value,)| value).collect())
+    }
+
+    fn query(self) -> Query<'static> {
+        let values = self.values.into_iter();
+        values.fold(query(self.text), Query::bind)
     }
 }
 
 #[cfg(test)]
 impl Sql {
     /// How SQLite would go about it.
-    pub(super) async fn plan(mut self, conn: &mut SqliteConnection) -> Vec<String> {
-        use sqlx::Row as _;
-        let text = format!("explain query plan {}", self.0.sql().as_str());
-        let arguments = self.0.build().persistent(false);
-        let arguments = sqlx::Execute::take_arguments(&mut { arguments })
-            .unwrap()
-            .unwrap_or_default();
-        let rows = sqlx::query_with(sqlx::AssertSqlSafe(text), arguments)
-            .fetch_all(conn)
-            .await
-            .unwrap();
-        rows.iter().map(|row| row.get("detail")).collect()
+    pub(super) async fn plan(mut self, conn: &mut Conn) -> Vec<String> {
+        self.text.insert_str(0, "explain query plan ");
+        let rows = self.query().unprepared().fetch_all(conn).await.unwrap();
+        rows.iter().map(|row| row.try_get("detail").unwrap()).collect()
     }
 }

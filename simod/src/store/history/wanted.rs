@@ -13,7 +13,6 @@ use simo_common::{
     query::{Filter, Query, Text},
     time::from_us,
 };
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{
@@ -21,7 +20,11 @@ use super::{
     sql::Sql,
     times::{narrow, times},
 };
-use crate::store::{Result, words};
+use crate::store::{
+    Result,
+    engine::{Conn, query_as, query_scalar},
+    words,
+};
 
 /// Up to how much is gathered and sorted, rather than met on a walk in the order of the sort.
 #[derive(Debug, Clone, Copy)]
@@ -88,13 +91,13 @@ impl Wanted {
     /// Looks up what the query names. `now` and `zone` say what its times mean; nothing accepted after `now` is
     /// wanted.
     pub(super) async fn resolve(
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         client_id: Uuid,
         query: &Query,
         now: i64,
         effort: Effort,
     ) -> Result<Self> {
-        let zone: String = sqlx::query_scalar("select timezone from client where id = $1")
+        let zone: String = query_scalar("select timezone from client where id = $1")
             .bind(client_id)
             .fetch_one(&mut *conn)
             .await?;
@@ -109,6 +112,7 @@ impl Wanted {
             &mut wanted.times,
             std::slice::from_ref(&(i64::MIN..now.saturating_add(1))),
         );
+        let engine = conn.engine();
         let texts = |negated: bool| -> Vec<&Text> {
             let terms = query.terms.iter().filter(|term| term.negated == negated);
             terms
@@ -118,15 +122,15 @@ impl Wanted {
                 })
                 .collect()
         };
-        wanted.words = words::expression(client_id, &texts(false), "and");
-        wanted.no_words = words::expression(client_id, &texts(true), "or");
+        wanted.words = words::expression(engine, client_id, &texts(false), "and");
+        wanted.no_words = words::expression(engine, client_id, &texts(true), "or");
         for term in &query.terms {
             wanted.add(conn, term.negated, &term.filter).await?;
         }
         Ok(wanted)
     }
 
-    async fn add(&mut self, conn: &mut SqliteConnection, negated: bool, filter: &Filter) -> Result<()> {
+    async fn add(&mut self, conn: &mut Conn, negated: bool, filter: &Filter) -> Result<()> {
         match filter {
             Filter::State(states) => self
                 .states
@@ -166,13 +170,7 @@ impl Wanted {
         Ok(())
     }
 
-    async fn ids(
-        &self,
-        conn: &mut SqliteConnection,
-        table: &str,
-        column: &str,
-        names: &[String],
-    ) -> Result<Vec<Uuid>> {
+    async fn ids(&self, conn: &mut Conn, table: &str, column: &str, names: &[String]) -> Result<Vec<Uuid>> {
         let mut sql = Sql::new(format!("select id from {table} where client_id = "));
         sql.bind(self.client_id)
             .push(format!(" and {column} in "))
@@ -180,12 +178,7 @@ impl Wanted {
         sql.scalars(conn).await
     }
 
-    async fn add_groups(
-        &mut self,
-        conn: &mut SqliteConnection,
-        negated: bool,
-        groups: Vec<Uuid>,
-    ) -> Result<()> {
+    async fn add_groups(&mut self, conn: &mut Conn, negated: bool, groups: Vec<Uuid>) -> Result<()> {
         let mut sql = Sql::new("select distinct employee_id from group_member where client_id = ");
         sql.bind(self.client_id).push(" and group_id in ").ids(&groups);
         sql.push(" limit ").bind(self.effort.listed as i64 + 1);
@@ -194,12 +187,7 @@ impl Wanted {
         Ok(())
     }
 
-    async fn add_named(
-        &mut self,
-        conn: &mut SqliteConnection,
-        negated: bool,
-        names: &[String],
-    ) -> Result<()> {
+    async fn add_named(&mut self, conn: &mut Conn, negated: bool, names: &[String]) -> Result<()> {
         let mut sql = Sql::new("select named.id from employee named where named.client_id = ");
         sql.bind(self.client_id).push(" and ");
         push_named(&mut sql, names);
@@ -217,14 +205,9 @@ impl Wanted {
         }
     }
 
-    async fn add_devices(
-        &mut self,
-        conn: &mut SqliteConnection,
-        negated: bool,
-        names: &[String],
-    ) -> Result<()> {
+    async fn add_devices(&mut self, conn: &mut Conn, negated: bool, names: &[String]) -> Result<()> {
         let rows: Vec<(Uuid, Uuid, String)> =
-            sqlx::query_as("select id, employee_id, name from device where client_id = $1")
+            query_as("select id, employee_id, name from device where client_id = $1")
                 .bind(self.client_id)
                 .fetch_all(conn)
                 .await?;

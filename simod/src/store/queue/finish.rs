@@ -10,6 +10,7 @@ use super::{DeviceEffect, Finished, PushResult, Skip};
 use crate::store::{
     Result, Store, Write,
     bind::{hex, json},
+    engine::{Engine, query, query_as, query_scalar},
     feed,
     tokens::revoke_tokens_of,
 };
@@ -33,7 +34,7 @@ impl Store {
         tx.commit_unsynced().await?;
         let mut claims = self.claims();
         for finished in batch {
-            claims.remove(&finished.claim.row);
+            claims.remove(&finished.claim.seq);
         }
         Ok(())
     }
@@ -42,7 +43,7 @@ impl Store {
 /// What becomes of one push, as a row for the update.
 #[derive(Serialize)]
 struct PushRow<'a>(
-    i64,             // 0 rowid
+    i64,             // 0 seq
     i64,             // 1 tries to add
     Option<i64>,     // 2 last_tried_at
     Option<&'a str>, // 3 last_answer
@@ -51,10 +52,11 @@ struct PushRow<'a>(
     Option<&'a str>, // 6 outcome
     Option<&'a str>, // 7 reason
     Option<i64>,     // 8 due_at
+    i64,             // 9 the claim's number
 );
 
 fn push_row(finished: &Finished) -> PushRow<'_> {
-    let (row, at) = (finished.claim.row, finished.at);
+    let (row, number, at) = (finished.claim.seq, finished.claim.number, finished.at);
     match &finished.result {
         PushResult::Accepted { answer } => PushRow(
             row,
@@ -66,6 +68,7 @@ fn push_row(finished: &Finished) -> PushRow<'_> {
             Some("accepted"),
             None,
             None,
+            number,
         ),
         PushResult::Retry {
             due_at,
@@ -81,6 +84,7 @@ fn push_row(finished: &Finished) -> PushRow<'_> {
             None,
             None,
             Some(*due_at),
+            number,
         ),
         // What quarantine holds back was not tried.
         PushResult::Failed { reason, answer, .. } => PushRow(
@@ -93,6 +97,7 @@ fn push_row(finished: &Finished) -> PushRow<'_> {
             Some("failed"),
             Some(reason),
             None,
+            number,
         ),
         PushResult::Skipped(skip) => {
             let (outcome, reason) = skip.outcome();
@@ -106,6 +111,7 @@ fn push_row(finished: &Finished) -> PushRow<'_> {
                 Some(outcome),
                 Some(reason),
                 None,
+                number,
             )
         }
     }
@@ -125,24 +131,37 @@ impl Skip {
 
 async fn store_pushes(tx: &mut Write, batch: &[Finished]) -> Result<()> {
     let rows: Vec<PushRow<'_>> = batch.iter().map(push_row).collect();
-    // A receipt may have closed the push meanwhile: then only what the provider said is added.
-    sqlx::query(
-        "update push set
-             tries = tries + (j.value->>1),
-             last_tried_at = coalesce(j.value->>2, last_tried_at),
-             last_answer = coalesce(j.value->>3, last_answer),
-             sent_at = coalesce(sent_at, j.value->>4),
-             outcome = case when done_at is null then j.value->>6 else outcome end,
-             reason = case when done_at is null then j.value->>7 else reason end,
-             due_at = coalesce(j.value->>8, due_at),
-             done_at = coalesce(done_at, j.value->>5)
-         from jsonb_each($1) j where push.rowid = j.value->>0",
-    )
-    .bind(json(&rows))
-    .execute(&mut **tx)
-    .await?;
+    let text = match tx.engine() {
+        Engine::Sqlite => STORE_PUSHES.to_owned(),
+        // What a claim that was taken over says counts only when the provider took the push.
+        Engine::Postgres => {
+            format!("{STORE_PUSHES} and (claim = cast(j.value->>9 as integer) or j.value->>6 = 'accepted')")
+        }
+    };
+    query(text).bind(json(&rows)).execute(tx).await?;
+    if tx.engine() == Engine::Postgres {
+        query(
+            "update push set held_until = null from jsonb_each($1) j
+             where push.seq = cast(j.value->>0 as integer) and claim = cast(j.value->>9 as integer)",
+        )
+        .bind(json(&rows))
+        .execute(tx)
+        .await?;
+    }
     Ok(())
 }
+
+/// A receipt may have closed the push meanwhile: then only what the provider said is added.
+const STORE_PUSHES: &str = "update push set
+         tries = tries + cast(j.value->>1 as integer),
+         last_tried_at = coalesce(cast(j.value->>2 as integer), last_tried_at),
+         last_answer = coalesce(j.value->>3, last_answer),
+         sent_at = coalesce(sent_at, cast(j.value->>4 as integer)),
+         outcome = case when done_at is null then j.value->>6 else outcome end,
+         reason = case when done_at is null then j.value->>7 else reason end,
+         due_at = coalesce(cast(j.value->>8 as integer), due_at),
+         done_at = coalesce(done_at, cast(j.value->>5 as integer))
+     from jsonb_each($1) j where push.seq = cast(j.value->>0 as integer)";
 
 /// Deliveries that changed: message and employee.
 type Changed = Vec<(Uuid, Uuid)>;
@@ -166,14 +185,14 @@ async fn mark_sent(tx: &mut Write, batch: &[Finished]) -> Result<Changed> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(sqlx::query_as(
-        "update delivery set sent_at = j.value->>3 from jsonb_each($1) j
+    Ok(query_as(
+        "update delivery set sent_at = cast(j.value->>3 as integer) from jsonb_each($1) j
          where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
          and employee_id = unhex(j.value->>2) and sent_at is null
          returning message_id, employee_id",
     )
     .bind(json(&rows))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?)
 }
 
@@ -207,8 +226,8 @@ async fn close_deliveries(tx: &mut Write, batch: &[Finished]) -> Result<Changed>
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(sqlx::query_as(
-        "update delivery set outcome = j.value->>3, reason = j.value->>4, outcome_at = j.value->>5
+    Ok(query_as(
+        "update delivery set outcome = j.value->>3, reason = j.value->>4, outcome_at = cast(j.value->>5 as integer)
          from jsonb_each($1) j
          where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
          and employee_id = unhex(j.value->>2) and state = 0
@@ -218,7 +237,7 @@ async fn close_deliveries(tx: &mut Write, batch: &[Finished]) -> Result<Changed>
          returning message_id, employee_id",
     )
     .bind(json(&rows))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?)
 }
 
@@ -231,7 +250,7 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
         match device {
             DeviceEffect::None => {}
             DeviceEffect::Quarantine => {
-                sqlx::query(
+                query(
                     "update device set quarantined_at = $3, reason = $4
                      where client_id = $1 and id = $2 and quarantined_at is null and retired_at is null",
                 )
@@ -239,7 +258,7 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
                 .bind(key.device_id)
                 .bind(finished.at)
                 .bind(reason::DEAD_ADDRESS)
-                .execute(&mut **tx)
+                .execute(tx)
                 .await?;
             }
             DeviceEffect::Retire => {
@@ -266,13 +285,13 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
         })
         .collect();
     if !alive.is_empty() {
-        sqlx::query(
+        query(
             "update device set quarantined_at = null, reason = null from jsonb_each($1) j
              where device.client_id = unhex(j.value->>0) and device.id = unhex(j.value->>1)
              and quarantined_at is not null and retired_at is null",
         )
         .bind(json(&alive))
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     }
     Ok(())
@@ -286,7 +305,7 @@ pub(in crate::store) async fn retire_device(
     reason: &str,
     at: i64,
 ) -> Result<bool> {
-    let owner: Option<Uuid> = sqlx::query_scalar(
+    let owner: Option<Uuid> = query_scalar(
         "update device set retired_at = $3, reason = $4 where client_id = $1 and id = $2 and retired_at is null
          returning employee_id",
     )
@@ -294,15 +313,15 @@ pub(in crate::store) async fn retire_device(
     .bind(device_id)
     .bind(at)
     .bind(reason)
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?;
     let Some(employee_id) = owner else {
         return Ok(false);
     };
-    sqlx::query("update employee set devices = max(devices - 1, 0) where client_id = $1 and id = $2")
+    query("update employee set devices = case when devices > 0 then devices - 1 else 0 end where client_id = $1 and id = $2")
         .bind(client_id)
         .bind(employee_id)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     revoke_tokens_of(tx, Some(client_id), TokenKind::Device, device_id, at).await?;
     Ok(true)

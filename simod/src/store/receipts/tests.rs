@@ -114,7 +114,7 @@ async fn a_receipt_ends_the_quarantine_and_contact_is_noted_once_a_minute() {
     alive().await;
     assert_eq!(
         plant
-            .number("select quarantined_at is null and reason is null from device")
+            .number("select count(*) from device where quarantined_at is null and reason is null")
             .await,
         Some(1)
     );

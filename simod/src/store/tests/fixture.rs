@@ -1,10 +1,10 @@
 //! A client with an ACS, three employees with a phone each, a group and a topic.
 
 use simo_common::{api::message::Recipients, message::Priority, people, token};
-use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::store::engine::{query, query_scalar};
 use crate::{
     clock::Clock,
     store::{Draft, Expiry, Incoming, Poster, Store, bind::hex},
@@ -26,7 +26,7 @@ impl Fixture {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(NOON);
-        let url = format!("sqlite:{}", folder.path().join("simo.db").display());
+        let url = crate::testing::empty_database(&folder).await;
         let store = Store::open(&url, clock.clone()).await.unwrap();
         let (client_id, token) = add_client(&store, "zavod").await;
         let fixture = Self {
@@ -104,18 +104,16 @@ impl Fixture {
 
     pub(crate) async fn execute(&self, sql: &str) {
         let mut tx = self.store.write().await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await.unwrap();
+        tx.run(sql).await.unwrap();
         tx.commit().await.unwrap();
     }
 
     /// The first column of each row, as text.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
-        sqlx::query_scalar(AssertSqlSafe(format!(
-            "with r(x) as ({sql}) select cast(x as text) from r"
-        )))
-        .fetch_all(&mut *self.store.read().await.unwrap())
-        .await
-        .unwrap()
+        query_scalar(format!("with r(x) as ({sql}) select cast(x as text) from r"))
+            .fetch_all(&mut self.store.read().await.unwrap())
+            .await
+            .unwrap()
     }
 }
 
@@ -146,19 +144,19 @@ async fn add_client(store: &Store, slug: &str) -> (Uuid, String) {
     let (client_id, acs_id) = (Uuid::from_u128(rand::random()), Uuid::from_u128(rand::random()));
     let token = token::generate(token::TokenKind::Acs);
     let mut tx = store.write().await.unwrap();
-    sqlx::query("insert into client (id, slug, name, timezone, default_ttl, created_at) values ($1, $2, $2, 'Europe/Moscow', 7200, 1)")
+    query("insert into client (id, slug, name, timezone, default_ttl, created_at) values ($1, $2, $2, 'Europe/Moscow', 7200, 1)")
         .bind(client_id)
         .bind(slug)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await
         .unwrap();
-    sqlx::query("insert into acs (client_id, id, name, created_at) values ($1, $2, '1c', 1)")
+    query("insert into acs (client_id, id, name, created_at) values ($1, $2, '1c', 1)")
         .bind(client_id)
         .bind(acs_id)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await
         .unwrap();
-    sqlx::query(
+    query(
         "insert into token (id, client_id, hash, kind, holder_id, name, shown, created_at)
          values ($1, $2, $3, 'acs', $4, '', '', 1)",
     )
@@ -166,7 +164,7 @@ async fn add_client(store: &Store, slug: &str) -> (Uuid, String) {
     .bind(client_id)
     .bind(token::hash(&token).to_vec())
     .bind(acs_id)
-    .execute(&mut *tx)
+    .execute(&mut tx)
     .await
     .unwrap();
     tx.commit().await.unwrap();
@@ -177,7 +175,7 @@ async fn add_employee(store: &Store, client_id: Uuid, no: usize, address: Option
     let id = Uuid::from_u128(rand::random());
     let mut tx = store.write().await.unwrap();
     let name = format!("Сотрудник {no}");
-    sqlx::query(
+    query(
         "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, devices, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, 1)",
     )
@@ -189,11 +187,11 @@ async fn add_employee(store: &Store, client_id: Uuid, no: usize, address: Option
     .bind(people::fold_name(&name))
     .bind(people::sort_key(&name, &no.to_string()))
     .bind(i64::from(address.is_some()))
-    .execute(&mut *tx)
+    .execute(&mut tx)
     .await
     .unwrap();
     if let Some(address) = address {
-        sqlx::query(
+        query(
             "insert into device (client_id, id, employee_id, channel, address, name, platform, paired_at)
              values ($1, $2, $3, 'fcm', $4, 'phone', 'android', 1)",
         )
@@ -201,7 +199,7 @@ async fn add_employee(store: &Store, client_id: Uuid, no: usize, address: Option
         .bind(Uuid::from_u128(rand::random()))
         .bind(id)
         .bind(address)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await
         .unwrap();
     }

@@ -137,7 +137,7 @@ impl Drop for Provider {
 pub(crate) fn setup(directory: &Path, name: &str) -> Setup {
     let directory = directory.join(name);
     std::fs::create_dir_all(&directory).expect("a directory can be made");
-    Setup::in_directory(&directory)
+    Setup::in_directory(&directory).embedded()
 }
 
 /// `127.0.0.1:PORT` of simod.

@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::json;
 use simo_common::token;
+use uuid::Uuid;
 
 use super::{Office, wrong_fields};
 use crate::testing::sql;
@@ -142,7 +143,12 @@ async fn a_blocked_employee_gets_nothing_of_what_was_queued_before() {
         )
         .await;
     assert_eq!(pushes, ["sent open", "waits canceled"]);
-    let claimed = office.app.store.claim("fcm", 10).await.unwrap();
+    let claimed = office
+        .app
+        .store
+        .claim("fcm", 10, std::time::Duration::from_secs(30))
+        .await
+        .unwrap();
     assert!(claimed.iter().all(|push| push.skip.is_some()));
     let events = format!(
         "select count(*) from event where kind = 'delivery' and message_id = {} and acs_id is not null",
@@ -173,9 +179,15 @@ async fn a_long_queue_is_denied_to_its_end() {
     // The same message under 2,500 other ids.
     plant
         .run(
-            "with recursive n (i) as (select 1 union all select i + 1 from n where i < 2500)
-             insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, target)
-             select client_id, randomblob(16), employee_id, accepted_at, expires_at, target from delivery, n",
+            &(0..2_500).fold(String::new(), |statements, number| {
+                let id = sql(Uuid::from_u128(number));
+                statements
+                    + &format!(
+                        "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, target)
+                         select client_id, {id}, employee_id, accepted_at, expires_at, target from delivery
+                         where reason is null limit 1;"
+                    )
+            }),
         )
         .await;
     office

@@ -1,0 +1,208 @@
+//! The embedded database: one file, one process.
+//!
+//! One writer, because SQLite has one: a connection behind a fair lock, whose transactions begin `IMMEDIATE`; what they
+//! commit is synced beside it (`disk`). Readers have a pool of their own and never wait for it.
+
+use std::{
+    fs::{DirBuilder, OpenOptions},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use sqlx::{
+    Connection as _, SqliteConnection, SqlitePool,
+    migrate::Migrator,
+    sqlite::{
+        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    },
+};
+
+use super::{
+    Error, Result,
+    disk::{Log, Write, unsynced},
+    engine::{Conn, Held, Read},
+    lock::FileLock,
+    names_of_pending,
+};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long a statement waits for a lock that another process holds before the caller is told to come back.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a caller waits for a connection before he is told to come back.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
+
+/// What the writer may remember of the file: the pages that every batch changes, in KiB (negative, as SQLite wants it).
+/// Only what was used takes memory.
+const WRITER_CACHE: &str = "-32768";
+
+/// Free pages that are given back to the file system at once.
+const VACUUMED: u32 = 128;
+
+/// Free pages that are kept for what comes next: 16 MiB.
+const FREE_KEPT: i64 = 4_096;
+
+/// An open database file.
+#[derive(Debug)]
+pub(super) struct File {
+    readers: SqlitePool,
+    /// One connection: SQLite has one writer, and the pool hands it out first come, first served.
+    writer: SqlitePool,
+    log: Arc<Log>,
+    /// Held for as long as this lives: one process owns the file.
+    _lock: FileLock,
+}
+
+impl File {
+    /// Opens the file, makes it when there is none, and migrates it.
+    pub(super) async fn open(path: &Path) -> Result<Self> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            let mut make = DirBuilder::new();
+            let made = make.recursive(true).mode(0o700).create(folder);
+            made.map_err(|e| Error::File(folder.to_owned(), e))?;
+        }
+        let lock = FileLock::take(path)?;
+        // Names, telephone numbers and texts are nobody else's business. SQLite gives its log the same mode.
+        let make = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path);
+        make.map_err(|e| Error::File(path.to_owned(), e))?;
+        let options = options(path);
+        let writer = pool(1)
+            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE))
+            .await
+            .map_err(|e| Error::Open(path.display().to_string(), e))?;
+        MIGRATIONS.run(&writer).await?;
+        let readers = pool(4).connect_with(options.pragma("query_only", "on")).await?;
+        Ok(Self {
+            readers,
+            writer,
+            log: Arc::new(Log::of(path)),
+            _lock: lock,
+        })
+    }
+
+    pub(super) async fn read(&self) -> Result<Read> {
+        let connection = self.readers.acquire().await?;
+        Ok(Read(Conn::Sqlite(Held::Alone(connection))))
+    }
+
+    pub(super) async fn snapshot(&self) -> Result<Read> {
+        let transaction = self.readers.begin().await?;
+        Ok(Read(Conn::Sqlite(Held::Within(transaction))))
+    }
+
+    /// Waits for the writer, first come first served, and begins a transaction.
+    pub(super) async fn write(&self) -> Result<Write> {
+        if self.log.is_broken() {
+            return Err(unsynced());
+        }
+        let transaction = match self.writer.begin_with("begin immediate").await {
+            // When the disk is full, SQLite rolls back by itself. sqlx goes on counting a transaction that is not there,
+            // and the connection is of no use any more.
+            Err(sqlx::Error::InvalidSavePointStatement | sqlx::Error::WorkerCrashed) => {
+                let _broken = self.writer.acquire().await?.close().await;
+                self.writer.begin_with("begin immediate").await?
+            }
+            begun => begun?,
+        };
+        let conn = Conn::Sqlite(Held::Within(transaction));
+        Ok(Write::new(conn, Some(self.log.clone())))
+    }
+
+    pub(super) async fn on_disk(&self) -> Result<()> {
+        self.log.on_disk().await
+    }
+
+    /// Copies what was committed from the log into the database file, beside the writer.
+    pub(super) async fn checkpoint(&self) -> Result<()> {
+        sqlx::query("pragma wal_checkpoint(passive)")
+            .execute(&self.readers)
+            .await?;
+        Ok(())
+    }
+
+    /// Gives a piece of what deleted rows have left free back to the file system, when that is much. Returns whether
+    /// there is more.
+    pub(super) async fn vacuum(&self) -> Result<bool> {
+        let mut reader = self.readers.acquire().await?;
+        let free: i64 = sqlx::query_scalar("pragma freelist_count")
+            .fetch_one(&mut *reader)
+            .await?;
+        let pages: i64 = sqlx::query_scalar("pragma page_count")
+            .fetch_one(&mut *reader)
+            .await?;
+        drop(reader);
+        // New rows take free pages first: only a file that has become much too large is made smaller.
+        if free < FREE_KEPT || free * 4 < pages {
+            return Ok(false);
+        }
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "pragma incremental_vacuum({VACUUMED})"
+        )))
+        .fetch_all(&self.writer)
+        .await?;
+        Ok(true)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.writer.is_closed()
+    }
+
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// The migrations that [`File::open`] would run.
+pub(super) async fn pending_migrations(path: &Path) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    if path.exists() {
+        let mut connection = SqliteConnection::connect_with(&options(path).read_only(true)).await?;
+        let known: i64 =
+            sqlx::query_scalar("select count(*) from sqlite_master where name = '_sqlx_migrations'")
+                .fetch_one(&mut connection)
+                .await?;
+        if known > 0 {
+            done = sqlx::query_scalar::<_, i64>("select version from _sqlx_migrations where success")
+                .fetch_all(&mut connection)
+                .await?;
+        }
+        connection.close().await?;
+    }
+    Ok(names_of_pending(&MIGRATIONS, &done))
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        // Before the first table, or it has no effect.
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        .journal_mode(SqliteJournalMode::Wal)
+        // The log is synced by `disk`, before anyone is answered.
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(false)
+        // Checkpoints run beside the writer (`checkpoint`); this is only the limit for when they cannot keep up.
+        .pragma("wal_autocheckpoint", "20000")
+        // As large as it becomes until then, so that it need not grow again each time.
+        .pragma("journal_size_limit", "83886080")
+        .pragma("temp_store", "memory")
+        .statement_cache_capacity(256)
+}
+
+fn pool(most: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .min_connections(1)
+        .max_connections(most)
+        .acquire_timeout(WAIT_FOR_CONNECTION)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
