@@ -58,6 +58,8 @@ pub struct Wake {
     pub words: Notify,
     /// Something is new for streams and the live feed; the number only grows.
     pub feed: watch::Sender<u64>,
+    /// The other instances are to be told.
+    pub others: Notify,
 }
 
 impl Default for Wake {
@@ -67,6 +69,7 @@ impl Default for Wake {
             audiences: Notify::new(),
             words: Notify::new(),
             feed: watch::Sender::new(0),
+            others: Notify::new(),
         }
     }
 }
@@ -74,15 +77,22 @@ impl Default for Wake {
 impl Wake {
     /// Wakes all: messages were accepted, or people and devices changed.
     pub fn all(&self) {
+        self.here();
+        self.others.notify_one();
+    }
+
+    /// Wakes all at this instance: another one has said that something happened.
+    pub fn here(&self) {
         self.pushes.notify_one();
         self.audiences.notify_one();
         self.words.notify_one();
-        self.feed();
+        self.feed.send_modify(|number| *number += 1);
     }
 
     /// Something happened that streams and the live feed show.
     pub fn feed(&self) {
         self.feed.send_modify(|number| *number += 1);
+        self.others.notify_one();
     }
 }
 

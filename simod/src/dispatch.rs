@@ -119,16 +119,17 @@ impl<C: Channel> Dispatcher<C> {
             channel,
         });
         let tracker = tracker.clone();
-        tracker.clone().spawn(async move {
-            let shutdown = dispatcher.app.shutdown.clone();
-            let _ended = shutdown.run_until_cancelled(dispatcher.run(&tracker)).await;
-        });
+        tracker
+            .clone()
+            .spawn(async move { dispatcher.run(&tracker).await });
     }
 
-    /// Claims and sends until it is dropped; what is under way then finishes by itself.
+    /// Claims and sends until shutdown; what is under way then finishes by itself. A claim is never broken off: nobody
+    /// would send what it has claimed.
     async fn run(self: &Arc<Self>, tracker: &TaskTracker) {
+        let shutdown = &self.app.shutdown;
         self.recall().await;
-        loop {
+        while !shutdown.is_cancelled() {
             self.publish();
             let room = self.room();
             let claimed = self.claim(room).await;
@@ -136,12 +137,16 @@ impl<C: Channel> Dispatcher<C> {
             for (push, permit) in claimed {
                 tracker.spawn(self.clone().push(push, permit));
             }
-            let pause = self.pause();
-            if drained {
-                // A wake-up that came since the claim is remembered.
-                let _poll = tokio::time::timeout(pause, self.app.wake.pushes.notified()).await;
+            // A wake-up that came since the claim is remembered.
+            let wake = if drained {
+                &self.app.wake.pushes
             } else {
-                let _poll = tokio::time::timeout(pause, self.freed.notified()).await;
+                &*self.freed
+            };
+            tokio::select! {
+                () = wake.notified() => {}
+                () = tokio::time::sleep(self.pause()) => {}
+                () = shutdown.cancelled() => {}
             }
         }
     }

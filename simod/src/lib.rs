@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 mod dispatch;
 mod indexer;
+mod instances;
 mod listen;
 pub mod metrics;
 pub mod store;
@@ -49,6 +50,7 @@ pub async fn run(
     dispatch::start(&app, &tracker);
     let grace = app.shutdown_grace();
     tracker.spawn(indexer::run(app.clone()));
+    instances::start(&app, &tracker);
     let router = api::router(app);
     let tcp = axum::serve(
         Tcp(listeners.tcp),

@@ -61,7 +61,7 @@ pub use self::{
 };
 use self::{
     engine::{Engine, Read, query},
-    postgres::Server,
+    postgres::{Others, Server},
     sqlite::File,
 };
 use crate::clock::Clock;
@@ -209,6 +209,27 @@ impl Store {
             .execute(&mut *self.read().await?)
             .await?;
         self.write().await?.rollback().await
+    }
+
+    /// Whether other instances may work on the same database.
+    pub fn is_shared(&self) -> bool {
+        self.engine() == Engine::Postgres
+    }
+
+    /// Tells the other instances that something happened.
+    pub(crate) async fn tell_others(&self) -> Result<()> {
+        match &self.database {
+            Database::Sqlite(_) => Ok(()),
+            Database::Postgres(server) => server.tell_others().await,
+        }
+    }
+
+    /// What the other instances say from now on.
+    pub(crate) async fn others(&self) -> Result<Others> {
+        match &self.database {
+            Database::Sqlite(_) => Err(Error::Unavailable(sqlx::Error::PoolClosed)),
+            Database::Postgres(server) => server.others().await,
+        }
     }
 
     /// Whether it was closed: nothing can be stored any more.

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use crate::store::engine::{Engine, query_scalar};
+use crate::store::engine::query_scalar;
 use crate::{
     api,
     app::App,
@@ -98,7 +98,7 @@ impl Plant {
 
     /// Whether other instances may work on the same database.
     pub(crate) fn is_shared(&self) -> bool {
-        self.store.engine() == Engine::Postgres
+        self.store.is_shared()
     }
 
     /// Runs statements that return nothing.

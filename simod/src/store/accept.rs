@@ -32,6 +32,9 @@ use self::{
 };
 use super::{Error, Result, Store, audience::Audience};
 
+/// How often a batch is tried again that another instance was in the way of: the key that it has taken is known then.
+const RACES: u32 = 5;
+
 /// A message as the API has validated it.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -175,7 +178,14 @@ impl Store {
         &self,
         mut batch: Vec<Incoming>,
     ) -> Vec<std::result::Result<Accepted, Arc<Error>>> {
-        match self.accept(&batch).await {
+        let mut taken = self.accept(&batch).await;
+        for _ in 0..RACES {
+            match &taken {
+                Err(error) if error.is_race() => taken = self.accept(&batch).await,
+                _ => break,
+            }
+        }
+        match taken {
             Ok(accepted) => accepted.into_iter().map(Ok).collect(),
             Err(Error::Internal(error)) if batch.len() > 1 => {
                 tracing::warn!(%error, items = batch.len(), "a batch failed; halving it");

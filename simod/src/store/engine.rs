@@ -89,11 +89,12 @@ impl Conn {
         }
     }
 
-    /// What ends a `select` of work to be done: rows that another instance works on are left to it. SQLite has one writer.
-    pub(super) fn skip_locked(&self) -> &'static str {
+    /// What ends a `select` of work to be done: rows of `table` that another instance works on are left to it. SQLite has
+    /// one writer.
+    pub(super) fn skip_locked(&self, table: &str) -> String {
         match self.engine() {
-            Engine::Sqlite => "",
-            Engine::Postgres => " for update skip locked",
+            Engine::Sqlite => String::new(),
+            Engine::Postgres => format!(" for update of {table} skip locked"),
         }
     }
 

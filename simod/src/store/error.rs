@@ -66,6 +66,22 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether another transaction was in the way, so that the same one succeeds when it is tried again: it took the same
+    /// key, or waited for us as we did for it.
+    pub(super) fn is_race(&self) -> bool {
+        let (Self::Internal(sqlx::Error::Database(error)) | Self::Unavailable(sqlx::Error::Database(error))) =
+            self
+        else {
+            return false;
+        };
+        error.try_downcast_ref::<PgDatabaseError>().is_some()
+            && error
+                .code()
+                .is_some_and(|code| ["23505", "40001", "40P01"].contains(&&*code))
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let away = match &error {

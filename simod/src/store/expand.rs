@@ -57,7 +57,8 @@ impl Store {
         let started = Instant::now();
         let now = self.clock.now();
         let Some(mut pending) = next_part(&mut tx, client_id).await? else {
-            return Ok(true);
+            // Other instances have it in hand, or it is done.
+            return Ok(false);
         };
         if pending.canceled && pending.part.closed.is_none() {
             pending.part.closed = Some((Outcome::Canceled, reason::CANCELED));
@@ -114,7 +115,7 @@ impl Store {
 
 /// The most urgent, then oldest part of a client's frozen audiences.
 async fn next_part(tx: &mut super::Write, client_id: Uuid) -> Result<Option<Pending>> {
-    let skip = tx.skip_locked();
+    let skip = tx.skip_locked("a");
     let row = query(format!(
         "select a.message_id, a.part, a.reason, a.target, a.target_id, a.grant_id, a.members, a.next_ordinal,
                 m.accepted_at, m.expires_at, m.priority, m.canceled_at

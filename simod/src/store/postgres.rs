@@ -3,9 +3,9 @@
 use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, PgPool,
+    ConnectOptions as _, Connection as _, Executor as _, PgPool,
     migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
 use super::{
@@ -23,6 +23,12 @@ const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 /// Connections of one instance.
 const CONNECTIONS: u32 = 16;
 
+/// Where instances tell each other that something happened.
+const CHANNEL: &str = "simo";
+
+/// No statement of ours takes so long; one that does is cut off before everything waits behind it.
+const STATEMENT_TIMEOUT: &str = "set statement_timeout = '30s'";
+
 /// What every transaction that must see one moment begins with.
 const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 
@@ -30,6 +36,34 @@ const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 #[derive(Debug)]
 pub(super) struct Server {
     pool: PgPool,
+    /// Which instance this is, for the others.
+    name: String,
+    /// A pooler may give every transaction another connection of the server, and every statement outside of one.
+    is_pooled: bool,
+}
+
+/// What the other instances say.
+#[derive(Debug)]
+pub(crate) struct Others {
+    listener: PgListener,
+    /// Who we are: our own word is no news.
+    name: String,
+}
+
+impl Others {
+    /// Waits until another instance has said something, or may have.
+    ///
+    /// # Errors
+    /// They cannot be heard any more.
+    pub(crate) async fn said_something(&mut self) -> Result<()> {
+        loop {
+            match self.listener.try_recv().await? {
+                Some(word) if word.payload() == self.name => {}
+                // Without a word: the connection was lost, and words with it.
+                _ => return Ok(()),
+            }
+        }
+    }
 }
 
 impl Server {
@@ -40,16 +74,47 @@ impl Server {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(WAIT_FOR_CONNECTION)
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(STATEMENT_TIMEOUT).await.map(|_| ()) })
+            })
             .connect_with(options.clone())
             .await
             .map_err(opened)?;
         MIGRATIONS.run(&pool).await?;
         warn_of_unsafe_settings(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            name: format!("{:032x}", rand::random::<u128>()),
+            is_pooled: is_pooled(url),
+        })
     }
 
     pub(super) async fn read(&self) -> Result<Read> {
+        if self.is_pooled {
+            return Ok(Read(Conn::Postgres(Held::Within(self.pool.begin().await?))));
+        }
         Ok(Read(Conn::Postgres(Held::Alone(self.pool.acquire().await?))))
+    }
+
+    /// Tells the other instances that something happened.
+    pub(super) async fn tell_others(&self) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("select pg_notify($1, $2)")
+            .bind(CHANNEL)
+            .bind(&self.name)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Listens to the other instances, on a connection of its own.
+    pub(super) async fn others(&self) -> Result<Others> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen(CHANNEL).await?;
+        Ok(Others {
+            listener,
+            name: self.name.clone(),
+        })
     }
 
     pub(super) async fn snapshot(&self) -> Result<Read> {
@@ -107,7 +172,22 @@ pub(super) async fn pending_migrations(url: &str) -> Result<Vec<String>> {
 
 fn options(url: &str) -> Result<PgConnectOptions> {
     let options = PgConnectOptions::from_str(url).map_err(|_| Error::Url(url.to_owned()))?;
-    Ok(options.application_name("simod").statement_cache_capacity(256))
+    let options = options.application_name("simod");
+    Ok(if is_pooled(url) {
+        options
+    } else {
+        options.statement_cache_capacity(256)
+    })
+}
+
+/// Whether the URL says `statement-cache-capacity=0`: then a pooler stands between us and the server, which gives every
+/// transaction the connection that is free, so that nothing may be prepared.
+fn is_pooled(url: &str) -> bool {
+    let parsed = url::Url::parse(url);
+    parsed.is_ok_and(|url| {
+        url.query_pairs()
+            .any(|(name, value)| name == "statement-cache-capacity" && value == "0")
+    })
 }
 
 /// Where it is, without a password.

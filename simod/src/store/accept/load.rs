@@ -73,28 +73,25 @@ pub(super) async fn senders(
                 .await?
             }
             Poster::Operator { client_id, .. } => {
-                query(
-                    "select id, null as acs_id, 1 as personal, timezone, default_ttl
-                     from client where id = $1 and archived_at is null",
-                )
-                .bind(client_id)
-                .fetch_optional(tx)
-                .await?
+                query("select id, timezone, default_ttl from client where id = $1 and archived_at is null")
+                    .bind(client_id)
+                    .fetch_optional(tx)
+                    .await?
             }
         };
         if let Some(row) = found {
-            let operator_id = match poster {
-                Poster::Operator { operator_id, .. } => operator_id,
-                Poster::Token(_) => None,
+            let (acs_id, operator_id, personal) = match poster {
+                Poster::Token(_) => (row.try_get("acs_id")?, None, row.try_get("personal")?),
+                Poster::Operator { operator_id, .. } => (None, operator_id, true),
             };
             let zone: String = row.try_get("timezone")?;
             senders.insert(
                 poster,
                 Arc::new(Sender {
                     client_id: row.try_get("id")?,
-                    acs_id: row.try_get("acs_id")?,
+                    acs_id,
                     operator_id,
-                    personal: row.try_get("personal")?,
+                    personal,
                     timezone: TimeZone::get(&zone).unwrap_or(TimeZone::UTC),
                     default_ttl: row.try_get("default_ttl")?,
                 }),

@@ -35,7 +35,7 @@ impl Store {
             return Ok(0);
         }
         let mut tx = self.write().await?;
-        let skip = tx.skip_locked();
+        let skip = tx.skip_locked("message");
         let rows = query(format!(
             "select client_id, id, topic_id, recipients, priority, expires_at from message
              where due_at is not null and due_at <= $1 order by due_at limit $2{skip}"

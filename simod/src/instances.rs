@@ -1,0 +1,52 @@
+//! The other instances on the same server: they are told after a commit, and wake us after theirs. Both are hints; whoever
+//! waits also looks by himself now and then, so that nothing depends on them.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+
+/// The others are told at most so often: a word inside every commit would cost more than half of the commits.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long to do without the others' word after it could not be heard.
+const DEAF: Duration = Duration::from_secs(10);
+
+/// Tells and listens until shutdown; an embedded database has no others.
+pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
+    if !app.store.is_shared() {
+        return;
+    }
+    let (telling, listening) = (app.clone(), app.clone());
+    tracker.spawn(async move { telling.shutdown.run_until_cancelled(tell(&telling)).await });
+    tracker.spawn(async move { listening.shutdown.run_until_cancelled(listen(&listening)).await });
+}
+
+async fn tell(app: &App) {
+    loop {
+        app.wake.others.notified().await;
+        if let Err(error) = app.store.tell_others().await {
+            tracing::debug!(%error, "the other instances were not told; they look by themselves");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn listen(app: &App) {
+    loop {
+        match app.store.others().await {
+            Ok(mut others) => {
+                // Something may have happened before we listened.
+                app.wake.here();
+                while let Ok(()) = others.said_something().await {
+                    app.wake.here();
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the other instances cannot be heard; this one looks by itself");
+            }
+        }
+        tokio::time::sleep(DEAF).await;
+    }
+}
