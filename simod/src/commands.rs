@@ -39,7 +39,7 @@ struct ConfigArguments {
     /// The configuration file (TOML).
     #[arg(long, value_name = "FILE", env = "SIMO_CONFIG")]
     config: Option<PathBuf>,
-    /// The database: `sqlite:/path/simo.db` [env: `SIMO_DATABASE`]
+    /// The database: `sqlite:/path/simo.db` or `postgres://user:password@host/simo` [env: `SIMO_DATABASE`]
     #[arg(long, value_name = "URL")]
     database: Option<String>,
     /// The TCP address to listen on; port 0 picks a free one [env: `SIMO_LISTEN`]

@@ -17,7 +17,7 @@ pub use self::{
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The database: `sqlite:/path/simo.db`.
+    /// The database: `sqlite:/path/simo.db` or `postgres://user:password@host/simo`.
     pub database: String,
     /// The TCP address to listen on; port 0 picks a free one.
     pub listen: String,
@@ -132,10 +132,15 @@ impl Config {
     /// As TOML, with secrets hidden: passwords inside URLs.
     pub fn shown(&self) -> String {
         let mut shown = self.clone();
-        shown.database = without_password(&shown.database);
+        shown.database = self.shown_database();
         shown.fcm.proxy = shown.fcm.proxy.as_deref().map(without_password);
         // Every field is a plain value, which TOML can express.
         toml::to_string_pretty(&shown).unwrap_or_default()
+    }
+
+    /// The database, without a password.
+    pub fn shown_database(&self) -> String {
+        without_password(&self.database)
     }
 }
 
@@ -158,6 +163,7 @@ mod tests {
     fn passwords_are_not_shown() {
         let mut config = Config::default();
         config.fcm.proxy = Some("http://user:secret@proxy:3128".to_owned());
+        config.database = "postgres://simo:secret@db/simo".to_owned();
         assert!(!config.shown().contains("secret"));
         assert!(config.shown().contains("user:***@proxy"));
     }

@@ -55,6 +55,7 @@ pub(crate) struct Plant {
     pub(crate) acs_id: Uuid,
     pub(crate) acs_token: String,
     topic_id: Uuid,
+    url: String,
     _directory: TempDir,
 }
 
@@ -77,6 +78,7 @@ impl Plant {
             acs_id: id::new(START),
             acs_token,
             topic_id: id::new(START),
+            url,
             _directory: directory,
         };
         let (client, acs, topic) = (sql(plant.client_id), sql(plant.acs_id), sql(plant.topic_id));
@@ -99,6 +101,12 @@ impl Plant {
     /// Whether other instances may work on the same database.
     pub(crate) fn is_shared(&self) -> bool {
         self.store.is_shared()
+    }
+
+    /// Another instance's view of the same database.
+    pub(crate) async fn another_store(&self) -> Store {
+        let clock = Clock::manual(self.store.clock().now());
+        Store::open(&self.url, clock).await.unwrap()
     }
 
     /// Runs statements that return nothing.

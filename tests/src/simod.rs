@@ -16,7 +16,12 @@ use simo_common::{
 use tempfile::TempDir;
 use tokio::sync::{OnceCell, oneshot};
 
-use crate::{FakeFcm, eventually, fcm, postgres, programs, wait::within};
+use crate::{
+    FakeFcm, eventually, fcm,
+    postgres::{self, TemporaryDatabase},
+    programs,
+    wait::within,
+};
 
 /// A daemon under test. Dropping it kills it; what it logged is shown when the test fails, and a panic in the log
 /// fails the test.
@@ -64,7 +69,7 @@ enum Database {
     /// In an SQLite file.
     File(PathBuf),
     /// On the PostgreSQL server of the tests, in a database that is made when it is first started.
-    Server(Arc<OnceCell<String>>),
+    Server(Arc<OnceCell<TemporaryDatabase>>),
 }
 
 enum Directory {
@@ -139,7 +144,7 @@ impl Simod {
     pub fn database_url(&self) -> String {
         match &self.setup.database {
             Database::File(file) => format!("sqlite:{}", file.display()),
-            Database::Server(made) => made.get().expect("simod was started").clone(),
+            Database::Server(made) => made.get().expect("simod was started").url().to_owned(),
         }
     }
 
@@ -336,7 +341,7 @@ impl Setup {
     async fn spawn(&self, port: u16) -> Child {
         let database = match &self.database {
             Database::File(file) => format!("sqlite:{}", file.display()),
-            Database::Server(made) => made.get_or_init(postgres::empty_database).await.clone(),
+            Database::Server(made) => made.get_or_init(TemporaryDatabase::create).await.url().to_owned(),
         };
         let config = self.directory.path().join("simod.toml");
         fs::write(&config, self.config.to_string()).expect("the configuration can be written");

@@ -71,7 +71,7 @@ create table employee (
 );
 create unique index employee_personnel_no on employee (client_id, personnel_no);
 -- Covers the freezing of an audience: one narrow scan per client.
-create unique index employee_ordinal on employee (client_id, ordinal, archived_at, blocked_at, devices);
+create unique index employee_ordinal on employee (client_id, ordinal) include (archived_at, blocked_at, devices);
 create unique index employee_sort on employee (client_id, sort_key); -- ends with the personnel number
 
 create table "group" (

@@ -37,7 +37,7 @@ pub(super) fn serve(arguments: &ConfigArguments) -> anyhow::Result<()> {
         let mut stdout = std::io::stdout();
         // Whoever started us may have closed our stdout; that is no reason not to serve.
         let _closed = writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush());
-        tracing::info!(%address, socket = %config.socket.display(), database = %config.database, "simod starts");
+        tracing::info!(%address, socket = %config.socket.display(), database = %config.shown_database(), "simod starts");
         if !store.has_clients().await? {
             say_how_to_begin(&config.socket);
         }

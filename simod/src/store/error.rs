@@ -28,6 +28,12 @@ pub enum Error {
     /// The file is not a database, or must not be read or written; the server cannot be reached.
     #[error("{}: {}", .0, .1)]
     Open(String, #[source] sqlx::Error),
+    /// Migrations are missing, and cannot be run from here.
+    #[error(
+        "the database lacks migrations ({}), which cannot be run behind a pooler: run `simod migrate` with the server's own URL",
+        .0.join(", ")
+    )]
+    Unmigrated(Vec<String>),
     /// The migrations could not be run.
     #[error("cannot migrate the database: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),

@@ -3,7 +3,7 @@
 use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, Executor as _, PgPool,
+    ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
@@ -26,8 +26,13 @@ const CONNECTIONS: u32 = 16;
 /// Where instances tell each other that something happened.
 const CHANNEL: &str = "simo";
 
-/// No statement of ours takes so long; one that does is cut off before everything waits behind it.
-const STATEMENT_TIMEOUT: &str = "set statement_timeout = '30s'";
+/// What every connection is told.
+///
+/// No statement of ours takes so long; one that does is cut off before everything waits behind it. Our statements name their
+/// tables in the order in which indexes lead from one to the next; without statistics (tables that were filled just
+/// now) the planner prefers orders that cost a thousand times more, and compiles them first.
+const SETTINGS: &str = "set statement_timeout = '30s'; set jit = off; set join_collapse_limit = 1;
+    set from_collapse_limit = 1; set enable_hashjoin = off; set enable_mergejoin = off";
 
 /// What every transaction that must see one moment begins with.
 const SNAPSHOT: &str = "begin isolation level repeatable read read only";
@@ -75,12 +80,23 @@ impl Server {
             .max_connections(CONNECTIONS)
             .acquire_timeout(WAIT_FOR_CONNECTION)
             .after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(STATEMENT_TIMEOUT).await.map(|_| ()) })
+                Box::pin(async move { connection.execute(SETTINGS).await.map(|_| ()) })
             })
             .connect_with(options.clone())
             .await
             .map_err(opened)?;
-        MIGRATIONS.run(&pool).await?;
+        if is_pooled(url) {
+            // A lock of a session, which migrations run under, is none behind a pooler.
+            let pending = names_of_pending(&MIGRATIONS, &done(&mut *pool.begin().await?).await?);
+            if !pending.is_empty() {
+                return Err(Error::Unmigrated(pending));
+            }
+        } else {
+            // On a connection of its own: a migration may take longer than any other statement.
+            let mut connection = options.connect().await?;
+            MIGRATIONS.run(&mut connection).await?;
+            connection.close().await?;
+        }
         warn_of_unsafe_settings(&pool).await?;
         Ok(Self {
             pool,
@@ -157,17 +173,24 @@ pub(super) async fn pending_migrations(url: &str) -> Result<Vec<String>> {
         .connect()
         .await
         .map_err(|error| Error::Open(shown(&options), error))?;
-    let known: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
-        .fetch_one(&mut connection)
-        .await?;
-    let mut done = Vec::new();
-    if known {
-        done = sqlx::query_scalar::<_, i64>("select version from _sqlx_migrations where success")
-            .fetch_all(&mut connection)
-            .await?;
-    }
+    let done = done(&mut connection).await?;
     connection.close().await?;
     Ok(names_of_pending(&MIGRATIONS, &done))
+}
+
+/// The migrations that were run.
+async fn done(connection: &mut PgConnection) -> Result<Vec<i64>> {
+    let known: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !known {
+        return Ok(Vec::new());
+    }
+    Ok(
+        sqlx::query_scalar("select version from _sqlx_migrations where success")
+            .fetch_all(connection)
+            .await?,
+    )
 }
 
 fn options(url: &str) -> Result<PgConnectOptions> {

@@ -6,6 +6,8 @@
 //! gone, another one claims when the lease is over.
 
 mod finish;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashSet,

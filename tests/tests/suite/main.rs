@@ -12,6 +12,7 @@ mod delivery;
 mod durability;
 mod events;
 mod ingest;
+mod instances;
 mod nesting;
 mod search;
 mod stand_in;
