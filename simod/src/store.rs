@@ -186,6 +186,14 @@ impl Store {
         }
     }
 
+    /// Waits until every message that anyone could read before is on disk: only then may it be sent.
+    pub async fn messages_on_disk(&self) -> Result<()> {
+        match &self.database {
+            Database::Sqlite(file) => file.messages_on_disk().await,
+            Database::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Gives a piece of what deleted rows have left free back to the file system, when that is much. Returns whether
     /// there is more. A server does so by itself.
     pub async fn vacuum(&self) -> Result<bool> {

@@ -178,7 +178,7 @@ impl Streams {
                 .collect();
             let messages = self.store.stream_messages(&ask).await?;
             // Nothing goes out that a power failure could still take away.
-            self.store.on_disk().await?;
+            self.store.messages_on_disk().await?;
             messages
         };
         // Asked last: whoever was shut out before this gets none of it.

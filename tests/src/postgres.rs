@@ -1,6 +1,15 @@
 //! The PostgreSQL server of the tests: the one that `SIMO_TEST_POSTGRES` names. Without it the tests run on SQLite.
+//! A test that takes the server away starts one of its own.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
+use tempfile::TempDir;
 use url::Url;
 
 /// A database of its own on the server, gone when this is dropped.
@@ -61,4 +70,119 @@ async fn run(statement: &str) {
         .await
         .expect("the server does it");
     connection.close().await.expect("a connection can be closed");
+}
+
+/// A server of a test's own, that it may stop and start. It goes with its directory.
+pub struct OwnServer {
+    programs: PathBuf,
+    directory: TempDir,
+}
+
+impl OwnServer {
+    /// Starts one; `None` where the tests run on SQLite.
+    ///
+    /// # Panics
+    /// When PostgreSQL's programs are not there, or do not work.
+    pub fn start() -> Option<Self> {
+        server()?;
+        let own = Self {
+            programs: programs(),
+            directory: TempDir::with_prefix("simo-postgres-").expect("a directory can be made"),
+        };
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(own.directory.path(), open).expect("our own directory can be opened");
+        let (data, home) = (own.data(), own.directory.path().display().to_string());
+        own.run(
+            "initdb",
+            &[
+                "-D",
+                &data,
+                "-U",
+                "simo",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-sync",
+            ],
+        );
+        let options = format!("-c listen_addresses= -c fsync=off -k {home}");
+        fs::write(own.directory.path().join("options"), options).expect("a file can be written");
+        own.again();
+        Some(own)
+    }
+
+    /// The URL of its database.
+    pub fn url(&self) -> String {
+        let home = self.directory.path().display();
+        format!("postgres://simo@localhost/postgres?host={home}")
+    }
+
+    /// Takes it away, without a word to those who are connected.
+    pub fn stop(&self) {
+        self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]);
+    }
+
+    /// Starts it again.
+    pub fn again(&self) {
+        let options = fs::read_to_string(self.directory.path().join("options")).expect("it was written");
+        let log = self.directory.path().join("log").display().to_string();
+        self.run(
+            "pg_ctl",
+            &["-D", &self.data(), "-l", &log, "-o", &options, "-w", "start"],
+        );
+    }
+
+    fn data(&self) -> String {
+        self.directory.path().join("data").display().to_string()
+    }
+
+    /// Runs one of PostgreSQL's programs, which refuse to work for root.
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let program = self.programs.join(program);
+        let mut command = if is_root() {
+            let mut command = Command::new("runuser");
+            command.args(["-u", "postgres", "--"]).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        let status = command
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .expect("the program starts");
+        assert!(status.success(), "{command:?}: {status}");
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        // It fails when the test stopped it.
+        if Path::new(&self.data()).join("postmaster.pid").exists() {
+            self.stop();
+        }
+    }
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0)
+}
+
+/// The directory with PostgreSQL's programs, of the newest version that is there.
+fn programs() -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut found: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+    found.sort();
+    found.extend(["/usr/local/bin".into(), "/usr/bin".into()]);
+    let newest = found
+        .into_iter()
+        .find(|directory| directory.join("initdb").exists());
+    newest.expect("PostgreSQL's programs are installed")
 }

@@ -68,6 +68,8 @@ pub struct Setup {
 enum Database {
     /// In an SQLite file.
     File(PathBuf),
+    /// At this URL.
+    Url(String),
     /// On the PostgreSQL server of the tests, in a database that is made when it is first started.
     Server(Arc<OnceCell<TemporaryDatabase>>),
 }
@@ -136,7 +138,7 @@ impl Simod {
     pub fn database(&self) -> &Path {
         match &self.setup.database {
             Database::File(file) => file,
-            Database::Server(_) => panic!("the database is on a server"),
+            Database::Url(_) | Database::Server(_) => panic!("the database is on a server"),
         }
     }
 
@@ -144,14 +146,14 @@ impl Simod {
     pub fn database_url(&self) -> String {
         match &self.setup.database {
             Database::File(file) => format!("sqlite:{}", file.display()),
+            Database::Url(url) => url.clone(),
             Database::Server(made) => made.get().expect("simod was started").url().to_owned(),
         }
     }
 
     /// Another daemon on the same database, where that is on a server.
     pub async fn sibling(&self) -> Self {
-        let mut setup = Setup::new();
-        setup.database = self.setup.database.clone();
+        let mut setup = Setup::new().on_database_of(self);
         setup.config = self.setup.config.clone();
         setup.start().await
     }
@@ -272,6 +274,20 @@ impl Setup {
         self
     }
 
+    /// With the database at this URL.
+    #[must_use]
+    pub fn database_url(mut self, url: String) -> Self {
+        self.database = Database::Url(url);
+        self
+    }
+
+    /// With the same database as another daemon, which does not run, or is on a server.
+    #[must_use]
+    pub fn on_database_of(mut self, other: &Simod) -> Self {
+        self.database = other.setup.database.clone();
+        self
+    }
+
     /// With the database in an SQLite file, also where the other tests have a server.
     #[must_use]
     pub fn embedded(self) -> Self {
@@ -341,6 +357,7 @@ impl Setup {
     async fn spawn(&self, port: u16) -> Child {
         let database = match &self.database {
             Database::File(file) => format!("sqlite:{}", file.display()),
+            Database::Url(url) => url.clone(),
             Database::Server(made) => made.get_or_init(TemporaryDatabase::create).await.url().to_owned(),
         };
         let config = self.directory.path().join("simod.toml");

@@ -231,7 +231,7 @@ impl Store {
             tx.rollback().await?;
         } else {
             insert::store(&mut tx, &stored, now).await?;
-            tx.commit_unsynced().await?;
+            tx.commit_messages_unsynced().await?;
         }
         Ok(answers(slots, &keys))
     }

@@ -51,6 +51,18 @@ impl Write {
         Ok(self.conn.commit().await?)
     }
 
+    /// The same, for new messages: nothing of them may be sent before they are on disk.
+    pub(super) async fn commit_messages_unsynced(self) -> Result<()> {
+        let Some(log) = self.log.clone() else {
+            return self.commit_unsynced().await;
+        };
+        log.messages_begun.fetch_add(1, Ordering::SeqCst);
+        let committed = self.commit_unsynced().await;
+        // Also when it failed: then there is nothing to wait for.
+        log.messages_committed.fetch_add(1, Ordering::SeqCst);
+        committed
+    }
+
     /// Leaves no trace.
     pub(super) async fn rollback(self) -> Result<()> {
         Ok(self.conn.rollback().await?)
@@ -79,6 +91,10 @@ pub(super) struct Log {
     asked: AtomicU64,
     /// How many of them, from the first one on, have had it.
     synced: Mutex<u64>,
+    /// Commits of new messages: begun, done, and known to be on disk.
+    messages_begun: AtomicU64,
+    messages_committed: AtomicU64,
+    messages_synced: AtomicU64,
     /// A sync failed: the kernel may have thrown away what it could not write, and would call the next sync a success.
     broken: AtomicBool,
 }
@@ -92,6 +108,9 @@ impl Log {
             path: log.into(),
             asked: AtomicU64::new(0),
             synced: Mutex::new(0),
+            messages_begun: AtomicU64::new(0),
+            messages_committed: AtomicU64::new(0),
+            messages_synced: AtomicU64::new(0),
             broken: AtomicBool::new(false),
         }
     }
@@ -107,10 +126,21 @@ impl Log {
             return Ok(());
         }
         let covers = self.asked.load(Ordering::SeqCst);
+        let messages = self.messages_committed.load(Ordering::SeqCst);
         let log = self.clone();
         tokio::task::spawn_blocking(move || log.sync()).await??;
         *synced = covers;
+        self.messages_synced.fetch_max(messages, Ordering::SeqCst);
         Ok(())
+    }
+
+    /// Waits until every message that anyone could read before is on disk; mostly they are.
+    pub(super) async fn messages_on_disk(self: &Arc<Self>) -> Result<()> {
+        let begun = self.messages_begun.load(Ordering::SeqCst);
+        if self.messages_synced.load(Ordering::SeqCst) >= begun && !self.is_broken() {
+            return Ok(());
+        }
+        self.on_disk().await
     }
 
     /// Whether a sync failed. Then nothing may be accepted any more.

@@ -195,7 +195,7 @@ impl Store {
         }
         if !claimed.is_empty() {
             // Nothing goes out that a power failure could still take away.
-            self.on_disk().await?;
+            self.messages_on_disk().await?;
         }
         Ok(claimed)
     }

@@ -119,6 +119,10 @@ impl File {
         self.log.on_disk().await
     }
 
+    pub(super) async fn messages_on_disk(&self) -> Result<()> {
+        self.log.messages_on_disk().await
+    }
+
     /// Copies what was committed from the log into the database file, beside the writer.
     pub(super) async fn checkpoint(&self) -> Result<()> {
         sqlx::query("pragma wal_checkpoint(passive)")

@@ -15,6 +15,7 @@ use simo_common::{
 use simo_tests::{
     FakeFcm, Plant, Simod, eventually,
     plant::{post, to_employees},
+    postgres::OwnServer,
     raw,
     simod::Setup,
 };
@@ -162,6 +163,40 @@ async fn a_locked_database_is_503_and_loses_nothing() {
     assert!(simod.owner().readiness().await.unwrap().ready);
     let posted = post(&simod.caller(&token), &to_employees("Открыто", &["001"])).await;
     assert_eq!(stored(&plant).await, [posted.id]);
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_is_503_and_everything_resumes_when_it_is_back() {
+    let Some(server) = OwnServer::start() else { return };
+    let fcm = FakeFcm::start();
+    let simod = Setup::new().fcm(&fcm).database_url(server.url()).start().await;
+    let (plant, token) = plant(&simod).await;
+    plant.fcm_phone(&simod, "001", "phone-1").await;
+    let acs = simod.caller(&token);
+    // What is on its way when the server goes, waits for it.
+    fcm.script().delay(Duration::from_millis(500));
+    let before = post(&acs, &to_employees("До", &["001"])).await;
+    server.stop();
+    let body = r#"{"title":"Без базы","recipients":{"employees":["001"]}}"#;
+    let answer = raw::post(&simod.api("/messages"), &token, body.to_owned())
+        .send()
+        .await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
+    assert!(answer.headers.contains_key(header::RETRY_AFTER));
+    assert!(!simod.owner().readiness().await.unwrap().ready);
+    server.again();
+    eventually("simod is ready again", || async {
+        let ready = simod.owner().readiness().await.ok()?;
+        ready.ready.then_some(())
+    })
+    .await;
+    fcm.script().delay(Duration::ZERO);
+    let after = post(&acs, &to_employees("После", &["001"])).await;
+    assert_eq!(stored(&plant).await, [after.id, before.id]);
+    eventually("both arrived", || async {
+        (fcm.journal().arrivals().len() == 2).then_some(())
+    })
+    .await;
 }
 
 /// A file system that is soon full, for as long as this lives.

@@ -92,7 +92,8 @@ impl Store {
             .iter()
             .map(|(due, decided)| (due.origin, &decided.audience));
         insert_audiences(&mut tx, audiences, now).await?;
-        tx.commit().await?;
+        tx.commit_messages_unsynced().await?;
+        self.on_disk().await?;
         Ok(decided.len())
     }
 }

@@ -56,7 +56,6 @@ pub(crate) async fn measure(directory: &Path, rounds: usize) -> Vec<Row> {
 
 /// Queues while the provider is unreachable, then starts simod with the provider there.
 async fn drain(directory: &Path, provider: &Provider) -> (f64, f64) {
-    let database = directory.join("queue").join("simo.db");
     // Takes connections into its backlog and never says a word.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let nowhere = format!("https://{}", silent.local_addr().expect("it is bound"));
@@ -66,7 +65,7 @@ async fn drain(directory: &Path, provider: &Provider) -> (f64, f64) {
         .await;
     let token = site::plant(&queue, "load", EMPLOYEES).await.token("1c").await;
     queue.terminate().await;
-    site::give_phones(&database, "fcm").await;
+    site::give_phones(&queue.database_url(), "fcm").await;
     queue.restart().await;
     let target = Target {
         address: site::address(&queue),
@@ -82,7 +81,7 @@ async fn drain(directory: &Path, provider: &Provider) -> (f64, f64) {
 
     let before = provider.stats(0).await.calls;
     let simod = site::setup(directory, "drain")
-        .database(&database)
+        .on_database_of(&queue)
         .fcm_at(&provider.url, &provider.files)
         .start()
         .await;

@@ -23,7 +23,7 @@ pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machi
     let mut simod = site::setup(directory, "ingest").start().await;
     let token = site::plant(&simod, "load", EMPLOYEES).await.token("1c").await;
     simod.terminate().await;
-    site::give_phones(simod.database(), "stream").await;
+    site::give_phones(&simod.database_url(), "stream").await;
     simod.restart().await;
     let bare = Bare::start();
 

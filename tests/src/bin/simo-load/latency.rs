@@ -34,7 +34,7 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
         .await;
     let token = site::plant(&simod, "load", EMPLOYEES).await.token("1c").await;
     simod.terminate().await;
-    site::give_phones(simod.database(), "fcm").await;
+    site::give_phones(&simod.database_url(), "fcm").await;
     simod.restart().await;
 
     steadily(&simod, &token, RATE, RATE, EMPLOYEES).await;

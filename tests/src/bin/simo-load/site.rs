@@ -15,7 +15,7 @@ use simo_tests::{
     programs,
     simod::Setup,
 };
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 /// The personnel number of the n-th employee.
 pub(crate) fn personnel_no(number: usize) -> String {
@@ -42,25 +42,40 @@ pub(crate) async fn plant(simod: &Simod, slug: &str, employees: usize) -> Plant 
 }
 
 /// Gives every employee one phone, in the database: pairing so many would only measure pairing. simod must be down.
-pub(crate) async fn give_phones(database: &Path, channel: &str) {
-    let url = format!("sqlite:{}", database.display());
-    let mut connection = SqliteConnection::connect(&url).await.expect("the database opens");
-    let insert =
-        "insert into device (client_id, id, employee_id, channel, address, name, platform, paired_at)
-        select client_id, randomblob(16), id, $1, case $1 when 'fcm' then 'load-' || hex(id) end,
-            'load', 'android', $2
-        from employee where devices = 0";
-    sqlx::query(insert)
-        .bind(channel)
-        .bind(clock::now_us() - time::HOUR)
-        .execute(&mut connection)
-        .await
-        .expect("phones can be given");
-    sqlx::query("update employee set devices = 1 where devices = 0")
-        .execute(&mut connection)
-        .await
-        .expect("phones can be counted");
-    connection.close().await.expect("the database closes");
+pub(crate) async fn give_phones(database: &str, channel: &str) {
+    let paired_at = clock::now_us() - time::HOUR;
+    let counted = "update employee set devices = 1 where devices = 0";
+    if database.starts_with("sqlite:") {
+        let mut connection = SqliteConnection::connect(database)
+            .await
+            .expect("the database opens");
+        let insert =
+            "insert into device (client_id, id, employee_id, channel, address, name, platform, paired_at)
+            select client_id, randomblob(16), id, $1, case $1 when 'fcm' then 'load-' || hex(id) end,
+                'load', 'android', $2
+            from employee where devices = 0";
+        let insert = sqlx::query(insert).bind(channel).bind(paired_at);
+        insert
+            .execute(&mut connection)
+            .await
+            .expect("phones can be given");
+        let counted = sqlx::query(counted).execute(&mut connection).await;
+        counted.expect("phones can be counted");
+        connection.close().await.expect("the database closes");
+    } else {
+        let mut connection = PgConnection::connect(database).await.expect("the database opens");
+        let insert = "insert into device (client_id, id, employee_id, channel, address, name, platform, paired_at)
+            select client_id, gen_random_uuid(), id, $1, case $1 when 'fcm' then 'load-' || id end, 'load', 'android', $2
+            from employee where devices = 0";
+        let insert = sqlx::query(insert).bind(channel).bind(paired_at);
+        insert
+            .execute(&mut connection)
+            .await
+            .expect("phones can be given");
+        let counted = sqlx::query(counted).execute(&mut connection).await;
+        counted.expect("phones can be counted");
+        connection.close().await.expect("the database closes");
+    }
 }
 
 /// The stand-in in a process of its own.
@@ -132,12 +147,12 @@ impl Drop for Provider {
     }
 }
 
-/// How simod is set up for a measurement in `directory`: with the defaults, but for the harness's short waits before a
+/// How simod is set up for a measurement in `directory` (or on the server that `SIMO_TEST_POSTGRES` names): with the defaults, but for the harness's short waits before a
 /// retry.
 pub(crate) fn setup(directory: &Path, name: &str) -> Setup {
     let directory = directory.join(name);
     std::fs::create_dir_all(&directory).expect("a directory can be made");
-    Setup::in_directory(&directory).embedded()
+    Setup::in_directory(&directory)
 }
 
 /// `127.0.0.1:PORT` of simod.

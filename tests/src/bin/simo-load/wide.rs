@@ -28,7 +28,7 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     let wide = site::plant(&simod, "wide", PEOPLE).await.token("1c").await;
     let other = site::plant(&simod, "other", OTHERS).await.token("scada").await;
     simod.terminate().await;
-    site::give_phones(simod.database(), "fcm").await;
+    site::give_phones(&simod.database_url(), "fcm").await;
     simod.restart().await;
 
     // The same without the crowd, to warm up.
