@@ -42,6 +42,9 @@ pub(crate) enum Conn {
 pub(crate) enum Held<D: Database> {
     Alone(PoolConnection<D>),
     Within(Transaction<'static, D>),
+    /// Through a pooler: in the next transaction this may lead to another connection of the server, which knows nothing
+    /// of what was prepared.
+    Pooled(Transaction<'static, D>),
 }
 
 impl<D: Database> Deref for Held<D> {
@@ -50,7 +53,7 @@ impl<D: Database> Deref for Held<D> {
     fn deref(&self) -> &Self::Target {
         match self {
             Self::Alone(connection) => connection,
-            Self::Within(transaction) => transaction,
+            Self::Within(transaction) | Self::Pooled(transaction) => transaction,
         }
     }
 }
@@ -59,23 +62,27 @@ impl<D: Database> DerefMut for Held<D> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         match self {
             Self::Alone(connection) => connection,
-            Self::Within(transaction) => transaction,
+            Self::Within(transaction) | Self::Pooled(transaction) => transaction,
         }
     }
 }
 
 impl<D: Database> Held<D> {
+    fn keeps_statements(&self) -> bool {
+        !matches!(self, Self::Pooled(_))
+    }
+
     async fn commit(self) -> sqlx::Result<()> {
         match self {
             Self::Alone(_) => Ok(()),
-            Self::Within(transaction) => transaction.commit().await,
+            Self::Within(transaction) | Self::Pooled(transaction) => transaction.commit().await,
         }
     }
 
     async fn rollback(self) -> sqlx::Result<()> {
         match self {
             Self::Alone(_) => Ok(()),
-            Self::Within(transaction) => transaction.rollback().await,
+            Self::Within(transaction) | Self::Pooled(transaction) => transaction.rollback().await,
         }
     }
 }
@@ -275,7 +282,7 @@ impl<'q> Query<'q> {
         Ok(sqlx::query_with(text, arguments).persistent(self.kept))
     }
 
-    fn on_postgres(self) -> sqlx::Result<SqlxQuery<'static, Postgres, PgArguments>> {
+    fn on_postgres(self, held: &Held<Postgres>) -> sqlx::Result<SqlxQuery<'static, Postgres, PgArguments>> {
         let mut arguments = PgArguments::default();
         for value in self.values {
             value.add_to(&mut arguments)?;
@@ -285,14 +292,18 @@ impl<'q> Query<'q> {
         } else {
             dialect::postgres(&self.text).into()
         };
-        Ok(sqlx::query_with(AssertSqlSafe(text), arguments).persistent(self.kept))
+        Ok(sqlx::query_with(AssertSqlSafe(text), arguments).persistent(self.kept && held.keeps_statements()))
     }
 
     /// Runs it; returns how many rows it changed.
     pub(crate) async fn execute(self, conn: &mut Conn) -> sqlx::Result<Changed> {
         let rows = match conn {
             Conn::Sqlite(held) => self.on_sqlite()?.execute(&mut **held).await?.rows_affected(),
-            Conn::Postgres(held) => self.on_postgres()?.execute(&mut **held).await?.rows_affected(),
+            Conn::Postgres(held) => self
+                .on_postgres(held)?
+                .execute(&mut **held)
+                .await?
+                .rows_affected(),
         };
         Ok(Changed(rows))
     }
@@ -304,7 +315,7 @@ impl<'q> Query<'q> {
                 Ok(query) => query.fetch(&mut **held).map(|row| row.map(Row::Sqlite)).boxed(),
                 Err(error) => failed(error),
             },
-            Conn::Postgres(held) => match self.on_postgres() {
+            Conn::Postgres(held) => match self.on_postgres(held) {
                 Ok(query) => query.fetch(&mut **held).map(|row| row.map(Row::Postgres)).boxed(),
                 Err(error) => failed(error),
             },
@@ -319,7 +330,7 @@ impl<'q> Query<'q> {
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Conn::Postgres(held) => {
-                let rows = self.on_postgres()?.fetch_all(&mut **held).await?;
+                let rows = self.on_postgres(held)?.fetch_all(&mut **held).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -334,7 +345,7 @@ impl<'q> Query<'q> {
                 .await?
                 .map(Row::Sqlite),
             Conn::Postgres(held) => self
-                .on_postgres()?
+                .on_postgres(held)?
                 .fetch_optional(&mut **held)
                 .await?
                 .map(Row::Postgres),

@@ -3,7 +3,7 @@
 use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
@@ -107,7 +107,7 @@ impl Server {
 
     pub(super) async fn read(&self) -> Result<Read> {
         if self.is_pooled {
-            return Ok(Read(Conn::Postgres(Held::Within(self.pool.begin().await?))));
+            return self.snapshot().await;
         }
         Ok(Read(Conn::Postgres(Held::Alone(self.pool.acquire().await?))))
     }
@@ -118,6 +118,7 @@ impl Server {
         sqlx::query("select pg_notify($1, $2)")
             .bind(CHANNEL)
             .bind(&self.name)
+            .persistent(false)
             .execute(&mut *transaction)
             .await?;
         Ok(transaction.commit().await?)
@@ -134,13 +135,21 @@ impl Server {
     }
 
     pub(super) async fn snapshot(&self) -> Result<Read> {
-        let transaction = self.pool.begin_with(SNAPSHOT).await?;
-        Ok(Read(Conn::Postgres(Held::Within(transaction))))
+        Ok(Read(self.begin(SNAPSHOT).await?))
     }
 
     pub(super) async fn write(&self) -> Result<Write> {
-        let conn = Conn::Postgres(Held::Within(self.pool.begin().await?));
-        Ok(Write::new(conn, None))
+        Ok(Write::new(self.begin("begin").await?, None))
+    }
+
+    /// Begins a transaction.
+    async fn begin(&self, begin: &'static str) -> Result<Conn> {
+        Ok(Conn::Postgres(if self.is_pooled {
+            let begin = format!("{begin}; {}", SETTINGS.replace("set ", "set local "));
+            Held::Pooled(self.pool.begin_with(AssertSqlSafe(begin)).await?)
+        } else {
+            Held::Within(self.pool.begin_with(begin).await?)
+        }))
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -154,16 +163,18 @@ impl Server {
 
 /// Says so when the server may lose what it has committed.
 async fn warn_of_unsafe_settings(pool: &PgPool) -> Result<()> {
+    let mut transaction = pool.begin().await?;
     for setting in ["fsync", "synchronous_commit"] {
         let value: String = sqlx::query_scalar("select current_setting($1)")
             .bind(setting)
-            .fetch_one(pool)
+            .persistent(false)
+            .fetch_one(&mut *transaction)
             .await?;
         if value == "off" {
             tracing::warn!("PostgreSQL runs with {setting} = off: a power failure loses accepted messages");
         }
     }
-    Ok(())
+    Ok(transaction.commit().await?)
 }
 
 /// The migrations that [`Server::open`] would run.
@@ -181,6 +192,7 @@ pub(super) async fn pending_migrations(url: &str) -> Result<Vec<String>> {
 /// The migrations that were run.
 async fn done(connection: &mut PgConnection) -> Result<Vec<i64>> {
     let known: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+        .persistent(false)
         .fetch_one(&mut *connection)
         .await?;
     if !known {
@@ -188,6 +200,7 @@ async fn done(connection: &mut PgConnection) -> Result<Vec<i64>> {
     }
     Ok(
         sqlx::query_scalar("select version from _sqlx_migrations where success")
+            .persistent(false)
             .fetch_all(connection)
             .await?,
     )
