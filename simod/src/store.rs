@@ -102,7 +102,7 @@ impl Place {
             Some(("postgres" | "postgresql", _)) => return Ok(Self::Server(url.to_owned())),
             Some(("sqlite", rest)) => rest.strip_prefix("//").unwrap_or(rest),
             Some((scheme, _)) if scheme.len() > 1 && !scheme.contains('/') => {
-                return Err(Error::Url(url.to_owned()));
+                return Err(Error::Url(format!("{scheme}:…")));
             }
             _ => url,
         };

@@ -105,6 +105,7 @@ async fn deny_queued(
          where client_id = $1 and employee_id = $2 and message_id in (
              select message_id from delivery
              where client_id = $1 and employee_id = $2 and accepted_at > $3 and state = 0 limit $6)
+         and state = 0
          returning message_id",
     )
     .bind(client_id)

@@ -33,12 +33,19 @@ impl Store {
             return Err(Error::not_found("message", id.to_string()));
         };
         if !was_canceled {
-            query("update message set canceled_at = $3, due_at = null where client_id = $1 and id = $2")
-                .bind(client_id)
-                .bind(id)
-                .bind(now)
-                .execute(&mut tx)
-                .await?;
+            let first = query(
+                "update message set canceled_at = $3, due_at = null
+                 where client_id = $1 and id = $2 and canceled_at is null",
+            )
+            .bind(client_id)
+            .bind(id)
+            .bind(now)
+            .execute(&mut tx)
+            .await?;
+            if first.rows_affected() == 0 {
+                // Another instance canceled it just now.
+                return self.canceled_counts(client_id, id).await;
+            }
             query(
                 "insert into event (client_id, acs_id, at, kind, message_id) values ($1, $2, $3, 'canceled', $4)",
             )
@@ -68,6 +75,7 @@ impl Store {
             "update delivery set outcome = 'canceled', reason = $3, outcome_at = $4
              where client_id = $1 and message_id = $2 and employee_id in (
                  select employee_id from delivery where client_id = $1 and message_id = $2 and state = 0 limit $5)
+             and state = 0
              returning employee_id",
         )
         .bind(client_id)

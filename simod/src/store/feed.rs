@@ -113,6 +113,10 @@ impl Store {
         if !is_kept(&mut reader, after).await? {
             return Ok(None);
         }
+        if !rows.is_empty() {
+            // A power failure must not take away what was read, and give its number to something else.
+            self.on_disk().await?;
+        }
         let read_to = rows.last().map(position).transpose()?.unwrap_or(after);
         let mut events = Vec::new();
         for row in &rows {

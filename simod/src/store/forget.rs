@@ -27,14 +27,14 @@ const FAILURES_KEPT: i64 = DAY;
 const INVITES_KEPT: i64 = 30 * DAY;
 
 impl Store {
-    /// Forgets some of what is too old to matter: keys of idempotency, events, failed pairings, invitations. Returns
     /// Forgets some of the oldest events, those before a moment. They are in the order of time; only the oldest are looked
     /// at.
     pub(crate) async fn forget_events(&self, before: i64, most: i64) -> Result<u64> {
         let text = match self.engine() {
             Engine::Sqlite => {
                 "delete from event where seq in (
-                     select seq from (select seq, at from event order by seq limit $2) oldest where at < $1)"
+                     select seq from (select seq, at from event order by seq limit $2) oldest where at < $1)
+                 returning 1"
             }
             // A position before what is gone must be told from one that nothing follows.
             Engine::Postgres => {
@@ -43,17 +43,20 @@ impl Store {
                          select xact, seq from (select xact, seq, at from event order by xact, seq limit $2) oldest
                          where at < $1)
                      returning xact, seq),
-                 newest as (select xact, seq from gone order by xact desc, seq desc limit 1)
-                 update event_floor set xact = newest.xact, seq = newest.seq from newest
-                 where (event_floor.xact, event_floor.seq) < (newest.xact, newest.seq)"
+                 newest as (select xact, seq from gone order by xact desc, seq desc limit 1),
+                 floor as (
+                     update event_floor set xact = newest.xact, seq = newest.seq from newest
+                     where (event_floor.xact, event_floor.seq) < (newest.xact, newest.seq))
+                 select 1 from gone"
             }
         };
         let mut tx = self.write().await?;
-        let gone = query(text).bind(before).bind(most).execute(&mut tx).await?;
+        let gone = query(text).bind(before).bind(most).fetch_all(&mut tx).await?;
         tx.commit().await?;
-        Ok(gone.rows_affected())
+        Ok(gone.len() as u64)
     }
 
+    /// Forgets some of what is too old to matter: keys of idempotency, events, failed pairings, invitations. Returns
     /// whether there may be more.
     pub async fn forget_old(&self) -> Result<bool> {
         let now = self.clock.now();
@@ -145,7 +148,12 @@ impl Store {
                 .execute(&mut tx)
                 .await?;
             }
-            // A word that is indexed after this finds no message.
+            if tx.engine() == Engine::Postgres {
+                query("delete from message_unworded where seq = $1")
+                    .bind(seq)
+                    .execute(&mut tx)
+                    .await?;
+            }
             query("delete from message_word where rowid = $1")
                 .bind(seq)
                 .execute(&mut tx)

@@ -105,11 +105,15 @@ impl Store {
         if invited.blocked {
             return Ok(Pairing::Blocked);
         }
-        query("update invite set used_at = $2 where code_hash = $1")
+        let used = query("update invite set used_at = $2 where code_hash = $1 and used_at is null")
             .bind(device.code_hash.as_slice())
             .bind(now)
             .execute(&mut tx)
             .await?;
+        if used.rows_affected() == 0 {
+            // Another phone was faster.
+            return Ok(Pairing::WrongCode);
+        }
         retire_namesakes(&mut tx, invited.client_id, &device.way, None, now).await?;
         let device_id = id::new(now);
         insert_device(&mut tx, &invited, device_id, device, now).await?;

@@ -207,7 +207,7 @@ async fn done(connection: &mut PgConnection) -> Result<Vec<i64>> {
 }
 
 fn options(url: &str) -> Result<PgConnectOptions> {
-    let options = PgConnectOptions::from_str(url).map_err(|_| Error::Url(url.to_owned()))?;
+    let options = PgConnectOptions::from_str(url).map_err(|_| Error::Url("postgres:…".to_owned()))?;
     let options = options.application_name("simod");
     Ok(if is_pooled(url) {
         options

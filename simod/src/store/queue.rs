@@ -53,7 +53,7 @@ pub struct Claim {
 pub struct ClaimedPush {
     /// The claim, to be handed back in [`Finished`].
     pub claim: Claim,
-    /// When it was claimed.
+    /// When the claim began.
     pub claimed: Instant,
     /// Why it must not be sent at all; then only [`PushResult::Skipped`] is right.
     pub skip: Option<Skip>,
@@ -185,7 +185,12 @@ impl Store {
                 if want == 0 {
                     break;
                 }
-                let pushes = self.claim_of(channel, client_id, now, want, lease).await?;
+                let pushes = match self.claim_of(channel, client_id, now, want, lease).await {
+                    Ok(pushes) => pushes,
+                    Err(error) if claimed.is_empty() => return Err(error),
+                    // What is claimed already must not stay in nobody's hands.
+                    Err(_) => return self.claimed_and_on_disk(claimed).await,
+                };
                 if pushes.len() == want {
                     have_more.push(client_id);
                 }
@@ -193,9 +198,19 @@ impl Store {
             }
             hungry = have_more;
         }
-        if !claimed.is_empty() {
-            // Nothing goes out that a power failure could still take away.
-            self.messages_on_disk().await?;
+        self.claimed_and_on_disk(claimed).await
+    }
+
+    /// Nothing goes out that a power failure could still take away.
+    async fn claimed_and_on_disk(&self, claimed: Vec<ClaimedPush>) -> Result<Vec<ClaimedPush>> {
+        if !claimed.is_empty()
+            && let Err(error) = self.messages_on_disk().await
+        {
+            let mut claims = self.claims();
+            for push in &claimed {
+                claims.remove(&push.claim.seq);
+            }
+            return Err(error);
         }
         Ok(claimed)
     }
@@ -209,6 +224,7 @@ impl Store {
         want: usize,
         lease: Duration,
     ) -> Result<Vec<ClaimedPush>> {
+        let begun = Instant::now();
         let text = match self.engine() {
             Engine::Sqlite => &*CLAIM_IN_MEMORY,
             Engine::Postgres => &*CLAIM_IN_ROWS,
@@ -230,7 +246,7 @@ impl Store {
                 rows
             }
         };
-        let pushes = rows.iter().map(|row| read_claimed(row, client_id, now));
+        let pushes = rows.iter().map(|row| read_claimed(row, client_id, now, begun));
         let pushes = pushes.collect::<Result<Vec<_>>>()?;
         if self.engine() == Engine::Sqlite {
             self.claims().extend(pushes.iter().map(|push| push.claim.seq));
@@ -317,7 +333,7 @@ static CLAIM_IN_ROWS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-fn read_claimed(row: &Row, client_id: Uuid, now: i64) -> Result<ClaimedPush> {
+fn read_claimed(row: &Row, client_id: Uuid, now: i64, claimed: Instant) -> Result<ClaimedPush> {
     let expires_at: i64 = row.try_get("expires_at")?;
     let is_set = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.is_some());
     let skip = if is_set("canceled_at")? {
@@ -344,7 +360,7 @@ fn read_claimed(row: &Row, client_id: Uuid, now: i64) -> Result<ClaimedPush> {
                 device_id: row.try_get("device_id")?,
             },
         },
-        claimed: Instant::now(),
+        claimed,
         skip,
         tries: row.try_get::<i64, _>("tries")? as u32,
         priority: Priority::from_rank(row.try_get("urgency")?),

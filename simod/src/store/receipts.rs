@@ -67,7 +67,11 @@ impl Store {
                 .count()
                 .max(1);
             let (now, later) = rest.split_at(most);
-            match self.record(now).await {
+            let mut recorded = self.record(now).await;
+            if recorded.as_ref().is_err_and(Error::is_race) {
+                recorded = self.record(now).await;
+            }
+            match recorded {
                 Ok(recorded) => results.extend(recorded.into_iter().map(Ok)),
                 Err(error) => {
                     let error = Arc::new(error);
@@ -79,8 +83,8 @@ impl Store {
         results
     }
 
-    /// Stores what phones report, in one transaction; it is on disk when [`Store::on_disk`] has returned. The first receipt of a kind counts, with our time and the phone's;
-    /// repeats change nothing. A receipt closes the push to this device and ends its quarantine.
+    /// Stores what phones report, in one transaction; it is on disk when [`Store::on_disk`] has returned. The first
+    /// receipt of a kind counts, with our time and the phone's; repeats change nothing. A receipt closes the push to this device and ends its quarantine.
     pub async fn record(&self, batch: &[Reported]) -> Result<Vec<Recorded>> {
         let now = self.clock.now();
         let deliveries = by_delivery(batch);

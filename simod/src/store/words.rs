@@ -90,6 +90,8 @@ impl Store {
         // All of them: what was taken is not written down anywhere else.
         let rows = rows(waiting, usize::MAX, vector).await?;
         if rows.is_empty() {
+            // Those that were taken may have been forgotten meanwhile.
+            tx.commit_unsynced().await?;
             return Ok(0);
         }
         query(

@@ -353,7 +353,8 @@ async fn a_doorbell_tells_the_provider_nothing() {
     };
     let id = post(&site.acs, &message).await.id;
     site.reaches(id, DeliveryState::Sent).await;
-    let sent = site.calls(id)[0].body.to_string();
+    // The id itself may contain the ACS's name, which is hexadecimal.
+    let sent = site.calls(id)[0].body.to_string().replace(&id.to_string(), "");
     assert!(
         !sent.contains("Секрет") && !sent.contains("Тайна") && !sent.contains("1c"),
         "{sent}"

@@ -220,7 +220,12 @@ pub(in crate::store) async fn insert_deliveries(
     }
     // `cross join` keeps SQLite from beginning with the larger table: one seek per row of ours, whatever it believes.
     // Who was blocked since the audience was frozen is denied: he gets nothing further.
-    query(
+    // A phone that is being paired waits, or is seen by the pushes that follow.
+    let share = match tx.engine() {
+        Engine::Sqlite => "",
+        Engine::Postgres => " for share of e",
+    };
+    query(format!(
         "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, outcome, reason,
              outcome_at, target, target_id, grant_id)
          select client_id, message_id, employee_id, accepted_at, expires_at,
@@ -231,9 +236,10 @@ pub(in crate::store) async fn insert_deliveries(
                    unhex(j.value->>8) as target_id, unhex(j.value->>9) as grant_id,
                    case when e.archived_at is not null then $4 when e.blocked_at is not null then $3 end as out_for
                from jsonb_each($1) j cross join employee e
-               where e.client_id = unhex(j.value->>0) and e.ordinal = cast(j.value->>2 as integer)) made
+               where e.client_id = unhex(j.value->>0) and e.ordinal = cast(j.value->>2 as integer){share}) made
          where true
-         on conflict do nothing",
+         on conflict do nothing"
+    )
     )
     .bind(json(rows))
     .bind(now)

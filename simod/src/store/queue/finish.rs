@@ -26,6 +26,7 @@ impl Store {
             return Ok(());
         }
         let mut tx = self.write().await?;
+        lock_deliveries(&mut tx, batch).await?;
         store_pushes(&mut tx, batch).await?;
         let mut changed = mark_sent(&mut tx, batch).await?;
         changed.extend(close_deliveries(&mut tx, batch).await?);
@@ -127,6 +128,31 @@ impl Skip {
             Self::DeviceGone => ("canceled", reason::DEVICE_GONE),
         }
     }
+}
+
+/// On PostgreSQL, takes the deliveries first, as receipts and cancelations do: whoever took pushes first could wait for
+/// them while they wait for him, and of two instances that end a delivery's last pushes neither would see it.
+async fn lock_deliveries(tx: &mut Write, batch: &[Finished]) -> Result<()> {
+    if tx.engine() == Engine::Sqlite {
+        return Ok(());
+    }
+    let keys: Vec<_> = batch
+        .iter()
+        .map(|finished| {
+            let key = finished.claim.key;
+            (hex(key.client_id), hex(key.message_id), hex(key.employee_id))
+        })
+        .collect();
+    query(
+        "select 1 from jsonb_each($1) j cross join delivery d
+         where d.client_id = unhex(j.value->>0) and d.message_id = unhex(j.value->>1)
+           and d.employee_id = unhex(j.value->>2)
+         order by d.client_id, d.message_id, d.employee_id for update of d",
+    )
+    .bind(json(&keys))
+    .fetch_all(tx)
+    .await?;
+    Ok(())
 }
 
 async fn store_pushes(tx: &mut Write, batch: &[Finished]) -> Result<()> {
