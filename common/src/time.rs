@@ -2,6 +2,8 @@
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 
+/// Microseconds in a millisecond.
+pub const MILLISECOND: i64 = 1_000;
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;
 /// Microseconds in an hour.

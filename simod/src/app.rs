@@ -43,7 +43,10 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// How the channels are.
     pub channels: watch::Sender<Vec<ChannelHealth>>,
-    /// Canceled when simod is to stop: streams end, claims stop.
+    /// Canceled when simod is about to stop: it is not ready any more, and claims nothing. The shutdown cancels it at the
+    /// latest.
+    pub leaving: CancellationToken,
+    /// Canceled when simod is to stop: nothing new is accepted, streams end.
     pub shutdown: CancellationToken,
 }
 
@@ -174,6 +177,7 @@ impl App {
             wake,
             metrics,
             channels: watch::Sender::new(Vec::new()),
+            leaving: shutdown.child_token(),
             shutdown,
         })
     }

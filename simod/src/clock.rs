@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use jiff::Timestamp;
+use simo_common::time::{MILLISECOND, SECOND};
 
 /// A source of time in microseconds since 1970 (UTC).
 #[derive(Debug, Clone, Default)]
@@ -13,9 +14,17 @@ pub enum Clock {
     /// The system's clock.
     #[default]
     System,
+    /// The system's clock, and by how much it is to be corrected: instances that share a server go by its clock.
+    Corrected(Arc<AtomicI64>),
     /// A clock that stands still until it is set.
     Manual(Arc<AtomicI64>),
 }
+
+/// Clocks that differ by less than this are let alone: time had better not jump.
+const TOLERATED: i64 = 50 * MILLISECOND;
+
+/// A difference that somebody should know of.
+const REMARKABLE: i64 = 2 * SECOND;
 
 impl Clock {
     /// A clock that stands at `us`.
@@ -26,9 +35,39 @@ impl Clock {
     /// Now.
     pub fn now(&self) -> i64 {
         match self {
+            Self::System | Self::Manual(_) => self.uncorrected(),
+            Self::Corrected(by) => self.uncorrected() + by.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Now, by the clock itself.
+    pub(crate) fn uncorrected(&self) -> i64 {
+        match self {
             #[allow(clippy::disallowed_methods, reason = "the one place where time comes from")]
-            Self::System => Timestamp::now().as_microsecond(),
+            Self::System | Self::Corrected(_) => Timestamp::now().as_microsecond(),
             Self::Manual(us) => us.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The same clock, which [`Clock::correct`] can correct; a manual one stays as it is.
+    pub(crate) fn to_be_corrected(self) -> Self {
+        match self {
+            Self::System => Self::Corrected(Arc::default()),
+            other => other,
+        }
+    }
+
+    /// Corrects the clock by so much, which is known but for `uncertainty`.
+    pub(crate) fn correct(&self, by: i64, uncertainty: i64) {
+        let Self::Corrected(corrected) = self else { return };
+        let old = corrected.load(Ordering::Relaxed);
+        if (by - old).abs() <= TOLERATED + uncertainty {
+            return;
+        }
+        corrected.store(by, Ordering::Relaxed);
+        if (by - old).abs() >= REMARKABLE {
+            let seconds = by as f64 / SECOND as f64;
+            tracing::warn!("the database server's clock is {seconds:+.1} s off ours; we go by the server's");
         }
     }
 

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use simo_common::paths;
 
+use crate::store::{self, Place};
+
 pub use self::{
     keys::{KEYS, Key, Kind},
     load::{ConfigError, Source, load},
@@ -19,6 +21,8 @@ pub use self::{
 pub struct Config {
     /// The database: `sqlite:/path/simo.db` or `postgres://user:password@host/simo`.
     pub database: String,
+    /// The server's own URL, where `database` leads to it through a pooler: migrations and wake-ups go this way.
+    pub database_direct: Option<String>,
     /// The TCP address to listen on; port 0 picks a free one.
     pub listen: String,
     /// The Unix socket for local administration.
@@ -31,6 +35,9 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Seconds that a shutdown waits for what is in flight.
     pub shutdown_grace: u64,
+    /// Seconds that an instance that was told to stop goes on answering, while its `/readyz` says 503 and load balancers
+    /// turn away from it. Unless given: 5 on PostgreSQL, 0 on SQLite, where there is nobody else to turn to.
+    pub shutdown_delay: Option<u64>,
     /// Firebase Cloud Messaging.
     pub fcm: Fcm,
     /// How deliveries are tried.
@@ -41,12 +48,14 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             database: format!("sqlite:{}", paths::default_database().display()),
+            database_direct: None,
             listen: paths::DEFAULT_LISTEN.to_owned(),
             socket: paths::default_socket(),
             public_url: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             shutdown_grace: 20,
+            shutdown_delay: None,
             fcm: Fcm::default(),
             delivery: Delivery::default(),
         }
@@ -133,9 +142,22 @@ impl Config {
     pub fn shown(&self) -> String {
         let mut shown = self.clone();
         shown.database = self.shown_database();
+        shown.database_direct = shown.database_direct.as_deref().map(without_password);
         shown.fcm.proxy = shown.fcm.proxy.as_deref().map(without_password);
         // Every field is a plain value, which TOML can express.
         toml::to_string_pretty(&shown).unwrap_or_default()
+    }
+
+    /// Where the database is.
+    ///
+    /// # Errors
+    /// What [`Place::of`] and [`Place::with_direct`] say.
+    pub fn place(&self) -> store::Result<Place> {
+        let place = Place::of(&self.database)?;
+        match &self.database_direct {
+            Some(direct) => place.with_direct(direct),
+            None => Ok(place),
+        }
     }
 
     /// The database, without a password.

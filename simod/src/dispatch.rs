@@ -124,12 +124,12 @@ impl<C: Channel> Dispatcher<C> {
             .spawn(async move { dispatcher.run(&tracker).await });
     }
 
-    /// Claims and sends until shutdown; what is under way then finishes by itself. A claim is never broken off: nobody
+    /// Claims and sends until it is about to stop; what is under way then finishes by itself. A claim is never broken off: nobody
     /// would send what it has claimed.
     async fn run(self: &Arc<Self>, tracker: &TaskTracker) {
-        let shutdown = &self.app.shutdown;
+        let leaving = &self.app.leaving;
         self.recall().await;
-        while !shutdown.is_cancelled() {
+        while !leaving.is_cancelled() {
             self.publish();
             let room = self.room();
             let claimed = self.claim(room).await;
@@ -146,7 +146,7 @@ impl<C: Channel> Dispatcher<C> {
             tokio::select! {
                 () = wake.notified() => {}
                 () = tokio::time::sleep(self.pause()) => {}
-                () = shutdown.cancelled() => {}
+                () = leaving.cancelled() => {}
             }
         }
     }

@@ -10,6 +10,9 @@ use crate::app::App;
 /// The others are told at most so often: a word inside every commit would cost more than half of the commits.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How often the clock is set by the server's.
+const SET_EVERY: Duration = Duration::from_secs(10);
+
 /// How long to do without the others' word after it could not be heard.
 const DEAF: Duration = Duration::from_secs(10);
 
@@ -18,9 +21,20 @@ pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
     if !app.store.is_shared() {
         return;
     }
-    let (telling, listening) = (app.clone(), app.clone());
+    let (telling, listening, setting) = (app.clone(), app.clone(), app.clone());
     tracker.spawn(async move { telling.shutdown.run_until_cancelled(tell(&telling)).await });
     tracker.spawn(async move { listening.shutdown.run_until_cancelled(listen(&listening)).await });
+    tracker.spawn(async move { setting.shutdown.run_until_cancelled(set_clock(&setting)).await });
+}
+
+/// Machines' clocks drift apart, and are set.
+async fn set_clock(app: &App) {
+    loop {
+        tokio::time::sleep(SET_EVERY).await;
+        if let Err(error) = app.store.correct_clock().await {
+            tracing::debug!(%error, "the server was not asked for the time");
+        }
+    }
 }
 
 async fn tell(app: &App) {

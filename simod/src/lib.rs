@@ -19,6 +19,7 @@ mod testing;
 use std::{
     future::{Future, IntoFuture as _},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -32,8 +33,8 @@ use crate::{
     store::Store,
 };
 
-/// Runs the daemon until `shutdown` is canceled; then nothing new is accepted, and what is in flight is finished within
-/// the configured grace.
+/// Runs the daemon until `shutdown` is canceled; then it says that it is not ready any more, after the configured delay
+/// nothing new is accepted, and what is in flight is finished within the configured grace.
 ///
 /// # Errors
 /// When a listener fails.
@@ -46,7 +47,17 @@ pub async fn run(
     // Invitations name the port that was taken, not a 0.
     config.listen = listeners.tcp.local_addr()?.to_string();
     let tracker = TaskTracker::new();
-    let app = App::new(config, store.clone(), &tracker, shutdown.clone());
+    let delay = shutdown_delay(&config, &store);
+    let app = App::new(config, store.clone(), &tracker, CancellationToken::new());
+    let (told, leaving) = (shutdown, app.leaving.clone());
+    let shutdown = app.shutdown.clone();
+    let ending = shutdown.clone();
+    tokio::spawn(async move {
+        told.cancelled().await;
+        leaving.cancel();
+        tokio::time::sleep(delay).await;
+        ending.cancel();
+    });
     dispatch::start(&app, &tracker);
     let grace = app.shutdown_grace();
     tracker.spawn(indexer::run(app.clone()));
@@ -80,10 +91,16 @@ pub async fn run(
     served.unwrap_or(Ok(((), ()))).map(|_| ())
 }
 
+/// How long to go on answering after the word to stop: so long that load balancers have seen it and turned away.
+fn shutdown_delay(config: &Config, store: &Store) -> Duration {
+    let unless_given = if store.is_shared() { 5 } else { 0 };
+    Duration::from_secs(config.shutdown_delay.unwrap_or(unless_given))
+}
+
 /// The work's result; `None` when it did not end within `grace` of the shutdown.
 async fn within_grace<T>(
     shutdown: &CancellationToken,
-    grace: std::time::Duration,
+    grace: Duration,
     work: impl Future<Output = T>,
 ) -> Option<T> {
     tokio::select! {

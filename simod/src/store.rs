@@ -66,6 +66,9 @@ use self::{
 };
 use crate::clock::Clock;
 
+/// How often work is tried again that another instance was in the way of.
+const RACES: u32 = 5;
+
 /// The database.
 #[derive(Debug)]
 pub struct Store {
@@ -88,8 +91,13 @@ enum Database {
 pub enum Place {
     /// An SQLite file.
     File(PathBuf),
-    /// A PostgreSQL server, by its whole URL.
-    Server(String),
+    /// A PostgreSQL server.
+    Server {
+        /// Its whole URL.
+        url: String,
+        /// Its own, where the other one leads through a pooler: for what must not share a connection with others.
+        direct: Option<String>,
+    },
 }
 
 impl Place {
@@ -99,7 +107,12 @@ impl Place {
     /// [`Error::Url`] when it is none of these.
     pub fn of(url: &str) -> Result<Self> {
         let path = match url.split_once(':') {
-            Some(("postgres" | "postgresql", _)) => return Ok(Self::Server(url.to_owned())),
+            Some(("postgres" | "postgresql", _)) => {
+                return Ok(Self::Server {
+                    url: url.to_owned(),
+                    direct: None,
+                });
+            }
             Some(("sqlite", rest)) => rest.strip_prefix("//").unwrap_or(rest),
             Some((scheme, _)) if scheme.len() > 1 && !scheme.contains('/') => {
                 return Err(Error::Url(format!("{scheme}:…")));
@@ -111,6 +124,20 @@ impl Place {
         }
         Ok(Self::File(PathBuf::from(path)))
     }
+
+    /// The same server, which can also be reached without a pooler.
+    ///
+    /// # Errors
+    /// [`Error::Url`] when one of both is no server.
+    pub fn with_direct(self, direct: &str) -> Result<Self> {
+        match (self, Self::of(direct)?) {
+            (Self::Server { url, .. }, Self::Server { url: direct, .. }) => Ok(Self::Server {
+                url,
+                direct: Some(direct),
+            }),
+            _ => Err(Error::DirectToFile),
+        }
+    }
 }
 
 impl Store {
@@ -120,9 +147,23 @@ impl Store {
     /// [`Error::Held`] when another simod has the file, [`Error::Url`] when the URL is not one of ours, else what the
     /// database says.
     pub async fn open(url: &str, clock: Clock) -> Result<Self> {
-        let database = match Place::of(url)? {
-            Place::File(path) => Database::Sqlite(File::open(&path).await?),
-            Place::Server(url) => Database::Postgres(Server::open(&url).await?),
+        Self::open_at(&Place::of(url)?, clock).await
+    }
+
+    /// Opens (and makes, and migrates) the database at a place. The times of a server's database are by the server's
+    /// clock, so that all instances mean the same by them.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_at(place: &Place, mut clock: Clock) -> Result<Self> {
+        let database = match place {
+            Place::File(path) => Database::Sqlite(File::open(path).await?),
+            Place::Server { url, direct } => {
+                clock = clock.to_be_corrected();
+                let server = Server::open(url, direct.as_deref()).await?;
+                server.correct(&clock).await?;
+                Database::Postgres(server)
+            }
         };
         Ok(Self {
             database,
@@ -133,10 +174,12 @@ impl Store {
     }
 
     /// The migrations that opening the database would run, by name; all of them when it does not exist.
-    pub async fn pending_migrations(url: &str) -> Result<Vec<String>> {
-        match Place::of(url)? {
-            Place::File(path) => sqlite::pending_migrations(&path).await,
-            Place::Server(url) => postgres::pending_migrations(&url).await,
+    pub async fn pending_migrations(place: &Place) -> Result<Vec<String>> {
+        match place {
+            Place::File(path) => sqlite::pending_migrations(path).await,
+            Place::Server { url, direct } => {
+                postgres::pending_migrations(direct.as_deref().unwrap_or(url)).await
+            }
         }
     }
 
@@ -219,6 +262,14 @@ impl Store {
         self.write().await?.rollback().await
     }
 
+    /// Sets the clock by the server's; an embedded database has none of its own.
+    pub(crate) async fn correct_clock(&self) -> Result<()> {
+        match &self.database {
+            Database::Sqlite(_) => Ok(()),
+            Database::Postgres(server) => server.correct(&self.clock).await,
+        }
+    }
+
     /// Whether other instances may work on the same database.
     pub fn is_shared(&self) -> bool {
         self.engine() == Engine::Postgres
@@ -254,6 +305,18 @@ impl Store {
             Database::Sqlite(file) => file.close().await,
             Database::Postgres(server) => server.close().await,
         }
+    }
+}
+
+/// How often work was tried again that another instance was in the way of.
+#[derive(Debug, Default)]
+struct Races(u32);
+
+impl Races {
+    /// Whether to do the work again that ended with this result.
+    fn lost<T>(&mut self, result: &Result<T>) -> bool {
+        self.0 += 1;
+        self.0 <= RACES && result.as_ref().is_err_and(Error::is_race)
     }
 }
 

@@ -265,6 +265,8 @@ impl Setup {
         // A provider's bad minute must not become the test's.
         .set("delivery.retry_first_seconds", 0.05)
         .set("delivery.retry_max_seconds", 0.5)
+        // No load balancer has to turn away.
+        .set("shutdown_delay", 0)
     }
 
     /// With the database in this file instead of the directory's own.

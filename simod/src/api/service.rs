@@ -37,7 +37,7 @@ async fn healthz() -> &'static str {
     responses((status = 200, description = "It can", body = Readiness),
               (status = 503, description = "It cannot", body = Readiness)))]
 async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
-    let reason = if app.shutdown.is_cancelled() {
+    let reason = if app.leaving.is_cancelled() {
         Some("shutting down".to_owned())
     } else {
         app.store.answers().await.err().map(|error| error.to_string())

@@ -31,7 +31,7 @@ pub(super) fn serve(arguments: &ConfigArguments) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let shutdown = CancellationToken::new();
         stop_on_signals(&shutdown)?;
-        let store = Arc::new(Store::open(&config.database, Clock::System).await?);
+        let store = Arc::new(Store::open_at(&config.place()?, Clock::System).await?);
         let listeners = bind(&config).await?;
         let address = listeners.tcp.local_addr()?;
         let mut stdout = std::io::stdout();
@@ -71,9 +71,10 @@ fn say_how_to_begin(socket: &Path) {
 pub(super) fn migrate(arguments: &ConfigArguments, check: bool) -> anyhow::Result<()> {
     let config = arguments.load()?;
     runtime()?.block_on(async {
-        let pending = Store::pending_migrations(&config.database).await?;
+        let place = config.place()?;
+        let pending = Store::pending_migrations(&place).await?;
         if !check {
-            Store::open(&config.database, Clock::System).await?.close().await;
+            Store::open_at(&place, Clock::System).await?.close().await;
         }
         if pending.is_empty() {
             println!("nothing to migrate");

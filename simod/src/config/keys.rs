@@ -27,12 +27,14 @@ const fn key(path: &'static str, kind: Kind) -> Key {
 /// All of them. A test holds them against [`super::Config`].
 pub const KEYS: &[Key] = &[
     key("database", Kind::Text),
+    key("database_direct", Kind::Text),
     key("listen", Kind::Text),
     key("socket", Kind::Text),
     key("public_url", Kind::Text),
     key("log", Kind::Text),
     key("log_format", Kind::Text),
     key("shutdown_grace", Kind::Whole),
+    key("shutdown_delay", Kind::Whole),
     key("fcm.service_account", Kind::Text),
     key("fcm.token_url", Kind::Text),
     key("fcm.base_url", Kind::Text),

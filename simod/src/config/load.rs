@@ -287,7 +287,9 @@ mod tests {
     #[test]
     fn the_list_of_keys_is_that_of_the_struct() {
         let mut config = Config {
+            database_direct: Some(String::new()),
             public_url: Some(String::new()),
+            shutdown_delay: Some(0),
             ..Config::default()
         };
         config.fcm.service_account = Some(PathBuf::new());

@@ -19,6 +19,8 @@ enum Duty {
     Release,
     /// Deliveries run out.
     Expire,
+    /// Cancelations go on that were cut short.
+    Cancel,
     /// Pushes of streams run out.
     CloseStreams,
     /// Keys, events, failed pairings and invitations are forgotten.
@@ -42,10 +44,11 @@ struct Memory {
     cursor: Option<StreamCursor>,
 }
 
-const DUTIES: [Duty; 9] = [
+const DUTIES: [Duty; 10] = [
     Duty::Expand,
     Duty::Release,
     Duty::Expire,
+    Duty::Cancel,
     Duty::CloseStreams,
     Duty::ForgetOld,
     Duty::ForgetHistory,
@@ -62,12 +65,6 @@ pub(super) fn start(app: &Arc<App>, tracker: &TaskTracker) {
     for duty in DUTIES {
         spawn(app, tracker, duty);
     }
-    let app = app.clone();
-    tracker.spawn(async move {
-        if let Err(error) = app.store.resume_cancelations().await {
-            tracing::warn!(%error, "cancelations that were cut short wait for the next start");
-        }
-    });
 }
 
 /// Tells the pushes of a channel that is not set up why they wait.
@@ -125,6 +122,7 @@ impl Duty {
                 }
                 Ok(expired)
             }
+            Self::Cancel => store.resume_cancelations().await.map(|()| false),
             Self::CloseStreams => {
                 memory.cursor = store.close_stream_pushes(memory.cursor).await?;
                 Ok(memory.cursor.is_some())
@@ -160,7 +158,7 @@ impl Duty {
             Self::Expand | Self::Checkpoint => Duration::from_millis(500),
             Self::Expire => Duration::from_secs(1),
             Self::CloseStreams | Self::SumUp | Self::NoteMissing(_) => Duration::from_secs(5),
-            Self::ForgetOld | Self::ForgetHistory | Self::Vacuum => Duration::from_mins(1),
+            Self::Cancel | Self::ForgetOld | Self::ForgetHistory | Self::Vacuum => Duration::from_mins(1),
         }
     }
 

@@ -30,10 +30,7 @@ use self::{
     load::Sender,
     times::{Times, times},
 };
-use super::{Error, Result, Store, audience::Audience};
-
-/// How often a batch is tried again that another instance was in the way of: the key that it has taken is known then.
-const RACES: u32 = 5;
+use super::{Error, Races, Result, Store, audience::Audience};
 
 /// A message as the API has validated it.
 #[derive(Debug, Clone)]
@@ -178,16 +175,17 @@ impl Store {
         &self,
         mut batch: Vec<Incoming>,
     ) -> Vec<std::result::Result<Accepted, Arc<Error>>> {
-        let mut taken = self.accept(&batch).await;
-        for _ in 0..RACES {
-            match &taken {
-                Err(error) if error.is_race() => taken = self.accept(&batch).await,
-                _ => break,
+        // A key that another instance has taken is known when the batch is tried again.
+        let mut races = Races::default();
+        let taken = loop {
+            let taken = self.accept(&batch).await;
+            if !races.lost(&taken) {
+                break taken;
             }
-        }
+        };
         match taken {
             Ok(accepted) => accepted.into_iter().map(Ok).collect(),
-            Err(Error::Internal(error)) if batch.len() > 1 => {
+            Err(error) if batch.len() > 1 && (error.is_race() || matches!(error, Error::Internal(_))) => {
                 tracing::warn!(%error, items = batch.len(), "a batch failed; halving it");
                 let second = batch.split_off(batch.len() / 2);
                 let mut results = Box::pin(self.accept_each(batch)).await;
@@ -219,7 +217,7 @@ impl Store {
             .collect();
         let mut keys = keys::settle(&mut tx, &mut slots).await?;
         decide_audiences(&mut tx, &mut slots).await?;
-        refuse_and_charge(&mut slots, &mut keys);
+        let charges = refuse_and_charge(&mut slots, &mut keys);
         let stored: Vec<&Item<'_>> = slots
             .iter()
             .filter_map(|slot| match slot {
@@ -233,7 +231,40 @@ impl Store {
             insert::store(&mut tx, &stored, now).await?;
             tx.commit_messages_unsynced().await?;
         }
+        charges.keep();
         Ok(answers(slots, &keys))
+    }
+}
+
+/// What items have taken from the budgets of their requests; given back unless it is kept, for the batch may be tried
+/// again.
+#[derive(Default)]
+struct Charges(Vec<(Arc<AtomicU64>, u64)>);
+
+impl Charges {
+    /// Takes so many deliveries from a budget; `false` when not so many are left.
+    fn take(&mut self, budget: &Arc<AtomicU64>, deliveries: u64) -> bool {
+        let taken = budget
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(deliveries)
+            })
+            .is_ok();
+        if taken {
+            self.0.push((budget.clone(), deliveries));
+        }
+        taken
+    }
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Charges {
+    fn drop(&mut self) {
+        for (budget, deliveries) in &self.0 {
+            budget.fetch_add(*deliveries, Ordering::Relaxed);
+        }
     }
 }
 
@@ -286,7 +317,8 @@ async fn decide_audiences(tx: &mut super::Write, slots: &mut [Slot<'_>]) -> Resu
 }
 
 /// Refuses what reaches nobody and what goes beyond its request's budget, and lets the first with a key win.
-fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) {
+fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) -> Charges {
+    let mut charges = Charges::default();
     for (place, slot) in slots.iter_mut().enumerate() {
         let Slot::Open(item) = slot else { continue };
         if let Some((winner, kind)) = keys.winner(place) {
@@ -299,19 +331,15 @@ fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) {
             continue;
         }
         let rows = item.audience.rows();
-        let charged = item.incoming.budget.as_ref().is_none_or(|budget| {
-            budget
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                    left.checked_sub(rows)
-                })
-                .is_ok()
-        });
+        let budget = item.incoming.budget.as_ref();
+        let charged = budget.is_none_or(|budget| charges.take(budget, rows));
         if !charged {
             *slot = Slot::refused(Refusal::TooManyDeliveries);
         } else if !item.incoming.dry_run {
             keys.take(place);
         }
     }
+    charges
 }
 
 /// The answers, in the batch's order; whoever lost to an earlier item with the same key gets the winner's.

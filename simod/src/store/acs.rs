@@ -110,12 +110,15 @@ pub(super) async fn acs_for_token(tx: &mut Write, client_id: Uuid, name: &str, n
     .bind(now)
     .execute(tx)
     .await?;
-    let live: Option<Uuid> =
-        query_scalar("select id from acs where client_id = $1 and name = $2 and archived_at is null")
-            .bind(client_id)
-            .bind(name)
-            .fetch_optional(tx)
-            .await?;
+    // Whoever archives it now must see the token that follows, to revoke it.
+    let share = tx.shared("acs");
+    let live: Option<Uuid> = query_scalar(format!(
+        "select id from acs where client_id = $1 and name = $2 and archived_at is null{share}"
+    ))
+    .bind(client_id)
+    .bind(name)
+    .fetch_optional(tx)
+    .await?;
     live.ok_or_else(|| {
         Error::Conflict(text!(
             "the ACS `{name}` is archived; add it again first",

@@ -96,8 +96,24 @@ impl Conn {
         }
     }
 
-    /// What ends a `select` of work to be done: rows of `table` that another instance works on are left to it. SQLite has
-    /// one writer.
+    /// What ends a `select` of rows that nobody else may change, or share, until our transaction ends. SQLite has one
+    /// writer.
+    pub(super) fn locked(&self, tables: &str) -> String {
+        match self.engine() {
+            Engine::Sqlite => String::new(),
+            Engine::Postgres => format!(" for update of {tables}"),
+        }
+    }
+
+    /// What ends a `select` of rows that nobody may change until our transaction ends.
+    pub(super) fn shared(&self, tables: &str) -> String {
+        match self.engine() {
+            Engine::Sqlite => String::new(),
+            Engine::Postgres => format!(" for share of {tables}"),
+        }
+    }
+
+    /// What ends a `select` of work to be done: rows of `table` that another instance works on are left to it.
     pub(super) fn skip_locked(&self, table: &str) -> String {
         match self.engine() {
             Engine::Sqlite => String::new(),

@@ -14,6 +14,11 @@ pub enum Error {
     /// Not a database URL of ours.
     #[error("`{0}` is not a database URL: expected sqlite:/path/to/simo.db or postgres://user@host/simo")]
     Url(String),
+    /// A server's own URL beside a file.
+    #[error(
+        "`database_direct` is the server's own URL where `database` leads to it through a pooler: both begin with postgres://"
+    )]
+    DirectToFile,
     /// Another simod has the file.
     #[error("{} is in use by another simod: {holder}", database.display())]
     Held {
@@ -30,7 +35,7 @@ pub enum Error {
     Open(String, #[source] sqlx::Error),
     /// Migrations are missing, and cannot be run from here.
     #[error(
-        "the database lacks migrations ({}), which cannot be run behind a pooler: run `simod migrate` with the server's own URL",
+        "the database lacks migrations ({}), which cannot be run behind a pooler: set `database_direct` to the server's own URL, or run `simod migrate` with it",
         .0.join(", ")
     )]
     Unmigrated(Vec<String>),
@@ -76,9 +81,7 @@ impl Error {
     /// Whether another transaction was in the way, so that the same one succeeds when it is tried again: it took the same
     /// key, or waited for us as we did for it.
     pub(super) fn is_race(&self) -> bool {
-        let (Self::Internal(sqlx::Error::Database(error)) | Self::Unavailable(sqlx::Error::Database(error))) =
-            self
-        else {
+        let Self::Unavailable(sqlx::Error::Database(error)) = self else {
             return false;
         };
         error.try_downcast_ref::<PgDatabaseError>().is_some()
@@ -121,7 +124,9 @@ fn is_away_on_sqlite(code: &str) -> bool {
 }
 
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>: connections, resources, the operator's intervention, a
-/// standby, and transactions that were in each other's way.
+/// standby, and transactions that were in each other's way: two that make the same thing at once, too, or we would
+/// have seen the first one's.
 fn is_away_on_postgres(code: &str) -> bool {
-    ["08", "53", "57", "58"].contains(&&code[..2]) || ["25006", "40001", "40P01", "55P03"].contains(&code)
+    ["08", "53", "57", "58"].contains(&&code[..2])
+        || ["23505", "25006", "40001", "40P01", "55P03"].contains(&code)
 }

@@ -116,12 +116,14 @@ impl Store {
 /// The most urgent, then oldest part of a client's frozen audiences.
 async fn next_part(tx: &mut super::Write, client_id: Uuid) -> Result<Option<Pending>> {
     let skip = tx.skip_locked("a");
+    // Who cancels the message waits until the deliveries of this step are there to be closed.
+    let share = tx.shared("m");
     let row = query(format!(
         "select a.message_id, a.part, a.reason, a.target, a.target_id, a.grant_id, a.members, a.next_ordinal,
                 m.accepted_at, m.expires_at, m.priority, m.canceled_at
          from audience a
          join message m on m.client_id = a.client_id and m.id = a.message_id
-         where a.client_id = $1 order by m.priority desc, a.created_at, a.part limit 1{skip}"
+         where a.client_id = $1 order by m.priority desc, a.created_at, a.part limit 1{skip}{share}"
     ))
     .bind(client_id)
     .fetch_optional(tx)

@@ -162,10 +162,12 @@ pub(super) async fn live_operator(
     within: Option<Uuid>,
     name: &str,
 ) -> Result<(Uuid, Option<Uuid>)> {
-    let found: Option<(Uuid, Option<Uuid>)> = query_as(
+    // Whoever archives him now must see the token that follows, to revoke it.
+    let share = tx.shared("operator");
+    let found: Option<(Uuid, Option<Uuid>)> = query_as(format!(
         "select id, client_id from operator
-         where name = $2 and archived_at is null and ($1 is null or client_id = $1)",
-    )
+         where name = $2 and archived_at is null and ($1 is null or client_id = $1){share}"
+    ))
     .bind(within)
     .bind(name)
     .fetch_optional(tx)

@@ -132,6 +132,7 @@ impl Store {
     pub async fn change_way(&self, phone: &DeviceCaller, way: &Way) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
+        lock_employee(&mut tx, phone.client_id, phone.employee_id).await?;
         let changed = query(
             "update device set channel = $3, address = $4, address_kind = $5, quarantined_at = null, reason = null,
                                seen_at = $6
@@ -251,14 +252,30 @@ async fn count_failure(tx: &mut Write, from: &str, now: i64) -> Result<()> {
     Ok(())
 }
 
+/// Messages that are being accepted for the employee come before what follows, or after it: none makes a push for a
+/// way that his phone has just left.
+async fn lock_employee(tx: &mut Write, client_id: Uuid, employee_id: Uuid) -> Result<()> {
+    let lock = tx.locked("employee");
+    query(format!(
+        "select ordinal from employee where client_id = $1 and id = $2{lock}"
+    ))
+    .bind(client_id)
+    .bind(employee_id)
+    .fetch_optional(tx)
+    .await?;
+    Ok(())
+}
+
 async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Option<Invited>> {
-    let row = query(
+    // Whoever archives the employee now must see the device that follows, to retire it.
+    let lock = tx.locked("i, e");
+    let row = query(format!(
         "select i.client_id, i.employee_id, e.personnel_no, e.full_name, e.blocked_at, c.name
          from invite i
          join client c on c.id = i.client_id and c.archived_at is null
          join employee e on e.client_id = i.client_id and e.id = i.employee_id and e.archived_at is null
-         where i.code_hash = $1 and i.used_at is null and i.expires_at > $2",
-    )
+         where i.code_hash = $1 and i.used_at is null and i.expires_at > $2{lock}"
+    ))
     .bind(code_hash.as_slice())
     .bind(now)
     .fetch_optional(tx)

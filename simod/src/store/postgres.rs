@@ -1,6 +1,9 @@
 //! A PostgreSQL server, which any number of instances share.
 
-use std::{str::FromStr as _, time::Duration};
+use std::{
+    str::FromStr as _,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
@@ -14,6 +17,7 @@ use super::{
     engine::{Conn, Held, Read},
     names_of_pending,
 };
+use crate::clock::Clock;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -45,6 +49,8 @@ pub(super) struct Server {
     name: String,
     /// A pooler may give every transaction another connection of the server, and every statement outside of one.
     is_pooled: bool,
+    /// Where the others are listened to: a pooler would let us listen, and hear nothing.
+    listening: PgPool,
 }
 
 /// What the other instances say.
@@ -72,10 +78,29 @@ impl Others {
 }
 
 impl Server {
-    /// Connects, and migrates the database.
-    pub(super) async fn open(url: &str) -> Result<Self> {
-        let options = options(url)?;
-        let opened = |error| Error::Open(shown(&options), error);
+    /// Connects, and migrates the database: directly, where `url` leads through a pooler.
+    pub(super) async fn open(url: &str, direct: Option<&str>) -> Result<Self> {
+        let options = options(url, direct.is_some())?;
+        let is_pooled = direct.is_some() || is_pooled(url);
+        let directly = match direct {
+            Some(direct) => self::options(direct, false)?,
+            None => options.clone(),
+        };
+        // On a connection of its own: a migration may take longer than any other statement. And the pool would only say
+        // that it has waited in vain.
+        let mut connection = connect(&directly).await?;
+        if is_pooled && direct.is_none() {
+            // A lock of a session, which migrations run under, is none behind a pooler.
+            let pending = names_of_pending(&MIGRATIONS, &done(&mut connection).await?);
+            if !pending.is_empty() {
+                return Err(Error::Unmigrated(pending));
+            }
+        } else {
+            MIGRATIONS.run(&mut connection).await?;
+        }
+        warn_of_unsafe_settings(&mut connection).await?;
+        adopt_feed(&mut connection).await?;
+        connection.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(WAIT_FOR_CONNECTION)
@@ -84,25 +109,31 @@ impl Server {
             })
             .connect_with(options.clone())
             .await
-            .map_err(opened)?;
-        if is_pooled(url) {
-            // A lock of a session, which migrations run under, is none behind a pooler.
-            let pending = names_of_pending(&MIGRATIONS, &done(&mut *pool.begin().await?).await?);
-            if !pending.is_empty() {
-                return Err(Error::Unmigrated(pending));
-            }
-        } else {
-            // On a connection of its own: a migration may take longer than any other statement.
-            let mut connection = options.connect().await?;
-            MIGRATIONS.run(&mut connection).await?;
-            connection.close().await?;
-        }
-        warn_of_unsafe_settings(&pool).await?;
+            .map_err(|error| Error::Open(shown(&options), error))?;
         Ok(Self {
             pool,
             name: format!("{:032x}", rand::random::<u128>()),
-            is_pooled: is_pooled(url),
+            is_pooled,
+            listening: PgPoolOptions::new()
+                .max_connections(1)
+                .acquire_timeout(WAIT_FOR_CONNECTION)
+                .connect_lazy_with(directly),
         })
+    }
+
+    /// Sets a clock by the server's.
+    pub(super) async fn correct(&self, clock: &Clock) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        let (asked, before) = (Instant::now(), clock.uncorrected());
+        let server: i64 =
+            sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")
+                .persistent(false)
+                .fetch_one(&mut *transaction)
+                .await?;
+        let took = asked.elapsed().as_micros() as i64;
+        transaction.commit().await?;
+        clock.correct(server - before - took / 2, took);
+        Ok(())
     }
 
     pub(super) async fn read(&self) -> Result<Read> {
@@ -126,7 +157,7 @@ impl Server {
 
     /// Listens to the other instances, on a connection of its own.
     pub(super) async fn others(&self) -> Result<Others> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
+        let mut listener = PgListener::connect_with(&self.listening).await?;
         listener.listen(CHANNEL).await?;
         Ok(Others {
             listener,
@@ -157,13 +188,43 @@ impl Server {
     }
 
     pub(super) async fn close(&self) {
+        self.listening.close().await;
         self.pool.close().await;
     }
 }
 
+/// Connects once, and says why it could not.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
+    let failed = |error| Error::Open(shown(options), error);
+    match tokio::time::timeout(WAIT_FOR_CONNECTION, options.connect()).await {
+        Ok(connected) => connected.map_err(failed),
+        Err(_) => Err(failed(sqlx::Error::PoolTimedOut)),
+    }
+}
+
+/// Events that were brought from another server bear numbers of its transactions, which may be greater than any that this
+/// one has reached: nothing would follow them for years. They are given one of ours, and every subscriber starts anew.
+async fn adopt_feed(connection: &mut PgConnection) -> Result<()> {
+    let mut transaction = connection.begin().await?;
+    let adopted = sqlx::raw_sql(
+        "update event set xact = pg_current_xact_id() where xact >= pg_snapshot_xmax(pg_current_snapshot())",
+    )
+    .execute(&mut *transaction)
+    .await?
+    .rows_affected();
+    let floor = if adopted > 0 {
+        "update event_floor set xact = pg_current_xact_id(), seq = 0"
+    } else {
+        "update event_floor set xact = pg_current_xact_id(), seq = 0
+         where xact >= pg_snapshot_xmax(pg_current_snapshot())"
+    };
+    sqlx::raw_sql(floor).execute(&mut *transaction).await?;
+    Ok(transaction.commit().await?)
+}
+
 /// Says so when the server may lose what it has committed.
-async fn warn_of_unsafe_settings(pool: &PgPool) -> Result<()> {
-    let mut transaction = pool.begin().await?;
+async fn warn_of_unsafe_settings(connection: &mut PgConnection) -> Result<()> {
+    let mut transaction = connection.begin().await?;
     for setting in ["fsync", "synchronous_commit"] {
         let value: String = sqlx::query_scalar("select current_setting($1)")
             .bind(setting)
@@ -179,11 +240,7 @@ async fn warn_of_unsafe_settings(pool: &PgPool) -> Result<()> {
 
 /// The migrations that [`Server::open`] would run.
 pub(super) async fn pending_migrations(url: &str) -> Result<Vec<String>> {
-    let options = options(url)?;
-    let mut connection = options
-        .connect()
-        .await
-        .map_err(|error| Error::Open(shown(&options), error))?;
+    let mut connection = connect(&options(url, false)?).await?;
     let done = done(&mut connection).await?;
     connection.close().await?;
     Ok(names_of_pending(&MIGRATIONS, &done))
@@ -206,14 +263,10 @@ async fn done(connection: &mut PgConnection) -> Result<Vec<i64>> {
     )
 }
 
-fn options(url: &str) -> Result<PgConnectOptions> {
+fn options(url: &str, pooled: bool) -> Result<PgConnectOptions> {
     let options = PgConnectOptions::from_str(url).map_err(|_| Error::Url("postgres:…".to_owned()))?;
     let options = options.application_name("simod");
-    Ok(if is_pooled(url) {
-        options
-    } else {
-        options.statement_cache_capacity(256)
-    })
+    Ok(options.statement_cache_capacity(if pooled || is_pooled(url) { 0 } else { 256 }))
 }
 
 /// Whether the URL says `statement-cache-capacity=0`: then a pooler stands between us and the server, which gives every

@@ -14,7 +14,7 @@ use simo_common::{
 use uuid::{Uuid, fmt::Simple};
 
 use super::{
-    DeviceCaller, Error, Result, Store, Write,
+    DeviceCaller, Error, Races, Result, Store, Write,
     bind::{hex, json},
     engine::{query, query_as},
     feed::add_delivery_events,
@@ -67,10 +67,13 @@ impl Store {
                 .count()
                 .max(1);
             let (now, later) = rest.split_at(most);
-            let mut recorded = self.record(now).await;
-            if recorded.as_ref().is_err_and(Error::is_race) {
-                recorded = self.record(now).await;
-            }
+            let mut races = Races::default();
+            let recorded = loop {
+                let recorded = self.record(now).await;
+                if !races.lost(&recorded) {
+                    break recorded;
+                }
+            };
             match recorded {
                 Ok(recorded) => results.extend(recorded.into_iter().map(Ok)),
                 Err(error) => {

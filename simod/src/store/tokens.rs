@@ -151,7 +151,8 @@ impl Store {
                 "телефон получает новый токен при повторном подключении"
             )));
         }
-        if old.revoked_at.is_some() {
+        // First of all, so that of two who rotate or revoke it at once only one succeeds.
+        if !revoke_live(&mut tx, id, now).await? {
             return Err(Error::Conflict(text!(
                 "the token is revoked; issue a new one",
                 "токен отозван; выпустите новый"
@@ -173,7 +174,6 @@ impl Store {
             terms: &terms,
         };
         let issued = insert_token(&mut tx, &successor, now).await?;
-        revoke(&mut tx, within, id, now).await?;
         tx.commit().await?;
         Ok(issued)
     }
@@ -243,6 +243,17 @@ async fn insert_token(tx: &mut Write, new: &NewToken<'_>, now: i64) -> Result<Is
         holder: new.holder.to_owned(),
         expires_at: new.terms.expires_at.map(time::from_us),
     })
+}
+
+/// Revokes a token that is not revoked yet; whether it was not.
+async fn revoke_live(tx: &mut Write, id: Uuid, now: i64) -> Result<bool> {
+    let changed = query("update token set revoked_at = $2 where id = $1 and revoked_at is null")
+        .bind(id)
+        .bind(now)
+        .execute(tx)
+        .await?
+        .rows_affected();
+    Ok(changed > 0)
 }
 
 async fn revoke(tx: &mut Write, within: Option<Uuid>, id: Uuid, now: i64) -> Result<bool> {

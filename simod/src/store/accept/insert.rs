@@ -221,10 +221,7 @@ pub(in crate::store) async fn insert_deliveries(
     // `cross join` keeps SQLite from beginning with the larger table: one seek per row of ours, whatever it believes.
     // Who was blocked since the audience was frozen is denied: he gets nothing further.
     // A phone that is being paired waits, or is seen by the pushes that follow.
-    let share = match tx.engine() {
-        Engine::Sqlite => "",
-        Engine::Postgres => " for share of e",
-    };
+    let share = tx.shared("e");
     query(format!(
         "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, outcome, reason,
              outcome_at, target, target_id, grant_id)
