@@ -50,7 +50,7 @@ impl Clock {
     }
 
     /// The same clock, which [`Clock::correct`] can correct; a manual one stays as it is.
-    pub(crate) fn to_be_corrected(self) -> Self {
+    pub(crate) fn into_correctable(self) -> Self {
         match self {
             Self::System => Self::Corrected(Arc::default()),
             other => other,

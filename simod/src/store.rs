@@ -159,7 +159,7 @@ impl Store {
         let database = match place {
             Place::File(path) => Database::Sqlite(File::open(path).await?),
             Place::Server { url, direct } => {
-                clock = clock.to_be_corrected();
+                clock = clock.into_correctable();
                 let server = Server::open(url, direct.as_deref()).await?;
                 server.correct(&clock).await?;
                 Database::Postgres(server)

@@ -4,11 +4,12 @@
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fmt::Write as _,
-    path::Path,
 };
 
 use serde_json::Value;
-use sqlx::{Connection as _, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
+
+use crate::database;
 
 /// Who is there, as it was provisioned; nothing of it changes during the run.
 #[derive(Default)]
@@ -37,21 +38,18 @@ pub struct Posted {
     pub answer: Value,
 }
 
-/// A push that the provider took: address and message id, in order.
-pub type Taken = (String, String);
-
 /// Everything that the checker is given.
 pub struct Evidence<'a> {
     /// Who is there.
     pub world: &'a World,
     /// What was accepted.
     pub posted: &'a [Posted],
-    /// What the provider took.
-    pub taken: &'a [Taken],
+    /// How often the provider took a push: for an address, of a message.
+    pub arrivals: &'a HashMap<(String, String), usize>,
     /// How many pushes may have been taken twice.
     pub repeats_allowed: usize,
-    /// The database.
-    pub database: &'a Path,
+    /// The database's URL.
+    pub database: &'a str,
 }
 
 /// What the raw database says, for comparison with what the programs say.
@@ -61,6 +59,8 @@ pub struct Census {
     pub messages: usize,
     /// Deliveries by state.
     pub states: HashMap<String, usize>,
+    /// Pushes that were taken once more than once.
+    pub repeats: usize,
 }
 
 struct Delivery {
@@ -112,19 +112,17 @@ impl Faults {
 
 /// Checks everything; the faults, and what was counted.
 pub async fn check(evidence: &Evidence<'_>) -> (Faults, Census) {
-    let options = SqliteConnectOptions::new()
-        .filename(evidence.database)
-        .read_only(true);
-    let mut database = SqliteConnection::connect_with(&options)
-        .await
-        .expect("the database opens");
-    let integrity: String = sqlx::query_scalar("pragma integrity_check")
-        .fetch_one(&mut database)
-        .await
-        .expect("SQLite checks itself");
+    let mut database = Database {
+        is_on_server: database::is_on_server(evidence.database),
+        connection: database::connect(evidence.database).await,
+    };
     let mut faults = Faults::default();
-    if integrity != "ok" {
-        faults.add(format!("the database is broken: {integrity}"));
+    if !database.is_on_server {
+        let rows = database.rows("pragma integrity_check").await;
+        let integrity: String = rows[0].get(0);
+        if integrity != "ok" {
+            faults.add(format!("the database is broken: {integrity}"));
+        }
     }
     let messages = messages(&mut database).await;
     let deliveries = deliveries(&mut database).await;
@@ -132,10 +130,11 @@ pub async fn check(evidence: &Evidence<'_>) -> (Faults, Census) {
     audiences_are_right(evidence, &deliveries, &mut faults);
     states_follow_facts(&deliveries, &mut faults);
     pushes_ended_as_they_must(evidence, &deliveries, &mut faults);
-    phones_got_theirs_and_no_more(evidence, &mut faults);
+    let repeats = phones_got_theirs_and_no_more(evidence, &mut faults);
 
     let mut census = Census {
         messages: messages.len(),
+        repeats,
         ..Census::default()
     };
     for delivery in deliveries.values() {
@@ -147,65 +146,90 @@ pub async fn check(evidence: &Evidence<'_>) -> (Faults, Census) {
     (faults, census)
 }
 
+/// The raw database.
+struct Database {
+    is_on_server: bool,
+    connection: AnyConnection,
+}
+
+impl Database {
+    /// The rows of a query, in which `{column}` stands for an id as hexadecimal digits.
+    async fn rows(&mut self, query: &str) -> Vec<AnyRow> {
+        let query = if self.is_on_server {
+            query
+                .replace('{', "replace(cast(")
+                .replace('}', " as text), '-', '')")
+        } else {
+            query.replace('{', "lower(hex(").replace('}', "))")
+        };
+        sqlx::query(AssertSqlSafe(query))
+            .fetch_all(&mut self.connection)
+            .await
+            .expect("the database can be read")
+    }
+}
+
+/// A column that says yes or no; the engines mean different types by that.
+fn yes(row: &AnyRow, column: usize) -> bool {
+    row.get::<i64, _>(column) != 0
+}
+
 /// Id and (ACS, external id) of every message.
-async fn messages(database: &mut SqliteConnection) -> HashMap<String, (String, String)> {
-    let rows = sqlx::query(
-        "select lower(hex(m.id)) id, a.name, m.external_id
-         from message m join acs a on a.client_id = m.client_id and a.id = m.acs_id",
-    )
-    .fetch_all(database)
-    .await
-    .expect("messages can be read");
+async fn messages(database: &mut Database) -> HashMap<String, (String, String)> {
+    let rows = database
+        .rows(
+            "select {m.id}, a.name, m.external_id
+             from message m join acs a on a.client_id = m.client_id and a.id = m.acs_id",
+        )
+        .await;
     rows.iter()
         .map(|row| (row.get(0), (row.get(1), row.get(2))))
         .collect()
 }
 
 /// Every delivery by message id and personnel number.
-async fn deliveries(database: &mut SqliteConnection) -> HashMap<(String, String), Delivery> {
-    let rows = sqlx::query(
-        "select lower(hex(d.message_id)), e.personnel_no, d.state, d.sent_at is not null,
-                d.delivered_at is not null, d.read_at is not null, d.acknowledged_at is not null,
-                d.outcome, d.grant_id is not null
-         from delivery d join employee e on e.client_id = d.client_id and e.id = d.employee_id",
-    )
-    .fetch_all(&mut *database)
-    .await
-    .expect("deliveries can be read");
+async fn deliveries(database: &mut Database) -> HashMap<(String, String), Delivery> {
+    let rows = database
+        .rows(
+            "select {d.message_id}, e.personnel_no, cast(d.state as bigint), count(d.sent_at), count(d.delivered_at),
+                    count(d.read_at), count(d.acknowledged_at), d.outcome, count(d.grant_id)
+             from delivery d join employee e on e.client_id = d.client_id and e.id = d.employee_id
+             group by d.message_id, e.personnel_no, d.state, d.outcome",
+        )
+        .await;
     let mut deliveries: HashMap<(String, String), Delivery> = rows
         .iter()
         .map(|row| {
             let received = [(6, "acknowledged"), (5, "read"), (4, "delivered")];
             let received = received
                 .into_iter()
-                .find(|(column, _)| row.get(*column))
+                .find(|(column, _)| yes(row, *column))
                 .map(|(_, state)| state);
             let delivery = Delivery {
                 state: row.get(2),
-                sent: row.get(3),
+                sent: yes(row, 3),
                 received,
                 outcome: row.get(7),
-                grant: row.get(8),
+                grant: yes(row, 8),
                 pushes: Vec::new(),
             };
             ((row.get(0), row.get(1)), delivery)
         })
         .collect();
-    let rows = sqlx::query(
-        "select lower(hex(p.message_id)), e.personnel_no, d.address, p.sent_at is not null,
-                p.done_at is not null, p.outcome
-         from push p
-         join employee e on e.client_id = p.client_id and e.id = p.employee_id
-         join device d on d.client_id = p.client_id and d.id = p.device_id",
-    )
-    .fetch_all(database)
-    .await
-    .expect("pushes can be read");
+    let rows = database
+        .rows(
+            "select {p.message_id}, e.personnel_no, d.address, count(p.sent_at), count(p.done_at), p.outcome
+             from push p
+             join employee e on e.client_id = p.client_id and e.id = p.employee_id
+             join device d on d.client_id = p.client_id and d.id = p.device_id
+             group by p.message_id, e.personnel_no, d.address, p.outcome",
+        )
+        .await;
     for row in &rows {
         let push = Push {
             address: row.get(2),
-            sent: row.get(3),
-            done: row.get(4),
+            sent: yes(row, 3),
+            done: yes(row, 4),
             outcome: row.get(5),
         };
         let delivery = deliveries.get_mut(&(row.get(0), row.get(1)));
@@ -384,12 +408,12 @@ fn pushes_ended_as_they_must(
     }
 }
 
-/// Every living phone got each of its messages, nobody got another's, and repeats are few.
-fn phones_got_theirs_and_no_more(evidence: &Evidence<'_>, faults: &mut Faults) {
-    let mut arrivals: HashMap<(String, String), usize> = HashMap::new();
-    for (address, message) in evidence.taken {
-        *arrivals.entry((address.clone(), hex(message))).or_default() += 1;
-    }
+/// Every living phone got each of its messages, nobody got another's, and repeats are few; how many.
+fn phones_got_theirs_and_no_more(evidence: &Evidence<'_>, faults: &mut Faults) -> usize {
+    let arrivals = evidence.arrivals.iter();
+    let mut arrivals: HashMap<(String, String), usize> = arrivals
+        .map(|((address, message), times)| ((address.clone(), hex(message)), *times))
+        .collect();
     let repeats: usize = arrivals.values().map(|times| times - 1).sum();
     if repeats > evidence.repeats_allowed {
         faults.add(format!(
@@ -414,4 +438,5 @@ fn phones_got_theirs_and_no_more(evidence: &Evidence<'_>, faults: &mut Faults) {
     for (address, message) in arrivals.keys() {
         faults.add(format!("{address} got {message}, which is not for it"));
     }
+    repeats
 }

@@ -8,10 +8,13 @@
 
 pub mod checker;
 pub mod clock;
+pub mod crowd;
+pub mod database;
 pub mod fcm;
 pub mod plant;
 pub mod postgres;
 pub mod programs;
+pub mod proxy;
 pub mod raw;
 pub mod simod;
 pub mod wait;

@@ -92,7 +92,12 @@ async fn watch(balancer: Arc<Balancer>, place: usize) {
     let instance = &balancer.instances[place];
     let url = format!("{}/readyz", instance.url);
     loop {
-        let asked = balancer.http.get(&url).timeout(Duration::from_secs(2)).send().await;
+        let asked = balancer
+            .http
+            .get(&url)
+            .timeout(Duration::from_secs(2))
+            .send()
+            .await;
         let ready = asked.is_ok_and(|answer| answer.status().is_success());
         instance.ready.store(ready, Ordering::Relaxed);
         tokio::time::sleep(CHECK_EVERY).await;

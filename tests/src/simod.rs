@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::sync::{OnceCell, oneshot};
 
 use crate::{
-    FakeFcm, eventually, fcm,
+    FakeFcm, clock, eventually, fcm,
     postgres::{self, TemporaryDatabase},
     programs,
     wait::within,
@@ -61,6 +61,7 @@ pub struct Setup {
     directory: Directory,
     database: Database,
     config: toml::Table,
+    clock_ahead: Duration,
 }
 
 /// Where a daemon keeps what it knows.
@@ -132,6 +133,11 @@ impl Simod {
     /// Its Unix socket.
     pub fn socket(&self) -> PathBuf {
         self.setup.directory.path().join("s.sock")
+    }
+
+    /// The directory where it keeps what is its own.
+    pub fn directory(&self) -> &Path {
+        self.setup.directory.path()
     }
 
     /// Its SQLite file.
@@ -261,6 +267,7 @@ impl Setup {
             database,
             directory,
             config: toml::Table::new(),
+            clock_ahead: Duration::ZERO,
         }
         // A provider's bad minute must not become the test's.
         .set("delivery.retry_first_seconds", 0.05)
@@ -332,6 +339,13 @@ impl Setup {
         self
     }
 
+    /// On a machine whose clock is wrong.
+    #[must_use]
+    pub fn clock_ahead(mut self, ahead: Duration) -> Self {
+        self.clock_ahead = ahead;
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Simod {
         let running = self.run(0).await;
@@ -371,6 +385,12 @@ impl Setup {
             .append(true)
             .open(self.log())
             .expect("the log can be written");
+        if !self.clock_ahead.is_zero() {
+            let wrong_clock = clock::wrong(self.directory.path());
+            command
+                .env("LD_PRELOAD", wrong_clock)
+                .env("CLOCK_AHEAD_SECONDS", self.clock_ahead.as_secs().to_string());
+        }
         command
             .arg("serve")
             .arg("--config")

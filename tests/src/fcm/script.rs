@@ -60,6 +60,13 @@ impl Script {
         self.lock().mixture = mixture;
     }
 
+    /// These addresses are dead for good.
+    pub fn dead<'a>(&self, addresses: impl IntoIterator<Item = &'a String>) {
+        for address in addresses {
+            self.address(address, Answer::Unregistered);
+        }
+    }
+
     /// How many of the next answers were not asked for yet.
     pub fn left(&self) -> usize {
         self.lock().next.len()

@@ -10,12 +10,12 @@ use simo_common::{
     time,
 };
 use simo_tests::{
-    Plant, Simod, clock,
+    Plant, Simod, clock, database,
     fcm::{Call, Files, Stats, sender},
     programs,
     simod::Setup,
 };
-use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _};
 
 /// The personnel number of the n-th employee.
 pub(crate) fn personnel_no(number: usize) -> String {
@@ -43,39 +43,28 @@ pub(crate) async fn plant(simod: &Simod, slug: &str, employees: usize) -> Plant 
 
 /// Gives every employee one phone, in the database: pairing so many would only measure pairing. simod must be down.
 pub(crate) async fn give_phones(database: &str, channel: &str) {
-    let paired_at = clock::now_us() - time::HOUR;
-    let counted = "update employee set devices = 1 where devices = 0";
-    if database.starts_with("sqlite:") {
-        let mut connection = SqliteConnection::connect(database)
-            .await
-            .expect("the database opens");
-        let insert =
-            "insert into device (client_id, id, employee_id, channel, address, name, platform, paired_at)
-            select client_id, randomblob(16), id, $1, case $1 when 'fcm' then 'load-' || hex(id) end,
-                'load', 'android', $2
-            from employee where devices = 0";
-        let insert = sqlx::query(insert).bind(channel).bind(paired_at);
-        insert
-            .execute(&mut connection)
-            .await
-            .expect("phones can be given");
-        let counted = sqlx::query(counted).execute(&mut connection).await;
-        counted.expect("phones can be counted");
-        connection.close().await.expect("the database closes");
+    let (new_id, id) = if database::is_on_server(database) {
+        ("gen_random_uuid()", "cast(id as text)")
     } else {
-        let mut connection = PgConnection::connect(database).await.expect("the database opens");
-        let insert = "insert into device (client_id, id, employee_id, channel, address, name, platform, paired_at)
-            select client_id, gen_random_uuid(), id, $1, case $1 when 'fcm' then 'load-' || id end, 'load', 'android', $2
-            from employee where devices = 0";
-        let insert = sqlx::query(insert).bind(channel).bind(paired_at);
-        insert
-            .execute(&mut connection)
-            .await
-            .expect("phones can be given");
-        let counted = sqlx::query(counted).execute(&mut connection).await;
-        counted.expect("phones can be counted");
-        connection.close().await.expect("the database closes");
-    }
+        ("randomblob(16)", "hex(id)")
+    };
+    let mut connection = database::connect(database).await;
+    let insert = format!(
+        "insert into device (client_id, id, employee_id, channel, address, name, platform, paired_at)
+         select client_id, {new_id}, id, $1, case when $1 = 'fcm' then 'load-' || {id} end, 'load', 'android', $2
+         from employee where devices = 0"
+    );
+    sqlx::query(AssertSqlSafe(insert))
+        .bind(channel)
+        .bind(clock::now_us() - time::HOUR)
+        .execute(&mut connection)
+        .await
+        .expect("phones can be given");
+    sqlx::query("update employee set devices = 1 where devices = 0")
+        .execute(&mut connection)
+        .await
+        .expect("phones can be counted");
+    connection.close().await.expect("the database closes");
 }
 
 /// The stand-in in a process of its own.
