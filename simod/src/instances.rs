@@ -50,7 +50,8 @@ async fn tell(app: &App) {
 async fn listen(app: &App) {
     loop {
         match app.store.others().await {
-            Ok(mut others) => {
+            Ok(None) => return,
+            Ok(Some(mut others)) => {
                 // Something may have happened before we listened.
                 app.wake.here();
                 while let Ok(()) = others.said_something().await {

@@ -283,10 +283,10 @@ impl Store {
         }
     }
 
-    /// What the other instances say from now on.
-    pub(crate) async fn others(&self) -> Result<Others> {
+    /// What the other instances say from now on; `None` where there are none, or they cannot be heard.
+    pub(crate) async fn others(&self) -> Result<Option<Others>> {
         match &self.database {
-            Database::Sqlite(_) => Err(Error::Unavailable(sqlx::Error::PoolClosed)),
+            Database::Sqlite(_) => Ok(None),
             Database::Postgres(server) => server.others().await,
         }
     }

@@ -12,6 +12,7 @@ pub mod crowd;
 pub mod database;
 pub mod fcm;
 pub mod plant;
+pub mod pooler;
 pub mod postgres;
 pub mod programs;
 pub mod proxy;

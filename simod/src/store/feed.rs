@@ -58,57 +58,71 @@ impl Store {
     /// The position of the newest event: what follows it is live.
     pub async fn feed_end(&self) -> Result<FeedPosition> {
         let newest = match self.engine() {
-            Engine::Sqlite => MADE_ON_SQLITE,
+            Engine::Sqlite => query_as(MADE_ON_SQLITE),
             // What still runs may come before what is committed already.
-            Engine::Postgres => {
+            Engine::Postgres => query_as(
                 "select cast(xact::text as integer), seq from (
-                     (select xact, seq from event where xact < pg_snapshot_xmin(pg_current_snapshot())
-                      order by xact desc, seq desc limit 1)
+                     (select xact, seq from event where xact < $1::text::xid8 order by xact desc, seq desc limit 1)
                      union all select xact, seq from event_floor) newest
-                 order by xact desc, seq desc limit 1"
-            }
+                 order by xact desc, seq desc limit 1",
+            )
+            .bind(self.older_transactions_end().await?),
         };
-        if self.engine() == Engine::Postgres {
-            self.older_transactions_end().await?;
-        }
-        let (xact, seq) = query_as(newest).fetch_one(&mut *self.read().await?).await?;
+        let (xact, seq) = newest.fetch_one(&mut *self.read().await?).await?;
         Ok(FeedPosition { xact, seq })
     }
 
-    /// Waits a little until transactions that run now have ended, so that what is committed already is not taken for new.
-    async fn older_transactions_end(&self) -> Result<()> {
+    /// Waits a little until transactions that run now have ended, so that what is committed already is not taken for
+    /// new; returns the oldest that still runs.
+    async fn older_transactions_end(&self) -> Result<i64> {
         let next: i64 = query_scalar("select cast(pg_snapshot_xmax(pg_current_snapshot())::text as integer)")
             .fetch_one(&mut *self.read().await?)
             .await?;
+        let mut oldest = self.oldest_transaction().await?;
         for _ in 0..OLDER_LOOKS {
-            let ended: bool =
-                query_scalar("select cast(pg_snapshot_xmin(pg_current_snapshot())::text as integer) >= $1")
-                    .bind(next)
-                    .fetch_one(&mut *self.read().await?)
-                    .await?;
-            if ended {
+            if oldest >= next {
                 break;
             }
             tokio::time::sleep(OLDER_PAUSE).await;
+            oldest = self.oldest_transaction().await?;
         }
-        Ok(())
+        Ok(oldest)
+    }
+
+    /// The oldest transaction of this database that may still write, or the next one: whoever reads after this has
+    /// returned sees all that older ones have written. Those of other databases on the same server, which may run for
+    /// hours, do not count.
+    async fn oldest_transaction(&self) -> Result<i64> {
+        // Transactions have 32 bits there; what is "older" by more than half of them began meanwhile.
+        let oldest = query_scalar(
+            "select n.next - coalesce((
+                 select max(r.age) from (
+                     select (n.next - cast(backend_xid::text as integer)) & 4294967295 as age from pg_stat_activity
+                     where datname = current_database() and backend_xid is not null) r
+                 where r.age < 2147483648), 0)
+             from (select cast(pg_snapshot_xmax(pg_current_snapshot())::text as integer) as next) n",
+        );
+        Ok(oldest.fetch_one(&mut *self.read().await?).await?)
     }
 
     /// What follows the position `after`; `None` when something that followed it is no longer kept, or the position was
     /// never reached.
     pub async fn feed_after(&self, scope: FeedScope, after: FeedPosition) -> Result<Option<FeedPiece>> {
-        let mut reader = self.read().await?;
-        let text = match self.engine() {
-            Engine::Sqlite => &*AFTER_ON_SQLITE,
-            Engine::Postgres => &*AFTER_ON_POSTGRES,
+        // Before the reader, which must see what those that have ended have written.
+        let (text, oldest) = match self.engine() {
+            Engine::Sqlite => (&*AFTER_ON_SQLITE, None),
+            Engine::Postgres => (&*AFTER_ON_POSTGRES, Some(self.oldest_transaction().await?)),
         };
-        let rows = query(text)
+        let mut reader = self.read().await?;
+        let mut rows = query(text)
             .bind(scope.client_id)
             .bind(after.xact)
             .bind(after.seq)
-            .bind(AT_ONCE as i64)
-            .fetch_all(&mut reader)
-            .await?;
+            .bind(AT_ONCE as i64);
+        if let Some(oldest) = oldest {
+            rows = rows.bind(oldest);
+        }
+        let rows = rows.fetch_all(&mut reader).await?;
         // Asked last, so that nothing can be swept away between the two.
         if !is_kept(&mut reader, after).await? {
             return Ok(None);
@@ -159,7 +173,7 @@ static AFTER_ON_POSTGRES: LazyLock<String> = LazyLock::new(|| {
     AFTER.replace(
         "{}",
         "select cast(xact::text as integer) as xact, seq, at, kind, client_id, acs_id, message_id, employee_id from event
-         where client_id = $1 and xact < pg_snapshot_xmin(pg_current_snapshot())
+         where client_id = $1 and xact < $5::text::xid8
          and (xact, seq) > ($2::text::xid8, $3) order by event.xact, seq limit $4",
     )
 });
@@ -233,6 +247,8 @@ pub(super) async fn add_delivery_events(tx: &mut Write, changed: &[ChangedDelive
 
 #[cfg(test)]
 mod tests {
+    use sqlx::{Connection as _, PgConnection};
+
     use super::*;
     use crate::testing::{Plant, sql};
 
@@ -257,8 +273,8 @@ mod tests {
     /// Before everything.
     const START: FeedPosition = FeedPosition { xact: 0, seq: 0 };
 
-    /// The positions of all events, once there are `count`: on a server that others use too, an event shows when every
-    /// transaction that is older has ended.
+    /// The positions of all events, once there are `count`: an event shows when every transaction that is older has
+    /// ended.
     async fn all(plant: &Plant, count: usize) -> Vec<FeedPosition> {
         loop {
             let piece = plant.store.feed_after(scope(plant, None), START).await;
@@ -355,5 +371,24 @@ mod tests {
         all(&plant, 2).await;
         let rest = plant.store.feed_after(scope, early.read_to).await;
         assert_eq!((early.events.len(), rest.unwrap().unwrap().events.len()), (0, 2));
+    }
+
+    /// Work in other databases of the server may take hours.
+    #[tokio::test]
+    async fn transactions_of_other_databases_do_not_hold_the_feed_back() {
+        let plant = Plant::new().await;
+        let Ok(server) = std::env::var("SIMO_TEST_POSTGRES") else {
+            return;
+        };
+        let mut foreign = PgConnection::connect(&server).await.unwrap();
+        let mut writing = foreign.begin().await.unwrap();
+        let number = sqlx::raw_sql("select pg_current_xact_id()");
+        number.execute(&mut *writing).await.unwrap();
+        let employee = plant.employee(1).await;
+        let message = plant.message("m", &[employee]).await;
+        add(&plant, message, None).await;
+        let seen = tokio::time::timeout(Duration::from_secs(20), all(&plant, 1)).await;
+        assert_eq!(seen.unwrap().len(), 1);
+        writing.rollback().await.unwrap();
     }
 }

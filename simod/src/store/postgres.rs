@@ -49,8 +49,8 @@ pub(super) struct Server {
     name: String,
     /// A pooler may give every transaction another connection of the server, and every statement outside of one.
     is_pooled: bool,
-    /// Where the others are listened to: a pooler would let us listen, and hear nothing.
-    listening: PgPool,
+    /// Where the others are listened to; nowhere behind a pooler: whoever is given the connection next would hear them.
+    listening: Option<PgPool>,
 }
 
 /// What the other instances say.
@@ -114,10 +114,12 @@ impl Server {
             pool,
             name: format!("{:032x}", rand::random::<u128>()),
             is_pooled,
-            listening: PgPoolOptions::new()
-                .max_connections(1)
-                .acquire_timeout(WAIT_FOR_CONNECTION)
-                .connect_lazy_with(directly),
+            listening: (!is_pooled || direct.is_some()).then(|| {
+                PgPoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(WAIT_FOR_CONNECTION)
+                    .connect_lazy_with(directly)
+            }),
         })
     }
 
@@ -155,14 +157,17 @@ impl Server {
         Ok(transaction.commit().await?)
     }
 
-    /// Listens to the other instances, on a connection of its own.
-    pub(super) async fn others(&self) -> Result<Others> {
-        let mut listener = PgListener::connect_with(&self.listening).await?;
+    /// Listens to the other instances, on a connection of its own; `None` where they cannot be heard.
+    pub(super) async fn others(&self) -> Result<Option<Others>> {
+        let Some(pool) = &self.listening else {
+            return Ok(None);
+        };
+        let mut listener = PgListener::connect_with(pool).await?;
         listener.listen(CHANNEL).await?;
-        Ok(Others {
+        Ok(Some(Others {
             listener,
             name: self.name.clone(),
-        })
+        }))
     }
 
     pub(super) async fn snapshot(&self) -> Result<Read> {
@@ -188,7 +193,9 @@ impl Server {
     }
 
     pub(super) async fn close(&self) {
-        self.listening.close().await;
+        if let Some(listening) = &self.listening {
+            listening.close().await;
+        }
         self.pool.close().await;
     }
 }

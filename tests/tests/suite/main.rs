@@ -14,6 +14,7 @@ mod events;
 mod ingest;
 mod instances;
 mod nesting;
+mod pooler;
 mod search;
 mod stand_in;
 mod stream;
