@@ -13,7 +13,7 @@ use simo_common::{
 use simo_tests::{
     FakeFcm, Plant, Simod, eventually,
     plant::{post, to_employees},
-    postgres,
+    postgres::{self, TemporaryDatabase},
     simod::Setup,
 };
 use tokio::task::JoinSet;
@@ -147,4 +147,34 @@ async fn two_instances_share_the_work_and_repeat_nothing() {
         .filter(|times| *times > 1)
         .count();
     assert_eq!(repeated, 0);
+}
+
+#[tokio::test]
+async fn instances_that_start_at_once_migrate_once() {
+    if postgres::server().is_none() {
+        return;
+    }
+    let database = TemporaryDatabase::create().await;
+    let start = || Setup::new().database_url(database.url().to_owned()).start();
+    let (one, other, third) = tokio::join!(start(), start(), start());
+    Plant::new(&one, "zavod").await;
+    for simod in [&other, &third] {
+        let clients = simod.owner().clients(&ListQuery::default()).await.unwrap();
+        assert_eq!(clients.items.len(), 1);
+    }
+}
+
+/// The database server cannot be reached: who starts is told why.
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named() {
+    let refusal = Setup::new()
+        .database_url("postgres://simo:secret@127.0.0.1:1/simo".to_owned())
+        .start_in_vain()
+        .await;
+    assert!(
+        refusal.stderr.contains("postgres://127.0.0.1:1/simo") && refusal.stderr.contains("refused"),
+        "{}",
+        refusal.stderr
+    );
+    assert!(!refusal.stderr.contains("secret"), "{}", refusal.stderr);
 }

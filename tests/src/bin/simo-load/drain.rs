@@ -20,7 +20,7 @@ use crate::{
     table::Row,
 };
 
-const PUSHES: usize = 100_000;
+pub(crate) const PUSHES: usize = 100_000;
 const EMPLOYEES: usize = 5_000;
 const BATCH: usize = 5_000;
 const CONNECTIONS: usize = 4;
@@ -32,9 +32,9 @@ pub(crate) async fn measure(directory: &Path, rounds: usize) -> Vec<Row> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     let mut memory = 0.0_f64;
     for round in 1..=rounds {
-        let (rate, resident) = drain(&directory.join(format!("drain-{round}")), &provider).await;
-        ours.push(rate);
-        memory = memory.max(resident);
+        let drained = drain(&directory.join(format!("drain-{round}")), &provider, 1).await;
+        ours.push(drained.rate);
+        memory = memory.max(drained.resident);
         bare.push(loop_of_sends(&provider).await);
         eprintln!(
             "drain {round}/{rounds}: {:.0}/s, bare {:.0}/s",
@@ -54,19 +54,23 @@ pub(crate) async fn measure(directory: &Path, rounds: usize) -> Vec<Row> {
     ]
 }
 
-/// Queues while the provider is unreachable, then starts simod with the provider there.
-async fn drain(directory: &Path, provider: &Provider) -> (f64, f64) {
+/// How it went.
+pub(crate) struct Drained {
+    /// Pushes a second.
+    pub rate: f64,
+    /// Memory of the first instance, in MiB.
+    pub resident: f64,
+    /// Pushes that the provider took once more than once.
+    pub repeats: u64,
+}
+
+/// Queues while the provider is unreachable, then starts so many instances with the provider there.
+pub(crate) async fn drain(directory: &Path, provider: &Provider, instances: usize) -> Drained {
     // Takes connections into its backlog and never says a word.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let nowhere = format!("https://{}", silent.local_addr().expect("it is bound"));
-    let mut queue = site::setup(directory, "queue")
-        .fcm_at(&nowhere, &provider.files)
-        .start()
-        .await;
-    let token = site::plant(&queue, "load", EMPLOYEES).await.token("1c").await;
-    queue.terminate().await;
-    site::give_phones(&queue.database_url(), "fcm").await;
-    queue.restart().await;
+    let setup = site::setup(directory, "queue").fcm_at(&nowhere, &provider.files);
+    let (mut queue, token) = site::with_phones(setup, EMPLOYEES, "fcm").await;
     let target = Target {
         address: site::address(&queue),
         path: "/api/v1/messages/batch",
@@ -80,25 +84,39 @@ async fn drain(directory: &Path, provider: &Provider) -> (f64, f64) {
     drop(silent);
 
     let before = provider.stats(0).await.calls;
-    let simod = site::setup(directory, "drain")
-        .on_database_of(&queue)
-        .fcm_at(&provider.url, &provider.files)
-        .start()
-        .await;
-    let stats = within(Duration::from_mins(5), "all pushes arrive", || async {
+    let mut running = Vec::new();
+    for instance in 0..instances {
+        let setup = site::setup(directory, &format!("drain-{instance}"));
+        let setup = setup
+            .on_database_of(&queue)
+            .fcm_at(&provider.url, &provider.files);
+        running.push(setup.start().await);
+    }
+    let stats = async || {
         // Looking costs the stand-in a little, so not too often.
         tokio::time::sleep(Duration::from_millis(250)).await;
-        let stats = provider.stats(before).await;
+        provider.stats(before).await
+    };
+    let all = async || {
+        let stats = stats().await;
         (stats.accepted >= PUSHES as u64).then_some(stats)
-    })
-    .await;
-    let (Some(first), Some(last)) = (stats.first_us, stats.last_us) else {
+    };
+    let done = within(Duration::from_mins(5), "all pushes arrive", all).await;
+    let (Some(first), Some(last)) = (done.first_us, done.last_us) else {
         unreachable!("so many were accepted");
     };
-    (
-        stats.accepted as f64 / ((last - first) as f64 / 1e6),
-        footprint::resident_mib(simod.pid()),
-    )
+    // What would be repeated, is on its way already or waits for a lease.
+    let repeats = if instances > 1 {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        stats().await.accepted - PUSHES as u64
+    } else {
+        0
+    };
+    Drained {
+        rate: done.accepted as f64 / ((last - first) as f64 / 1e6),
+        resident: footprint::resident_mib(running[0].pid()),
+        repeats,
+    }
 }
 
 async fn loop_of_sends(provider: &Provider) -> f64 {

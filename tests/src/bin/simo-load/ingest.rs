@@ -4,6 +4,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use simo_tests::{Simod, simod::Setup};
 
 use crate::{
     bare::Bare,
@@ -14,54 +15,29 @@ use crate::{
 };
 
 const CONNECTIONS: usize = 64;
-const EMPLOYEES: usize = 5_000;
+pub(crate) const EMPLOYEES: usize = 5_000;
 const BATCH: usize = 1_000;
 const BATCH_CONNECTIONS: usize = 4;
 
 /// Rounds of ours and the bare one in turns, so that a slow minute of the machine meets both.
 pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machine: &Machine) -> Vec<Row> {
-    let mut simod = site::setup(directory, "ingest").start().await;
-    let token = site::plant(&simod, "load", EMPLOYEES).await.token("1c").await;
-    simod.terminate().await;
-    site::give_phones(&simod.database_url(), "stream").await;
-    simod.restart().await;
+    let ours = Door::of_simod(site::setup(directory, "ingest")).await;
     let bare = Bare::start();
-
-    let to = |address: String, path| Target {
-        address,
-        path,
-        token: token.clone(),
+    let theirs = Door {
+        address: bare.address.clone(),
+        token: ours.token.clone(),
+        _simod: None,
     };
-    let (one, many) = ("/api/v1/messages", "/api/v1/messages/batch");
-    let address = site::address(&simod);
     let length = Duration::from_secs(seconds);
-    let singles: Bodies = Arc::new(|connection, number| Bytes::from(message(connection * 131 + number)));
-    let batches: Bodies = Arc::new(|connection, number| batch(connection * 131 + number * BATCH));
-
-    let warm = Duration::from_secs(1);
-    blast::rate(&to(address.clone(), one), CONNECTIONS, warm, &singles).await;
-    blast::rate(&to(bare.address.clone(), one), CONNECTIONS, warm, &singles).await;
+    for door in [&ours, &theirs] {
+        door.singles(Duration::from_secs(1)).await;
+    }
     let mut figures: [Vec<f64>; 4] = Default::default();
     for round in 1..=rounds {
-        let plan = [
-            (to(address.clone(), one), CONNECTIONS, &singles, 1.0),
-            (to(bare.address.clone(), one), CONNECTIONS, &singles, 1.0),
-            (
-                to(address.clone(), many),
-                BATCH_CONNECTIONS,
-                &batches,
-                BATCH as f64,
-            ),
-            (
-                to(bare.address.clone(), many),
-                BATCH_CONNECTIONS,
-                &batches,
-                BATCH as f64,
-            ),
-        ];
-        for ((target, connections, bodies, messages), figures) in plan.into_iter().zip(&mut figures) {
-            figures.push(blast::rate(&target, connections, length, bodies).await * messages);
-        }
+        figures[0].push(ours.singles(length).await);
+        figures[1].push(theirs.singles(length).await);
+        figures[2].push(ours.batches(length).await);
+        figures[3].push(theirs.batches(length).await);
         let last = figures
             .each_ref()
             .map(|figures| figures.last().copied().unwrap_or_default());
@@ -89,8 +65,48 @@ pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machi
     ]
 }
 
+/// Where messages are posted.
+pub(crate) struct Door {
+    address: String,
+    token: String,
+    _simod: Option<Simod>,
+}
+
+impl Door {
+    /// That of a simod with employees whose phones are offline.
+    pub(crate) async fn of_simod(setup: Setup) -> Self {
+        let (simod, token) = site::with_phones(setup, EMPLOYEES, "stream").await;
+        Self {
+            address: site::address(&simod),
+            token,
+            _simod: Some(simod),
+        }
+    }
+
+    /// Messages a second, one a request.
+    pub(crate) async fn singles(&self, length: Duration) -> f64 {
+        let bodies: Bodies = Arc::new(|connection, number| Bytes::from(message(connection * 131 + number)));
+        blast::rate(&self.target("/api/v1/messages"), CONNECTIONS, length, &bodies).await
+    }
+
+    /// Messages a second, in batches.
+    pub(crate) async fn batches(&self, length: Duration) -> f64 {
+        let bodies: Bodies = Arc::new(|connection, number| batch(connection * 131 + number * BATCH));
+        let target = self.target("/api/v1/messages/batch");
+        blast::rate(&target, BATCH_CONNECTIONS, length, &bodies).await * BATCH as f64
+    }
+
+    fn target(&self, path: &'static str) -> Target {
+        Target {
+            address: self.address.clone(),
+            path,
+            token: self.token.clone(),
+        }
+    }
+}
+
 /// A message such as a 1C posts, for one of the employees.
-fn message(number: usize) -> String {
+pub(crate) fn message(number: usize) -> String {
     format!(
         r#"{{"title":"Наряд № {number}","body":"Насос ПН-2, котельная: давление на выходе 7,4 бар при норме 6,0. Проверить клапан и доложить мастеру смены.","priority":"high","recipients":{{"employees":["{}"]}},"data":{{"order":{number}}}}}"#,
         site::personnel_no(number % EMPLOYEES)

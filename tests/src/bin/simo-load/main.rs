@@ -14,14 +14,16 @@ mod footprint;
 mod ingest;
 mod latency;
 mod machine;
+mod server;
 mod site;
 mod table;
+mod unnest;
 mod wide;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use simo_tests::programs;
+use simo_tests::{postgres, programs};
 use tempfile::TempDir;
 
 use machine::Machine;
@@ -62,6 +64,8 @@ enum Measurement {
     Wide,
     /// Memory and start-up.
     Footprint,
+    /// PostgreSQL next to SQLite and to a bare insert, and two instances next to one; needs `SIMO_TEST_POSTGRES`.
+    Server,
 }
 
 /// What the tool starts of itself.
@@ -110,6 +114,9 @@ async fn measure(arguments: &Arguments) -> bool {
     }
     if wanted(Measurement::Wide) {
         rows.extend(wide::measure(directory.path()).await);
+    }
+    if wanted(Measurement::Server) && postgres::server().is_some() {
+        rows.extend(server::measure(directory.path(), arguments.rounds, arguments.seconds).await);
     }
     println!("{machine}\n\n{}", table::Table(&rows));
     !rows.iter().any(Row::missed)

@@ -1,0 +1,121 @@
+//! The least that PostgreSQL could do for the same messages: their rows into the same tables, with `unnest`, a
+//! transaction for as many as simod takes at once.
+
+use std::time::{Duration, Instant};
+
+use simo_common::{id, time};
+use simo_tests::{clock, postgres, simod::Setup};
+use sqlx::{Connection as _, PgConnection};
+use uuid::Uuid;
+
+use crate::{
+    ingest::{self, EMPLOYEES},
+    site,
+};
+
+/// As many messages as simod takes into one transaction.
+const BATCH: usize = 256;
+
+/// A database of its own with the same tables and people.
+pub(crate) struct Unnest {
+    // Its database goes with it.
+    _simod: simo_tests::Simod,
+    url: String,
+    client_id: Uuid,
+    /// Employees with their devices.
+    phones: Vec<(Uuid, Uuid)>,
+}
+
+impl Unnest {
+    pub(crate) async fn prepare(setup: Setup) -> Self {
+        assert!(postgres::server().is_some(), "a server is measured");
+        let (mut simod, _) = site::with_phones(setup, EMPLOYEES, "stream").await;
+        simod.terminate().await;
+        let url = simod.database_url();
+        let mut connection = PgConnection::connect(&url).await.expect("the database opens");
+        let phones: Vec<(Uuid, Uuid, Uuid)> = sqlx::query_as("select client_id, employee_id, id from device")
+            .fetch_all(&mut connection)
+            .await
+            .expect("devices can be read");
+        Self {
+            _simod: simod,
+            url,
+            client_id: phones[0].0,
+            phones: phones.into_iter().map(|phone| (phone.1, phone.2)).collect(),
+        }
+    }
+
+    /// Messages a second.
+    pub(crate) async fn rate(&self, length: Duration) -> f64 {
+        let mut connection = PgConnection::connect(&self.url)
+            .await
+            .expect("the database opens");
+        let started = Instant::now();
+        let mut inserted = 0;
+        while started.elapsed() < length {
+            self.insert(&mut connection, inserted)
+                .await
+                .expect("rows can be inserted");
+            inserted += BATCH;
+        }
+        inserted as f64 / started.elapsed().as_secs_f64()
+    }
+
+    async fn insert(&self, connection: &mut PgConnection, first: usize) -> sqlx::Result<()> {
+        let now = clock::now_us();
+        let ids: Vec<Uuid> = (0..BATCH).map(|_| id::new(now)).collect();
+        let bodies: Vec<String> = (first..first + BATCH).map(ingest::message).collect();
+        let titles: Vec<String> = (first..first + BATCH).map(|n| format!("Наряд № {n}")).collect();
+        let phones = (first..first + BATCH).map(|n| self.phones[n % self.phones.len()]);
+        let (employees, devices): (Vec<Uuid>, Vec<Uuid>) = phones.unzip();
+        let expires_at = now + 3 * time::DAY;
+        let mut transaction = connection.begin().await?;
+        sqlx::query(
+            "insert into message (client_id, id, title, body, priority, require_ack, accepted_at, expires_at, accepted)
+             select $1, id, title, body, 2, false, $2, $3, 1 from unnest($4::uuid[], $5::text[], $6::text[])
+             as t (id, title, body)",
+        )
+        .bind(self.client_id)
+        .bind(now)
+        .bind(expires_at)
+        .bind(&ids)
+        .bind(&titles)
+        .bind(&bodies)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, target)
+             select $1, message, employee, $2, $3, 'employee' from unnest($4::uuid[], $5::uuid[])
+             as t (message, employee)",
+        )
+        .bind(self.client_id)
+        .bind(now)
+        .bind(expires_at)
+        .bind(&ids)
+        .bind(&employees)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
+             select $1, message, employee, device, 'stream', 2, $2 from unnest($3::uuid[], $4::uuid[], $5::uuid[])
+             as t (message, employee, device)",
+        )
+        .bind(self.client_id)
+        .bind(now)
+        .bind(&ids)
+        .bind(&employees)
+        .bind(&devices)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "insert into event (client_id, at, kind, message_id)
+             select $1, $2, 'accepted', message from unnest($3::uuid[]) as t (message)",
+        )
+        .bind(self.client_id)
+        .bind(now)
+        .bind(&ids)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await
+    }
+}
