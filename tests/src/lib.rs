@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod raw;
 pub mod simod;
 pub mod wait;
+pub mod wire;
 
 pub use fcm::FakeFcm;
 pub use plant::{Phone, Plant};

@@ -14,7 +14,7 @@ use sqlx::{
 use super::{
     Error, Result,
     disk::Write,
-    engine::{Conn, Held, Read},
+    engine::{Conn, Held, Read, answered},
     names_of_pending,
 };
 use crate::clock::Clock;
@@ -182,9 +182,9 @@ impl Server {
     async fn begin(&self, begin: &'static str) -> Result<Conn> {
         Ok(Conn::Postgres(if self.is_pooled {
             let begin = format!("{begin}; {}", SETTINGS.replace("set ", "set local "));
-            Held::Pooled(self.pool.begin_with(AssertSqlSafe(begin)).await?)
+            Held::Pooled(answered(self.pool.begin_with(AssertSqlSafe(begin))).await?)
         } else {
-            Held::Within(self.pool.begin_with(begin).await?)
+            Held::Within(answered(self.pool.begin_with(begin)).await?)
         }))
     }
 

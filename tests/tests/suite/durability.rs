@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use simo_common::{
     api::message::PostMessage,
     client::{Client, ListQuery},
@@ -15,9 +15,11 @@ use simo_common::{
 use simo_tests::{
     FakeFcm, Plant, Simod, eventually,
     plant::{post, to_employees},
-    postgres::OwnServer,
+    postgres::{self, OwnServer, TemporaryDatabase},
     raw,
     simod::Setup,
+    wait::within,
+    wire::Wire,
 };
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::task::JoinSet;
@@ -197,6 +199,60 @@ async fn a_server_that_goes_away_is_503_and_everything_resumes_when_it_is_back()
         (fcm.journal().arrivals().len() == 2).then_some(())
     })
     .await;
+}
+
+/// Nothing is refused and nothing comes through: the worst way for a server to be away.
+#[tokio::test]
+async fn a_server_that_falls_silent_keeps_nobody_waiting_for_long() {
+    if postgres::server().is_none() {
+        return;
+    }
+    let database = TemporaryDatabase::create().await;
+    let wire = Wire::to(database.url());
+    let simod = Setup::new().database_url(wire.url(database.url())).start().await;
+    let (_, token) = plant(&simod).await;
+    let post = async || {
+        let body = r#"{"title":"Тишина","recipients":{"employees":["001"]},"allow_empty":true}"#;
+        let ask = raw::post(&simod.api("/messages"), &token, body.to_owned());
+        let answer = ask.send().await;
+        match answer.status {
+            StatusCode::ACCEPTED => Some(answer.value()["id"].as_str().unwrap().to_owned()),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                assert!(answer.headers.contains_key(header::RETRY_AFTER));
+                None
+            }
+            _ => panic!("{}: {}", answer.status, answer.text),
+        }
+    };
+    // Some are on their way through the database when the wire falls silent.
+    let posting = async {
+        let mut accepted = Vec::new();
+        for _ in 0..40 {
+            match post().await {
+                Some(id) => accepted.push(id),
+                None => break,
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        accepted
+    };
+    let silence = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        wire.set_silent(true);
+        // Far more than simod waits, and far less than a connection takes to be given up.
+        let answered = within(Duration::from_mins(3), "they are told to come back", async || {
+            post().await.is_none().then_some(())
+        });
+        answered.await;
+        wire.set_silent(false);
+    };
+    let (accepted, ()) = tokio::join!(posting, silence);
+    let after = within(Duration::from_mins(3), "it accepts again", async || post().await).await;
+    for id in accepted.iter().chain([&after]) {
+        let url = simod.api(&format!("/messages/{id}"));
+        let found = raw::ask(Method::GET, &url).token(&token).send().await;
+        assert_eq!(found.status, StatusCode::OK, "{id} was accepted and is gone");
+    }
 }
 
 /// A file system that is soon full, for as long as this lives.
