@@ -28,10 +28,16 @@ use super::dialect;
 const SILENCE: Duration = Duration::from_secs(35);
 
 /// What a server answers, if it answers in time.
-pub(super) async fn answered<T>(answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    tokio::time::timeout(SILENCE, answer)
-        .await
-        .unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())))
+pub(super) fn answered<'a, T: 'a>(
+    answer: impl Future<Output = sqlx::Result<T>> + Send + 'a,
+) -> impl Future<Output = sqlx::Result<T>> + Send + 'a {
+    // Boxed, or the tasks that hold such a future would double with it.
+    let answer = tokio::time::timeout(SILENCE, Box::pin(answer));
+    async move {
+        answer
+            .await
+            .unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())))
+    }
 }
 
 /// Which database it is.
