@@ -9,7 +9,7 @@ use sqlx::{
 };
 
 use super::{
-    Error, Result,
+    Error, Result, copy,
     disk::Write,
     engine::{Conn, Held, Read},
     names_of_pending,
@@ -85,18 +85,10 @@ impl Server {
             .connect_with(options.clone())
             .await
             .map_err(opened)?;
-        if is_pooled(url) {
-            // A lock of a session, which migrations run under, is none behind a pooler.
-            let pending = names_of_pending(&MIGRATIONS, &done(&mut *pool.begin().await?).await?);
-            if !pending.is_empty() {
-                return Err(Error::Unmigrated(pending));
-            }
-        } else {
-            // On a connection of its own: a migration may take longer than any other statement.
-            let mut connection = options.connect().await?;
-            MIGRATIONS.run(&mut connection).await?;
-            connection.close().await?;
+        if let Some(source) = copy::mark::unfinished(&mut *pool.begin().await?).await? {
+            return Err(Error::HalfCopied(source));
         }
+        migrate(url, &options).await?;
         warn_of_unsafe_settings(&pool).await?;
         Ok(Self {
             pool,
@@ -161,6 +153,22 @@ impl Server {
     }
 }
 
+/// Runs the migrations that are missing.
+pub(super) async fn migrate(url: &str, options: &PgConnectOptions) -> Result<()> {
+    // On a connection of its own: a migration may take longer than any other statement.
+    let mut connection = options.connect().await?;
+    if is_pooled(url) {
+        // A lock of a session, which migrations run under, is none behind a pooler.
+        let pending = names_of_pending(&MIGRATIONS, &done(&mut *connection.begin().await?).await?);
+        if !pending.is_empty() {
+            return Err(Error::Unmigrated(pending));
+        }
+    } else {
+        MIGRATIONS.run(&mut connection).await?;
+    }
+    Ok(connection.close().await?)
+}
+
 /// Says so when the server may lose what it has committed.
 async fn warn_of_unsafe_settings(pool: &PgPool) -> Result<()> {
     let mut transaction = pool.begin().await?;
@@ -206,7 +214,7 @@ async fn done(connection: &mut PgConnection) -> Result<Vec<i64>> {
     )
 }
 
-fn options(url: &str) -> Result<PgConnectOptions> {
+pub(super) fn options(url: &str) -> Result<PgConnectOptions> {
     let options = PgConnectOptions::from_str(url).map_err(|_| Error::Url("postgres:…".to_owned()))?;
     let options = options.application_name("simod");
     Ok(if is_pooled(url) {
@@ -218,7 +226,7 @@ fn options(url: &str) -> Result<PgConnectOptions> {
 
 /// Whether the URL says `statement-cache-capacity=0`: then a pooler stands between us and the server, which gives every
 /// transaction the connection that is free, so that nothing may be prepared.
-fn is_pooled(url: &str) -> bool {
+pub(super) fn is_pooled(url: &str) -> bool {
     let parsed = url::Url::parse(url);
     parsed.is_ok_and(|url| {
         url.query_pairs()
@@ -227,7 +235,7 @@ fn is_pooled(url: &str) -> bool {
 }
 
 /// Where it is, without a password.
-fn shown(options: &PgConnectOptions) -> String {
+pub(super) fn shown(options: &PgConnectOptions) -> String {
     format!(
         "postgres://{}:{}/{}",
         options.get_host(),
