@@ -1,5 +1,6 @@
 //! The commands of `simod`.
 
+mod copy;
 mod demo;
 mod serve;
 
@@ -29,6 +30,9 @@ enum Command {
     },
     /// Create or migrate the database and leave.
     Migrate(MigrateArguments),
+    /// Copy an installation from an SQLite file to a PostgreSQL server.
+    #[command(long_about = copy::ABOUT, after_help = copy::EXAMPLES)]
+    Copy(copy::CopyArguments),
     /// Print the effective configuration as TOML, secrets hidden.
     Config(ConfigArguments),
 }
@@ -83,6 +87,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Demo { lang } => demo::demo(Lang::of_terminal(lang)),
         Command::Migrate(arguments) => serve::migrate(&arguments.config, arguments.check),
+        Command::Copy(arguments) => copy::copy(&arguments),
         Command::Config(arguments) => arguments
             .load()
             .map(|config| print!("{}", config.shown()))

@@ -166,7 +166,8 @@ impl Config {
     }
 }
 
-fn without_password(text: &str) -> String {
+/// A URL without its password.
+pub fn without_password(text: &str) -> String {
     match url::Url::parse(text) {
         Ok(mut url) if url.password().is_some() => {
             // Only URLs that cannot have a password refuse one.

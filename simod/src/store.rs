@@ -10,6 +10,7 @@ mod blocking;
 mod caller;
 mod cancel;
 mod clients;
+pub mod copy;
 mod devices;
 mod dialect;
 mod disk;

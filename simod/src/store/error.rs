@@ -39,6 +39,11 @@ pub enum Error {
         .0.join(", ")
     )]
     Unmigrated(Vec<String>),
+    /// Part of an installation is there.
+    #[error(
+        "the database holds an unfinished copy of {0}: run the same `simod copy` again, which goes on where it stopped"
+    )]
+    HalfCopied(String),
     /// The migrations could not be run.
     #[error("cannot migrate the database: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),

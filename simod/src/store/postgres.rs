@@ -12,7 +12,7 @@ use sqlx::{
 };
 
 use super::{
-    Error, Result,
+    Error, Result, copy,
     disk::Write,
     engine::{Conn, Held, Read, answered},
     names_of_pending,
@@ -89,15 +89,10 @@ impl Server {
         // On a connection of its own: a migration may take longer than any other statement. And the pool would only say
         // that it has waited in vain.
         let mut connection = connect(&directly).await?;
-        if is_pooled && direct.is_none() {
-            // A lock of a session, which migrations run under, is none behind a pooler.
-            let pending = names_of_pending(&MIGRATIONS, &done(&mut connection).await?);
-            if !pending.is_empty() {
-                return Err(Error::Unmigrated(pending));
-            }
-        } else {
-            MIGRATIONS.run(&mut connection).await?;
+        if let Some(source) = copy::mark::unfinished(&mut connection).await? {
+            return Err(Error::HalfCopied(source));
         }
+        migrate(&mut connection, is_pooled && direct.is_none()).await?;
         warn_of_unsafe_settings(&mut connection).await?;
         adopt_feed(&mut connection).await?;
         connection.close().await?;
@@ -201,7 +196,7 @@ impl Server {
 }
 
 /// Connects once, and says why it could not.
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
     let failed = |error| Error::Open(shown(options), error);
     match tokio::time::timeout(WAIT_FOR_CONNECTION, options.connect()).await {
         Ok(connected) => connected.map_err(failed),
@@ -227,6 +222,20 @@ async fn adopt_feed(connection: &mut PgConnection) -> Result<()> {
     };
     sqlx::raw_sql(floor).execute(&mut *transaction).await?;
     Ok(transaction.commit().await?)
+}
+
+/// Runs the migrations that are missing.
+pub(super) async fn migrate(connection: &mut PgConnection, is_pooled: bool) -> Result<()> {
+    if is_pooled {
+        // A lock of a session, which migrations run under, is none behind a pooler.
+        let pending = names_of_pending(&MIGRATIONS, &done(connection).await?);
+        if !pending.is_empty() {
+            return Err(Error::Unmigrated(pending));
+        }
+    } else {
+        MIGRATIONS.run(connection).await?;
+    }
+    Ok(())
 }
 
 /// Says so when the server may lose what it has committed.
@@ -270,7 +279,7 @@ async fn done(connection: &mut PgConnection) -> Result<Vec<i64>> {
     )
 }
 
-fn options(url: &str, pooled: bool) -> Result<PgConnectOptions> {
+pub(super) fn options(url: &str, pooled: bool) -> Result<PgConnectOptions> {
     let options = PgConnectOptions::from_str(url).map_err(|_| Error::Url("postgres:…".to_owned()))?;
     let options = options.application_name("simod");
     Ok(options.statement_cache_capacity(if pooled || is_pooled(url) { 0 } else { 256 }))
@@ -278,7 +287,7 @@ fn options(url: &str, pooled: bool) -> Result<PgConnectOptions> {
 
 /// Whether the URL says `statement-cache-capacity=0`: then a pooler stands between us and the server, which gives every
 /// transaction the connection that is free, so that nothing may be prepared.
-fn is_pooled(url: &str) -> bool {
+pub(super) fn is_pooled(url: &str) -> bool {
     let parsed = url::Url::parse(url);
     parsed.is_ok_and(|url| {
         url.query_pairs()

@@ -168,7 +168,7 @@ impl File {
 pub(super) async fn pending_migrations(path: &Path) -> Result<Vec<String>> {
     let mut done = Vec::new();
     if path.exists() {
-        let mut connection = SqliteConnection::connect_with(&options(path).read_only(true)).await?;
+        let mut connection = SqliteConnection::connect_with(&read_only(path)).await?;
         let known: i64 =
             sqlx::query_scalar("select count(*) from sqlite_master where name = '_sqlx_migrations'")
                 .fetch_one(&mut connection)
@@ -201,6 +201,16 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .statement_cache_capacity(256)
 }
 
+/// For reading a file that is there. Nothing is set that SQLite would write into it: `auto_vacuum` is.
+pub(super) fn read_only(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(false)
+        .pragma("temp_store", "memory")
+}
+
 fn pool(most: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .min_connections(1)
@@ -209,4 +219,26 @@ fn pool(most: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_pending_is_seen_without_writing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("simo.db");
+        assert_eq!(
+            pending_migrations(&path).await.unwrap().len(),
+            MIGRATIONS.iter().count()
+        );
+        assert!(!path.exists());
+        let file = File::open(&path).await.unwrap();
+        assert!(pending_migrations(&path).await.unwrap().is_empty());
+        file.close().await;
+        let before = std::fs::read(&path).unwrap();
+        assert!(pending_migrations(&path).await.unwrap().is_empty());
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
 }

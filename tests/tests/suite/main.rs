@@ -8,6 +8,7 @@
 mod access;
 mod bad_input;
 mod cli;
+mod copy;
 mod delivery;
 mod durability;
 mod events;

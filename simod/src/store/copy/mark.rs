@@ -1,0 +1,106 @@
+//! The mark of an unfinished copy: two tables on the server that are there for as long as it is not finished. No daemon
+//! starts while they are.
+
+use std::collections::HashMap;
+
+use sqlx::PgConnection;
+
+use super::{CopyError, Result};
+
+/// An unfinished copy.
+#[derive(Debug)]
+pub(super) struct Mark {
+    /// Where it comes from.
+    pub(super) source: String,
+    /// What tells whether that was used since.
+    pub(super) fingerprint: String,
+    /// How many rows of each table are there.
+    pub(super) rows: HashMap<String, u64>,
+}
+
+/// Where the unfinished copy comes from that the database holds, if it holds one.
+pub(in crate::store) async fn unfinished(connection: &mut PgConnection) -> sqlx::Result<Option<String>> {
+    let is_there: bool = sqlx::query_scalar("select to_regclass('unfinished_copy') is not null")
+        .persistent(false)
+        .fetch_one(&mut *connection)
+        .await?;
+    if !is_there {
+        return Ok(None);
+    }
+    sqlx::query_scalar("select source from unfinished_copy")
+        .persistent(false)
+        .fetch_optional(connection)
+        .await
+}
+
+/// The mark, if it is there.
+pub(super) async fn read(connection: &mut PgConnection) -> Result<Option<Mark>> {
+    if unfinished(connection).await?.is_none() {
+        return Ok(None);
+    }
+    let (source, fingerprint) = sqlx::query_as("select source, fingerprint from unfinished_copy")
+        .persistent(false)
+        .fetch_one(&mut *connection)
+        .await?;
+    let rows: Vec<(String, i64)> = sqlx::query_as("select name, rows from unfinished_copy_table")
+        .persistent(false)
+        .fetch_all(connection)
+        .await?;
+    Ok(Some(Mark {
+        source,
+        fingerprint,
+        rows: rows
+            .into_iter()
+            .map(|(name, rows)| (name, rows.unsigned_abs()))
+            .collect(),
+    }))
+}
+
+/// Makes it.
+pub(super) async fn make(connection: &mut PgConnection, mark: &Mark) -> Result<()> {
+    sqlx::raw_sql(
+        "create table unfinished_copy (source text not null, fingerprint text not null);
+         create table unfinished_copy_table (name text primary key, rows bigint not null)",
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("insert into unfinished_copy values ($1, $2)")
+        .bind(&mark.source)
+        .bind(&mark.fingerprint)
+        .persistent(false)
+        .execute(&mut *connection)
+        .await?;
+    let names: Vec<&String> = mark.rows.keys().collect();
+    sqlx::query("insert into unfinished_copy_table select name, 0 from unnest($1) name")
+        .bind(names)
+        .persistent(false)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Notes that a table which had so many rows gets more. The row is ours until the transaction ends: what an earlier process
+/// has begun is over by then, or has come further, and we are the ones who are late.
+pub(super) async fn advance(connection: &mut PgConnection, table: &str, had: u64, more: u64) -> Result<()> {
+    let advanced =
+        sqlx::query("update unfinished_copy_table set rows = rows + $3 where name = $1 and rows = $2")
+            .bind(table)
+            .bind(had as i64)
+            .bind(more as i64)
+            .persistent(false)
+            .execute(connection)
+            .await?;
+    if advanced.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(CopyError::Overtaken)
+    }
+}
+
+/// Takes it away.
+pub(super) async fn remove(connection: &mut PgConnection) -> Result<()> {
+    sqlx::raw_sql("drop table unfinished_copy, unfinished_copy_table")
+        .execute(connection)
+        .await?;
+    Ok(())
+}

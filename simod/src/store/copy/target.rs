@@ -1,0 +1,302 @@
+//! The server that is copied to.
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt as _;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Row as _, Transaction, postgres::PgRow};
+use uuid::Uuid;
+
+use super::{
+    CopyError, Result,
+    digest::Digest,
+    line::Chunk,
+    mark::{self, Mark},
+    source::KeyPart,
+    tables::{CARRIED, CLIENT, Described, Kind, Schema, Table},
+};
+use crate::store::postgres;
+
+/// What every transaction begins with, so that it works behind a pooler too. A statement takes as long as its table is
+/// large. Chunks are not synced one by one: what a crash of the server takes from them, the notes of how far they have come
+/// go with; the last transaction syncs all.
+const BEGIN: &str = "begin; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0;
+    set local lock_timeout = 0; set local jit = off; set local bytea_output = 'hex'; set local synchronous_commit = off";
+
+/// How often, and with what pauses, to look whether daemons that were stopped just now are gone.
+const LOOKS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A server without an installation of its own.
+#[derive(Debug)]
+pub(super) struct Target {
+    connection: PgConnection,
+}
+
+impl Target {
+    /// Connects and migrates the database; answers what it holds of an unfinished copy.
+    pub(super) async fn open(url: &str) -> Result<(Self, Option<Mark>)> {
+        let options = postgres::options(url, false)?.application_name("simod copy");
+        let connection = postgres::connect(&options).await?;
+        let mut target = Self { connection };
+        let mut tx = target.begin().await?;
+        let mark = mark::read(&mut tx).await?;
+        let has_clients = is_table(&mut tx, CLIENT).await? && !is_empty(&mut tx, CLIENT).await?;
+        tx.commit().await?;
+        // Before anything is changed. Clients come last, so that none of them is of an unfinished copy.
+        if has_clients {
+            return Err(CopyError::Occupied(CLIENT));
+        }
+        // Behind a pooler, connections bear the names of those who had them before.
+        let is_pooled = postgres::is_pooled(url);
+        if !is_pooled {
+            target.daemons_are_gone().await?;
+        }
+        postgres::migrate(&mut target.connection, is_pooled).await?;
+        if mark.is_none() {
+            let mut tx = target.begin().await?;
+            for table in CARRIED {
+                if !is_empty(&mut tx, table).await? {
+                    return Err(CopyError::Occupied(table));
+                }
+            }
+        }
+        Ok((target, mark))
+    }
+
+    async fn begin(&mut self) -> Result<Transaction<'_, Postgres>> {
+        Ok(self.connection.begin_with(BEGIN).await?)
+    }
+
+    /// Waits a little until no daemon is connected.
+    async fn daemons_are_gone(&mut self) -> Result<()> {
+        for _ in 0..LOOKS {
+            let connected: bool = sqlx::query_scalar(
+                "select exists (select 1 from pg_stat_activity
+                                where datname = current_database() and application_name = 'simod')",
+            )
+            .persistent(false)
+            .fetch_one(&mut self.connection)
+            .await?;
+            if !connected {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(CopyError::Served)
+    }
+
+    /// The database's tables.
+    pub(super) async fn schema(&mut self) -> Result<Schema> {
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query(
+            "select table_name::text, column_name::text, udt_name::text, is_generated = 'ALWAYS', is_identity = 'YES'
+             from information_schema.columns join information_schema.tables using (table_schema, table_name)
+             where table_schema = current_schema() and table_type = 'BASE TABLE'
+             order by ordinal_position",
+        )
+        .persistent(false)
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        let mut schema = Schema::new();
+        for row in &rows {
+            schema.entry(row.try_get(0)?).or_default().push(Described {
+                name: row.try_get(1)?,
+                kind: row.try_get(2)?,
+                key: 0,
+                is_generated: row.try_get(3)?,
+                is_numbered: row.try_get(4)?,
+            });
+        }
+        Ok(schema)
+    }
+
+    /// Marks the database as holding an unfinished copy, of which nothing is there yet.
+    pub(super) async fn begin_copy(
+        &mut self,
+        source: String,
+        fingerprint: String,
+        tables: impl Iterator<Item = &'static str>,
+    ) -> Result<Mark> {
+        let mark = Mark {
+            source,
+            fingerprint,
+            rows: tables.map(|table| (table.to_owned(), 0)).collect(),
+        };
+        let mut tx = self.begin().await?;
+        mark::make(&mut tx, &mark).await?;
+        tx.commit().await?;
+        Ok(mark)
+    }
+
+    /// The highest key that a table has; empty when it has no rows. Rows come in the order of their keys, whole chunks at a
+    /// time, so that all before it are there. Both databases order them bytewise.
+    pub(super) async fn highest(&mut self, table: &Table) -> Result<Vec<KeyPart>> {
+        let text = AssertSqlSafe(format!(
+            "select {} from {} order by {} limit 1",
+            table.key_list(""),
+            table.quoted(),
+            table.key_list(" desc")
+        ));
+        let mut tx = self.begin().await?;
+        let row = sqlx::query(text)
+            .persistent(false)
+            .fetch_optional(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        let Some(row) = row else { return Ok(Vec::new()) };
+        let parts = table.key.iter().enumerate();
+        Ok(parts
+            .map(|(place, column)| key_part(&row, place, column.kind))
+            .collect::<sqlx::Result<_>>()?)
+    }
+
+    /// Adds rows to a table that had so many.
+    pub(super) async fn add(&mut self, table: &Table, had: u64, chunk: &Chunk) -> Result<()> {
+        let mut tx = self.begin().await?;
+        mark::advance(&mut tx, table.name, had, chunk.rows).await?;
+        put(&mut tx, table, chunk).await?;
+        if table.name == "message" {
+            // The word index lacks them.
+            sqlx::query(
+                "insert into message_unworded
+                 select seq from message where seq > (select coalesce(max(seq), 0) from message_unworded)",
+            )
+            .persistent(false)
+            .execute(&mut *tx)
+            .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// What the server has of a table.
+    pub(super) async fn digest(&mut self, table: &Table) -> Result<Digest> {
+        let mut tx = self.begin().await?;
+        let digest = digest(&mut tx, table).await?;
+        tx.commit().await?;
+        Ok(digest)
+    }
+
+    /// Lets the planner know what came.
+    pub(super) async fn analyze(&mut self, tables: impl Iterator<Item = &Table>) -> Result<()> {
+        for table in tables {
+            let mut tx = self.begin().await?;
+            run(&mut tx, format!("analyze {}", table.quoted())).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// The last transaction: the clients, if `same` finds them as they are in the file, the ends of the feed and of all
+    /// numbers, and no mark any more.
+    pub(super) async fn finish(
+        &mut self,
+        clients: &Table,
+        all: &Chunk,
+        tables: impl Iterator<Item = &Table>,
+        same: impl FnOnce(Digest) -> Result<()>,
+    ) -> Result<()> {
+        let mut tx = self.begin().await?;
+        run(&mut tx, "set local synchronous_commit = on".to_owned()).await?;
+        put(&mut tx, clients, all).await?;
+        same(digest(&mut tx, clients).await?)?;
+        for table in tables {
+            if let Some(column) = &table.numbered {
+                let table = table.quoted();
+                let next = format!(
+                    "select setval(pg_get_serial_sequence('{table}', '{column}'), (select max({column}) from {table}))"
+                );
+                run(&mut tx, next).await?;
+            }
+        }
+        // Whoever stands in the feed of the file begins anew: his position says nothing here.
+        run(
+            &mut tx,
+            "update event_floor set xact = pg_current_xact_id(), seq = 0".to_owned(),
+        )
+        .await?;
+        mark::remove(&mut tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes an unfinished copy away, with its mark.
+    pub(super) async fn empty(&mut self, tables: impl Iterator<Item = &Table>) -> Result<()> {
+        let tables: Vec<String> = tables.map(Table::quoted).collect();
+        let mut tx = self.begin().await?;
+        run(
+            &mut tx,
+            format!(
+                "truncate {}, message_word, message_unworded restart identity",
+                tables.join(", ")
+            ),
+        )
+        .await?;
+        mark::remove(&mut tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Says good-bye.
+    pub(super) async fn close(self) {
+        // Everything is committed, or shall not be.
+        let _closed = self.connection.close().await;
+    }
+}
+
+async fn run(connection: &mut PgConnection, statement: String) -> Result<()> {
+    sqlx::query(AssertSqlSafe(statement))
+        .persistent(false)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn is_table(connection: &mut PgConnection, table: &str) -> Result<bool> {
+    Ok(sqlx::query_scalar("select to_regclass($1) is not null")
+        .bind(table)
+        .persistent(false)
+        .fetch_one(connection)
+        .await?)
+}
+
+async fn is_empty(connection: &mut PgConnection, table: &str) -> Result<bool> {
+    let text = AssertSqlSafe(format!("select not exists (select 1 from \"{table}\")"));
+    Ok(sqlx::query_scalar(text)
+        .persistent(false)
+        .fetch_one(connection)
+        .await?)
+}
+
+async fn put(connection: &mut PgConnection, table: &Table, chunk: &Chunk) -> Result<()> {
+    let statement = format!("copy {} ({}) from stdin", table.quoted(), table.list());
+    let mut copy = connection.copy_in_raw(&statement).await?;
+    copy.send(&chunk.lines[..]).await?;
+    copy.finish().await?;
+    Ok(())
+}
+
+/// The server writes each row as it has understood it.
+async fn digest(connection: &mut PgConnection, table: &Table) -> Result<Digest> {
+    let statement = format!("copy {} ({}) to stdout", table.quoted(), table.list());
+    let mut pieces = connection.copy_out_raw(&statement).await?;
+    let mut digest = Digest::default();
+    // Each piece is a line, but nothing says that it must be.
+    let mut begun = Vec::new();
+    while let Some(piece) = pieces.try_next().await? {
+        begun.extend_from_slice(&piece);
+        if let Some(end) = memchr::memrchr(b'\n', &begun) {
+            digest.add_lines(&begun[..=end]);
+            begun.drain(..=end);
+        }
+    }
+    Ok(digest)
+}
+
+fn key_part(row: &PgRow, place: usize, kind: Kind) -> sqlx::Result<KeyPart> {
+    Ok(match kind {
+        Kind::Id => KeyPart::Bytes(row.try_get::<Uuid, _>(place)?.as_bytes().to_vec()),
+        Kind::Bytes => KeyPart::Bytes(row.try_get(place)?),
+        Kind::Text => KeyPart::Text(row.try_get(place)?),
+        Kind::Whole => KeyPart::Whole(row.try_get(place)?),
+        Kind::Truth => KeyPart::Whole(row.try_get::<bool, _>(place)?.into()),
+    })
+}
