@@ -11,6 +11,7 @@ mod bare;
 mod blast;
 mod drain;
 mod footprint;
+mod history;
 mod ingest;
 mod latency;
 mod machine;
@@ -46,6 +47,9 @@ struct Arguments {
     /// Rounds, of which the median counts.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Deliveries of the history that is searched.
+    #[arg(long, default_value_t = 1_000_000)]
+    deliveries: u64,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -62,6 +66,8 @@ enum Measurement {
     Wide,
     /// Memory and start-up.
     Footprint,
+    /// The named queries over a million deliveries.
+    History,
 }
 
 /// What the tool starts of itself.
@@ -110,6 +116,9 @@ async fn measure(arguments: &Arguments) -> bool {
     }
     if wanted(Measurement::Wide) {
         rows.extend(wide::measure(directory.path()).await);
+    }
+    if wanted(Measurement::History) {
+        rows.extend(history::measure(directory.path(), arguments.deliveries).await);
     }
     println!("{machine}\n\n{}", table::Table(&rows));
     !rows.iter().any(Row::missed)
