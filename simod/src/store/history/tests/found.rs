@@ -76,6 +76,7 @@ async fn every_query_and_sort_finds_what_a_plain_reading_finds() {
                     messages,
                     probes,
                     deliveries,
+                    combined: deliveries,
                     people,
                     listed,
                 };
