@@ -3,6 +3,9 @@
 //! A statement is written once, in the SQL of SQLite; `dialect` makes PostgreSQL's of it. Where the engines really differ,
 //! the text is chosen by [`Conn::engine`], with the reason beside it.
 
+#[cfg(test)]
+pub(crate) mod plans;
+
 use std::{
     borrow::Cow,
     ops::{Deref, DerefMut},
@@ -324,6 +327,12 @@ impl<'q> Query<'q> {
 
     /// Its rows.
     pub(crate) async fn fetch_all(self, conn: &mut Conn) -> sqlx::Result<Vec<Row>> {
+        #[cfg(test)]
+        plans::note(&self, conn).await?;
+        self.rows(conn).await
+    }
+
+    async fn rows(self, conn: &mut Conn) -> sqlx::Result<Vec<Row>> {
         Ok(match conn {
             Conn::Sqlite(held) => {
                 let rows = self.on_sqlite()?.fetch_all(&mut **held).await?;

@@ -1,4 +1,5 @@
 mod found;
+mod large;
 mod pages;
 mod plain;
 mod plans;
