@@ -16,6 +16,8 @@ use std::{
 use sqlx::AssertSqlSafe;
 use sqlx::{Database, Postgres, Sqlite, Transaction, pool::PoolConnection};
 
+#[cfg(test)]
+pub(crate) use self::statement::plans;
 pub(crate) use self::{
     row::{Column, FromRow, Row},
     statement::{Query, Value, query, query_as, query_scalar},

@@ -1,5 +1,8 @@
 //! Statements with their values.
 
+#[cfg(test)]
+pub(crate) mod plans;
+
 use std::borrow::Cow;
 
 use futures_util::{StreamExt as _, stream, stream::BoxStream};
@@ -184,6 +187,12 @@ impl<'q> Query<'q> {
 
     /// Its rows.
     pub(crate) async fn fetch_all(self, conn: &mut Conn) -> sqlx::Result<Vec<Row>> {
+        #[cfg(test)]
+        plans::note(&self, conn).await?;
+        self.rows(conn).await
+    }
+
+    async fn rows(self, conn: &mut Conn) -> sqlx::Result<Vec<Row>> {
         Ok(match conn {
             Conn::Sqlite(held) => {
                 let rows = self.on_sqlite()?.fetch_all(&mut **held).await?;

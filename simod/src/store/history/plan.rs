@@ -1,7 +1,8 @@
 //! Which ways a page is gathered by. What is rare is read whole and sorted; what is common is met soon on a walk in the
 //! order of the sort. Either way a page costs about the same wherever it lies.
 
-use crate::store::{Result, engine::Conn};
+use std::collections::BTreeSet;
+
 use simo_common::api::history::SortKey;
 use uuid::Uuid;
 
@@ -11,6 +12,7 @@ use super::{
     scan::{Key, Way},
     wanted::Wanted,
 };
+use crate::store::{Result, engine::Conn};
 
 impl Wanted {
     /// The next `limit` deliveries after the cursor.
@@ -29,8 +31,9 @@ impl Wanted {
         } else {
             None
         };
+        let most = self.most_gathered(order);
         let of_people = match self.people.only() {
-            Some(_) => Some(self.count(conn, Way::People, self.effort.deliveries + 1).await?),
+            Some(_) => Some(self.count(conn, Way::People, most + 1).await?),
             None => None,
         };
         let candidates = candidates.filter(|all| of_people.is_none_or(|people| total(all) <= people));
@@ -40,11 +43,11 @@ impl Wanted {
                     .await
             }
             SortKey::State | SortKey::Employee => {
-                if let Some(all) = candidates.filter(|all| total(all) <= self.effort.deliveries) {
+                if let Some(all) = candidates.filter(|all| total(all) <= most) {
                     let ids: Vec<Uuid> = all.iter().map(|message| message.id).collect();
                     return self.scan(conn, Way::Messages(&ids), order, after, limit).await;
                 }
-                if of_people.is_some_and(|people| people <= self.effort.deliveries) {
+                if of_people.is_some_and(|people| people <= most) {
                     return self.scan(conn, Way::People, order, after, limit).await;
                 }
                 let by_name = order.key == SortKey::Employee;
@@ -54,9 +57,7 @@ impl Wanted {
                     (by_name && self.is_recent(), Way::Times),
                 ];
                 for (leads, way) in rare {
-                    if leads
-                        && self.count(conn, way, self.effort.deliveries + 1).await? <= self.effort.deliveries
-                    {
+                    if leads && self.count(conn, way, most + 1).await? <= most {
                         return self.scan(conn, way, order, after, limit).await;
                     }
                 }
@@ -66,6 +67,15 @@ impl Wanted {
                     self.by_person(conn, order, after, limit).await
                 }
             }
+        }
+    }
+
+    /// How many deliveries are gathered and sorted rather than met on a walk.
+    fn most_gathered(&self, order: Order) -> usize {
+        if order.key != SortKey::Date && self.asked() > 1 {
+            self.effort.combined
+        } else {
+            self.effort.deliveries
         }
     }
 
@@ -81,22 +91,25 @@ impl Wanted {
         if let Some(all) = candidates {
             return self.of_candidates(conn, order, after, limit, all).await;
         }
-        let are_several = self.people.only().is_some_and(|people| people.len() > 1);
-        if are_several && of_people.is_some_and(|count| count <= self.effort.deliveries) {
+        let several = self.people.only().filter(|people| people.len() > 1);
+        if several.is_some() && of_people.is_some_and(|count| count <= self.effort.deliveries) {
             return self.scan(conn, Way::People, order, after, limit).await;
         }
-        let walks: Vec<Way<'_>> =
-            if let Some(people) = self.people.only().filter(|p| p.len() <= self.effort.people) {
-                people.iter().map(|id| Way::Person(*id)).collect()
-            } else if let Some(reasons) = self.reasons.only() {
-                reasons.iter().map(|code| Way::Reason(code)).collect()
-            } else if let Some(states) = self.listed_states() {
-                states.into_iter().map(Way::State).collect()
-            } else if self.asks_of_messages() {
-                return self.along_messages(conn, order, after, limit).await;
-            } else {
-                vec![Way::ByDate]
-            };
+        if let Some(people) = several.filter(|people| people.len() <= self.effort.people) {
+            return self.scan_people(conn, people, order, after, limit).await;
+        }
+        let one = self.people.only().filter(|people| people.len() == 1);
+        let walks: Vec<Way<'_>> = if let Some(id) = one.and_then(BTreeSet::first) {
+            vec![Way::Person(*id)]
+        } else if let Some(reasons) = self.reasons.only() {
+            reasons.iter().map(|code| Way::Reason(code)).collect()
+        } else if let Some(states) = self.listed_states() {
+            states.into_iter().map(Way::State).collect()
+        } else if self.asks_of_messages() {
+            return self.along_messages(conn, order, after, limit).await;
+        } else {
+            vec![Way::ByDate]
+        };
         let mut keys = Vec::new();
         for way in walks {
             keys.extend(self.scan(conn, way, order, after, limit).await?);

@@ -3,13 +3,15 @@
 //! The planner of SQLite has no statistics here and picks ways that cost a thousand times more, so every way names its
 //! index. `indexed by` is the one piece of text that another engine does not take.
 
+use std::collections::BTreeSet;
+
 use simo_common::api::history::SortKey;
 use uuid::Uuid;
 
 use super::{Cursor, Order, filter::Said, sql::Sql, wanted::Wanted};
 use crate::store::{
     Result,
-    engine::{Conn, FromRow, Row},
+    engine::{Conn, Engine, FromRow, Row},
 };
 
 /// Which delivery, and where it stands by date.
@@ -41,6 +43,8 @@ pub(super) enum Way<'a> {
     Reason(&'a str),
     /// Those of one person, by date.
     Person(Uuid),
+    /// Those of `person`, one of a list, by date.
+    EachPerson,
     /// Those of one message, which is known to be wanted, by person's id.
     Message(i64, Uuid),
     /// All, by person's name, then by date.
@@ -63,7 +67,7 @@ impl Way<'_> {
             Self::ByDate | Self::Message(..) | Self::Times => "delivery d indexed by delivery_date",
             Self::State(_) | Self::States => "delivery d indexed by delivery_state",
             Self::Reason(_) | Self::Reasons => "delivery d indexed by delivery_reason",
-            Self::Person(_) | Self::People => "delivery d indexed by delivery_employee",
+            Self::Person(_) | Self::EachPerson | Self::People => "delivery d indexed by delivery_employee",
             // The primary key.
             Self::Messages(_) => "delivery d indexed by sqlite_autoindex_delivery_1",
             Self::ByPerson => {
@@ -93,6 +97,10 @@ impl Way<'_> {
             }
             Self::Person(id) => {
                 sql.push(" and d.employee_id = ").bind(id);
+                said.people = true;
+            }
+            Self::EachPerson => {
+                sql.push(" and d.employee_id = person.id");
                 said.people = true;
             }
             Self::Message(accepted_at, id) => {
@@ -125,9 +133,52 @@ impl Wanted {
         self.statement(way, order, after, limit).rows(conn).await
     }
 
+    /// The next deliveries by date of so many people that one statement for each would take too long.
+    pub(super) async fn scan_people(
+        &self,
+        conn: &mut Conn,
+        people: &BTreeSet<Uuid>,
+        order: Order,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Key>> {
+        if conn.engine() == Engine::Sqlite {
+            // It leaves a person as soon as his next delivery lies behind all that it holds for the page.
+            return self.scan(conn, Way::People, order, after, limit).await;
+        }
+        // PostgreSQL would sort all that they ever received, or walk along everybody's until the page is full.
+        let mut sql = Sql::new("select w.accepted_at, w.message_id, w.employee_id from (values ");
+        for (number, id) in people.iter().enumerate() {
+            sql.push(if number == 0 { "(" } else { ", (" })
+                .bind(*id)
+                .push(")");
+        }
+        sql.push(") person (id) cross join lateral (");
+        self.push_statement(&mut sql, Way::EachPerson, order, after, limit);
+        let dates = if order.descending_dates { "desc" } else { "asc" };
+        sql.push(format_args!(
+            ") w order by w.accepted_at {dates}, w.message_id {dates}, w.employee_id {dates} limit "
+        ));
+        sql.bind(limit as i64);
+        sql.rows(conn).await
+    }
+
     /// The statement of [`Wanted::scan`].
     pub(super) fn statement(&self, way: Way<'_>, order: Order, after: Option<&Cursor>, limit: usize) -> Sql {
-        let mut sql = Sql::new("select d.accepted_at, d.message_id, d.employee_id from ");
+        let mut sql = Sql::new("");
+        self.push_statement(&mut sql, way, order, after, limit);
+        sql
+    }
+
+    fn push_statement(
+        &self,
+        sql: &mut Sql,
+        way: Way<'_>,
+        order: Order,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) {
+        sql.push("select d.accepted_at, d.message_id, d.employee_id from ");
         sql.push(way.tables());
         let of_messages = self.asks_of_messages() && !matches!(way, Way::Message(..) | Way::Messages(_));
         if of_messages {
@@ -140,24 +191,24 @@ impl Wanted {
         let owner = if matches!(way, Way::ByPerson) { "e" } else { "d" };
         sql.push(format!(" where {owner}.client_id = "))
             .bind(self.client_id);
-        let said = way.push(&mut sql, self);
+        let said = way.push(sql, self);
         let dated = if order.descending_dates {
             (true, after.is_none())
         } else {
             (after.is_none(), true)
         };
         let (from, to) = match way {
-            Way::ByDate | Way::State(_) | Way::Reason(_) | Way::Person(_) => dated,
+            Way::ByDate | Way::State(_) | Way::Reason(_) | Way::Person(_) | Way::EachPerson => dated,
             _ => (true, true),
         };
-        self.push_times(&mut sql, "d", from, to);
-        self.push_delivery(&mut sql, said);
+        self.push_times(sql, "d", from, to);
+        self.push_delivery(sql, said);
         if of_messages {
-            self.push_message(&mut sql);
-            self.push_words(&mut sql);
+            self.push_message(sql);
+            self.push_words(sql);
         }
         if let Some(after) = after {
-            push_after(&mut sql, way, order, after);
+            push_after(sql, way, order, after);
         }
         let dates = if order.descending_dates { "desc" } else { "asc" };
         let by_date = format!("d.accepted_at {dates}, d.message_id {dates}, d.employee_id {dates}");
@@ -179,7 +230,6 @@ impl Wanted {
             }
         }
         sql.push(" limit ").bind(limit as i64);
-        sql
     }
 
     /// How many deliveries lie on this way within the wanted times, counted up to `most`.

@@ -10,8 +10,10 @@ use crate::store::{
     engine::{Column, Conn, FromRow, Query, Value, query},
 };
 
-/// Values beyond this number are passed as one JSON array, not as parameters.
-const MOST_PARAMETERS: usize = 200;
+/// Values beyond this number are passed as one JSON array, not as parameters. As parameters, PostgreSQL knows how many they
+/// are and looks rows up in them; of an array it makes a table, which it prefers to begin with, and sorts all that follows
+/// from it.
+const MOST_PARAMETERS: usize = 1_000;
 
 /// A statement under construction.
 pub(super) struct Sql {

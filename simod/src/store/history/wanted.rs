@@ -33,6 +33,8 @@ pub(super) struct Effort {
     /// Messages whose words are looked up one by one.
     pub(super) probes: usize,
     pub(super) deliveries: usize,
+    /// Deliveries where more than one thing is asked: a walk may meet what is common and together rare only at its end.
+    pub(super) combined: usize,
     /// People who are walked along one by one.
     pub(super) people: usize,
     /// People who are listed; more are asked for row by row.
@@ -45,6 +47,7 @@ impl Default for Effort {
             messages: 2_000,
             probes: 500,
             deliveries: 5_000,
+            combined: 12_000,
             people: 300,
             listed: 1_000,
         }
@@ -264,6 +267,26 @@ impl Wanted {
             && self.priorities.is_all()
             && self.ack.is_all())
             || self.asks_for_words()
+    }
+
+    /// How many things it asks, each of which leaves something out.
+    pub(super) fn asked(&self) -> usize {
+        [
+            !self.states.is_all(),
+            !self.reasons.is_all(),
+            !self.people.is_all() || !self.crowds.is_empty(),
+            !self.devices.is_empty(),
+            !self.topics.is_all(),
+            !self.acs.is_all(),
+            !self.external.is_all(),
+            !self.priorities.is_all(),
+            !self.ack.is_all(),
+            self.asks_for_words(),
+            self.is_recent(),
+        ]
+        .into_iter()
+        .filter(|asked| *asked)
+        .count()
     }
 
     /// Whether it asks for words.

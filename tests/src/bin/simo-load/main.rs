@@ -11,6 +11,7 @@ mod bare;
 mod blast;
 mod drain;
 mod footprint;
+mod history;
 mod ingest;
 mod latency;
 mod machine;
@@ -48,6 +49,9 @@ struct Arguments {
     /// Rounds, of which the median counts.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Deliveries of the history that is searched.
+    #[arg(long, default_value_t = 1_000_000)]
+    deliveries: u64,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -66,6 +70,8 @@ enum Measurement {
     Footprint,
     /// PostgreSQL next to SQLite and to a bare insert, and two instances next to one; needs `SIMO_TEST_POSTGRES`.
     Server,
+    /// The named queries over a million deliveries.
+    History,
 }
 
 /// What the tool starts of itself.
@@ -117,6 +123,9 @@ async fn measure(arguments: &Arguments) -> bool {
     }
     if wanted(Measurement::Server) && postgres::server().is_some() {
         rows.extend(server::measure(directory.path(), arguments.rounds, arguments.seconds).await);
+    }
+    if wanted(Measurement::History) {
+        rows.extend(history::measure(directory.path(), arguments.deliveries).await);
     }
     println!("{machine}\n\n{}", table::Table(&rows));
     !rows.iter().any(Row::missed)

@@ -1,10 +1,10 @@
 //! The table at the end.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// One figure beside its target.
 pub(crate) struct Row {
-    name: &'static str,
+    name: Cow<'static, str>,
     ours: String,
     bare: String,
     ratio: String,
@@ -14,7 +14,13 @@ pub(crate) struct Row {
 
 impl Row {
     /// A rate next to the bare one, which must be at least `share` of it, or `enough` where that is less.
-    pub(crate) fn rate(name: &'static str, ours: f64, bare: f64, share: f64, enough: f64) -> Self {
+    pub(crate) fn rate(
+        name: impl Into<Cow<'static, str>>,
+        ours: f64,
+        bare: f64,
+        share: f64,
+        enough: f64,
+    ) -> Self {
         let least = (share * bare).min(enough);
         let target = if enough < share * bare {
             format!("≥ {enough:.0}/s (disk)")
@@ -22,7 +28,7 @@ impl Row {
             format!("≥ {share:.2}")
         };
         Self {
-            name,
+            name: name.into(),
             ours: format!("{ours:.0}/s"),
             bare: format!("{bare:.0}/s"),
             ratio: format!("{:.2}", ours / bare),
@@ -32,9 +38,9 @@ impl Row {
     }
 
     /// A figure that must not exceed its target.
-    pub(crate) fn at_most(name: &'static str, ours: f64, most: f64, unit: &str) -> Self {
+    pub(crate) fn at_most(name: impl Into<Cow<'static, str>>, ours: f64, most: f64, unit: &str) -> Self {
         Self {
-            name,
+            name: name.into(),
             ours: format!("{ours:.1} {unit}"),
             bare: String::new(),
             ratio: String::new(),
@@ -43,10 +49,22 @@ impl Row {
         }
     }
 
-    /// A figure that has no target.
-    pub(crate) fn only(name: &'static str, ours: String) -> Self {
+    /// The median and the 99th percentile of times in milliseconds, of which the latter must not exceed its target.
+    pub(crate) fn quantiles(name: impl Into<Cow<'static, str>>, p50: f64, p99: f64, most: f64) -> Self {
         Self {
-            name,
+            name: name.into(),
+            ours: format!("{p50:.1} / {p99:.1} ms"),
+            bare: String::new(),
+            ratio: String::new(),
+            target: format!("p99 ≤ {most} ms"),
+            met: Some(p99 <= most),
+        }
+    }
+
+    /// A figure that has no target.
+    pub(crate) fn only(name: impl Into<Cow<'static, str>>, ours: String) -> Self {
+        Self {
+            name: name.into(),
             ours,
             bare: String::new(),
             ratio: String::new(),
@@ -67,7 +85,7 @@ impl Row {
             None => "",
         };
         [
-            self.name,
+            &self.name,
             &self.ours,
             &self.bare,
             &self.ratio,

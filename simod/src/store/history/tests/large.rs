@@ -1,0 +1,277 @@
+//! A history that is large enough for both engines to go about it as they do in a plant.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use simo_common::{
+    delivery::DeliveryState,
+    people::{fold_name, sort_key},
+    time,
+};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::sample::NOW;
+use crate::{
+    clock::Clock,
+    store::{
+        self, Store,
+        bind::{hex, json},
+        engine::{self, Engine},
+    },
+};
+
+const MESSAGES: usize = 12_000;
+const EMPLOYEES: usize = 1_600;
+/// Members of a crew; every second one of them gets a message.
+const CREW: usize = 10;
+const SURNAMES: [&str; 8] = [
+    "Белов",
+    "Громов",
+    "Ёлкин",
+    "Зайцев",
+    "Иванов",
+    "Козлов",
+    "Орлов",
+    "Титов",
+];
+/// What stands for the gaps of the named queries.
+pub(super) const VALUES: [(&str, &str); 6] = [
+    ("{no}", "100131"),
+    ("{surname}", "иванов"),
+    ("{shift}", "shift-b"),
+    ("{crew}", "crew-7"),
+    ("{from}", "2026-11-02T00:00:00Z"),
+    ("{to}", "2026-11-02T04:00:00Z"),
+];
+/// How long after the one before each message was accepted.
+const APART: i64 = 10 * time::SECOND;
+
+/// Two clients, of which the first is asked.
+pub(super) struct Large {
+    pub(super) store: Store,
+    pub(super) client: Uuid,
+    _directory: TempDir,
+}
+
+impl Large {
+    pub(super) async fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let url = crate::testing::empty_database(&directory).await;
+        let store = Store::open(&url, Clock::manual(NOW)).await.unwrap();
+        let mut tx = store.write().await.unwrap();
+        let client = fill(&mut tx, 1, MESSAGES, "давление").await;
+        fill(&mut tx, 2, MESSAGES / 20, "мука").await;
+        if tx.engine() == Engine::Postgres {
+            tx.run("insert into message_unworded select seq from message")
+                .await
+                .unwrap();
+        }
+        tx.commit().await.unwrap();
+        store.index_all_words().await.unwrap();
+        if store.engine() == Engine::Postgres {
+            let mut tx = store.write().await.unwrap();
+            // Of all rows, so that what it knows does not depend on which ones it drew.
+            tx.run("set local default_statistics_target = 10000; analyze")
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+        }
+        Self {
+            store,
+            client,
+            _directory: directory,
+        }
+    }
+}
+
+/// A number as an id that no other kind of row of any client has. What comes later sorts later.
+fn id(kind: u64, client: u64, number: usize) -> Uuid {
+    Uuid::from_u64_pair(number as u64, kind << 32 | client)
+}
+
+/// Rows as one JSON array, in pieces.
+async fn insert<T: Serialize>(tx: &mut store::Write, client: Uuid, statement: &'static str, rows: &[T]) {
+    for rows in rows.chunks(20_000) {
+        let insert = engine::query(statement).bind(client).bind(json(rows));
+        insert.execute(tx).await.unwrap();
+    }
+}
+
+async fn fill(tx: &mut store::Write, number: u64, messages: usize, word: &str) -> Uuid {
+    let client = id(0, number, 1);
+    engine::query(
+        "insert into client (id, slug, name, timezone, default_ttl, created_at)
+         values ($1, $2, 'Завод', 'Europe/Moscow', 259200, 0)",
+    )
+    .bind(client)
+    .bind(format!("plant-{number}"))
+    .execute(tx)
+    .await
+    .unwrap();
+    let named = |kind: u64, names: &[String]| -> Vec<_> {
+        let names = names.iter().enumerate();
+        names
+            .map(|(i, name)| (hex(id(kind, number, i)), name.clone()))
+            .collect()
+    };
+    let texts = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+    let topics = named(1, &texts(&["boiler", "payroll", "fire"]));
+    insert(
+        tx,
+        client,
+        "insert into topic (client_id, id, slug, name, created_at)
+         select $1, unhex(k.value->>0), k.value->>1, '', 0 from jsonb_each($2) k",
+        &topics,
+    )
+    .await;
+    let acs = named(2, &texts(&["1c", "monitor"]));
+    insert(
+        tx,
+        client,
+        "insert into acs (client_id, id, name, created_at)
+         select $1, unhex(k.value->>0), k.value->>1, 0 from jsonb_each($2) k",
+        &acs,
+    )
+    .await;
+    let crews = EMPLOYEES / CREW;
+    let mut groups: Vec<String> = (0..crews).map(|crew| format!("crew-{crew}")).collect();
+    groups.extend(["shift-a", "shift-b", "shift-c", "shift-d"].map(str::to_owned));
+    insert(
+        tx,
+        client,
+        "insert into \"group\" (client_id, id, slug, name, created_at)
+         select $1, unhex(k.value->>0), k.value->>1, '', 0 from jsonb_each($2) k",
+        &named(3, &groups),
+    )
+    .await;
+    let people: Vec<_> = (0..EMPLOYEES)
+        .map(|i| {
+            let name = format!("{} Иван", SURNAMES[i % SURNAMES.len()]);
+            let no = format!("{:06}", 100_000 + i);
+            let mut key = String::new();
+            for byte in sort_key(&name, &no) {
+                write!(key, "{byte:02x}").unwrap();
+            }
+            (hex(id(4, number, i)), i, no, fold_name(&name), key, name)
+        })
+        .collect();
+    insert(
+        tx,
+        client,
+        "insert into employee (client_id, id, ordinal, personnel_no, folded_name, sort_key, full_name, created_at)
+         select $1, unhex(k.value->>0), cast(k.value->>1 as integer), k.value->>2, k.value->>3,
+             unhex(k.value->>4, ''), k.value->>5, 0
+         from jsonb_each($2) k",
+        &people,
+    )
+    .await;
+    let members: Vec<_> = (0..EMPLOYEES)
+        .flat_map(|i| [(i / CREW, i), (crews + i % 4, i)])
+        .map(|(group, i)| (hex(id(3, number, group)), hex(id(4, number, i))))
+        .collect();
+    insert(
+        tx,
+        client,
+        "insert into group_member (client_id, group_id, employee_id)
+         select $1, unhex(k.value->>0), unhex(k.value->>1) from jsonb_each($2) k",
+        &members,
+    )
+    .await;
+    insert_messages(tx, client, number, messages, word).await;
+    insert_deliveries(tx, client, number, messages).await;
+    client
+}
+
+fn accepted_at(messages: usize, i: usize) -> i64 {
+    NOW - (messages - i) as i64 * APART
+}
+
+async fn insert_messages(tx: &mut store::Write, client: Uuid, number: u64, messages: usize, word: &str) {
+    let rows: Vec<_> = (0..messages)
+        .map(|i| {
+            // Shares of a hundred, mixed; the system `monitor` posts nothing about `payroll`.
+            let topic = match i * 37 % 100 {
+                _ if i % 1_500 == 7 => Some(2),
+                0..=29 => Some(0),
+                30..=54 => Some(1),
+                _ => None,
+            };
+            let acs = usize::from(topic != Some(1) && i % 3 == 0);
+            let rare = if i % 2_500 == 11 { "Авария! " } else { "" };
+            let text = if i % 5 < 2 { word } else { "насос" };
+            let priority = match i * 7 % 100 {
+                0 => 3,
+                1..=15 => 2,
+                _ => 1,
+            };
+            (
+                hex(id(5, number, i)),
+                hex(id(2, number, acs)),
+                topic.map(|topic| hex(id(1, number, topic))),
+                format!("{rare}Наряд № {i}"),
+                format!("Цех {}, {text}", i % 40),
+                priority,
+                accepted_at(messages, i),
+            )
+        })
+        .collect();
+    insert(
+        tx,
+        client,
+        "insert into message (client_id, id, acs_id, topic_id, title, body, priority, require_ack, accepted_at,
+             expires_at, accepted)
+         select $1, unhex(k.value->>0), unhex(k.value->>1), unhex(k.value->>2), k.value->>3, k.value->>4,
+             cast(k.value->>5 as integer), false, cast(k.value->>6 as integer), 0, 5
+         from jsonb_each($2) k",
+        &rows,
+    )
+    .await;
+}
+
+async fn insert_deliveries(tx: &mut store::Write, client: Uuid, number: u64, messages: usize) {
+    let rows: Vec<_> = (0..messages)
+        .flat_map(|i| (0..CREW / 2).map(move |member| (i, member)))
+        .map(|(i, member)| {
+            let crew = i * 31 % (EMPLOYEES / CREW);
+            let person = crew * CREW + member * 2 + i / 160 % 2;
+            let state = match (i * 5 + member) * 61 % 200 {
+                0 => DeliveryState::Failed,
+                1..=3 => DeliveryState::Expired,
+                4..=33 => DeliveryState::Sent,
+                34..=43 => DeliveryState::Read,
+                44..=59 => DeliveryState::Acknowledged,
+                _ => DeliveryState::Queued,
+            };
+            let at = accepted_at(messages, i);
+            let reached = |wanted: DeliveryState| (state == wanted).then_some(at + time::SECOND);
+            let outcome = match state {
+                DeliveryState::Failed => Some(("failed", "invalid_payload")),
+                DeliveryState::Expired => Some(("expired", "no_device")),
+                _ => None,
+            };
+            (
+                hex(id(5, number, i)),
+                hex(id(4, number, person)),
+                at,
+                reached(DeliveryState::Sent),
+                reached(DeliveryState::Read),
+                reached(DeliveryState::Acknowledged),
+                outcome.map(|(outcome, _)| outcome),
+                outcome.map(|(_, reason)| reason),
+            )
+        })
+        .collect();
+    insert(
+        tx,
+        client,
+        "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, sent_at, read_at,
+             acknowledged_at, outcome, reason, target)
+         select $1, unhex(k.value->>0), unhex(k.value->>1), cast(k.value->>2 as integer), 0,
+             cast(k.value->>3 as integer), cast(k.value->>4 as integer), cast(k.value->>5 as integer),
+             k.value->>6, k.value->>7, 'group'
+         from jsonb_each($2) k",
+        &rows,
+    )
+    .await;
+}

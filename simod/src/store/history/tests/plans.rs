@@ -1,0 +1,142 @@
+//! How the engines go about it: plans, for review.
+
+use std::fmt::Write as _;
+
+use regex::Regex;
+use simo_common::{api::history::SortKey, query};
+use uuid::Uuid;
+
+use super::{
+    super::{Ask, Cursor, Order, Wanted, scan::Way, wanted::Effort},
+    SORTS,
+    large::{Large, VALUES},
+    sample::{History, NOW},
+};
+use crate::store::engine::{self, plans};
+
+/// The named queries, which the load tool measures: name, sort, query.
+const NAMED: &str = include_str!("../../../../../tests/src/bin/simo-load/history/named.txt");
+
+/// How SQLite goes about a walk: from its index alone, without sorting and without reading all rows of the client.
+#[tokio::test]
+async fn walks_never_sort() {
+    let history = History::new().await;
+    if history.store.engine() == engine::Engine::Postgres {
+        return; // It has statistics, and is not told its way.
+    }
+    let query = query::parse("topic:boiler котёл").unwrap();
+    let mut conn = history.store.read().await.unwrap();
+    let wanted = Wanted::resolve(&mut conn, history.client, &query, NOW, Effort::default())
+        .await
+        .unwrap();
+    let person = history.people[0].id;
+    let mut plans = String::new();
+    for sort in SORTS {
+        let order = Order::of(sort.parse().unwrap());
+        let cursor = Cursor::at_message(NOW, Uuid::nil());
+        let mut statements = Vec::new();
+        match order.key {
+            SortKey::Date => {
+                for way in [
+                    Way::ByDate,
+                    Way::State(5),
+                    Way::Reason("no_device"),
+                    Way::Person(person),
+                    Way::Message(NOW, person),
+                ] {
+                    statements.push(wanted.statement(way, order, None, 10));
+                    statements.push(wanted.statement(way, order, Some(&cursor), 10));
+                }
+                statements.push(wanted.next_messages_statement(order, Some(&cursor), 10));
+            }
+            SortKey::State => statements.push(wanted.statement(Way::State(5), order, Some(&cursor), 10)),
+            SortKey::Employee => statements.push(wanted.statement(Way::ByPerson, order, Some(&cursor), 10)),
+        }
+        for statement in statements {
+            for line in statement.plan(&mut conn).await {
+                assert!(!line.contains("TEMP B-TREE"), "{line}");
+                assert!(
+                    !line.starts_with("SCAN") || line.contains("message_word"),
+                    "{line}"
+                );
+                writeln!(plans, "{sort}: {line}").unwrap();
+            }
+        }
+    }
+    insta::assert_snapshot!(plans);
+}
+
+/// How each engine goes about the named queries: which indexes it takes, what it sorts, and that it reads no table whole
+/// that grows with history.
+#[tokio::test]
+async fn named_queries_go_by_indexes() {
+    let large = Large::new().await;
+    let mut shown = String::new();
+    for line in NAMED.lines().filter(|line| !line.starts_with('#')) {
+        let parts: Vec<&str> = line.split('|').map(str::trim).collect();
+        let text = VALUES
+            .iter()
+            .fold(parts[2].to_owned(), |text, (gap, value)| text.replace(gap, value));
+        let query = query::parse(&text).unwrap();
+        let mut ask = Ask {
+            client_id: large.client,
+            acs_id: None,
+            message_id: None,
+            query: &query,
+            sort: parts[1].parse().unwrap(),
+            limit: 50,
+            cursor: None,
+        };
+        let mut next = None;
+        let first = plans::watch(Box::pin(async {
+            next = large.store.deliveries(&ask).await.unwrap().next;
+        }))
+        .await;
+        writeln!(shown, "\n{}: {text} by {}", parts[0], parts[1]).unwrap();
+        show(&mut shown, &first);
+        if next.is_some() {
+            ask.cursor = next.as_deref();
+            let second = plans::watch(Box::pin(async {
+                large.store.deliveries(&ask).await.unwrap();
+            }))
+            .await;
+            writeln!(shown, "the next page").unwrap();
+            show(&mut shown, &second);
+        }
+    }
+    let whole = Regex::new(r"(?m)Seq Scan on (message|delivery|push|employee)|^ *SCAN [dmpe]$").unwrap();
+    assert!(!whole.is_match(&shown), "a table is read whole:\n{shown}");
+    let engine = large.store.engine();
+    insta::assert_snapshot!(format!("named_queries_{engine:?}").to_lowercase(), shown);
+}
+
+/// One statement a paragraph. What ends a page, reading its rows, is shown once.
+fn show(to: &mut String, plans: &[Vec<String>]) {
+    for lines in plans {
+        let plan = plain(lines);
+        let is_known = plan.lines().count() > 5 && to.contains(&plan);
+        to.push_str(if is_known {
+            "    (the rows, as above)\n"
+        } else {
+            &plan
+        });
+        to.push('\n');
+    }
+}
+
+/// What a plan reads and sorts: each line once, without the values that were asked for and the nodes that only pass rows on.
+fn plain(lines: &[String]) -> String {
+    let value = Regex::new(r"'(?:[^']|'')*'::[a-z]+(\[\])?").unwrap();
+    // How the parts of a union are told apart.
+    let number = Regex::new(r"_\d+\b|\b(way)\d+\b").unwrap();
+    let tells = Regex::new(r"Scan|Sort Key|Hash|Index Cond|SEARCH|SCAN|TEMP").unwrap();
+    let mut plan = Vec::new();
+    for line in lines.iter().filter(|line| tells.is_match(line)) {
+        let line = value.replace_all(line.trim().trim_start_matches("-> ").trim(), "?");
+        let line = format!("    {}\n", number.replace_all(&line, "$1"));
+        if !plan.contains(&line) {
+            plan.push(line);
+        }
+    }
+    plan.concat()
+}
