@@ -33,6 +33,14 @@ impl Wanted {
         };
         let most = self.most_gathered(order);
         let of_people = match self.people.only() {
+            // Few people are met one by one, however much they received.
+            Some(people)
+                if order.key == SortKey::Date
+                    && candidates.is_none()
+                    && people.len() <= self.effort.people =>
+            {
+                None
+            }
             Some(_) => Some(self.count(conn, Way::People, most + 1).await?),
             None => None,
         };

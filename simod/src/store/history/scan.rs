@@ -43,8 +43,8 @@ pub(super) enum Way<'a> {
     Reason(&'a str),
     /// Those of one person, by date.
     Person(Uuid),
-    /// Those of `person`, one of a list, by date.
-    EachPerson,
+    /// Those of `person`, one of a list, by date; up to the date in `reach`, when it is given how they compare.
+    EachPerson(Option<&'static str>),
     /// Those of one message, which is known to be wanted, by person's id.
     Message(i64, Uuid),
     /// All, by person's name, then by date.
@@ -67,7 +67,7 @@ impl Way<'_> {
             Self::ByDate | Self::Message(..) | Self::Times => "delivery d indexed by delivery_date",
             Self::State(_) | Self::States => "delivery d indexed by delivery_state",
             Self::Reason(_) | Self::Reasons => "delivery d indexed by delivery_reason",
-            Self::Person(_) | Self::EachPerson | Self::People => "delivery d indexed by delivery_employee",
+            Self::Person(_) | Self::EachPerson(_) | Self::People => "delivery d indexed by delivery_employee",
             // The primary key.
             Self::Messages(_) => "delivery d indexed by sqlite_autoindex_delivery_1",
             Self::ByPerson => {
@@ -99,8 +99,13 @@ impl Way<'_> {
                 sql.push(" and d.employee_id = ").bind(id);
                 said.people = true;
             }
-            Self::EachPerson => {
+            Self::EachPerson(sign) => {
                 sql.push(" and d.employee_id = person.id");
+                if let Some(sign) = sign {
+                    sql.push(format_args!(
+                        " and d.accepted_at {sign} (select accepted_at from reach)"
+                    ));
+                }
                 said.people = true;
             }
             Self::Message(accepted_at, id) => {
@@ -146,16 +151,28 @@ impl Wanted {
             // It leaves a person as soon as his next delivery lies behind all that it holds for the page.
             return self.scan(conn, Way::People, order, after, limit).await;
         }
-        // PostgreSQL would sort all that they ever received, or walk along everybody's until the page is full.
-        let mut sql = Sql::new("select w.accepted_at, w.message_id, w.employee_id from (values ");
+        // PostgreSQL would sort all that they ever received, or walk along everybody's until the page is full. The nearest
+        // delivery of each, as many as fill the page, says how far it reaches at most.
+        let (dates, sign, farthest) = if order.descending_dates {
+            ("desc", ">=", i64::MIN)
+        } else {
+            ("asc", "<=", i64::MAX)
+        };
+        let mut sql = Sql::new("with person (id) as (values ");
         for (number, id) in people.iter().enumerate() {
             sql.push(if number == 0 { "(" } else { ", (" })
                 .bind(*id)
                 .push(")");
         }
-        sql.push(") person (id) cross join lateral (");
-        self.push_statement(&mut sql, Way::EachPerson, order, after, limit);
-        let dates = if order.descending_dates { "desc" } else { "asc" };
+        sql.push("), nearest as (select w.accepted_at from person cross join lateral (");
+        self.push_statement(&mut sql, Way::EachPerson(None), order, after, 1);
+        sql.push(format_args!(
+            ") w), reach as (select coalesce((select accepted_at from nearest order by accepted_at {dates} limit 1 offset "
+        ));
+        sql.bind(limit as i64 - 1).push("), cast(").bind(farthest);
+        sql.push(" as integer)) as accepted_at) select w.accepted_at, w.message_id, w.employee_id");
+        sql.push(" from person cross join lateral (");
+        self.push_statement(&mut sql, Way::EachPerson(Some(sign)), order, after, limit);
         sql.push(format_args!(
             ") w order by w.accepted_at {dates}, w.message_id {dates}, w.employee_id {dates} limit "
         ));
@@ -198,7 +215,7 @@ impl Wanted {
             (after.is_none(), true)
         };
         let (from, to) = match way {
-            Way::ByDate | Way::State(_) | Way::Reason(_) | Way::Person(_) | Way::EachPerson => dated,
+            Way::ByDate | Way::State(_) | Way::Reason(_) | Way::Person(_) | Way::EachPerson(_) => dated,
             _ => (true, true),
         };
         self.push_times(sql, "d", from, to);

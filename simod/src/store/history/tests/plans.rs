@@ -126,7 +126,7 @@ fn show(to: &mut String, plans: &[Vec<String>]) {
 
 /// What a plan reads and sorts: each line once, without the values that were asked for and the nodes that only pass rows on.
 fn plain(lines: &[String]) -> String {
-    let value = Regex::new(r"'(?:[^']|'')*'::[a-z]+(\[\])?").unwrap();
+    let value = Regex::new(r"'(?:[^']|'')*'::[a-z]+(\[\])?|\$\d+|\(InitPlan \d+\)\.col\d+").unwrap();
     // How the parts of a union are told apart.
     let number = Regex::new(r"_\d+\b|\b(way)\d+\b").unwrap();
     let tells = Regex::new(r"Scan|Sort Key|Hash|Index Cond|SEARCH|SCAN|TEMP").unwrap();
