@@ -167,6 +167,26 @@ async fn a_large_audience_is_frozen_and_expanded_in_steps() {
     assert_eq!(f.rows("select count(*) from audience").await, ["0"]);
 }
 
+/// A batch of messages to groups makes more deliveries than one transaction: what is frozen of it are many small audiences.
+#[tokio::test]
+async fn small_audiences_that_were_frozen_are_expanded_many_at_once() {
+    let f = Fixture::new().await;
+    let batch: Vec<_> = (0..600)
+        .map(|number| f.personal(&number.to_string(), &["1", "2", "3"]))
+        .collect();
+    f.store.accept(&batch).await.unwrap();
+    let frozen: usize = f.rows("select count(*) from audience").await[0].parse().unwrap();
+    assert!(frozen > 200);
+    let mut stride = Stride::default();
+    let mut steps = 0;
+    while f.store.expand_step(&mut stride).await.unwrap() {
+        steps += 1;
+    }
+    assert!(steps < frozen / 10, "{steps} steps for {frozen}");
+    assert_eq!(f.rows("select count(*) from delivery").await, ["1800"]);
+    assert_eq!(f.rows("select count(*) from audience").await, ["0"]);
+}
+
 #[tokio::test]
 async fn a_canceled_message_is_not_pushed_any_more() {
     let f = Fixture::new().await;
