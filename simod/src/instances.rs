@@ -1,5 +1,6 @@
-//! The other instances on the same server: they are told after a commit, and wake us after theirs. Both are hints; whoever
-//! waits also looks by himself now and then, so that nothing depends on them.
+//! What instances on the same server have in common: its clock, by which they go, and the word that something happened.
+//! They are told after a commit, and wake us after theirs. Both are hints; whoever waits also looks by himself now and then,
+//! so that nothing depends on them.
 
 use std::{sync::Arc, time::Duration};
 

@@ -129,7 +129,7 @@ impl Place {
     /// The same server, which can also be reached without a pooler.
     ///
     /// # Errors
-    /// [`Error::Url`] when one of both is no server.
+    /// [`Error::Url`] when it is no URL of ours, [`Error::DirectToFile`] when one of both is a file.
     pub fn with_direct(self, direct: &str) -> Result<Self> {
         match (self, Self::of(direct)?) {
             (Self::Server { url, .. }, Self::Server { url: direct, .. }) => Ok(Self::Server {

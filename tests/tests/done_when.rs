@@ -37,7 +37,7 @@ async fn nothing_accepted_is_lost_and_nobody_gets_what_is_not_his() {
     for kill in 1..=KILLS {
         let enough = MESSAGES * kill / (KILLS + 1);
         let look = || async { (journal.count() >= enough).then_some(()) };
-        within(Duration::from_mins(5), "the systems go on posting", look).await;
+        within(Duration::from_mins(5), "the ACS go on posting", look).await;
         simod.kill9();
         simod.restart().await;
     }

@@ -16,8 +16,8 @@ use simo_tests::{
     FakeFcm, Plant, Simod, checker,
     crowd::{self, Journal},
     eventually,
+    load_balancer::{CHECK_EVERY, LoadBalancer},
     postgres::{self, OwnServer},
-    proxy::{CHECK_EVERY, Proxy},
     raw,
     simod::Setup,
     wait::within,
@@ -54,11 +54,11 @@ async fn instances_that_are_killed_lose_nothing_and_repeat_little() {
     let world = crowd::populate(&instances[0], &plant).await;
     fcm.script().dead(&world.dead);
     fcm.script().mixture(Some(crowd::bad_day()));
-    let proxy = proxy_before(&instances).await;
+    let balancer = load_balancer_before(&instances).await;
 
     let journal = Arc::new(Journal::default());
     let numbers = crowd::numbers(&world);
-    let url = format!("{}/api/v1/messages", proxy.url());
+    let url = format!("{}/api/v1/messages", balancer.url());
     let acs = crowd::start_acs(&plant, &url, MESSAGES, &numbers, &journal).await;
     let seed = rand::random();
     println!("seed {seed}");
@@ -121,14 +121,14 @@ async fn instances_are_replaced_one_by_one_without_a_failed_request() {
     plant.employees(&["001"], &[]).await;
     plant.fcm_phone(&instances[0], "001", "phone-1").await;
     let token = plant.token("1c").await;
-    let proxy = proxy_before(&instances).await;
+    let balancer = load_balancer_before(&instances).await;
 
     let stop = Arc::new(AtomicBool::new(false));
     let accepted = Arc::new(AtomicUsize::new(0));
     let mut load = JoinSet::new();
     for _ in 0..8 {
         let (stop, accepted, token) = (stop.clone(), accepted.clone(), token.clone());
-        let messages = format!("{}/api/v1/messages", proxy.url());
+        let messages = format!("{}/api/v1/messages", balancer.url());
         load.spawn(async move {
             let http = reqwest::Client::new();
             let body = json!({"title": "Смена", "recipients": {"employees": ["001"]}}).to_string();
@@ -151,7 +151,7 @@ async fn instances_are_replaced_one_by_one_without_a_failed_request() {
         instance.terminate().await;
         instance.restart().await;
         eventually("it is given requests again", async || {
-            proxy.has(place).then_some(())
+            balancer.has(place).then_some(())
         })
         .await;
         tokio::time::sleep(CHECK_EVERY).await;
@@ -166,12 +166,14 @@ async fn instances_are_replaced_one_by_one_without_a_failed_request() {
     assert!(arrivals.values().all(|&times| times == 1), "a push was repeated");
 }
 
-async fn proxy_before(instances: &[Simod]) -> Proxy {
+async fn load_balancer_before(instances: &[Simod]) -> LoadBalancer {
     let urls: Vec<&str> = instances.iter().map(Simod::url).collect();
-    let proxy = Proxy::start(&urls).await;
+    let balancer = LoadBalancer::start(&urls).await;
     eventually("all instances are given requests", async || {
-        (0..instances.len()).all(|place| proxy.has(place)).then_some(())
+        (0..instances.len())
+            .all(|place| balancer.has(place))
+            .then_some(())
     })
     .await;
-    proxy
+    balancer
 }

@@ -27,22 +27,20 @@ const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 /// Connections of one instance.
 const CONNECTIONS: u32 = 16;
 
-/// Where instances tell each other that something happened.
-const CHANNEL: &str = "simo";
+/// The name under which instances tell each other that something happened.
+const NOTIFIED_AS: &str = "simo";
 
 /// What every connection is told.
 ///
 /// No statement of ours takes so long; one that does is cut off before everything waits behind it. Our statements name their
 /// tables in the order in which indexes lead from one to the next; without statistics (tables that were filled just
-/// now) the planner prefers orders that cost a thousand times more, and compiles them first.
+/// now) the planner prefers orders that cost a thousand times more, compiles them first, and reads tables whole. With
+/// statistics it reads them from their beginning where history wants a page, which may stand at the end.
 const SETTINGS: &str = "set statement_timeout = '30s'; set jit = off; set join_collapse_limit = 1;
-    set from_collapse_limit = 1; set enable_hashjoin = off; set enable_mergejoin = off";
+    set from_collapse_limit = 1; set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off";
 
 /// What every transaction that must see one moment begins with.
-///
-/// History stops reading when a page is full. From its statistics the planner expects that to come soon when it reads a table
-/// from its beginning, which is wrong where what is wanted stands at the end; our indexes lead there.
-const SNAPSHOT: &str = "begin isolation level repeatable read read only; set local enable_seqscan = off";
+const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 
 /// A server, through a pool of connections.
 #[derive(Debug)]
@@ -92,7 +90,8 @@ impl Server {
         // On a connection of its own: a migration may take longer than any other statement. And the pool would only say
         // that it has waited in vain.
         let mut connection = connect(&directly).await?;
-        if let Some(source) = copy::mark::unfinished(&mut connection).await? {
+        // Within transactions: a pooler may give every statement another connection otherwise.
+        if let Some(source) = copy::mark::unfinished(&mut *connection.begin().await?).await? {
             return Err(Error::HalfCopied(source));
         }
         migrate(&mut connection, is_pooled && direct.is_none()).await?;
@@ -147,7 +146,7 @@ impl Server {
     pub(super) async fn tell_others(&self) -> Result<()> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query("select pg_notify($1, $2)")
-            .bind(CHANNEL)
+            .bind(NOTIFIED_AS)
             .bind(&self.name)
             .persistent(false)
             .execute(&mut *transaction)
@@ -161,7 +160,7 @@ impl Server {
             return Ok(None);
         };
         let mut listener = PgListener::connect_with(pool).await?;
-        listener.listen(CHANNEL).await?;
+        listener.listen(NOTIFIED_AS).await?;
         Ok(Some(Others {
             listener,
             name: self.name.clone(),
@@ -231,7 +230,7 @@ async fn adopt_feed(connection: &mut PgConnection) -> Result<()> {
 pub(super) async fn migrate(connection: &mut PgConnection, is_pooled: bool) -> Result<()> {
     if is_pooled {
         // A lock of a session, which migrations run under, is none behind a pooler.
-        let pending = names_of_pending(&MIGRATIONS, &done(connection).await?);
+        let pending = names_of_pending(&MIGRATIONS, &done(&mut *connection.begin().await?).await?);
         if !pending.is_empty() {
             return Err(Error::Unmigrated(pending));
         }

@@ -1,4 +1,4 @@
-//! Three clients with a history: messages to crews and shifts, receipts, dead phones, blocked people, cancelled and
+//! Three clients with a history: messages to crews and shifts, receipts, dead phones, blocked people, canceled and
 //! expired messages. Everything comes about as it does in a plant, through the API.
 
 use std::{
@@ -219,13 +219,13 @@ impl Site {
     pub(crate) async fn post(&mut self, simod: &Simod, deliveries: u64, posted: &AtomicU64) {
         let part = (deliveries as f64 * self.shape.share) as u64;
         let mut dice = StdRng::seed_from_u64(part);
-        let mut systems: Vec<(&str, Client)> = Vec::new();
+        let mut all_acs: Vec<(&str, Client)> = Vec::new();
         for name in ["1c", "scada-2", "monitor"] {
-            systems.push((name, self.plant.acs(simod, name).await));
+            all_acs.push((name, self.plant.acs(simod, name).await));
         }
         let (mut done, mut to_cancel) = (0, Vec::new());
         while done < part {
-            let (acs, client) = &systems[[0, 0, 0, 0, 0, 0, 1, 1, 1, 2][dice.random_range(0..10)]];
+            let (acs, client) = &all_acs[[0, 0, 0, 0, 0, 0, 1, 1, 1, 2][dice.random_range(0..10)]];
             let messages: Vec<PostMessage> = (0..BATCH).map(|_| self.message(&mut dice, acs)).collect();
             let answer = client.post_batch(&messages).await.expect("a batch is accepted");
             let mut count = 0;
@@ -255,7 +255,7 @@ impl Site {
                 .admin
                 .cancel_message(id)
                 .await
-                .expect("a message can be cancelled");
+                .expect("a message can be canceled");
         }
     }
 

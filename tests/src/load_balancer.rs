@@ -22,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// A running load balancer; it ends when it is dropped.
-pub struct Proxy {
+pub struct LoadBalancer {
     url: String,
     balancer: Arc<Balancer>,
     _tasks: Vec<AbortOnDropHandle<()>>,
@@ -39,7 +39,7 @@ struct Instance {
     ready: AtomicBool,
 }
 
-impl Proxy {
+impl LoadBalancer {
     /// Before instances at these URLs.
     ///
     /// # Panics
