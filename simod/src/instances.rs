@@ -14,6 +14,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How often the clock is set by the server's.
 const SET_EVERY: Duration = Duration::from_secs(10);
 
+/// After so long without a word it is looked whether one could be heard at all.
+const QUIET: Duration = Duration::from_mins(1);
+
 /// How long to do without the others' word after it could not be heard.
 const DEAF: Duration = Duration::from_secs(10);
 
@@ -49,14 +52,19 @@ async fn tell(app: &App) {
 }
 
 async fn listen(app: &App) {
-    loop {
+    'connected: loop {
         match app.store.others().await {
             Ok(None) => return,
             Ok(Some(mut others)) => {
                 // Something may have happened before we listened.
                 app.wake.here();
-                while let Ok(()) = others.said_something().await {
-                    app.wake.here();
+                loop {
+                    match tokio::time::timeout(QUIET, others.said_something()).await {
+                        Ok(Ok(())) => app.wake.here(),
+                        Ok(Err(_)) => break,
+                        // They may be silent, or the connection may lead nowhere: on a new one.
+                        Err(_) => continue 'connected,
+                    }
                 }
             }
             Err(error) => {

@@ -65,7 +65,7 @@ async fn instances_that_are_killed_lose_nothing_and_repeat_little() {
     let mut chance = StdRng::seed_from_u64(seed);
     let mut kills = 0;
     let mut restarts = DATABASE_RESTARTS.iter().peekable();
-    while journal.count() < MESSAGES {
+    while journal.count() < MESSAGES || restarts.peek().is_some() {
         tokio::time::sleep(Duration::from_millis(chance.random_range(1_500..6_000))).await;
         let victim = &mut instances[chance.random_range(0..INSTANCES)];
         victim.kill9();
@@ -80,10 +80,6 @@ async fn instances_that_are_killed_lose_nothing_and_repeat_little() {
         victim.restart().await;
     }
     acs.join_all().await;
-    assert!(
-        restarts.next().is_none(),
-        "it was over before the server was restarted"
-    );
     crowd::until_nothing_is_left(&server.url()).await;
 
     let posted = journal.take();

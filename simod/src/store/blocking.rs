@@ -83,7 +83,8 @@ impl Store {
         why: &str,
         mut denied: usize,
     ) -> Result<()> {
-        while denied == AT_ONCE {
+        // A step may find fewer than there are: what was sent meanwhile does not count.
+        while denied > 0 {
             let mut tx = self.write().await?;
             denied = deny_queued(&mut tx, client_id, employee_id, why, self.clock.now()).await?;
             tx.commit().await?;

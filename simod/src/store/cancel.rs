@@ -42,23 +42,23 @@ impl Store {
             .bind(now)
             .execute(&mut tx)
             .await?;
-            if first.rows_affected() == 0 {
-                // Another instance canceled it just now.
-                return self.canceled_counts(client_id, id).await;
+            // Otherwise another instance canceled it just now.
+            if first.rows_affected() > 0 {
+                query(
+                    "insert into event (client_id, acs_id, at, kind, message_id) values ($1, $2, $3, 'canceled', $4)",
+                )
+                .bind(client_id)
+                .bind(poster)
+                .bind(now)
+                .bind(id)
+                .execute(&mut tx)
+                .await?;
             }
-            query(
-                "insert into event (client_id, acs_id, at, kind, message_id) values ($1, $2, $3, 'canceled', $4)",
-            )
-            .bind(client_id)
-            .bind(poster)
-            .bind(now)
-            .bind(id)
-            .execute(&mut tx)
-            .await?;
         }
         tx.commit().await?;
-        // Also the second time: the first one may have been cut short.
-        while self.close_canceled(client_id, poster, id).await? == CLOSED_AT_ONCE as u64 {}
+        // Also the second time: the first one may have been cut short. A step may find fewer than there are: what was sent
+        // meanwhile does not count.
+        while self.close_canceled(client_id, poster, id).await? > 0 {}
         self.canceled_counts(client_id, id).await
     }
 

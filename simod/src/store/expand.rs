@@ -130,9 +130,9 @@ async fn next_parts(tx: &mut super::Write, client_id: Uuid) -> Result<Vec<Pendin
     // Who cancels the message waits until the deliveries of this step are there to be closed.
     let share = tx.shared("m");
     let rows = query(format!(
-        "select a.message_id, a.part, a.reason, a.target, a.target_id, a.grant_id, a.members, a.next_ordinal,
-                next.accepted_at, next.expires_at, next.priority, next.canceled_at
-         from (select a.message_id, a.part, a.created_at, m.accepted_at, m.expires_at, m.priority, m.canceled_at
+        "select a.message_id, a.part, a.reason, a.target, a.target_id, a.grant_id, a.members,
+                next.next_ordinal, next.accepted_at, next.expires_at, next.priority, next.canceled_at
+         from (select a.message_id, a.part, a.created_at, a.next_ordinal, m.accepted_at, m.expires_at, m.priority, m.canceled_at
                from audience a
                cross join message m
                where a.client_id = $1 and m.client_id = a.client_id and m.id = a.message_id

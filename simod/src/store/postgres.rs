@@ -32,11 +32,14 @@ const NOTIFIED_AS: &str = "simo";
 
 /// What every connection is told.
 ///
+/// An instance whose machine has vanished in the middle of a transaction keeps its locks until the server gives it up, and
+/// holds the feed back for as long.
+///
 /// No statement of ours takes so long; one that does is cut off before everything waits behind it. Our statements name their
 /// tables in the order in which indexes lead from one to the next; without statistics (tables that were filled just
 /// now) the planner prefers orders that cost a thousand times more, compiles them first, and reads tables whole. With
 /// statistics it reads them from their beginning where history wants a page, which may stand at the end.
-const SETTINGS: &str = "set statement_timeout = '30s'; set jit = off; set join_collapse_limit = 1;
+const SETTINGS: &str = "set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '40s'; set jit = off; set join_collapse_limit = 1;
     set from_collapse_limit = 1; set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off";
 
 /// What every transaction that must see one moment begins with.
@@ -101,8 +104,14 @@ impl Server {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(WAIT_FOR_CONNECTION)
-            .after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(SETTINGS).await.map(|_| ()) })
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    // A pooler's connections serve others too; there each transaction begins with the settings.
+                    if !is_pooled {
+                        connection.execute(SETTINGS).await?;
+                    }
+                    Ok(())
+                })
             })
             .connect_with(options.clone())
             .await
@@ -122,15 +131,12 @@ impl Server {
 
     /// Sets a clock by the server's.
     pub(super) async fn correct(&self, clock: &Clock) -> Result<()> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = answered(self.pool.begin()).await?;
         let (asked, before) = (Instant::now(), clock.uncorrected());
-        let server: i64 =
-            sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")
-                .persistent(false)
-                .fetch_one(&mut *transaction)
-                .await?;
+        let question = sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint");
+        let server: i64 = answered(question.persistent(false).fetch_one(&mut *transaction)).await?;
         let took = asked.elapsed().as_micros() as i64;
-        transaction.commit().await?;
+        answered(transaction.commit()).await?;
         clock.correct(server - before - took / 2, took);
         Ok(())
     }
@@ -144,14 +150,13 @@ impl Server {
 
     /// Tells the other instances that something happened.
     pub(super) async fn tell_others(&self) -> Result<()> {
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query("select pg_notify($1, $2)")
+        let mut transaction = answered(self.pool.begin()).await?;
+        let word = sqlx::query("select pg_notify($1, $2)")
             .bind(NOTIFIED_AS)
             .bind(&self.name)
-            .persistent(false)
-            .execute(&mut *transaction)
-            .await?;
-        Ok(transaction.commit().await?)
+            .persistent(false);
+        answered(word.execute(&mut *transaction)).await?;
+        Ok(answered(transaction.commit()).await?)
     }
 
     /// Listens to the other instances, on a connection of its own; `None` where they cannot be heard.
@@ -160,7 +165,7 @@ impl Server {
             return Ok(None);
         };
         let mut listener = PgListener::connect_with(pool).await?;
-        listener.listen(NOTIFIED_AS).await?;
+        answered(listener.listen(NOTIFIED_AS)).await?;
         Ok(Some(Others {
             listener,
             name: self.name.clone(),
@@ -259,7 +264,7 @@ async fn warn_of_unsafe_settings(connection: &mut PgConnection) -> Result<()> {
 /// The migrations that [`Server::open`] would run.
 pub(super) async fn pending_migrations(url: &str) -> Result<Vec<String>> {
     let mut connection = connect(&options(url, false)?).await?;
-    let done = done(&mut connection).await?;
+    let done = done(&mut *connection.begin().await?).await?;
     connection.close().await?;
     Ok(names_of_pending(&MIGRATIONS, &done))
 }

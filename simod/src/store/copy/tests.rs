@@ -359,7 +359,9 @@ async fn a_daemon_that_was_there_before_sends_nothing_and_what_it_changes_is_not
 async fn behind_a_pooler_it_works_on_a_database_that_is_migrated() {
     let Some(mut ends) = Ends::new().await else { return };
     let direct = ends.server.clone();
-    ends.server += "?statement-cache-capacity=0";
+    // The server may be named by a parameter: its socket's directory.
+    ends.server += if direct.contains('?') { "&" } else { "?" };
+    ends.server += "statement-cache-capacity=0";
     let refused = ends.open().await;
     let unmigrated = matches!(refused, Err(CopyError::Store(Error::Unmigrated(_))));
     assert!(unmigrated, "{refused:?}");
