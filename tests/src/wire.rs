@@ -1,11 +1,11 @@
-//! The wire between simod and its database server, which can fall silent: nothing is refused, nothing comes through, as
-//! behind a firewall that has forgotten its connections.
+//! The wire between simod and its database server, which can fall silent: nothing is refused, nothing comes through. The
+//! connections of that time stay silent, as behind a firewall that has forgotten them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, pin::pin, sync::Arc};
 
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::copy_bidirectional,
     net::{TcpStream, UnixListener, UnixStream},
     sync::watch,
 };
@@ -15,8 +15,16 @@ use url::Url;
 /// A wire; it is torn when this is dropped.
 pub struct Wire {
     directory: TempDir,
-    silent: Arc<watch::Sender<bool>>,
+    /// Whether it is silent, and how often it was.
+    silence: Arc<watch::Sender<Silence>>,
     _task: AbortOnDropHandle<()>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Silence {
+    reigns: bool,
+    /// How often it has begun.
+    times: u64,
 }
 
 /// The other end.
@@ -41,16 +49,16 @@ impl Wire {
             None => Server::Address(format!("{}:{port}", url.host_str().unwrap_or("localhost"))),
         };
         let listener = UnixListener::bind(directory.path().join(".s.PGSQL.5432")).expect("it listens");
-        let silent = Arc::new(watch::Sender::new(false));
-        let heard = silent.clone();
+        let silence = Arc::new(watch::Sender::new(Silence::default()));
+        let heard = silence.clone();
         let task = tokio::spawn(async move {
             while let Ok((here, _)) = listener.accept().await {
-                tokio::spawn(join(here, server.clone(), heard.clone()));
+                tokio::spawn(join(here, server.clone(), heard.subscribe()));
             }
         });
         Self {
             directory,
-            silent,
+            silence,
             _task: AbortOnDropHandle::new(task),
         }
     }
@@ -65,49 +73,34 @@ impl Wire {
         )
     }
 
-    /// Lets nothing through from now on, or everything again.
+    /// Lets nothing through from now on, or whoever connects anew. Connections that were silent once stay so.
     pub fn set_silent(&self, silent: bool) {
-        self.silent.send_replace(silent);
+        self.silence.send_modify(|silence| {
+            silence.times += u64::from(silent && !silence.reigns);
+            silence.reigns = silent;
+        });
     }
 }
 
-async fn join(here: UnixStream, server: Server, silent: Arc<watch::Sender<bool>>) {
-    match server {
-        Server::Socket(path) => {
-            if let Ok(there) = UnixStream::connect(path).await {
-                both_ways(here.into_split(), there.into_split(), &silent).await;
+async fn join(mut here: UnixStream, server: Server, mut heard: watch::Receiver<Silence>) {
+    // Whoever comes into a silence is not heard before it ends.
+    let Ok(met) = heard.wait_for(|silence| !silence.reigns).await.map(|met| *met) else {
+        return;
+    };
+    let mut passed = pin!(async {
+        match server {
+            Server::Socket(path) => {
+                copy_bidirectional(&mut here, &mut UnixStream::connect(path).await?).await
+            }
+            Server::Address(address) => {
+                copy_bidirectional(&mut here, &mut TcpStream::connect(address).await?).await
             }
         }
-        Server::Address(address) => {
-            if let Ok(there) = TcpStream::connect(address).await {
-                both_ways(here.into_split(), there.into_split(), &silent).await;
-            }
-        }
+    });
+    tokio::select! {
+        _ended = &mut passed => return,
+        _begun = heard.wait_for(|silence| *silence != met) => {}
     }
-}
-
-async fn both_ways(
-    here: (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
-    there: (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
-    silent: &watch::Sender<bool>,
-) {
-    tokio::join!(
-        pass(here.0, there.1, silent.subscribe()),
-        pass(there.0, here.1, silent.subscribe())
-    );
-}
-
-async fn pass(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    mut silent: watch::Receiver<bool>,
-) {
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        let is_torn = silent.wait_for(|silent| !silent).await.is_err();
-        if is_torn || to.write_all(&buffer[..count]).await.is_err() {
-            break;
-        }
-    }
-    let _gone = to.shutdown().await;
+    // Neither end hears that it is over, until the wire is torn.
+    while heard.changed().await.is_ok() {}
 }

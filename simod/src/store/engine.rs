@@ -1,46 +1,28 @@
-//! The two engines behind one face: connections here, statements with their values, rows.
+//! The two engines behind one face: connections here, sessions with a server, statements with their
+//! values, rows.
 //!
 //! A statement is written once, in the SQL of SQLite; `dialect` makes PostgreSQL's of it. Where the engines really differ,
 //! the text is chosen by [`Conn::engine`], with the reason beside it.
 
 mod row;
+mod session;
 mod statement;
 
-use std::{
-    io,
-    ops::{Deref, DerefMut},
-    time::Duration,
-};
+use std::ops::{Deref, DerefMut};
 
 #[cfg(test)]
 use sqlx::AssertSqlSafe;
-use sqlx::{Database, Postgres, Sqlite, Transaction, pool::PoolConnection};
+use sqlx::{Sqlite, SqliteConnection, Transaction, pool::PoolConnection};
 
 #[cfg(test)]
 pub(crate) use self::statement::plans;
 pub(crate) use self::{
     row::{Column, FromRow, Row},
+    session::{Session, answered},
     statement::{Query, Value, query, query_as, query_scalar},
 };
 #[cfg(test)]
 use super::dialect;
-
-/// How long a server may be silent: longer than it works on any statement before it gives up by itself. One that has gone
-/// behind a firewall says nothing, and nobody may wait for it until the connection is given up, a quarter of an hour later.
-const SILENCE: Duration = Duration::from_secs(35);
-
-/// What a server answers, if it answers in time.
-pub(super) fn answered<'a, T: 'a>(
-    answer: impl Future<Output = sqlx::Result<T>> + Send + 'a,
-) -> impl Future<Output = sqlx::Result<T>> + Send + 'a {
-    // Boxed, or the tasks that hold such a future would double with it.
-    let answer = tokio::time::timeout(SILENCE, Box::pin(answer));
-    async move {
-        answer
-            .await
-            .unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())))
-    }
-}
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,56 +36,49 @@ pub(crate) enum Engine {
 /// A connection, within a transaction or not.
 #[derive(Debug)]
 pub(crate) enum Conn {
-    Sqlite(Held<Sqlite>),
-    Postgres(Held<Postgres>),
+    Sqlite(Held),
+    Postgres(Session),
 }
 
-/// What a connection is held by.
+/// What a connection to a file is held by.
 #[derive(Debug)]
-pub(crate) enum Held<D: Database> {
-    Alone(PoolConnection<D>),
-    Within(Transaction<'static, D>),
-    /// Through a pooler: in the next transaction this may lead to another connection of the server, which knows nothing
-    /// of what was prepared.
-    Pooled(Transaction<'static, D>),
+pub(crate) enum Held {
+    Alone(PoolConnection<Sqlite>),
+    Within(Transaction<'static, Sqlite>),
 }
 
-impl<D: Database> Deref for Held<D> {
-    type Target = D::Connection;
+impl Deref for Held {
+    type Target = SqliteConnection;
 
-    fn deref(&self) -> &Self::Target {
+    fn deref(&self) -> &SqliteConnection {
         match self {
             Self::Alone(connection) => connection,
-            Self::Within(transaction) | Self::Pooled(transaction) => transaction,
+            Self::Within(transaction) => transaction,
         }
     }
 }
 
-impl<D: Database> DerefMut for Held<D> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
         match self {
             Self::Alone(connection) => connection,
-            Self::Within(transaction) | Self::Pooled(transaction) => transaction,
+            Self::Within(transaction) => transaction,
         }
     }
 }
 
-impl<D: Database> Held<D> {
-    fn keeps_statements(&self) -> bool {
-        !matches!(self, Self::Pooled(_))
-    }
-
+impl Held {
     async fn commit(self) -> sqlx::Result<()> {
         match self {
             Self::Alone(_) => Ok(()),
-            Self::Within(transaction) | Self::Pooled(transaction) => transaction.commit().await,
+            Self::Within(transaction) => transaction.commit().await,
         }
     }
 
     async fn rollback(self) -> sqlx::Result<()> {
         match self {
             Self::Alone(_) => Ok(()),
-            Self::Within(transaction) | Self::Pooled(transaction) => transaction.rollback().await,
+            Self::Within(transaction) => transaction.rollback().await,
         }
     }
 }
@@ -146,7 +121,7 @@ impl Conn {
     pub(super) async fn commit(self) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(held) => held.commit().await,
-            Self::Postgres(held) => answered(held.commit()).await,
+            Self::Postgres(session) => session.commit().await,
         }
     }
 
@@ -154,7 +129,7 @@ impl Conn {
     pub(super) async fn rollback(self) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(held) => held.rollback().await,
-            Self::Postgres(held) => answered(held.rollback()).await,
+            Self::Postgres(session) => session.rollback().await,
         }
     }
 }
@@ -168,9 +143,9 @@ impl Conn {
                 let statements = AssertSqlSafe(statements);
                 sqlx::raw_sql(statements).execute(&mut **held).await?;
             }
-            Self::Postgres(held) => {
+            Self::Postgres(session) => {
                 let statements = AssertSqlSafe(dialect::postgres(statements));
-                sqlx::raw_sql(statements).execute(&mut **held).await?;
+                sqlx::raw_sql(statements).execute(&mut **session).await?;
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ use sqlx::{
 use super::{
     Error, Result, copy,
     disk::Write,
-    engine::{Conn, Held, Read, answered},
+    engine::{Conn, Read, Session, answered},
     names_of_pending,
 };
 use crate::clock::Clock;
@@ -23,6 +23,12 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How long a caller waits for a connection before he is told to come back.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
+
+/// How long after its last use a connection is taken to be alive: it was asked when it was returned.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How long a connection that was idle may take to say that it is alive, before another one is made.
+const WAIT_FOR_IDLE: Duration = Duration::from_secs(1);
 
 /// Connections of one instance.
 const CONNECTIONS: u32 = 16;
@@ -104,6 +110,16 @@ impl Server {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(WAIT_FOR_CONNECTION)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for < FRESH {
+                        return Ok(true);
+                    }
+                    let alive = tokio::time::timeout(WAIT_FOR_IDLE, connection.ping()).await;
+                    Ok(matches!(alive, Ok(Ok(()))))
+                })
+            })
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     // A pooler's connections serve others too; there each transaction begins with the settings.
@@ -131,12 +147,12 @@ impl Server {
 
     /// Sets a clock by the server's.
     pub(super) async fn correct(&self, clock: &Clock) -> Result<()> {
-        let mut transaction = answered(self.pool.begin()).await?;
+        let mut session = Session::begin(&self.pool, "begin").await?;
         let (asked, before) = (Instant::now(), clock.uncorrected());
         let question = sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint");
-        let server: i64 = answered(question.persistent(false).fetch_one(&mut *transaction)).await?;
+        let server: i64 = answered(question.persistent(false).fetch_one(&mut *session)).await?;
         let took = asked.elapsed().as_micros() as i64;
-        answered(transaction.commit()).await?;
+        session.commit().await?;
         clock.correct(server - before - took / 2, took);
         Ok(())
     }
@@ -145,18 +161,18 @@ impl Server {
         if self.is_pooled {
             return self.snapshot().await;
         }
-        Ok(Read(Conn::Postgres(Held::Alone(self.pool.acquire().await?))))
+        Ok(Read(Conn::Postgres(Session::alone(&self.pool).await?)))
     }
 
     /// Tells the other instances that something happened.
     pub(super) async fn tell_others(&self) -> Result<()> {
-        let mut transaction = answered(self.pool.begin()).await?;
+        let mut session = Session::begin(&self.pool, "begin").await?;
         let word = sqlx::query("select pg_notify($1, $2)")
             .bind(NOTIFIED_AS)
             .bind(&self.name)
             .persistent(false);
-        answered(word.execute(&mut *transaction)).await?;
-        Ok(answered(transaction.commit()).await?)
+        answered(word.execute(&mut *session)).await?;
+        Ok(session.commit().await?)
     }
 
     /// Listens to the other instances, on a connection of its own; `None` where they cannot be heard.
@@ -173,21 +189,22 @@ impl Server {
     }
 
     pub(super) async fn snapshot(&self) -> Result<Read> {
-        Ok(Read(self.begin(SNAPSHOT).await?))
+        Ok(Read(Conn::Postgres(self.begin(SNAPSHOT).await?)))
     }
 
     pub(super) async fn write(&self) -> Result<Write> {
-        Ok(Write::new(self.begin("begin").await?, None))
+        Ok(Write::new(Conn::Postgres(self.begin("begin").await?), None))
     }
 
     /// Begins a transaction.
-    async fn begin(&self, begin: &'static str) -> Result<Conn> {
-        Ok(Conn::Postgres(if self.is_pooled {
+    async fn begin(&self, begin: &'static str) -> Result<Session> {
+        Ok(if self.is_pooled {
             let begin = format!("{begin}; {}", SETTINGS.replace("set ", "set local "));
-            Held::Pooled(answered(self.pool.begin_with(AssertSqlSafe(begin))).await?)
+            let session = Session::begin(&self.pool, AssertSqlSafe(begin)).await?;
+            session.without_statements()
         } else {
-            Held::Within(answered(self.pool.begin_with(begin)).await?)
-        }))
+            Session::begin(&self.pool, begin).await?
+        })
     }
 
     pub(super) fn is_closed(&self) -> bool {

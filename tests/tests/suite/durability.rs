@@ -239,7 +239,7 @@ async fn a_server_that_falls_silent_keeps_nobody_waiting_for_long() {
     let silence = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         wire.set_silent(true);
-        // Far more than simod waits, and far less than a connection takes to be given up.
+        // Far more than simod waits, and far less than a connection takes to be given up by the system.
         let answered = within(Duration::from_mins(3), "they are told to come back", async || {
             post().await.is_none().then_some(())
         });

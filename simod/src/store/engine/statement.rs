@@ -12,7 +12,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Column, Conn, FromRow, Held, Row, answered};
+use super::{Column, Conn, FromRow, Row, Session, answered};
 use crate::store::dialect;
 
 /// A value that a statement is given.
@@ -139,7 +139,7 @@ impl<'q> Query<'q> {
         Ok(sqlx::query_with(text, arguments).persistent(self.kept))
     }
 
-    fn on_postgres(self, held: &Held<Postgres>) -> sqlx::Result<SqlxQuery<'static, Postgres, PgArguments>> {
+    fn on_postgres(self, session: &Session) -> sqlx::Result<SqlxQuery<'static, Postgres, PgArguments>> {
         let mut arguments = PgArguments::default();
         for value in self.values {
             value.add_to(&mut arguments)?;
@@ -149,16 +149,17 @@ impl<'q> Query<'q> {
         } else {
             dialect::postgres(&self.text).into()
         };
-        Ok(sqlx::query_with(AssertSqlSafe(text), arguments).persistent(self.kept && held.keeps_statements()))
+        Ok(sqlx::query_with(AssertSqlSafe(text), arguments)
+            .persistent(self.kept && session.keeps_statements()))
     }
 
     /// Runs it; returns how many rows it changed.
     pub(crate) async fn execute(self, conn: &mut Conn) -> sqlx::Result<Changed> {
         let rows = match conn {
             Conn::Sqlite(held) => self.on_sqlite()?.execute(&mut **held).await?.rows_affected(),
-            Conn::Postgres(held) => {
-                let query = self.on_postgres(held)?;
-                answered(query.execute(&mut **held)).await?.rows_affected()
+            Conn::Postgres(session) => {
+                let query = self.on_postgres(session)?;
+                answered(query.execute(&mut **session)).await?.rows_affected()
             }
         };
         Ok(Changed(rows))
@@ -171,9 +172,9 @@ impl<'q> Query<'q> {
                 Ok(query) => query.fetch(&mut **held).map(|row| row.map(Row::Sqlite)).boxed(),
                 Err(error) => failed(error),
             },
-            Conn::Postgres(held) => match self.on_postgres(held) {
+            Conn::Postgres(session) => match self.on_postgres(session) {
                 Ok(query) => {
-                    let rows = query.fetch(&mut **held).map(|row| row.map(Row::Postgres));
+                    let rows = query.fetch(&mut **session).map(|row| row.map(Row::Postgres));
                     stream::try_unfold(rows, async |mut rows| {
                         let row = answered(async { rows.next().await.transpose() }).await?;
                         Ok(row.map(|row| (row, rows)))
@@ -198,9 +199,9 @@ impl<'q> Query<'q> {
                 let rows = self.on_sqlite()?.fetch_all(&mut **held).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
-            Conn::Postgres(held) => {
-                let query = self.on_postgres(held)?;
-                let rows = answered(query.fetch_all(&mut **held)).await?;
+            Conn::Postgres(session) => {
+                let query = self.on_postgres(session)?;
+                let rows = answered(query.fetch_all(&mut **session)).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -214,9 +215,9 @@ impl<'q> Query<'q> {
                 .fetch_optional(&mut **held)
                 .await?
                 .map(Row::Sqlite),
-            Conn::Postgres(held) => {
-                let query = self.on_postgres(held)?;
-                answered(query.fetch_optional(&mut **held))
+            Conn::Postgres(session) => {
+                let query = self.on_postgres(session)?;
+                answered(query.fetch_optional(&mut **session))
                     .await?
                     .map(Row::Postgres)
             }
