@@ -26,6 +26,7 @@ mod import;
 mod inbox;
 mod list;
 mod lock;
+mod migrations;
 mod named;
 mod operators;
 mod pairing;
@@ -319,14 +320,6 @@ impl Races {
         self.0 += 1;
         self.0 <= RACES && result.as_ref().is_err_and(Error::is_race)
     }
-}
-
-/// The names of migrations that are not among those that were run.
-fn names_of_pending(migrator: &sqlx::migrate::Migrator, done: &[i64]) -> Vec<String> {
-    let pending = migrator.iter().filter(|m| !done.contains(&m.version));
-    pending
-        .map(|m| format!("{:04}_{}", m.version, m.description.replace(' ', "_")))
-        .collect()
 }
 
 #[cfg(test)]

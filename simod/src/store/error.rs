@@ -39,6 +39,12 @@ pub enum Error {
         .0.join(", ")
     )]
     Unmigrated(Vec<String>),
+    /// Migrations of a later minor version were run.
+    #[error(
+        "a later version of simod has migrated the database (migrations {}), and this one does not know what it left: start that version, or restore a backup",
+        .0.iter().map(|version| format!("{version:04}")).collect::<Vec<_>>().join(", ")
+    )]
+    Newer(Vec<i64>),
     /// Part of an installation is there.
     #[error(
         "the database holds an unfinished copy of {0}: run the same `simod copy` again, which goes on where it stopped"

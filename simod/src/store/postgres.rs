@@ -2,6 +2,7 @@
 
 use std::{
     str::FromStr as _,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -15,11 +16,12 @@ use super::{
     Error, Result, copy,
     disk::Write,
     engine::{Conn, Read, Session, answered},
-    names_of_pending,
+    migrations,
 };
 use crate::clock::Clock;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+static MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| migrations::of(sqlx::migrate!("migrations/postgres")));
 
 /// How long a caller waits for a connection before he is told to come back.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
@@ -250,9 +252,11 @@ async fn adopt_feed(connection: &mut PgConnection) -> Result<()> {
 
 /// Runs the migrations that are missing.
 pub(super) async fn migrate(connection: &mut PgConnection, is_pooled: bool) -> Result<()> {
+    let done = done(&mut *connection.begin().await?).await?;
+    migrations::check(&MIGRATIONS, &done)?;
     if is_pooled {
         // A lock of a session, which migrations run under, is none behind a pooler.
-        let pending = names_of_pending(&MIGRATIONS, &done(&mut *connection.begin().await?).await?);
+        let pending = migrations::pending(&MIGRATIONS, &done);
         if !pending.is_empty() {
             return Err(Error::Unmigrated(pending));
         }
@@ -283,7 +287,7 @@ pub(super) async fn pending_migrations(url: &str) -> Result<Vec<String>> {
     let mut connection = connect(&options(url, false)?).await?;
     let done = done(&mut *connection.begin().await?).await?;
     connection.close().await?;
-    Ok(names_of_pending(&MIGRATIONS, &done))
+    Ok(migrations::pending(&MIGRATIONS, &done))
 }
 
 /// The migrations that were run.

@@ -7,7 +7,7 @@ use std::{
     fs::{DirBuilder, OpenOptions},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::Path,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -24,10 +24,10 @@ use super::{
     disk::{Log, Write, unsynced},
     engine::{Conn, Held, Read},
     lock::FileLock,
-    names_of_pending,
+    migrations,
 };
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrations::of(sqlx::migrate!("migrations/sqlite")));
 
 /// How long a statement waits for a lock that another process holds before the caller is told to come back.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -77,6 +77,7 @@ impl File {
             .connect_with(options.clone().pragma("cache_size", WRITER_CACHE))
             .await
             .map_err(|e| Error::Open(path.display().to_string(), e))?;
+        migrations::check(&MIGRATIONS, &done(&mut *writer.acquire().await?).await?)?;
         MIGRATIONS.run(&writer).await?;
         let readers = pool(4).connect_with(options.pragma("query_only", "on")).await?;
         Ok(Self {
@@ -166,21 +167,28 @@ impl File {
 
 /// The migrations that [`File::open`] would run.
 pub(super) async fn pending_migrations(path: &Path) -> Result<Vec<String>> {
-    let mut done = Vec::new();
+    let mut ran = Vec::new();
     if path.exists() {
         let mut connection = SqliteConnection::connect_with(&read_only(path)).await?;
-        let known: i64 =
-            sqlx::query_scalar("select count(*) from sqlite_master where name = '_sqlx_migrations'")
-                .fetch_one(&mut connection)
-                .await?;
-        if known > 0 {
-            done = sqlx::query_scalar::<_, i64>("select version from _sqlx_migrations where success")
-                .fetch_all(&mut connection)
-                .await?;
-        }
+        ran = done(&mut connection).await?;
         connection.close().await?;
     }
-    Ok(names_of_pending(&MIGRATIONS, &done))
+    Ok(migrations::pending(&MIGRATIONS, &ran))
+}
+
+/// The migrations that were run.
+async fn done(connection: &mut SqliteConnection) -> Result<Vec<i64>> {
+    let known: i64 = sqlx::query_scalar("select count(*) from sqlite_master where name = '_sqlx_migrations'")
+        .fetch_one(&mut *connection)
+        .await?;
+    if known == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(
+        sqlx::query_scalar("select version from _sqlx_migrations where success")
+            .fetch_all(connection)
+            .await?,
+    )
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
