@@ -39,6 +39,9 @@ const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
 /// Only what was used takes memory.
 const WRITER_CACHE: &str = "-32768";
 
+/// Connections that read at the same time.
+const READERS: u32 = 4;
+
 /// Free pages that are given back to the file system at once.
 const VACUUMED: u32 = 128;
 
@@ -74,12 +77,21 @@ impl File {
         make.map_err(|e| Error::File(path.to_owned(), e))?;
         let options = options(path);
         let writer = pool(1)
-            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE))
+            .connect_with(
+                options
+                    .clone()
+                    // Before the first table, or it has no effect. Readers leave it alone: SQLite writes the setting into
+                    // the file each time, for which they would wait for the writer.
+                    .auto_vacuum(SqliteAutoVacuum::Incremental)
+                    .pragma("cache_size", WRITER_CACHE),
+            )
             .await
             .map_err(|e| Error::Open(path.display().to_string(), e))?;
         migrations::check(&MIGRATIONS, &done(&mut *writer.acquire().await?).await?)?;
         MIGRATIONS.run(&writer).await?;
-        let readers = pool(4).connect_with(options.pragma("query_only", "on")).await?;
+        let readers = pool(READERS)
+            .connect_with(options.pragma("query_only", "on"))
+            .await?;
         Ok(Self {
             readers,
             writer,
@@ -194,8 +206,6 @@ async fn done(connection: &mut SqliteConnection) -> Result<Vec<i64>> {
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        // Before the first table, or it has no effect.
-        .auto_vacuum(SqliteAutoVacuum::Incremental)
         .journal_mode(SqliteJournalMode::Wal)
         // The log is synced by `disk`, before anyone is answered.
         .synchronous(SqliteSynchronous::Normal)
@@ -248,5 +258,19 @@ mod tests {
         let before = std::fs::read(&path).unwrap();
         assert!(pending_migrations(&path).await.unwrap().is_empty());
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_is_new_does_not_wait_for_the_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::open(&directory.path().join("simo.db")).await.unwrap();
+        let mut writer = file.write().await.unwrap();
+        writer.run("delete from client").await.unwrap();
+        let mut readers = Vec::new();
+        for _ in 0..READERS {
+            // Else it would be told that the database is locked, after `BUSY_TIMEOUT`.
+            readers.push(file.read().await.unwrap());
+        }
+        writer.rollback().await.unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! The way of a message through the store, against a real file.
 
+mod conformance;
 mod fixture;
 mod sweep;
 

@@ -1,5 +1,7 @@
 //! A client with an ACS, three employees with a phone each, a group and a topic.
 
+use std::path::PathBuf;
+
 use simo_common::{api::message::Recipients, message::Priority, people, token};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -19,7 +21,8 @@ pub(crate) struct Fixture {
     pub clock: Clock,
     pub client_id: Uuid,
     token: String,
-    _folder: TempDir,
+    url: String,
+    folder: TempDir,
 }
 
 impl Fixture {
@@ -34,7 +37,8 @@ impl Fixture {
             clock,
             client_id,
             token,
-            _folder: folder,
+            url,
+            folder,
         };
         for no in 1..=3 {
             add_employee(&fixture.store, client_id, no, Some(&format!("address-{no}"))).await;
@@ -52,6 +56,16 @@ impl Fixture {
             ))
             .await;
         fixture
+    }
+
+    /// Another instance's view of the same database, by the same clock; a file has only one.
+    pub(crate) async fn another_store(&self) -> Store {
+        Store::open(&self.url, self.clock.clone()).await.unwrap()
+    }
+
+    /// The database file, where there is one.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("simo.db")
     }
 
     /// A message to nobody yet.
@@ -190,6 +204,13 @@ async fn add_employee(store: &Store, client_id: Uuid, no: usize, address: Option
     .execute(&mut tx)
     .await
     .unwrap();
+    // Whoever is added through the store takes the next number.
+    query("update client set next_ordinal = $2 where id = $1")
+        .bind(client_id)
+        .bind(no as i64 + 1)
+        .execute(&mut tx)
+        .await
+        .unwrap();
     if let Some(address) = address {
         query(
             "insert into device (client_id, id, employee_id, channel, address, name, platform, paired_at)

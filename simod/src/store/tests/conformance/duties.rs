@@ -1,0 +1,105 @@
+//! What time does to the database, one small step after the other.
+
+use simo_common::time::DAY;
+
+use super::{super::fixture::NOON, Fixture, HOUR, acs_id, claim_all, post, states};
+
+#[tokio::test]
+async fn what_nobody_took_in_time_expires_with_the_reason() {
+    let f = Fixture::new().await;
+    f.add_employees(1).await;
+    post(&f, f.personal("a", &["1", "4"])).await;
+    assert_eq!(f.store.note_missing_channel("fcm").await.unwrap(), 1);
+    assert_eq!(
+        f.store.note_missing_channel("fcm").await.unwrap(),
+        0,
+        "it is noted"
+    );
+    post(&f, f.personal("b", &["2"])).await;
+    f.clock.set(NOON + 2 * HOUR - 1);
+    assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
+    f.clock.set(NOON + 2 * HOUR);
+    assert_eq!(f.store.expire_deliveries().await.unwrap(), 3);
+    assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
+    assert_eq!(
+        states(&f).await,
+        ["1 expired no_channel", "2 expired expired", "4 expired no_device"]
+    );
+    assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_is_under_way_does_not_expire() {
+    let f = Fixture::new().await;
+    post(&f, f.personal("a", &["1"])).await;
+    assert_eq!(claim_all(&f).await.len(), 1);
+    f.clock.set(NOON + 2 * HOUR);
+    assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
+    assert_eq!(states(&f).await, ["1 queued -"]);
+}
+
+#[tokio::test]
+async fn a_key_is_forgotten_after_three_days_and_events_after_one() {
+    let f = Fixture::new().await;
+    let keyed = || {
+        let mut incoming = f.personal("a", &["1"]);
+        incoming.idempotency_key = Some("key".to_owned());
+        incoming.draft.fingerprint = Some([1; 32]);
+        incoming
+    };
+    let first = post(&f, keyed()).await;
+    let (code, _) = f.store.invite(f.client_id, "1", 60).await.unwrap();
+    f.store
+        .pair("192.0.2.1", &super::device("wrong", None))
+        .await
+        .unwrap();
+    let count = async |table: &str| f.rows(&format!("select count(*) from {table}")).await[0].clone();
+    let tables = ["idempotency", "event", "pairing_failure", "invite"];
+    let left = async || {
+        let mut left = String::new();
+        for table in tables {
+            left += &count(table).await;
+        }
+        left
+    };
+    assert!(!code.is_empty());
+    assert_eq!(left().await, "1111");
+    f.clock.set(NOON + DAY - HOUR);
+    assert!(!f.store.forget_old().await.unwrap());
+    assert_eq!(left().await, "1111");
+    f.clock.set(NOON + DAY + 2 * HOUR);
+    assert!(!f.store.forget_old().await.unwrap());
+    assert_eq!(left().await, "1001");
+    assert_eq!(
+        post(&f, keyed()).await,
+        first,
+        "the key still leads to its message"
+    );
+    f.clock.set(NOON + 3 * DAY + HOUR);
+    assert!(!f.store.forget_old().await.unwrap());
+    assert_eq!(left().await, "0001");
+    assert_ne!(post(&f, keyed()).await, first);
+    f.clock.set(NOON + 31 * DAY);
+    assert!(!f.store.forget_old().await.unwrap());
+    assert_eq!(left().await, "0000");
+}
+
+#[tokio::test]
+async fn history_goes_when_its_client_keeps_it_no_longer() {
+    let f = Fixture::new().await;
+    let old = post(&f, f.personal("старое", &["1", "2"])).await;
+    f.clock.set(NOON + 9 * DAY);
+    let young = post(&f, f.personal("новое", &["1"])).await;
+    f.clock.set(NOON + 10 * DAY + HOUR);
+    assert!(!f.store.forget_history().await.unwrap(), "it is kept for ever");
+    let ten_days = simo_common::api::access::ClientSpec {
+        retention_days: Some(10),
+        ..Default::default()
+    };
+    f.store.edit_client("zavod", &ten_days).await.unwrap();
+    while f.store.forget_history().await.unwrap() {}
+    let acs = Some(acs_id(&f).await);
+    assert_eq!(f.store.message(f.client_id, acs, old).await.unwrap(), None);
+    assert!(f.store.message(f.client_id, acs, young).await.unwrap().is_some());
+    assert_eq!(states(&f).await, ["1 queued -"]);
+}

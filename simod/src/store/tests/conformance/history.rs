@@ -1,0 +1,241 @@
+//! Reading back: messages, deliveries, words, and the story of one delivery.
+
+use simo_common::{
+    api::{device::Receipt, history::Sort},
+    lang::Lang,
+    query,
+    receipt::ReceiptKind,
+    time::{MILLISECOND, from_us},
+};
+use uuid::Uuid;
+
+use super::{
+    super::fixture::NOON, Ask, Fixture, HOUR, acs_id, deliveries, invalid, is_missing, pair, post, send_all,
+};
+use crate::store::{AskMessages, Reported};
+
+/// Three messages to two people, a millisecond apart.
+async fn three(f: &Fixture) -> Vec<Uuid> {
+    let mut ids = Vec::new();
+    for (title, external_id) in [
+        ("Давление растёт", "X-1"),
+        ("Насос стоит", "X-2"),
+        ("Отбой", "X-3"),
+    ] {
+        f.clock.set(f.clock.now() + MILLISECOND);
+        let mut incoming = f.personal(title, &["1", "2"]);
+        incoming.draft.external_id = Some(external_id.to_owned());
+        incoming.draft.fingerprint = Some([1; 32]);
+        ids.push(post(f, incoming).await);
+    }
+    ids
+}
+
+/// The titles of the messages that are found, one a page.
+async fn titles(f: &Fixture, acs_id: Option<Uuid>, external_id: Option<&str>, text: &str) -> Vec<String> {
+    let (mut titles, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let ask = AskMessages {
+            client_id: f.client_id,
+            acs_id,
+            external_id,
+            query: &query::parse(text).unwrap(),
+            limit: 1,
+            cursor: cursor.as_deref(),
+        };
+        let page = f.store.messages(&ask).await.unwrap();
+        titles.extend(page.items.into_iter().map(|message| message.title));
+        cursor = page.next;
+        if cursor.is_none() {
+            return titles;
+        }
+    }
+}
+
+#[tokio::test]
+async fn messages_are_found_by_words_by_their_sender_and_by_his_own_id() {
+    let f = Fixture::new().await;
+    let ids = three(&f).await;
+    assert_eq!(
+        titles(&f, None, None, "").await,
+        ["Отбой", "Насос стоит", "Давление растёт"]
+    );
+    assert_eq!(
+        titles(&f, None, None, "давления").await,
+        ["Давление растёт"],
+        "in another form"
+    );
+    assert_eq!(titles(&f, None, Some("X-2"), "").await, ["Насос стоит"]);
+    assert_eq!(
+        titles(&f, Some(acs_id(&f).await), None, "employee:2").await.len(),
+        3
+    );
+    assert!(titles(&f, Some(Uuid::nil()), None, "").await.is_empty());
+
+    send_all(&f).await;
+    let message = f.store.message(f.client_id, None, ids[0]).await.unwrap().unwrap();
+    assert_eq!(
+        (&*message.client, &*message.acs, message.external_id.as_deref()),
+        ("zavod", "1c", Some("X-1"))
+    );
+    assert_eq!(
+        (message.accepted_at, message.expires_at),
+        (
+            from_us(NOON + MILLISECOND),
+            from_us(NOON + MILLISECOND + 2 * HOUR)
+        )
+    );
+    let states: Vec<_> = message
+        .states
+        .iter()
+        .map(|counted| (counted.state.as_str(), counted.count))
+        .collect();
+    assert_eq!((states, message.counts.accepted), (vec![("sent", 2)], 2));
+    for (acs, id) in [(Some(Uuid::nil()), ids[0]), (None, Uuid::nil())] {
+        assert_eq!(f.store.message(f.client_id, acs, id).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn words_are_indexed_oldest_first_and_once() {
+    let f = Fixture::new().await;
+    three(&f).await;
+    let indexed = async || f.rows("select count(*) from message_word").await[0].clone();
+    assert_eq!(f.store.index_words(2).await.unwrap(), 2);
+    assert_eq!(indexed().await, "2");
+    assert_eq!(f.store.index_words(2).await.unwrap(), 1);
+    assert_eq!(f.store.index_words(2).await.unwrap(), 0);
+    assert_eq!(indexed().await, "3");
+}
+
+#[tokio::test]
+async fn deliveries_are_paged_in_every_order_and_narrowed_by_a_query() {
+    let f = Fixture::new().await;
+    let ids = three(&f).await;
+    send_all(&f).await;
+    f.store.block_employee(f.client_id, "2").await.unwrap();
+    let last = post(&f, f.personal("Последнее", &["1", "2"])).await;
+    let read = async |sort: &str, message_id, text: &str| {
+        let query = query::parse(text).unwrap();
+        let (mut rows, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let ask = Ask {
+                client_id: f.client_id,
+                acs_id: None,
+                message_id,
+                query: &query,
+                sort: sort.parse::<Sort>().unwrap(),
+                limit: 3,
+                cursor: cursor.as_deref(),
+            };
+            let page = f.store.deliveries(&ask).await.unwrap();
+            assert!(page.items.len() <= 3);
+            rows.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() {
+                return rows;
+            }
+        }
+    };
+    let dates: Vec<_> = read("date", None, "")
+        .await
+        .iter()
+        .map(|row| row.accepted_at)
+        .collect();
+    assert_eq!(dates.len(), 8);
+    assert!(dates.is_sorted());
+    let people = read("-employee", None, "").await;
+    let people: String = people.iter().map(|row| &*row.personnel_no).collect();
+    assert_eq!(people, "22221111");
+    let states = read("state", None, "").await;
+    let states: Vec<_> = states.iter().map(|row| row.state.as_str()).collect();
+    assert_eq!(
+        states,
+        ["queued", "sent", "sent", "sent", "sent", "sent", "sent", "denied"]
+    );
+    assert_eq!(read("date", Some(ids[0]), "").await.len(), 2);
+    let denied = read("date", None, "state:denied").await;
+    assert_eq!(
+        (denied.len(), denied[0].message_id, denied[0].reason.as_deref()),
+        (1, last, Some("blocked"))
+    );
+    let query = query::parse("").unwrap();
+    let ask = Ask {
+        client_id: f.client_id,
+        acs_id: Some(Uuid::nil()),
+        message_id: None,
+        query: &query,
+        sort: Sort::default(),
+        limit: 3,
+        cursor: None,
+    };
+    assert!(f.store.deliveries(&ask).await.unwrap().items.is_empty());
+    let foreign = Ask {
+        cursor: Some("nonsense"),
+        ..ask
+    };
+    assert_eq!(invalid(f.store.deliveries(&foreign).await), ["cursor"]);
+}
+
+#[tokio::test]
+async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
+    let f = Fixture::new().await;
+    f.grant_group("boiler", "smena-a").await;
+    let mut incoming = f.personal("Давление", &["1", "2"]);
+    incoming.draft.topic = Some("boiler".to_owned());
+    let id = post(&f, incoming).await;
+    send_all(&f).await;
+    let phone = pair(&f, "1", None).await;
+    f.clock.set(NOON + HOUR);
+    let read = Reported {
+        phone: phone.caller.clone(),
+        receipts: vec![Receipt {
+            message_id: id,
+            kind: ReceiptKind::Read,
+            at: from_us(NOON - HOUR),
+        }],
+    };
+    f.store.record(&[read]).await.unwrap();
+    let explain = async |personnel_no: &str, lang| {
+        let told = f.store.explain(f.client_id, None, id, personnel_no, lang).await;
+        told.unwrap()
+    };
+    let lines = |told: &simo_common::api::history::Explanation| -> Vec<String> {
+        told.story.iter().map(|line| line.text.clone()).collect()
+    };
+    let told = explain("1", Lang::En).await;
+    assert_eq!(
+        lines(&told),
+        [
+            "the ACS 1c posted the message on the topic boiler, priority normal",
+            "it was addressed to him by his personnel number",
+            "a grant to the group smena-a let him in",
+            "fcm took it for the device phone (tries: 1)",
+            "he read it (by the phone's clock at 2026-11-01 11:00:00)",
+        ]
+    );
+    assert_eq!(
+        (told.target.as_deref(), told.grant.as_deref(), &*told.employee),
+        (Some("employee"), Some("group:smena-a"), "Сотрудник 1")
+    );
+    assert_eq!(told.phone_times.read_at, Some(from_us(NOON - HOUR)));
+    let mut pushes: Vec<_> = told
+        .pushes
+        .iter()
+        .map(|push| (&*push.channel, &*push.state))
+        .collect();
+    pushes.sort_unstable();
+    assert_eq!(pushes, [("fcm", "accepted"), ("stream", "received")]);
+    assert_eq!(told.delivery, deliveries(&f, "employee:1").await.pop());
+    assert_eq!(
+        lines(&explain("2", Lang::Ru).await).last().map(String::as_str),
+        Some("ему отказано: нет доступа к теме")
+    );
+    let nobody = f.store.explain(f.client_id, None, id, "404", Lang::En).await;
+    assert!(is_missing(&nobody, "employee"));
+    let foreign = f
+        .store
+        .explain(f.client_id, Some(Uuid::nil()), id, "1", Lang::En)
+        .await;
+    assert!(is_missing(&foreign, "message"));
+}

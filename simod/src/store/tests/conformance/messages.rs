@@ -1,0 +1,197 @@
+//! Accepting messages, expanding and releasing them, calling them back; blocks.
+
+use simo_common::{api::message::RecipientCounts, time::Moment};
+
+use super::{
+    super::{fixture::NOON, posted},
+    Fixture, HOUR, acs_id, claim_all, is_conflict, is_missing, post, send_all, states,
+};
+use crate::store::{KeyKind, Refusal, Stride};
+
+#[tokio::test]
+async fn a_message_is_taken_once_with_its_audience_counted_or_refused_with_a_reason() {
+    let f = Fixture::new().await;
+    f.add_employees(1).await;
+    let keyed = |title: &str, meaning| {
+        let mut incoming = f.personal(title, &["1", "4", "404"]);
+        incoming.idempotency_key = Some("key".to_owned());
+        incoming.draft.fingerprint = Some([meaning; 32]);
+        incoming
+    };
+    let mut rehearsed = f.personal("rehearsed", &["1"]);
+    rehearsed.dry_run = true;
+    let mut unknown = f.personal("unknown topic", &["1"]);
+    unknown.draft.topic = Some("x".to_owned());
+    let batch = [
+        keyed("a", 1),
+        keyed("a", 1),
+        keyed("b", 2),
+        rehearsed,
+        unknown,
+        f.personal("nobody", &["404"]),
+    ];
+    let accepted = f.store.accept(&batch).await.unwrap();
+    let first = posted(&accepted[0]);
+    let counts = RecipientCounts {
+        accepted: 2,
+        without_device: 1,
+        denied: 0,
+        unknown: vec!["404".to_owned()],
+    };
+    assert_eq!((first.duplicate, &first.recipients), (false, &counts));
+    assert_eq!(
+        (posted(&accepted[1]).id, posted(&accepted[1]).duplicate),
+        (first.id, true)
+    );
+    assert_eq!(
+        accepted[2].answer,
+        Err(Refusal::KeyReused(KeyKind::IdempotencyKey))
+    );
+    assert_eq!(posted(&accepted[3]).recipients.accepted, 1);
+    assert_eq!(accepted[4].answer, Err(Refusal::UnknownTopic("x".to_owned())));
+    assert!(matches!(accepted[5].answer, Err(Refusal::Nobody(_))));
+    let stored: Vec<_> = accepted.iter().map(|one| one.stored).collect();
+    assert_eq!(stored, [true, false, false, false, false, false]);
+    assert_eq!(states(&f).await, ["1 queued -", "4 queued -"]);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_stored_does_not_take_the_others_with_it() {
+    let f = Fixture::new().await;
+    // No message of ours brings a fault of the database about; this makes one that both engines have.
+    f.execute("create unique index conformance_title on message (title)")
+        .await;
+    let batch = ["a", "b", "a", "c"].map(|title| f.personal(title, &["1"]));
+    assert!(f.store.accept(&batch).await.is_err(), "all or nothing");
+    assert!(states(&f).await.is_empty());
+    let each = f.store.accept_each(batch.to_vec()).await;
+    let stored: Vec<_> = each
+        .iter()
+        .map(|one| one.as_ref().is_ok_and(|one| one.stored))
+        .collect();
+    assert_eq!(stored, [true, true, false, true]);
+    assert!(each[2].is_err());
+    assert_eq!(
+        f.rows("select title from message order by title").await,
+        ["a", "b", "c"]
+    );
+}
+
+#[tokio::test]
+async fn a_large_audience_becomes_deliveries_step_by_step() {
+    let f = Fixture::new().await;
+    f.add_employees(200).await;
+    let mut to_all = f.incoming("всем");
+    to_all.draft.recipients = Some(simo_common::api::message::Recipients {
+        everyone: true,
+        ..Default::default()
+    });
+    let accepted = f.store.accept(&[to_all]).await.unwrap();
+    assert_eq!(posted(&accepted[0]).recipients.accepted, 203);
+    assert!(states(&f).await.is_empty(), "its audience is frozen");
+    let mut stride = Stride::default();
+    let mut steps = 0;
+    while f.store.expand_step(&mut stride).await.unwrap() {
+        steps += 1;
+    }
+    assert!(steps > 0);
+    assert_eq!(states(&f).await.len(), 203);
+    assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_scheduled_message_is_decided_when_it_is_due() {
+    let f = Fixture::new().await;
+    let mut later = f.personal("позже", &["1", "2"]);
+    later.draft.send_at = Moment::parse("2026-11-01T13:00:00+03:00");
+    let id = post(&f, later).await;
+    let message = async || f.store.message(f.client_id, None, id).await.unwrap().unwrap();
+    assert!(message().await.scheduled);
+    assert_eq!(f.store.release_due().await.unwrap(), 0);
+    f.store.block_employee(f.client_id, "2").await.unwrap();
+    f.clock.set(NOON + HOUR);
+    assert_eq!(f.store.release_due().await.unwrap(), 1);
+    assert_eq!(f.store.release_due().await.unwrap(), 0);
+    assert!(!message().await.scheduled);
+    assert_eq!(states(&f).await, ["1 queued -", "2 denied blocked"]);
+}
+
+#[tokio::test]
+async fn canceling_stops_what_no_provider_took() {
+    let f = Fixture::new().await;
+    let id = post(&f, f.personal("a", &["1"])).await;
+    send_all(&f).await;
+    let both = post(&f, f.personal("b", &["2", "3"])).await;
+    let counts = async |id| {
+        let canceled = f
+            .store
+            .cancel_message(f.client_id, Some(acs_id(&f).await), id)
+            .await;
+        let canceled = canceled.unwrap();
+        (canceled.canceled, canceled.too_late)
+    };
+    assert_eq!(counts(id).await, (0, 1));
+    assert_eq!(counts(both).await, (2, 0));
+    assert_eq!(counts(both).await, (2, 0), "twice changes nothing more");
+    assert_eq!(
+        states(&f).await,
+        ["1 sent -", "2 canceled canceled", "3 canceled canceled"]
+    );
+    assert!(claim_all(&f).await.is_empty());
+    let nobodys = uuid::Uuid::from_u128(1);
+    for (acs, id) in [(Some(nobodys), both), (None, nobodys)] {
+        let refused = f.store.cancel_message(f.client_id, acs, id).await;
+        assert!(is_missing(&refused, "message"));
+    }
+}
+
+#[tokio::test]
+async fn a_cancelation_that_was_cut_short_is_finished() {
+    let f = Fixture::new().await;
+    post(&f, f.personal("a", &["1", "2"])).await;
+    // What its first transaction leaves behind when there is no second one.
+    f.execute(
+        "update message set canceled_at = 1;
+         insert into event (client_id, acs_id, at, kind, message_id)
+         select client_id, acs_id, 1, 'canceled', id from message",
+    )
+    .await;
+    assert_eq!(states(&f).await, ["1 queued -", "2 queued -"]);
+    f.store.resume_cancelations().await.unwrap();
+    assert_eq!(states(&f).await, ["1 canceled canceled", "2 canceled canceled"]);
+}
+
+#[tokio::test]
+async fn who_is_blocked_or_archived_gets_nothing_of_what_was_queued() {
+    let f = Fixture::new().await;
+    post(&f, f.personal("a", &["1", "2", "3"])).await;
+    f.store.block_employee(f.client_id, "1").await.unwrap();
+    f.store.remove_employee(f.client_id, "2").await.unwrap();
+    let queued = "3 queued -";
+    assert_eq!(
+        states(&f).await,
+        ["1 denied blocked", "2 denied archived", queued]
+    );
+    assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 1);
+    let gone = f.store.employee(f.client_id, "2").await.unwrap();
+    assert_eq!((gone.devices, gone.archived_at.is_some()), (0, true));
+    assert!(is_conflict(&f.store.block_employee(f.client_id, "2").await));
+    assert!(is_missing(
+        &f.store.block_employee(f.client_id, "404").await,
+        "employee"
+    ));
+    assert!(is_missing(
+        &f.store.unblock_employee(f.client_id, "404").await,
+        "employee"
+    ));
+
+    f.store.unblock_employee(f.client_id, "1").await.unwrap();
+    assert_eq!(f.store.employee(f.client_id, "1").await.unwrap().blocked_at, None);
+    assert_eq!(
+        states(&f).await[0],
+        "1 denied blocked",
+        "what was denied stays so"
+    );
+    let accepted = f.store.accept(&[f.personal("b", &["1"])]).await.unwrap();
+    assert_eq!(posted(&accepted[0]).recipients.accepted, 1);
+}

@@ -1,0 +1,125 @@
+//! Opening, what a connection sees, instances, the clock, the end.
+
+use simo_common::api::access::ClientSpec;
+
+use super::{super::fixture::NOON, Clock, Error, Fixture, HOUR, Store, empty_database};
+use crate::store::{
+    Place,
+    engine::{Conn, Engine, query_scalar},
+};
+
+#[tokio::test]
+async fn a_database_is_migrated_once_and_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = empty_database(&folder).await;
+    let place = Place::of(&url).unwrap();
+    let pending = Store::pending_migrations(&place).await.unwrap();
+    assert_eq!(pending.first().map(String::as_str), Some("0001_first"));
+    let clock = Clock::manual(NOON);
+    let store = Store::open(&url, clock.clone()).await.unwrap();
+    assert!(Store::pending_migrations(&place).await.unwrap().is_empty());
+    clock.set(NOON + HOUR);
+    assert_eq!(store.clock().now(), NOON + HOUR);
+
+    let is_server = url.starts_with("postgres");
+    let engine = if is_server {
+        Engine::Postgres
+    } else {
+        Engine::Sqlite
+    };
+    assert_eq!((store.engine(), store.is_shared()), (engine, is_server));
+    // A file belongs to one process; a server is there for many.
+    match Store::open_at(&place, clock.clone()).await {
+        Ok(another) => assert!(another.is_shared()),
+        Err(Error::Held { .. }) => assert!(!is_server),
+        Err(other) => panic!("{other}"),
+    }
+
+    store.add_client("zavod", &ClientSpec::default()).await.unwrap();
+    store.answers().await.unwrap();
+    assert!(!store.is_closed());
+    store.close().await;
+    assert!(store.is_closed());
+    assert!(matches!(store.answers().await, Err(Error::Unavailable(_))));
+    assert!(matches!(store.client("zavod").await, Err(Error::Unavailable(_))));
+    drop(store);
+    let store = Store::open_at(&place, clock).await.unwrap();
+    assert_eq!(store.client("zavod").await.unwrap().slug, "zavod");
+    assert!(matches!(
+        Store::open("mysql://localhost/simo", Clock::System).await,
+        Err(Error::Url(_))
+    ));
+}
+
+async fn clients(conn: &mut Conn) -> i64 {
+    query_scalar("select count(*) from client")
+        .fetch_one(conn)
+        .await
+        .unwrap()
+}
+
+fn insert(slug: &str) -> String {
+    format!(
+        "insert into client (id, slug, name, timezone, default_ttl, created_at)
+         values (x'{:032x}', '{slug}', '', 'UTC', 1, 1)",
+        slug.len()
+    )
+}
+
+#[tokio::test]
+async fn readers_see_what_is_committed_and_a_snapshot_one_moment() {
+    let f = Fixture::new().await;
+    let mut snapshot = f.store.snapshot().await.unwrap();
+    assert_eq!(clients(&mut snapshot).await, 1);
+
+    let mut dropped = f.store.write().await.unwrap();
+    dropped.run(&insert("never")).await.unwrap();
+    assert_eq!(
+        clients(&mut dropped).await,
+        2,
+        "a transaction sees what it has written"
+    );
+    drop(dropped);
+
+    let mut kept = f.store.write().await.unwrap();
+    kept.run(&insert("stored")).await.unwrap();
+    assert_eq!(clients(&mut f.store.read().await.unwrap()).await, 1);
+    kept.commit().await.unwrap();
+    assert_eq!(clients(&mut f.store.read().await.unwrap()).await, 2);
+    assert_eq!(clients(&mut snapshot).await, 1);
+    assert!(
+        snapshot.run(&insert("by a reader")).await.is_err(),
+        "a snapshot writes nothing"
+    );
+}
+
+#[tokio::test]
+async fn instances_of_one_database_hear_each_other() {
+    let f = Fixture::new().await;
+    let others = f.store.others().await.unwrap();
+    if !f.store.is_shared() {
+        // One process owns the file: nobody is there to hear.
+        assert!(others.is_none());
+        f.store.tell_others().await.unwrap();
+        return;
+    }
+    let another_store = f.another_store().await;
+    another_store.tell_others().await.unwrap();
+    let mut others = others.unwrap();
+    let heard = tokio::time::timeout(std::time::Duration::from_secs(20), others.said_something());
+    heard.await.expect("the word is passed on").unwrap();
+}
+
+/// SQLite's clock is the machine's, which nothing sets; instances that share a server go by the server's.
+#[tokio::test]
+async fn a_clock_that_is_off_is_set_by_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = empty_database(&folder).await;
+    let store = Store::open(&url, Clock::System).await.unwrap();
+    let ahead = || store.clock().now() - Clock::System.now();
+    let right = ahead();
+    store.clock().correct(right + HOUR, 0);
+    assert_eq!(ahead() - right > HOUR / 2, store.is_shared());
+    store.correct_clock().await.unwrap();
+    assert!((ahead() - right).abs() < HOUR / 4);
+}

@@ -1,0 +1,105 @@
+//! Claiming pushes and storing how they went.
+
+use simo_common::{api::access::Payload, message::Priority};
+
+use super::{
+    super::{
+        super::{DeviceEffect, PushResult, Skip},
+        LEASE,
+        fixture::{HOUR, NOON},
+    },
+    Fixture, claim_all, finished, post, states,
+};
+
+#[tokio::test]
+async fn a_claimed_push_has_all_that_a_channel_needs() {
+    let f = Fixture::new().await;
+    f.grant_group("boiler", "smena-a").await;
+    let mut incoming = f.personal("Давление", &["1"]);
+    incoming.draft.body = "растёт".to_owned();
+    incoming.draft.topic = Some("boiler".to_owned());
+    incoming.draft.priority = Priority::High;
+    incoming.draft.data = Some("{\"unit\":3}".to_owned());
+    incoming.draft.require_ack = true;
+    let id = post(&f, incoming).await;
+    let pushes = claim_all(&f).await;
+    let push = &pushes[0];
+    assert_eq!((pushes.len(), push.claim.key.message_id), (1, id));
+    assert_eq!(
+        (
+            &*push.title,
+            &*push.body,
+            push.data.as_deref(),
+            push.topic.as_deref()
+        ),
+        ("Давление", "растёт", Some("{\"unit\":3}"), Some("boiler"))
+    );
+    assert_eq!(
+        (&*push.acs, &*push.address, &*push.address_kind, push.priority),
+        ("1c", "address-1", "token", Priority::High)
+    );
+    assert_eq!(
+        (push.accepted_at, push.expires_at, push.tries, push.require_ack),
+        (NOON, NOON + 2 * HOUR, 0, true)
+    );
+    assert_eq!(
+        (push.skip, push.payload, push.notification, push.quarantined_at),
+        (None, Payload::Full, false, None)
+    );
+}
+
+#[tokio::test]
+async fn a_push_is_claimed_once_until_it_is_finished() {
+    let f = Fixture::new().await;
+    post(&f, f.personal("a", &["1", "2", "3"])).await;
+    assert!(f.store.claim("fcm", 0, LEASE).await.unwrap().is_empty());
+    assert!(f.store.claim("stream", 10, LEASE).await.unwrap().is_empty());
+    let mut pushes = f.store.claim("fcm", 2, LEASE).await.unwrap();
+    assert_eq!(pushes.len(), 2);
+    pushes.extend(claim_all(&f).await);
+    assert_eq!(pushes.len(), 3);
+    assert!(claim_all(&f).await.is_empty());
+    assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 3);
+
+    pushes.sort_by(|one, other| one.address.cmp(&other.address));
+    let answer = || "said".to_owned();
+    let results = [
+        PushResult::Accepted { answer: answer() },
+        PushResult::Failed {
+            reason: "rejected",
+            answer: answer(),
+            device: DeviceEffect::None,
+        },
+        PushResult::Retry {
+            due_at: NOON + HOUR,
+            answer: answer(),
+            counts: true,
+        },
+    ];
+    let batch: Vec<_> = pushes
+        .iter()
+        .zip(results)
+        .map(|(push, result)| finished(push, result))
+        .collect();
+    f.store.finish(&batch).await.unwrap();
+    f.store.finish(&[]).await.unwrap();
+    assert_eq!(states(&f).await, ["1 sent -", "2 failed rejected", "3 queued -"]);
+    assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 1);
+    assert!(claim_all(&f).await.is_empty(), "a retry is not due yet");
+    f.clock.set(NOON + HOUR);
+    let again = claim_all(&f).await;
+    assert_eq!((again.len(), again[0].tries), (1, 1));
+    let pause = PushResult::Retry {
+        due_at: NOON + 2 * HOUR,
+        answer: answer(),
+        counts: false,
+    };
+    f.store.finish(&[finished(&again[0], pause)]).await.unwrap();
+    f.clock.set(NOON + 2 * HOUR);
+    let late = claim_all(&f).await;
+    assert_eq!((late[0].tries, late[0].skip), (1, Some(Skip::Expired)));
+    let skipped = PushResult::Skipped(Skip::Expired);
+    f.store.finish(&[finished(&late[0], skipped)]).await.unwrap();
+    assert_eq!(states(&f).await[2], "3 expired expired");
+    assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 0);
+}

@@ -1,0 +1,160 @@
+//! What streams owe their phones, and the receipts that phones send back.
+
+use simo_common::{api::device::Receipt, receipt::ReceiptKind, time::from_us};
+use uuid::Uuid;
+
+use super::{super::fixture::NOON, Fixture, HOUR, Phone, pair, post, states};
+use crate::store::{Reported, StreamPhone, Way};
+
+fn stream_of(phone: &Phone) -> StreamPhone {
+    StreamPhone {
+        client_id: phone.caller.client_id,
+        employee_id: phone.caller.employee_id,
+        device_id: phone.caller.device_id,
+        token_hash: phone.token_hash,
+    }
+}
+
+fn report(phone: &Phone, receipts: &[(Uuid, ReceiptKind)]) -> Reported {
+    let receipts = receipts.iter().map(|&(message_id, kind)| Receipt {
+        message_id,
+        kind,
+        at: from_us(NOON - HOUR),
+    });
+    Reported {
+        phone: phone.caller.clone(),
+        receipts: receipts.collect(),
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_owed_what_its_phone_has_no_receipt_for() {
+    let f = Fixture::new().await;
+    let (one, two) = (pair(&f, "1", None).await, pair(&f, "2", None).await);
+    let phones = [stream_of(&two), stream_of(&one)];
+    let to_both = post(&f, f.personal("обоим", &["1", "2"])).await;
+    // Ids ascend with the milliseconds.
+    f.clock.set(NOON + 1_000);
+    let to_two = post(&f, f.personal("второму", &["2"])).await;
+    let open = f.store.open_stream_pushes(&phones).await.unwrap();
+    assert_eq!(open, [(0, to_both), (0, to_two), (1, to_both)]);
+
+    let owed: Vec<_> = open
+        .iter()
+        .map(|&(place, id)| (place, phones[place], id))
+        .collect();
+    let messages = f.store.stream_messages(&owed).await.unwrap();
+    let mut texts: Vec<_> = messages
+        .iter()
+        .map(|(place, message)| (*place, &*message.title))
+        .collect();
+    // Of the same message, either phone may come first.
+    texts[..2].sort_unstable();
+    assert_eq!(texts, [(0, "обоим"), (1, "обоим"), (0, "второму")]);
+    let delivered = report(&two, &[(to_both, ReceiptKind::Delivered)]);
+    f.store.record(&[delivered]).await.unwrap();
+    assert_eq!(
+        f.store.open_stream_pushes(&phones).await.unwrap(),
+        [(0, to_two), (1, to_both)]
+    );
+    f.store.cancel_message(f.client_id, None, to_both).await.unwrap();
+    let left = f.store.stream_messages(&owed).await.unwrap();
+    assert_eq!((left.len(), left[0].1.id), (1, to_two));
+}
+
+#[tokio::test]
+async fn a_stream_is_lost_with_its_token_its_channel_or_a_block() {
+    let f = Fixture::new().await;
+    f.add_employees(1).await;
+    let mut phones = Vec::new();
+    for personnel_no in ["1", "2", "3", "4"] {
+        phones.push(pair(&f, personnel_no, None).await);
+    }
+    let streams: Vec<_> = phones.iter().map(stream_of).collect();
+    assert!(f.store.lost_streams(&streams).await.unwrap().is_empty());
+    f.store.leave(&phones[0].caller).await.unwrap();
+    f.store.block_employee(f.client_id, "2").await.unwrap();
+    let way = Way {
+        channel: "fcm".to_owned(),
+        address: Some("new".to_owned()),
+        address_kind: "token".to_owned(),
+    };
+    f.store.change_way(&phones[2].caller, &way).await.unwrap();
+    let mut lost = f.store.lost_streams(&streams).await.unwrap();
+    lost.sort_unstable();
+    assert_eq!(lost, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn the_first_receipt_of_a_kind_counts_and_strangers_learn_nothing() {
+    let f = Fixture::new().await;
+    let (one, two) = (pair(&f, "1", None).await, pair(&f, "2", None).await);
+    let id = post(&f, f.personal("a", &["1"])).await;
+    let batch = vec![
+        report(
+            &one,
+            &[
+                (id, ReceiptKind::Delivered),
+                (Uuid::nil(), ReceiptKind::Delivered),
+            ],
+        ),
+        report(&two, &[(id, ReceiptKind::Read)]),
+        report(&two, &[]),
+    ];
+    let recorded: Vec<_> = f
+        .store
+        .record_each(batch)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    let answers: Vec<_> = recorded
+        .iter()
+        .map(|one| (one.answer.stored, &one.answer.unknown[..], one.changed))
+        .collect();
+    assert_eq!(
+        answers,
+        [
+            (1, &[Uuid::nil()][..], true),
+            (0, &[id][..], false),
+            (0, &[][..], false)
+        ]
+    );
+    assert_eq!(states(&f).await, ["1 delivered -"]);
+
+    let read = report(&one, &[(id, ReceiptKind::Read), (id, ReceiptKind::Delivered)]);
+    f.clock.set(NOON + HOUR);
+    let recorded = f.store.record(std::slice::from_ref(&read)).await.unwrap();
+    assert_eq!((recorded[0].answer.stored, recorded[0].changed), (2, true));
+    assert!(!f.store.record(&[read]).await.unwrap()[0].changed);
+    let rows = super::deliveries(&f, "").await;
+    assert_eq!(
+        (rows[0].delivered_at, rows[0].read_at),
+        (Some(from_us(NOON)), Some(from_us(NOON + HOUR)))
+    );
+    let seen = f.store.device(f.client_id, one.caller.device_id).await.unwrap();
+    assert_eq!(seen.seen_at, Some(from_us(NOON + HOUR)));
+}
+
+#[tokio::test]
+async fn pushes_of_streams_are_closed_when_their_message_is_over() {
+    let f = Fixture::new().await;
+    let one = pair(&f, "1", None).await;
+    f.execute("update device set retired_at = 1 where channel = 'fcm'")
+        .await;
+    post(&f, f.personal("a", &["1"])).await;
+    assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
+    assert_eq!(f.store.waiting_pushes("stream").await.unwrap(), 1);
+    f.clock.set(NOON + 3 * HOUR);
+    let past = (Uuid::max(), Uuid::max(), Uuid::max());
+    f.store.close_stream_pushes(Some(past)).await.unwrap();
+    assert_eq!(
+        f.store.waiting_pushes("stream").await.unwrap(),
+        1,
+        "the look begins after the cursor"
+    );
+    assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
+    assert_eq!(f.store.waiting_pushes("stream").await.unwrap(), 0);
+    let open = f.store.open_stream_pushes(&[stream_of(&one)]).await.unwrap();
+    assert!(open.is_empty());
+}
