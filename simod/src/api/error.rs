@@ -123,8 +123,8 @@ impl ApiError {
             )
         }
         .hint(text!(
-            "nothing was stored; send it again",
-            "ничего не сохранено; повторите запрос"
+            "send it again: under the same Idempotency-Key or external_id nothing is stored twice",
+            "повторите запрос: с тем же Idempotency-Key или external_id ничего не сохранится дважды"
         ))
     }
 

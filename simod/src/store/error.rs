@@ -67,7 +67,8 @@ pub enum Error {
     /// Fields of the request are wrong, all of them listed.
     #[error("{} invalid fields", .0.len())]
     Invalid(Vec<(String, Text)>),
-    /// The database cannot do it now: locked, full, away. Nothing was changed; the same request may succeed later.
+    /// The database cannot do it now: locked, full, away. Nothing was changed, unless it fell silent over a commit; the
+    /// same request may succeed later.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] sqlx::Error),
     /// A fault of ours.

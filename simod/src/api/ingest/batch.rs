@@ -39,7 +39,7 @@ use crate::{
         (status = 401, description = "The token does not let in", body = simo_common::api::problem::Problem),
         (status = 413, description = "Over the limit", body = simo_common::api::problem::Problem),
         (status = 422, description = "Too many items", body = simo_common::api::problem::Problem),
-        (status = 503, description = "The database is away; nothing was stored", body = simo_common::api::problem::Problem),
+        (status = 503, description = "The database is away", body = simo_common::api::problem::Problem),
     ),
 )]
 pub(in crate::api) async fn post_batch(
