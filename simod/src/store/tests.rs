@@ -2,6 +2,7 @@
 
 mod conformance;
 mod fixture;
+mod races;
 mod sweep;
 
 use simo_common::{api::message::Recipients, message::Priority};

@@ -1,0 +1,157 @@
+//! Two instances at the same row at once. SQLite has one writer: there is nothing to race.
+//!
+//! One transaction is held where it has changed the row and not ended; the other work must wait for it, and then go by
+//! what it left.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::{super::*, fixture::Fixture};
+use crate::testing::{Plant, START, new_device, sql};
+
+/// What waits for a lock, in this database.
+const WAITING: &str = "select count(*) from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'";
+
+/// Does `first` in a transaction, begins `second`, and ends the transaction when `second` waits for it (or has not
+/// waited).
+async fn race<T: Send + 'static>(
+    store: &Store,
+    first: &str,
+    second: impl Future<Output = T> + Send + 'static,
+) -> T {
+    let mut held = store.write().await.unwrap();
+    held.run(first).await.unwrap();
+    let second: JoinHandle<T> = tokio::spawn(second);
+    while !second.is_finished() {
+        let mut reader = store.read().await.unwrap();
+        let waiting: i64 = engine::query_scalar(WAITING)
+            .fetch_one(&mut reader)
+            .await
+            .unwrap();
+        if waiting > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    held.commit().await.unwrap();
+    second.await.unwrap()
+}
+
+/// A client, and another instance; `None` where there can be none.
+async fn two() -> Option<(Plant, Arc<Store>)> {
+    let plant = Plant::new().await;
+    if !plant.is_shared() {
+        return None;
+    }
+    let other = Arc::new(plant.another_store().await);
+    Some((plant, other))
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_while_it_is_rotated_has_no_successor() {
+    let Some((plant, other)) = two().await else { return };
+    let id: Uuid = {
+        let mut reader = plant.store.read().await.unwrap();
+        let id = engine::query_scalar("select id from token").fetch_one(&mut reader);
+        id.await.unwrap()
+    };
+    let revoke = format!("update token set revoked_at = {START} where id = {}", sql(id));
+    let client = plant.client_id;
+    let rotated = race(&plant.store, &revoke, async move {
+        other.rotate_token(Some(client), id).await.map(|_| ())
+    });
+    let rotated = rotated.await;
+    assert!(matches!(rotated, Err(Error::Conflict(_))), "{rotated:?}");
+    let alive = "select count(*) from token where revoked_at is null";
+    assert_eq!(plant.number(alive).await, Some(0));
+}
+
+#[tokio::test]
+async fn whoever_is_archived_while_he_pairs_gets_no_device() {
+    let Some((plant, other)) = two().await else { return };
+    let employee = plant.employee(1).await;
+    let code = plant.invite(employee).await;
+    let archive = format!(
+        "update employee set archived_at = {START} where id = {}",
+        sql(employee)
+    );
+    let paired = race(&plant.store, &archive, async move {
+        other
+            .pair("192.0.2.1", &new_device(&code, "token", Some("a")))
+            .await
+    });
+    let paired = paired.await.unwrap();
+    assert!(!matches!(paired, Pairing::Done(_)), "{paired:?}");
+    assert_eq!(plant.number("select count(*) from device").await, Some(0));
+}
+
+/// What is accepted while the phone changes its channel comes by the new one.
+#[tokio::test]
+async fn a_push_goes_the_way_that_its_phone_has_just_taken() {
+    let f = Fixture::new().await;
+    if !f.store.is_shared() {
+        return;
+    }
+    let other = Arc::new(f.another_store().await);
+    let message = f.personal("Давление", &["1"]);
+    // As a phone's change of its way does it.
+    let change = "select ordinal from employee where personnel_no = '1' for update;
+        update device set channel = 'stream', address = null
+        where employee_id = (select id from employee where personnel_no = '1')";
+    let accepted = race(&f.store, change, async move {
+        other.accept(&[message]).await.map(|answers| answers.len())
+    });
+    assert_eq!(accepted.await.unwrap(), 1);
+    assert_eq!(f.rows("select channel from push").await, ["stream"]);
+}
+
+/// Canceling waits for a step's deliveries and closes them, or the step knows of it.
+#[tokio::test]
+async fn a_message_that_is_canceled_while_it_is_expanded_leaves_no_delivery_waiting() {
+    let f = Fixture::new().await;
+    if !f.store.is_shared() {
+        return;
+    }
+    f.add_employees(200).await;
+    let mut message = f.incoming("Всем");
+    message.draft.recipients = Some(simo_common::api::message::Recipients {
+        everyone: true,
+        ..Default::default()
+    });
+    f.store.accept(&[message]).await.unwrap();
+    let other = Arc::new(f.another_store().await);
+    let cancel = "update message set canceled_at = 1";
+    let expanded = race(&f.store, cancel, async move {
+        let mut stride = Stride::default();
+        while other.expand_step(&mut stride).await? {}
+        Ok::<_, Error>(())
+    });
+    expanded.await.unwrap();
+    assert_eq!(
+        f.rows("select count(*) from delivery where state = 0").await,
+        ["0"]
+    );
+    assert_eq!(f.rows("select count(*) from push").await, ["0"]);
+}
+
+/// Two make the same thing at once: the second one may come back, and will find it.
+#[tokio::test]
+async fn whoever_makes_what_another_instance_is_just_making_is_told_to_come_back() {
+    let Some((plant, other)) = two().await else { return };
+    let make = format!(
+        "insert into acs (client_id, id, name, created_at) values ({}, {}, 'erp', {START})",
+        sql(plant.client_id),
+        sql(Uuid::from_u128(1)),
+    );
+    let again = make.clone();
+    let made = race(&plant.store, &make, async move {
+        let mut tx = other.write().await?;
+        Ok::<_, Error>(tx.run(&again).await?)
+    });
+    let made = made.await;
+    assert!(matches!(made, Err(Error::Unavailable(_))), "{made:?}");
+    assert!(made.unwrap_err().is_race());
+}
