@@ -3,6 +3,7 @@
 //!
 //! Every statement takes the whole batch: crossing to SQLite's thread once per row would be ten times slower.
 
+mod charges;
 mod decide;
 mod insert;
 mod keys;
@@ -10,10 +11,7 @@ mod load;
 mod release;
 mod times;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, atomic::AtomicU64};
 
 use simo_common::{
     api::message::{PostedMessage, RecipientCounts, Recipients},
@@ -26,6 +24,7 @@ use uuid::Uuid;
 
 pub(super) use self::insert::{Origin, insert_deliveries, insert_pushes, part_rows};
 use self::{
+    charges::Charges,
     keys::Keys,
     load::Sender,
     times::{Times, times},
@@ -233,38 +232,6 @@ impl Store {
         }
         charges.keep();
         Ok(answers(slots, &keys))
-    }
-}
-
-/// What items have taken from the budgets of their requests; given back unless it is kept, for the batch may be tried
-/// again.
-#[derive(Default)]
-struct Charges(Vec<(Arc<AtomicU64>, u64)>);
-
-impl Charges {
-    /// Takes so many deliveries from a budget; `false` when not so many are left.
-    fn take(&mut self, budget: &Arc<AtomicU64>, deliveries: u64) -> bool {
-        let taken = budget
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(deliveries)
-            })
-            .is_ok();
-        if taken {
-            self.0.push((budget.clone(), deliveries));
-        }
-        taken
-    }
-
-    fn keep(mut self) {
-        self.0.clear();
-    }
-}
-
-impl Drop for Charges {
-    fn drop(&mut self) {
-        for (budget, deliveries) in &self.0 {
-            budget.fetch_add(*deliveries, Ordering::Relaxed);
-        }
     }
 }
 
