@@ -1,6 +1,6 @@
 //! A history that is large enough for both engines to go about it as they do in a plant.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use serde::Serialize;
 use simo_common::{
@@ -53,6 +53,10 @@ const NO_AUTOVACUUM: &str = "do $$ declare name text; begin
         execute format('alter table %I set (autovacuum_enabled = off)', name);
     end loop; end $$";
 
+/// Tables that are not known to be visible to everyone as a whole, as an index alone can only be read then.
+const UNMARKED: &str = "select count(*) from pg_class
+    where relnamespace = 'public'::regnamespace and relkind = 'r' and relallvisible < relpages";
+
 /// Two clients, of which the first is asked.
 pub(super) struct Large {
     pub(super) store: Store,
@@ -82,7 +86,17 @@ impl Large {
             let mut conn = store.read().await.unwrap();
             // Of all rows, so that what it knows does not depend on which ones it drew.
             conn.run("set default_statistics_target = 10000").await.unwrap();
-            conn.run("vacuum analyze").await.unwrap();
+            // What another transaction might still look at, wherever on the server, is not marked: again, then.
+            let marked = async {
+                let mut unmarked = 1_i64;
+                while unmarked > 0 {
+                    conn.run("vacuum analyze").await.unwrap();
+                    unmarked = engine::query_scalar(UNMARKED).fetch_one(&mut conn).await.unwrap();
+                }
+            };
+            tokio::time::timeout(Duration::from_mins(3), marked)
+                .await
+                .unwrap();
         }
         Self {
             store,
