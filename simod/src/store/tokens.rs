@@ -138,6 +138,7 @@ impl Store {
     pub async fn rotate_token(&self, within: Option<Uuid>, id: Uuid) -> Result<IssuedToken> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
+        share_holder(&mut tx, id).await?;
         let row = query(select_token!("t.id = $2"))
             .bind(within)
             .bind(id)
@@ -243,6 +244,28 @@ async fn insert_token(tx: &mut Write, new: &NewToken<'_>, now: i64) -> Result<Is
         holder: new.holder.to_owned(),
         expires_at: new.terms.expires_at.map(time::from_us),
     })
+}
+
+/// Keeps the holder of a token as he is. Whoever archives him now, or moves him to another client, must see the successor
+/// that follows: to revoke it, or take it along.
+async fn share_holder(tx: &mut Write, id: Uuid) -> Result<()> {
+    let acs = tx.shared("acs");
+    query(format!(
+        "select 1 from acs where (client_id, id) in (
+             select client_id, holder_id from token where id = $1 and kind = 'acs'){acs}"
+    ))
+    .bind(id)
+    .fetch_optional(tx)
+    .await?;
+    let operator = tx.shared("operator");
+    query(format!(
+        "select 1 from operator where id in (
+             select holder_id from token where id = $1 and kind = 'operator'){operator}"
+    ))
+    .bind(id)
+    .fetch_optional(tx)
+    .await?;
+    Ok(())
 }
 
 /// Revokes a token that is not revoked yet; whether it was not.

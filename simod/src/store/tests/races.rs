@@ -3,6 +3,8 @@
 //! One transaction is held where it has changed the row and not ended; the other work must wait for it, and then go by
 //! what it left.
 
+mod access;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinHandle;
@@ -13,7 +15,23 @@ use crate::testing::{Plant, START, new_device, sql};
 
 /// What waits for a lock, in this database.
 const WAITING: &str = "select count(*) from pg_stat_activity
-    where datname = current_database() and wait_event_type = 'Lock'";
+    where datname = current_database() and backend_type = 'client backend' and wait_event_type = 'Lock'";
+
+/// Returns when so many wait for a lock, or `work` has ended; whether they wait.
+async fn waits<T>(store: &Store, so_many: i64, work: &JoinHandle<T>) -> bool {
+    while !work.is_finished() {
+        let mut reader = store.read().await.unwrap();
+        let waiting: i64 = engine::query_scalar(WAITING)
+            .fetch_one(&mut reader)
+            .await
+            .unwrap();
+        if waiting >= so_many {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    false
+}
 
 /// Does `first` in a transaction, begins `second`, and ends the transaction when `second` waits for it (or has not
 /// waited).
@@ -25,19 +43,34 @@ async fn race<T: Send + 'static>(
     let mut held = store.write().await.unwrap();
     held.run(first).await.unwrap();
     let second: JoinHandle<T> = tokio::spawn(second);
-    while !second.is_finished() {
-        let mut reader = store.read().await.unwrap();
-        let waiting: i64 = engine::query_scalar(WAITING)
-            .fetch_one(&mut reader)
-            .await
-            .unwrap();
-        if waiting > 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    waits(store, 1, &second).await;
     held.commit().await.unwrap();
     second.await.unwrap()
+}
+
+/// Stops `first` in its midst by `gate`, which locks what it needs next; begins `second`, and opens the gate when `second`
+/// waits as well (or has not waited).
+fn meet<T: Send + 'static, U: Send + 'static>(
+    store: &Store,
+    gate: &str,
+    first: impl Future<Output = T> + Send + 'static,
+    second: impl Future<Output = U> + Send + 'static,
+) -> impl Future<Output = (T, U)> {
+    // Statements make large futures; whoever waits for this one should not hold them.
+    let (first, second) = (Box::pin(first), Box::pin(second));
+    async move {
+        let mut held = store.write().await.unwrap();
+        held.run(gate).await.unwrap();
+        let first = tokio::spawn(first);
+        assert!(
+            waits(store, 1, &first).await,
+            "the gate did not stop the first one"
+        );
+        let second = tokio::spawn(second);
+        waits(store, 2, &second).await;
+        held.rollback().await.unwrap();
+        (first.await.unwrap(), second.await.unwrap())
+    }
 }
 
 /// A client, and another instance; `None` where there can be none.

@@ -1,0 +1,90 @@
+//! Tokens that one instance rotates while another one changes whom they let in.
+
+use simo_common::{api::access::NewOperator, people::Role};
+
+use super::*;
+
+/// What stops whoever revokes or rotates a token, after he has looked at it.
+pub(super) const TOKENS: &str = "select id from token for update";
+
+const ALIVE: &str = "select count(*) from token where revoked_at is null";
+
+pub(super) fn operator(name: &str, role: Role) -> NewOperator {
+    NewOperator {
+        name: name.to_owned(),
+        role,
+    }
+}
+
+/// Issues an operator's token, the only one that there is then.
+pub(super) async fn only_token(plant: &Plant, name: &str) -> Uuid {
+    plant.run("delete from token").await;
+    let holder = TokenFor::Operator { within: None, name };
+    let issued = plant.store.issue_token(holder, &TokenTerms::default()).await;
+    issued.unwrap().id
+}
+
+/// Otherwise it would let in again when the ACS comes back.
+#[tokio::test]
+async fn a_token_that_is_rotated_while_its_acs_is_archived_has_no_successor_that_lives() {
+    let Some((plant, other)) = two().await else { return };
+    let id: Uuid = plant.texts("select cast(id as text) from token").await[0]
+        .parse()
+        .unwrap();
+    let (store, client) = (plant.store.clone(), plant.client_id);
+    let (rotated, removed) = meet(
+        &plant.store,
+        TOKENS,
+        async move { store.rotate_token(Some(client), id).await },
+        async move { other.remove_acs(client, "scada").await },
+    )
+    .await;
+    assert!(rotated.is_ok() && removed.is_ok(), "{rotated:?} {removed:?}");
+    assert_eq!(plant.number(ALIVE).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_token_that_is_rotated_while_its_operator_is_archived_has_no_successor_that_lives() {
+    let Some((plant, other)) = two().await else { return };
+    let (store, client) = (plant.store.clone(), plant.client_id);
+    let anna = operator("anna", Role::Admin);
+    store.add_operator(Some(client), &anna).await.unwrap();
+    let id = only_token(&plant, "anna").await;
+    let (rotated, removed) = meet(
+        &plant.store,
+        TOKENS,
+        async move { store.rotate_token(Some(client), id).await },
+        async move { other.remove_operator(Some(client), "anna").await },
+    )
+    .await;
+    assert!(rotated.is_ok() && removed.is_ok(), "{rotated:?} {removed:?}");
+    assert_eq!(plant.number(ALIVE).await, Some(0));
+}
+
+/// A token without a client is an owner's.
+#[tokio::test]
+async fn a_token_that_is_rotated_while_its_owner_becomes_a_clients_operator_is_that_clients() {
+    let Some((plant, other)) = two().await else { return };
+    let (store, client) = (plant.store.clone(), plant.client_id);
+    store
+        .add_operator(None, &operator("root", Role::Owner))
+        .await
+        .unwrap();
+    let id = only_token(&plant, "root").await;
+    let (rotated, edited) = meet(
+        &plant.store,
+        TOKENS,
+        async move { store.rotate_token(None, id).await },
+        async move {
+            let viewer = operator("root", Role::Viewer);
+            other.edit_operator(None, "root", &viewer, Some(client)).await
+        },
+    )
+    .await;
+    assert!(rotated.is_ok() && edited.is_ok(), "{rotated:?} {edited:?}");
+    let owners = "select count(*) from token where client_id is null";
+    assert_eq!(
+        (plant.number(ALIVE).await, plant.number(owners).await),
+        (Some(1), Some(0))
+    );
+}
