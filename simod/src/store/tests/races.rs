@@ -4,6 +4,8 @@
 //! what it left.
 
 mod access;
+mod messages;
+mod people;
 
 use std::{sync::Arc, time::Duration};
 
@@ -121,27 +123,7 @@ async fn whoever_is_archived_while_he_pairs_gets_no_device() {
     assert_eq!(plant.number("select count(*) from device").await, Some(0));
 }
 
-/// What is accepted while the phone changes its channel comes by the new one.
-#[tokio::test]
-async fn a_push_goes_the_way_that_its_phone_has_just_taken() {
-    let f = Fixture::new().await;
-    if !f.store.is_shared() {
-        return;
-    }
-    let other = Arc::new(f.another_store().await);
-    let message = f.personal("Давление", &["1"]);
-    // As a phone's change of its way does it.
-    let change = "select ordinal from employee where personnel_no = '1' for update;
-        update device set channel = 'stream', address = null
-        where employee_id = (select id from employee where personnel_no = '1')";
-    let accepted = race(&f.store, change, async move {
-        other.accept(&[message]).await.map(|answers| answers.len())
-    });
-    assert_eq!(accepted.await.unwrap(), 1);
-    assert_eq!(f.rows("select channel from push").await, ["stream"]);
-}
-
-/// Canceling waits for a step's deliveries and closes them, or the step knows of it.
+/// The step that comes after the cancelation knows of it.
 #[tokio::test]
 async fn a_message_that_is_canceled_while_it_is_expanded_leaves_no_delivery_waiting() {
     let f = Fixture::new().await;

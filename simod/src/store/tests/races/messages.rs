@@ -1,0 +1,147 @@
+//! Messages that are taken in, expanded and canceled by one instance while another one changes what they go by.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use simo_common::api::message::Recipients;
+
+use super::*;
+use crate::store::tests::posted;
+
+/// What stops whoever has stored all of a message but its event.
+const EVENTS: &str = "lock table event in share mode";
+
+/// Two instances; `None` where there can be none.
+async fn instances() -> Option<(Fixture, Store, Store)> {
+    let f = Fixture::new().await;
+    if !f.store.is_shared() {
+        return None;
+    }
+    let (one, other) = (f.another_store().await, f.another_store().await);
+    Some((f, one, other))
+}
+
+/// The phone of employee 1.
+async fn phone(f: &Fixture) -> DeviceCaller {
+    let id = async |column| {
+        let of_his = format!(
+            "select d.{column} from device d join employee e on e.id = d.employee_id where e.personnel_no = '1'"
+        );
+        f.rows(&of_his).await[0].parse().unwrap()
+    };
+    DeviceCaller {
+        client_id: f.client_id,
+        employee_id: id("employee_id").await,
+        device_id: id("id").await,
+        channel: "fcm".to_owned(),
+        blocked: false,
+    }
+}
+
+fn stream() -> Way {
+    Way {
+        channel: "stream".to_owned(),
+        address: None,
+        address_kind: "token".to_owned(),
+    }
+}
+
+const OPEN_CHANNELS: &str = "select distinct channel from push where done_at is null";
+
+/// The change waits, and takes along the push that was made the old way.
+#[tokio::test]
+async fn a_push_that_is_made_while_its_phone_changes_its_way_goes_the_new_way() {
+    let Some((f, one, other)) = instances().await else {
+        return;
+    };
+    let (message, phone) = (f.personal("Давление", &["1"]), phone(&f).await);
+    let (accepted, changed) = meet(
+        &f.store,
+        EVENTS,
+        async move { one.accept(&[message]).await },
+        async move { other.change_way(&phone, &stream()).await },
+    )
+    .await;
+    assert!(accepted.unwrap()[0].stored);
+    changed.unwrap();
+    assert_eq!(f.rows(OPEN_CHANNELS).await, ["stream"]);
+}
+
+/// The message waits, and finds the new way.
+#[tokio::test]
+async fn a_message_that_comes_while_a_phone_changes_its_way_goes_the_new_way() {
+    let Some((f, one, other)) = instances().await else {
+        return;
+    };
+    f.store.accept(&[f.personal("до", &["1"])]).await.unwrap();
+    let (message, phone) = (f.personal("после", &["1"]), phone(&f).await);
+    let (changed, accepted) = meet(
+        &f.store,
+        "select seq from push for update",
+        async move { one.change_way(&phone, &stream()).await },
+        async move { other.accept(&[message]).await },
+    )
+    .await;
+    changed.unwrap();
+    assert!(accepted.unwrap()[0].stored);
+    assert_eq!(f.rows(OPEN_CHANNELS).await, ["stream"]);
+}
+
+/// The cancelation waits, and closes the deliveries that the step has made.
+#[tokio::test]
+async fn a_message_that_is_expanded_while_it_is_canceled_leaves_no_delivery_waiting() {
+    let Some((f, one, other)) = instances().await else {
+        return;
+    };
+    f.add_employees(200).await;
+    let mut message = f.incoming("Всем");
+    message.draft.recipients = Some(Recipients {
+        everyone: true,
+        ..Recipients::default()
+    });
+    let id = posted(&f.store.accept(&[message]).await.unwrap()[0]).id;
+    let client = f.client_id;
+    let (expanded, canceled) = meet(
+        &f.store,
+        "lock table audience in share mode",
+        async move { one.expand_step(&mut Stride::default()).await },
+        async move { other.cancel_message(client, None, id).await },
+    )
+    .await;
+    assert!(expanded.unwrap());
+    assert_eq!(canceled.unwrap().canceled, 203);
+    assert_eq!(
+        f.rows("select distinct outcome from delivery").await,
+        ["canceled"]
+    );
+    assert_eq!(
+        f.rows("select distinct outcome from push").await,
+        ["canceled"],
+        "of those who have a phone"
+    );
+}
+
+/// The batch is tried again without what it lost; what else it brings still fits into the request's budget.
+#[tokio::test]
+async fn a_batch_that_lost_a_race_is_charged_once() {
+    let Some((f, one, other)) = instances().await else {
+        return;
+    };
+    let mut keyed = f.personal("раз", &["1"]);
+    keyed.idempotency_key = Some("k".to_owned());
+    keyed.draft.fingerprint = Some([1; 32]);
+    let budget = Arc::new(AtomicU64::new(4));
+    let mut batch = vec![keyed.clone(), f.personal("два", &["1", "2", "3"])];
+    for incoming in &mut batch {
+        incoming.budget = Some(budget.clone());
+    }
+    let (_, taken) = meet(
+        &f.store,
+        EVENTS,
+        async move { one.accept_each(vec![keyed]).await },
+        async move { other.accept_each(batch).await },
+    )
+    .await;
+    let taken: Vec<_> = taken.into_iter().map(|taken| taken.unwrap()).collect();
+    assert!(posted(&taken[0]).duplicate && !taken[0].stored && taken[1].stored);
+    assert_eq!(budget.load(Ordering::Relaxed), 1);
+}

@@ -1,0 +1,147 @@
+//! What is made of people and their clients by two instances at once.
+
+use futures_util::future::BoxFuture;
+use simo_common::{
+    api::{
+        access::{ClientSpec, Named},
+        people::NewEmployee,
+    },
+    people::Role,
+};
+
+use super::{
+    access::{TOKENS, only_token, operator},
+    *,
+};
+
+/// Archiving comes after the device, and retires it.
+#[tokio::test]
+async fn whoever_pairs_while_he_is_archived_keeps_no_device() {
+    let Some((plant, other)) = two().await else { return };
+    let employee = plant.employee(1).await;
+    let device = new_device(&plant.invite(employee).await, "token", Some("a"));
+    let (store, client) = (plant.store.clone(), plant.client_id);
+    let (paired, removed) = meet(
+        &plant.store,
+        "lock table device in share mode",
+        async move { store.pair("192.0.2.1", &device).await },
+        async move { other.remove_employee(client, "0001").await },
+    )
+    .await;
+    assert!(matches!(paired, Ok(Pairing::Done(_))), "{paired:?}");
+    removed.unwrap();
+    let living = "select count(*) from device where retired_at is null";
+    assert_eq!(plant.number(living).await, Some(0));
+    let tokens = "select count(*) from token where kind = 'device' and revoked_at is null";
+    assert_eq!(plant.number(tokens).await, Some(0));
+}
+
+type Make = fn(Arc<Store>, Uuid) -> BoxFuture<'static, Result<()>>;
+
+/// Both wait for a third one that makes the same and gives up; then only one of them succeeds.
+#[tokio::test]
+async fn what_two_instances_make_at_once_is_made_once_and_the_other_one_is_told_that_it_is_there() {
+    let Some((plant, other)) = two().await else { return };
+    let makes: [(&str, Make); 6] = [
+        (
+            "client (id, slug, name, timezone, default_ttl, created_at) values (x'ID', 'same', '', 'UTC', 1, 1)",
+            |store, _| {
+                Box::pin(async move { store.add_client("same", &ClientSpec::default()).await.map(|_| ()) })
+            },
+        ),
+        (
+            "operator (id, name, role, created_at) values (x'ID', 'same', 'owner', 1)",
+            |store, _| {
+                Box::pin(async move {
+                    store
+                        .add_operator(None, &operator("same", Role::Owner))
+                        .await
+                        .map(|_| ())
+                })
+            },
+        ),
+        (
+            "acs (client_id, id, name, created_at) values (x'CLIENT', x'ID', 'same', 1)",
+            |store, client| Box::pin(async move { store.add_acs(client, "same").await.map(|_| ()) }),
+        ),
+        (
+            "\"group\" (client_id, id, slug, name, created_at) values (x'CLIENT', x'ID', 'same', '', 1)",
+            |store, client| Box::pin(async move { store.add_group(client, &same()).await.map(|_| ()) }),
+        ),
+        (
+            "topic (client_id, id, slug, name, created_at) values (x'CLIENT', x'ID', 'same', '', 1)",
+            |store, client| Box::pin(async move { store.add_topic(client, &same()).await.map(|_| ()) }),
+        ),
+        (
+            "employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, created_at)
+          values (x'CLIENT', x'ID', 99, 'same', '', '', x'00', 1)",
+            |store, client| {
+                let new = NewEmployee {
+                    personnel_no: "same".to_owned(),
+                    full_name: "Иванов".to_owned(),
+                    ..NewEmployee::default()
+                };
+                Box::pin(async move { store.add_employee(client, &new).await.map(|_| ()) })
+            },
+        ),
+    ];
+    let client = plant.client_id;
+    for (row, make) in makes {
+        let id = Uuid::from_u128(1).simple().to_string();
+        let row = row
+            .replace("ID", &id)
+            .replace("CLIENT", &client.simple().to_string());
+        let made = meet(
+            &plant.store,
+            &format!("insert into {row}"),
+            make(plant.store.clone(), client),
+            make(other.clone(), client),
+        )
+        .await;
+        assert!(
+            matches!(
+                made,
+                (Ok(()), Err(Error::Conflict(_))) | (Err(Error::Conflict(_)), Ok(()))
+            ),
+            "{row}: {made:?}"
+        );
+    }
+}
+
+fn same() -> Named {
+    Named {
+        slug: "same".to_owned(),
+        name: None,
+    }
+}
+
+/// Neither sees the other's name before it is there: the second one may come back, and is told then.
+#[tokio::test]
+async fn of_two_operators_who_are_given_one_name_the_second_one_is_told_to_come_back() {
+    let Some((plant, other)) = two().await else { return };
+    let (store, client) = (plant.store.clone(), plant.client_id);
+    for name in ["anna", "boris"] {
+        let new = operator(name, Role::Admin);
+        store.add_operator(Some(client), &new).await.unwrap();
+    }
+    only_token(&plant, "anna").await;
+    let again = other.clone();
+    let (first, second) = meet(
+        &plant.store,
+        TOKENS,
+        async move {
+            let named = operator("vera", Role::Admin);
+            store.edit_operator(None, "anna", &named, None).await
+        },
+        async move {
+            let named = operator("vera", Role::Admin);
+            other.edit_operator(None, "boris", &named, None).await
+        },
+    )
+    .await;
+    assert!(first.is_ok(), "{first:?}");
+    assert!(matches!(second, Err(Error::Unavailable(_))), "{second:?}");
+    let named = operator("vera", Role::Admin);
+    let told = again.edit_operator(None, "boris", &named, None).await;
+    assert!(matches!(told, Err(Error::Conflict(_))), "{told:?}");
+}
