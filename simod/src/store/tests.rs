@@ -3,6 +3,7 @@
 mod conformance;
 mod fixture;
 mod races;
+mod steps;
 mod sweep;
 
 use simo_common::{api::message::Recipients, message::Priority};
