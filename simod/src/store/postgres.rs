@@ -334,42 +334,4 @@ fn shown(options: &PgConnectOptions) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::{
-        store::{FeedPosition, FeedScope},
-        testing::{Plant, START, sql},
-    };
-
-    /// As after a dump was restored into a cluster that is younger than the one it was taken from.
-    #[tokio::test]
-    async fn events_of_another_cluster_make_their_subscribers_start_anew_and_hide_no_later_ones() {
-        let plant = Plant::new().await;
-        if !plant.is_shared() {
-            return;
-        }
-        let scope = FeedScope {
-            client_id: plant.client_id,
-            acs_id: None,
-        };
-        let message = plant.message("m", &[]).await;
-        let happened = format!(
-            "insert into event (client_id, at, kind, message_id) values ({}, {START}, 'canceled', {})",
-            sql(plant.client_id),
-            sql(message)
-        );
-        plant.run(&happened).await;
-        plant
-            .run("update event set xact = '900000000000'; update event_floor set xact = '800000000000'")
-            .await;
-        let last = plant.number("select max(seq) from event").await.unwrap();
-        let there = serde_json::json!({"xact": 900_000_000_000_i64, "seq": last});
-        let there: FeedPosition = serde_json::from_value(there).unwrap();
-        let store = plant.another_store().await;
-        assert!(store.feed_after(scope, there).await.unwrap().is_none());
-        let here = store.feed_end().await.unwrap();
-        assert!(here < there);
-        plant.run(&happened).await;
-        let piece = store.feed_after(scope, here).await.unwrap().unwrap();
-        assert_eq!(piece.events.len(), 1);
-    }
-}
+mod tests;
