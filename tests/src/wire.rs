@@ -15,16 +15,8 @@ use url::Url;
 /// A wire; it is torn when this is dropped.
 pub struct Wire {
     directory: TempDir,
-    /// Whether it is silent, and how often it was.
-    silence: Arc<watch::Sender<Silence>>,
+    silent: Arc<watch::Sender<bool>>,
     _task: AbortOnDropHandle<()>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Silence {
-    reigns: bool,
-    /// How often it has begun.
-    times: u64,
 }
 
 /// The other end.
@@ -49,8 +41,8 @@ impl Wire {
             None => Server::Address(format!("{}:{port}", url.host_str().unwrap_or("localhost"))),
         };
         let listener = UnixListener::bind(directory.path().join(".s.PGSQL.5432")).expect("it listens");
-        let silence = Arc::new(watch::Sender::new(Silence::default()));
-        let heard = silence.clone();
+        let silent = Arc::new(watch::Sender::new(false));
+        let heard = silent.clone();
         let task = tokio::spawn(async move {
             while let Ok((here, _)) = listener.accept().await {
                 tokio::spawn(join(here, server.clone(), heard.subscribe()));
@@ -58,7 +50,7 @@ impl Wire {
         });
         Self {
             directory,
-            silence,
+            silent,
             _task: AbortOnDropHandle::new(task),
         }
     }
@@ -75,18 +67,16 @@ impl Wire {
 
     /// Lets nothing through from now on, or whoever connects anew. Connections that were silent once stay so.
     pub fn set_silent(&self, silent: bool) {
-        self.silence.send_modify(|silence| {
-            silence.times += u64::from(silent && !silence.reigns);
-            silence.reigns = silent;
-        });
+        self.silent
+            .send_if_modified(|is| std::mem::replace(is, silent) != silent);
     }
 }
 
-async fn join(mut here: UnixStream, server: Server, mut heard: watch::Receiver<Silence>) {
+async fn join(mut here: UnixStream, server: Server, mut silent: watch::Receiver<bool>) {
     // Whoever comes into a silence is not heard before it ends.
-    let Ok(met) = heard.wait_for(|silence| !silence.reigns).await.map(|met| *met) else {
+    if silent.wait_for(|silent| !silent).await.is_err() {
         return;
-    };
+    }
     let mut passed = pin!(async {
         match server {
             Server::Socket(path) => {
@@ -99,8 +89,8 @@ async fn join(mut here: UnixStream, server: Server, mut heard: watch::Receiver<S
     });
     tokio::select! {
         _ended = &mut passed => return,
-        _begun = heard.wait_for(|silence| *silence != met) => {}
+        _begun = silent.changed() => {}
     }
     // Neither end hears that it is over, until the wire is torn.
-    while heard.changed().await.is_ok() {}
+    while silent.changed().await.is_ok() {}
 }

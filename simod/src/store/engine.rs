@@ -1,5 +1,5 @@
-//! The two engines behind one face: connections here, sessions with a server, statements with their
-//! values, rows.
+//! The two engines behind one face: connections here, sessions with a server, statements with their values,
+//! rows.
 //!
 //! A statement is written once, in the SQL of SQLite; `dialect` makes PostgreSQL's of it. Where the engines really differ,
 //! the text is chosen by [`Conn::engine`], with the reason beside it.

@@ -4,8 +4,9 @@ use sqlx::migrate::Migrator;
 
 use super::{Error, Result};
 
-/// Migrations of a minor version are numbered from its number times this one on (the first of 0.2 is 2000). They only add:
-/// every simod of that version works with what they leave behind. One of an earlier version need not.
+/// Migrations of a minor version are numbered from its number times this one on (the first of 0.2 is 2000; of 1.2 it would
+/// be 1002000). They only add: every simod of that version works with what they leave behind. One of an earlier version
+/// need not.
 const OF_A_MINOR_VERSION: i64 = 1000;
 
 /// Those of an engine. What a newer simod has run is no fault by itself ([`check`] says more), as sqlx would have it.
@@ -19,7 +20,9 @@ pub(super) fn of(mut migrations: Migrator) -> Migrator {
 /// # Errors
 /// [`Error::Newer`] when some are of a later minor version.
 pub(super) fn check(migrations: &Migrator, done: &[i64]) -> Result<()> {
-    let minor = env!("CARGO_PKG_VERSION_MINOR").parse().unwrap_or(0);
+    let number = |part: &str| part.parse::<i64>().unwrap_or(0);
+    let minor = number(env!("CARGO_PKG_VERSION_MAJOR")) * OF_A_MINOR_VERSION
+        + number(env!("CARGO_PKG_VERSION_MINOR"));
     let newer = |version: &i64| migrations.iter().all(|m| m.version != *version);
     let newer: Vec<i64> = done.iter().copied().filter(newer).collect();
     if newer.iter().any(|version| version / OF_A_MINOR_VERSION > minor) {

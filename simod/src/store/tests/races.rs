@@ -151,22 +151,3 @@ async fn a_message_that_is_canceled_while_it_is_expanded_leaves_no_delivery_wait
     );
     assert_eq!(f.rows("select count(*) from push").await, ["0"]);
 }
-
-/// Two make the same thing at once: the second one may come back, and will find it.
-#[tokio::test]
-async fn whoever_makes_what_another_instance_is_just_making_is_told_to_come_back() {
-    let Some((plant, other)) = two().await else { return };
-    let make = format!(
-        "insert into acs (client_id, id, name, created_at) values ({}, {}, 'erp', {START})",
-        sql(plant.client_id),
-        sql(Uuid::from_u128(1)),
-    );
-    let again = make.clone();
-    let made = race(&plant.store, &make, async move {
-        let mut tx = other.write().await?;
-        Ok::<_, Error>(tx.run(&again).await?)
-    });
-    let made = made.await;
-    assert!(matches!(made, Err(Error::Unavailable(_))), "{made:?}");
-    assert!(made.unwrap_err().is_race());
-}
