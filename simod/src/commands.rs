@@ -96,8 +96,23 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("simod: {error:#}");
+            eprintln!("simod: {}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// What went wrong, with its causes. Many errors tell their cause themselves: nothing is said twice.
+fn told(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .reduce(|said, cause| {
+            if said.contains(&cause) {
+                said
+            } else {
+                format!("{said}: {cause}")
+            }
+        })
+        .unwrap_or_default()
 }
