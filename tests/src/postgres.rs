@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
@@ -50,10 +51,13 @@ impl TemporaryDatabase {
 impl Drop for TemporaryDatabase {
     fn drop(&mut self) {
         let statement = format!("drop database if exists {} with (force)", self.name);
-        // A runtime of its own, because the test's may be ending. What stays behind harms nobody.
+        // A runtime of its own, because the test's may be ending. What stays behind harms nobody; the server waits with this
+        // for every connection that it cannot write to, also of other tests.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime can be made").block_on(run(&statement));
+            runtime.expect("a runtime can be made").block_on(async {
+                let _stays = tokio::time::timeout(Duration::from_secs(30), run(&statement)).await;
+            });
         });
         let _stays = dropped.join();
     }

@@ -1,9 +1,14 @@
 //! Requests as any program may send them, for what the typed client would never say.
 
+use std::time::Duration;
+
 use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use simo_common::api::problem::{MEDIA_TYPE, Problem};
+
+/// Longer than anything takes to answer: who waits for ever hides what went wrong.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A request under way.
 pub struct Ask {
@@ -29,7 +34,7 @@ pub fn ask(method: Method, url: &str) -> Ask {
 /// A request over this HTTP client, which takes milliseconds to make: for those who ask thousands of times.
 pub fn ask_with(http: &reqwest::Client, method: Method, url: &str) -> Ask {
     Ask {
-        request: http.request(method, url),
+        request: http.request(method, url).timeout(PATIENCE),
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -230,13 +230,11 @@ async fn a_server_that_falls_silent_keeps_nobody_waiting_for_long() {
         }
     };
     // Some are on their way through the database when the wire falls silent.
+    let is_over = AtomicBool::new(false);
     let posting = async {
         let mut accepted = Vec::new();
-        loop {
-            match post().await {
-                Some(id) => accepted.push(id),
-                None => break,
-            }
+        while !is_over.load(Ordering::Relaxed) {
+            accepted.extend(post().await);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         accepted
@@ -270,6 +268,7 @@ async fn a_server_that_falls_silent_keeps_nobody_waiting_for_long() {
         answered.await;
         drop(readers);
         wire.set_silent(false);
+        is_over.store(true, Ordering::Relaxed);
     };
     let (accepted, ()) = tokio::join!(posting, silence);
     let after = within(Duration::from_mins(3), "it accepts again", async || post().await).await;
