@@ -164,6 +164,8 @@ impl Facts {
 pub mod reason {
     /// The employee holds no grant for the topic.
     pub const NO_GRANT: &str = "no_grant";
+    /// The employee's grant for the topic does not count at this time.
+    pub const NOT_NOW: &str = "not_now";
     /// The employee is blocked.
     pub const BLOCKED: &str = "blocked";
     /// The employee was archived.
@@ -195,6 +197,10 @@ pub mod reason {
     pub fn in_words(code: &str, lang: crate::lang::Lang) -> &str {
         match code {
             NO_GRANT => lang.pick("holds no grant for the topic", "нет доступа к теме"),
+            NOT_NOW => lang.pick(
+                "the grant for the topic does not count at this time",
+                "доступ к теме в это время не действует",
+            ),
             BLOCKED => lang.pick("is blocked", "сотрудник заблокирован"),
             ARCHIVED => lang.pick("is archived", "сотрудник в архиве"),
             NO_DEVICE => lang.pick(

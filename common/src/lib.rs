@@ -4,6 +4,7 @@
 pub mod api;
 pub mod client;
 pub mod delivery;
+pub mod hours;
 pub mod id;
 pub mod lang;
 pub mod message;
@@ -12,6 +13,7 @@ pub mod paths;
 pub mod people;
 pub mod query;
 pub mod receipt;
+pub mod spelling;
 pub mod text;
 pub mod time;
 pub mod token;

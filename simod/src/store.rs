@@ -20,6 +20,7 @@ mod error;
 mod expand;
 mod feed;
 mod forget;
+mod grants;
 mod groups;
 mod history;
 mod import;

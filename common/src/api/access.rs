@@ -1,11 +1,12 @@
 //! Clients, ACS, operators, tokens, topics and grants: who may send, receive and look.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{people::Role, token::TokenKind};
+use super::message::Recipients;
+use crate::{message::Priority, people::Role, token::TokenKind};
 
 /// What FCM is given of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
@@ -104,6 +105,45 @@ pub struct Named {
     /// The name for people; the slug unless said otherwise. An ACS has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// A new topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTopic {
+    /// The short name: 1–64 of `a–z 0–9 - _ .`.
+    pub slug: String,
+    /// The name for people; the slug unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How urgent a message is that does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_priority: Option<Priority>,
+    /// Whom a message is for that does not say it; they need a grant as always. Left out: all who hold one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_recipients: Option<Recipients>,
+}
+
+/// What to change of a topic; absent fields stay, `null` clears a default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EditTopic {
+    /// 1–200 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How urgent a message is that does not say it.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Priority>)]
+    pub default_priority: Option<Option<Priority>>,
+    /// Whom a message is for that does not say it.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Recipients>)]
+    pub default_recipients: Option<Option<Recipients>>,
+}
+
+/// A field that is there, be it `null`.
+fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(field).map(Some)
 }
 
 /// A new name for people.
@@ -213,6 +253,10 @@ pub struct Topic {
     pub name: String,
     /// How many grants it has.
     pub grants: u64,
+    /// How urgent a message is that does not say it; absent: `normal`.
+    pub default_priority: Option<Priority>,
+    /// Whom a message is for that does not say it; absent: all who hold a grant.
+    pub default_recipients: Option<Recipients>,
     /// Since when it is archived.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub archived_at: Option<Timestamp>,
@@ -230,6 +274,50 @@ pub enum Grantee {
     Employee(String),
 }
 
+/// A grant to give; one that is there is given these times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewGrant {
+    /// Who may receive the topic.
+    pub grantee: Grantee,
+    /// Since when it counts, RFC 3339; without an offset in the client's time zone. Left out: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Until when it counts, likewise. Left out: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// At which hours of the week, in the client's time zone: `mon-fri 08:00-20:00; sat,sun 10:00-14:00`. Left out: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<String>,
+}
+
+impl From<Grantee> for NewGrant {
+    /// At all times.
+    fn from(grantee: Grantee) -> Self {
+        Self {
+            grantee,
+            from: None,
+            until: None,
+            hours: None,
+        }
+    }
+}
+
+/// When a grant counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GrantTimes {
+    /// Since when it counts; absent: since it was given.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub from: Option<Timestamp>,
+    /// Until when; absent: for ever.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Timestamp>,
+    /// At which hours of the week, in the client's time zone; absent: at all.
+    pub hours: Option<String>,
+    /// Whether it counts now.
+    pub active: bool,
+}
+
 /// A grant of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Grant {
@@ -242,6 +330,28 @@ pub struct Grant {
     /// When it was given.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When it counts.
+    #[serde(flatten)]
+    pub times: GrantTimes,
+}
+
+/// A grant that lets an employee receive a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HeldGrant {
+    /// The topic's slug.
+    pub topic: String,
+    /// Its name for people.
+    pub topic_name: String,
+    /// Which grant: `everyone`, `group:<slug>` or `employee`.
+    pub grant: String,
+    /// For a group's: how he belongs to it, from his own group on.
+    pub path: Vec<String>,
+    /// When it was given.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it counts.
+    #[serde(flatten)]
+    pub times: GrantTimes,
 }
 
 /// An employee who would receive a topic now, and by which grant.

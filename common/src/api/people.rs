@@ -128,8 +128,12 @@ pub struct Group {
     pub slug: String,
     /// Its name for people.
     pub name: String,
-    /// How many employees it has, archived ones not counted.
+    /// How many employees it has itself, archived ones not counted.
     pub members: u64,
+    /// How many employees are in it or in the groups within.
+    pub people: u64,
+    /// Slugs of the groups that it includes, sorted; those that these include are not named.
+    pub includes: Vec<String>,
     /// Since when it is archived.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub archived_at: Option<Timestamp>,

@@ -1,7 +1,7 @@
 //! The keys of the query language and the values with fixed names, in both languages, and what to make of a
 //! mistyped one.
 
-use crate::{delivery::DeliveryState, message::Priority, people::fold_name};
+use crate::{delivery::DeliveryState, message::Priority, people::fold_name, spelling::nearest};
 
 /// What a `key:value` term is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -178,12 +178,4 @@ fn named<T: Copy + PartialEq>(value: &str, names: &[(&'static str, T)]) -> Resul
         Some((name, _)) => Err(Some(name)),
         None => Err(nearest(&value, names.iter().map(|(name, _)| *name))),
     }
-}
-
-fn nearest(typed: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    names
-        .map(|name| (strsim::normalized_damerau_levenshtein(typed, name), name))
-        .filter(|(alike, _)| *alike >= 0.5)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }

@@ -40,9 +40,9 @@ pub struct Draft {
     pub body: String,
     /// The topic's slug.
     pub topic: Option<String>,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// Whom it is for; `None`: the holders of the topic's grants.
+    /// How urgent it is; `None`: as the topic says.
+    pub priority: Option<Priority>,
+    /// Whom it is for; `None`: whom the topic says, or else the holders of its grants.
     pub recipients: Option<Recipients>,
     /// A JSON object.
     pub data: Option<String>,
@@ -144,6 +144,9 @@ struct Item<'a> {
     id: Uuid,
     times: Times,
     topic_id: Option<Uuid>,
+    priority: Priority,
+    /// Whom the topic says that it is for, where it says nothing itself.
+    usual: Option<Recipients>,
     audience: Audience,
     unknown: Vec<String>,
 }
@@ -215,7 +218,7 @@ impl Store {
             })
             .collect();
         let mut keys = keys::settle(&mut tx, &mut slots).await?;
-        decide_audiences(&mut tx, &mut slots).await?;
+        decide_audiences(&mut tx, &mut slots, now).await?;
         let charges = refuse_and_charge(&mut slots, &mut keys);
         let stored: Vec<&Item<'_>> = slots
             .iter()
@@ -248,6 +251,8 @@ fn open<'a>(incoming: &'a Incoming, sender: &Arc<Sender>, now: i64) -> Slot<'a> 
             id: id::new(now),
             times,
             topic_id: None,
+            priority: Priority::default(),
+            usual: None,
             audience: Audience::default(),
             unknown: Vec::new(),
         })),
@@ -255,7 +260,7 @@ fn open<'a>(incoming: &'a Incoming, sender: &Arc<Sender>, now: i64) -> Slot<'a> 
     }
 }
 
-async fn decide_audiences(tx: &mut super::Write, slots: &mut [Slot<'_>]) -> Result<()> {
+async fn decide_audiences(tx: &mut super::Write, slots: &mut [Slot<'_>], now: i64) -> Result<()> {
     let questions: Vec<load::Question<'_>> = slots
         .iter()
         .filter_map(|slot| match slot {
@@ -267,13 +272,17 @@ async fn decide_audiences(tx: &mut super::Write, slots: &mut [Slot<'_>]) -> Resu
             _ => None,
         })
         .collect();
-    let mut answers = decide::audiences(tx, &questions).await?.into_iter();
+    let mut answers = decide::audiences(tx, &questions, now).await?.into_iter();
     for slot in slots {
         let Slot::Open(item) = slot else { continue };
         let Some(answer) = answers.next() else { break };
         match answer {
             Ok(decided) => {
+                let draft = &item.incoming.draft;
                 item.topic_id = decided.topic_id;
+                item.priority = draft.priority.or(decided.priority).unwrap_or_default();
+                // What the topic says when it comes due counts for a scheduled one.
+                item.usual = decided.usual.filter(|_| item.times.send_at.is_none());
                 item.audience = decided.audience;
                 item.unknown = decided.unknown;
             }
@@ -346,6 +355,10 @@ fn answers(slots: Vec<Slot<'_>>, keys: &Keys) -> Vec<Accepted> {
 /// A decided audience and what was found on the way.
 pub(super) struct Decided {
     pub topic_id: Option<Uuid>,
+    /// What the topic says of messages that say nothing.
+    pub priority: Option<Priority>,
+    /// Whom it says that they are for.
+    pub usual: Option<Recipients>,
     pub audience: Audience,
     pub unknown: Vec<String>,
 }

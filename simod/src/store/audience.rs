@@ -23,6 +23,26 @@ pub(super) struct People {
     pub without_device: RoaringBitmap,
 }
 
+impl People {
+    /// With others.
+    pub(super) fn join(&mut self, others: &Self) {
+        self.members |= &others.members;
+        self.blocked |= &others.blocked;
+        self.without_device |= &others.without_device;
+    }
+
+    /// With one more.
+    pub(super) fn add(&mut self, ordinal: u32, blocked: bool, has_device: bool) {
+        self.members.insert(ordinal);
+        if blocked {
+            self.blocked.insert(ordinal);
+        }
+        if !has_device {
+            self.without_device.insert(ordinal);
+        }
+    }
+}
+
 /// What a message was addressed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TargetKind {
@@ -83,8 +103,13 @@ pub(super) struct Grant {
 pub(super) enum Access {
     /// A personal message: whoever is named.
     Open,
-    /// The grants of a topic, the preferred reason first.
-    Granted(Vec<Grant>),
+    /// The grants of a topic.
+    Granted {
+        /// Those that count now, the preferred reason first.
+        grants: Vec<Grant>,
+        /// Whom grants would let in at another time: told from those who hold none.
+        at_other_times: RoaringBitmap,
+    },
 }
 
 /// Employees with one reason for receiving a message, or for not receiving it.
@@ -124,6 +149,14 @@ impl Audience {
     }
 }
 
+/// Why somebody was kept out, by the code in the database.
+pub(super) fn denial(code: &str) -> &'static str {
+    [reason::BLOCKED, reason::NOT_NOW]
+        .into_iter()
+        .find(|known| *known == code)
+        .unwrap_or(reason::NO_GRANT)
+}
+
 /// Decides who receives a message. Who is in several targets counts for the first; of several grants the first counts.
 pub(super) fn decide(targets: &[Target], access: &Access) -> Audience {
     let mut audience = Audience::default();
@@ -144,7 +177,7 @@ pub(super) fn decide(targets: &[Target], access: &Access) -> Audience {
         rest -= &blocked;
         match access {
             Access::Open => accepted.push(part(None, None, std::mem::take(&mut rest))),
-            Access::Granted(grants) => {
+            Access::Granted { grants, at_other_times } => {
                 for grant in grants {
                     let let_in = match &grant.members {
                         None => std::mem::take(&mut rest),
@@ -156,6 +189,9 @@ pub(super) fn decide(targets: &[Target], access: &Access) -> Audience {
                     };
                     accepted.push(part(None, Some(grant.id), let_in));
                 }
+                let too_early_or_late = &rest & at_other_times;
+                rest -= &too_early_or_late;
+                denied.push(part(Some(reason::NOT_NOW), None, too_early_or_late));
             }
         }
         denied.push(part(Some(reason::BLOCKED), None, blocked));
@@ -201,6 +237,13 @@ mod tests {
         }
     }
 
+    fn granted(grants: Vec<Grant>) -> Access {
+        Access::Granted {
+            grants,
+            at_other_times: RoaringBitmap::new(),
+        }
+    }
+
     fn grant(members: Option<&[u32]>) -> Grant {
         Grant {
             id: Uuid::from_u128(1),
@@ -212,7 +255,7 @@ mod tests {
     fn who_is_named_without_a_grant_is_denied_and_kept() {
         let audience = decide(
             &[target(TargetKind::Employee, people(&[1, 2], &[], &[1]))],
-            &Access::Granted(vec![grant(Some(&[1]))]),
+            &granted(vec![grant(Some(&[1]))]),
         );
         assert_eq!(
             (audience.accepted, audience.without_device, audience.denied),
@@ -226,10 +269,32 @@ mod tests {
     }
 
     #[test]
+    fn whose_grant_counts_at_another_time_is_told_from_who_holds_none() {
+        let access = Access::Granted {
+            grants: vec![grant(Some(&[1]))],
+            at_other_times: set(&[1, 2]),
+        };
+        let audience = decide(&[target(TargetKind::Employee, people(&[1, 2, 3], &[], &[]))], &access);
+        let closed: Vec<_> = audience
+            .parts
+            .iter()
+            .map(|part| (part.closed.map(|(_, reason)| reason), part.members.clone()))
+            .collect();
+        assert_eq!(
+            closed,
+            [
+                (None, set(&[1])),
+                (Some(reason::NOT_NOW), set(&[2])),
+                (Some(reason::NO_GRANT), set(&[3]))
+            ]
+        );
+    }
+
+    #[test]
     fn of_everyone_only_the_number_of_denials_is_kept() {
         let audience = decide(
             &[target(TargetKind::Everyone, people(&[1, 2, 3], &[3], &[]))],
-            &Access::Granted(vec![grant(Some(&[1]))]),
+            &granted(vec![grant(Some(&[1]))]),
         );
         assert_eq!((audience.accepted, audience.denied, audience.rows()), (1, 2, 1));
     }
@@ -263,7 +328,7 @@ mod tests {
                 }))
                 .collect();
             let grants: Vec<Grant> = grants.iter().map(|members| grant(members.as_deref())).collect();
-            let audience = decide(&targets, &Access::Granted(grants.clone()));
+            let audience = decide(&targets, &granted(grants.clone()));
             let mut seen = RoaringBitmap::new();
             for part in &audience.parts {
                 prop_assert!(seen.is_disjoint(&part.members));

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     Result, Store,
     accept::{Origin, insert_deliveries, insert_pushes, part_rows},
-    audience::{Part, TargetKind},
+    audience::{Part, TargetKind, denial},
     bind::{hex, json},
     engine::{Row, query, query_scalar},
 };
@@ -164,16 +164,7 @@ fn read_part(client_id: Uuid, row: &Row) -> Result<Pending> {
         },
         number: row.try_get("part")?,
         part: Part {
-            closed: denied.map(|code| {
-                (
-                    Outcome::Denied,
-                    if code == reason::BLOCKED {
-                        reason::BLOCKED
-                    } else {
-                        reason::NO_GRANT
-                    },
-                )
-            }),
+            closed: denied.map(|code| (Outcome::Denied, denial(&code))),
             target: TargetKind::from_name(&target),
             target_id: row.try_get("target_id")?,
             grant_id: row.try_get("grant_id")?,

@@ -1,5 +1,7 @@
 //! Groups and who is in them.
 
+mod nesting;
+
 use simo_common::{
     api::{
         access::{Named, Rename},
@@ -9,6 +11,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
+pub(in crate::store) use self::nesting::{groups_around, within};
 use super::{
     Error, Listing, Result, Rows, Store,
     employees::live_employee,

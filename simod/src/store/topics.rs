@@ -32,18 +32,6 @@ macro_rules! select_topic {
     };
 }
 
-macro_rules! select_grant {
-    ($rest:literal) => {
-        concat!(
-            "select g.id, g.created_at, r.slug as \"group\", e.personnel_no from topic_grant g
-             left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
-             left join employee e on e.client_id = g.client_id and e.id = g.employee_id
-             where g.client_id = $1 and g.topic_id = $2",
-            $rest
-        )
-    };
-}
-
 impl Store {
     /// A page of a client's topics, by slug.
     pub async fn topics(&self, client_id: Uuid, listing: &Listing<String>) -> Result<Rows<Topic, String>> {
@@ -92,75 +80,6 @@ impl Store {
     /// Archives a topic: nothing can be posted to it any more.
     pub async fn remove_topic(&self, client_id: Uuid, slug: &str) -> Result<()> {
         self.archive_named(TOPICS, client_id, slug).await
-    }
-
-    /// All grants of a topic: everyone's, then the groups', then the employees'.
-    pub async fn grants(&self, client_id: Uuid, topic: &str) -> Result<Vec<Grant>> {
-        let mut reader = self.read().await?;
-        let topic_id = topic_id(&mut reader, client_id, topic, true).await?;
-        let rows = query(select_grant!(
-            " order by r.slug is not null or e.personnel_no is not null, e.personnel_no is not null, r.slug,
-                       e.personnel_no"
-        ))
-        .bind(client_id)
-        .bind(topic_id)
-        .fetch_all(&mut reader)
-        .await?;
-        rows.iter().map(|row| read_grant(row, topic)).collect()
-    }
-
-    /// Lets someone receive a topic. What is given already is answered as it is.
-    pub async fn grant(&self, client_id: Uuid, topic: &str, grantee: &Grantee) -> Result<Grant> {
-        let now = self.clock.now();
-        let mut tx = self.write().await?;
-        let topic_id = topic_id(&mut tx, client_id, topic, false).await?;
-        let (employee, group) = match grantee {
-            Grantee::Everyone => (None, None),
-            Grantee::Group(slug) => (None, Some(group_id(&mut tx, client_id, slug).await?)),
-            Grantee::Employee(personnel_no) => {
-                (Some(live_employee(&mut tx, client_id, personnel_no).await?), None)
-            }
-        };
-        query(
-            "insert into topic_grant (client_id, id, topic_id, employee_id, group_id, created_at)
-             values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
-        )
-        .bind(client_id)
-        .bind(id::new(now))
-        .bind(topic_id)
-        .bind(employee)
-        .bind(group)
-        .bind(now)
-        .execute(&mut tx)
-        .await?;
-        let row = query(select_grant!(
-            " and g.employee_id is not distinct from $3 and g.group_id is not distinct from $4"
-        ))
-        .bind(client_id)
-        .bind(topic_id)
-        .bind(employee)
-        .bind(group)
-        .fetch_one(&mut tx)
-        .await?;
-        tx.commit().await?;
-        read_grant(&row, topic)
-    }
-
-    /// Takes a grant back.
-    pub async fn revoke_grant(&self, client_id: Uuid, topic: &str, id: Uuid) -> Result<()> {
-        let mut tx = self.write().await?;
-        let topic_id = topic_id(&mut tx, client_id, topic, true).await?;
-        let gone = query("delete from topic_grant where client_id = $1 and topic_id = $2 and id = $3")
-            .bind(client_id)
-            .bind(topic_id)
-            .bind(id)
-            .execute(&mut tx)
-            .await?
-            .rows_affected();
-        if gone == 0 {
-            return Err(Error::not_found("grant", id.to_string()));
-        }
-        tx.commit().await
     }
 
     /// A page of those who would receive a topic now, by name, each with the widest grant that lets him in.
@@ -219,7 +138,7 @@ impl Store {
     }
 }
 
-async fn topic_id(connection: &mut Conn, client_id: Uuid, slug: &str, archived: bool) -> Result<Uuid> {
+pub(super) async fn topic_id(connection: &mut Conn, client_id: Uuid, slug: &str, archived: bool) -> Result<Uuid> {
     let id: Option<Uuid> = query_scalar(
         "select id from topic where client_id = $1 and slug = $2 and ($3 or archived_at is null)",
     )
@@ -237,20 +156,5 @@ fn read_topic(row: &Row) -> Result<Topic> {
         name: row.try_get("name")?,
         grants: row.try_get::<i64, _>("grants")? as u64,
         archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
-    })
-}
-
-fn read_grant(row: &Row, topic: &str) -> Result<Grant> {
-    let group: Option<String> = row.try_get("group")?;
-    let employee: Option<String> = row.try_get("personnel_no")?;
-    Ok(Grant {
-        id: row.try_get("id")?,
-        topic: topic.to_owned(),
-        grantee: match (group, employee) {
-            (Some(slug), _) => Grantee::Group(slug),
-            (None, Some(personnel_no)) => Grantee::Employee(personnel_no),
-            (None, None) => Grantee::Everyone,
-        },
-        created_at: time::from_us(row.try_get("created_at")?),
     })
 }

@@ -107,7 +107,7 @@ pub(super) async fn store(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Resu
             message_id: item.id,
             accepted_at: item.times.accepted_at,
             expires_at: item.times.expires_at,
-            urgency: item.incoming.draft.priority.rank(),
+            urgency: item.priority.rank(),
         };
         (origin, &item.audience)
     });
@@ -282,9 +282,9 @@ async fn insert_messages(tx: &mut Write, items: &[&Item<'_>]) -> Result<()> {
                 item.topic_id.map(hex),
                 &draft.title,
                 &draft.body,
-                draft.priority.rank(),
+                item.priority.rank(),
                 draft.data.as_deref(),
-                draft.recipients.as_ref().map(recipients_json),
+                draft.recipients.as_ref().or(item.usual.as_ref()).map(recipients_json),
                 draft.require_ack,
                 draft.external_id.as_deref(),
                 draft.fingerprint.map(|fingerprint| hex_hash(&fingerprint)),
@@ -362,7 +362,7 @@ async fn freeze(tx: &mut Write, origin: &Origin, number: usize, part: &Part, now
     Ok(())
 }
 
-fn recipients_json(recipients: &Recipients) -> String {
+pub(super) fn recipients_json(recipients: &Recipients) -> String {
     // A struct of strings, whose serialisation cannot fail.
     serde_json::to_string(recipients).unwrap_or_default()
 }

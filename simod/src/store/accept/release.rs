@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Decided, decide,
-    insert::{Origin, insert_audiences},
+    insert::{Origin, insert_audiences, recipients_json},
     load::{Question, TopicName},
 };
 use crate::store::{
@@ -69,13 +69,13 @@ impl Store {
             .collect();
         let decided: Vec<(&Due, Decided)> = due
             .iter()
-            .zip(decide::audiences(&mut tx, &questions).await?)
+            .zip(decide::audiences(&mut tx, &questions, now).await?)
             .filter_map(|(due, answer)| Some((due, answer.ok()?)))
             .collect();
         for (due, decided) in &decided {
             query(
                 "update message set due_at = null, accepted_at = $3, accepted = $4, without_device = $5, denied = $6,
-                     unknown = $7
+                     unknown = $7, recipients = coalesce(recipients, $8)
                  where client_id = $1 and id = $2",
             )
             .bind(due.origin.client_id)
@@ -85,6 +85,7 @@ impl Store {
             .bind(decided.audience.without_device as i64)
             .bind(decided.audience.denied as i64)
             .bind((!decided.unknown.is_empty()).then(|| json(&decided.unknown)))
+            .bind(decided.usual.as_ref().map(recipients_json))
             .execute(&mut tx)
             .await?;
         }

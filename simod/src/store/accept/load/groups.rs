@@ -1,0 +1,189 @@
+//! Who is in which group, with those in groups that are in it, and who is there at all.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use roaring::RoaringBitmap;
+use uuid::Uuid;
+
+use super::Question;
+use crate::store::{
+    Result,
+    audience::People,
+    bind::{hex, json},
+    engine::{Conn, Row, query, query_as},
+    groups::within,
+};
+
+/// The groups that questions name: by client and slug.
+pub(in crate::store::accept) async fn group_ids(
+    tx: &mut Conn,
+    questions: &[Question<'_>],
+) -> Result<HashMap<(Uuid, String), Uuid>> {
+    let mut names = HashSet::new();
+    for question in questions {
+        let Some(recipients) = question.recipients else {
+            continue;
+        };
+        names.extend(
+            recipients
+                .groups
+                .iter()
+                .map(|slug| (hex(question.client_id), slug)),
+        );
+    }
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let names: Vec<_> = names.into_iter().collect();
+    let rows: Vec<(Uuid, String, Uuid)> = query_as(
+        "select g.client_id, g.slug, g.id from jsonb_each($1) j cross join \"group\" g
+         where g.client_id = unhex(j.value->>0) and g.slug = j.value->>1 and g.archived_at is null",
+    )
+    .bind(json(&names))
+    .fetch_all(tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(client_id, slug, id)| ((client_id, slug), id))
+        .collect())
+}
+
+/// Of each group, which of these employees are in it or in a group within: for grants, when only named employees matter.
+pub(in crate::store::accept) async fn groups_of(
+    tx: &mut Conn,
+    employees: &HashSet<(Uuid, Uuid, u32)>,
+) -> Result<HashMap<(Uuid, Uuid), Arc<RoaringBitmap>>> {
+    let rows: Vec<_> = employees
+        .iter()
+        .map(|(client, id, ordinal)| (hex(*client), hex(*id), ordinal))
+        .collect();
+    let rows = query(
+        "with recursive around(client_id, group_id, ordinal) as (
+             select m.client_id, m.group_id, cast(j.value->>2 as integer)
+             from jsonb_each($1) j cross join group_member m
+             where m.client_id = unhex(j.value->>0) and m.employee_id = unhex(j.value->>1)
+             union select i.client_id, i.group_id, around.ordinal from around
+             cross join group_inclusion i on i.client_id = around.client_id and i.included_id = around.group_id
+             cross join \"group\" g on g.client_id = around.client_id and g.id = around.group_id
+             where g.archived_at is null)
+         select client_id, group_id, ordinal from around",
+    )
+    .bind(json(&rows))
+    .fetch_all(tx)
+    .await?;
+    let mut groups: HashMap<(Uuid, Uuid), RoaringBitmap> = HashMap::new();
+    for row in rows {
+        groups
+            .entry((row.try_get(0)?, row.try_get(1)?))
+            .or_default()
+            .insert(row.try_get(2)?);
+    }
+    Ok(groups
+        .into_iter()
+        .map(|(group, members)| (group, Arc::new(members)))
+        .collect())
+}
+
+/// Whole groups, each loaded once.
+#[derive(Debug, Default)]
+pub(in crate::store::accept) struct Groups {
+    /// Who is in each himself, and the groups within.
+    own: HashMap<(Uuid, Uuid), (People, Vec<Uuid>)>,
+    /// Who is in each at all.
+    whole: HashMap<(Uuid, Uuid), Arc<People>>,
+}
+
+impl Groups {
+    /// Loads groups and all within, in one statement; those that are known stay.
+    pub(in crate::store::accept) async fn load(
+        &mut self,
+        tx: &mut Conn,
+        client_id: Uuid,
+        groups: impl Iterator<Item = Uuid>,
+    ) -> Result<()> {
+        let missing: HashSet<Uuid> = groups
+            .filter(|group| !self.own.contains_key(&(client_id, *group)))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let missing: Vec<_> = missing.into_iter().map(hex).collect();
+        // The sets come as one text each: a row per member would be ten times slower.
+        let rows = query(concat!(
+            within!("$1", "select unhex(atom) from jsonb_each($2)"),
+            "select string_agg(cast(e.ordinal as text), ','),
+                    string_agg(case when e.blocked_at is not null then cast(e.ordinal as text) end, ','),
+                    string_agg(case when e.devices = 0 then cast(e.ordinal as text) end, ','),
+                    within.id, null as included_id
+             from within
+             left join group_member m on m.client_id = $1 and m.group_id = within.id
+             left join employee e on e.client_id = $1 and e.id = m.employee_id and e.archived_at is null
+             group by within.id
+             union all
+             select null, null, null, i.group_id, i.included_id from within
+             cross join group_inclusion i on i.client_id = $1 and i.group_id = within.id
+             cross join \"group\" g on g.client_id = $1 and g.id = i.included_id
+             where g.archived_at is null"
+        ))
+        .bind(client_id)
+        .bind(json(&missing))
+        .fetch_all(tx)
+        .await?;
+        for row in rows {
+            let (group, included): (Uuid, Option<Uuid>) = (row.try_get(3)?, row.try_get(4)?);
+            let (people, within) = self.own.entry((client_id, group)).or_default();
+            match included {
+                Some(included) => within.push(included),
+                None => *people = read_people(&row)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Everyone in a group that was loaded.
+    pub(in crate::store::accept) fn people(&mut self, client_id: Uuid, group: Uuid) -> Arc<People> {
+        if let Some(people) = self.whole.get(&(client_id, group)) {
+            return people.clone();
+        }
+        let (mut people, within) = self.own.get(&(client_id, group)).cloned().unwrap_or_default();
+        for included in within {
+            people.join(&self.people(client_id, included));
+        }
+        let people = Arc::new(people);
+        self.whole.insert((client_id, group), people.clone());
+        people
+    }
+}
+
+/// Everyone of one client: one scan of a narrow index.
+pub(in crate::store::accept) async fn everyone(tx: &mut Conn, client_id: Uuid) -> Result<People> {
+    let row = query(
+        "select string_agg(cast(ordinal as text), ','),
+                string_agg(case when blocked_at is not null then cast(ordinal as text) end, ','),
+                string_agg(case when devices = 0 then cast(ordinal as text) end, ',')
+         from employee indexed by employee_ordinal where client_id = $1 and archived_at is null",
+    )
+    .bind(client_id)
+    .fetch_one(tx)
+    .await?;
+    read_people(&row)
+}
+
+fn read_people(row: &Row) -> Result<People> {
+    let set = |column: usize| -> Result<RoaringBitmap> {
+        let text: Option<String> = row.try_get(column)?;
+        Ok(text
+            .unwrap_or_default()
+            .split(',')
+            .filter_map(|ordinal| ordinal.parse::<u32>().ok())
+            .collect())
+    };
+    Ok(People {
+        members: set(0)?,
+        blocked: set(1)?,
+        without_device: set(2)?,
+    })
+}
