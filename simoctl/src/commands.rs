@@ -13,6 +13,7 @@ pub(crate) mod listen;
 pub(crate) mod login;
 pub(crate) mod message;
 pub(crate) mod operator;
+mod priority;
 pub(crate) mod token;
 pub(crate) mod topic;
 mod whoami;

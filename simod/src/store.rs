@@ -3,6 +3,7 @@
 //! Behind it is an SQLite file (`sqlite`) or a PostgreSQL server (`postgres`); all others speak to either through `engine`.
 
 mod accept;
+mod access;
 mod acs;
 mod audience;
 mod bind;
@@ -53,6 +54,7 @@ pub use self::{
     error::{Error, Result},
     expand::Stride,
     feed::{FeedPiece, FeedPosition, FeedScope},
+    grants::GrantTerms,
     history::{Ask, AskMessages, PAGE_MOST},
     inbox::StreamPhone,
     list::{Find, Listing, Rows},

@@ -2,7 +2,7 @@
 
 use simo_common::{
     api::{
-        access::{ClientSpec, Grantee, Named, NewToken},
+        access::{ClientSpec, Grantee, NewToken, NewTopic},
         device::{ChannelAddress, Pair},
         message::{PostMessage, PostedMessage, Recipients},
         people::{ImportRow, NewEmployee, NewInvite},
@@ -99,14 +99,14 @@ impl Plant {
 
     /// A topic with these grants.
     pub async fn topic(&self, slug: &str, grantees: &[Grantee]) {
-        let topic = Named {
+        let topic = NewTopic {
             slug: slug.to_owned(),
-            name: None,
+            ..NewTopic::default()
         };
         self.admin.add_topic(&topic).await.expect("a topic can be made");
         for grantee in grantees {
             self.admin
-                .grant(slug, grantee)
+                .grant(slug, &grantee.clone().into())
                 .await
                 .expect("a grant can be given");
         }

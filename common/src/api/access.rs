@@ -1,11 +1,11 @@
 //! Clients, ACS, operators, tokens, topics and grants: who may send, receive and look.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::message::Recipients;
+use super::{change::Change, message::Recipients};
 use crate::{message::Priority, people::Role, token::TokenKind};
 
 /// What FCM is given of a message.
@@ -132,18 +132,13 @@ pub struct EditTopic {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// How urgent a message is that does not say it.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Change::stays")]
     #[schema(value_type = Option<Priority>)]
-    pub default_priority: Option<Option<Priority>>,
+    pub default_priority: Change<Priority>,
     /// Whom a message is for that does not say it.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Change::stays")]
     #[schema(value_type = Option<Recipients>)]
-    pub default_recipients: Option<Option<Recipients>>,
-}
-
-/// A field that is there, be it `null`.
-fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(field).map(Some)
+    pub default_recipients: Change<Recipients>,
 }
 
 /// A new name for people.

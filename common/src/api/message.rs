@@ -19,10 +19,10 @@ pub struct PostMessage {
     /// The topic's slug. Without it this is a personal message, which needs `recipients`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
-    /// How urgent it is.
-    #[serde(default)]
-    pub priority: Priority,
-    /// Whom it is for. Left out: everyone who holds a grant for the topic.
+    /// How urgent it is. Left out: as the topic says, or else `normal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// Whom it is for. Left out: whom the topic says, or else everyone who holds a grant for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipients: Option<Recipients>,
     /// Any JSON object, at most 4 KiB, handed to the app as it is.

@@ -12,8 +12,8 @@ use super::{Client, Error, Result, ServerEvent};
 use crate::{
     api::{
         access::{
-            Acs, Client as ClientView, ClientSpec, Grant, Grantee, IssuedToken, Named, NewOperator, NewToken,
-            Operator, Receiver, Rename, Token, Topic,
+            Acs, Client as ClientView, ClientSpec, EditTopic, Grant, HeldGrant, IssuedToken, Named, NewGrant,
+            NewOperator, NewToken, NewTopic, Operator, Receiver, Rename, Token, Topic,
         },
         device::{ChannelAddress, DeviceMessage, Pair, Paired, Receipt, ReceiptsAnswer},
         event::Event,
@@ -327,6 +327,16 @@ impl Client {
         self.nothing(Method::DELETE, &path).await
     }
 
+    pub async fn include_group(&self, slug: &str, included: &str) -> Result<()> {
+        let path = format!("/groups/{}/groups/{}", part(slug), part(included));
+        self.nothing(Method::PUT, &path).await
+    }
+
+    pub async fn exclude_group(&self, slug: &str, included: &str) -> Result<()> {
+        let path = format!("/groups/{}/groups/{}", part(slug), part(included));
+        self.nothing(Method::DELETE, &path).await
+    }
+
     pub async fn devices(&self, list: &ListQuery, employee: Option<&str>) -> Result<Page<Device>> {
         let mut pairs = list.pairs();
         pairs.extend(employee.map(|no| ("employee", no.to_owned())));
@@ -351,7 +361,7 @@ impl Client {
         self.get("/topics", &list.pairs()).await
     }
 
-    pub async fn add_topic(&self, topic: &Named) -> Result<Topic> {
+    pub async fn add_topic(&self, topic: &NewTopic) -> Result<Topic> {
         self.with_body(Method::POST, "/topics", topic).await
     }
 
@@ -359,8 +369,8 @@ impl Client {
         self.get(&format!("/topics/{}", part(slug)), &[]).await
     }
 
-    pub async fn edit_topic(&self, slug: &str, rename: &Rename) -> Result<Topic> {
-        self.with_body(Method::PATCH, &format!("/topics/{}", part(slug)), rename)
+    pub async fn edit_topic(&self, slug: &str, changes: &EditTopic) -> Result<Topic> {
+        self.with_body(Method::PATCH, &format!("/topics/{}", part(slug)), changes)
             .await
     }
 
@@ -373,14 +383,18 @@ impl Client {
         self.get(&format!("/topics/{}/grants", part(topic)), &[]).await
     }
 
-    /// Giving what is given already answers the grant that is there.
-    pub async fn grant(&self, topic: &str, grantee: &Grantee) -> Result<Grant> {
-        self.with_body(Method::POST, &format!("/topics/{}/grants", part(topic)), grantee)
+    pub async fn grant(&self, topic: &str, grant: &NewGrant) -> Result<Grant> {
+        self.with_body(Method::POST, &format!("/topics/{}/grants", part(topic)), grant)
             .await
     }
 
     pub async fn revoke_grant(&self, topic: &str, id: Uuid) -> Result<()> {
         self.nothing(Method::DELETE, &format!("/topics/{}/grants/{id}", part(topic)))
+            .await
+    }
+
+    pub async fn access_of(&self, personnel_no: &str) -> Result<Page<HeldGrant>> {
+        self.get(&format!("/employees/{}/access", part(personnel_no)), &[])
             .await
     }
 

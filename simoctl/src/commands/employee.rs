@@ -1,5 +1,6 @@
 //! `simoctl employee`: people who receive messages.
 
+mod access;
 mod file;
 mod import;
 
@@ -29,7 +30,7 @@ pub(crate) enum Verb {
     List {
         #[command(flatten)]
         list: ListArgs,
-        /// Only the members of this group
+        /// Only those in this group or in a group within
         #[arg(long, value_name = "SLUG")]
         group: Option<String>,
     },
@@ -52,6 +53,11 @@ pub(crate) enum Verb {
     },
     /// Let a blocked employee receive again
     Unblock {
+        /// His personnel number
+        personnel_no: String,
+    },
+    /// List all topics that an employee may receive, and why
+    Access {
         /// His personnel number
         personnel_no: String,
     },
@@ -124,6 +130,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let fetch = async |query: &_| api.employees(query, group.as_deref()).await;
             session.list(list.query(), list.limit, key, fetch).await
         }
+        Verb::Access { personnel_no } => access::run(session, &personnel_no).await,
         Verb::Show { personnel_no } => Ok(session.out.record(&api.employee(&personnel_no).await?)?),
         Verb::Edit(edit) => {
             let groups = (edit.no_groups || !edit.about.groups.is_empty()).then_some(edit.about.groups);
@@ -204,6 +211,11 @@ impl Record for Employee {
 }
 
 pub(super) const RUSSIAN: Help = &[
+    (
+        "employee access",
+        "Все темы, которые сотрудник может получать, и почему",
+    ),
+    ("employee access/personnel_no", "Табельный номер"),
     ("employee add", "Добавить сотрудника"),
     (
         "/personnel_no",
@@ -222,7 +234,10 @@ pub(super) const RUSSIAN: Help = &[
     ),
     ("/locale", "Язык сообщений: ru или en"),
     ("employee list", "Список сотрудников"),
-    ("employee list/group", "Только члены этой группы"),
+    (
+        "employee list/group",
+        "Только те, кто в этой группе или во вложенной в неё",
+    ),
     ("employee show", "Показать сотрудника"),
     ("employee edit", "Изменить сотрудника; пустое значение стирает"),
     ("employee edit/full_name", "Новое имя"),

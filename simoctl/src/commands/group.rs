@@ -26,7 +26,7 @@ pub(crate) enum Verb {
     },
     /// List groups
     List(ListArgs),
-    /// Show a group; its members: `employee list --group SLUG`
+    /// Show a group; who is in it: `employee list --group SLUG`
     Show {
         /// Its short name
         slug: String,
@@ -51,6 +51,22 @@ pub(crate) enum Verb {
         /// Their personnel numbers
         #[arg(required = true)]
         employees: Vec<String>,
+    },
+    /// Put groups into a group: whoever is in them is in it too
+    Include {
+        /// The group's short name
+        slug: String,
+        /// The short names of those that go into it
+        #[arg(required = true)]
+        groups: Vec<String>,
+    },
+    /// Take groups out of a group
+    Exclude {
+        /// The group's short name
+        slug: String,
+        /// The short names of those that it includes
+        #[arg(required = true)]
+        groups: Vec<String>,
     },
     /// Take employees out of a group
     RemoveMember {
@@ -89,10 +105,12 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             session.made(&group, &text)
         }
         Verb::Remove { slug } => {
-            let members = api.group(&slug).await?.members;
+            let people = api.group(&slug).await?.people;
             session.confirm(&session.say(
-                format!("Archive group {slug}? Its members ({members}) lose what it was granted."),
-                format!("Отправить в архив группу {slug}? Её члены ({members}) потеряют данный ей доступ."),
+                format!("Archive group {slug}? Those in it ({people}) lose what it was granted."),
+                format!(
+                    "Отправить в архив группу {slug}? Те, кто в ней ({people}), потеряют данный ей доступ."
+                ),
             ))?;
             api.remove_group(&slug).await?;
             session.done(&session.say(
@@ -107,6 +125,26 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 session.done(&session.say(
                     format!("{no} is in group {slug}."),
                     format!("{no} в группе {slug}."),
+                ));
+            }
+            Ok(())
+        }
+        Verb::Include { slug, groups } => {
+            for included in &groups {
+                api.include_group(&slug, included).await?;
+                session.done(&session.say(
+                    format!("Group {included} is in group {slug}."),
+                    format!("Группа {included} входит в группу {slug}."),
+                ));
+            }
+            Ok(())
+        }
+        Verb::Exclude { slug, groups } => {
+            for included in &groups {
+                api.exclude_group(&slug, included).await?;
+                session.done(&session.say(
+                    format!("Group {included} is no longer in group {slug}."),
+                    format!("Группа {included} больше не входит в группу {slug}."),
                 ));
             }
             Ok(())
@@ -128,7 +166,11 @@ impl Record for Group {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("slug", "Group", "Группа", |g| (&g.slug).into()),
         Column::new("name", "Name", "Название", |g| (&g.name).into()),
-        Column::new("members", "Members", "Человек", |g| g.members.into()),
+        Column::new("members", "Members", "Своих", |g| g.members.into()),
+        Column::new("people", "People", "Человек", |g| g.people.into()),
+        Column::new("includes", "Includes", "Включает", |g| {
+            (&g.includes).into()
+        }),
         Column::new("archived_at", "Archived", "В архиве с", |g| {
             g.archived_at.into()
         }),
@@ -142,7 +184,7 @@ pub(super) const RUSSIAN: Help = &[
     ("group list", "Список групп"),
     (
         "group show",
-        "Показать группу; её члены: `employee list --group ИМЯ`",
+        "Показать группу; кто в ней: `employee list --group ИМЯ`",
     ),
     ("group show/slug", "Короткое имя"),
     ("group edit", "Переименовать группу"),
@@ -156,6 +198,15 @@ pub(super) const RUSSIAN: Help = &[
     ("group add-member", "Добавить сотрудников в группу"),
     ("group add-member/slug", "Короткое имя группы"),
     ("/employees", "Табельные номера"),
+    (
+        "group include",
+        "Включить группы в группу: кто в них, тот и в ней",
+    ),
+    ("group include/slug", "Короткое имя группы"),
+    ("group include/groups", "Короткие имена тех, что в неё войдут"),
+    ("group exclude", "Убрать группы из группы"),
+    ("group exclude/slug", "Короткое имя группы"),
+    ("group exclude/groups", "Короткие имена тех, что она включает"),
     ("group remove-member", "Убрать сотрудников из группы"),
     ("group remove-member/slug", "Короткое имя группы"),
 ];

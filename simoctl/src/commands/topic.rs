@@ -1,13 +1,18 @@
 //! `simoctl topic`: kinds of information, and who may receive them.
 
-use clap::{Args, Subcommand};
-use simo_common::api::access::{Grant, Grantee, Named, Receiver, Rename, Topic};
-use uuid::Uuid;
+mod grants;
 
-use super::ListArgs;
+use clap::{ArgGroup, Args, Subcommand};
+use simo_common::api::{
+    access::{EditTopic, NewTopic, Receiver, Topic},
+    change::Change,
+    message::Recipients,
+};
+
+use super::{ListArgs, priority::PriorityName};
 use crate::{
-    failure::{Exit, Failure},
-    output::{Column, Record, Value, value::named},
+    failure::Failure,
+    output::{Column, Record, Value},
     russian::Help,
     session::Session,
 };
@@ -21,6 +26,8 @@ pub(crate) enum Verb {
         /// Its name for people
         #[arg(long)]
         name: Option<String>,
+        #[command(flatten)]
+        usual: Usual,
     },
     /// List topics
     List(ListArgs),
@@ -29,32 +36,36 @@ pub(crate) enum Verb {
         /// Its short name
         slug: String,
     },
-    /// Rename a topic
+    /// Change a topic's name, and what is usual for its messages
+    #[command(group = ArgGroup::new("changes").required(true).multiple(true))]
     Edit {
         /// Its short name, which stays
         slug: String,
         /// Its new name for people
-        #[arg(long)]
-        name: String,
+        #[arg(long, group = "changes")]
+        name: Option<String>,
+        #[command(flatten)]
+        usual: Usual,
+        /// Messages are normal again unless they say otherwise
+        #[arg(long, group = "changes", conflicts_with = "priority")]
+        no_priority: bool,
+        /// Messages are for all who hold a grant again unless they say otherwise
+        #[arg(long, group = "changes", conflicts_with_all = ["to_employees", "to_groups", "to_everyone"])]
+        no_recipients: bool,
     },
     /// Archive a topic: nothing can be sent to it any more, its history stays
     Remove {
         /// Its short name
         slug: String,
     },
-    /// Let someone receive a topic
-    Grant {
-        /// The topic's short name
-        slug: String,
-        #[command(flatten)]
-        to: To,
-    },
+    /// Let someone receive a topic; who may already does so at these times from now on
+    Grant(grants::Give),
     /// Take a grant back: it counts no more at once
     Revoke {
         /// The topic's short name
         slug: String,
         #[command(flatten)]
-        whose: Whose,
+        whose: grants::Whose,
     },
     /// List a topic's grants
     Grants {
@@ -70,63 +81,55 @@ pub(crate) enum Verb {
     },
 }
 
+/// What is usual for a topic's messages.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct To {
-    /// Everyone of the client
-    #[arg(long)]
-    everyone: bool,
-    /// The members of this group
-    #[arg(long, value_name = "SLUG")]
-    group: Option<String>,
-    /// This employee
-    #[arg(long, value_name = "NO")]
-    employee: Option<String>,
+pub(crate) struct Usual {
+    /// How urgent a message is that does not say it
+    #[arg(long, group = "changes", value_name = "PRIORITY")]
+    priority: Option<PriorityName>,
+    /// A message that names nobody is for this employee; may be given several times, or with commas
+    #[arg(
+        long = "to-employee",
+        group = "changes",
+        value_name = "NO",
+        value_delimiter = ','
+    )]
+    to_employees: Vec<String>,
+    /// A message that names nobody is for this group; may be given several times, or with commas
+    #[arg(
+        long = "to-group",
+        group = "changes",
+        value_name = "SLUG",
+        value_delimiter = ','
+    )]
+    to_groups: Vec<String>,
+    /// A message that names nobody is for everyone who holds a grant
+    #[arg(long, group = "changes")]
+    to_everyone: bool,
 }
 
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct Whose {
-    /// The grant for everyone
-    #[arg(long)]
-    everyone: bool,
-    /// The grant of this group
-    #[arg(long, value_name = "SLUG")]
-    group: Option<String>,
-    /// The grant of this employee
-    #[arg(long, value_name = "NO")]
-    employee: Option<String>,
-    /// The grant with this id
-    #[arg(long)]
-    id: Option<Uuid>,
-}
-
-impl To {
-    fn grantee(self) -> Grantee {
-        match (self.group, self.employee) {
-            (Some(group), _) => Grantee::Group(group),
-            (_, Some(no)) => Grantee::Employee(no),
-            _ => Grantee::Everyone,
-        }
-    }
-}
-
-impl Whose {
-    fn means(&self, grant: &Grant) -> bool {
-        self.id == Some(grant.id)
-            || match &grant.grantee {
-                Grantee::Everyone => self.everyone,
-                Grantee::Group(slug) => self.group.as_ref() == Some(slug),
-                Grantee::Employee(no) => self.employee.as_ref() == Some(no),
-            }
+impl Usual {
+    fn recipients(&self) -> Option<Recipients> {
+        let recipients = Recipients {
+            employees: self.to_employees.clone(),
+            groups: self.to_groups.clone(),
+            everyone: self.to_everyone,
+        };
+        (!recipients.is_empty()).then_some(recipients)
     }
 }
 
 pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let api = session.client()?;
     match verb {
-        Verb::Add { slug, name } => {
-            let topic = api.add_topic(&Named { slug, name }).await?;
+        Verb::Add { slug, name, usual } => {
+            let new = NewTopic {
+                slug,
+                name,
+                default_recipients: usual.recipients(),
+                default_priority: usual.priority.map(Into::into),
+            };
+            let topic = api.add_topic(&new).await?;
             let slug = &topic.slug;
             let text = session.say(
                 format!("Topic {slug} added. Next: simoctl topic grant {slug} --everyone (or --group, --employee)"),
@@ -140,8 +143,19 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             session.list(list.query(), list.limit, key, fetch).await
         }
         Verb::Show { slug } => Ok(session.out.record(&api.topic(&slug).await?)?),
-        Verb::Edit { slug, name } => {
-            let topic = api.edit_topic(&slug, &Rename { name }).await?;
+        Verb::Edit {
+            slug,
+            name,
+            usual,
+            no_priority,
+            no_recipients,
+        } => {
+            let changes = EditTopic {
+                name,
+                default_recipients: change(usual.recipients(), no_recipients),
+                default_priority: change(usual.priority.map(Into::into), no_priority),
+            };
+            let topic = api.edit_topic(&slug, &changes).await?;
             let text = session.say(format!("Topic {slug} changed."), format!("Тема {slug} изменена."));
             session.made(&topic, &text)
         }
@@ -158,16 +172,8 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             ));
             Ok(())
         }
-        Verb::Grant { slug, to } => {
-            let grant = api.grant(&slug, &to.grantee()).await?;
-            let whom = whom(session, &grant.grantee);
-            let text = session.say(
-                format!("Topic {slug} is granted to {whom}."),
-                format!("Тема {slug}: доступ есть у {whom}."),
-            );
-            session.made(&grant, &text)
-        }
-        Verb::Revoke { slug, whose } => revoke(session, &slug, &whose).await,
+        Verb::Grant(give) => grants::give(session, give).await,
+        Verb::Revoke { slug, whose } => grants::revoke(session, &slug, &whose).await,
         Verb::Grants { slug } => Ok(session.out.list(&api.grants(&slug).await?.items)?),
         Verb::Who { slug, list } => {
             let key = |receiver: &Receiver| receiver.personnel_no.clone();
@@ -177,55 +183,24 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     }
 }
 
-async fn revoke(session: &Session, slug: &str, whose: &Whose) -> Result<(), Failure> {
-    let api = session.client()?;
-    let grants = api.grants(slug).await?.items;
-    let Some(grant) = grants.iter().find(|grant| whose.means(grant)) else {
-        let what = session.say(
-            format!("Topic {slug} has no such grant."),
-            format!("У темы {slug} нет такого доступа."),
-        );
-        return Err(Failure::new(Exit::NotFound, what).hint(session.say(
-            format!("See simoctl topic grants {slug}"),
-            format!("См. simoctl topic grants {slug}"),
-        )));
-    };
-    let whom = whom(session, &grant.grantee);
-    session.confirm(&session.say(
-        format!("Take topic {slug} away from {whom}?"),
-        format!("Забрать доступ к теме {slug} у {whom}?"),
-    ))?;
-    api.revoke_grant(slug, grant.id).await?;
-    session.done(&session.say(
-        format!("Topic {slug} is no longer granted to {whom}."),
-        format!("Тема {slug}: доступа у {whom} больше нет."),
-    ));
-    Ok(())
-}
-
-fn whom(session: &Session, grantee: &Grantee) -> String {
-    match grantee {
-        Grantee::Everyone => session.say("everyone", "всех").to_owned(),
-        Grantee::Group(slug) => session.say(format!("group {slug}"), format!("группы {slug}")),
-        Grantee::Employee(no) => session.say(format!("employee {no}"), format!("сотрудника {no}")),
+fn change<T>(value: Option<T>, clear: bool) -> Change<T> {
+    match value {
+        Some(value) => Change::Set(value),
+        None if clear => Change::Clear,
+        None => Change::Stay,
     }
 }
 
-/// `everyone`, `group:<slug>` or `employee:<no>`.
-fn grantee(grantee: &Grantee) -> Value {
-    match grantee {
-        Grantee::Everyone => named("everyone", "everyone", "все"),
-        Grantee::Group(slug) => named(
-            &format!("group:{slug}"),
-            &format!("group {slug}"),
-            &format!("группа {slug}"),
-        ),
-        Grantee::Employee(no) => named(
-            &format!("employee:{no}"),
-            &format!("employee {no}"),
-            &format!("сотрудник {no}"),
-        ),
-    }
+/// `everyone, group:<slug>, <no>`.
+fn recipients(recipients: &Recipients) -> Value {
+    let everyone = recipients.everyone.then(|| "everyone".to_owned());
+    let groups = recipients.groups.iter().map(|slug| format!("group:{slug}"));
+    let all: Vec<String> = everyone
+        .into_iter()
+        .chain(groups)
+        .chain(recipients.employees.iter().cloned())
+        .collect();
+    (&all).into()
 }
 
 impl Record for Topic {
@@ -233,33 +208,15 @@ impl Record for Topic {
         Column::new("slug", "Topic", "Тема", |t| (&t.slug).into()),
         Column::new("name", "Name", "Название", |t| (&t.name).into()),
         Column::new("grants", "Grants", "Доступов", |t| t.grants.into()),
+        Column::new("default_priority", "Priority", "Приоритет", |t| {
+            t.default_priority.into()
+        }),
+        Column::new("default_recipients", "Recipients", "Получатели", |t| {
+            t.default_recipients.as_ref().map(recipients).into()
+        }),
         Column::new("archived_at", "Archived", "В архиве с", |t| {
             t.archived_at.into()
         }),
-    ];
-}
-
-impl Record for Grant {
-    const COLUMNS: &'static [Column<Self>] = &[
-        Column::new("grantee", "Granted to", "Кому", |g| grantee(&g.grantee)),
-        Column::alone("topic", "Topic", "Тема", |g| (&g.topic).into()),
-        Column::new("created_at", "Since", "С какого времени", |g| {
-            g.created_at.into()
-        }),
-        Column::new("id", "Id", "Id", |g| g.id.into()),
-    ];
-}
-
-impl Record for Receiver {
-    const COLUMNS: &'static [Column<Self>] = &[
-        Column::new("personnel_no", "No.", "Таб. №", |r| (&r.personnel_no).into()),
-        Column::new("full_name", "Name", "Имя", |r| (&r.full_name).into()),
-        Column::new("grant", "By grant", "Доступ", |r| match r.grant.as_str() {
-            "everyone" => named("everyone", "everyone", "все"),
-            "employee" => named("employee", "his own", "личный"),
-            other => other.into(),
-        }),
-        Column::new("devices", "Devices", "Устройств", |r| r.devices.into()),
     ];
 }
 
@@ -272,13 +229,56 @@ pub(super) const RUSSIAN: Help = &[
     ("topic add/name", "Название для людей"),
     ("topic list", "Список тем"),
     ("topic show", "Показать тему"),
-    ("topic edit", "Переименовать тему"),
+    (
+        "topic edit",
+        "Изменить название темы и то, что обычно для её сообщений",
+    ),
     ("topic edit/name", "Новое название для людей"),
+    (
+        "topic edit/no_priority",
+        "Сообщения снова обычные, если в них не сказано иное",
+    ),
+    (
+        "topic edit/no_recipients",
+        "Сообщения снова всем, у кого есть доступ, если в них не сказано иное",
+    ),
+    (
+        "/to_employees",
+        "Сообщение, в котором никто не назван, — этому сотруднику; можно несколько раз или через запятую",
+    ),
+    (
+        "/to_groups",
+        "Сообщение, в котором никто не назван, — этой группе; можно несколько раз или через запятую",
+    ),
+    (
+        "/to_everyone",
+        "Сообщение, в котором никто не назван, — всем, у кого есть доступ",
+    ),
+    (
+        "topic add/priority",
+        "Приоритет сообщения, в котором он не указан",
+    ),
+    (
+        "topic edit/priority",
+        "Приоритет сообщения, в котором он не указан",
+    ),
     (
         "topic remove",
         "Отправить тему в архив: отправлять в неё нельзя, история остаётся",
     ),
     ("topic grant", "Дать доступ к теме"),
+    (
+        "topic grant/from",
+        "С какого времени действует: 2027-01-01 или 2027-01-01T08:00, в часовом поясе клиента; если не указано — сразу",
+    ),
+    (
+        "topic grant/until",
+        "До какого времени действует; если не указано — бессрочно",
+    ),
+    (
+        "topic grant/hours",
+        "В какие часы недели, в часовом поясе клиента: «пн-пт 08:00-20:00; сб,вс 10:00-14:00»",
+    ),
     ("topic grant/everyone", "Всем сотрудникам клиента"),
     ("topic grant/group", "Членам этой группы"),
     ("topic grant/employee", "Этому сотруднику"),

@@ -5,6 +5,7 @@ mod check;
 mod clients;
 mod devices;
 mod employees;
+mod grants;
 mod groups;
 mod list;
 mod operators;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(employees::routes())
         .merge(groups::routes())
         .merge(topics::routes())
+        .merge(grants::routes())
         .merge(devices::routes())
 }
 

@@ -22,12 +22,16 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-pub(super) use self::insert::{Origin, insert_deliveries, insert_pushes, part_rows};
 use self::{
     charges::Charges,
     keys::Keys,
     load::Sender,
     times::{Times, times},
+};
+pub(super) use self::{
+    decide::audiences,
+    insert::{Origin, insert_deliveries, insert_pushes, part_rows},
+    load::{Question, TopicName},
 };
 use super::{Error, Races, Result, Store, audience::Audience};
 
@@ -261,18 +265,18 @@ fn open<'a>(incoming: &'a Incoming, sender: &Arc<Sender>, now: i64) -> Slot<'a> 
 }
 
 async fn decide_audiences(tx: &mut super::Write, slots: &mut [Slot<'_>], now: i64) -> Result<()> {
-    let questions: Vec<load::Question<'_>> = slots
+    let questions: Vec<Question<'_>> = slots
         .iter()
         .filter_map(|slot| match slot {
-            Slot::Open(item) => Some(load::Question {
+            Slot::Open(item) => Some(Question {
                 client_id: item.sender.client_id,
-                topic: item.incoming.draft.topic.as_deref().map(load::TopicName::Slug),
+                topic: item.incoming.draft.topic.as_deref().map(TopicName::Slug),
                 recipients: item.incoming.draft.recipients.as_ref(),
             }),
             _ => None,
         })
         .collect();
-    let mut answers = decide::audiences(tx, &questions, now).await?.into_iter();
+    let mut answers = audiences(tx, &questions, now).await?.into_iter();
     for slot in slots {
         let Slot::Open(item) = slot else { continue };
         let Some(answer) = answers.next() else { break };

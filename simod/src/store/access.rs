@@ -14,7 +14,7 @@ use super::{
     bind::{hex, json},
     employees::sort_key_of,
     engine::{Conn, query, query_as},
-    grants::{Terms, zone},
+    grants::{GrantTerms, zone},
     groups::groups_around,
     list::page,
 };
@@ -40,7 +40,9 @@ impl Store {
             topic: Some(TopicName::Slug(topic)),
             recipients: None,
         };
-        let decided = audiences(&mut snapshot, &[question], self.clock.now()).await?.pop();
+        let decided = audiences(&mut snapshot, &[question], self.clock.now())
+            .await?
+            .pop();
         let Some(Ok(decided)) = decided else {
             return Err(Error::not_found("topic", topic));
         };
@@ -51,17 +53,20 @@ impl Store {
             .into_iter()
             .filter(|part| part.closed.is_none())
             .collect();
-        let everyone = let_in.iter().fold(RoaringBitmap::new(), |all, part| all | &part.members);
-        // The order of names is an index of its own, without the ordinals.
+        let everyone = let_in
+            .iter()
+            .fold(RoaringBitmap::new(), |all, part| all | &part.members);
         let few = (everyone.len() <= FEW).then(|| everyone.iter().collect::<Vec<u32>>());
-        let from = match &few {
-            Some(_) => "jsonb_each($4) j cross join employee e indexed by employee_ordinal
-                        on e.client_id = $1 and e.ordinal = cast(j.value as integer)",
-            None => "employee e indexed by employee_sort",
+        let (from, which) = match &few {
+            Some(_) => (
+                "jsonb_each($4) j cross join employee e indexed by employee_ordinal",
+                "e.ordinal = cast(j.atom as integer)",
+            ),
+            None => ("employee e indexed by employee_sort", "true"),
         };
         let rows = query(format!(
             "select e.sort_key, e.personnel_no, e.full_name, e.devices, e.ordinal from {from}
-             where e.client_id = $1 and e.sort_key > $2 and e.archived_at is null and e.blocked_at is null
+             where e.client_id = $1 and {which} and e.sort_key > $2 and e.archived_at is null and e.blocked_at is null
              and not exists (
                  select 1 from jsonb_each($3) w where instr(e.folded_name, w.value->>0) = 0
                  and instr(e.personnel_no, w.value->>1) = 0)
@@ -71,7 +76,7 @@ impl Store {
         .bind(listing.after.as_deref().unwrap_or("").as_bytes())
         .bind(listing.find.words());
         let rows = match few {
-            Some(few) => rows.bind(json(&few)),
+            Some(few) => rows.bind(json::<u32>(&few)),
             None => rows,
         };
         page(rows.fetch(&mut snapshot), listing.limit, |row| {
@@ -97,12 +102,13 @@ impl Store {
     /// [`Error::NotFound`] when there is no such employee.
     pub async fn access_of(&self, client_id: Uuid, personnel_no: &str) -> Result<Vec<HeldGrant>> {
         let mut snapshot = self.snapshot().await?;
-        let employee: Option<(Uuid,)> =
-            query_as("select id from employee where client_id = $1 and personnel_no = $2 and archived_at is null")
-                .bind(client_id)
-                .bind(personnel_no)
-                .fetch_optional(&mut snapshot)
-                .await?;
+        let employee: Option<(Uuid,)> = query_as(
+            "select id from employee where client_id = $1 and personnel_no = $2 and archived_at is null",
+        )
+        .bind(client_id)
+        .bind(personnel_no)
+        .fetch_optional(&mut snapshot)
+        .await?;
         let (employee_id,) = employee.ok_or_else(|| Error::not_found("employee", personnel_no))?;
         held(&mut snapshot, client_id, employee_id, None, self.clock.now()).await
     }
@@ -124,7 +130,7 @@ pub(super) async fn held(
          join client c on c.id = g.client_id
          join topic t on t.client_id = g.client_id and t.id = g.topic_id
          left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
-         where g.client_id = $1 and ($2 is null or g.topic_id = $2) and t.archived_at is null
+         where g.client_id = $1 and (g.topic_id = $2 or ($2 is null and t.archived_at is null))
            and (g.employee_id = $3 or (g.employee_id is null and g.group_id is null)
                 or g.group_id in (select unhex(atom) from jsonb_each($4)))
          order by t.slug, g.employee_id is not null, g.group_id is not null, r.slug",
@@ -146,7 +152,7 @@ pub(super) async fn held(
                 grant: grantee(is_his, row.try_get("group")?),
                 path: around.map(|around| around.path.clone()).unwrap_or_default(),
                 created_at: time::from_us(row.try_get("created_at")?),
-                times: Terms::read(row)?.times(at, || zone(row))?,
+                times: GrantTerms::read(row)?.times(at, || zone(row))?,
             })
         })
         .collect()

@@ -177,7 +177,10 @@ pub(super) fn decide(targets: &[Target], access: &Access) -> Audience {
         rest -= &blocked;
         match access {
             Access::Open => accepted.push(part(None, None, std::mem::take(&mut rest))),
-            Access::Granted { grants, at_other_times } => {
+            Access::Granted {
+                grants,
+                at_other_times,
+            } => {
                 for grant in grants {
                     let let_in = match &grant.members {
                         None => std::mem::take(&mut rest),
@@ -274,7 +277,10 @@ mod tests {
             grants: vec![grant(Some(&[1]))],
             at_other_times: set(&[1, 2]),
         };
-        let audience = decide(&[target(TargetKind::Employee, people(&[1, 2, 3], &[], &[]))], &access);
+        let audience = decide(
+            &[target(TargetKind::Employee, people(&[1, 2, 3], &[], &[]))],
+            &access,
+        );
         let closed: Vec<_> = audience
             .parts
             .iter()

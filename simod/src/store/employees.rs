@@ -12,25 +12,25 @@ use super::{
     Error, Listing, Result, Rows, Store, Write,
     bind::json,
     engine::{Row, query, query_as, query_scalar},
-    groups::group_id,
+    groups::{group_id, slugs, within},
     list::page,
 };
 
 macro_rules! select_employee {
-    ($rest:literal) => {
+    ($($rest:expr),+) => {
         concat!(
             "select e.*,
                  (select string_agg(g.slug, ',' order by g.slug) from group_member m
                   join \"group\" g on g.client_id = m.client_id and g.id = m.group_id
                   where m.client_id = e.client_id and m.employee_id = e.id and g.archived_at is null) as groups
              from employee e where e.client_id = $1 and ",
-            $rest
+            $($rest),+
         )
     };
 }
 
 impl Store {
-    /// A page of a client's employees, by name: all, or the members of a group.
+    /// A page of a client's employees, by name: all, or those in a group or in a group within.
     pub async fn employees(
         &self,
         client_id: Uuid,
@@ -44,7 +44,10 @@ impl Store {
         };
         let rows = query(select_employee!(
             "e.sort_key > $2 and ($3 or e.archived_at is null)
-             and ($4 is null or e.id in (select employee_id from group_member where client_id = $1 and group_id = $4))
+             and ($4 is null or e.id in (",
+            within!("$1", "select $4"),
+            "select m.employee_id from within
+                 cross join group_member m on m.client_id = $1 and m.group_id = within.id))
              and not exists (
                  select 1 from jsonb_each($5) w where instr(e.folded_name, w.value->>0) = 0
                  and instr(e.personnel_no, w.value->>1) = 0)
@@ -254,7 +257,6 @@ pub(super) fn sort_key_of(row: &Row) -> Result<String> {
 }
 
 fn read_employee(row: &Row) -> Result<Employee> {
-    let groups: Option<String> = row.try_get("groups")?;
     let at = |column: &str| {
         row.try_get::<Option<i64>, _>(column)
             .map(|at| at.map(time::from_us))
@@ -264,11 +266,7 @@ fn read_employee(row: &Row) -> Result<Employee> {
         full_name: row.try_get("full_name")?,
         email: row.try_get("email")?,
         phone: row.try_get("phone")?,
-        groups: groups
-            .iter()
-            .flat_map(|slugs| slugs.split(','))
-            .map(str::to_owned)
-            .collect(),
+        groups: slugs(row.try_get("groups")?),
         locale: row.try_get("locale")?,
         timezone: row.try_get("timezone")?,
         devices: row.try_get("devices")?,

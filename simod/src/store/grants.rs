@@ -20,7 +20,7 @@ use super::{
 
 /// When a grant counts: always, unless it says otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Terms {
+pub struct GrantTerms {
     /// Not before.
     pub starts_at: Option<i64>,
     /// Before it.
@@ -29,7 +29,7 @@ pub struct Terms {
     pub hours: Option<WeeklyHours>,
 }
 
-impl Terms {
+impl GrantTerms {
     pub(super) fn read(row: &Row) -> Result<Self> {
         let hours: Option<String> = row.try_get("hours")?;
         let hours = hours.map(|text| text.parse()).transpose();
@@ -103,7 +103,7 @@ impl Store {
         client_id: Uuid,
         topic: &str,
         grantee: &Grantee,
-        terms: &Terms,
+        terms: &GrantTerms,
     ) -> Result<Grant> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -167,7 +167,7 @@ impl Store {
 fn read_grant(row: &Row, topic: &str, now: i64) -> Result<Grant> {
     let group: Option<String> = row.try_get("group")?;
     let employee: Option<String> = row.try_get("personnel_no")?;
-    let terms = Terms::read(row)?;
+    let terms = GrantTerms::read(row)?;
     Ok(Grant {
         id: row.try_get("id")?,
         topic: topic.to_owned(),

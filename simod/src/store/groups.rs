@@ -17,7 +17,7 @@ use super::{
     employees::live_employee,
     engine::{Conn, Row, query, query_scalar},
     list::page,
-    named::Nouns,
+    named::{Nouns, add_named},
 };
 
 const GROUPS: Nouns = Nouns {
@@ -31,7 +31,16 @@ macro_rules! select_group {
         concat!(
             "select g.*, (select count(*) from group_member m
                           join employee e on e.client_id = m.client_id and e.id = m.employee_id
-                          where m.client_id = g.client_id and m.group_id = g.id and e.archived_at is null) as members
+                          where m.client_id = g.client_id and m.group_id = g.id and e.archived_at is null) as members,
+                 (",
+            within!("$1", "select g.id"),
+            "select count(distinct e.id) from within
+                  cross join group_member m on m.client_id = $1 and m.group_id = within.id
+                  cross join employee e on e.client_id = $1 and e.id = m.employee_id
+                  where e.archived_at is null) as people,
+                 (select string_agg(r.slug, ',' order by r.slug) from group_inclusion i
+                  join \"group\" r on r.client_id = i.client_id and r.id = i.included_id and r.archived_at is null
+                  where i.client_id = g.client_id and i.group_id = g.id) as includes
              from \"group\" g where g.client_id = $1 and ",
             $rest
         )
@@ -73,7 +82,9 @@ impl Store {
 
     /// Makes a group, or brings it back from the archive with the members that it had.
     pub async fn add_group(&self, client_id: Uuid, new: &Named) -> Result<Group> {
-        self.add_named(GROUPS, client_id, new).await?;
+        let mut tx = self.write().await?;
+        add_named(&mut tx, GROUPS, client_id, new, self.clock.now()).await?;
+        tx.commit().await?;
         self.group(client_id, &new.slug).await
     }
 
@@ -129,6 +140,15 @@ fn read_group(row: &Row) -> Result<Group> {
         slug: row.try_get("slug")?,
         name: row.try_get("name")?,
         members: row.try_get::<i64, _>("members")? as u64,
+        people: row.try_get::<i64, _>("people")? as u64,
+        includes: slugs(row.try_get("includes")?),
         archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
     })
+}
+
+/// Slugs that were joined by commas, which none of them contains.
+pub(super) fn slugs(joined: Option<String>) -> Vec<String> {
+    let joined = joined.unwrap_or_default();
+    let slugs = joined.split(',').filter(|slug| !slug.is_empty());
+    slugs.map(str::to_owned).collect()
 }

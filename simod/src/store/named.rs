@@ -6,7 +6,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::{Error, Result, Store, engine::query};
+use super::{Error, Result, Store, Write, engine::query};
 
 /// A table of slugs and names.
 #[derive(Debug, Clone, Copy)]
@@ -20,34 +20,6 @@ pub(super) struct Nouns {
 }
 
 impl Store {
-    /// Makes a row, or brings it back from the archive under its new name.
-    pub(super) async fn add_named(&self, nouns: Nouns, client_id: Uuid, new: &Named) -> Result<()> {
-        let now = self.clock.now();
-        let table = nouns.table;
-        let mut tx = self.write().await?;
-        let added = query(format!(
-            "insert into {table} (client_id, id, slug, name, created_at) values ($1, $2, $3, $4, $5)
-             on conflict (client_id, slug) do update set name = excluded.name, archived_at = null
-             where {table}.archived_at is not null"
-        ))
-        .bind(client_id)
-        .bind(id::new(now))
-        .bind(&new.slug)
-        .bind(new.name.as_ref().unwrap_or(&new.slug))
-        .bind(now)
-        .execute(&mut tx)
-        .await?
-        .rows_affected();
-        if added == 0 {
-            let (slug, noun, russian) = (&new.slug, nouns.noun, nouns.russian);
-            return Err(Error::Conflict(text!(
-                "there is a {noun} `{slug}` already",
-                "{russian} «{slug}» уже есть"
-            )));
-        }
-        tx.commit().await
-    }
-
     /// Gives a row a new name.
     pub(super) async fn rename(
         &self,
@@ -91,4 +63,36 @@ impl Store {
         }
         tx.commit().await
     }
+}
+
+/// Makes a row, or brings it back from the archive under its new name.
+pub(super) async fn add_named(
+    tx: &mut Write,
+    nouns: Nouns,
+    client_id: Uuid,
+    new: &Named,
+    now: i64,
+) -> Result<()> {
+    let table = nouns.table;
+    let added = query(format!(
+        "insert into {table} (client_id, id, slug, name, created_at) values ($1, $2, $3, $4, $5)
+         on conflict (client_id, slug) do update set name = excluded.name, archived_at = null
+         where {table}.archived_at is not null"
+    ))
+    .bind(client_id)
+    .bind(id::new(now))
+    .bind(&new.slug)
+    .bind(new.name.as_ref().unwrap_or(&new.slug))
+    .bind(now)
+    .execute(tx)
+    .await?
+    .rows_affected();
+    if added == 0 {
+        let (slug, noun, russian) = (&new.slug, nouns.noun, nouns.russian);
+        return Err(Error::Conflict(text!(
+            "there is a {noun} `{slug}` already",
+            "{russian} «{slug}» уже есть"
+        )));
+    }
+    Ok(())
 }

@@ -295,7 +295,7 @@ async fn the_more_urgent_overtake_and_a_retry_waits() {
     let f = Fixture::new().await;
     let urgent = Incoming {
         draft: super::Draft {
-            priority: Priority::Critical,
+            priority: Some(Priority::Critical),
             ..f.personal("авария", &["2"]).draft
         },
         ..f.personal("", &[])

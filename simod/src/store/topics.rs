@@ -1,18 +1,21 @@
-//! Topics, and who may receive them.
+//! Topics: kinds of information, and what is usual for their messages.
 
 use simo_common::{
-    api::access::{Grant, Grantee, Named, Receiver, Rename, Topic},
-    id, time,
+    api::{
+        access::{EditTopic, Named, NewTopic, Topic},
+        message::Recipients,
+    },
+    message::Priority,
+    text, time,
 };
 use uuid::Uuid;
 
 use super::{
-    Error, Listing, Result, Rows, Store,
-    employees::{live_employee, sort_key_of},
-    engine::{Conn, Row, query, query_scalar},
-    groups::group_id,
+    Error, Listing, Result, Rows, Store, Write,
+    bind::json,
+    engine::{Conn, Row, query, query_as, query_scalar},
     list::page,
-    named::Nouns,
+    named::{Nouns, add_named},
 };
 
 const TOPICS: Nouns = Nouns {
@@ -66,14 +69,34 @@ impl Store {
     }
 
     /// Makes a topic, or brings it back from the archive with the grants that it had.
-    pub async fn add_topic(&self, client_id: Uuid, new: &Named) -> Result<Topic> {
-        self.add_named(TOPICS, client_id, new).await?;
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it is there; [`Error::Invalid`] when its defaults name who is not.
+    pub async fn add_topic(&self, client_id: Uuid, new: &NewTopic) -> Result<Topic> {
+        let named = Named {
+            slug: new.slug.clone(),
+            name: new.name.clone(),
+        };
+        let defaults = EditTopic {
+            name: None,
+            default_priority: new.default_priority.into(),
+            default_recipients: new.default_recipients.clone().into(),
+        };
+        let mut tx = self.write().await?;
+        add_named(&mut tx, TOPICS, client_id, &named, self.clock.now()).await?;
+        edit(&mut tx, client_id, &new.slug, &defaults).await?;
+        tx.commit().await?;
         self.topic(client_id, &new.slug).await
     }
 
-    /// Gives a topic a new name.
-    pub async fn edit_topic(&self, client_id: Uuid, slug: &str, rename: &Rename) -> Result<Topic> {
-        self.rename(TOPICS, client_id, slug, rename).await?;
+    /// Changes what is said of a topic.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such topic, [`Error::Invalid`] when its defaults name who is not there.
+    pub async fn edit_topic(&self, client_id: Uuid, slug: &str, changes: &EditTopic) -> Result<Topic> {
+        let mut tx = self.write().await?;
+        edit(&mut tx, client_id, slug, changes).await?;
+        tx.commit().await?;
         self.topic(client_id, slug).await
     }
 
@@ -81,64 +104,82 @@ impl Store {
     pub async fn remove_topic(&self, client_id: Uuid, slug: &str) -> Result<()> {
         self.archive_named(TOPICS, client_id, slug).await
     }
+}
 
-    /// A page of those who would receive a topic now, by name, each with the widest grant that lets him in.
-    ///
-    /// Reads on from the key along the order of names, so that every page costs the same; the grants are looked up
-    /// per employee.
-    pub async fn receivers(
-        &self,
-        client_id: Uuid,
-        topic: &str,
-        listing: &Listing<String>,
-    ) -> Result<Rows<Receiver, String>> {
-        let mut reader = self.read().await?;
-        let topic_id = topic_id(&mut reader, client_id, topic, false).await?;
-        let rows = query(
-            "select * from (
-                 select e.sort_key, e.personnel_no, e.full_name, e.devices,
-                     case
-                         when exists (
-                             select 1 from topic_grant g where g.client_id = $1 and g.topic_id = $2
-                             and coalesce(g.employee_id, x'00000000000000000000000000000000') = x'00000000000000000000000000000000' and coalesce(g.group_id, x'00000000000000000000000000000000') = x'00000000000000000000000000000000')
-                         then 'everyone'
-                         else coalesce(
-                             (select 'group:' || min(r.slug) from group_member m
-                              join \"group\" r on r.client_id = $1 and r.id = m.group_id and r.archived_at is null
-                              join topic_grant g on g.client_id = $1 and g.topic_id = $2
-                                  and coalesce(g.employee_id, x'00000000000000000000000000000000') = x'00000000000000000000000000000000' and coalesce(g.group_id, x'00000000000000000000000000000000') = m.group_id
-                              where m.client_id = $1 and m.employee_id = e.id),
-                             (select 'employee' from topic_grant g where g.client_id = $1 and g.topic_id = $2
-                              and coalesce(g.employee_id, x'00000000000000000000000000000000') = e.id and coalesce(g.group_id, x'00000000000000000000000000000000') = x'00000000000000000000000000000000'))
-                     end as let_in_by
-                 from employee e
-                 where e.client_id = $1 and e.archived_at is null and e.blocked_at is null and e.sort_key > $3
-                 and not exists (
-                     select 1 from jsonb_each($4) w where instr(e.folded_name, w.value->>0) = 0
-                     and instr(e.personnel_no, w.value->>1) = 0)
-                 order by e.sort_key)
-             receiver where let_in_by is not null limit $5",
+async fn edit(tx: &mut Write, client_id: Uuid, slug: &str, changes: &EditTopic) -> Result<()> {
+    let recipients = changes.default_recipients.value();
+    if let Some(recipients) = recipients {
+        all_there(tx, client_id, recipients).await?;
+    }
+    let changed = query(
+        "update topic set name = coalesce($3, name),
+             priority = case when $4 then $5 else priority end,
+             recipients = case when $6 then $7 else recipients end
+         where client_id = $1 and slug = $2",
+    )
+    .bind(client_id)
+    .bind(slug)
+    .bind(&changes.name)
+    .bind(!changes.default_priority.stays())
+    .bind(changes.default_priority.value().map(|priority| priority.rank()))
+    .bind(!changes.default_recipients.stays())
+    // A struct of strings, whose serialisation cannot fail.
+    .bind(recipients.and_then(|to| serde_json::to_string(to).ok()))
+    .execute(tx)
+    .await?
+    .rows_affected();
+    if changed == 0 {
+        return Err(Error::not_found("topic", slug));
+    }
+    Ok(())
+}
+
+/// Checks that everyone who is named is there; all who are not are told at once.
+async fn all_there(tx: &mut Write, client_id: Uuid, recipients: &Recipients) -> Result<()> {
+    let missing_employees: Vec<(i64, String)> = query_as(
+        "select j.key, j.atom from jsonb_each($2) j where not exists (
+             select 1 from employee e where e.client_id = $1 and e.personnel_no = j.atom and e.archived_at is null)
+         order by j.key",
+    )
+    .bind(client_id)
+    .bind(json(&recipients.employees))
+    .fetch_all(tx)
+    .await?;
+    let missing_groups: Vec<(i64, String)> = query_as(
+        "select j.key, j.atom from jsonb_each($2) j where not exists (
+             select 1 from \"group\" g where g.client_id = $1 and g.slug = j.atom and g.archived_at is null)
+         order by j.key",
+    )
+    .bind(client_id)
+    .bind(json(&recipients.groups))
+    .fetch_all(tx)
+    .await?;
+    let employees = missing_employees.iter().map(|(place, no)| {
+        (
+            format!("default_recipients.employees[{place}]"),
+            text!("there is no employee `{no}`", "нет сотрудника «{no}»"),
         )
-        .bind(client_id)
-        .bind(topic_id)
-        .bind(listing.after.as_deref().unwrap_or("").as_bytes())
-        .bind(listing.find.words())
-        .bind(listing.limit as i64 + 1)
-        .fetch(&mut reader);
-        page(rows, listing.limit, |row| {
-            let receiver = Receiver {
-                personnel_no: row.try_get("personnel_no")?,
-                full_name: row.try_get("full_name")?,
-                grant: row.try_get("let_in_by")?,
-                devices: row.try_get("devices")?,
-            };
-            Ok(Some((sort_key_of(row)?, receiver)))
-        })
-        .await
+    });
+    let groups = missing_groups.iter().map(|(place, slug)| {
+        (
+            format!("default_recipients.groups[{place}]"),
+            text!("there is no group `{slug}`", "нет группы «{slug}»"),
+        )
+    });
+    let missing: Vec<_> = employees.chain(groups).collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Invalid(missing))
     }
 }
 
-pub(super) async fn topic_id(connection: &mut Conn, client_id: Uuid, slug: &str, archived: bool) -> Result<Uuid> {
+pub(super) async fn topic_id(
+    connection: &mut Conn,
+    client_id: Uuid,
+    slug: &str,
+    archived: bool,
+) -> Result<Uuid> {
     let id: Option<Uuid> = query_scalar(
         "select id from topic where client_id = $1 and slug = $2 and ($3 or archived_at is null)",
     )
@@ -155,6 +196,12 @@ fn read_topic(row: &Row) -> Result<Topic> {
         slug: row.try_get("slug")?,
         name: row.try_get("name")?,
         grants: row.try_get::<i64, _>("grants")? as u64,
+        default_priority: row
+            .try_get::<Option<i64>, _>("priority")?
+            .map(Priority::from_rank),
+        default_recipients: row
+            .try_get::<Option<String>, _>("recipients")?
+            .and_then(|text| serde_json::from_str(&text).ok()),
         archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
     })
 }

@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use http::{Method, StatusCode};
 use simo_common::{
     api::{
-        access::{ClientSpec, Grantee, Named, NewOperator, NewToken},
+        access::{ClientSpec, Grantee, Named, NewOperator, NewToken, NewTopic},
         history::Sort,
     },
     client::{Client, ListQuery},
@@ -70,7 +70,13 @@ async fn a_viewer_reads_and_changes_nothing() {
         name: None,
     };
     let refusals = [
-        viewer.add_topic(&named).await.err(),
+        viewer
+            .add_topic(&NewTopic {
+                slug: "x".to_owned(),
+                ..NewTopic::default()
+            })
+            .await
+            .err(),
         viewer.add_group(&named).await.err(),
         viewer.add_acs(&named).await.err(),
         viewer.block_employee("001").await.err(),
@@ -115,13 +121,13 @@ async fn an_admin_administers_his_client_and_no_more() {
     let admin = operator(&simod, &mine, "petrov", Role::Admin).await;
 
     admin
-        .add_topic(&Named {
+        .add_topic(&NewTopic {
             slug: "kotly".to_owned(),
-            name: None,
+            ..NewTopic::default()
         })
         .await
         .unwrap();
-    admin.grant("kotly", &Grantee::Everyone).await.unwrap();
+    admin.grant("kotly", &Grantee::Everyone.into()).await.unwrap();
     let spec = ClientSpec {
         slug: Some("third".to_owned()),
         ..ClientSpec::default()
@@ -356,7 +362,7 @@ async fn a_revoked_grant_stops_the_topic_at_once() {
     assert_eq!(nobody.status(), Some(422));
     plant
         .admin
-        .grant("kotly", &Grantee::Employee("002".to_owned()))
+        .grant("kotly", &Grantee::Employee("002".to_owned()).into())
         .await
         .unwrap();
     assert_eq!(post(&acs, &to_topic("Три", "kotly")).await.recipients.accepted, 1);

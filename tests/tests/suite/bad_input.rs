@@ -8,7 +8,7 @@ use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use simo_common::{
     api::{
-        access::{Named, NewOperator, NewToken},
+        access::{NewOperator, NewToken, NewTopic},
         history::Sort,
         message::BatchAnswer,
         problem::Problem,

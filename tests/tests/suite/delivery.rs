@@ -95,7 +95,7 @@ async fn a_push_carries_the_message_as_data() {
     let site = Site::new().await;
     let message = PostMessage {
         body: "7,4 бар при норме 6,0".to_owned(),
-        priority: Priority::Critical,
+        priority: Some(Priority::Critical),
         data: serde_json::from_str(r#"{"датчик": {"номер": 7}}"#).unwrap(),
         ttl: Some(600),
         ..to_employees("Давление", &["001"])

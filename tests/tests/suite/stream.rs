@@ -6,7 +6,7 @@ use futures_util::{Stream, StreamExt as _};
 use http::{Method, StatusCode};
 use simo_common::{
     api::{
-        access::{Grantee, Named},
+        access::{Grantee, NewTopic},
         device::{ChannelAddress, DeviceMessage, Pair, Receipt},
         message::PostMessage,
         people::NewInvite,
@@ -423,9 +423,9 @@ async fn a_new_address_is_used_from_then_on() {
             "{wrong:?}: {refused}"
         );
     }
-    let unknown = Named {
+    let unknown = NewTopic {
         slug: "x".to_owned(),
-        name: None,
+        ..NewTopic::default()
     };
     assert_eq!(
         phone.client.add_topic(&unknown).await.unwrap_err().status(),

@@ -2,14 +2,12 @@
 
 use std::{fmt::Write as _, io::Read as _};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Map, Value as Json};
-use simo_common::{
-    api::message::{PostMessage, PostedMessage, Recipients},
-    message::Priority,
-};
+use simo_common::api::message::{PostMessage, PostedMessage, Recipients};
 
 use crate::{
+    commands::priority::PriorityName,
     failure::Failure,
     output::{Column, Record, write_text},
     session::Session,
@@ -42,9 +40,9 @@ pub(crate) struct Send {
     /// The topic; without one it is a personal message, which needs recipients
     #[arg(long, value_name = "SLUG")]
     topic: Option<String>,
-    /// How urgent it is
-    #[arg(short, long, default_value = "normal")]
-    priority: PriorityName,
+    /// How urgent it is; as the topic says, or else normal, unless said otherwise
+    #[arg(short, long)]
+    priority: Option<PriorityName>,
     /// To the employee with this personnel number; may be given several times, or with commas
     #[arg(long = "employee", value_name = "NO", value_delimiter = ',')]
     employees: Vec<String>,
@@ -78,25 +76,6 @@ pub(crate) struct Send {
     /// Only show who would receive it
     #[arg(long)]
     dry_run: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum PriorityName {
-    Low,
-    Normal,
-    High,
-    Critical,
-}
-
-impl From<PriorityName> for Priority {
-    fn from(name: PriorityName) -> Self {
-        match name {
-            PriorityName::Low => Self::Low,
-            PriorityName::Normal => Self::Normal,
-            PriorityName::High => Self::High,
-            PriorityName::Critical => Self::Critical,
-        }
-    }
 }
 
 pub(super) async fn run(session: &Session, args: Send) -> Result<(), Failure> {
@@ -142,7 +121,7 @@ fn message(session: &Session, args: Send) -> Result<PostMessage, Failure> {
         title: args.title,
         body,
         topic: args.topic,
-        priority: args.priority.into(),
+        priority: args.priority.map(Into::into),
         recipients: (!recipients.is_empty()).then_some(recipients),
         data: args.data.map(|text| data(session, &text)).transpose()?,
         send_at: args.send_at,

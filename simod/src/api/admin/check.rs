@@ -2,7 +2,10 @@
 
 use jiff::tz::TimeZone;
 use simo_common::{
-    api::people::{EditEmployee, NewEmployee},
+    api::{
+        message::Recipients,
+        people::{EditEmployee, NewEmployee},
+    },
     lang::Text,
     message::limits,
     people::{is_personnel_no, is_slug},
@@ -78,6 +81,19 @@ impl Check {
             self.wrong(
                 field,
                 text!("must be 1 to {most} seconds", "нужно от 1 до {most} секунд"),
+            );
+        }
+    }
+
+    /// Whom a topic's messages are for that do not say it.
+    pub(super) fn default_recipients(&mut self, recipients: Option<&Recipients>) {
+        if recipients.is_some_and(Recipients::is_empty) {
+            self.wrong(
+                "default_recipients",
+                text!(
+                    "names nobody; leave it out to reach all who hold a grant",
+                    "никто не указан; уберите поле, чтобы сообщения получали все, у кого есть доступ"
+                ),
             );
         }
     }

@@ -33,6 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(list, add))
         .routes(routes!(show, edit, remove))
         .routes(routes!(add_member, remove_member))
+        .routes(routes!(include, exclude))
 }
 
 /// List groups
@@ -132,8 +133,39 @@ async fn remove_member(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Checks a new group or topic.
-pub(super) fn named(mut new: Named) -> ApiResult<Named> {
+/// Put a group into another one
+///
+/// Whoever is in the included one is in the other one too. A group cannot be in itself, however far around: 409 names the
+/// loop.
+#[utoipa::path(put, path = "/groups/{slug}/groups/{included}", tag = "groups", operation_id = "include_group",
+    params(("slug" = String, Path, description = "The group"),
+           ("included" = String, Path, description = "The group that goes into it")),
+    responses((status = 204, description = "It is in it"), Problems))]
+async fn include(
+    admin: Admin,
+    State(app): State<Arc<App>>,
+    Path((slug, included)): Path<(String, String)>,
+) -> ApiResult<StatusCode> {
+    app.store.include_group(admin.client_id, &slug, &included).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Take a group out of another one
+#[utoipa::path(delete, path = "/groups/{slug}/groups/{included}", tag = "groups", operation_id = "exclude_group",
+    params(("slug" = String, Path, description = "The group"),
+           ("included" = String, Path, description = "The group that it includes")),
+    responses((status = 204, description = "It is not in it"), Problems))]
+async fn exclude(
+    admin: Admin,
+    State(app): State<Arc<App>>,
+    Path((slug, included)): Path<(String, String)>,
+) -> ApiResult<StatusCode> {
+    app.store.exclude_group(admin.client_id, &slug, &included).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Checks a new group.
+fn named(mut new: Named) -> ApiResult<Named> {
     let mut check = Check::default();
     check.slug("slug", &new.slug);
     if let Some(name) = &mut new.name {
@@ -145,7 +177,7 @@ pub(super) fn named(mut new: Named) -> ApiResult<Named> {
 }
 
 /// Checks a new name.
-pub(super) fn rename(mut new: Rename) -> ApiResult<Rename> {
+fn rename(mut new: Rename) -> ApiResult<Rename> {
     trimmed(&mut new.name);
     let mut check = Check::default();
     check.name("name", &new.name);

@@ -1,20 +1,20 @@
-//! `/topics`: kinds of information, and who may receive them.
+//! `/topics`: kinds of information.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use http::StatusCode;
 use simo_common::{
-    api::access::{Grant, Grantee, Named, Receiver, Rename, Topic},
+    api::access::{EditTopic, NewTopic, Receiver, Topic},
     page::Page,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    ApiResult, Created, created,
-    groups::{named, rename},
+    ApiResult, Created,
+    check::{Check, trimmed},
+    created,
     list::{List, ListParams, answer},
-    parameters,
 };
 use crate::{
     api::{
@@ -29,8 +29,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
         .routes(routes!(show, edit, remove))
-        .routes(routes!(grants, grant))
-        .routes(routes!(revoke))
         .routes(routes!(who))
 }
 
@@ -48,10 +46,21 @@ async fn list(
 /// Add a topic
 ///
 /// One that is archived comes back, with the grants that it had.
-#[utoipa::path(post, path = "/topics", tag = "topics", operation_id = "add_topic", request_body = Named,
+#[utoipa::path(post, path = "/topics", tag = "topics", operation_id = "add_topic", request_body = NewTopic,
     responses((status = 201, description = "Made", body = Topic), Problems))]
-async fn add(admin: Admin, State(app): State<Arc<App>>, Json(new): Json<Named>) -> ApiResult<Created<Topic>> {
-    let new = named(new)?;
+async fn add(
+    admin: Admin,
+    State(app): State<Arc<App>>,
+    Json(mut new): Json<NewTopic>,
+) -> ApiResult<Created<Topic>> {
+    let mut check = Check::default();
+    check.slug("slug", &new.slug);
+    if let Some(name) = &mut new.name {
+        trimmed(name);
+        check.name("name", name);
+    }
+    check.default_recipients(new.default_recipients.as_ref());
+    check.done()?;
     Ok(created(app.store.add_topic(admin.client_id, &new).await?))
 }
 
@@ -67,19 +76,27 @@ async fn show(
     Ok(axum::Json(app.store.topic(viewer.client_id, &slug).await?))
 }
 
-/// Rename a topic
+/// Change a topic
+///
+/// Absent fields stay; `null` clears a default.
 #[utoipa::path(patch, path = "/topics/{slug}", tag = "topics", operation_id = "edit_topic",
-    params(("slug" = String, Path, description = "The topic")), request_body = Rename,
+    params(("slug" = String, Path, description = "The topic")), request_body = EditTopic,
     responses((status = 200, description = "The topic", body = Topic), Problems))]
 async fn edit(
     admin: Admin,
     State(app): State<Arc<App>>,
     Path(slug): Path<String>,
-    Json(new): Json<Rename>,
+    Json(mut changes): Json<EditTopic>,
 ) -> ApiResult<axum::Json<Topic>> {
-    let new = rename(new)?;
+    let mut check = Check::default();
+    if let Some(name) = &mut changes.name {
+        trimmed(name);
+        check.name("name", name);
+    }
+    check.default_recipients(changes.default_recipients.value());
+    check.done()?;
     Ok(axum::Json(
-        app.store.edit_topic(admin.client_id, &slug, &new).await?,
+        app.store.edit_topic(admin.client_id, &slug, &changes).await?,
     ))
 }
 
@@ -98,57 +115,10 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// List a topic's grants
-///
-/// All on one page: everyone's, then the groups', then the employees'.
-#[utoipa::path(get, path = "/topics/{slug}/grants", tag = "topics", operation_id = "grants",
-    params(("slug" = String, Path, description = "The topic")),
-    responses((status = 200, description = "Its grants", body = Page<Grant>), Problems))]
-async fn grants(
-    viewer: Viewer,
-    State(app): State<Arc<App>>,
-    Path(slug): Path<String>,
-) -> ApiResult<axum::Json<Page<Grant>>> {
-    let grants = app.store.grants(viewer.client_id, &slug).await?;
-    Ok(axum::Json(Page::whole(grants)))
-}
-
-/// Let someone receive a topic
-///
-/// Giving what is given already answers the grant that is there.
-#[utoipa::path(post, path = "/topics/{slug}/grants", tag = "topics", operation_id = "grant",
-    params(("slug" = String, Path, description = "The topic")), request_body = Grantee,
-    responses((status = 200, description = "The grant", body = Grant), Problems))]
-async fn grant(
-    admin: Admin,
-    State(app): State<Arc<App>>,
-    Path(slug): Path<String>,
-    Json(grantee): Json<Grantee>,
-) -> ApiResult<axum::Json<Grant>> {
-    Ok(axum::Json(
-        app.store.grant(admin.client_id, &slug, &grantee).await?,
-    ))
-}
-
-/// Take a grant back
-///
-/// Messages that are on their way already arrive.
-#[utoipa::path(delete, path = "/topics/{slug}/grants/{id}", tag = "topics", operation_id = "revoke_grant",
-    params(("slug" = String, Path, description = "The topic"), ("id" = uuid::Uuid, Path, description = "The grant")),
-    responses((status = 204, description = "Gone"), Problems))]
-async fn revoke(
-    admin: Admin,
-    State(app): State<Arc<App>>,
-    Path((slug, grant)): Path<(String, String)>,
-) -> ApiResult<StatusCode> {
-    let id = parameters::id("grant", &grant)?;
-    app.store.revoke_grant(admin.client_id, &slug, id).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
 /// List who would receive a topic now
 ///
-/// Each with the widest grant that lets him in. Blocked employees are left out.
+/// A message that names nobody, that is: where the topic has default recipients, those of them who hold a grant. Each with
+/// the grant that lets him in. Blocked employees are left out.
 #[utoipa::path(get, path = "/topics/{slug}/who", tag = "topics", operation_id = "who_receives",
     params(("slug" = String, Path, description = "The topic"), ListParams),
     responses((status = 200, description = "Sorted by name", body = Page<Receiver>), Problems))]

@@ -193,6 +193,8 @@ fn moment(field: &str, text: Option<&str>, wrong: &mut impl FnMut(&str, Text)) -
 /// Of a message's meaning: 1C and others reorder keys between two tries, so objects and recipients are sorted.
 fn fingerprint(message: &mut PostMessage) -> [u8; 32] {
     let mut meaning = message.clone();
+    // What a topic makes of a message without one may change between two tries.
+    meaning.priority = Some(meaning.priority.unwrap_or_default());
     if let Some(Recipients {
         employees, groups, ..
     }) = &mut meaning.recipients

@@ -2,7 +2,7 @@
 
 use simo_common::{
     api::{
-        access::{ClientSpec, Grantee, Named, NewToken},
+        access::{ClientSpec, Grantee, Named, NewToken, NewTopic},
         message::{PostMessage, Recipients},
         people::NewEmployee,
     },
@@ -62,16 +62,17 @@ impl Company {
         }
         for (slug, en, ru) in TOPICS {
             admin
-                .add_topic(&Named {
+                .add_topic(&NewTopic {
                     slug: slug.to_owned(),
                     name: Some(lang.pick(en, ru).to_owned()),
+                    ..NewTopic::default()
                 })
                 .await?;
         }
         admin
-            .grant("boiler", &Grantee::Group("shift-a".to_owned()))
+            .grant("boiler", &Grantee::Group("shift-a".to_owned()).into())
             .await?;
-        admin.grant("payroll", &Grantee::Everyone).await?;
+        admin.grant("payroll", &Grantee::Everyone.into()).await?;
         let token = NewToken {
             acs: Some("1c".to_owned()),
             ..NewToken::default()
@@ -119,7 +120,7 @@ pub(super) fn messages(lang: Lang) -> Vec<PostMessage> {
     };
     vec![
         PostMessage {
-            priority: Priority::Critical,
+            priority: Some(Priority::Critical),
             require_ack: true,
             body: lang
                 .pick("8.7 bar, the limit is 8.5", "8,7 бар при допустимых 8,5")

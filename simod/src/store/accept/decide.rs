@@ -38,15 +38,22 @@ pub(in crate::store) async fn audiences(
     now: i64,
 ) -> Result<Vec<std::result::Result<Decided, String>>> {
     let topics = load::topics(tx, questions, now).await?;
-    let topic_of = |question: &Question<'_>| topics.get(&(question.client_id, question.topic?));
     // Whom a topic's messages are for unless they say so themselves.
     let questions: Vec<(Question<'_>, Option<&Arc<Topic>>)> = questions
         .iter()
         .map(|question| {
-            let topic = topic_of(question);
+            let topic = question
+                .topic
+                .and_then(|name| topics.get(&(question.client_id, name)));
             let usual = topic.and_then(|topic| topic.recipients.as_ref());
             let recipients = question.recipients.or(usual);
-            (Question { recipients, ..*question }, topic)
+            (
+                Question {
+                    recipients,
+                    ..*question
+                },
+                topic,
+            )
         })
         .collect();
     let asked: Vec<Question<'_>> = questions.iter().map(|(question, _)| *question).collect();
@@ -78,7 +85,8 @@ impl Rows {
     ) -> Result<()> {
         let mut needed = HashSet::new();
         for (question, topic) in questions {
-            let (Some(recipients), Some(topic)) = (question.recipients.filter(|r| names_only(r)), topic) else {
+            let (Some(recipients), Some(topic)) = (question.recipients.filter(|r| names_only(r)), topic)
+            else {
                 continue;
             };
             if topic.grants.everyone.is_some()
@@ -106,7 +114,8 @@ impl Rows {
     ) -> Result<Decided> {
         let client_id = question.client_id;
         let named_only = question.recipients.is_some_and(names_only);
-        self.load_groups(tx, question, topic.filter(|_| !named_only)).await?;
+        self.load_groups(tx, question, topic.filter(|_| !named_only))
+            .await?;
         let mut unknown = Vec::new();
         let targets = match question.recipients {
             Some(recipients) => self.targets(tx, client_id, recipients, &mut unknown).await?,
@@ -117,7 +126,10 @@ impl Rows {
             Some(topic) => Access::Granted {
                 grants: self.grants(client_id, &topic.grants, named_only),
                 at_other_times: match question.recipients {
-                    Some(_) => self.at_other_times(tx, client_id, &topic.dormant, named_only).await?,
+                    Some(_) => {
+                        self.at_other_times(tx, client_id, &topic.dormant, named_only)
+                            .await?
+                    }
                     None => RoaringBitmap::new(),
                 },
             },
@@ -139,7 +151,10 @@ impl Rows {
         topic: Option<&Topic>,
     ) -> Result<()> {
         let client_id = question.client_id;
-        let named = question.recipients.iter().flat_map(|recipients| &recipients.groups);
+        let named = question
+            .recipients
+            .iter()
+            .flat_map(|recipients| &recipients.groups);
         let named = named.filter_map(|slug| self.group_ids.get(&(client_id, slug.clone())));
         let mut needed: Vec<Uuid> = named.copied().collect();
         if let Some(topic) = topic.filter(|topic| topic.grants.everyone.is_none()) {

@@ -284,7 +284,11 @@ async fn insert_messages(tx: &mut Write, items: &[&Item<'_>]) -> Result<()> {
                 &draft.body,
                 item.priority.rank(),
                 draft.data.as_deref(),
-                draft.recipients.as_ref().or(item.usual.as_ref()).map(recipients_json),
+                draft
+                    .recipients
+                    .as_ref()
+                    .or(item.usual.as_ref())
+                    .map(recipients_json),
                 draft.require_ack,
                 draft.external_id.as_deref(),
                 draft.fingerprint.map(|fingerprint| hex_hash(&fingerprint)),

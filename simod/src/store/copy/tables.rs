@@ -8,13 +8,14 @@ use super::{CopyError, Result};
 pub(super) const CLIENT: &str = "client";
 
 /// The tables that are carried, in their order.
-pub(super) const CARRIED: [&str; 18] = [
+pub(super) const CARRIED: [&str; 19] = [
     "operator",
     "acs",
     "token",
     "employee",
     "group",
     "group_member",
+    "group_inclusion",
     "topic",
     "topic_grant",
     "device",

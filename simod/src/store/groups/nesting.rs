@@ -111,7 +111,9 @@ async fn path(tx: &mut Write, client_id: Uuid, from: Uuid, to: Uuid) -> Result<O
     for (outer, inner) in edges {
         below.entry(outer).or_default().push(inner);
     }
-    let Some(ids) = shortest(&below, [from], to) else { return Ok(None) };
+    let Some(ids) = shortest(&below, [from], to) else {
+        return Ok(None);
+    };
     let mut names = Vec::with_capacity(ids.len());
     for id in ids {
         let name = query_scalar("select slug from \"group\" where client_id = $1 and id = $2")
@@ -185,7 +187,9 @@ pub(in crate::store) async fn groups_around(
         }
         above.entry(*id).or_default().extend(outer);
     }
-    above.values_mut().for_each(|outer| outer.retain(|id| slugs.contains_key(id)));
+    for outer in above.values_mut() {
+        outer.retain(|id| slugs.contains_key(id));
+    }
     Ok(ids
         .into_iter()
         .filter_map(|id| {

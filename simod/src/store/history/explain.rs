@@ -15,7 +15,9 @@ use super::{
 };
 use crate::store::{
     Error, Result, Store,
-    engine::{Conn, Row, query, query_as, query_scalar},
+    access::{grantee, held},
+    engine::{Conn, Row, query, query_scalar},
+    groups::groups_around,
 };
 
 impl Store {
@@ -76,9 +78,18 @@ async fn known(
             .bind(message_id)
             .fetch_one(&mut *conn)
             .await?;
-    let grant_today = match topic_id {
-        Some(topic_id) => grant_today(conn, client_id, topic_id, employee_id).await?,
-        None => None,
+    let held = match topic_id {
+        Some(_) => {
+            held(
+                conn,
+                client_id,
+                employee_id,
+                topic_id,
+                message.accepted_at.as_microsecond(),
+            )
+            .await?
+        }
+        None => Vec::new(),
     };
     let mut known = Known {
         zone: TimeZone::get(&zone).unwrap_or(TimeZone::UTC),
@@ -86,7 +97,7 @@ async fn known(
         delivery: None,
         target: None,
         grant: None,
-        grant_today,
+        held,
         phone_times: PhoneTimes::default(),
         outcome: None,
         pushes: pushes(conn, client_id, message_id, employee_id).await?,
@@ -108,55 +119,16 @@ async fn person(conn: &mut Conn, client_id: Uuid, personnel_no: &str) -> Result<
     .await?
     .ok_or_else(|| Error::not_found("employee", personnel_no))?;
     let id: Uuid = row.try_get("id")?;
-    let groups = query_scalar(
-        "select g.slug from group_member gm join \"group\" g on g.client_id = gm.client_id and g.id = gm.group_id
-         where gm.client_id = $1 and gm.employee_id = $2 and g.archived_at is null order by g.slug",
-    )
-    .bind(client_id)
-    .bind(id)
-    .fetch_all(conn)
-    .await?;
+    let groups = groups_around(conn, client_id, id).await?;
     let person = Person {
         personnel_no: row.try_get("personnel_no")?,
         full_name: row.try_get("full_name")?,
-        groups,
+        groups: groups.into_iter().map(|group| group.path).collect(),
         added_at: moment(&row, "created_at")?,
         blocked_at: moment(&row, "blocked_at")?,
         archived_at: moment(&row, "archived_at")?,
     };
     Ok((id, person))
-}
-
-/// Which grant would let him in today: `everyone`, `group:<slug>` or `employee`.
-async fn grant_today(
-    conn: &mut Conn,
-    client_id: Uuid,
-    topic_id: Uuid,
-    employee_id: Uuid,
-) -> Result<Option<String>> {
-    let row: Option<(Option<Uuid>, Option<String>)> = query_as(
-        "select gr.employee_id, g.slug from topic_grant gr
-         left join \"group\" g on g.client_id = gr.client_id and g.id = gr.group_id
-         where gr.client_id = $1 and gr.topic_id = $2 and g.archived_at is null and (
-             gr.employee_id = $3 or (gr.employee_id is null and gr.group_id is null) or exists (
-                 select 1 from group_member gm where gm.client_id = gr.client_id
-                 and gm.group_id = gr.group_id and gm.employee_id = $3))
-         order by gr.employee_id is not null, gr.group_id is not null limit 1",
-    )
-    .bind(client_id)
-    .bind(topic_id)
-    .bind(employee_id)
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|(employee, group)| grantee(employee.is_some(), group)))
-}
-
-fn grantee(is_employee: bool, group: Option<String>) -> String {
-    match group {
-        Some(slug) => format!("group:{slug}"),
-        None if is_employee => "employee".to_owned(),
-        None => "everyone".to_owned(),
-    }
 }
 
 async fn pushes(conn: &mut Conn, client_id: Uuid, message_id: Uuid, employee_id: Uuid) -> Result<Vec<Push>> {

@@ -5,6 +5,7 @@ mod absent;
 use jiff::{Timestamp, tz::TimeZone};
 use simo_common::{
     api::{
+        access::HeldGrant,
         history::{Delivery, PhoneTimes, Push, StoryLine},
         message::Message,
     },
@@ -26,8 +27,9 @@ pub(super) struct Known {
     /// As in [`simo_common::api::history::Explanation`].
     pub(super) target: Option<String>,
     pub(super) grant: Option<String>,
-    /// Which grant would let him in now.
-    pub(super) grant_today: Option<String>,
+    /// The grants by which he may receive the topic today, the widest first. Whether they are active is said of the moment
+    /// when the message was accepted.
+    pub(super) held: Vec<HeldGrant>,
     pub(super) phone_times: PhoneTimes,
     /// How it ended without a receipt: outcome, reason code, when.
     pub(super) outcome: Option<(String, Option<String>, Option<Timestamp>)>,
@@ -41,8 +43,8 @@ pub(super) struct Known {
 pub(super) struct Person {
     pub(super) personnel_no: String,
     pub(super) full_name: String,
-    /// Slugs of his groups.
-    pub(super) groups: Vec<String>,
+    /// The groups that he is in, each with the way that leads from his own group to it, by slug.
+    pub(super) groups: Vec<Vec<String>>,
     pub(super) added_at: Option<Timestamp>,
     pub(super) blocked_at: Option<Timestamp>,
     pub(super) archived_at: Option<Timestamp>,
@@ -159,6 +161,15 @@ impl Teller<'_> {
         self.tell(at, "the message was canceled", "сообщение отменено");
     }
 
+    /// How he is in a group today that is not his own: `(smena-a › ceh-1)`.
+    fn through(&self, group: &str) -> String {
+        let groups = &self.known.person.groups;
+        let way = groups
+            .iter()
+            .find(|way| way.last().is_some_and(|last| last == group));
+        way.map(|way| in_words(way)).unwrap_or_default()
+    }
+
     /// Which target named him, and what let him in or kept him out.
     fn why_he(&mut self) {
         let at = Some(self.known.message.accepted_at);
@@ -171,8 +182,14 @@ impl Teller<'_> {
             ),
             ("group", slug) => self.tell(
                 at,
-                format!("it was addressed to the group {slug}, which he belonged to"),
-                format!("оно адресовано группе {slug}, в которой он состоял"),
+                format!(
+                    "it was addressed to the group {slug}, which he belonged to{}",
+                    self.through(slug)
+                ),
+                format!(
+                    "оно адресовано группе {slug}, в которой он состоял{}",
+                    self.through(slug)
+                ),
             ),
             ("everyone", _) => self.tell(at, "it was addressed to everyone", "оно адресовано всем"),
             _ => self.tell(
@@ -188,6 +205,9 @@ impl Teller<'_> {
                 format!("he was kept out: {en}"),
                 format!("ему отказано: {ru}"),
             );
+            if !self.known.held.is_empty() {
+                self.held_today();
+            }
             return;
         }
         let Some(grant) = self.known.grant.clone() else {
@@ -364,5 +384,14 @@ fn grant_in_words(grant: &str) -> (String, String) {
             "a grant that has been revoked since".to_owned(),
             "доступ, который с тех пор отозван".to_owned(),
         ),
+    }
+}
+
+/// The way from somebody's own group to another one; nothing where it is his own.
+fn in_words(way: &[String]) -> String {
+    if way.len() < 2 {
+        String::new()
+    } else {
+        format!(" ({})", way.join(" › "))
     }
 }

@@ -22,7 +22,9 @@ use super::{
 };
 use crate::store::{
     Result,
+    bind::{hex, json},
     engine::{Conn, query_as, query_scalar},
+    groups::within,
     words,
 };
 
@@ -163,7 +165,7 @@ impl Wanted {
                 self.acs.narrow(negated, ids);
             }
             Filter::Group(slugs) => {
-                let groups = self.ids(conn, "\"group\"", "slug", slugs).await?;
+                let groups = self.groups(conn, slugs).await?;
                 self.add_groups(conn, negated, groups).await?;
             }
             Filter::Employee(names) => self.add_named(conn, negated, names).await?,
@@ -179,6 +181,26 @@ impl Wanted {
             .push(format!(" and {column} in "))
             .list(names);
         sql.scalars(conn).await
+    }
+
+    /// Groups by slug, with those within.
+    async fn groups(&self, conn: &mut Conn, slugs: &[String]) -> Result<Vec<Uuid>> {
+        let roots: Vec<_> = self
+            .ids(conn, "\"group\"", "slug", slugs)
+            .await?
+            .into_iter()
+            .map(hex)
+            .collect();
+        let within = concat!(
+            within!("$1", "select unhex(atom) from jsonb_each($2)"),
+            "select id from within"
+        );
+        query_scalar(within)
+            .bind(self.client_id)
+            .bind(json(&roots))
+            .fetch_all(conn)
+            .await
+            .map_err(Into::into)
     }
 
     async fn add_groups(&mut self, conn: &mut Conn, negated: bool, groups: Vec<Uuid>) -> Result<()> {

@@ -5,6 +5,7 @@
 
 mod access;
 mod disk;
+mod distribution;
 mod duties;
 mod feed;
 mod history;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use simo_common::{api::message::Recipients, message::Priority, people, token};
+use simo_common::{api::message::Recipients, people, token};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -138,7 +138,7 @@ fn incoming(token: &str, title: &str) -> Incoming {
             title: title.to_owned(),
             body: String::new(),
             topic: None,
-            priority: Priority::Normal,
+            priority: None,
             recipients: None,
             data: None,
             send_at: None,

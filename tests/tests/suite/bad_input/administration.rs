@@ -84,9 +84,9 @@ async fn bad_administration_is_named_too() {
         let named = field.is_empty() || problem.errors.iter().any(|error| error.field.contains(field));
         assert!(named, "{path} {body}: {problem:?}");
     }
-    let twice = Named {
+    let twice = NewTopic {
         slug: "tema".to_owned(),
-        name: None,
+        ..NewTopic::default()
     };
     plant.admin.add_topic(&twice).await.unwrap();
     assert_eq!(

@@ -71,7 +71,7 @@ async fn the_more_urgent_overtake() {
     let site = slow_site().await;
     let before = site.fcm.journal().len();
     let urgent = PostMessage {
-        priority: Priority::Critical,
+        priority: Some(Priority::Critical),
         ..to_employees("Авария", &["001"])
     };
     let id = post(&site.acs, &urgent).await.id;

@@ -98,9 +98,11 @@ async fn who_receives_a_topic_is_known_with_the_widest_grant() {
         json!({"employee": "3"}),
     ] {
         let grant = office
-            .admin(Method::POST, grants, Some(grantee.clone()), 200)
+            .admin(Method::POST, grants, Some(json!({"grantee": grantee})), 200)
             .await;
-        let again = office.admin(Method::POST, grants, Some(grantee), 200).await;
+        let again = office
+            .admin(Method::POST, grants, Some(json!({"grantee": grantee})), 200)
+            .await;
         assert_eq!(grant, again);
         ids.push(grant["id"].as_str().unwrap().to_owned());
     }
@@ -116,7 +118,7 @@ async fn who_receives_a_topic_is_known_with_the_widest_grant() {
         ["group:smena-b", "employee", "employee"]
     );
     let everyone = office
-        .admin(Method::POST, grants, Some(json!("everyone")), 200)
+        .admin(Method::POST, grants, Some(json!({"grantee": "everyone"})), 200)
         .await;
     assert_eq!(office.all(who, "personnel_no").await, ["1", "2", "3", "5"]);
     assert_eq!(office.all(who, "grant").await, ["everyone"; 4]);
@@ -148,7 +150,14 @@ async fn who_receives_a_topic_is_known_with_the_widest_grant() {
     }
     assert!(office.all(who, "personnel_no").await.is_empty());
     office
-        .admin(Method::POST, grants, Some(json!({"group": "nope"})), 404)
+        .admin(
+            Method::POST,
+            grants,
+            Some(json!({"grantee": {"group": "nope"}})),
+            404,
+        )
         .await;
-    office.admin(Method::POST, grants, Some(json!("all")), 422).await;
+    office
+        .admin(Method::POST, grants, Some(json!({"grantee": "all"})), 422)
+        .await;
 }

@@ -12,7 +12,7 @@ use super::{Question, TopicName};
 use crate::store::{
     Result,
     engine::{Conn, query},
-    grants::{Terms, zone},
+    grants::{GrantTerms, zone},
 };
 
 /// A topic, and who holds its grants.
@@ -91,7 +91,9 @@ async fn topic(tx: &mut Conn, client_id: Uuid, name: TopicName<'_>, now: i64) ->
     let Some(found) = found else { return Ok(None) };
     let mut topic = Topic {
         id: found.try_get("id")?,
-        priority: found.try_get::<Option<i64>, _>("priority")?.map(Priority::from_rank),
+        priority: found
+            .try_get::<Option<i64>, _>("priority")?
+            .map(Priority::from_rank),
         recipients: found
             .try_get::<Option<String>, _>("recipients")?
             .and_then(|text| serde_json::from_str(&text).ok()),
@@ -104,7 +106,8 @@ async fn topic(tx: &mut Conn, client_id: Uuid, name: TopicName<'_>, now: i64) ->
          cross join client c on c.id = g.client_id
          left join employee e on e.client_id = g.client_id and e.id = g.employee_id and e.archived_at is null
          left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
-         where g.client_id = $1 and g.topic_id = $2 and r.archived_at is null",
+         where g.client_id = $1 and g.topic_id = $2 and r.archived_at is null
+         order by r.slug",
     )
     .bind(client_id)
     .bind(topic.id)
@@ -114,8 +117,12 @@ async fn topic(tx: &mut Conn, client_id: Uuid, name: TopicName<'_>, now: i64) ->
         let grant_id: Uuid = row.try_get("id")?;
         let group_id: Option<Uuid> = row.try_get("group_id")?;
         let ordinal: Option<u32> = row.try_get("ordinal")?;
-        let counts = Terms::read(&row)?.count(now, || zone(&row))?;
-        let holders = if counts { &mut topic.grants } else { &mut topic.dormant };
+        let counts = GrantTerms::read(&row)?.count(now, || zone(&row))?;
+        let holders = if counts {
+            &mut topic.grants
+        } else {
+            &mut topic.dormant
+        };
         match (row.try_get::<bool, _>("personal")?, group_id, ordinal) {
             (true, _, Some(ordinal)) => {
                 let holder = Holder {

@@ -1,6 +1,8 @@
 //! Why somebody has no delivery of a message.
 
-use super::{Teller, grant_in_words};
+use simo_common::api::access::HeldGrant;
+
+use super::{Teller, grant_in_words, in_words};
 
 impl Teller<'_> {
     /// Why somebody has no delivery.
@@ -40,21 +42,66 @@ impl Teller<'_> {
                 "с этого времени он в архиве",
             );
         }
-        let Some(topic) = &message.topic else { return };
-        match &self.known.grant_today {
-            Some(grant) => {
-                let (en, ru) = grant_in_words(grant);
-                self.tell(
-                    None,
-                    format!("today {en} gives him the topic {topic}"),
-                    format!("сегодня тему {topic} даёт ему {ru}"),
-                );
-            }
-            None => self.tell(
+        self.held_today();
+    }
+
+    /// Which grants he holds today, and whether they counted when the message was accepted.
+    pub(super) fn held_today(&mut self) {
+        let known = self.known;
+        let Some(topic) = &known.message.topic else { return };
+        if known.held.is_empty() {
+            self.tell(
                 None,
                 format!("today he holds no grant for the topic {topic}"),
                 format!("сегодня у него нет доступа к теме {topic}"),
-            ),
+            );
+        }
+        for held in &known.held {
+            let (en, ru) = grant_in_words(&held.grant);
+            let way = in_words(&held.path);
+            let (times_en, times_ru) = self.times(held);
+            self.tell(
+                None,
+                format!("today {en}{way} gives him the topic {topic}{times_en}"),
+                format!("сегодня тему {topic} даёт ему {ru}{way}{times_ru}"),
+            );
+        }
+    }
+
+    /// When a grant counts, where it does not always, and whether it did.
+    fn times(&self, held: &HeldGrant) -> (String, String) {
+        if held.created_at > self.known.message.accepted_at {
+            let at = self.time(held.created_at);
+            return (
+                format!(", but it was given only at {at}"),
+                format!(", но он дан только {at}"),
+            );
+        }
+        let times = &held.times;
+        let (mut en, mut ru) = (Vec::new(), Vec::new());
+        if let Some(from) = times.from.map(|at| self.time(at)) {
+            en.push(format!("from {from}"));
+            ru.push(format!("с {from}"));
+        }
+        if let Some(until) = times.until.map(|at| self.time(at)) {
+            en.push(format!("until {until}"));
+            ru.push(format!("до {until}"));
+        }
+        if let Some(hours) = &times.hours {
+            en.push(format!("at {hours}"));
+            ru.push(format!("в часы {hours}"));
+        }
+        if en.is_empty() {
+            return Default::default();
+        }
+        let (en, ru) = (en.join(", "), ru.join(", "));
+        if times.active {
+            (format!(", but only {en}"), format!(", но только {ru}"))
+        } else {
+            (
+                format!(", but only {en}: it did not count when the message was accepted"),
+                format!(", но только {ru}: в момент приёма сообщения он не действовал"),
+            )
         }
     }
 
@@ -74,7 +121,8 @@ impl Teller<'_> {
             return;
         };
         let person = &self.known.person;
-        let group = recipients.groups.iter().find(|slug| person.groups.contains(slug));
+        let is_in = |slug: &&String| person.groups.iter().any(|way| way.last() == Some(slug));
+        let group = recipients.groups.iter().find(is_in);
         if recipients.everyone || recipients.employees.contains(&person.personnel_no) {
             self.tell(
                 at,
@@ -84,8 +132,14 @@ impl Teller<'_> {
         } else if let Some(slug) = group {
             self.tell(
                 at,
-                format!("it was addressed to the group {slug}; he belongs to it today, but did not then"),
-                format!("оно адресовано группе {slug}; сегодня он в ней состоит, но тогда не состоял"),
+                format!(
+                    "it was addressed to the group {slug}; he belongs to it today{}, but did not then",
+                    self.through(slug)
+                ),
+                format!(
+                    "оно адресовано группе {slug}; сегодня он в ней состоит{}, но тогда не состоял",
+                    self.through(slug)
+                ),
             );
         } else {
             let named = recipients.employees.len();

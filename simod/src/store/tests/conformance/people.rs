@@ -31,6 +31,8 @@ async fn groups_keep_their_members_while_they_are_archived() {
         slug: "smena-b".to_owned(),
         name: name.to_owned(),
         members,
+        people: members,
+        includes: Vec::new(),
         archived_at: None,
     };
     assert_eq!(

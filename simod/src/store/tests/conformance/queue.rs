@@ -18,7 +18,7 @@ async fn a_claimed_push_has_all_that_a_channel_needs() {
     let mut incoming = f.personal("Давление", &["1"]);
     incoming.draft.body = "растёт".to_owned();
     incoming.draft.topic = Some("boiler".to_owned());
-    incoming.draft.priority = Priority::High;
+    incoming.draft.priority = Some(Priority::High);
     incoming.draft.data = Some("{\"unit\":3}".to_owned());
     incoming.draft.require_ack = true;
     let id = post(&f, incoming).await;

@@ -1,9 +1,11 @@
 //! Topics, their grants, and whom they let in.
 
 use simo_common::{
-    api::access::{Grantee, Named, Rename, Topic},
+    api::access::{EditTopic, Grantee, NewTopic, Topic},
     time::from_us,
 };
+
+use crate::store::GrantTerms;
 
 use super::{super::fixture::NOON, Fixture, is_conflict, is_missing, listed};
 
@@ -11,21 +13,28 @@ use super::{super::fixture::NOON, Fixture, is_conflict, is_missing, listed};
 async fn topics_keep_their_grants_while_they_are_archived() {
     let f = Fixture::new().await;
     let client = f.client_id;
-    let named = Named {
+    let named = NewTopic {
         slug: "it".to_owned(),
         name: Some("ИТ".to_owned()),
+        ..NewTopic::default()
     };
     let topic = |name: &str, grants| Topic {
         slug: "it".to_owned(),
         name: name.to_owned(),
         grants,
+        default_priority: None,
+        default_recipients: None,
         archived_at: None,
     };
     assert_eq!(f.store.add_topic(client, &named).await.unwrap(), topic("ИТ", 0));
     assert!(is_conflict(&f.store.add_topic(client, &named).await));
-    f.store.grant(client, "it", &Grantee::Everyone).await.unwrap();
-    let rename = Rename {
-        name: "Связь".to_owned(),
+    f.store
+        .grant(client, "it", &Grantee::Everyone, &GrantTerms::default())
+        .await
+        .unwrap();
+    let rename = EditTopic {
+        name: Some("Связь".to_owned()),
+        ..EditTopic::default()
     };
     assert_eq!(
         f.store.edit_topic(client, "it", &rename).await.unwrap(),
@@ -40,7 +49,10 @@ async fn topics_keep_their_grants_while_they_are_archived() {
         "СВЯЗЬ",
     );
     assert_eq!(lists.await, ["boiler", "boiler it", "it"]);
-    let late = f.store.grant(client, "it", &Grantee::Everyone).await;
+    let late = f
+        .store
+        .grant(client, "it", &Grantee::Everyone, &GrantTerms::default())
+        .await;
     assert!(is_missing(&late, "topic"));
     assert_eq!(f.store.grants(client, "it").await.unwrap().len(), 1);
     assert_eq!(f.store.add_topic(client, &named).await.unwrap(), topic("ИТ", 1));
@@ -78,9 +90,17 @@ async fn the_widest_grant_lets_in_and_a_revoked_one_nobody() {
         Grantee::Group("smena-a".to_owned()),
     ];
     for grantee in &grantees {
-        let given = f.store.grant(client, "boiler", grantee).await.unwrap();
+        let given = f
+            .store
+            .grant(client, "boiler", grantee, &GrantTerms::default())
+            .await
+            .unwrap();
         assert_eq!((&given.grantee, &*given.topic), (grantee, "boiler"));
-        let again = f.store.grant(client, "boiler", grantee).await.unwrap();
+        let again = f
+            .store
+            .grant(client, "boiler", grantee, &GrantTerms::default())
+            .await
+            .unwrap();
         assert_eq!(again, given, "what is given already is answered as it is");
     }
     let both = "1=group:smena-a(1) 3=employee(1)";
@@ -89,7 +109,11 @@ async fn the_widest_grant_lets_in_and_a_revoked_one_nobody() {
     assert_eq!(let_in("").await[0], "1=group:smena-a(1)");
     f.store.unblock_employee(client, "3").await.unwrap();
 
-    let everyone = f.store.grant(client, "boiler", &Grantee::Everyone).await.unwrap();
+    let everyone = f
+        .store
+        .grant(client, "boiler", &Grantee::Everyone, &GrantTerms::default())
+        .await
+        .unwrap();
     assert_eq!(let_in("").await[0], "1=everyone(1) 2=everyone(1) 3=everyone(1)");
     let all = f.store.grants(client, "boiler").await.unwrap();
     let order: Vec<_> = all.into_iter().map(|grant| grant.grantee).collect();
@@ -101,7 +125,9 @@ async fn the_widest_grant_lets_in_and_a_revoked_one_nobody() {
     assert!(is_missing(&twice, "grant"));
     let nobody = Grantee::Employee("404".to_owned());
     assert!(is_missing(
-        &f.store.grant(client, "boiler", &nobody).await,
+        &f.store
+            .grant(client, "boiler", &nobody, &GrantTerms::default())
+            .await,
         "employee"
     ));
 }

@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use simo_common::{
     api::{
-        access::{ClientSpec, Named},
+        access::{ClientSpec, Named, NewTopic},
         people::NewEmployee,
     },
     people::Role,
@@ -70,7 +70,7 @@ async fn what_two_instances_make_at_once_is_made_once_and_the_other_one_is_told_
         ),
         (
             "topic (client_id, id, slug, name, created_at) values (x'CLIENT', x'ID', 'same', '', 1)",
-            |store, client| Box::pin(async move { store.add_topic(client, &same()).await.map(|_| ()) }),
+            |store, client| Box::pin(async move { store.add_topic(client, &same_topic()).await.map(|_| ()) }),
         ),
         (
             "employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, created_at)
@@ -105,6 +105,13 @@ async fn what_two_instances_make_at_once_is_made_once_and_the_other_one_is_told_
             ),
             "{row}: {made:?}"
         );
+    }
+}
+
+fn same_topic() -> NewTopic {
+    NewTopic {
+        slug: "same".to_owned(),
+        ..NewTopic::default()
     }
 }
 

@@ -301,12 +301,12 @@ impl Site {
                 pick(dice, &THINGS)
             ),
             topic,
-            priority: match dice.random_range(0..100) {
+            priority: Some(match dice.random_range(0..100) {
                 0 => Priority::Critical,
                 1..=15 => Priority::High,
                 16..=20 => Priority::Low,
                 _ => Priority::Normal,
-            },
+            }),
             recipients: Some(Recipients {
                 groups: vec![group],
                 ..Recipients::default()
