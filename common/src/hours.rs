@@ -4,7 +4,11 @@ use std::{fmt, str::FromStr};
 
 use jiff::civil::DateTime;
 
-use crate::{lang::Text, spelling::nearest, text};
+use crate::{
+    lang::{Lang, Text},
+    spelling::nearest,
+    text,
+};
 
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
@@ -158,29 +162,40 @@ fn day(name: &str) -> Result<u8, Text> {
 
 impl fmt::Display for WeeklyHours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, window) in self.0.iter().enumerate() {
-            let before = if place == 0 { "" } else { "; " };
-            let clock = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
-            let (from, until) = (clock(window.from), clock(window.until));
-            write!(f, "{before}{} {from}-{until}", days_in_words(window.days))?;
-        }
-        Ok(())
+        f.write_str(&self.in_words(Lang::En))
     }
 }
 
-fn days_in_words(days: u8) -> String {
-    if days == 0x7f {
-        return DAILY.0.to_owned();
+impl WeeklyHours {
+    /// With the days in a language; read back, both mean the same.
+    pub fn in_words(&self, lang: Lang) -> String {
+        let clock = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+        let windows: Vec<String> = self
+            .0
+            .iter()
+            .map(|window| {
+                let days = days_in_words(window.days, lang);
+                format!("{days} {}-{}", clock(window.from), clock(window.until))
+            })
+            .collect();
+        windows.join("; ")
     }
+}
+
+fn days_in_words(days: u8, lang: Lang) -> String {
+    if days == 0x7f {
+        return lang.pick(DAILY.0, DAILY.1).to_owned();
+    }
+    let name = |day: usize| lang.pick(DAYS[day].0, DAYS[day].1);
     let mut parts = Vec::new();
     let mut day = 0;
     while day < 7 {
         let run = (day..7).take_while(|day| days & (1 << day) != 0).count();
         match run {
             0 => {}
-            1 => parts.push(DAYS[day].0.to_owned()),
-            2 => parts.extend([DAYS[day].0.to_owned(), DAYS[day + 1].0.to_owned()]),
-            _ => parts.push(format!("{}-{}", DAYS[day].0, DAYS[day + run - 1].0)),
+            1 => parts.push(name(day).to_owned()),
+            2 => parts.extend([name(day).to_owned(), name(day + 1).to_owned()]),
+            _ => parts.push(format!("{}-{}", name(day), name(day + run - 1))),
         }
         day += run.max(1);
     }
@@ -193,7 +208,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::lang::Lang;
 
     fn hours(text: &str) -> WeeklyHours {
         text.parse()
@@ -260,6 +274,7 @@ mod tests {
                 windows.into_iter().map(|(days, from, until)| Window { days, from, until }).collect(),
             );
             prop_assert_eq!(&hours(&written.to_string()), &written);
+            prop_assert_eq!(&hours(&written.in_words(Lang::Ru)), &written);
         }
 
         #[test]

@@ -20,6 +20,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Add a topic; nobody may receive it until it is granted
+    #[command(group = ArgGroup::new("changes").multiple(true))]
     Add {
         /// Its short name: a–z 0–9 - _ .
         slug: String,

@@ -1,5 +1,7 @@
 //! `simoctl`, the real program against the real daemon: what it prints where, how it ends, and what it asks first.
 
+mod distribution;
+
 use std::{
     fs,
     io::{Read as _, Write as _},

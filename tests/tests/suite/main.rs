@@ -10,6 +10,7 @@ mod bad_input;
 mod cli;
 mod copy;
 mod delivery;
+mod distribution;
 mod durability;
 mod events;
 mod ingest;

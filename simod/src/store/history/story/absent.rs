@@ -1,6 +1,6 @@
 //! Why somebody has no delivery of a message.
 
-use simo_common::api::access::HeldGrant;
+use simo_common::{api::access::HeldGrant, hours::WeeklyHours, lang::Lang};
 
 use super::{Teller, grant_in_words, in_words};
 
@@ -88,8 +88,12 @@ impl Teller<'_> {
             ru.push(format!("до {until}"));
         }
         if let Some(hours) = &times.hours {
-            en.push(format!("at {hours}"));
-            ru.push(format!("в часы {hours}"));
+            let in_words = |lang| {
+                let hours = hours.parse::<WeeklyHours>();
+                hours.map(|hours| hours.in_words(lang)).unwrap_or_default()
+            };
+            en.push(format!("at {}", in_words(Lang::En)));
+            ru.push(format!("в часы {}", in_words(Lang::Ru)));
         }
         if en.is_empty() {
             return Default::default();
