@@ -166,8 +166,9 @@ impl Session {
         let mut left = limit.unwrap_or(u64::MAX);
         let mut seen = HashSet::new();
         let mut query = query;
+        let page = query.limit.map_or(PAGE, u64::from);
         while left > 0 {
-            query.limit = Some(left.min(PAGE) as u32);
+            query.limit = Some(left.min(page) as u32);
             let page = fetch(&query).await?;
             for record in &page.items {
                 if left > 0 && seen.insert(key(record)) {

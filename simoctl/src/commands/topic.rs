@@ -3,10 +3,13 @@
 mod grants;
 
 use clap::{ArgGroup, Args, Subcommand};
-use simo_common::api::{
-    access::{EditTopic, NewTopic, Receiver, Topic},
-    change::Change,
-    message::Recipients,
+use simo_common::{
+    api::{
+        access::{EditTopic, NewTopic, Receiver, Topic},
+        change::Change,
+        message::Recipients,
+    },
+    client::ListQuery,
 };
 
 use super::{ListArgs, priority::PriorityName};
@@ -179,7 +182,12 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Who { slug, list } => {
             let key = |receiver: &Receiver| receiver.personnel_no.clone();
             let fetch = async |query: &_| api.who_receives(&slug, query).await;
-            session.list(list.query(), list.limit, key, fetch).await
+            // All at once where possible: each page is decided anew.
+            let query = ListQuery {
+                limit: Some(100_000),
+                ..list.query()
+            };
+            session.list(query, list.limit, key, fetch).await
         }
     }
 }
