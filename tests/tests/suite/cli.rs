@@ -156,12 +156,12 @@ async fn an_import_is_all_or_nothing_and_the_second_time_changes_nothing() {
     let ran = ctl.run(&["employee", "import", &bad]);
     assert_eq!(ran.code, 1);
     for mistake in [
-        "line 3: personnel_no:",
-        "line 3: locale:",
-        "line 4: full_name:",
-        "line 4: timezone:",
+        "line 3, column 1 (personnel_no):",
+        "line 3, column 6 (locale):",
+        "line 4, column 2 (full_name):",
+        "line 4, column 7 (timezone):",
         // Only the server looks at this.
-        "line 5: email:",
+        "line 5, column 3 (email):",
     ] {
         assert!(ran.err.contains(mistake), "{mistake} is missing in\n{}", ran.err);
     }

@@ -1,16 +1,17 @@
 //! `simoctl employee import`: reads the file, lets the server take all of it or nothing, tells what changed.
 
-use std::{io::Read as _, path::PathBuf, time::Duration};
+use std::{collections::HashSet, io::Read as _, path::PathBuf, time::Duration};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use simo_common::{
     api::people::{ImportChange, ImportReport, ImportRow},
-    client::{Client, Error},
+    client::{Client, Error, ListQuery},
+    people::fold_name,
 };
 
-use super::file::{self, Mistake, Table};
+use super::file::{self, GroupNames, Mistake, Table};
 use crate::{
     failure::Failure,
     output::{Column, Record, Value, value::named},
@@ -21,6 +22,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   simoctl --client romashka employee import employees.csv --dry-run
   simoctl --client romashka employee import employees.csv
+  simoctl --client romashka employee import сотрудники.csv   # as Excel and 1C save it
   psql -c 'copy (select …) to stdout csv header' | simoctl employee import -
 
 employees.csv:
@@ -29,7 +31,7 @@ employees.csv:
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// A file in UTF-8 with a header; - is standard input
+    /// A file with a header, in UTF-8 or Windows-1251; - is standard input
     file: PathBuf,
     /// Only show what would change
     #[arg(long)]
@@ -37,12 +39,26 @@ pub(crate) struct Import {
 }
 
 pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Result<(), Failure> {
-    let Table { rows, mistakes } = read(session, args)?;
-    if !mistakes.is_empty() {
-        let all = [mistakes, more_mistakes(api, &rows).await].concat();
+    let table = read(session, api, args).await?;
+    if !table.mistakes.is_empty() {
+        let all = [table.mistakes.clone(), more_mistakes(api, &table).await].concat();
         return Err(refusal(session, args, all));
     }
-    let report = upload(session, api, &rows, args.dry_run).await?;
+    let rows = &table.rows;
+    let report = match upload(session, api, rows, args.dry_run).await {
+        Err(Failure::Call(Error::Problem(problem))) if problem.status == 422 => {
+            let errors = problem.errors.iter();
+            let mistakes: Vec<_> = errors
+                .filter_map(|error| table.mistake_of_server(error))
+                .collect();
+            return Err(if mistakes.is_empty() {
+                Error::Problem(problem).into()
+            } else {
+                refusal(session, args, mistakes)
+            });
+        }
+        report => report?,
+    };
     if session.out.is_json() {
         session.out.json(&report)?;
     } else if args.dry_run && (session.out.is_structured() || !report.changes.is_empty()) {
@@ -53,7 +69,7 @@ pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Resul
     Ok(())
 }
 
-fn read(session: &Session, args: &Import) -> Result<Table, Failure> {
+async fn read(session: &Session, api: &Client, args: &Import) -> Result<Table, Failure> {
     let path = &args.file;
     let bytes = if path.as_os_str() == "-" {
         let mut bytes = Vec::new();
@@ -68,21 +84,64 @@ fn read(session: &Session, args: &Import) -> Result<Table, Failure> {
             format!("Не удаётся прочитать {path}: {cause}."),
         ))
     })?;
-    file::parse(&bytes, session.lang).map_err(|mistakes| refusal(session, args, mistakes))
+    let parse = |groups: &GroupNames| {
+        file::parse(&bytes, groups, session.lang).map_err(|mistakes| refusal(session, args, mistakes))
+    };
+    let mut table = parse(&GroupNames::new())?;
+    if table.lacks_groups {
+        table = parse(&group_names(api).await?)?;
+    }
+    let Table {
+        encoding, delimiter, ..
+    } = table;
+    session.talk(&session.say(
+        format!("Read as {encoding}, columns separated by {delimiter}."),
+        format!("Кодировка файла: {encoding}, разделитель: {delimiter}."),
+    ));
+    Ok(table)
+}
+
+/// The groups by their names for people; a name that several have means none of them.
+async fn group_names(api: &Client) -> Result<GroupNames, Failure> {
+    let mut names = GroupNames::new();
+    let mut several = HashSet::new();
+    let mut query = ListQuery {
+        limit: Some(1_000),
+        ..ListQuery::default()
+    };
+    loop {
+        let page = api.groups(&query).await?;
+        for group in page.items {
+            let name = fold_name(&group.name);
+            if names.insert(name.clone(), group.slug).is_some() {
+                several.insert(name);
+            }
+        }
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            names.retain(|name, _| !several.contains(name));
+            return Ok(names);
+        }
+    }
 }
 
 /// What the server finds in the rows that look good here: so that all mistakes are listed at once. When it cannot be
 /// asked, those that are known are enough.
-async fn more_mistakes(api: &Client, rows: &[ImportRow]) -> Vec<Mistake> {
-    match api.import_employees(rows, true, |_, _| {}).await {
-        Err(Error::Problem(problem)) => problem.errors.iter().filter_map(Mistake::of_server).collect(),
+async fn more_mistakes(api: &Client, table: &Table) -> Vec<Mistake> {
+    match api.import_employees(&table.rows, true, |_, _| {}).await {
+        Err(Error::Problem(problem)) => {
+            let errors = problem.errors.iter();
+            errors
+                .filter_map(|error| table.mistake_of_server(error))
+                .collect()
+        }
         _ => Vec::new(),
     }
 }
 
 fn refusal(session: &Session, args: &Import, mut mistakes: Vec<Mistake>) -> Failure {
-    // Those of one line stay in the order in which they were found.
-    mistakes.sort_by_key(Mistake::line);
+    // Those of one line stand in the order of its columns.
+    mistakes.sort_by_key(Mistake::place);
     let (path, count) = (args.file.display(), mistakes.len());
     Failure::failed(session.say(
         format!("Nothing was imported: {path} has mistakes ({count})."),
