@@ -36,6 +36,7 @@ mod postgres;
 mod queue;
 mod receipts;
 mod sqlite;
+mod succession;
 mod sweep;
 mod tokens;
 mod topics;

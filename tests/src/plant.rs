@@ -84,6 +84,7 @@ impl Plant {
                     groups: groups.iter().map(|&slug| slug.to_owned()).collect(),
                     ..NewEmployee::default()
                 },
+                person: None,
             })
             .collect();
         self.import(&rows).await;

@@ -10,6 +10,9 @@ use uuid::Uuid;
 pub struct Employee {
     /// How the client knows him.
     pub personnel_no: String,
+    /// The number that he had until a successor got it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_no: Option<String>,
     /// His name.
     pub full_name: String,
     /// His e-mail address.
@@ -89,6 +92,19 @@ pub struct ImportRow {
     pub line: u64,
     /// The employee.
     pub employee: NewEmployee,
+    /// Who he is when the number has been known under quite another name: needed then, and without meaning else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Person>,
+}
+
+/// Who is meant by a number that has been known under another name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Person {
+    /// A successor, who has nothing to do with what his predecessor got.
+    New,
+    /// The same one, renamed.
+    Same,
 }
 
 /// What an import did, or with `dry_run` would do. All or nothing: with errors, nothing.
@@ -96,6 +112,9 @@ pub struct ImportRow {
 pub struct ImportReport {
     /// Employees made.
     pub created: u64,
+    /// Of them, those whose number was another person's, who is archived now.
+    #[serde(default)]
+    pub succeeded: u64,
     /// Employees changed (or brought back from the archive).
     pub updated: u64,
     /// Employees who were as the file says.
@@ -115,9 +134,9 @@ pub struct ImportChange {
     pub line: u64,
     /// The personnel number, or the group's slug.
     pub name: String,
-    /// `create`, `update` or `create_group`.
+    /// `create`, `succeed`, `update` or `create_group`.
     pub action: String,
-    /// For an update: field, before, after.
+    /// For an update or a successor: field, before, after.
     pub fields: Vec<(String, String, String)>,
 }
 

@@ -243,6 +243,13 @@ impl Client {
         self.with_body(Method::POST, "/employees", employee).await
     }
 
+    /// His number passes to him from whoever has it.
+    pub async fn succeed_employee(&self, employee: &NewEmployee) -> Result<Employee> {
+        let request = self.request(Method::POST, "/employees");
+        self.send(request.query(&[("new_person", "true")]).json(employee))
+            .await
+    }
+
     pub async fn employee(&self, personnel_no: &str) -> Result<Employee> {
         self.get(&format!("/employees/{}", part(personnel_no)), &[]).await
     }

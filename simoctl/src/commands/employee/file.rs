@@ -40,6 +40,8 @@ pub(super) struct Mistake {
     /// From 1, and what the file calls it.
     column: Option<(usize, String)>,
     text: String,
+    /// Whether it has to be said who is meant.
+    is_doubt: bool,
 }
 
 impl Mistake {
@@ -48,6 +50,7 @@ impl Mistake {
             line,
             column: None,
             text: text.into(),
+            is_doubt: false,
         }
     }
 
@@ -57,6 +60,7 @@ impl Mistake {
             line: 1,
             column: Some((place + 1, String::new())),
             text: text.into(),
+            is_doubt: false,
         }
     }
 
@@ -67,6 +71,7 @@ impl Mistake {
                 .place(field)
                 .map(|(place, name)| (place + 1, name.to_owned())),
             text: text.into(),
+            is_doubt: false,
         }
     }
 
@@ -76,9 +81,16 @@ impl Mistake {
         (self.line, column.map_or(0, |(column, _)| *column))
     }
 
+    /// Whether it has to be said who is meant on this line.
+    pub(super) fn doubts(&self, line: u64) -> bool {
+        self.is_doubt && self.line == line
+    }
+
     /// In a person's language.
     pub(super) fn in_words(&self, lang: Lang) -> String {
-        let Self { line, column, text } = self;
+        let Self {
+            line, column, text, ..
+        } = self;
         let place = match column {
             None => lang.pick(format!("line {line}"), format!("строка {line}")),
             Some((column, _)) => lang.pick(
@@ -101,8 +113,13 @@ impl Table {
     pub(super) fn mistake_of_server(&self, error: &FieldError) -> Option<Mistake> {
         let (line, field) = error.field.strip_prefix("line ")?.split_once(": ")?;
         let line = line.parse().ok()?;
+        let is_doubt = field == "person";
         let field = field.split('[').next().unwrap_or(field);
-        Some(Mistake::of_field(line, &self.header, field, &error.detail))
+        let field = if is_doubt { "full_name" } else { field };
+        Some(Mistake {
+            is_doubt,
+            ..Mistake::of_field(line, &self.header, field, &error.detail)
+        })
     }
 }
 

@@ -11,7 +11,10 @@ use simo_common::{
     people::fold_name,
 };
 
-use super::file::{self, GroupNames, Mistake, Table};
+use super::{
+    file::{self, GroupNames, Mistake, Table},
+    persons,
+};
 use crate::{
     failure::Failure,
     output::{Column, Record, Value, value::named},
@@ -36,29 +39,39 @@ pub(crate) struct Import {
     /// Only show what would change
     #[arg(long)]
     dry_run: bool,
+    /// These numbers, or all that come under another name, pass to other people: their predecessors are archived
+    #[arg(long, value_name = "NO", value_delimiter = ',')]
+    new_person: Vec<String>,
+    /// These numbers, or all that come under another name, are the same people renamed
+    #[arg(long, value_name = "NO", value_delimiter = ',')]
+    same_person: Vec<String>,
 }
 
 pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Result<(), Failure> {
-    let table = read(session, api, args).await?;
+    let mut table = read(session, api, args).await?;
     if !table.mistakes.is_empty() {
         let all = [table.mistakes.clone(), more_mistakes(api, &table).await].concat();
         return Err(refusal(session, args, all));
     }
+    persons::say(session, &mut table.rows, &args.new_person, &args.same_person)?;
     let rows = &table.rows;
-    let report = match upload(session, api, rows, args.dry_run).await {
-        Err(Failure::Call(Error::Problem(problem))) if problem.status == 422 => {
-            let errors = problem.errors.iter();
-            let mistakes: Vec<_> = errors
-                .filter_map(|error| table.mistake_of_server(error))
-                .collect();
-            return Err(if mistakes.is_empty() {
-                Error::Problem(problem).into()
-            } else {
-                refusal(session, args, mistakes)
-            });
+    if !args.new_person.is_empty() && !args.dry_run && !session.agreed() {
+        let count = sent(session, args, &table, upload(session, api, rows, true).await)?.succeeded;
+        if count > 0 {
+            session.confirm(&session.say(
+                format!("Pass {count} numbers on to other people? Their predecessors are archived, with their phones let go."),
+                format!(
+                    "Передать номера другим людям ({count})? Прежние сотрудники уйдут в архив, их телефоны будут отвязаны."
+                ),
+            ))?;
         }
-        report => report?,
-    };
+    }
+    let report = sent(
+        session,
+        args,
+        &table,
+        upload(session, api, rows, args.dry_run).await,
+    )?;
     if session.out.is_json() {
         session.out.json(&report)?;
     } else if args.dry_run && (session.out.is_structured() || !report.changes.is_empty()) {
@@ -67,6 +80,47 @@ pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Resul
     }
     session.done(&summary(session, &report));
     Ok(())
+}
+
+/// What the server says of the rows: its mistakes are told as our own.
+fn sent(
+    session: &Session,
+    args: &Import,
+    table: &Table,
+    answer: Result<ImportReport, Failure>,
+) -> Result<ImportReport, Failure> {
+    let problem = match answer {
+        Err(Failure::Call(Error::Problem(problem))) if problem.status == 422 => problem,
+        answer => return answer,
+    };
+    let errors = problem.errors.iter();
+    let mistakes: Vec<_> = errors
+        .filter_map(|error| table.mistake_of_server(error))
+        .collect();
+    if mistakes.is_empty() {
+        return Err(Error::Problem(problem).into());
+    }
+    let numbers: Vec<_> = table
+        .rows
+        .iter()
+        .filter(|row| mistakes.iter().any(|mistake| mistake.doubts(row.line)))
+        .map(|row| &*row.employee.personnel_no)
+        .collect();
+    let refusal = refusal(session, args, mistakes);
+    if numbers.is_empty() {
+        return Err(refusal);
+    }
+    let numbers = numbers.join(",");
+    Err(refusal.hint(session.say(
+        format!(
+            "Successors: --new-person {numbers} (or all), so that they read nothing of their predecessors'; the same \
+             people renamed: --same-person NO,…"
+        ),
+        format!(
+            "Если номера перешли к другим людям: --new-person {numbers} (или all), тогда чужой истории они не увидят; \
+             если это те же люди с новыми именами: --same-person НОМЕР,…"
+        ),
+    )))
 }
 
 async fn read(session: &Session, api: &Client, args: &Import) -> Result<Table, Failure> {
@@ -194,24 +248,33 @@ fn summary(session: &Session, report: &ImportReport) -> String {
         updated,
         unchanged,
         groups_created: groups,
+        succeeded,
         ..
     } = report;
+    let successors = if *succeeded == 0 {
+        String::new()
+    } else {
+        session.say(
+            format!(" (of them successors: {succeeded})"),
+            format!(" (из них преемников: {succeeded})"),
+        )
+    };
     if report.dry_run {
         session.say(
             format!(
-                "A rehearsal, nothing was changed. Would add {created}, change {updated}, leave {unchanged}; \
+                "A rehearsal, nothing was changed. Would add {created}{successors}, change {updated}, leave {unchanged}; \
                  new groups: {groups}."
             ),
             format!(
-                "Проверка, ничего не изменено. Добавилось бы: {created}, изменилось бы: {updated}, \
+                "Проверка, ничего не изменено. Добавилось бы: {created}{successors}, изменилось бы: {updated}, \
                  без изменений: {unchanged}; новых групп: {groups}."
             ),
         )
     } else {
         session.say(
-            format!("Employees added: {created}, changed: {updated}, unchanged: {unchanged}; new groups: {groups}."),
+            format!("Employees added: {created}{successors}, changed: {updated}, unchanged: {unchanged}; new groups: {groups}."),
             format!(
-                "Сотрудников добавлено: {created}, изменено: {updated}, без изменений: {unchanged}; \
+                "Сотрудников добавлено: {created}{successors}, изменено: {updated}, без изменений: {unchanged}; \
                  новых групп: {groups}."
             ),
         )
@@ -233,6 +296,7 @@ impl Record for Change {
             match c.0.action.as_str() {
                 "create" => named("create", "add", "добавить"),
                 "update" => named("update", "change", "изменить"),
+                "succeed" => named("succeed", "new person", "другой человек"),
                 "create_group" => named("create_group", "new group", "новая группа"),
                 other => other.into(),
             }

@@ -84,7 +84,11 @@ impl<'t> Check<'t> {
         self.name(line, &employee.full_name);
         employee.groups = self.groups(line, value("groups").unwrap_or_default());
         self.rest(line, &employee);
-        (self.mistakes.len() == before).then_some(ImportRow { line, employee })
+        (self.mistakes.len() == before).then_some(ImportRow {
+            line,
+            employee,
+            person: None,
+        })
     }
 
     fn wrong(&mut self, line: u64, field: &str, english: impl Into<String>, russian: impl Into<String>) {
