@@ -26,6 +26,7 @@ mod groups;
 mod history;
 mod import;
 mod inbox;
+mod invites;
 mod list;
 mod lock;
 mod migrations;

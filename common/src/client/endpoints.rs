@@ -18,6 +18,7 @@ use crate::{
         device::{ChannelAddress, DeviceMessage, Pair, Paired, Receipt, ReceiptsAnswer},
         event::Event,
         history::{Delivery, Explanation, Sort},
+        invites::{InviteBatch, MadeBatch, NewBatch, Withdrawn},
         message::{BatchAnswer, Canceled, Message, PostMessage, PostedMessage},
         people::{
             Device, EditEmployee, Employee, Group, ImportReport, ImportRow, Invite, NewEmployee, NewInvite,
@@ -356,6 +357,19 @@ impl Client {
 
     pub async fn invite_device(&self, invite: &NewInvite) -> Result<Invite> {
         self.with_body(Method::POST, "/devices/invite", invite).await
+    }
+
+    pub async fn invite_devices(&self, batch: &NewBatch) -> Result<MadeBatch> {
+        let request = self.request(Method::POST, "/devices/invites").json(batch);
+        self.send_within(Duration::from_mins(5), request).await
+    }
+
+    pub async fn invite_batches(&self, list: &ListQuery) -> Result<Page<InviteBatch>> {
+        self.get("/devices/invites", &list.pairs()).await
+    }
+
+    pub async fn withdraw_invites(&self, id: Uuid) -> Result<Withdrawn> {
+        self.call(Method::DELETE, &format!("/devices/invites/{id}")).await
     }
 
     pub async fn remove_device(&self, id: Uuid) -> Result<()> {

@@ -1,8 +1,15 @@
 //! `simoctl device`: phones, and pairing codes for new ones.
 
+mod batch;
+mod paper;
+mod sheet;
+
 use clap::Subcommand;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
-use simo_common::api::people::{Device, Invite, NewInvite};
+use simo_common::api::{
+    invites::InviteBatch,
+    people::{Device, Invite, NewInvite},
+};
 use uuid::Uuid;
 
 use super::{ListArgs, message};
@@ -19,14 +26,25 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Make a pairing code for an employee's phone, and its QR code
+    /// Make a pairing code for an employee's phone, and its QR code; or for many at once
     #[command(after_help = INVITE_EXAMPLES)]
     Invite {
         /// Whose phone it will be: a personnel number
-        employee: String,
-        /// How long the code works: 30m, 24h, 7d; 24 hours unless given, 30 days at most
+        #[arg(required_unless_present_any = ["groups", "all", "without_device"])]
+        employee: Option<String>,
+        /// How long the code works: 30m, 24h, 7d; 24 hours (7 days for many) unless given, 30 days at most
         #[arg(long, value_name = "TIME", value_parser = message::seconds)]
         valid_for: Option<i64>,
+        #[command(flatten)]
+        batch: batch::Batch,
+    },
+    /// List codes that were made together, or withdraw them
+    Invites {
+        #[command(flatten)]
+        list: ListArgs,
+        /// Withdraw the unused codes of this batch
+        #[arg(long, value_name = "ID", conflicts_with_all = ["text", "limit", "archived"])]
+        withdraw: Option<Uuid>,
     },
     /// List devices
     List {
@@ -52,14 +70,29 @@ const INVITE_EXAMPLES: &str = "\
 Examples:
   simoctl --client romashka device invite 100001
   CODE=$(simoctl --client romashka device invite 100001 --valid-for 10m)
-  simoctl listen --code \"$CODE\"";
+  simoctl listen --code \"$CODE\"
+  simoctl device invite --group smena-a --group smena-b --sheet invites.html
+  simoctl device invite --without-device --valid-for 14d --csv invites.csv";
 
 pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let api = session.client()?;
     match verb {
-        Verb::Invite { employee, valid_for } => {
+        Verb::Invite {
+            employee: Some(employee),
+            valid_for,
+            ..
+        } => {
             let invite = api.invite_device(&NewInvite { employee, valid_for }).await?;
             show(session, &invite)
+        }
+        Verb::Invite { valid_for, batch, .. } => batch::run(session, api, &batch, valid_for).await,
+        Verb::Invites {
+            withdraw: Some(id), ..
+        } => batch::withdraw(session, api, id).await,
+        Verb::Invites { list, .. } => {
+            let key = |batch: &InviteBatch| batch.id.to_string();
+            let fetch = async |query: &_| api.invite_batches(query).await;
+            session.list(list.query(), list.limit, key, fetch).await
         }
         Verb::List { list, employee } => {
             let key = |device: &Device| device.id.to_string();
@@ -160,12 +193,32 @@ impl Record for Invite {
 pub(super) const RUSSIAN: Help = &[
     (
         "device invite",
-        "Выдать код привязки для телефона сотрудника и его QR-код",
+        "Выдать код привязки для телефона сотрудника и его QR-код; или сразу многим",
+    ),
+    (
+        "device invite/groups",
+        "Всем в этой группе; можно несколько раз или через запятую",
+    ),
+    ("device invite/all", "Всем сотрудникам"),
+    (
+        "device invite/without_device",
+        "Только тем, у кого нет устройства; без --group из всех сотрудников",
+    ),
+    ("device invite/name", "Как назвать этот набор кодов"),
+    (
+        "device invite/sheet",
+        "Записать лист для печати: HTML с QR-кодами, страница на группу",
+    ),
+    ("device invite/csv", "Записать коды в CSV"),
+    ("device invites", "Список кодов, выданных вместе, или их отзыв"),
+    (
+        "device invites/withdraw",
+        "Отозвать неиспользованные коды этого набора",
     ),
     ("device invite/employee", "Чей это будет телефон: табельный номер"),
     (
         "device invite/valid_for",
-        "Сколько действует код: 30m, 24h, 7d; если не указано, 24 часа, не больше 30 дней",
+        "Сколько действует код: 30m, 24h, 7d; если не указано, 24 часа (для многих 7 дней), не больше 30 дней",
     ),
     ("device list", "Список устройств"),
     ("device list/employee", "Только этого сотрудника"),
