@@ -3,6 +3,7 @@
 mod batch;
 mod paper;
 mod sheet;
+mod trial;
 
 use clap::Subcommand;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
@@ -46,6 +47,8 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "ID", conflicts_with_all = ["text", "limit", "archived"])]
         withdraw: Option<Uuid>,
     },
+    /// Send a trial message, and wait for the receipt of each phone
+    Test(trial::Trial),
     /// List devices
     List {
         #[command(flatten)]
@@ -94,6 +97,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let fetch = async |query: &_| api.invite_batches(query).await;
             session.list(list.query(), list.limit, key, fetch).await
         }
+        Verb::Test(trial) => trial::run(session, api, &trial).await,
         Verb::List { list, employee } => {
             let key = |device: &Device| device.id.to_string();
             let fetch = async |query: &_| api.devices(query, employee.as_deref()).await;
@@ -214,6 +218,18 @@ pub(super) const RUSSIAN: Help = &[
     (
         "device invites/withdraw",
         "Отозвать неиспользованные коды этого набора",
+    ),
+    (
+        "device test",
+        "Отправить пробное сообщение и дождаться квитанции каждого телефона",
+    ),
+    (
+        "device test/whom",
+        "Чьи телефоны: табельный номер; или id одного устройства",
+    ),
+    (
+        "device test/wait",
+        "Сколько ждать квитанцию: 30s, 5m; не больше часа",
     ),
     ("device invite/employee", "Чей это будет телефон: табельный номер"),
     (

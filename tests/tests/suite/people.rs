@@ -3,8 +3,13 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use simo_common::api::device::{ChannelAddress, Pair};
-use simo_tests::{Plant, Simod};
+use futures_util::StreamExt as _;
+use simo_common::{
+    api::device::{ChannelAddress, Pair, Receipt},
+    receipt::ReceiptKind,
+    time,
+};
+use simo_tests::{Phone, Plant, Simod, clock};
 
 use super::cli::Ctl;
 
@@ -176,4 +181,58 @@ async fn invitations_are_printed_kept_private_and_withdrawn_together() {
     assert_eq!(ctl.run(&["device", "invite"]).code, 2);
     let rest = ctl.json(&["device", "invite", "--without-device"]);
     assert_eq!(rest["invites"].as_array().unwrap().len(), 2);
+}
+
+/// A phone that confirms what it gets.
+fn answers(phone: Phone) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut stream = phone.client.own_stream().await.unwrap();
+        while let Some(Ok(message)) = stream.next().await {
+            let receipt = Receipt {
+                message_id: message.id,
+                kind: ReceiptKind::Delivered,
+                at: time::from_us(clock::now_us()),
+            };
+            phone.client.send_receipts(&[receipt]).await.unwrap();
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_message_tells_whether_a_phone_can_be_reached() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["1", "2"], &[]).await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    let none = ctl.run(&["device", "test", "1"]);
+    assert_eq!(none.code, 1);
+    assert!(none.err.contains("device invite 1"), "{}", none.err);
+    assert_eq!(ctl.run(&["device", "test", "404"]).code, 3);
+    assert_eq!(ctl.run(&["device", "test", "1", "--wait", "2h"]).code, 2);
+
+    let phone = plant.stream_phone(&simod, "1").await;
+    let id = phone.id.to_string();
+    let answering = answers(phone);
+    let pushes = ctl.json(&["device", "test", "1", "--wait", "60s"]);
+    assert_eq!(pushes[0]["state"], "received");
+    let silent = plant.stream_phone(&simod, "1").await;
+    let one = ctl.json(&["device", "test", &id]);
+    assert_eq!(
+        one.as_array().unwrap().len(),
+        1,
+        "only the one that was asked for"
+    );
+    let ran = ctl.run(&["device", "test", &silent.id.to_string(), "--wait", "1s"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("No receipt came") && ran.err.contains("message explain"),
+        "{}",
+        ran.err
+    );
+    answering.abort();
+    let shown = ctl.ok(&["-o", "csv", "message", "list"]);
+    assert!(
+        shown.contains("Проверка связи") || shown.contains("Test message"),
+        "{shown}"
+    );
 }
