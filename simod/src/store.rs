@@ -36,6 +36,7 @@ mod pairing;
 mod postgres;
 mod queue;
 mod receipts;
+mod silent;
 mod sqlite;
 mod succession;
 mod sweep;

@@ -139,6 +139,7 @@ impl Plant {
                 kind: if address.is_some() { "fcm" } else { "stream" }.to_owned(),
                 address: address.map(str::to_owned),
                 address_kind: None,
+                notifications: None,
             },
             name: "Телефон".to_owned(),
             platform: "android".to_owned(),

@@ -208,4 +208,43 @@ pub struct Device {
     /// When it was last in contact.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub seen_at: Option<Timestamp>,
+    /// Whether it shows notifications; absent when the app has not said so.
+    #[serde(default)]
+    pub notifications: Option<bool>,
+}
+
+/// A phone that would miss the next alarm, or a person without one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SilentPhone {
+    /// Whose it is.
+    pub personnel_no: String,
+    /// His name.
+    pub employee: String,
+    /// His phone number, to call him.
+    pub phone: Option<String>,
+    /// The device; absent when he has none.
+    pub device_id: Option<Uuid>,
+    /// What it calls itself.
+    pub name: Option<String>,
+    /// The way to it.
+    pub channel: Option<String>,
+    /// When it was last in contact.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub seen_at: Option<Timestamp>,
+    /// Every reason why it would miss it.
+    pub why: Vec<Silence>,
+}
+
+/// Why a phone would miss the next alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Silence {
+    /// The employee has no device.
+    NoDevice,
+    /// A provider called its address dead.
+    Quarantined,
+    /// It shows no notifications.
+    NotificationsOff,
+    /// It has not been in contact for long.
+    NoContact,
 }

@@ -22,6 +22,7 @@ use crate::{
         message::{BatchAnswer, Canceled, Message, PostMessage, PostedMessage},
         people::{
             Device, EditEmployee, Employee, Group, ImportReport, ImportRow, Invite, NewEmployee, NewInvite,
+            SilentPhone,
         },
         service::{Readiness, WhoAmI},
     },
@@ -353,6 +354,18 @@ impl Client {
 
     pub async fn device(&self, id: Uuid) -> Result<Device> {
         self.get(&format!("/devices/{id}"), &[]).await
+    }
+
+    /// Phones that would miss the next alarm: also those without contact for so many seconds.
+    pub async fn silent_devices(&self, list: &ListQuery, silent_for: i64) -> Result<Page<SilentPhone>> {
+        let mut pairs = list.pairs();
+        pairs.push(("silent_for", silent_for.to_string()));
+        self.get("/devices/silent", &pairs).await
+    }
+
+    pub async fn edit_device(&self, id: Uuid, rename: &Rename) -> Result<Device> {
+        self.with_body(Method::PATCH, &format!("/devices/{id}"), rename)
+            .await
     }
 
     pub async fn invite_device(&self, invite: &NewInvite) -> Result<Invite> {

@@ -8,8 +8,9 @@ mod trial;
 use clap::Subcommand;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 use simo_common::api::{
+    access::Rename,
     invites::InviteBatch,
-    people::{Device, Invite, NewInvite},
+    people::{Device, Invite, NewInvite, Silence, SilentPhone},
 };
 use uuid::Uuid;
 
@@ -54,13 +55,24 @@ pub(crate) enum Verb {
         #[command(flatten)]
         list: ListArgs,
         /// Only those of this employee
-        #[arg(long, value_name = "NO")]
+        #[arg(long, value_name = "NO", conflicts_with = "silent")]
         employee: Option<String>,
+        /// Phones that would miss the next alarm: no contact for so long, quarantined, notifications off, or none at all
+        #[arg(long, value_name = "TIME", value_parser = message::seconds, conflicts_with = "archived")]
+        silent: Option<i64>,
     },
     /// Show a device
     Show {
         /// Its id
         id: Uuid,
+    },
+    /// Rename a device
+    Edit {
+        /// Its id
+        id: Uuid,
+        /// Its new name
+        #[arg(long)]
+        name: String,
     },
     /// Let a device go: its token stops working at once
     Remove {
@@ -98,7 +110,23 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             session.list(list.query(), list.limit, key, fetch).await
         }
         Verb::Test(trial) => trial::run(session, api, &trial).await,
-        Verb::List { list, employee } => {
+        Verb::List {
+            list,
+            silent: Some(seconds),
+            ..
+        } => {
+            let key = |phone: &SilentPhone| format!("{} {:?}", phone.personnel_no, phone.device_id);
+            let fetch = async |query: &_| api.silent_devices(query, seconds).await;
+            session.list(list.query(), list.limit, key, fetch).await
+        }
+        Verb::Edit { id, name } => {
+            let device = api.edit_device(id, &Rename { name }).await?;
+            session.made(
+                &device,
+                session.say("Device renamed.", "Устройство переименовано."),
+            )
+        }
+        Verb::List { list, employee, .. } => {
             let key = |device: &Device| device.id.to_string();
             let fetch = async |query: &_| api.devices(query, employee.as_deref()).await;
             session.list(list.query(), list.limit, key, fetch).await
@@ -173,7 +201,49 @@ impl Record for Device {
             d.paired_at.into()
         }),
         Column::wide("seen_at", "Seen", "На связи", |d| d.seen_at.into()),
+        Column::alone("notifications", "Notifications", "Уведомления", |d| {
+            d.notifications.map_or(Value::Nothing, Into::into)
+        }),
     ];
+}
+
+impl Record for SilentPhone {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("personnel_no", "No.", "Таб. №", |p| (&p.personnel_no).into()),
+        Column::new("employee", "Employee", "Сотрудник", |p| {
+            (&p.employee).into()
+        }),
+        Column::new("phone", "Phone", "Телефон", |p| p.phone.as_deref().into()),
+        Column::wide("device_id", "Id", "Id", |p| {
+            p.device_id.map_or(Value::Nothing, Into::into)
+        }),
+        Column::new("name", "Device", "Устройство", |p| {
+            p.name.as_deref().into()
+        }),
+        Column::wide("channel", "Channel", "Канал", |p| {
+            p.channel.as_deref().into()
+        }),
+        Column::new("seen_at", "Seen", "На связи", |p| p.seen_at.into()),
+        Column::new("why", "Why", "Почему", |p| silence(&p.why)),
+    ];
+}
+
+fn silence(why: &[Silence]) -> Value {
+    let words = why.iter().map(|why| match why {
+        Silence::NoDevice => ("no_device", "no device", "нет устройства"),
+        Silence::Quarantined => ("quarantined", "quarantined", "в карантине"),
+        Silence::NotificationsOff => ("notifications_off", "notifications off", "уведомления выключены"),
+        Silence::NoContact => ("no_contact", "no contact", "давно не на связи"),
+    });
+    let words: Vec<_> = words.collect();
+    let joined = |word: fn(&(&'static str, &'static str, &'static str)) -> &'static str, between| {
+        words.iter().map(word).collect::<Vec<_>>().join(between)
+    };
+    named(
+        &joined(|word| word.0, "|"),
+        &joined(|word| word.1, ", "),
+        &joined(|word| word.2, ", "),
+    )
 }
 
 fn state(code: &str) -> Value {
@@ -238,6 +308,14 @@ pub(super) const RUSSIAN: Help = &[
     ),
     ("device list", "Список устройств"),
     ("device list/employee", "Только этого сотрудника"),
+    (
+        "device list/silent",
+        "Телефоны, до которых не дойдёт следующая тревога: столько времени не на связи, в карантине, с выключенными \
+         уведомлениями или вовсе нет",
+    ),
+    ("device edit", "Переименовать устройство"),
+    ("device edit/id", "Его id"),
+    ("device edit/name", "Новое название"),
     ("device show", "Показать устройство"),
     ("device show/id", "Его id"),
     (

@@ -164,6 +164,7 @@ async fn invitations_are_printed_kept_private_and_withdrawn_together() {
             kind: "stream".to_owned(),
             address: None,
             address_kind: None,
+            notifications: None,
         },
         name: "Телефон".to_owned(),
         platform: "android".to_owned(),
@@ -235,4 +236,33 @@ async fn a_trial_message_tells_whether_a_phone_can_be_reached() {
         shown.contains("Проверка связи") || shown.contains("Test message"),
         "{shown}"
     );
+}
+
+#[tokio::test]
+async fn phones_that_would_miss_the_next_alarm_are_listed_with_a_number_to_call() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["1", "2"], &[]).await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    ctl.ok(&["employee", "edit", "2", "--phone", "+7 900"]);
+    let phone = plant.stream_phone(&simod, "1").await;
+    let silent = ["device", "list", "--silent", "7d"];
+    let csv = ctl.ok(&[&["-o", "csv"][..], &silent].concat());
+    let rows: Vec<_> = csv.lines().collect();
+    assert_eq!(rows.len(), 2, "{csv}");
+    assert!(rows[1].starts_with("2,") && rows[1].contains("+7 900") && rows[1].ends_with("no_device"));
+    let way = ChannelAddress {
+        kind: "stream".to_owned(),
+        address: None,
+        address_kind: None,
+        notifications: Some(false),
+    };
+    phone.client.change_channel(&way).await.unwrap();
+    let id = phone.id.to_string();
+    ctl.ok(&["device", "edit", &id, "--name", "Проходная"]);
+    let json = ctl.json(&silent);
+    assert_eq!(json[0]["why"][0], "notifications_off");
+    assert_eq!(json[0]["name"], "Проходная");
+    assert_eq!(ctl.run(&["device", "edit", &id, "--name", " "]).code, 1);
+    assert_eq!(ctl.run(&["device", "list", "--silent", "week"]).code, 2);
 }

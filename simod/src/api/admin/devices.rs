@@ -5,27 +5,40 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::Deserialize;
-use simo_common::{api::people::Device, page::Page};
+use simo_common::{
+    api::{
+        access::Rename,
+        people::{Device, SilentPhone},
+    },
+    page::Page,
+    text, time,
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{
-    ApiResult,
+    ApiError, ApiResult,
+    check::{Check, trimmed},
     list::{List, ListParams, answer},
     parameters::{self, Params},
 };
 use crate::{
     api::{
         auth::{Admin, Viewer},
+        body::Json,
         openapi::Problems,
     },
     app::App,
 };
 
+/// Characters of a device's name.
+const NAME_CHARS: usize = 100;
+
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list))
-        .routes(routes!(show, remove))
+        .routes(routes!(silent))
+        .routes(routes!(show, edit, remove))
 }
 
 /// Whose devices.
@@ -53,6 +66,73 @@ async fn list(
         .devices(viewer.client_id, employee.as_deref(), &listing)
         .await?;
     Ok(answer(rows))
+}
+
+/// How long is silent.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SilentParam {
+    /// Seconds without contact.
+    #[serde(default = "a_week")]
+    #[param(minimum = 1, default = 604_800)]
+    silent_for: i64,
+}
+
+fn a_week() -> i64 {
+    7 * 24 * 3_600
+}
+
+/// List phones that would miss the next alarm
+///
+/// Those without contact for so long (pairing, `PUT /device/channel` and receipts are contact), quarantined ones, those that
+/// show no notifications, and people without a device. Blocked and archived people are left out.
+#[utoipa::path(get, path = "/devices/silent", tag = "devices", operation_id = "silent_devices",
+    params(ListParams, SilentParam),
+    responses((status = 200, description = "By employee", body = Page<SilentPhone>), Problems))]
+async fn silent(
+    viewer: Viewer,
+    State(app): State<Arc<App>>,
+    List(listing): List<(String, Uuid)>,
+    Params(SilentParam { silent_for }): Params<SilentParam>,
+) -> ApiResult<axum::Json<Page<SilentPhone>>> {
+    if silent_for < 1 {
+        return Err(ApiError::field(
+            "silent_for",
+            text!("must be at least 1 second", "нужна хотя бы 1 секунда"),
+        ));
+    }
+    let now = app.store.clock().now();
+    let since = now.saturating_sub(silent_for.saturating_mul(time::SECOND));
+    let rows = app.store.silent_phones(viewer.client_id, since, &listing).await?;
+    Ok(answer(rows))
+}
+
+/// Rename a device
+#[utoipa::path(patch, path = "/devices/{id}", tag = "devices", operation_id = "edit_device",
+    params(("id" = Uuid, Path, description = "The device")), request_body = Rename,
+    responses((status = 200, description = "The device", body = Device), Problems))]
+async fn edit(
+    admin: Admin,
+    State(app): State<Arc<App>>,
+    Path(device): Path<String>,
+    Json(mut new): Json<Rename>,
+) -> ApiResult<axum::Json<Device>> {
+    let id = parameters::id("device", &device)?;
+    trimmed(&mut new.name);
+    let mut check = Check::default();
+    check.name("name", &new.name);
+    if new.name.chars().count() > NAME_CHARS {
+        check.wrong(
+            "name",
+            text!(
+                "at most {NAME_CHARS} characters",
+                "не больше {NAME_CHARS} символов"
+            ),
+        );
+    }
+    check.done()?;
+    let renamed = app.store.rename_device(admin.client_id, id, &new.name).await?;
+    Ok(axum::Json(renamed))
 }
 
 /// Show a device

@@ -170,3 +170,38 @@ async fn a_number_under_another_name_is_imported_only_when_it_is_said_who_it_is(
         .await;
     assert_eq!(counts(&again), [0, 0, 2, 0]);
 }
+
+#[tokio::test]
+async fn thousands_are_invited_by_one_request_and_the_codes_are_withdrawn_together() {
+    let office = Office::open().await;
+    let rows: Vec<_> = (0..5_000_u64)
+        .map(|n| row(n + 2, &format!("{n:06}"), &format!("Сотрудник {n}"), &["smena-a"]))
+        .collect();
+    office.admin(Method::POST, PATH, Some(json!(rows)), 200).await;
+    let path = "/devices/invites";
+    let made = office
+        .admin(Method::POST, path, Some(json!({"groups": ["smena-a"]})), 201)
+        .await;
+    assert_eq!(made["invites"].as_array().unwrap().len(), 5_000);
+    assert!(
+        made["invites"][0]["uri"]
+            .as_str()
+            .unwrap()
+            .starts_with("simo://pair?server=")
+    );
+    let one = format!("{path}/{}", made["id"].as_str().unwrap());
+    assert_eq!(office.status(&office.viewer, Method::DELETE, &one).await, 403);
+    assert_eq!(office.status(&office.stranger, Method::DELETE, &one).await, 404);
+    let withdrawn = office.admin(Method::DELETE, &one, None, 200).await;
+    assert_eq!(withdrawn["withdrawn"], 5_000);
+    for (wrong, field) in [
+        (json!({}), "groups"),
+        (json!({"groups": ["smena-a"], "everyone": true}), "groups"),
+        (json!({"everyone": true, "valid_for": 2_592_001}), "valid_for"),
+        (json!({"everyone": true, "name": "a\nb"}), "name"),
+        (json!({"groups": ["x"]}), "groups[0]"),
+    ] {
+        let problem = office.admin(Method::POST, path, Some(wrong), 422).await;
+        assert_eq!(wrong_fields(&problem), [field]);
+    }
+}

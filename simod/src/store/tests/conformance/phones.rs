@@ -139,6 +139,7 @@ async fn what_waits_for_a_phone_goes_its_new_way() {
         channel: "fcm".to_owned(),
         address: Some("address-1".to_owned()),
         address_kind: "token".to_owned(),
+        notifications: None,
     };
     for _ in 0..2 {
         f.store.change_way(&phone.caller, &way).await.unwrap();
@@ -291,5 +292,75 @@ async fn a_batch_of_codes_is_made_counted_and_withdrawn_together() {
     assert!(is_missing(
         &f.store.withdraw_batch(client, nobody).await,
         "invitations"
+    ));
+}
+
+#[tokio::test]
+async fn phones_that_would_miss_the_next_alarm_are_listed_by_employee_with_every_reason() {
+    let f = Fixture::new().await;
+    let client = f.client_id;
+    f.add_employees(3).await;
+    f.store.block_employee(client, "5").await.unwrap();
+    // The fixture's phones were paired long ago; 4 to 6 have none.
+    let fresh = pair(&f, "2", Some("fresh")).await;
+    let off = pair(&f, "3", None).await;
+    let stream = |notifications| Way {
+        channel: "stream".to_owned(),
+        address: None,
+        address_kind: "token".to_owned(),
+        notifications,
+    };
+    f.store
+        .change_way(&off.caller, &stream(Some(false)))
+        .await
+        .unwrap();
+    f.execute("update device set quarantined_at = 1 where address = 'address-1'")
+        .await;
+    let since = NOON - HOUR;
+    let silent = async || {
+        listed(
+            async |listing| f.store.silent_phones(client, since, &listing).await,
+            |phone| format!("{}:{:?}", phone.personnel_no, phone.why),
+            "СОТРУДНИК 6",
+        )
+        .await
+    };
+    let all = "1:[Quarantined, NoContact] 2:[NoContact] 3:[NoContact] 3:[NotificationsOff] 4:[NoDevice] 6:[NoDevice]";
+    let [live, ..] = silent().await;
+    let mut words: Vec<_> = live.split(' ').collect();
+    words.sort_unstable();
+    let mut expected: Vec<_> = all.split(' ').collect();
+    expected.sort_unstable();
+    assert_eq!(words, expected, "{live}");
+    assert_eq!(silent().await[2], "6:[NoDevice]");
+
+    // What it says, it says until it says otherwise.
+    let device = async |phone: &super::Phone| {
+        let device = f.store.device(client, phone.paired.device_id).await.unwrap();
+        (device.notifications, device.seen_at)
+    };
+    f.clock.set(NOON + HOUR);
+    f.store.change_way(&off.caller, &stream(None)).await.unwrap();
+    assert_eq!(
+        device(&off).await,
+        (Some(false), Some(from_us(NOON + HOUR))),
+        "and is a sign of life"
+    );
+    f.store
+        .change_way(&off.caller, &stream(Some(true)))
+        .await
+        .unwrap();
+    assert_eq!(device(&off).await.0, Some(true));
+    assert_eq!(device(&fresh).await.0, None);
+
+    let renamed = f
+        .store
+        .rename_device(client, fresh.paired.device_id, "Проходная")
+        .await;
+    assert_eq!(renamed.unwrap().name, "Проходная");
+    let nobody = uuid::Uuid::from_u128(1);
+    assert!(is_missing(
+        &f.store.rename_device(client, nobody, "x").await,
+        "device"
     ));
 }
