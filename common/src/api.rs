@@ -7,6 +7,7 @@ pub mod change;
 pub mod device;
 pub mod event;
 pub mod history;
+pub mod invites;
 pub mod message;
 pub mod people;
 pub mod problem;

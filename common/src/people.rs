@@ -67,6 +67,37 @@ pub fn fold_name(name: &str) -> String {
     folded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Whether two names may be one person's: given name and patronymic agree (a family name changes with a marriage), or the
+/// family name does and the others agree as far as both have them. Initials agree with the names that they begin; the
+/// words may stand in any order when they are the same.
+pub fn may_be_one_person(one: &str, other: &str) -> bool {
+    let words = |name: &str| -> Vec<String> {
+        let folded = fold_name(name);
+        let words = folded.split([' ', '.', ',']).filter(|word| !word.is_empty());
+        words.map(str::to_owned).collect()
+    };
+    let (one, other) = (words(one), words(other));
+    let sorted = |words: &[String]| {
+        let mut words = words.to_vec();
+        words.sort();
+        words
+    };
+    if sorted(&one) == sorted(&other) {
+        return true;
+    }
+    let agree = |place: usize| {
+        one.get(place).zip(other.get(place)).map(|(one, other)| {
+            let is_initial = |word: &str| word.chars().count() == 1;
+            one == other
+                || (is_initial(one) && other.starts_with(&**one))
+                || (is_initial(other) && one.starts_with(&**other))
+        })
+    };
+    let (given, patronymic) = (agree(1), agree(2));
+    (given == Some(true) && patronymic == Some(true))
+        || (agree(0) == Some(true) && given != Some(false) && patronymic != Some(false))
+}
+
 /// The key that employees sort by, compared bytewise on every engine: the folded name, then the personnel number.
 pub fn sort_key(full_name: &str, personnel_no: &str) -> Vec<u8> {
     let mut key = fold_name(full_name).into_bytes();
@@ -84,6 +115,35 @@ mod tests {
         assert!(sort_key("Ёлкин Пётр", "1") < sort_key("Ермаков Иван", "1"));
         assert_eq!(sort_key("ёлкин", "1"), sort_key("ЕЛКИН", "1"));
         assert_eq!(fold_name("  Ёлкин   ПЁТР "), "елкин петр");
+    }
+
+    #[test]
+    fn a_marriage_and_initials_leave_the_person_the_same_and_a_namesake_is_another() {
+        let full = "Исаева Прасковья Егоровна";
+        for same in [
+            "ИСАЕВА Прасковья  Егоровна",
+            "Петрова Прасковья Егоровна",
+            "Исаева П.Е.",
+            "Исаева П. Е.",
+            "Исаева Прасковья",
+            "Прасковья Егоровна Исаева",
+            "Исаева",
+        ] {
+            assert!(may_be_one_person(full, same), "{same}");
+            assert!(may_be_one_person(same, full), "{same}");
+        }
+        for other in [
+            "Исаева Анна Егоровна",
+            "Исаева Прасковья Ивановна",
+            "Петрова Прасковья",
+            "Исаев Егор Ильич",
+            "Исаева А.Е.",
+            "",
+        ] {
+            assert!(!may_be_one_person(full, other), "{other}");
+            assert!(!may_be_one_person(other, full), "{other}");
+        }
+        assert!(may_be_one_person("Ёлкин Пётр", "Елкин Петр"));
     }
 
     #[test]

@@ -232,6 +232,7 @@ pub(crate) fn new_device(code: &str, token: &str, address: Option<&str>) -> NewD
             channel: if address.is_some() { "fcm" } else { "stream" }.to_owned(),
             address: address.map(str::to_owned),
             address_kind: "token".to_owned(),
+            notifications: None,
         },
         name: "Телефон".to_owned(),
         platform: "android".to_owned(),

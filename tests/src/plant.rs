@@ -84,6 +84,7 @@ impl Plant {
                     groups: groups.iter().map(|&slug| slug.to_owned()).collect(),
                     ..NewEmployee::default()
                 },
+                person: None,
             })
             .collect();
         self.import(&rows).await;
@@ -138,6 +139,7 @@ impl Plant {
                 kind: if address.is_some() { "fcm" } else { "stream" }.to_owned(),
                 address: address.map(str::to_owned),
                 address_kind: None,
+                notifications: None,
             },
             name: "Телефон".to_owned(),
             platform: "android".to_owned(),

@@ -19,6 +19,9 @@ pub struct ChannelAddress {
     /// What the address is: `token` (default) or `installation`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address_kind: Option<String>,
+    /// Whether the phone shows the app's notifications; left out: as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<bool>,
 }
 
 /// A phone's first words.

@@ -10,6 +10,9 @@ use uuid::Uuid;
 pub struct Employee {
     /// How the client knows him.
     pub personnel_no: String,
+    /// The number that he had until a successor got it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_no: Option<String>,
     /// His name.
     pub full_name: String,
     /// His e-mail address.
@@ -89,6 +92,19 @@ pub struct ImportRow {
     pub line: u64,
     /// The employee.
     pub employee: NewEmployee,
+    /// Who he is when the number has been known under quite another name: needed then, and without meaning else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Person>,
+}
+
+/// Who is meant by a number that has been known under another name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Person {
+    /// A successor, who has nothing to do with what his predecessor got.
+    New,
+    /// The same one, renamed.
+    Same,
 }
 
 /// What an import did, or with `dry_run` would do. All or nothing: with errors, nothing.
@@ -96,6 +112,9 @@ pub struct ImportRow {
 pub struct ImportReport {
     /// Employees made.
     pub created: u64,
+    /// Of them, those whose number was another person's, who is archived now.
+    #[serde(default)]
+    pub succeeded: u64,
     /// Employees changed (or brought back from the archive).
     pub updated: u64,
     /// Employees who were as the file says.
@@ -115,9 +134,9 @@ pub struct ImportChange {
     pub line: u64,
     /// The personnel number, or the group's slug.
     pub name: String,
-    /// `create`, `update` or `create_group`.
+    /// `create`, `succeed`, `update` or `create_group`.
     pub action: String,
-    /// For an update: field, before, after.
+    /// For an update or a successor: field, before, after.
     pub fields: Vec<(String, String, String)>,
 }
 
@@ -189,4 +208,43 @@ pub struct Device {
     /// When it was last in contact.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub seen_at: Option<Timestamp>,
+    /// Whether it shows notifications; absent when the app has not said so.
+    #[serde(default)]
+    pub notifications: Option<bool>,
+}
+
+/// A phone that would miss the next alarm, or a person without one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SilentPhone {
+    /// Whose it is.
+    pub personnel_no: String,
+    /// His name.
+    pub employee: String,
+    /// His phone number, to call him.
+    pub phone: Option<String>,
+    /// The device; absent when he has none.
+    pub device_id: Option<Uuid>,
+    /// What it calls itself.
+    pub name: Option<String>,
+    /// The way to it.
+    pub channel: Option<String>,
+    /// When it was last in contact.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub seen_at: Option<Timestamp>,
+    /// Every reason why it would miss it.
+    pub why: Vec<Silence>,
+}
+
+/// Why a phone would miss the next alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Silence {
+    /// The employee has no device.
+    NoDevice,
+    /// A provider called its address dead.
+    Quarantined,
+    /// It shows no notifications.
+    NotificationsOff,
+    /// It has not been in contact for long.
+    NoContact,
 }

@@ -18,9 +18,11 @@ use crate::{
         device::{ChannelAddress, DeviceMessage, Pair, Paired, Receipt, ReceiptsAnswer},
         event::Event,
         history::{Delivery, Explanation, Sort},
+        invites::{InviteBatch, MadeBatch, NewBatch, Withdrawn},
         message::{BatchAnswer, Canceled, Message, PostMessage, PostedMessage},
         people::{
             Device, EditEmployee, Employee, Group, ImportReport, ImportRow, Invite, NewEmployee, NewInvite,
+            SilentPhone,
         },
         service::{Readiness, WhoAmI},
     },
@@ -243,6 +245,13 @@ impl Client {
         self.with_body(Method::POST, "/employees", employee).await
     }
 
+    /// His number passes to him from whoever has it.
+    pub async fn succeed_employee(&self, employee: &NewEmployee) -> Result<Employee> {
+        let request = self.request(Method::POST, "/employees");
+        self.send(request.query(&[("new_person", "true")]).json(employee))
+            .await
+    }
+
     pub async fn employee(&self, personnel_no: &str) -> Result<Employee> {
         self.get(&format!("/employees/{}", part(personnel_no)), &[]).await
     }
@@ -347,8 +356,33 @@ impl Client {
         self.get(&format!("/devices/{id}"), &[]).await
     }
 
+    /// Phones that would miss the next alarm: also those without contact for so many seconds.
+    pub async fn silent_devices(&self, list: &ListQuery, silent_for: i64) -> Result<Page<SilentPhone>> {
+        let mut pairs = list.pairs();
+        pairs.push(("silent_for", silent_for.to_string()));
+        self.get("/devices/silent", &pairs).await
+    }
+
+    pub async fn edit_device(&self, id: Uuid, rename: &Rename) -> Result<Device> {
+        self.with_body(Method::PATCH, &format!("/devices/{id}"), rename)
+            .await
+    }
+
     pub async fn invite_device(&self, invite: &NewInvite) -> Result<Invite> {
         self.with_body(Method::POST, "/devices/invite", invite).await
+    }
+
+    pub async fn invite_devices(&self, batch: &NewBatch) -> Result<MadeBatch> {
+        let request = self.request(Method::POST, "/devices/invites").json(batch);
+        self.send_within(Duration::from_mins(5), request).await
+    }
+
+    pub async fn invite_batches(&self, list: &ListQuery) -> Result<Page<InviteBatch>> {
+        self.get("/devices/invites", &list.pairs()).await
+    }
+
+    pub async fn withdraw_invites(&self, id: Uuid) -> Result<Withdrawn> {
+        self.call(Method::DELETE, &format!("/devices/invites/{id}")).await
     }
 
     pub async fn remove_device(&self, id: Uuid) -> Result<()> {

@@ -1,8 +1,17 @@
 //! `simoctl device`: phones, and pairing codes for new ones.
 
+mod batch;
+mod paper;
+mod sheet;
+mod trial;
+
 use clap::Subcommand;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
-use simo_common::api::people::{Device, Invite, NewInvite};
+use simo_common::api::{
+    access::Rename,
+    invites::InviteBatch,
+    people::{Device, Invite, NewInvite, Silence, SilentPhone},
+};
 use uuid::Uuid;
 
 use super::{ListArgs, message};
@@ -19,27 +28,51 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Make a pairing code for an employee's phone, and its QR code
+    /// Make a pairing code for an employee's phone, and its QR code; or for many at once
     #[command(after_help = INVITE_EXAMPLES)]
     Invite {
         /// Whose phone it will be: a personnel number
-        employee: String,
-        /// How long the code works: 30m, 24h, 7d; 24 hours unless given, 30 days at most
+        #[arg(required_unless_present_any = ["groups", "all", "without_device"])]
+        employee: Option<String>,
+        /// How long the code works: 30m, 24h, 7d; 24 hours (7 days for many) unless given, 30 days at most
         #[arg(long, value_name = "TIME", value_parser = message::seconds)]
         valid_for: Option<i64>,
+        #[command(flatten)]
+        batch: batch::Batch,
     },
+    /// List codes that were made together, or withdraw them
+    Invites {
+        #[command(flatten)]
+        list: ListArgs,
+        /// Withdraw the unused codes of this batch
+        #[arg(long, value_name = "ID", conflicts_with_all = ["text", "limit", "archived"])]
+        withdraw: Option<Uuid>,
+    },
+    /// Send a trial message, and wait for the receipt of each phone
+    Test(trial::Trial),
     /// List devices
     List {
         #[command(flatten)]
         list: ListArgs,
         /// Only those of this employee
-        #[arg(long, value_name = "NO")]
+        #[arg(long, value_name = "NO", conflicts_with = "silent")]
         employee: Option<String>,
+        /// Phones that would miss the next alarm: no contact for so long, quarantined, notifications off, or none at all
+        #[arg(long, value_name = "TIME", value_parser = message::seconds, conflicts_with = "archived")]
+        silent: Option<i64>,
     },
     /// Show a device
     Show {
         /// Its id
         id: Uuid,
+    },
+    /// Rename a device
+    Edit {
+        /// Its id
+        id: Uuid,
+        /// Its new name
+        #[arg(long)]
+        name: String,
     },
     /// Let a device go: its token stops working at once
     Remove {
@@ -52,16 +85,48 @@ const INVITE_EXAMPLES: &str = "\
 Examples:
   simoctl --client romashka device invite 100001
   CODE=$(simoctl --client romashka device invite 100001 --valid-for 10m)
-  simoctl listen --code \"$CODE\"";
+  simoctl listen --code \"$CODE\"
+  simoctl device invite --group smena-a --group smena-b --sheet invites.html
+  simoctl device invite --without-device --valid-for 14d --csv invites.csv";
 
 pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let api = session.client()?;
     match verb {
-        Verb::Invite { employee, valid_for } => {
+        Verb::Invite {
+            employee: Some(employee),
+            valid_for,
+            ..
+        } => {
             let invite = api.invite_device(&NewInvite { employee, valid_for }).await?;
             show(session, &invite)
         }
-        Verb::List { list, employee } => {
+        Verb::Invite { valid_for, batch, .. } => batch::run(session, api, &batch, valid_for).await,
+        Verb::Invites {
+            withdraw: Some(id), ..
+        } => batch::withdraw(session, api, id).await,
+        Verb::Invites { list, .. } => {
+            let key = |batch: &InviteBatch| batch.id.to_string();
+            let fetch = async |query: &_| api.invite_batches(query).await;
+            session.list(list.query(), list.limit, key, fetch).await
+        }
+        Verb::Test(trial) => trial::run(session, api, &trial).await,
+        Verb::List {
+            list,
+            silent: Some(seconds),
+            ..
+        } => {
+            let key = |phone: &SilentPhone| format!("{} {:?}", phone.personnel_no, phone.device_id);
+            let fetch = async |query: &_| api.silent_devices(query, seconds).await;
+            session.list(list.query(), list.limit, key, fetch).await
+        }
+        Verb::Edit { id, name } => {
+            let device = api.edit_device(id, &Rename { name }).await?;
+            session.made(
+                &device,
+                session.say("Device renamed.", "Устройство переименовано."),
+            )
+        }
+        Verb::List { list, employee, .. } => {
             let key = |device: &Device| device.id.to_string();
             let fetch = async |query: &_| api.devices(query, employee.as_deref()).await;
             session.list(list.query(), list.limit, key, fetch).await
@@ -136,7 +201,49 @@ impl Record for Device {
             d.paired_at.into()
         }),
         Column::wide("seen_at", "Seen", "На связи", |d| d.seen_at.into()),
+        Column::alone("notifications", "Notifications", "Уведомления", |d| {
+            d.notifications.map_or(Value::Nothing, Into::into)
+        }),
     ];
+}
+
+impl Record for SilentPhone {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("personnel_no", "No.", "Таб. №", |p| (&p.personnel_no).into()),
+        Column::new("employee", "Employee", "Сотрудник", |p| {
+            (&p.employee).into()
+        }),
+        Column::new("phone", "Phone", "Телефон", |p| p.phone.as_deref().into()),
+        Column::wide("device_id", "Id", "Id", |p| {
+            p.device_id.map_or(Value::Nothing, Into::into)
+        }),
+        Column::new("name", "Device", "Устройство", |p| {
+            p.name.as_deref().into()
+        }),
+        Column::wide("channel", "Channel", "Канал", |p| {
+            p.channel.as_deref().into()
+        }),
+        Column::new("seen_at", "Seen", "На связи", |p| p.seen_at.into()),
+        Column::new("why", "Why", "Почему", |p| silence(&p.why)),
+    ];
+}
+
+fn silence(why: &[Silence]) -> Value {
+    let words = why.iter().map(|why| match why {
+        Silence::NoDevice => ("no_device", "no device", "нет устройства"),
+        Silence::Quarantined => ("quarantined", "quarantined", "в карантине"),
+        Silence::NotificationsOff => ("notifications_off", "notifications off", "уведомления выключены"),
+        Silence::NoContact => ("no_contact", "no contact", "давно не на связи"),
+    });
+    let words: Vec<_> = words.collect();
+    let joined = |word: fn(&(&'static str, &'static str, &'static str)) -> &'static str, between| {
+        words.iter().map(word).collect::<Vec<_>>().join(between)
+    };
+    named(
+        &joined(|word| word.0, "|"),
+        &joined(|word| word.1, ", "),
+        &joined(|word| word.2, ", "),
+    )
 }
 
 fn state(code: &str) -> Value {
@@ -160,15 +267,55 @@ impl Record for Invite {
 pub(super) const RUSSIAN: Help = &[
     (
         "device invite",
-        "Выдать код привязки для телефона сотрудника и его QR-код",
+        "Выдать код привязки для телефона сотрудника и его QR-код; или сразу многим",
+    ),
+    (
+        "device invite/groups",
+        "Всем в этой группе; можно несколько раз или через запятую",
+    ),
+    ("device invite/all", "Всем сотрудникам"),
+    (
+        "device invite/without_device",
+        "Только тем, у кого нет устройства; без --group из всех сотрудников",
+    ),
+    ("device invite/name", "Как назвать этот набор кодов"),
+    (
+        "device invite/sheet",
+        "Записать лист для печати: HTML с QR-кодами, страница на группу",
+    ),
+    ("device invite/csv", "Записать коды в CSV"),
+    ("device invites", "Список кодов, выданных вместе, или их отзыв"),
+    (
+        "device invites/withdraw",
+        "Отозвать неиспользованные коды этого набора",
+    ),
+    (
+        "device test",
+        "Отправить пробное сообщение и дождаться квитанции каждого телефона",
+    ),
+    (
+        "device test/whom",
+        "Чьи телефоны: табельный номер; или id одного устройства",
+    ),
+    (
+        "device test/wait",
+        "Сколько ждать квитанцию: 30s, 5m; не больше часа",
     ),
     ("device invite/employee", "Чей это будет телефон: табельный номер"),
     (
         "device invite/valid_for",
-        "Сколько действует код: 30m, 24h, 7d; если не указано, 24 часа, не больше 30 дней",
+        "Сколько действует код: 30m, 24h, 7d; если не указано, 24 часа (для многих 7 дней), не больше 30 дней",
     ),
     ("device list", "Список устройств"),
     ("device list/employee", "Только этого сотрудника"),
+    (
+        "device list/silent",
+        "Телефоны, до которых не дойдёт следующая тревога: столько времени не на связи, в карантине, с выключенными \
+         уведомлениями или вовсе нет",
+    ),
+    ("device edit", "Переименовать устройство"),
+    ("device edit/id", "Его id"),
+    ("device edit/name", "Новое название"),
     ("device show", "Показать устройство"),
     ("device show/id", "Его id"),
     (

@@ -3,9 +3,13 @@
 mod access;
 mod file;
 mod import;
+mod persons;
 
 use clap::{Args, Subcommand};
-use simo_common::api::people::{EditEmployee, Employee, NewEmployee};
+use simo_common::{
+    api::people::{EditEmployee, Employee, NewEmployee},
+    client::{Client, Error},
+};
 
 use super::ListArgs;
 use crate::{
@@ -25,6 +29,9 @@ pub(crate) enum Verb {
         full_name: String,
         #[command(flatten)]
         about: About,
+        /// The number passes to him: whoever has it is archived, his phones are let go, his history stays his own
+        #[arg(long)]
+        new_person: bool,
     },
     /// List employees
     List {
@@ -107,6 +114,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             personnel_no,
             full_name,
             about,
+            new_person,
         } => {
             let new = NewEmployee {
                 personnel_no,
@@ -117,7 +125,12 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 locale: about.locale,
                 timezone: about.timezone,
             };
-            let employee = api.add_employee(&new).await?;
+            let employee = if new_person {
+                ask_to_succeed(session, api, &new).await?;
+                api.succeed_employee(&new).await?
+            } else {
+                api.add_employee(&new).await?
+            };
             let person = person(&employee);
             let text = session.say(
                 format!("Added {person}."),
@@ -185,6 +198,19 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     }
 }
 
+async fn ask_to_succeed(session: &Session, api: &Client, new: &NewEmployee) -> Result<(), Failure> {
+    let before = match api.employee(&new.personnel_no).await {
+        Ok(before) => person(&before),
+        Err(Error::Problem(problem)) if problem.status == 404 => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let name = &new.full_name;
+    session.confirm(&session.say(
+        format!("Archive {before}, let his phones go, and give his number to {name}?"),
+        format!("Отправить в архив сотрудника {before}, отвязать его телефоны и передать номер: {name}?"),
+    ))
+}
+
 fn person(employee: &Employee) -> String {
     format!("{} {}", employee.personnel_no, employee.full_name)
 }
@@ -206,6 +232,9 @@ impl Record for Employee {
         }),
         Column::wide("archived_at", "Archived", "В архиве с", |e| {
             e.archived_at.into()
+        }),
+        Column::alone("former_no", "Former no.", "Прежний №", |e| {
+            e.former_no.as_deref().into()
         }),
     ];
 }
@@ -260,7 +289,19 @@ pub(super) const RUSSIAN: Help = &[
     ),
     (
         "employee import/file",
-        "Файл в UTF-8 с заголовком; «-» означает стандартный ввод",
+        "Файл с заголовком в UTF-8 или Windows-1251; «-» означает стандартный ввод",
     ),
     ("employee import/dry_run", "Только показать, что изменится"),
+    (
+        "employee import/new_person",
+        "Эти номера (или all: все, чьё имя стало другим) перешли к другим людям: прежние уходят в архив",
+    ),
+    (
+        "employee import/same_person",
+        "Эти номера (или all: все, чьё имя стало другим) у тех же людей, только имя новое",
+    ),
+    (
+        "employee add/new_person",
+        "Номер переходит к нему: прежний сотрудник уходит в архив, телефоны отвязываются, история остаётся за прежним",
+    ),
 ];

@@ -114,6 +114,7 @@ async fn pair(session: &Session, code: &str, name: &str) -> Result<(Phone, Clien
                 kind: "stream".to_owned(),
                 address: None,
                 address_kind: None,
+                notifications: None,
             },
             name: name.to_owned(),
             platform: "cli".to_owned(),

@@ -7,6 +7,7 @@ mod devices;
 mod employees;
 mod grants;
 mod groups;
+mod invites;
 mod list;
 mod operators;
 mod tokens;
@@ -34,6 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(topics::routes())
         .merge(grants::routes())
         .merge(devices::routes())
+        .merge(invites::routes())
 }
 
 /// Something was made.

@@ -189,6 +189,7 @@ fn noun_in_russian(noun: &str) -> &'static str {
         "topic" => "тема",
         "grant" => "доступ",
         "device" => "устройство",
+        "invitations" => "приглашения",
         "message" => "сообщение",
         _ => "объект",
     }

@@ -15,10 +15,17 @@ pub(in crate::store) fn hex(id: Uuid) -> uuid::fmt::Simple {
 
 /// A hash for `unhex`.
 pub(in crate::store) fn hex_hash(hash: &[u8; 32]) -> String {
-    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
-        use std::fmt::Write as _;
-        // Writing to a string does not fail.
-        let _written = write!(text, "{byte:02x}");
-        text
-    })
+    hex_bytes(hash)
+}
+
+/// Bytes for `unhex`.
+pub(in crate::store) fn hex_bytes(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            use std::fmt::Write as _;
+            // Writing to a string does not fail.
+            let _written = write!(text, "{byte:02x}");
+            text
+        })
 }

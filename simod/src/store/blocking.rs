@@ -76,7 +76,8 @@ impl Store {
             .await
     }
 
-    async fn deny_rest(
+    /// Denies what is still queued for an employee, when the last step denied some.
+    pub(super) async fn deny_rest(
         &self,
         client_id: Uuid,
         employee_id: Uuid,

@@ -110,6 +110,22 @@ impl Store {
         Ok((code, expires_at))
     }
 
+    /// Calls a device otherwise, also in history.
+    pub async fn rename_device(&self, client_id: Uuid, id: Uuid, name: &str) -> Result<Device> {
+        let mut tx = self.write().await?;
+        let renamed = query("update device set name = $3 where client_id = $1 and id = $2")
+            .bind(client_id)
+            .bind(id)
+            .bind(name)
+            .execute(&mut tx)
+            .await?;
+        if renamed.rows_affected() == 0 {
+            return Err(Error::not_found("device", id.to_string()));
+        }
+        tx.commit().await?;
+        self.device(client_id, id).await
+    }
+
     /// Retires a device, with its token; one that is retired already stays so.
     pub async fn remove_device(&self, client_id: Uuid, id: Uuid) -> Result<()> {
         let now = self.clock.now();
@@ -174,5 +190,6 @@ fn read_device(row: &Row) -> Result<Device> {
         reason: row.try_get("reason")?,
         paired_at: time::from_us(row.try_get("paired_at")?),
         seen_at: at("seen_at")?,
+        notifications: row.try_get("notifications")?,
     })
 }

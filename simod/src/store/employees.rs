@@ -84,38 +84,7 @@ impl Store {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         let groups = group_ids(&mut tx, client_id, &new.groups).await?;
-        let ordinal: i64 = query_scalar(
-            "update client set next_ordinal = next_ordinal + 1 where id = $1 returning next_ordinal - 1",
-        )
-        .bind(client_id)
-        .fetch_one(&mut tx)
-        .await?;
-        let added: Option<Uuid> = query_scalar(
-            "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, email,
-                                   phone, locale, timezone, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), nullif($10, ''), nullif($11, ''), $12)
-             on conflict (client_id, personnel_no) do update set
-                 full_name = excluded.full_name, folded_name = excluded.folded_name, sort_key = excluded.sort_key,
-                 email = excluded.email, phone = excluded.phone, locale = excluded.locale,
-                 timezone = excluded.timezone, archived_at = null
-             where employee.archived_at is not null and employee.folded_name = excluded.folded_name
-             returning id",
-        )
-        .bind(client_id)
-        .bind(id::new(now))
-        .bind(ordinal)
-        .bind(&new.personnel_no)
-        .bind(&new.full_name)
-        .bind(fold_name(&new.full_name))
-        .bind(sort_key(&new.full_name, &new.personnel_no))
-        .bind(&new.email)
-        .bind(&new.phone)
-        .bind(&new.locale)
-        .bind(&new.timezone)
-        .bind(now)
-        .fetch_optional(&mut tx)
-        .await?;
-        let Some(employee_id) = added else {
+        let Some(employee_id) = insert_employee(&mut tx, client_id, new, now).await? else {
             return Err(taken(&mut tx, client_id, &new.personnel_no).await?);
         };
         set_groups(&mut tx, client_id, employee_id, &groups).await?;
@@ -161,9 +130,49 @@ impl Store {
     }
 }
 
+/// Makes an employee, or brings back who is archived under the same name; nobody when the number is another's.
+pub(super) async fn insert_employee(
+    tx: &mut Write,
+    client_id: Uuid,
+    new: &NewEmployee,
+    now: i64,
+) -> Result<Option<Uuid>> {
+    let ordinal: i64 = query_scalar(
+        "update client set next_ordinal = next_ordinal + 1 where id = $1 returning next_ordinal - 1",
+    )
+    .bind(client_id)
+    .fetch_one(tx)
+    .await?;
+    Ok(query_scalar(
+        "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, email,
+                               phone, locale, timezone, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), nullif($10, ''), nullif($11, ''), $12)
+         on conflict (client_id, personnel_no) do update set
+             full_name = excluded.full_name, folded_name = excluded.folded_name, sort_key = excluded.sort_key,
+             email = excluded.email, phone = excluded.phone, locale = excluded.locale,
+             timezone = excluded.timezone, archived_at = null
+         where employee.archived_at is not null and employee.folded_name = excluded.folded_name
+         returning id",
+    )
+    .bind(client_id)
+    .bind(id::new(now))
+    .bind(ordinal)
+    .bind(&new.personnel_no)
+    .bind(&new.full_name)
+    .bind(fold_name(&new.full_name))
+    .bind(sort_key(&new.full_name, &new.personnel_no))
+    .bind(&new.email)
+    .bind(&new.phone)
+    .bind(&new.locale)
+    .bind(&new.timezone)
+    .bind(now)
+    .fetch_optional(tx)
+    .await?)
+}
+
 /// Why a personnel number cannot be given to a new employee. An archived person comes back under his own name only: a
 /// successor must not read his predecessor's history.
-async fn taken(tx: &mut Write, client_id: Uuid, no: &str) -> Result<Error> {
+pub(super) async fn taken(tx: &mut Write, client_id: Uuid, no: &str) -> Result<Error> {
     let (name, archived): (String, bool) = query_as(
         "select full_name, archived_at is not null from employee where client_id = $1 and personnel_no = $2",
     )
@@ -173,13 +182,18 @@ async fn taken(tx: &mut Write, client_id: Uuid, no: &str) -> Result<Error> {
     .await?;
     Ok(Error::Conflict(if archived {
         text!(
-            "`{no}` was {name}, whose history goes on under this number: give a new person another one; if it is the \
-             same person, add him under that name and rename him then",
-            "«{no}» — это {name}, его история остаётся под этим номером: дайте новому сотруднику другой; если это тот \
-             же человек, добавьте его под прежним именем и затем переименуйте"
+            "`{no}` was {name}: say `new_person` (--new-person) if the number passes to somebody else; if it is the same \
+             person, add him under that name and rename him then",
+            "«{no}» — это {name}: если номер переходит к другому человеку, укажите `new_person` (--new-person); если это \
+             тот же человек, добавьте его под прежним именем и затем переименуйте"
         )
     } else {
-        text!("there is an employee `{no}` already", "сотрудник «{no}» уже есть")
+        text!(
+            "there is an employee `{no}` already: {name}; say `new_person` (--new-person) if the number passes to \
+             somebody else",
+            "сотрудник «{no}» уже есть: {name}; если номер переходит к другому человеку, укажите `new_person` \
+             (--new-person)"
+        )
     }))
 }
 
@@ -206,7 +220,7 @@ pub(super) async fn live_employee(tx: &mut Write, client_id: Uuid, personnel_no:
 }
 
 /// The ids of groups by slug, all of which must be there.
-async fn group_ids(tx: &mut Write, client_id: Uuid, slugs: &[String]) -> Result<Vec<Uuid>> {
+pub(super) async fn group_ids(tx: &mut Write, client_id: Uuid, slugs: &[String]) -> Result<Vec<Uuid>> {
     let found: Vec<(i64, Uuid)> = query_as(
         "select j.key, g.id from jsonb_each($2) j cross join \"group\" g
          where g.client_id = $1 and g.slug = j.atom and g.archived_at is null order by j.key",
@@ -232,7 +246,12 @@ async fn group_ids(tx: &mut Write, client_id: Uuid, slugs: &[String]) -> Result<
 }
 
 /// Makes these the only groups of an employee.
-async fn set_groups(tx: &mut Write, client_id: Uuid, employee_id: Uuid, groups: &[Uuid]) -> Result<()> {
+pub(super) async fn set_groups(
+    tx: &mut Write,
+    client_id: Uuid,
+    employee_id: Uuid,
+    groups: &[Uuid],
+) -> Result<()> {
     query("delete from group_member where client_id = $1 and employee_id = $2")
         .bind(client_id)
         .bind(employee_id)
@@ -263,6 +282,7 @@ fn read_employee(row: &Row) -> Result<Employee> {
     };
     Ok(Employee {
         personnel_no: row.try_get("personnel_no")?,
+        former_no: row.try_get("former_no")?,
         full_name: row.try_get("full_name")?,
         email: row.try_get("email")?,
         phone: row.try_get("phone")?,

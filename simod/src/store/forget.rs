@@ -80,6 +80,12 @@ impl Store {
                 now - INVITES_KEPT,
             )
             .await?,
+            self.forget(
+                "delete from invite_batch where (client_id, id) in (
+                     select client_id, id from invite_batch where expires_at < $1 limit $2)",
+                now - INVITES_KEPT,
+            )
+            .await?,
         ];
         Ok(forgotten.contains(&(STEP as u64)))
     }

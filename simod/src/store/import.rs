@@ -13,17 +13,21 @@ use uuid::Uuid;
 
 use self::plan::{Known, Person, Plan};
 use super::{
-    Result, Store, Write,
+    Error, Result, Store, Write,
     bind::json,
     engine::{Conn, query, query_scalar},
+    succession::free_numbers,
 };
 
 impl Store {
     /// Makes and changes employees as `rows` say, and makes missing groups; with `dry_run` only says what it would do.
     /// Absent optional fields stay as they are, empty ones are cleared, the groups are all that a person has. Who is
-    /// archived comes back.
+    /// archived comes back, unless the number passes to another person.
     ///
     /// The rows must be valid and name nobody twice.
+    ///
+    /// # Errors
+    /// All numbers that are known under quite another name, when their rows do not say who is meant.
     pub async fn import_employees(
         &self,
         client_id: Uuid,
@@ -40,6 +44,9 @@ impl Store {
                 move || Plan::new(&rows, &known, || id::new(now))
             })
             .await?;
+            if !plan.doubts.is_empty() {
+                return Err(Error::Invalid(plan.doubts));
+            }
             if dry_run || plan.is_empty() {
                 return Ok(ImportReport {
                     dry_run,
@@ -51,8 +58,11 @@ impl Store {
             if next_ordinal(&mut tx, client_id).await? != ordinal {
                 continue;
             }
+            let numbers: Vec<&str> = plan.succeeded.iter().map(String::as_str).collect();
+            let left = free_numbers(&mut tx, client_id, &numbers, now).await?;
             store(&mut tx, client_id, &plan, now).await?;
             tx.commit().await?;
+            self.deny_what_is_left(client_id, &left).await?;
             return Ok(plan.report);
         }
     }

@@ -12,6 +12,7 @@ use super::{
     DeviceCaller, Result, Store, Write,
     engine::{Conn, query, query_scalar},
     queue::retire_device,
+    receipts::SEEN_EVERY,
 };
 
 /// Wrong codes that one network address may try in an hour.
@@ -26,6 +27,8 @@ pub struct Way {
     pub address: Option<String>,
     /// `token` or `installation`.
     pub address_kind: String,
+    /// Whether the phone shows notifications, if it says so.
+    pub notifications: Option<bool>,
 }
 
 /// A phone that wants to be paired.
@@ -128,14 +131,14 @@ impl Store {
     }
 
     /// Stores a new way to a phone: its quarantine ends, and what waits goes the new way at once. The way that is known
-    /// already changes nothing.
+    /// already is a sign of life, and may say anew whether notifications are shown.
     pub async fn change_way(&self, phone: &DeviceCaller, way: &Way) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         lock_employee(&mut tx, phone.client_id, phone.employee_id).await?;
         let changed = query(
             "update device set channel = $3, address = $4, address_kind = $5, quarantined_at = null, reason = null,
-                               seen_at = $6
+                               seen_at = $6, notifications = coalesce($7, notifications)
              where client_id = $1 and id = $2 and retired_at is null
              and (channel <> $3 or coalesce(address, '') <> coalesce($4, '') or address_kind <> $5)",
         )
@@ -145,11 +148,13 @@ impl Store {
         .bind(&way.address)
         .bind(&way.address_kind)
         .bind(now)
+        .bind(way.notifications)
         .execute(&mut tx)
         .await?
         .rows_affected();
         if changed == 0 {
-            return Ok(());
+            sign_of_life(&mut tx, phone, way, now).await?;
+            return tx.commit().await;
         }
         retire_namesakes(&mut tx, phone.client_id, way, Some(phone.device_id), now).await?;
         query(
@@ -219,6 +224,24 @@ pub(super) async fn retire(
 /// No delivery that was accepted earlier is still open.
 pub(super) fn oldest_open(now: i64) -> i64 {
     now - limits::TTL_SECONDS * SECOND - HOUR
+}
+
+/// A phone says the way that is known.
+async fn sign_of_life(tx: &mut Write, phone: &DeviceCaller, way: &Way, now: i64) -> Result<()> {
+    query(
+        "update device set seen_at = $3, notifications = coalesce($4, notifications)
+         where client_id = $1 and id = $2 and retired_at is null
+         and (seen_at is null or seen_at <= $5
+              or ($4 is not null and (notifications is null or notifications <> $4)))",
+    )
+    .bind(phone.client_id)
+    .bind(phone.device_id)
+    .bind(now)
+    .bind(way.notifications)
+    .bind(now - SEEN_EVERY)
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 async fn too_many(connection: &mut Conn, from: &str, now: i64) -> Result<Option<Pairing>> {
@@ -328,8 +351,8 @@ async fn insert_device(
 ) -> Result<()> {
     query(
         "insert into device (client_id, id, employee_id, channel, address, address_kind, name, platform, paired_at,
-                             seen_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
+                             seen_at, notifications)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)",
     )
     .bind(invited.client_id)
     .bind(device_id)
@@ -340,6 +363,7 @@ async fn insert_device(
     .bind(&device.name)
     .bind(&device.platform)
     .bind(now)
+    .bind(device.way.notifications)
     .execute(tx)
     .await?;
     query(

@@ -24,7 +24,7 @@ use super::{
 const AT_ONCE: usize = 4_000;
 
 /// A phone's last contact is written down at most this often.
-const SEEN_EVERY: i64 = 60 * SECOND;
+pub(super) const SEEN_EVERY: i64 = 60 * SECOND;
 
 /// What a phone reports at once; without receipts it is only a sign of life.
 #[derive(Debug, Clone)]

@@ -17,21 +17,21 @@ use simo_tests::{Plant, Simod, eventually, plant, programs::program};
 use tempfile::TempDir;
 
 /// `simoctl` with a home of its own.
-struct Ctl {
+pub(super) struct Ctl {
     home: TempDir,
     flags: Vec<String>,
 }
 
 /// How a run ended.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub(super) struct Ran {
+    pub(super) code: i32,
+    pub(super) out: String,
+    pub(super) err: String,
 }
 
 impl Ctl {
     /// As the owner, for one client, in English.
-    fn new(simod: &Simod, client: &str) -> Self {
+    pub(super) fn new(simod: &Simod, client: &str) -> Self {
         let socket = simod.socket();
         Self::with(&[
             "--socket",
@@ -60,23 +60,23 @@ impl Ctl {
         command
     }
 
-    fn run(&self, words: &[&str]) -> Ran {
+    pub(super) fn run(&self, words: &[&str]) -> Ran {
         Ran::from(self.command(words).output().unwrap())
     }
 
     /// A run that must succeed; what it wrote to stdout.
-    fn ok(&self, words: &[&str]) -> String {
+    pub(super) fn ok(&self, words: &[&str]) -> String {
         let ran = self.run(words);
         assert_eq!(ran.code, 0, "simoctl {words:?}: {}", ran.err);
         ran.out
     }
 
-    fn json(&self, words: &[&str]) -> Value {
+    pub(super) fn json(&self, words: &[&str]) -> Value {
         let words = [&["-o", "json"], words].concat();
         serde_json::from_str(&self.ok(&words)).unwrap()
     }
 
-    fn file(&self, name: &str, text: &str) -> String {
+    pub(super) fn file(&self, name: &str, text: &str) -> String {
         let path = self.home.path().join(name);
         fs::write(&path, text).unwrap();
         path.into_os_string().into_string().unwrap()
@@ -156,12 +156,12 @@ async fn an_import_is_all_or_nothing_and_the_second_time_changes_nothing() {
     let ran = ctl.run(&["employee", "import", &bad]);
     assert_eq!(ran.code, 1);
     for mistake in [
-        "line 3: personnel_no:",
-        "line 3: locale:",
-        "line 4: full_name:",
-        "line 4: timezone:",
+        "line 3, column 1 (personnel_no):",
+        "line 3, column 6 (locale):",
+        "line 4, column 2 (full_name):",
+        "line 4, column 7 (timezone):",
         // Only the server looks at this.
-        "line 5: email:",
+        "line 5, column 3 (email):",
     ] {
         assert!(ran.err.contains(mistake), "{mistake} is missing in\n{}", ran.err);
     }

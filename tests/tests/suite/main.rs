@@ -16,6 +16,7 @@ mod events;
 mod ingest;
 mod instances;
 mod nesting;
+mod people;
 mod pooler;
 mod search;
 mod stand_in;

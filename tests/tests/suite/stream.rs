@@ -291,6 +291,7 @@ async fn a_code_pairs_one_phone_once() {
             kind: "stream".to_owned(),
             address: None,
             address_kind: None,
+            notifications: None,
         },
         name: "Телефон".to_owned(),
         platform: "android".to_owned(),
@@ -400,6 +401,7 @@ async fn a_new_address_is_used_from_then_on() {
         kind: kind.to_owned(),
         address: address.map(str::to_owned),
         address_kind: None,
+        notifications: None,
     };
     phone
         .client

@@ -1,16 +1,20 @@
 //! `simoctl employee import`: reads the file, lets the server take all of it or nothing, tells what changed.
 
-use std::{io::Read as _, path::PathBuf, time::Duration};
+use std::{collections::HashSet, io::Read as _, path::PathBuf, time::Duration};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use simo_common::{
     api::people::{ImportChange, ImportReport, ImportRow},
-    client::{Client, Error},
+    client::{Client, Error, ListQuery},
+    people::fold_name,
 };
 
-use super::file::{self, Mistake, Table};
+use super::{
+    file::{self, GroupNames, Mistake, Table},
+    persons,
+};
 use crate::{
     failure::Failure,
     output::{Column, Record, Value, value::named},
@@ -21,6 +25,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   simoctl --client romashka employee import employees.csv --dry-run
   simoctl --client romashka employee import employees.csv
+  simoctl --client romashka employee import сотрудники.csv   # as Excel and 1C save it
   psql -c 'copy (select …) to stdout csv header' | simoctl employee import -
 
 employees.csv:
@@ -29,20 +34,44 @@ employees.csv:
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// A file in UTF-8 with a header; - is standard input
+    /// A file with a header, in UTF-8 or Windows-1251; - is standard input
     file: PathBuf,
     /// Only show what would change
     #[arg(long)]
     dry_run: bool,
+    /// These numbers, or all that come under another name, pass to other people: their predecessors are archived
+    #[arg(long, value_name = "NO", value_delimiter = ',')]
+    new_person: Vec<String>,
+    /// These numbers, or all that come under another name, are the same people renamed
+    #[arg(long, value_name = "NO", value_delimiter = ',')]
+    same_person: Vec<String>,
 }
 
 pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Result<(), Failure> {
-    let Table { rows, mistakes } = read(session, args)?;
-    if !mistakes.is_empty() {
-        let all = [mistakes, more_mistakes(api, &rows).await].concat();
+    let mut table = read(session, api, args).await?;
+    if !table.mistakes.is_empty() {
+        let all = [table.mistakes.clone(), more_mistakes(api, &table).await].concat();
         return Err(refusal(session, args, all));
     }
-    let report = upload(session, api, &rows, args.dry_run).await?;
+    persons::say(session, &mut table.rows, &args.new_person, &args.same_person)?;
+    let rows = &table.rows;
+    if !args.new_person.is_empty() && !args.dry_run && !session.agreed() {
+        let count = sent(session, args, &table, upload(session, api, rows, true).await)?.succeeded;
+        if count > 0 {
+            session.confirm(&session.say(
+                format!("Pass {count} numbers on to other people? Their predecessors are archived, with their phones let go."),
+                format!(
+                    "Передать номера другим людям ({count})? Прежние сотрудники уйдут в архив, их телефоны будут отвязаны."
+                ),
+            ))?;
+        }
+    }
+    let report = sent(
+        session,
+        args,
+        &table,
+        upload(session, api, rows, args.dry_run).await,
+    )?;
     if session.out.is_json() {
         session.out.json(&report)?;
     } else if args.dry_run && (session.out.is_structured() || !report.changes.is_empty()) {
@@ -53,7 +82,48 @@ pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Resul
     Ok(())
 }
 
-fn read(session: &Session, args: &Import) -> Result<Table, Failure> {
+/// What the server says of the rows: its mistakes are told as our own.
+fn sent(
+    session: &Session,
+    args: &Import,
+    table: &Table,
+    answer: Result<ImportReport, Failure>,
+) -> Result<ImportReport, Failure> {
+    let problem = match answer {
+        Err(Failure::Call(Error::Problem(problem))) if problem.status == 422 => problem,
+        answer => return answer,
+    };
+    let errors = problem.errors.iter();
+    let mistakes: Vec<_> = errors
+        .filter_map(|error| table.mistake_of_server(error))
+        .collect();
+    if mistakes.is_empty() {
+        return Err(Error::Problem(problem).into());
+    }
+    let numbers: Vec<_> = table
+        .rows
+        .iter()
+        .filter(|row| mistakes.iter().any(|mistake| mistake.doubts(row.line)))
+        .map(|row| &*row.employee.personnel_no)
+        .collect();
+    let refusal = refusal(session, args, mistakes);
+    if numbers.is_empty() {
+        return Err(refusal);
+    }
+    let numbers = numbers.join(",");
+    Err(refusal.hint(session.say(
+        format!(
+            "Successors: --new-person {numbers} (or all), so that they read nothing of their predecessors'; the same \
+             people renamed: --same-person NO,…"
+        ),
+        format!(
+            "Если номера перешли к другим людям: --new-person {numbers} (или all), тогда чужой истории они не увидят; \
+             если это те же люди с новыми именами: --same-person НОМЕР,…"
+        ),
+    )))
+}
+
+async fn read(session: &Session, api: &Client, args: &Import) -> Result<Table, Failure> {
     let path = &args.file;
     let bytes = if path.as_os_str() == "-" {
         let mut bytes = Vec::new();
@@ -68,21 +138,64 @@ fn read(session: &Session, args: &Import) -> Result<Table, Failure> {
             format!("Не удаётся прочитать {path}: {cause}."),
         ))
     })?;
-    file::parse(&bytes, session.lang).map_err(|mistakes| refusal(session, args, mistakes))
+    let parse = |groups: &GroupNames| {
+        file::parse(&bytes, groups, session.lang).map_err(|mistakes| refusal(session, args, mistakes))
+    };
+    let mut table = parse(&GroupNames::new())?;
+    if table.lacks_groups {
+        table = parse(&group_names(api).await?)?;
+    }
+    let Table {
+        encoding, delimiter, ..
+    } = table;
+    session.talk(&session.say(
+        format!("Read as {encoding}, columns separated by {delimiter}."),
+        format!("Кодировка файла: {encoding}, разделитель: {delimiter}."),
+    ));
+    Ok(table)
+}
+
+/// The groups by their names for people; a name that several have means none of them.
+async fn group_names(api: &Client) -> Result<GroupNames, Failure> {
+    let mut names = GroupNames::new();
+    let mut several = HashSet::new();
+    let mut query = ListQuery {
+        limit: Some(1_000),
+        ..ListQuery::default()
+    };
+    loop {
+        let page = api.groups(&query).await?;
+        for group in page.items {
+            let name = fold_name(&group.name);
+            if names.insert(name.clone(), group.slug).is_some() {
+                several.insert(name);
+            }
+        }
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            names.retain(|name, _| !several.contains(name));
+            return Ok(names);
+        }
+    }
 }
 
 /// What the server finds in the rows that look good here: so that all mistakes are listed at once. When it cannot be
 /// asked, those that are known are enough.
-async fn more_mistakes(api: &Client, rows: &[ImportRow]) -> Vec<Mistake> {
-    match api.import_employees(rows, true, |_, _| {}).await {
-        Err(Error::Problem(problem)) => problem.errors.iter().filter_map(Mistake::of_server).collect(),
+async fn more_mistakes(api: &Client, table: &Table) -> Vec<Mistake> {
+    match api.import_employees(&table.rows, true, |_, _| {}).await {
+        Err(Error::Problem(problem)) => {
+            let errors = problem.errors.iter();
+            errors
+                .filter_map(|error| table.mistake_of_server(error))
+                .collect()
+        }
         _ => Vec::new(),
     }
 }
 
 fn refusal(session: &Session, args: &Import, mut mistakes: Vec<Mistake>) -> Failure {
-    // Those of one line stay in the order in which they were found.
-    mistakes.sort_by_key(Mistake::line);
+    // Those of one line stand in the order of its columns.
+    mistakes.sort_by_key(Mistake::place);
     let (path, count) = (args.file.display(), mistakes.len());
     Failure::failed(session.say(
         format!("Nothing was imported: {path} has mistakes ({count})."),
@@ -135,24 +248,33 @@ fn summary(session: &Session, report: &ImportReport) -> String {
         updated,
         unchanged,
         groups_created: groups,
+        succeeded,
         ..
     } = report;
+    let successors = if *succeeded == 0 {
+        String::new()
+    } else {
+        session.say(
+            format!(" (of them successors: {succeeded})"),
+            format!(" (из них преемников: {succeeded})"),
+        )
+    };
     if report.dry_run {
         session.say(
             format!(
-                "A rehearsal, nothing was changed. Would add {created}, change {updated}, leave {unchanged}; \
+                "A rehearsal, nothing was changed. Would add {created}{successors}, change {updated}, leave {unchanged}; \
                  new groups: {groups}."
             ),
             format!(
-                "Проверка, ничего не изменено. Добавилось бы: {created}, изменилось бы: {updated}, \
+                "Проверка, ничего не изменено. Добавилось бы: {created}{successors}, изменилось бы: {updated}, \
                  без изменений: {unchanged}; новых групп: {groups}."
             ),
         )
     } else {
         session.say(
-            format!("Employees added: {created}, changed: {updated}, unchanged: {unchanged}; new groups: {groups}."),
+            format!("Employees added: {created}{successors}, changed: {updated}, unchanged: {unchanged}; new groups: {groups}."),
             format!(
-                "Сотрудников добавлено: {created}, изменено: {updated}, без изменений: {unchanged}; \
+                "Сотрудников добавлено: {created}{successors}, изменено: {updated}, без изменений: {unchanged}; \
                  новых групп: {groups}."
             ),
         )
@@ -174,6 +296,7 @@ impl Record for Change {
             match c.0.action.as_str() {
                 "create" => named("create", "add", "добавить"),
                 "update" => named("update", "change", "изменить"),
+                "succeed" => named("succeed", "new person", "другой человек"),
                 "create_group" => named("create_group", "new group", "новая группа"),
                 other => other.into(),
             }

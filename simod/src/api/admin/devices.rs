@@ -6,18 +6,19 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::Deserialize;
 use simo_common::{
-    api::people::{Device, Invite, NewInvite},
+    api::{
+        access::Rename,
+        people::{Device, SilentPhone},
+    },
     page::Page,
     text, time,
 };
-use url::form_urlencoded;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{
-    ApiResult, Created,
-    check::Check,
-    created,
+    ApiError, ApiResult,
+    check::{Check, trimmed},
     list::{List, ListParams, answer},
     parameters::{self, Params},
 };
@@ -30,15 +31,14 @@ use crate::{
     app::App,
 };
 
-/// Seconds that a pairing code works, and at most.
-const INVITE_SECONDS: i64 = 24 * 3_600;
-const MOST_INVITE_SECONDS: i64 = 30 * INVITE_SECONDS;
+/// Characters of a device's name.
+const NAME_CHARS: usize = 100;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list))
-        .routes(routes!(invite))
-        .routes(routes!(show, remove))
+        .routes(routes!(silent))
+        .routes(routes!(show, edit, remove))
 }
 
 /// Whose devices.
@@ -68,43 +68,71 @@ async fn list(
     Ok(answer(rows))
 }
 
-/// Invite a phone
+/// How long is silent.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SilentParam {
+    /// Seconds without contact.
+    #[serde(default = "a_week")]
+    #[param(minimum = 1, default = 604_800)]
+    silent_for: i64,
+}
+
+fn a_week() -> i64 {
+    7 * 24 * 3_600
+}
+
+/// List phones that would miss the next alarm
 ///
-/// Makes a pairing code, which is shown this once, works once, and stops working in time.
-#[utoipa::path(post, path = "/devices/invite", tag = "devices", operation_id = "invite_device",
-    request_body = NewInvite, responses((status = 201, description = "The code", body = Invite), Problems))]
-async fn invite(
+/// Those without contact for so long (pairing, `PUT /device/channel` and receipts are contact), quarantined ones, those that
+/// show no notifications, and people without a device. Blocked and archived people are left out.
+#[utoipa::path(get, path = "/devices/silent", tag = "devices", operation_id = "silent_devices",
+    params(ListParams, SilentParam),
+    responses((status = 200, description = "By employee", body = Page<SilentPhone>), Problems))]
+async fn silent(
+    viewer: Viewer,
+    State(app): State<Arc<App>>,
+    List(listing): List<(String, Uuid)>,
+    Params(SilentParam { silent_for }): Params<SilentParam>,
+) -> ApiResult<axum::Json<Page<SilentPhone>>> {
+    if silent_for < 1 {
+        return Err(ApiError::field(
+            "silent_for",
+            text!("must be at least 1 second", "нужна хотя бы 1 секунда"),
+        ));
+    }
+    let now = app.store.clock().now();
+    let since = now.saturating_sub(silent_for.saturating_mul(time::SECOND));
+    let rows = app.store.silent_phones(viewer.client_id, since, &listing).await?;
+    Ok(answer(rows))
+}
+
+/// Rename a device
+#[utoipa::path(patch, path = "/devices/{id}", tag = "devices", operation_id = "edit_device",
+    params(("id" = Uuid, Path, description = "The device")), request_body = Rename,
+    responses((status = 200, description = "The device", body = Device), Problems))]
+async fn edit(
     admin: Admin,
     State(app): State<Arc<App>>,
-    Json(new): Json<NewInvite>,
-) -> ApiResult<Created<Invite>> {
-    let seconds = new.valid_for.unwrap_or(INVITE_SECONDS);
-    if !(1..=MOST_INVITE_SECONDS).contains(&seconds) {
-        let mut check = Check::default();
+    Path(device): Path<String>,
+    Json(mut new): Json<Rename>,
+) -> ApiResult<axum::Json<Device>> {
+    let id = parameters::id("device", &device)?;
+    trimmed(&mut new.name);
+    let mut check = Check::default();
+    check.name("name", &new.name);
+    if new.name.chars().count() > NAME_CHARS {
         check.wrong(
-            "valid_for",
+            "name",
             text!(
-                "must be 1 to {MOST_INVITE_SECONDS} seconds (30 days)",
-                "нужно от 1 до {MOST_INVITE_SECONDS} секунд (30 суток)"
+                "at most {NAME_CHARS} characters",
+                "не больше {NAME_CHARS} символов"
             ),
         );
-        check.done()?;
     }
-    let (code, expires_at) = app.store.invite(admin.client_id, &new.employee, seconds).await?;
-    let server = match &app.config.public_url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
-        None => format!("http://{}", app.config.listen),
-    };
-    let query = form_urlencoded::Serializer::new(String::new())
-        .append_pair("server", &server)
-        .append_pair("code", &code)
-        .finish();
-    Ok(created(Invite {
-        code,
-        personnel_no: new.employee,
-        expires_at: time::from_us(expires_at),
-        uri: format!("simo://pair?{query}"),
-    }))
+    check.done()?;
+    let renamed = app.store.rename_device(admin.client_id, id, &new.name).await?;
+    Ok(axum::Json(renamed))
 }
 
 /// Show a device

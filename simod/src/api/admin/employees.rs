@@ -71,21 +71,39 @@ async fn list(
     Ok(answer(rows))
 }
 
+/// How an employee is to be added.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct AddParams {
+    /// The number passes to him: whoever has it is archived, with his devices retired.
+    #[serde(default)]
+    #[param(default = false)]
+    new_person: bool,
+}
+
 /// Add an employee
 ///
-/// His groups must be there. One who is archived comes back as he is described here; one who was blocked stays so.
+/// His groups must be there. One who is archived comes back as he is described here, if that is his name; one who was
+/// blocked stays so. A successor (`new_person`) reads nothing of what his predecessor got, whose history goes on under his
+/// own name.
 #[utoipa::path(post, path = "/employees", tag = "employees", operation_id = "add_employee",
-    request_body = NewEmployee, responses((status = 201, description = "Made", body = Employee), Problems))]
+    params(AddParams), request_body = NewEmployee, responses((status = 201, description = "Made", body = Employee), Problems))]
 async fn add(
     admin: Admin,
     State(app): State<Arc<App>>,
+    Params(AddParams { new_person }): Params<AddParams>,
     Json(new): Json<NewEmployee>,
 ) -> ApiResult<Created<Employee>> {
     let new = trimmed_employee(new);
     let mut check = Check::default();
     check.employee(&new);
     check.done()?;
-    Ok(created(app.store.add_employee(admin.client_id, &new).await?))
+    if !new_person {
+        return Ok(created(app.store.add_employee(admin.client_id, &new).await?));
+    }
+    let employee = app.store.succeed_employee(admin.client_id, &new).await?;
+    app.wake.all();
+    Ok(created(employee))
 }
 
 /// Show an employee
@@ -199,8 +217,9 @@ struct ImportParams {
 /// Import employees
 ///
 /// All or nothing; every bad line is listed. Optional fields that are left out stay as they are, empty ones are cleared;
-/// `groups` are all groups that a person has, and missing ones are made. Archived employees come back. Doing it twice
-/// changes nothing.
+/// `groups` are all groups that a person has, and missing ones are made. Archived employees come back. A number that is
+/// known under quite another name (neither given name and patronymic agree, nor family name and given name) is refused
+/// until its row says which `person` is meant. Doing it twice changes nothing.
 #[utoipa::path(post, path = "/employees/import", tag = "employees", operation_id = "import_employees",
     params(ImportParams), request_body = Vec<ImportRow>,
     responses((status = 200, description = "What was done", body = ImportReport), Problems))]
@@ -215,7 +234,20 @@ async fn import(
     let rows = tokio::task::spawn_blocking(move || checked_rows(body::parse(&bytes)?))
         .await
         .map_err(|_| ApiError::internal())??;
-    let report = app.store.import_employees(admin.client_id, rows, dry_run).await?;
+    let imported = app.store.import_employees(admin.client_id, rows, dry_run).await;
+    let report = imported.map_err(|error| {
+        let error = ApiError::from(error);
+        if error.errors.iter().any(|(field, _)| field.ends_with(": person")) {
+            return error.hint(text!(
+                "give `person` in these rows: `new` for a successor, `same` for the same person renamed",
+                "укажите в этих строках `person`: `new` для преемника, `same` для того же человека с новым именем"
+            ));
+        }
+        error
+    })?;
+    if report.succeeded > 0 && !report.dry_run {
+        app.wake.all();
+    }
     Ok(axum::Json(report))
 }
 
@@ -224,7 +256,8 @@ fn checked_rows(rows: Vec<ImportRow>) -> ApiResult<Vec<ImportRow>> {
     let mut lines: HashMap<String, u64> = HashMap::with_capacity(rows.len());
     let mut checked = Vec::with_capacity(rows.len());
     for row in rows {
-        let (line, employee) = (row.line, trimmed_employee(row.employee));
+        let (line, person) = (row.line, row.person);
+        let employee = trimmed_employee(row.employee);
         check.place = format!("line {line}: ");
         check.employee(&employee);
         match lines.entry(employee.personnel_no.clone()) {
@@ -242,7 +275,11 @@ fn checked_rows(rows: Vec<ImportRow>) -> ApiResult<Vec<ImportRow>> {
                 );
             }
         }
-        checked.push(ImportRow { line, employee });
+        checked.push(ImportRow {
+            line,
+            employee,
+            person,
+        });
     }
     check.done()?;
     Ok(checked)

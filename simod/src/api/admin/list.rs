@@ -23,7 +23,7 @@ pub(super) struct ListParams {
     /// Words that must be in a row's names, all of them, in any order and case.
     query: Option<String>,
     /// Rows per page.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100000, default = 100)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100_000, default = 100)]
     limit: Option<String>,
     /// `next` of the page before.
     cursor: Option<String>,

@@ -125,7 +125,7 @@ pub(super) async fn pair(
 
 /// Change the way to the phone
 ///
-/// What waits for it goes there at once.
+/// What waits for it goes there at once. The way that is known already is a sign of life.
 #[utoipa::path(
     put,
     path = "/device/channel",
@@ -199,6 +199,7 @@ fn way(prefix: &str, channel: ChannelAddress, errors: &mut Errors) -> Way {
         kind,
         address,
         address_kind,
+        notifications,
     } = channel;
     match (kind.as_str(), &address) {
         ("fcm", Some(address)) => {
@@ -249,6 +250,7 @@ fn way(prefix: &str, channel: ChannelAddress, errors: &mut Errors) -> Way {
         channel: kind,
         address,
         address_kind,
+        notifications,
     }
 }
 

@@ -47,6 +47,7 @@ impl Phone {
                 kind: "stream".to_owned(),
                 address: None,
                 address_kind: None,
+                notifications: None,
             },
             name: lang.pick("demo phone", "демо-телефон").to_owned(),
             platform: "cli".to_owned(),

@@ -8,7 +8,7 @@ use super::{CopyError, Result};
 pub(super) const CLIENT: &str = "client";
 
 /// The tables that are carried, in their order.
-pub(super) const CARRIED: [&str; 19] = [
+pub(super) const CARRIED: [&str; 20] = [
     "operator",
     "acs",
     "token",
@@ -20,6 +20,7 @@ pub(super) const CARRIED: [&str; 19] = [
     "topic_grant",
     "device",
     "invite",
+    "invite_batch",
     "pairing_failure",
     "message",
     "idempotency",

@@ -345,8 +345,8 @@ fn left<const N: usize>(choice: &Choice<i64>, all: [i64; N]) -> Vec<i64> {
     all.into_iter().filter(stays).collect()
 }
 
-/// The condition on `named` (an employee) that one of these is his personnel number or the beginning of a word of his
-/// name.
+/// The condition on `named` (an employee) that one of these is his personnel number, was it, or is the beginning of a
+/// word of his name.
 pub(super) fn push_named(sql: &mut Sql, names: &[String]) {
     sql.push("(false");
     for name in names {
@@ -355,6 +355,8 @@ pub(super) fn push_named(sql: &mut Sql, names: &[String]) {
             .replace('%', "\\%")
             .replace('_', "\\_");
         sql.push(" or named.personnel_no = ").bind(name.clone());
+        // Also whoever had the number before it passed on.
+        sql.push(" or named.former_no = ").bind(name.clone());
         sql.push(" or ' ' || named.folded_name like ")
             .bind(format!("% {begins}%"))
             .push(" escape '\\'");

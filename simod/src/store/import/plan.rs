@@ -1,18 +1,17 @@
 //! What an import has to change, found out from what is known: pure.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    fmt::Write as _,
-};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 use simo_common::{
-    api::people::{ImportChange, ImportReport, ImportRow, NewEmployee},
-    people::{fold_name, sort_key},
+    api::people::{ImportChange, ImportReport, ImportRow, NewEmployee, Person as Who},
+    lang::Text,
+    people::{fold_name, may_be_one_person, sort_key},
+    text,
 };
 use uuid::Uuid;
 
-use crate::store::bind::{hex, json};
+use crate::store::bind::{hex, hex_bytes, json};
 
 /// Changes that a report shows, at most.
 const CHANGES_SHOWN: usize = 1_000;
@@ -49,6 +48,10 @@ pub(super) struct Plan {
     pub(super) people: String,
     /// `[personnel number, [slug…]]` of employees whose groups change.
     pub(super) members: String,
+    /// The numbers that pass to other people.
+    pub(super) succeeded: Vec<String>,
+    /// The numbers of which it has to be said whether they pass on.
+    pub(super) doubts: Vec<(String, Text)>,
     /// What to say of it.
     pub(super) report: ImportReport,
 }
@@ -83,6 +86,7 @@ impl Plan {
         }
         let nobody = Person::default();
         let (mut created, mut updated, mut members) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut succeeded, mut doubts) = (Vec::new(), Vec::new());
         for (place, row) in rows.iter().enumerate() {
             let employee = &row.employee;
             let groups: BTreeSet<String> = employee.groups.iter().cloned().collect();
@@ -93,6 +97,26 @@ impl Plan {
                 changes.push(change(row.line, &employee.personnel_no, "create", Vec::new()));
                 continue;
             };
+            if !may_be_one_person(&before.full_name, &employee.full_name) {
+                match row.person {
+                    Some(Who::Same) => {}
+                    None => doubts.push((format!("line {}: person", row.line), doubt(before, employee))),
+                    Some(Who::New) => {
+                        report.created += 1;
+                        report.succeeded += 1;
+                        succeeded.push(employee.personnel_no.clone());
+                        created.push(person_row(new_id(), employee, &nobody));
+                        members.push((&*employee.personnel_no, groups));
+                        let name = (
+                            "full_name".to_owned(),
+                            before.full_name.clone(),
+                            employee.full_name.clone(),
+                        );
+                        changes.push(change(row.line, &employee.personnel_no, "succeed", vec![name]));
+                        continue;
+                    }
+                }
+            }
             let fields = differences(before, employee, &groups);
             if fields.is_empty() {
                 report.unchanged += 1;
@@ -115,6 +139,8 @@ impl Plan {
             groups: json(&groups),
             people: json(&created),
             members: json(&members),
+            succeeded,
+            doubts,
             report,
         }
     }
@@ -123,6 +149,14 @@ impl Plan {
     pub(super) fn is_empty(&self) -> bool {
         self.report.created + self.report.updated + self.report.groups_created == 0
     }
+}
+
+fn doubt(before: &Person, row: &NewEmployee) -> Text {
+    let (no, before, after) = (&row.personnel_no, &before.full_name, &row.full_name);
+    text!(
+        "`{no}` is {before} here and {after} in the file: another person, or the same one renamed?",
+        "«{no}» здесь {before}, а в файле {after}: это другой человек или тот же, переименованный?"
+    )
 }
 
 fn change(line: u64, name: &str, action: &str, fields: Vec<(String, String, String)>) -> ImportChange {
@@ -180,17 +214,12 @@ fn joined(groups: &BTreeSet<String>) -> String {
 
 fn person_row<'a>(id: Uuid, row: &'a NewEmployee, before: &'a Person) -> PersonRow<'a> {
     let [(.., email), (.., phone), (.., locale), (.., timezone)] = optional_fields(row, before);
-    let mut key = String::new();
-    for byte in sort_key(&row.full_name, &row.personnel_no) {
-        // Writing to a string cannot fail.
-        let _always = write!(key, "{byte:02x}");
-    }
     PersonRow(
         hex(id),
         &row.personnel_no,
         &row.full_name,
         fold_name(&row.full_name),
-        key,
+        hex_bytes(&sort_key(&row.full_name, &row.personnel_no)),
         email,
         phone,
         locale,
@@ -211,6 +240,7 @@ mod tests {
                 groups: groups.iter().map(|&slug| slug.to_owned()).collect(),
                 ..NewEmployee::default()
             },
+            person: None,
         }
     }
 
@@ -285,5 +315,39 @@ mod tests {
         assert_eq!(people[0][1], "4");
         assert_eq!(people[1][6], "+7");
         assert_eq!(people[1][5], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn a_number_under_another_name_is_doubted_until_it_is_said_who_it_is() {
+        let anna = Person {
+            full_name: "Исаева Анна Ильинична".to_owned(),
+            phone: Some("+7".to_owned()),
+            ..Person::default()
+        };
+        let plan_of = |name: &str, person| {
+            let rows = [ImportRow {
+                person,
+                ..row(2, "1", name, &[])
+            }];
+            plan(&rows, &known(vec![(0, anna.clone())]))
+        };
+        let married = plan_of("Котова Анна Ильинична", None);
+        assert_eq!((married.doubts.len(), married.report.updated), (0, 1));
+        let doubted = plan_of("Котова Вера Ильинична", None);
+        assert_eq!(doubted.doubts[0].0, "line 2: person");
+        let renamed = plan_of("Котова Вера Ильинична", Some(Who::Same));
+        assert_eq!((renamed.doubts.len(), renamed.report.updated), (0, 1));
+        let successor = plan_of("Котова Вера Ильинична", Some(Who::New));
+        assert_eq!(successor.succeeded, ["1"]);
+        assert_eq!((successor.report.created, successor.report.succeeded), (1, 1));
+        let people: serde_json::Value = serde_json::from_str(&successor.people).unwrap();
+        assert_eq!(
+            people[0][6],
+            serde_json::Value::Null,
+            "the phone was his predecessor's"
+        );
+        // Said twice, it is done once.
+        let again = plan_of("Исаева Анна Ильинична", Some(Who::New));
+        assert_eq!((again.succeeded.len(), again.report.unchanged), (0, 1));
     }
 }

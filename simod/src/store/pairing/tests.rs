@@ -158,6 +158,7 @@ async fn an_address_belongs_to_the_device_that_named_it_last() {
         channel: "fcm".to_owned(),
         address: Some("address".to_owned()),
         address_kind: "token".to_owned(),
+        notifications: None,
     };
     plant.store.change_way(&third.caller, &way).await.unwrap();
     let holder = plant.store.token_holder(&token::hash(&new.token)).await.unwrap();
@@ -180,6 +181,7 @@ async fn a_new_address_ends_the_quarantine_and_takes_what_waits_along() {
         channel: "fcm".to_owned(),
         address: Some("address".to_owned()),
         address_kind: "token".to_owned(),
+        notifications: None,
     };
     plant.store.change_way(&phone.caller, &same).await.unwrap();
     assert_eq!(
@@ -191,6 +193,7 @@ async fn a_new_address_ends_the_quarantine_and_takes_what_waits_along() {
         channel: "stream".to_owned(),
         address: None,
         address_kind: "token".to_owned(),
+        notifications: None,
     };
     plant.store.change_way(&phone.caller, &way).await.unwrap();
     assert_eq!(plant.number("select quarantined_at from device").await, None);

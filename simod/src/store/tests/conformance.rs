@@ -15,6 +15,7 @@ mod people;
 mod phones;
 mod queue;
 mod streams;
+mod succession;
 mod topics;
 
 use std::{

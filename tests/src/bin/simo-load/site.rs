@@ -33,6 +33,7 @@ pub(crate) async fn plant(simod: &Simod, slug: &str, employees: usize) -> Plant 
                 full_name: format!("Иванов Пётр Сергеевич {number}"),
                 ..NewEmployee::default()
             },
+            person: None,
         })
         .collect();
     for rows in rows.chunks(20_000) {

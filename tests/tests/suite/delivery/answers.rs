@@ -136,6 +136,7 @@ async fn a_sign_of_life_ends_the_quarantine() {
         kind: "fcm".to_owned(),
         address: Some("phone-1-new".to_owned()),
         address_kind: None,
+        notifications: None,
     };
     site.phone.client.change_channel(&address).await.unwrap();
     lives("a new address").await;

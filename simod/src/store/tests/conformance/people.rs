@@ -3,7 +3,7 @@
 use simo_common::{
     api::{
         access::{Named, Rename},
-        people::{EditEmployee, Employee, Group, ImportChange, ImportReport, ImportRow, NewEmployee},
+        people::{EditEmployee, Employee, Group, ImportChange, ImportReport, ImportRow, NewEmployee, Person},
     },
     time::from_us,
 };
@@ -93,6 +93,7 @@ async fn employees_are_added_changed_listed_by_name_and_come_back_under_their_ow
     };
     let known = Employee {
         personnel_no: "0042".to_owned(),
+        former_no: None,
         full_name: "Ёлкин Пётр".to_owned(),
         email: Some("elkin@example.org".to_owned()),
         phone: None,
@@ -163,7 +164,11 @@ async fn employees_are_added_changed_listed_by_name_and_come_back_under_their_ow
 async fn an_import_changes_only_what_differs_and_says_what() {
     let f = Fixture::new().await;
     let client = f.client_id;
-    let row = |line, employee| ImportRow { line, employee };
+    let row = |line, employee| ImportRow {
+        line,
+        employee,
+        person: Some(Person::Same),
+    };
     let rows = vec![
         row(2, new("1", "Сотрудник 1", &["smena-a"])),
         row(3, new("2", "Петрова Анна", &["smena-a", "noch"])),
@@ -180,6 +185,7 @@ async fn an_import_changes_only_what_differs_and_says_what() {
     };
     let report = |dry_run| ImportReport {
         created: 1,
+        succeeded: 0,
         updated: 1,
         unchanged: 1,
         groups_created: 1,

@@ -1,14 +1,17 @@
 //! Phones come by a code, change their way, and go; what they may read of their own.
 
-use simo_common::time::{HOUR as HOUR_US, MILLISECOND, SECOND, from_us};
+use simo_common::{
+    api::{access::Named, invites::NewBatch},
+    time::{HOUR as HOUR_US, MILLISECOND, SECOND, from_us},
+};
 
 use super::{
     super::{
         super::{DeviceEffect, PushResult},
         fixture::NOON,
     },
-    Fixture, HOUR, Pairing, claim_all, device, finished, is_conflict, is_missing, listed, pair, post,
-    send_all,
+    Fixture, HOUR, Pairing, claim_all, device, finished, invalid, is_conflict, is_missing, listed, pair,
+    post, send_all,
 };
 use crate::store::Way;
 
@@ -136,6 +139,7 @@ async fn what_waits_for_a_phone_goes_its_new_way() {
         channel: "fcm".to_owned(),
         address: Some("address-1".to_owned()),
         address_kind: "token".to_owned(),
+        notifications: None,
     };
     for _ in 0..2 {
         f.store.change_way(&phone.caller, &way).await.unwrap();
@@ -205,4 +209,158 @@ async fn a_phone_reads_its_employees_own_messages() {
     for not_his in [ids[1], foreign] {
         assert_eq!(f.store.own_message(&phone, not_his).await.unwrap(), None);
     }
+}
+
+#[tokio::test]
+async fn a_batch_of_codes_is_made_counted_and_withdrawn_together() {
+    let f = Fixture::new().await;
+    let client = f.client_id;
+    f.add_employees(1).await;
+    f.store.block_employee(client, "2").await.unwrap();
+    let everyone = NewBatch {
+        everyone: true,
+        ..NewBatch::default()
+    };
+    let made = f
+        .store
+        .invite_batch(client, &everyone, "all", 3_600)
+        .await
+        .unwrap();
+    let numbers: Vec<_> = made.invites.iter().map(|i| &*i.personnel_no).collect();
+    assert_eq!(
+        (&*numbers, &*made.blocked),
+        (&["1", "3", "4"][..], &["2".to_owned()][..])
+    );
+    assert_eq!(made.expires_at, from_us(NOON + HOUR));
+    let group = NewBatch {
+        groups: vec!["smena-a".to_owned()],
+        without_device: true,
+        ..NewBatch::default()
+    };
+    assert_eq!(
+        invalid(f.store.invite_batch(client, &group, "shift", 60).await),
+        ["groups"],
+        "all of them have a device"
+    );
+    let unknown = NewBatch {
+        groups: vec!["smena-a".to_owned(), "x".to_owned()],
+        ..NewBatch::default()
+    };
+    assert_eq!(
+        invalid(f.store.invite_batch(client, &unknown, "", 60).await),
+        ["groups[1]"]
+    );
+
+    let around = Named {
+        slug: "zavod".to_owned(),
+        name: None,
+    };
+    f.store.add_group(client, &around).await.unwrap();
+    f.store.include_group(client, "zavod", "smena-a").await.unwrap();
+    let nested = NewBatch {
+        groups: vec!["zavod".to_owned()],
+        ..NewBatch::default()
+    };
+    let within = f.store.invite_batch(client, &nested, "zavod", 60).await.unwrap();
+    assert_eq!(within.invites[0].personnel_no, "1", "groups may contain groups");
+    f.store.withdraw_batch(client, within.id).await.unwrap();
+
+    let phone = device(&made.invites[0].code, None);
+    assert!(matches!(
+        f.store.pair("192.0.2.1", &phone).await.unwrap(),
+        Pairing::Done(paired) if paired.personnel_no == "1"
+    ));
+    assert_eq!(f.store.withdraw_batch(client, made.id).await.unwrap(), 2);
+    assert_eq!(f.store.withdraw_batch(client, made.id).await.unwrap(), 0);
+    let late = device(&made.invites[1].code, None);
+    assert_eq!(
+        f.store.pair("192.0.2.1", &late).await.unwrap(),
+        Pairing::WrongCode
+    );
+    let lists = listed(
+        async |listing| f.store.invite_batches(client, &listing).await,
+        |b| format!("{} {}/{}/{}/{}", b.name, b.used, b.open, b.withdrawn, b.invites),
+        "ALL",
+    );
+    let (zavod, all) = (format!("zavod 0/0/{0}/{0}", within.invites.len()), "all 1/0/2/3");
+    let lists = lists.await;
+    for list in &lists[..2] {
+        assert!(list.contains(&zavod) && list.contains(all), "{list}");
+    }
+    assert_eq!(lists[2], all);
+    let nobody = uuid::Uuid::from_u128(1);
+    assert!(is_missing(
+        &f.store.withdraw_batch(client, nobody).await,
+        "invitations"
+    ));
+}
+
+#[tokio::test]
+async fn phones_that_would_miss_the_next_alarm_are_listed_by_employee_with_every_reason() {
+    let f = Fixture::new().await;
+    let client = f.client_id;
+    f.add_employees(3).await;
+    f.store.block_employee(client, "5").await.unwrap();
+    // The fixture's phones were paired long ago; 4 to 6 have none.
+    let fresh = pair(&f, "2", Some("fresh")).await;
+    let off = pair(&f, "3", None).await;
+    let stream = |notifications| Way {
+        channel: "stream".to_owned(),
+        address: None,
+        address_kind: "token".to_owned(),
+        notifications,
+    };
+    f.store
+        .change_way(&off.caller, &stream(Some(false)))
+        .await
+        .unwrap();
+    f.execute("update device set quarantined_at = 1 where address = 'address-1'")
+        .await;
+    let since = NOON - HOUR;
+    let silent = async || {
+        listed(
+            async |listing| f.store.silent_phones(client, since, &listing).await,
+            |phone| format!("{}:{:?}", phone.personnel_no, phone.why),
+            "СОТРУДНИК 6",
+        )
+        .await
+    };
+    let all = "1:[Quarantined, NoContact] 2:[NoContact] 3:[NoContact] 3:[NotificationsOff] 4:[NoDevice] 6:[NoDevice]";
+    let [live, ..] = silent().await;
+    let mut words: Vec<_> = live.split(' ').collect();
+    words.sort_unstable();
+    let mut expected: Vec<_> = all.split(' ').collect();
+    expected.sort_unstable();
+    assert_eq!(words, expected, "{live}");
+    assert_eq!(silent().await[2], "6:[NoDevice]");
+
+    // What it says, it says until it says otherwise.
+    let device = async |phone: &super::Phone| {
+        let device = f.store.device(client, phone.paired.device_id).await.unwrap();
+        (device.notifications, device.seen_at)
+    };
+    f.clock.set(NOON + HOUR);
+    f.store.change_way(&off.caller, &stream(None)).await.unwrap();
+    assert_eq!(
+        device(&off).await,
+        (Some(false), Some(from_us(NOON + HOUR))),
+        "and is a sign of life"
+    );
+    f.store
+        .change_way(&off.caller, &stream(Some(true)))
+        .await
+        .unwrap();
+    assert_eq!(device(&off).await.0, Some(true));
+    assert_eq!(device(&fresh).await.0, None);
+
+    let renamed = f
+        .store
+        .rename_device(client, fresh.paired.device_id, "Проходная")
+        .await;
+    assert_eq!(renamed.unwrap().name, "Проходная");
+    let nobody = uuid::Uuid::from_u128(1);
+    assert!(is_missing(
+        &f.store.rename_device(client, nobody, "x").await,
+        "device"
+    ));
 }

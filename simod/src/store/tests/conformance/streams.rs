@@ -78,6 +78,7 @@ async fn a_stream_is_lost_with_its_token_its_channel_or_a_block() {
         channel: "fcm".to_owned(),
         address: Some("new".to_owned()),
         address_kind: "token".to_owned(),
+        notifications: None,
     };
     f.store.change_way(&phones[2].caller, &way).await.unwrap();
     let mut lost = f.store.lost_streams(&streams).await.unwrap();

@@ -42,6 +42,7 @@ fn stream() -> Way {
         channel: "stream".to_owned(),
         address: None,
         address_kind: "token".to_owned(),
+        notifications: None,
     }
 }
 

@@ -161,6 +161,7 @@ impl Site {
                         groups: vec![crew(crews), SHIFTS[number % SHIFTS.len()].to_owned()],
                         ..NewEmployee::default()
                     },
+                    person: None,
                 });
             }
             crews += 1;

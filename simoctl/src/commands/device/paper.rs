@@ -1,0 +1,95 @@
+//! A file with secrets: only its owner may read it, and what is there already is kept until the new one is whole.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    failure::{Exit, Failure},
+    session::Session,
+};
+
+/// A file that is being written beside its place; it goes when it is dropped unwritten.
+#[derive(Debug)]
+pub(super) struct Paper {
+    file: File,
+    beside: PathBuf,
+    path: PathBuf,
+    replaces: bool,
+}
+
+impl Paper {
+    /// # Errors
+    /// When it is there already and nobody said yes, or when it cannot be written.
+    pub(super) fn open(session: &Session, path: &Path) -> Result<Self, Failure> {
+        let replaces = session.agreed();
+        if !replaces && path.symlink_metadata().is_ok() {
+            return Err(exists(session, path));
+        }
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.part", std::process::id()));
+        let beside = path.with_file_name(name);
+        let opened = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&beside);
+        let file = opened.map_err(|cause| cannot(session, path, &cause))?;
+        Ok(Self {
+            file,
+            beside,
+            path: path.to_owned(),
+            replaces,
+        })
+    }
+
+    /// Writes it, and puts it into its place.
+    pub(super) fn write(mut self, session: &Session, bytes: &[u8]) -> Result<(), Failure> {
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_all());
+        let placed = written.and_then(|()| {
+            if self.replaces {
+                fs::rename(&self.beside, &self.path)
+            } else {
+                // Unlike renaming, this never replaces what came meanwhile.
+                fs::hard_link(&self.beside, &self.path)
+            }
+        });
+        placed.map_err(|cause| {
+            if cause.kind() == io::ErrorKind::AlreadyExists {
+                exists(session, &self.path)
+            } else {
+                cannot(session, &self.path, &cause)
+            }
+        })
+    }
+}
+
+impl Drop for Paper {
+    fn drop(&mut self) {
+        // It is gone when it was renamed.
+        let _ = fs::remove_file(&self.beside);
+    }
+}
+
+fn exists(session: &Session, path: &Path) -> Failure {
+    let path = path.display();
+    Failure::new(
+        Exit::Conflict,
+        session.say(format!("{path} is there already."), format!("{path} уже есть.")),
+    )
+    .hint(session.say(
+        "Name another file, or add --yes to replace it.",
+        "Укажите другой файл или добавьте --yes, чтобы заменить этот.",
+    ))
+}
+
+fn cannot(session: &Session, path: &Path, cause: &io::Error) -> Failure {
+    let path = path.display();
+    Failure::failed(session.say(
+        format!("Cannot write {path}: {cause}."),
+        format!("Не удаётся записать {path}: {cause}."),
+    ))
+}

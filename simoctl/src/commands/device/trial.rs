@@ -1,0 +1,230 @@
+//! `simoctl device test`: a trial message by the usual way, and what became of it on each device.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use serde_json::Map;
+use simo_common::{
+    api::{
+        history::{Explanation, Push},
+        message::{PostMessage, Recipients},
+        people::{Device, Employee},
+    },
+    client::{Client, Error, ListQuery},
+    delivery::DeliveryState,
+    lang::Lang,
+    message::Priority,
+};
+use uuid::Uuid;
+
+use super::super::message;
+use crate::{clock, failure::Failure, live, session::Session};
+
+/// How often it is looked.
+const EVERY: Duration = Duration::from_millis(500);
+/// Seconds that the message outlives the wait: a phone that comes late still says so in history.
+const LATE_SECONDS: i64 = 60;
+/// Seconds of the longest wait: an hour.
+const LONGEST_SECONDS: i64 = 3_600;
+
+#[derive(Debug, Args)]
+pub(crate) struct Trial {
+    /// Whose phones: a personnel number; or the id of one device
+    whom: String,
+    /// How long to wait for the receipt: 30s, 5m; an hour at most
+    #[arg(long, value_name = "TIME", value_parser = message::seconds, default_value = "60s")]
+    wait: i64,
+}
+
+pub(super) async fn run(session: &Session, api: &Client, args: &Trial) -> Result<(), Failure> {
+    if args.wait > LONGEST_SECONDS {
+        return Err(Failure::usage(
+            session.say("--wait: an hour at most", "--wait: не больше часа"),
+        ));
+    }
+    let (employee, devices) = addressed(session, api, &args.whom).await?;
+    let message = message_to(session, &employee, args.wait);
+    let id = api.post_message(&message, false).await?.id;
+    let (no, name) = (&employee.personnel_no, &employee.full_name);
+    session.talk(&session.say(
+        format!("Trial message {id} to {no} {name}."),
+        format!("Пробное сообщение {id}: {no} {name}."),
+    ));
+    let explained = follow(session, api, id, no, &devices, args.wait).await?;
+    let pushes: Vec<&Push> = of(&explained, &devices).collect();
+    let rows: Vec<Push> = pushes.iter().map(|push| (*push).clone()).collect();
+    session.out.list(&rows)?;
+    let received = pushes.iter().filter(|push| is_received(push)).count();
+    if received == 0 {
+        let story = explained.story.into_iter().map(|line| line.text).collect();
+        let wait = args.wait;
+        return Err(Failure::failed(session.say(
+            format!("No receipt came within {wait} s."),
+            format!("Квитанция не пришла за {wait} с."),
+        ))
+        .details(story)
+        .hint(session.say(
+            format!("More may come later: simoctl message explain {id} --employee {no}"),
+            format!("Ответ может прийти позже: simoctl message explain {id} --employee {no}"),
+        )));
+    }
+    let all = devices.len();
+    session.done(&session.say(
+        format!("Devices that confirmed it: {received} of {all}."),
+        format!("Подтвердили получение: {received} из {all}."),
+    ));
+    Ok(())
+}
+
+/// Whom to try, and by which devices.
+async fn addressed(
+    session: &Session,
+    api: &Client,
+    whom: &str,
+) -> Result<(Employee, HashMap<Uuid, Device>), Failure> {
+    let found = match whom.parse::<Uuid>() {
+        Ok(id) => match api.device(id).await {
+            Ok(device) => Some(device),
+            // A personnel number may look like an id.
+            Err(Error::Problem(problem)) if problem.status == 404 => None,
+            Err(error) => return Err(error.into()),
+        },
+        Err(_) => None,
+    };
+    if let Some(device) = found {
+        if device.state == "retired" {
+            let name = &device.name;
+            return Err(Failure::failed(session.say(
+                format!("The device “{name}” is retired."),
+                format!("Устройство «{name}» отвязано."),
+            )));
+        }
+        let employee = api.employee(&device.personnel_no).await?;
+        return Ok((employee, HashMap::from([(device.id, device)])));
+    }
+    let employee = api.employee(whom).await?;
+    let query = ListQuery {
+        limit: Some(1_000),
+        ..ListQuery::default()
+    };
+    let devices = api.devices(&query, Some(whom)).await?.items;
+    if devices.is_empty() {
+        let name = &employee.full_name;
+        return Err(Failure::failed(session.say(
+            format!("{whom} {name} has no device."),
+            format!("У сотрудника {whom} {name} нет устройств."),
+        ))
+        .hint(format!("simoctl device invite {whom}")));
+    }
+    Ok((
+        employee,
+        devices.into_iter().map(|device| (device.id, device)).collect(),
+    ))
+}
+
+/// In the receiver's language, and told apart from real ones by its title, its data and its external id.
+fn message_to(session: &Session, employee: &Employee, wait: i64) -> PostMessage {
+    let locale = employee.locale.as_deref().and_then(|locale| locale.parse().ok());
+    let lang: Lang = locale.unwrap_or(session.lang);
+    let now = clock::now().as_microsecond();
+    PostMessage {
+        title: lang.pick("Test message", "Проверка связи").to_owned(),
+        body: lang
+            .pick(
+                "The administrator checks whether messages reach your phone. There is nothing to do.",
+                "Администратор проверяет, доходят ли сообщения до вашего телефона. Делать ничего не нужно.",
+            )
+            .to_owned(),
+        priority: Some(Priority::High),
+        recipients: Some(Recipients {
+            employees: vec![employee.personnel_no.clone()],
+            ..Recipients::default()
+        }),
+        data: Some(Map::from_iter([("simo_test".to_owned(), true.into())])),
+        ttl: Some(wait + LATE_SECONDS),
+        external_id: Some(format!("device-test-{now}-{}", std::process::id())),
+        ..PostMessage::default()
+    }
+}
+
+/// Tells each step until every device has said something or cannot any more, or the time is over.
+async fn follow(
+    session: &Session,
+    api: &Client,
+    id: Uuid,
+    personnel_no: &str,
+    devices: &HashMap<Uuid, Device>,
+    wait: i64,
+) -> Result<Explanation, Failure> {
+    let until = Instant::now() + Duration::from_secs(wait.unsigned_abs());
+    let mut told: HashMap<String, String> = HashMap::new();
+    loop {
+        let explained = match api.explain(id, personnel_no).await {
+            Ok(explained) => explained,
+            Err(error) if live::may_pass(&error) && Instant::now() < until => {
+                tokio::time::sleep(EVERY).await;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let pushes: Vec<&Push> = of(&explained, devices).collect();
+        for push in &pushes {
+            let said = step(session, push);
+            if told.insert(push.device_id.to_string(), said.clone()).as_ref() != Some(&said) {
+                session.talk(&format!("  {}: {said}", push.device));
+            }
+        }
+        if let Some(delivery) = &explained.delivery
+            && let Some(said) = reported(session, delivery.state)
+            && told.insert(String::new(), said.to_owned()).as_deref() != Some(said)
+        {
+            session.talk(&format!("  {personnel_no}: {said}"));
+        }
+        let is_over = |push: &&Push| push.state != "waiting" && push.state != "accepted";
+        if (pushes.len() >= devices.len() && pushes.iter().all(is_over)) || Instant::now() >= until {
+            return Ok(explained);
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+fn of<'e>(explained: &'e Explanation, devices: &HashMap<Uuid, Device>) -> impl Iterator<Item = &'e Push> {
+    explained
+        .pushes
+        .iter()
+        .filter(|push| devices.contains_key(&push.device_id))
+}
+
+fn is_received(push: &Push) -> bool {
+    push.state == "received"
+}
+
+fn step(session: &Session, push: &Push) -> String {
+    let reason = push.reason.as_deref().or(push.last_answer.as_deref());
+    let why = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+    match push.state.as_str() {
+        "waiting" if push.tries > 0 => session.say(
+            format!("not yet accepted, is tried again{why}"),
+            format!("пока не принято, будет повтор{why}"),
+        ),
+        "waiting" => session.say("waits", "ждёт").to_owned(),
+        "accepted" => session
+            .say("accepted by the provider", "принято провайдером")
+            .to_owned(),
+        "received" => session.say("a receipt came", "квитанция пришла").to_owned(),
+        state => format!("{state}{why}"),
+    }
+}
+
+/// What a person's phones have reported together.
+fn reported(session: &Session, state: DeliveryState) -> Option<&'static str> {
+    match state {
+        DeliveryState::Delivered => Some(session.say("delivered", "доставлено")),
+        DeliveryState::Read => Some(session.say("read", "прочитано")),
+        DeliveryState::Acknowledged => Some(session.say("acknowledged", "подтверждено")),
+        _ => None,
+    }
+}

@@ -1,0 +1,235 @@
+//! The header of a file: which column stands where, whatever it is called in English or Russian.
+
+use csv::StringRecord;
+use simo_common::{lang::Lang, people::fold_name};
+
+use super::Mistake;
+
+/// A column that is known.
+#[derive(Debug)]
+struct Known {
+    /// Its name in the API.
+    field: &'static str,
+    /// What Russian programs call it.
+    russian: &'static str,
+    /// What else it is called, folded.
+    others: &'static [&'static str],
+}
+
+/// The columns, in any order.
+const COLUMNS: [Known; 7] = [
+    Known {
+        field: "personnel_no",
+        russian: "Табельный номер",
+        others: &[
+            "personnel number",
+            "employee no",
+            "employee number",
+            "табельный no",
+            "табельный",
+            "таб no",
+            "таб номер",
+            "no таб",
+        ],
+    },
+    Known {
+        field: "full_name",
+        russian: "ФИО",
+        others: &[
+            "employee",
+            "employee name",
+            "ф и о",
+            "фамилия имя отчество",
+            "сотрудник",
+            "работник",
+            "фио сотрудника",
+            "фио работника",
+        ],
+    },
+    Known {
+        field: "email",
+        russian: "Электронная почта",
+        others: &["e mail", "mail", "почта", "эл почта", "адрес электронной почты"],
+    },
+    Known {
+        field: "phone",
+        russian: "Телефон",
+        others: &[
+            "phone number",
+            "mobile",
+            "mobile phone",
+            "мобильный",
+            "мобильный телефон",
+            "сотовый",
+            "сотовый телефон",
+            "номер телефона",
+            "тел",
+        ],
+    },
+    Known {
+        field: "groups",
+        russian: "Группы",
+        others: &[
+            "group",
+            "department",
+            "группа",
+            "подразделение",
+            "подразделения",
+            "отдел",
+        ],
+    },
+    Known {
+        field: "locale",
+        russian: "Язык",
+        others: &["language"],
+    },
+    Known {
+        field: "timezone",
+        russian: "Часовой пояс",
+        others: &["time zone"],
+    },
+];
+/// Those that must be there. `groups` are all groups that a person has: without the column, all would leave theirs.
+const REQUIRED: [&str; 3] = ["personnel_no", "full_name", "groups"];
+/// How alike two names are that may be meant for each other.
+const ALIKE: f64 = 0.6;
+
+impl Known {
+    fn names(&self) -> impl Iterator<Item = String> {
+        let others = self.others.iter().map(|name| (*name).to_owned());
+        [folded(self.field), folded(self.russian)]
+            .into_iter()
+            .chain(others)
+    }
+
+    /// As a person who speaks `lang` knows it.
+    fn shown(&self, lang: Lang) -> &'static str {
+        lang.pick(self.field, self.russian)
+    }
+}
+
+/// A name as it is compared: letters, digits, and one space where anything else stood.
+fn folded(name: &str) -> String {
+    let spaced: String = fold_name(name)
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
+        .collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn known(name: &str) -> Option<&'static Known> {
+    let name = folded(name);
+    COLUMNS
+        .iter()
+        .find(|column| column.names().any(|known| known == name))
+}
+
+/// How many columns of a header are known: with the right delimiter, the most.
+pub(super) fn count_known(header: &StringRecord) -> usize {
+    header.iter().filter(|name| known(name).is_some()).count()
+}
+
+fn nearest(name: &str) -> Option<&'static Known> {
+    let name = folded(name);
+    let alike = |known: &String| {
+        if known.split(' ').any(|word| word == name) {
+            return 1.0;
+        }
+        strsim::normalized_damerau_levenshtein(&name, known)
+    };
+    let best = |column: &'static Known| {
+        let best = column.names().map(|known| alike(&known)).fold(0.0, f64::max);
+        (best, column)
+    };
+    let (likeness, column) = COLUMNS.iter().map(best).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (likeness >= ALIKE).then_some(column)
+}
+
+/// Where each column stands, and what the file calls it.
+#[derive(Debug)]
+pub(super) struct Header {
+    places: Vec<(&'static str, usize, String)>,
+    /// How many there are.
+    pub(super) columns: usize,
+}
+
+impl Header {
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(super) fn read(header: &StringRecord, lang: Lang) -> Result<Self, Vec<Mistake>> {
+        let mut places: Vec<(&'static str, usize, String)> = Vec::new();
+        let mut mistakes = Vec::new();
+        for (place, name) in header.iter().enumerate() {
+            let Some(column) = known(name) else {
+                mistakes.push(Mistake::of_column(place, unknown(name, lang)));
+                continue;
+            };
+            if let Some((_, first, _)) = places.iter().find(|(field, ..)| *field == column.field) {
+                let (shown, first) = (column.shown(lang), first + 1);
+                mistakes.push(Mistake::of_column(
+                    place,
+                    lang.pick(
+                        format!("“{name}” means {shown}, as column {first} does"),
+                        format!("«{name}» означает «{shown}», как и столбец {first}"),
+                    ),
+                ));
+                continue;
+            }
+            places.push((column.field, place, name.to_owned()));
+        }
+        let is_there = |field: &str| places.iter().any(|(known, ..)| *known == field);
+        let missing = COLUMNS
+            .iter()
+            .filter(|column| REQUIRED.contains(&column.field) && !is_there(column.field));
+        for column in missing {
+            let Known { field, russian, .. } = column;
+            mistakes.push(Mistake::of_line(
+                1,
+                lang.pick(
+                    format!("the column {field} (or “{russian}”) is missing"),
+                    format!("нет столбца «{russian}» (или {field})"),
+                ),
+            ));
+        }
+        if mistakes.is_empty() {
+            Ok(Self {
+                places,
+                columns: header.len(),
+            })
+        } else {
+            Err(mistakes)
+        }
+    }
+
+    /// Where a field stands, and what the file calls it.
+    pub(super) fn place(&self, field: &str) -> Option<(usize, &str)> {
+        let (_, place, name) = self.places.iter().find(|(known, ..)| *known == field)?;
+        Some((*place, name))
+    }
+
+    /// What stands in a column; nothing when the file does not have it, so that the server leaves it as it is.
+    pub(super) fn value<'r>(&self, record: &'r StringRecord, field: &str) -> Option<&'r str> {
+        record.get(self.place(field)?.0)
+    }
+}
+
+fn unknown(name: &str, lang: Lang) -> String {
+    if name.is_empty() {
+        return lang
+            .pick("a column without a name", "столбец без названия")
+            .to_owned();
+    }
+    if let Some(column) = nearest(name) {
+        let shown = column.shown(lang);
+        return lang.pick(
+            format!("unknown column “{name}”; did you mean {shown}?"),
+            format!("неизвестный столбец «{name}»; может быть, «{shown}»?"),
+        );
+    }
+    let all = COLUMNS.iter().map(|column| column.shown(lang));
+    let all = all.collect::<Vec<_>>().join(", ");
+    lang.pick(
+        format!("unknown column “{name}”; known are {all}"),
+        format!("неизвестный столбец «{name}»; известны: {all}"),
+    )
+}

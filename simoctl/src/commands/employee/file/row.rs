@@ -1,0 +1,210 @@
+//! One row after another: what it says, and what is wrong with it.
+
+use std::collections::HashMap;
+
+use csv::StringRecord;
+use jiff::tz::TimeZone;
+use simo_common::{
+    api::people::{ImportRow, NewEmployee},
+    lang::Lang,
+    people::{fold_name, is_personnel_no, is_slug},
+};
+
+use super::{GroupNames, Mistake, header::Header};
+
+/// Characters in a name.
+const NAME_CHARS: usize = 200;
+
+/// Reads rows and gathers mistakes.
+pub(super) struct Check<'t> {
+    lang: Lang,
+    text: &'t str,
+    header: &'t Header,
+    groups: &'t GroupNames,
+    /// On which line each personnel number stood first.
+    lines: HashMap<String, u64>,
+    pub(super) mistakes: Vec<Mistake>,
+    /// Whether a group was named that is no short name and unknown.
+    pub(super) lacks_groups: bool,
+}
+
+impl<'t> Check<'t> {
+    pub(super) fn new(lang: Lang, text: &'t str, header: &'t Header, groups: &'t GroupNames) -> Self {
+        Self {
+            lang,
+            text,
+            header,
+            groups,
+            lines: HashMap::new(),
+            mistakes: Vec::new(),
+            lacks_groups: false,
+        }
+    }
+
+    /// The line on which a record begins: the reader counts from the empty lines before it.
+    fn line_of(&self, record: &StringRecord) -> u64 {
+        let Some(position) = record.position() else {
+            return 0;
+        };
+        let ahead = self
+            .text
+            .as_bytes()
+            .get(position.byte() as usize..)
+            .unwrap_or_default();
+        let empty = ahead.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        position.line() + empty.filter(|byte| **byte == b'\n').count() as u64
+    }
+
+    /// The row, if nothing is wrong with it.
+    pub(super) fn row(&mut self, record: &StringRecord) -> Option<ImportRow> {
+        let line = self.line_of(record);
+        let (cells, columns) = (record.len(), self.header.columns);
+        let before = self.mistakes.len();
+        if cells != columns {
+            let text = self.lang.pick(
+                format!("{cells} values instead of {columns}"),
+                format!("значений {cells}, а должно быть {columns}"),
+            );
+            self.mistakes.push(Mistake::of_line(line, text));
+            return None;
+        }
+        let header = self.header;
+        let value = |field| header.value(record, field);
+        let optional = |field| value(field).map(str::to_owned);
+        let mut employee = NewEmployee {
+            personnel_no: value("personnel_no").unwrap_or_default().to_owned(),
+            full_name: value("full_name").unwrap_or_default().to_owned(),
+            email: optional("email"),
+            phone: optional("phone"),
+            groups: Vec::new(),
+            locale: optional("locale"),
+            timezone: optional("timezone"),
+        };
+        self.personnel_no(line, &employee.personnel_no);
+        self.name(line, &employee.full_name);
+        employee.groups = self.groups(line, value("groups").unwrap_or_default());
+        self.rest(line, &employee);
+        (self.mistakes.len() == before).then_some(ImportRow {
+            line,
+            employee,
+            person: None,
+        })
+    }
+
+    fn wrong(&mut self, line: u64, field: &str, english: impl Into<String>, russian: impl Into<String>) {
+        let text = self.lang.pick(english.into(), russian.into());
+        self.mistakes
+            .push(Mistake::of_field(line, self.header, field, text));
+    }
+
+    fn personnel_no(&mut self, line: u64, no: &str) {
+        if no.is_empty() {
+            self.wrong(line, "personnel_no", "is empty", "не заполнено");
+        } else if !is_personnel_no(no) {
+            self.wrong(
+                line,
+                "personnel_no",
+                "1–64 characters, none of them a control character",
+                "1–64 символа без управляющих",
+            );
+        } else if let Some(first) = self.lines.get(no).copied() {
+            self.wrong(
+                line,
+                "personnel_no",
+                format!("{no} stands on line {first} already"),
+                format!("{no} уже есть в строке {first}"),
+            );
+        } else {
+            self.lines.insert(no.to_owned(), line);
+        }
+    }
+
+    fn name(&mut self, line: u64, name: &str) {
+        if name.is_empty() {
+            self.wrong(line, "full_name", "is empty", "не заполнено");
+        } else if name.chars().count() > NAME_CHARS {
+            self.wrong(
+                line,
+                "full_name",
+                format!("longer than {NAME_CHARS} characters"),
+                format!("длиннее {NAME_CHARS} символов"),
+            );
+        }
+    }
+
+    fn rest(&mut self, line: u64, employee: &NewEmployee) {
+        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        if let Some(locale) = given(&employee.locale).filter(|locale| !matches!(&**locale, "ru" | "en")) {
+            self.wrong(
+                line,
+                "locale",
+                format!("“{locale}” is neither ru nor en"),
+                format!("«{locale}» не ru и не en"),
+            );
+        }
+        if let Some(zone) = given(&employee.timezone).filter(|zone| TimeZone::get(zone).is_err()) {
+            self.wrong(
+                line,
+                "timezone",
+                format!("there is no “{zone}”; an example is Asia/Krasnoyarsk"),
+                format!("«{zone}» не бывает; пример: Asia/Krasnoyarsk"),
+            );
+        }
+    }
+
+    /// The groups of a cell: short names, or names for people of groups that are there.
+    fn groups(&mut self, line: u64, cell: &str) -> Vec<String> {
+        let mut groups = Vec::new();
+        for part in cell.split('|').map(str::trim).filter(|_| !cell.is_empty()) {
+            if let Some(slug) = self.group(part) {
+                groups.push(slug);
+                continue;
+            }
+            // A name may have a comma in it, a short name has none.
+            let pieces = part.split([',', ';']).map(str::trim);
+            for piece in pieces {
+                match self.group(piece) {
+                    Some(slug) => groups.push(slug),
+                    None => self.unknown_group(line, piece),
+                }
+            }
+        }
+        groups
+    }
+
+    fn group(&self, name: &str) -> Option<String> {
+        if is_slug(name) {
+            return Some(name.to_owned());
+        }
+        self.groups.get(&fold_name(name)).cloned()
+    }
+
+    fn unknown_group(&mut self, line: u64, name: &str) {
+        self.lacks_groups = true;
+        let near = self
+            .groups
+            .keys()
+            .map(|known| (strsim::jaro_winkler(&fold_name(name), known), known))
+            .filter(|(likeness, _)| *likeness > 0.85)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, known)| self.groups[known].clone());
+        match near {
+            Some(slug) => self.wrong(
+                line,
+                "groups",
+                format!("no group has the name “{name}”; did you mean {slug}?"),
+                format!("нет группы с названием «{name}»; может быть, {slug}?"),
+            ),
+            None => self.wrong(
+                line,
+                "groups",
+                format!(
+                    "“{name}” is no short name (a–z 0–9 - _ .) and no name of a group; make one with `simoctl group add`"
+                ),
+                format!(
+                    "«{name}» не короткое имя (a–z 0–9 - _ .) и не название группы; заведите её: `simoctl group add`"
+                ),
+            ),
+        }
+    }
+}
