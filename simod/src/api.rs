@@ -9,6 +9,7 @@ mod device;
 mod edge;
 pub mod error;
 mod events;
+mod headers;
 mod history;
 mod ingest;
 pub mod openapi;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use axum::{Router, middleware};
 use simo_common::api::PREFIX;
+use tower::util::option_layer;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use self::{auth::Peer, error::ApiError};
@@ -31,11 +33,14 @@ pub type ApiResult<T> = Result<T, ApiError>;
 /// All routes. They can be nested under a path of another axum program; without connection info (`Peer`) there, callers
 /// are treated as coming over TCP.
 pub fn router(app: Arc<App>) -> Router {
+    let cors = option_layer(headers::cors(&app.config.cors_origins));
     Router::from(routes())
         .fallback(edge::no_such_route)
         .method_not_allowed_fallback(edge::no_such_method)
         .layer(middleware::from_fn(parameters::refuse_unknown))
         .layer(middleware::from_fn(edge::edge))
+        .layer(cors)
+        .layer(middleware::from_fn(headers::protect))
         .with_state(app)
 }
 

@@ -38,6 +38,10 @@ pub struct Config {
     /// Seconds that an instance that was told to stop goes on answering, while its `/readyz` says 503 and load balancers
     /// turn away from it. Unless given: 5 on PostgreSQL, 0 on SQLite, where there is nobody else to turn to.
     pub shutdown_delay: Option<u64>,
+    /// Origins whose pages may call the API from a browser, such as `https://admin.example.org`; none unless said so.
+    pub cors_origins: Vec<String>,
+    /// What HTTP clients may take.
+    pub http: Http,
     /// Firebase Cloud Messaging.
     pub fcm: Fcm,
     /// How deliveries are tried.
@@ -56,6 +60,8 @@ impl Default for Config {
             log_format: LogFormat::Text,
             shutdown_grace: 20,
             shutdown_delay: None,
+            cors_origins: Vec::new(),
+            http: Http::default(),
             fcm: Fcm::default(),
             delivery: Delivery::default(),
         }
@@ -70,6 +76,32 @@ pub enum LogFormat {
     Text,
     /// For collectors: one JSON object a line.
     Json,
+}
+
+/// What HTTP clients may take.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Seconds that a connection may be without a whole request head: before the first one, and before the next. More than
+    /// a load balancer keeps idle connections, so that it is never the one who finds them closed.
+    pub head_timeout_seconds: f64,
+    /// Seconds that a request's body may take, and another one for each 4 KiB.
+    pub body_timeout_seconds: f64,
+    /// Seconds that a client may take nothing of its answer.
+    pub write_timeout_seconds: f64,
+    /// Connections at once, each on TCP and on the socket; further ones wait.
+    pub connections: usize,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            head_timeout_seconds: 75.0,
+            body_timeout_seconds: 30.0,
+            write_timeout_seconds: 60.0,
+            connections: 50_000,
+        }
+    }
 }
 
 /// Firebase Cloud Messaging. Without a service account the channel is off.

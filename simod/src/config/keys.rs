@@ -9,6 +9,8 @@ pub enum Kind {
     Whole,
     /// A number.
     Number,
+    /// Texts, in the environment with commas between them.
+    List,
 }
 
 /// One key.
@@ -35,6 +37,11 @@ pub const KEYS: &[Key] = &[
     key("log_format", Kind::Text),
     key("shutdown_grace", Kind::Whole),
     key("shutdown_delay", Kind::Whole),
+    key("cors_origins", Kind::List),
+    key("http.head_timeout_seconds", Kind::Number),
+    key("http.body_timeout_seconds", Kind::Number),
+    key("http.write_timeout_seconds", Kind::Number),
+    key("http.connections", Kind::Whole),
     key("fcm.service_account", Kind::Text),
     key("fcm.token_url", Kind::Text),
     key("fcm.base_url", Kind::Text),

@@ -148,6 +148,12 @@ fn typed(text: &str, kind: Kind, key: &str, from: &Source) -> Result<Value, Conf
             .parse()
             .map(Value::Integer)
             .map_err(|_| wrong("a whole number")),
+        Kind::List => {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            Ok(Value::Array(
+                parts.map(|part| Value::String(part.to_owned())).collect(),
+            ))
+        }
         Kind::Number => text.parse().map(Value::Float).map_err(|_| wrong("a number")),
     }
 }
@@ -180,6 +186,9 @@ fn check(table: &Table, from: &Source, key: &str) -> Result<(), ConfigError> {
     };
     let config = parse(table).map_err(|detail| value(key, detail))?;
     let seconds = [
+        ("http.head_timeout_seconds", config.http.head_timeout_seconds),
+        ("http.body_timeout_seconds", config.http.body_timeout_seconds),
+        ("http.write_timeout_seconds", config.http.write_timeout_seconds),
         ("fcm.timeout_seconds", config.fcm.timeout_seconds),
         (
             "delivery.retry_first_seconds",
@@ -201,6 +210,16 @@ fn check(table: &Table, from: &Source, key: &str) -> Result<(), ConfigError> {
             "delivery.brake_share",
             "must be between 0 and 1".to_owned(),
         ));
+    }
+    if config.http.connections == 0 {
+        return Err(value("http.connections", "must be at least 1".to_owned()));
+    }
+    for origin in &config.cors_origins {
+        let parsed = url::Url::parse(origin).ok();
+        if parsed.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
+            let detail = format!("`{origin}` is not an origin such as https://admin.example.org");
+            return Err(value("cors_origins", detail));
+        }
     }
     if config.fcm.connections == 0 || config.fcm.connections > 64 {
         return Err(value("fcm.connections", "must be 1 to 64".to_owned()));

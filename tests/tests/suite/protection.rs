@@ -1,0 +1,4 @@
+//! What keeps strangers, slow machines and other people's browsers from doing harm.
+
+mod browsers;
+mod slow;
