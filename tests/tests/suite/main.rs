@@ -15,6 +15,7 @@ mod durability;
 mod events;
 mod ingest;
 mod instances;
+mod matrix;
 mod nesting;
 mod people;
 mod pooler;
