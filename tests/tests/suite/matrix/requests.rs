@@ -254,6 +254,7 @@ impl World<'_> {
             "add_acs" | "add_client" | "add_group" | "add_topic" => json!({"slug": fresh()}),
             "edit_client" | "edit_device" | "edit_group" | "edit_topic" => json!({"name": "Иначе"}),
             "edit_employee" => json!({"full_name": "Иванова Мария Петровна"}),
+            "erase_audit" => json!({"employee": "001"}),
             "change_channel" => json!({"kind": "stream"}),
             "pair" => {
                 json!({"code": self.new_code().await, "channel": {"kind": "stream"}, "name": "Т", "platform": "android"})
