@@ -254,7 +254,6 @@ impl World<'_> {
             "add_acs" | "add_client" | "add_group" | "add_topic" => json!({"slug": fresh()}),
             "edit_client" | "edit_device" | "edit_group" | "edit_topic" => json!({"name": "Иначе"}),
             "edit_employee" => json!({"full_name": "Иванова Мария Петровна"}),
-            "erase_audit" => json!({"employee": "001"}),
             "change_channel" => json!({"kind": "stream"}),
             "pair" => {
                 json!({"code": self.new_code().await, "channel": {"kind": "stream"}, "name": "Т", "platform": "android"})
@@ -262,7 +261,7 @@ impl World<'_> {
             "send_receipts" => {
                 json!([{"message_id": self.new_message().await, "kind": "read", "at": "2026-01-01T00:00:00Z"}])
             }
-            "invite_device" => json!({"employee": "001"}),
+            "invite_device" | "erase_audit" => json!({"employee": "001"}),
             "invite_devices" => json!({"groups": ["smena-a"]}),
             "add_employee" => json!({"personnel_no": fresh(), "full_name": "Новый"}),
             "import_employees" => {
