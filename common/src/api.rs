@@ -3,6 +3,7 @@
 //! Requests refuse unknown fields; answers may grow fields within a version.
 
 pub mod access;
+pub mod audit;
 pub mod change;
 pub mod device;
 pub mod event;

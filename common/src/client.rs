@@ -1,9 +1,11 @@
-//! The typed HTTP client: over TCP or the daemon's Unix socket, one method per endpoint (`client/endpoints.rs`).
+//! The typed HTTP client: over TCP or the daemon's Unix socket, one method per endpoint (`client/endpoints.rs`, `client/audit.rs`).
 
+mod audit;
 mod connect;
 mod endpoints;
 mod profile;
 
+pub use audit::AuditQuery;
 pub use connect::{Connection, Origin, Wish, parse_url};
 pub use endpoints::ListQuery;
 pub use profile::{Profile, ProfileError, Profiles, write_private};

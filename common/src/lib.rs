@@ -2,6 +2,7 @@
 //! the history query language, and the typed HTTP client.
 
 pub mod api;
+pub mod audit;
 pub mod client;
 pub mod delivery;
 pub mod hours;

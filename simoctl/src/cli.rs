@@ -128,6 +128,9 @@ pub(crate) enum Noun {
     /// Messages: send them, find out who got what
     #[command(subcommand)]
     Message(commands::message::Verb),
+    /// Who changed what
+    #[command(subcommand)]
+    Audit(commands::audit::Verb),
     /// Be a phone: receive messages in this terminal
     Listen(commands::listen::Listen),
     /// Keep a server and a token as a context

@@ -2,6 +2,7 @@
 //! Russian.
 
 pub(crate) mod acs;
+pub(crate) mod audit;
 pub(crate) mod client;
 pub(crate) mod context;
 pub(crate) mod device;
@@ -26,6 +27,7 @@ use crate::{cli::Noun, failure::Failure, russian::Help, session::Session};
 /// The Russian help of every noun.
 pub(crate) const RUSSIAN: &[Help] = &[
     acs::RUSSIAN,
+    audit::RUSSIAN,
     client::RUSSIAN,
     context::RUSSIAN,
     device::RUSSIAN,
@@ -52,6 +54,7 @@ pub(crate) async fn run(session: &Session, noun: Noun) -> Result<(), Failure> {
         Noun::Topic(verb) => topic::run(session, verb).await,
         Noun::Device(verb) => device::run(session, verb).await,
         Noun::Message(verb) => message::run(session, verb).await,
+        Noun::Audit(verb) => audit::run(session, verb).await,
         Noun::Listen(listen) => listen::run(session, listen).await,
         Noun::Login(login) => login::run(session, login).await,
         Noun::Context(verb) => context::run(session, verb),

@@ -1,5 +1,6 @@
 //! The daemon as a library: [`run`] embeds it in another program, [`api::router`] can be nested under a path of one.
 
+mod actor;
 pub mod api;
 pub mod app;
 pub mod batch;

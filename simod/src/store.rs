@@ -6,6 +6,7 @@ mod accept;
 mod access;
 mod acs;
 mod audience;
+mod audit;
 mod bind;
 mod blocking;
 mod caller;
@@ -53,6 +54,7 @@ use std::{
 pub(crate) use self::disk::Write;
 pub use self::{
     accept::{Accepted, Draft, Expiry, Incoming, KeyKind, Poster, Refusal},
+    audit::{AuditFilter, SERVER},
     caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
     error::{Error, Result},
     expand::Stride,
@@ -222,10 +224,11 @@ impl Store {
 
     /// Begins a transaction that may write.
     pub(crate) async fn write(&self) -> Result<Write> {
-        match &self.database {
+        let begun = match &self.database {
             Database::Sqlite(file) => file.write().await,
             Database::Postgres(server) => server.write().await,
-        }
+        };
+        begun.map(|tx| tx.began_at(self.clock.now()))
     }
 
     /// Waits until everything that was committed before, or that anyone could read before, is on disk.

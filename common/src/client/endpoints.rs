@@ -50,7 +50,7 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
-    fn pairs(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
         let mut pairs = Vec::new();
         pairs.extend(self.query.clone().map(|q| ("query", q)));
         pairs.extend(self.limit.map(|n| ("limit", n.to_string())));

@@ -36,7 +36,7 @@ const UNITS: [(i64, &[&str]); 5] = [
 
 impl When {
     /// Reads `today`, `вчера`, `-2h`, `2026-11-01`, `01.11.2026`, `2026-11-01T10:00`, with or without an offset.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         match fold_name(text).as_str() {
             "today" | "сегодня" => return Some(Self::Today),
             "yesterday" | "вчера" => return Some(Self::Yesterday),

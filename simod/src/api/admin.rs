@@ -1,6 +1,7 @@
 //! What operators administer: one file per resource.
 
 mod acs;
+mod audit;
 mod check;
 mod clients;
 mod devices;
@@ -36,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(grants::routes())
         .merge(devices::routes())
         .merge(invites::routes())
+        .merge(audit::routes())
 }
 
 /// Something was made.

@@ -5,13 +5,14 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use http::{StatusCode, header, request::Parts};
+use http::{Extensions, StatusCode, header, request::Parts};
 use simo_common::{people::Role, text, token};
 use url::form_urlencoded;
 use uuid::Uuid;
 
 use super::error::ApiError;
 use crate::{
+    actor,
     app::App,
     store::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
 };
@@ -29,6 +30,12 @@ pub enum Peer {
 }
 
 impl Peer {
+    /// Where a request comes from.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        let info = extensions.get::<ConnectInfo<Self>>();
+        info.map_or(Self::Tcp(None), |info| info.0)
+    }
+
     /// Whether this is the daemon's own user or root on the local socket, who are owners without a token.
     fn is_owner(self) -> bool {
         match self {
@@ -51,10 +58,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Peer {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(parts
-            .extensions
-            .get::<ConnectInfo<Self>>()
-            .map_or(Self::Tcp(None), |info| info.0))
+        Ok(Self::of(&parts.extensions))
     }
 }
 
@@ -67,6 +71,17 @@ pub enum Caller {
     Operator(OperatorCaller),
     /// A phone.
     Device(DeviceCaller),
+}
+
+impl Caller {
+    /// As the audit names him.
+    fn named(&self) -> String {
+        match self {
+            Self::Acs(acs) => format!("acs {}", acs.name),
+            Self::Operator(operator) => format!("operator {}", operator.name),
+            Self::Device(device) => format!("device {}", device.device_id),
+        }
+    }
 }
 
 /// A well-formed token from the `Authorization` header, or none at all.
@@ -129,6 +144,7 @@ impl FromRequestParts<Arc<App>> for Caller {
             let Ok(peer) = Peer::from_request_parts(parts, app).await;
             if peer.is_owner() {
                 let name = "local".to_owned();
+                actor::identify(|| name.clone());
                 return Ok(Self::Operator(OperatorCaller {
                     operator_id: None,
                     name,
@@ -138,12 +154,14 @@ impl FromRequestParts<Arc<App>> for Caller {
             }
             return Err(no_token());
         };
-        match app.store.token_holder(&token::hash(token)).await? {
-            Some(TokenHolder::Acs(acs)) => Ok(Self::Acs(acs)),
-            Some(TokenHolder::Operator(operator)) => Ok(Self::Operator(operator)),
-            Some(TokenHolder::Device(device)) => Ok(Self::Device(device)),
-            None => Err(not_let_in()),
-        }
+        let caller = match app.store.token_holder(&token::hash(token)).await? {
+            Some(TokenHolder::Acs(acs)) => Self::Acs(acs),
+            Some(TokenHolder::Operator(operator)) => Self::Operator(operator),
+            Some(TokenHolder::Device(device)) => Self::Device(device),
+            None => return Err(not_let_in()),
+        };
+        actor::identify(|| caller.named());
+        Ok(caller)
     }
 }
 

@@ -9,11 +9,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use simo_common::{lang::Lang, text};
 use tracing::Instrument as _;
 
-use super::error::ApiError;
+use super::{Peer, error::ApiError};
+use crate::actor;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives the request an id (or keeps the caller's), and turns an [`ApiError`] into a problem body.
+/// Gives the request an id (or keeps the caller's), remembers where it comes from, and turns an [`ApiError`] into a problem body.
 pub(super) async fn edge(request: Request, next: Next) -> Response {
     let lang = language(request.headers());
     let id = request
@@ -24,7 +25,8 @@ pub(super) async fn edge(request: Request, next: Next) -> Response {
         .unwrap_or_else(new_id);
     let span =
         tracing::debug_span!("request", id = ?id, method = %request.method(), path = request.uri().path());
-    let mut response = next.run(request).instrument(span).await;
+    let from = Peer::of(request.extensions()).address();
+    let mut response = actor::serve(from, next.run(request)).instrument(span).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         response = error.render(lang);
     } else if response.status().is_client_error() && !is_problem(&response) {

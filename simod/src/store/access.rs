@@ -1,6 +1,7 @@
 //! Who would receive a topic, and what an employee may receive, and why.
 
-use roaring::RoaringBitmap;
+use std::collections::HashMap;
+
 use simo_common::{
     api::access::{HeldGrant, Receiver},
     time,
@@ -20,7 +21,7 @@ use super::{
 };
 
 /// Of so few receivers each is looked up; of more, everyone is looked through in the order of names.
-const FEW: u64 = 2_000;
+const FEW: usize = 2_000;
 
 impl Store {
     /// A page of those who would receive a message to a topic now that names nobody, by name, each with the grant that lets
@@ -53,10 +54,16 @@ impl Store {
             .into_iter()
             .filter(|part| part.closed.is_none())
             .collect();
-        let everyone = let_in
+        // Nobody is in two parts. Looking each person up in a thousand of them would take longer than all the rest.
+        let grant_of: HashMap<u32, &str> = let_in
             .iter()
-            .fold(RoaringBitmap::new(), |all, part| all | &part.members);
-        let few = (everyone.len() <= FEW).then(|| everyone.iter().collect::<Vec<u32>>());
+            .flat_map(|part| {
+                let grant = part.grant_id.and_then(|id| grants.get(&id));
+                let grant = grant.map(String::as_str).unwrap_or_default();
+                part.members.iter().map(move |ordinal| (ordinal, grant))
+            })
+            .collect();
+        let few = (grant_of.len() <= FEW).then(|| grant_of.keys().copied().collect::<Vec<u32>>());
         let (from, which) = match &few {
             Some(_) => (
                 "jsonb_each($4) j cross join employee e indexed by employee_ordinal",
@@ -81,14 +88,13 @@ impl Store {
         };
         page(rows.fetch(&mut snapshot), listing.limit, |row| {
             let ordinal: u32 = row.try_get("ordinal")?;
-            let Some(part) = let_in.iter().find(|part| part.members.contains(ordinal)) else {
+            let Some(grant) = grant_of.get(&ordinal) else {
                 return Ok(None);
             };
-            let grant = grants.iter().find(|(id, _)| Some(*id) == part.grant_id);
             let receiver = Receiver {
                 personnel_no: row.try_get("personnel_no")?,
                 full_name: row.try_get("full_name")?,
-                grant: grant.map(|(_, grantee)| grantee.clone()).unwrap_or_default(),
+                grant: (*grant).to_owned(),
                 devices: row.try_get("devices")?,
             };
             Ok(Some((sort_key_of(row)?, receiver)))
@@ -168,7 +174,7 @@ pub(super) fn grantee(is_employee: bool, group: Option<String>) -> String {
 }
 
 /// To whom each grant of a topic was given.
-async fn grantees(conn: &mut Conn, client_id: Uuid, topic_id: Option<Uuid>) -> Result<Vec<(Uuid, String)>> {
+async fn grantees(conn: &mut Conn, client_id: Uuid, topic_id: Option<Uuid>) -> Result<HashMap<Uuid, String>> {
     let rows: Vec<(Uuid, Option<Uuid>, Option<String>)> = query_as(
         "select g.id, g.employee_id, r.slug from topic_grant g
          left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id

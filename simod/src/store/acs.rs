@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::{
     Error, Listing, Result, Rows, Store, Write,
-    engine::{Row, query, query_scalar},
+    audit::Change,
+    engine::{Conn, Row, query, query_scalar},
     list::page,
     tokens::revoke_tokens_of,
 };
@@ -43,16 +44,8 @@ impl Store {
 
     /// The ACS with this name, archived or not.
     pub async fn acs(&self, client_id: Uuid, name: &str) -> Result<Acs> {
-        let row = query(select_acs!("a.name = $3"))
-            .bind(client_id)
-            .bind(self.clock.now())
-            .bind(name)
-            .fetch_optional(&mut *self.read().await?)
-            .await?;
-        row.as_ref()
-            .map(read_acs)
-            .transpose()?
-            .ok_or_else(|| Error::not_found("acs", name))
+        let now = self.clock.now();
+        acs(&mut *self.read().await?, client_id, name, now).await
     }
 
     /// Makes an ACS, or brings it back from the archive (without the tokens that it had).
@@ -76,31 +69,52 @@ impl Store {
                 "АСУ «{name}» уже есть"
             )));
         }
+        let added = acs(&mut tx, client_id, name, now).await?;
+        tx.record(client_id, Change::new("acs.add", name).after(&added));
         tx.commit().await?;
-        self.acs(client_id, name).await
+        Ok(added)
     }
 
     /// Archives an ACS and revokes its tokens.
     pub async fn remove_acs(&self, client_id: Uuid, name: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let acs_id: Option<Uuid> = query_scalar(
+        let before = acs(&mut tx, client_id, name, now).await?;
+        let acs_id: Uuid = query_scalar(
             "update acs set archived_at = coalesce(archived_at, $3) where client_id = $1 and name = $2 returning id",
         )
         .bind(client_id)
         .bind(name)
         .bind(now)
-        .fetch_optional(&mut tx)
+        .fetch_one(&mut tx)
         .await?;
-        let acs_id = acs_id.ok_or_else(|| Error::not_found("acs", name))?;
         revoke_tokens_of(&mut tx, Some(client_id), TokenKind::Acs, acs_id, now).await?;
+        let after = acs(&mut tx, client_id, name, now).await?;
+        tx.record(
+            client_id,
+            Change::new("acs.remove", name).before(&before).after(&after),
+        );
         tx.commit().await
     }
 }
 
+/// The ACS with this name, archived or not.
+async fn acs(conn: &mut Conn, client_id: Uuid, name: &str, now: i64) -> Result<Acs> {
+    let row = query(select_acs!("a.name = $3"))
+        .bind(client_id)
+        .bind(now)
+        .bind(name)
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref()
+        .map(read_acs)
+        .transpose()?
+        .ok_or_else(|| Error::not_found("acs", name))
+}
+
 /// The id of a live ACS, which is made if there is none with this name.
 pub(super) async fn acs_for_token(tx: &mut Write, client_id: Uuid, name: &str, now: i64) -> Result<Uuid> {
-    query(
+    let made = query(
         "insert into acs (client_id, id, name, created_at) values ($1, $2, $3, $4)
          on conflict (client_id, name) do nothing",
     )
@@ -110,6 +124,10 @@ pub(super) async fn acs_for_token(tx: &mut Write, client_id: Uuid, name: &str, n
     .bind(now)
     .execute(tx)
     .await?;
+    if made.rows_affected() > 0 {
+        let added = acs(tx, client_id, name, now).await?;
+        tx.record(client_id, Change::new("acs.add", name).after(&added));
+    }
     // Whoever archives it now must see the token that follows, to revoke it.
     let share = tx.shared("acs");
     let live: Option<Uuid> = query_scalar(format!(

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     Error, Result, Store, Write,
     bind::{hex, json},
-    employees::live_employee,
+    employees::{employee, employee_change, live_employee},
     engine::{query, query_scalar},
     pairing::{oldest_open, retire},
 };
@@ -21,6 +21,7 @@ impl Store {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
+        let before = employee(&mut tx, client_id, personnel_no).await?;
         query("update employee set blocked_at = coalesce(blocked_at, $3) where client_id = $1 and id = $2")
             .bind(client_id)
             .bind(employee_id)
@@ -28,6 +29,11 @@ impl Store {
             .execute(&mut tx)
             .await?;
         let denied = deny_queued(&mut tx, client_id, employee_id, reason::BLOCKED, now).await?;
+        let after = employee(&mut tx, client_id, personnel_no).await?;
+        tx.record(
+            client_id,
+            employee_change("employee.block", Some(&before), &after),
+        );
         tx.commit().await?;
         self.deny_rest(client_id, employee_id, reason::BLOCKED, denied)
             .await
@@ -37,11 +43,17 @@ impl Store {
     pub async fn unblock_employee(&self, client_id: Uuid, personnel_no: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
+        let before = employee(&mut tx, client_id, personnel_no).await?;
         query("update employee set blocked_at = null where client_id = $1 and id = $2")
             .bind(client_id)
             .bind(employee_id)
             .execute(&mut tx)
             .await?;
+        let after = employee(&mut tx, client_id, personnel_no).await?;
+        tx.record(
+            client_id,
+            employee_change("employee.unblock", Some(&before), &after),
+        );
         tx.commit().await
     }
 
@@ -50,16 +62,16 @@ impl Store {
     pub async fn remove_employee(&self, client_id: Uuid, personnel_no: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let employee_id: Option<Uuid> = query_scalar(
+        let before = employee(&mut tx, client_id, personnel_no).await?;
+        let employee_id: Uuid = query_scalar(
             "update employee set archived_at = coalesce(archived_at, $3)
              where client_id = $1 and personnel_no = $2 returning id",
         )
         .bind(client_id)
         .bind(personnel_no)
         .bind(now)
-        .fetch_optional(&mut tx)
+        .fetch_one(&mut tx)
         .await?;
-        let employee_id = employee_id.ok_or_else(|| Error::not_found("employee", personnel_no))?;
         let devices: Vec<Uuid> = query_scalar(
             "select id from device where client_id = $1 and employee_id = $2 and retired_at is null",
         )
@@ -71,6 +83,11 @@ impl Store {
         for device_id in devices {
             retire(&mut tx, client_id, device_id, reason::DEVICE_GONE, now).await?;
         }
+        let after = employee(&mut tx, client_id, personnel_no).await?;
+        tx.record(
+            client_id,
+            employee_change("employee.remove", Some(&before), &after),
+        );
         tx.commit().await?;
         self.deny_rest(client_id, employee_id, reason::ARCHIVED, denied)
             .await

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Result, Store,
+    audit::Change,
     engine::{query, query_as, query_scalar},
 };
 
@@ -53,6 +54,7 @@ impl Store {
                 .bind(id)
                 .execute(&mut tx)
                 .await?;
+                tx.record(client_id, Change::new("message.cancel", id.to_string()));
             }
         }
         tx.commit().await?;

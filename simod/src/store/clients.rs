@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::{
     Error, Listing, Result, Rows, Store,
-    engine::{Row, query, query_scalar},
+    audit::Change,
+    engine::{Conn, Row, query, query_scalar},
     list::page,
 };
 
@@ -38,14 +39,8 @@ impl Store {
 
     /// The client with this slug, archived or not.
     pub async fn client(&self, slug: &str) -> Result<Client> {
-        let row = query("select * from client where slug = $1")
-            .bind(slug)
-            .fetch_optional(&mut *self.read().await?)
-            .await?;
-        row.as_ref()
-            .map(read_client)
-            .transpose()?
-            .ok_or_else(|| Error::not_found("client", slug))
+        let (_, client) = client(&mut *self.read().await?, slug).await?;
+        Ok(client)
     }
 
     /// The time zone of a client, in which times without an offset are read.
@@ -88,14 +83,17 @@ impl Store {
                 "клиент «{slug}» уже есть"
             )));
         }
+        let (client_id, added) = client(&mut tx, slug).await?;
+        tx.record(client_id, Change::new("client.add", slug).after(&added));
         tx.commit().await?;
-        self.client(slug).await
+        Ok(added)
     }
 
     /// Changes what `spec` names.
     pub async fn edit_client(&self, slug: &str, spec: &ClientSpec) -> Result<Client> {
         let mut tx = self.write().await?;
-        let changed = query(
+        let (client_id, before) = client(&mut tx, slug).await?;
+        query(
             "update client set
                  name = coalesce($2, name), timezone = coalesce($3, timezone), payload = coalesce($4, payload),
                  notification = coalesce($5, notification), default_ttl = coalesce($6, default_ttl),
@@ -110,29 +108,42 @@ impl Store {
         .bind(spec.default_ttl)
         .bind(spec.retention_days)
         .execute(&mut tx)
-        .await?
-        .rows_affected();
-        if changed == 0 {
-            return Err(Error::not_found("client", slug));
-        }
+        .await?;
+        let (_, after) = client(&mut tx, slug).await?;
+        tx.record(
+            client_id,
+            Change::new("client.edit", slug).before(&before).after(&after),
+        );
         tx.commit().await?;
-        self.client(slug).await
+        Ok(after)
     }
 
     /// Archives a client: from now on no token of its ACS, operators and phones lets in.
     pub async fn remove_client(&self, slug: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let changed = query("update client set archived_at = coalesce(archived_at, $2) where slug = $1")
+        let (client_id, before) = client(&mut tx, slug).await?;
+        query("update client set archived_at = coalesce(archived_at, $2) where slug = $1")
             .bind(slug)
             .bind(self.clock.now())
             .execute(&mut tx)
-            .await?
-            .rows_affected();
-        if changed == 0 {
-            return Err(Error::not_found("client", slug));
-        }
+            .await?;
+        let (_, after) = client(&mut tx, slug).await?;
+        tx.record(
+            client_id,
+            Change::new("client.remove", slug).before(&before).after(&after),
+        );
         tx.commit().await
     }
+}
+
+/// The client with this slug, archived or not, with its id.
+async fn client(conn: &mut Conn, slug: &str) -> Result<(Uuid, Client)> {
+    let row = query("select * from client where slug = $1")
+        .bind(slug)
+        .fetch_optional(conn)
+        .await?
+        .ok_or_else(|| Error::not_found("client", slug))?;
+    Ok((row.try_get("id")?, read_client(&row)?))
 }
 
 fn read_client(row: &Row) -> Result<Client> {

@@ -5,9 +5,10 @@ use uuid::Uuid;
 
 use super::{
     Error, Listing, Result, Rows, Store,
+    audit::Change,
     blocking::refuse_blocked,
     employees::live_employee,
-    engine::{Row, query, query_as, query_scalar},
+    engine::{Conn, Row, query, query_as, query_scalar},
     list::page,
     pairing::retire,
 };
@@ -65,15 +66,7 @@ impl Store {
 
     /// The device with this id, retired or not.
     pub async fn device(&self, client_id: Uuid, id: Uuid) -> Result<Device> {
-        let row = query(select_device!("d.id = $2"))
-            .bind(client_id)
-            .bind(id)
-            .fetch_optional(&mut *self.read().await?)
-            .await?;
-        row.as_ref()
-            .map(read_device)
-            .transpose()?
-            .ok_or_else(|| Error::not_found("device", id.to_string()))
+        device(&mut *self.read().await?, client_id, id).await
     }
 
     /// Makes a pairing code for an employee; returns it with the time at which it stops working.
@@ -106,6 +99,9 @@ impl Store {
         .bind(expires_at)
         .execute(&mut tx)
         .await?;
+        let until = serde_json::json!({ "expires_at": time::from_us(expires_at) });
+        let change = Change::new("device.invite", personnel_no).about(personnel_no);
+        tx.record(client_id, change.after(&until));
         tx.commit().await?;
         Ok((code, expires_at))
     }
@@ -113,32 +109,27 @@ impl Store {
     /// Calls a device otherwise, also in history.
     pub async fn rename_device(&self, client_id: Uuid, id: Uuid, name: &str) -> Result<Device> {
         let mut tx = self.write().await?;
-        let renamed = query("update device set name = $3 where client_id = $1 and id = $2")
+        let before = device(&mut tx, client_id, id).await?;
+        query("update device set name = $3 where client_id = $1 and id = $2")
             .bind(client_id)
             .bind(id)
             .bind(name)
             .execute(&mut tx)
             .await?;
-        if renamed.rows_affected() == 0 {
-            return Err(Error::not_found("device", id.to_string()));
-        }
+        let after = device(&mut tx, client_id, id).await?;
+        tx.record(client_id, device_change("device.edit", Some(&before), &after));
         tx.commit().await?;
-        self.device(client_id, id).await
+        Ok(after)
     }
 
     /// Retires a device, with its token; one that is retired already stays so.
     pub async fn remove_device(&self, client_id: Uuid, id: Uuid) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let known: bool = query_scalar("select count(*) > 0 from device where client_id = $1 and id = $2")
-            .bind(client_id)
-            .bind(id)
-            .fetch_one(&mut tx)
-            .await?;
-        if !known {
-            return Err(Error::not_found("device", id.to_string()));
-        }
+        let before = device(&mut tx, client_id, id).await?;
         retire(&mut tx, client_id, id, reason::DEVICE_GONE, now).await?;
+        let after = device(&mut tx, client_id, id).await?;
+        tx.record(client_id, device_change("device.remove", Some(&before), &after));
         tx.commit().await
     }
 
@@ -165,6 +156,27 @@ impl Store {
         .fetch_all(&mut *self.read().await?)
         .await?)
     }
+}
+
+/// The device with this id, retired or not.
+pub(super) async fn device(conn: &mut Conn, client_id: Uuid, id: Uuid) -> Result<Device> {
+    let row = query(select_device!("d.id = $2"))
+        .bind(client_id)
+        .bind(id)
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref()
+        .map(read_device)
+        .transpose()?
+        .ok_or_else(|| Error::not_found("device", id.to_string()))
+}
+
+/// What the audit is told of a change of a device.
+pub(super) fn device_change(action: &'static str, before: Option<&Device>, after: &Device) -> Change {
+    Change::new(action, after.id.to_string())
+        .about(&after.personnel_no)
+        .before(&before)
+        .after(after)
 }
 
 fn read_device(row: &Row) -> Result<Device> {

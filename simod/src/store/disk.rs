@@ -18,7 +18,13 @@ use std::{
 
 use tokio::sync::Mutex;
 
-use super::{Error, Result, engine::Conn};
+use uuid::Uuid;
+
+use super::{
+    Error, Result,
+    audit::{Change, Changes},
+    engine::Conn,
+};
 
 /// A transaction that may write. Dropped without a commit, it leaves no trace.
 #[derive(Debug)]
@@ -26,11 +32,30 @@ pub(crate) struct Write {
     conn: Conn,
     /// What must be synced; a server syncs by itself.
     log: Option<Arc<Log>>,
+    /// What the audit is told when it commits.
+    changes: Changes,
 }
 
 impl Write {
     pub(super) fn new(conn: Conn, log: Option<Arc<Log>>) -> Self {
-        Self { conn, log }
+        Self {
+            conn,
+            log,
+            changes: Changes::default(),
+        }
+    }
+
+    /// The same, by the store's clock.
+    pub(super) fn began_at(self, now: i64) -> Self {
+        Self {
+            changes: Changes::at(now),
+            ..self
+        }
+    }
+
+    /// Writes a change down in the audit of a client (or of [`super::SERVER`]), if it is one.
+    pub(super) fn record(&mut self, chain: Uuid, change: Change) {
+        self.changes.record(chain, change);
     }
 
     /// Commits. When this returns, everything that was written is on disk.
@@ -47,7 +72,8 @@ impl Write {
     }
 
     /// Commits. A power failure may undo it until [`Log::on_disk`] has returned.
-    pub(super) async fn commit_unsynced(self) -> Result<()> {
+    pub(super) async fn commit_unsynced(mut self) -> Result<()> {
+        self.changes.write(&mut self.conn).await?;
         Ok(self.conn.commit().await?)
     }
 

@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use super::{
     Error, Listing, Result, Rows, Store, Write,
+    audit::Change,
     bind::json,
-    engine::{Row, query, query_as, query_scalar},
+    engine::{Conn, Row, query, query_as, query_scalar},
     groups::{group_id, slugs, within},
     list::page,
 };
@@ -68,15 +69,7 @@ impl Store {
 
     /// The employee with this personnel number, archived or not.
     pub async fn employee(&self, client_id: Uuid, personnel_no: &str) -> Result<Employee> {
-        let row = query(select_employee!("e.personnel_no = $2"))
-            .bind(client_id)
-            .bind(personnel_no)
-            .fetch_optional(&mut *self.read().await?)
-            .await?;
-        row.as_ref()
-            .map(read_employee)
-            .transpose()?
-            .ok_or_else(|| Error::not_found("employee", personnel_no))
+        employee(&mut *self.read().await?, client_id, personnel_no).await
     }
 
     /// Makes an employee, or brings him back from the archive as he is described now; who was blocked stays so.
@@ -88,8 +81,10 @@ impl Store {
             return Err(taken(&mut tx, client_id, &new.personnel_no).await?);
         };
         set_groups(&mut tx, client_id, employee_id, &groups).await?;
+        let added = employee(&mut tx, client_id, &new.personnel_no).await?;
+        tx.record(client_id, employee_change("employee.add", None, &added));
         tx.commit().await?;
-        self.employee(client_id, &new.personnel_no).await
+        Ok(added)
     }
 
     /// Changes what `edit` names.
@@ -101,6 +96,7 @@ impl Store {
     ) -> Result<Employee> {
         let mut tx = self.write().await?;
         let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
+        let before = employee(&mut tx, client_id, personnel_no).await?;
         let name = edit.full_name.as_deref();
         query(
             "update employee set
@@ -125,9 +121,32 @@ impl Store {
             let groups = group_ids(&mut tx, client_id, slugs).await?;
             set_groups(&mut tx, client_id, employee_id, &groups).await?;
         }
+        let after = employee(&mut tx, client_id, personnel_no).await?;
+        tx.record(client_id, employee_change("employee.edit", Some(&before), &after));
         tx.commit().await?;
-        self.employee(client_id, personnel_no).await
+        Ok(after)
     }
+}
+
+/// The employee with this personnel number, archived or not.
+pub(super) async fn employee(conn: &mut Conn, client_id: Uuid, personnel_no: &str) -> Result<Employee> {
+    let row = query(select_employee!("e.personnel_no = $2"))
+        .bind(client_id)
+        .bind(personnel_no)
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref()
+        .map(read_employee)
+        .transpose()?
+        .ok_or_else(|| Error::not_found("employee", personnel_no))
+}
+
+/// What the audit is told of a change of an employee.
+pub(super) fn employee_change(action: &'static str, before: Option<&Employee>, after: &Employee) -> Change {
+    Change::new(action, &*after.personnel_no)
+        .about(&after.personnel_no)
+        .before(&before)
+        .after(after)
 }
 
 /// Makes an employee, or brings back who is archived under the same name; nobody when the number is another's.

@@ -11,7 +11,8 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{
-    Error, Result, Store,
+    Error, Result, Store, Write,
+    audit::Change,
     employees::live_employee,
     engine::{Row, query},
     groups::group_id,
@@ -115,6 +116,8 @@ impl Store {
                 (Some(live_employee(&mut tx, client_id, personnel_no).await?), None)
             }
         };
+        let before = held(&mut tx, client_id, topic_id, (employee, group)).await?;
+        let before = before.map(|row| read_grant(&row, topic, now)).transpose()?;
         query(
             "insert into topic_grant (client_id, id, topic_id, employee_id, group_id, created_at, starts_at, ends_at, hours)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -133,34 +136,62 @@ impl Store {
         .bind(terms.hours.as_ref().map(ToString::to_string))
         .execute(&mut tx)
         .await?;
-        let row = query(select_grant!(
-            " and g.employee_id is not distinct from $3 and g.group_id is not distinct from $4"
-        ))
-        .bind(client_id)
-        .bind(topic_id)
-        .bind(employee)
-        .bind(group)
-        .fetch_one(&mut tx)
-        .await?;
+        let row = held(&mut tx, client_id, topic_id, (employee, group)).await?;
+        let row = row.ok_or_else(|| Error::not_found("grant", topic))?;
+        let grant = read_grant(&row, topic, now)?;
+        let change = Change::new("topic.grant", topic).before(&before).after(&grant);
+        tx.record(client_id, about_grantee(change, &grant));
         tx.commit().await?;
-        read_grant(&row, topic, now)
+        Ok(grant)
     }
 
     /// Takes a grant back.
     pub async fn revoke_grant(&self, client_id: Uuid, topic: &str, id: Uuid) -> Result<()> {
         let mut tx = self.write().await?;
         let topic_id = topic_id(&mut tx, client_id, topic, true).await?;
-        let gone = query("delete from topic_grant where client_id = $1 and topic_id = $2 and id = $3")
+        let row = query(select_grant!(" and g.id = $3"))
+            .bind(client_id)
+            .bind(topic_id)
+            .bind(id)
+            .fetch_optional(&mut tx)
+            .await?
+            .ok_or_else(|| Error::not_found("grant", id.to_string()))?;
+        let grant = read_grant(&row, topic, self.clock.now())?;
+        query("delete from topic_grant where client_id = $1 and topic_id = $2 and id = $3")
             .bind(client_id)
             .bind(topic_id)
             .bind(id)
             .execute(&mut tx)
-            .await?
-            .rows_affected();
-        if gone == 0 {
-            return Err(Error::not_found("grant", id.to_string()));
-        }
+            .await?;
+        let change = Change::new("topic.revoke", topic).before(&grant);
+        tx.record(client_id, about_grantee(change, &grant));
         tx.commit().await
+    }
+}
+
+/// The grant of a topic to an employee, a group, or (neither) everyone.
+async fn held(
+    tx: &mut Write,
+    client_id: Uuid,
+    topic_id: Uuid,
+    (employee, group): (Option<Uuid>, Option<Uuid>),
+) -> Result<Option<Row>> {
+    Ok(query(select_grant!(
+        " and g.employee_id is not distinct from $3 and g.group_id is not distinct from $4"
+    ))
+    .bind(client_id)
+    .bind(topic_id)
+    .bind(employee)
+    .bind(group)
+    .fetch_optional(tx)
+    .await?)
+}
+
+/// A personal grant is erased with the person.
+fn about_grantee(change: Change, grant: &Grant) -> Change {
+    match &grant.grantee {
+        Grantee::Employee(personnel_no) => change.about(personnel_no),
+        Grantee::Everyone | Grantee::Group(_) => change,
     }
 }
 

@@ -14,10 +14,11 @@ use uuid::Uuid;
 pub(in crate::store) use self::nesting::{groups_around, within};
 use super::{
     Error, Listing, Result, Rows, Store,
+    audit::Change,
     employees::live_employee,
     engine::{Conn, Row, query, query_scalar},
     list::page,
-    named::{Nouns, add_named},
+    named::{Nouns, add_named, archive_named},
 };
 
 const GROUPS: Nouns = Nouns {
@@ -69,34 +70,45 @@ impl Store {
 
     /// The group with this slug, archived or not.
     pub async fn group(&self, client_id: Uuid, slug: &str) -> Result<Group> {
-        let row = query(select_group!("g.slug = $2"))
-            .bind(client_id)
-            .bind(slug)
-            .fetch_optional(&mut *self.read().await?)
-            .await?;
-        row.as_ref()
-            .map(read_group)
-            .transpose()?
-            .ok_or_else(|| Error::not_found("group", slug))
+        group(&mut *self.read().await?, client_id, slug).await
     }
 
     /// Makes a group, or brings it back from the archive with the members that it had.
     pub async fn add_group(&self, client_id: Uuid, new: &Named) -> Result<Group> {
         let mut tx = self.write().await?;
         add_named(&mut tx, GROUPS, client_id, new, self.clock.now()).await?;
+        let added = group(&mut tx, client_id, &new.slug).await?;
+        tx.record(client_id, Change::new("group.add", &*new.slug).after(&added));
         tx.commit().await?;
-        self.group(client_id, &new.slug).await
+        Ok(added)
     }
 
     /// Gives a group a new name.
     pub async fn edit_group(&self, client_id: Uuid, slug: &str, rename: &Rename) -> Result<Group> {
-        self.rename(GROUPS, client_id, slug, rename).await?;
-        self.group(client_id, slug).await
+        let mut tx = self.write().await?;
+        let before = group(&mut tx, client_id, slug).await?;
+        query("update \"group\" set name = $3 where client_id = $1 and slug = $2")
+            .bind(client_id)
+            .bind(slug)
+            .bind(&rename.name)
+            .execute(&mut tx)
+            .await?;
+        let after = group(&mut tx, client_id, slug).await?;
+        let change = Change::new("group.edit", slug).before(&before).after(&after);
+        tx.record(client_id, change);
+        tx.commit().await?;
+        Ok(after)
     }
 
     /// Archives a group: nobody is addressed or let in by it any more.
     pub async fn remove_group(&self, client_id: Uuid, slug: &str) -> Result<()> {
-        self.archive_named(GROUPS, client_id, slug).await
+        let mut tx = self.write().await?;
+        let before = group(&mut tx, client_id, slug).await?;
+        archive_named(&mut tx, GROUPS, client_id, slug, self.clock.now()).await?;
+        let after = group(&mut tx, client_id, slug).await?;
+        let change = Change::new("group.remove", slug).before(&before).after(&after);
+        tx.record(client_id, change);
+        tx.commit().await
     }
 
     /// Puts an employee into a group, or takes him out; it is no error when he is (not) in it already.
@@ -110,7 +122,7 @@ impl Store {
         let mut tx = self.write().await?;
         let group_id = group_id(&mut tx, client_id, slug).await?;
         let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
-        query(if member {
+        let changed = query(if member {
             "insert into group_member (client_id, group_id, employee_id) values ($1, $2, $3) on conflict do nothing"
         } else {
             "delete from group_member where client_id = $1 and group_id = $2 and employee_id = $3"
@@ -119,9 +131,32 @@ impl Store {
         .bind(group_id)
         .bind(employee_id)
         .execute(&mut tx)
-        .await?;
+        .await?
+        .rows_affected();
+        if changed > 0 {
+            let employee = serde_json::json!({ "employee": personnel_no });
+            let change = if member {
+                Change::new("group.add-member", slug).after(&employee)
+            } else {
+                Change::new("group.remove-member", slug).before(&employee)
+            };
+            tx.record(client_id, change.about(personnel_no));
+        }
         tx.commit().await
     }
+}
+
+/// The group with this slug, archived or not.
+async fn group(conn: &mut Conn, client_id: Uuid, slug: &str) -> Result<Group> {
+    let row = query(select_group!("g.slug = $2"))
+        .bind(client_id)
+        .bind(slug)
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref()
+        .map(read_group)
+        .transpose()?
+        .ok_or_else(|| Error::not_found("group", slug))
 }
 
 /// The id of a group that is not archived.

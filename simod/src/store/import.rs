@@ -39,7 +39,7 @@ impl Store {
             let known = self.known(client_id, &rows).await?;
             let ordinal = known.next_ordinal;
             let now = self.clock.now();
-            let plan = tokio::task::spawn_blocking({
+            let mut plan = tokio::task::spawn_blocking({
                 let rows = rows.clone();
                 move || Plan::new(&rows, &known, || id::new(now))
             })
@@ -61,6 +61,9 @@ impl Store {
             let numbers: Vec<&str> = plan.succeeded.iter().map(String::as_str).collect();
             let left = free_numbers(&mut tx, client_id, &numbers, now).await?;
             store(&mut tx, client_id, &plan, now).await?;
+            for change in plan.audit.drain(..) {
+                tx.record(client_id, change);
+            }
             tx.commit().await?;
             self.deny_what_is_left(client_id, &left).await?;
             return Ok(plan.report);

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Listing, Result, Rows, Store, Write,
+    audit::Change,
     bind::{hex, hex_hash, json},
     employees::group_ids,
     engine::{query, query_scalar},
@@ -75,6 +76,13 @@ impl Store {
         .bind(batch_id)
         .execute(&mut tx)
         .await?;
+        let made = serde_json::json!({
+            "name": name, "invites": people.len(), "expires_at": from_us(expires_at)
+        });
+        tx.record(
+            client_id,
+            Change::new("device.invite-many", batch_id.to_string()).after(&made),
+        );
         tx.commit().await?;
         Ok(MadeBatch {
             id: batch_id,
@@ -146,6 +154,11 @@ impl Store {
         .bind(now)
         .execute(&mut tx)
         .await?;
+        let count = serde_json::json!({ "invites": withdrawn.rows_affected() });
+        tx.record(
+            client_id,
+            Change::new("device.withdraw-invites", id.to_string()).before(&count),
+        );
         tx.commit().await?;
         Ok(withdrawn.rows_affected())
     }

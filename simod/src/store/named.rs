@@ -1,12 +1,9 @@
 //! What groups and topics have in common: a slug, a name for people, and an archive that they come back from.
 
-use simo_common::{
-    api::access::{Named, Rename},
-    id, text,
-};
+use simo_common::{api::access::Named, id, text};
 use uuid::Uuid;
 
-use super::{Error, Result, Store, Write, engine::query};
+use super::{Error, Result, Write, engine::query};
 
 /// A table of slugs and names.
 #[derive(Debug, Clone, Copy)]
@@ -19,50 +16,24 @@ pub(super) struct Nouns {
     pub(super) table: &'static str,
 }
 
-impl Store {
-    /// Gives a row a new name.
-    pub(super) async fn rename(
-        &self,
-        nouns: Nouns,
-        client_id: Uuid,
-        slug: &str,
-        rename: &Rename,
-    ) -> Result<()> {
-        let mut tx = self.write().await?;
-        let changed = query(format!(
-            "update {} set name = $3 where client_id = $1 and slug = $2",
-            nouns.table
-        ))
-        .bind(client_id)
-        .bind(slug)
-        .bind(&rename.name)
-        .execute(&mut tx)
-        .await?
-        .rows_affected();
-        if changed == 0 {
-            return Err(Error::not_found(nouns.noun, slug));
-        }
-        tx.commit().await
-    }
-
-    /// Archives a row; one that is archived already stays so.
-    pub(super) async fn archive_named(&self, nouns: Nouns, client_id: Uuid, slug: &str) -> Result<()> {
-        let mut tx = self.write().await?;
-        let changed = query(format!(
-            "update {} set archived_at = coalesce(archived_at, $3) where client_id = $1 and slug = $2",
-            nouns.table
-        ))
-        .bind(client_id)
-        .bind(slug)
-        .bind(self.clock.now())
-        .execute(&mut tx)
-        .await?
-        .rows_affected();
-        if changed == 0 {
-            return Err(Error::not_found(nouns.noun, slug));
-        }
-        tx.commit().await
-    }
+/// Archives a row that is there; one that is archived already stays so.
+pub(super) async fn archive_named(
+    tx: &mut Write,
+    nouns: Nouns,
+    client_id: Uuid,
+    slug: &str,
+    now: i64,
+) -> Result<()> {
+    query(format!(
+        "update {} set archived_at = coalesce(archived_at, $3) where client_id = $1 and slug = $2",
+        nouns.table
+    ))
+    .bind(client_id)
+    .bind(slug)
+    .bind(now)
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// Makes a row, or brings it back from the archive under its new name.

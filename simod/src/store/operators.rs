@@ -1,5 +1,7 @@
 //! Operators: the people who administer. An owner belongs to no client, all others to one.
 
+use std::collections::BTreeSet;
+
 use simo_common::{
     api::access::{NewOperator, Operator},
     id,
@@ -10,8 +12,9 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{
-    Error, Listing, Result, Rows, Store, Write,
-    engine::{Row, query, query_as, query_scalar},
+    Error, Listing, Result, Rows, SERVER, Store, Write,
+    audit::Change,
+    engine::{Conn, Row, query, query_as, query_scalar},
     list::page,
     tokens::revoke_tokens_of,
 };
@@ -52,15 +55,7 @@ impl Store {
 
     /// The operator with this name, of one client or of all, archived or not.
     pub async fn operator(&self, within: Option<Uuid>, name: &str) -> Result<Operator> {
-        let row = query(select_operator!("o.name = $2"))
-            .bind(within)
-            .bind(name)
-            .fetch_optional(&mut *self.read().await?)
-            .await?;
-        row.as_ref()
-            .map(read_operator)
-            .transpose()?
-            .ok_or_else(|| Error::not_found("operator", name))
+        operator(&mut *self.read().await?, within, name).await
     }
 
     /// Makes an operator of a client (an owner: of none), or brings him back from the archive of that client.
@@ -83,8 +78,11 @@ impl Store {
         if added == 0 {
             return Err(name_taken(&new.name));
         }
+        let added = operator(&mut tx, client_id, &new.name).await?;
+        let change = Change::new("operator.add", &*new.name).after(&added);
+        tx.record(client_id.unwrap_or(SERVER), change);
         tx.commit().await?;
-        self.operator(client_id, &new.name).await
+        Ok(added)
     }
 
     /// Gives an operator a new name and role. One who stops being an owner becomes an operator of `client_id`.
@@ -97,6 +95,7 @@ impl Store {
     ) -> Result<Operator> {
         let mut tx = self.write().await?;
         let (operator_id, belongs_to) = live_operator(&mut tx, within, name).await?;
+        let before = operator(&mut tx, within, name).await?;
         let client_id = match new.role {
             Role::Owner => None,
             Role::Admin | Role::Viewer => Some(belongs_to.or(client_id).ok_or_else(|| {
@@ -133,27 +132,49 @@ impl Store {
         .bind(client_id)
         .execute(&mut tx)
         .await?;
+        let after = operator(&mut tx, None, &new.name).await?;
+        // Whoever he leaves and whoever gets him both learn of it.
+        for chain in BTreeSet::from([belongs_to, client_id]) {
+            let change = Change::new("operator.edit", name).before(&before).after(&after);
+            tx.record(chain.unwrap_or(SERVER), change);
+        }
         tx.commit().await?;
-        self.operator(None, &new.name).await
+        Ok(after)
     }
 
     /// Archives an operator and revokes his tokens.
     pub async fn remove_operator(&self, within: Option<Uuid>, name: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let removed: Option<(Uuid, Option<Uuid>)> = query_as(
+        let before = operator(&mut tx, within, name).await?;
+        let (operator_id, client_id): (Uuid, Option<Uuid>) = query_as(
             "update operator set archived_at = coalesce(archived_at, $3)
              where name = $2 and ($1 is null or client_id = $1) returning id, client_id",
         )
         .bind(within)
         .bind(name)
         .bind(now)
-        .fetch_optional(&mut tx)
+        .fetch_one(&mut tx)
         .await?;
-        let (operator_id, client_id) = removed.ok_or_else(|| Error::not_found("operator", name))?;
         revoke_tokens_of(&mut tx, client_id, TokenKind::Operator, operator_id, now).await?;
+        let after = operator(&mut tx, within, name).await?;
+        let change = Change::new("operator.remove", name).before(&before).after(&after);
+        tx.record(client_id.unwrap_or(SERVER), change);
         tx.commit().await
     }
+}
+
+/// The operator with this name, of one client or of all, archived or not.
+async fn operator(conn: &mut Conn, within: Option<Uuid>, name: &str) -> Result<Operator> {
+    let row = query(select_operator!("o.name = $2"))
+        .bind(within)
+        .bind(name)
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref()
+        .map(read_operator)
+        .transpose()?
+        .ok_or_else(|| Error::not_found("operator", name))
 }
 
 /// The id and client of an operator who is not archived.

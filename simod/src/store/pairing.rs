@@ -10,10 +10,12 @@ use uuid::Uuid;
 
 use super::{
     DeviceCaller, Result, Store, Write,
+    devices::{device, device_change},
     engine::{Conn, query, query_scalar},
     queue::retire_device,
     receipts::SEEN_EVERY,
 };
+use crate::actor;
 
 /// Wrong codes that one network address may try in an hour.
 const FAILURES_PER_HOUR: i64 = 10;
@@ -90,7 +92,7 @@ struct Invited {
 impl Store {
     /// Pairs a phone that calls from the network address `from`: the code is used up, another device of the client with
     /// the same provider's address is retired, and what is still undelivered is queued for the new one.
-    pub async fn pair(&self, from: &str, device: &NewDevice) -> Result<Pairing> {
+    pub async fn pair(&self, from: &str, new: &NewDevice) -> Result<Pairing> {
         let now = self.clock.now();
         // Before the writer is asked for: whoever guesses must not make others wait.
         if let Some(refusal) = too_many(&mut *self.read().await?, from, now).await? {
@@ -100,7 +102,7 @@ impl Store {
         if let Some(refusal) = too_many(&mut tx, from, now).await? {
             return Ok(refusal);
         }
-        let Some(invited) = invited(&mut tx, &device.code_hash, now).await? else {
+        let Some(invited) = invited(&mut tx, &new.code_hash, now).await? else {
             count_failure(&mut tx, from, now).await?;
             tx.commit().await?;
             return Ok(Pairing::WrongCode);
@@ -109,7 +111,7 @@ impl Store {
             return Ok(Pairing::Blocked);
         }
         let used = query("update invite set used_at = $2 where code_hash = $1 and used_at is null")
-            .bind(device.code_hash.as_slice())
+            .bind(new.code_hash.as_slice())
             .bind(now)
             .execute(&mut tx)
             .await?;
@@ -117,10 +119,13 @@ impl Store {
             // Another phone was faster.
             return Ok(Pairing::WrongCode);
         }
-        retire_namesakes(&mut tx, invited.client_id, &device.way, None, now).await?;
+        retire_namesakes(&mut tx, invited.client_id, &new.way, None, now).await?;
         let device_id = id::new(now);
-        insert_device(&mut tx, &invited, device_id, device, now).await?;
-        queue_open_deliveries(&mut tx, &invited, device_id, &device.way.channel, now).await?;
+        insert_device(&mut tx, &invited, device_id, new, now).await?;
+        queue_open_deliveries(&mut tx, &invited, device_id, &new.way.channel, now).await?;
+        actor::identify(|| format!("employee {}", invited.personnel_no));
+        let paired = device(&mut tx, invited.client_id, device_id).await?;
+        tx.record(invited.client_id, device_change("device.pair", None, &paired));
         tx.commit().await?;
         Ok(Pairing::Done(PairedDevice {
             device_id,
@@ -178,16 +183,12 @@ impl Store {
     /// A phone leaves: its token is dead, and what waits for it is closed.
     pub async fn leave(&self, phone: &DeviceCaller) -> Result<()> {
         let mut tx = self.write().await?;
-        retire(
-            &mut tx,
-            phone.client_id,
-            phone.device_id,
-            reason::LEFT,
-            self.clock.now(),
-        )
-        .await?;
-        tx.commit().await?;
-        Ok(())
+        let (client_id, id) = (phone.client_id, phone.device_id);
+        let before = device(&mut tx, client_id, id).await?;
+        retire(&mut tx, client_id, id, reason::LEFT, self.clock.now()).await?;
+        let after = device(&mut tx, client_id, id).await?;
+        tx.record(client_id, device_change("device.leave", Some(&before), &after));
+        tx.commit().await
     }
 }
 

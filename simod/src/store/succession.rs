@@ -16,8 +16,9 @@ use uuid::Uuid;
 
 use super::{
     Result, Store, Write,
+    audit::Change,
     bind::{hex, hex_bytes, json},
-    employees::{group_ids, insert_employee, set_groups, taken},
+    employees::{employee, employee_change, group_ids, insert_employee, set_groups, taken},
     engine::{query, query_as, query_scalar},
     pairing::retire,
 };
@@ -41,9 +42,11 @@ impl Store {
             return Err(taken(&mut tx, client_id, &new.personnel_no).await?);
         };
         set_groups(&mut tx, client_id, employee_id, &groups).await?;
+        let added = employee(&mut tx, client_id, &new.personnel_no).await?;
+        tx.record(client_id, employee_change("employee.add", None, &added));
         tx.commit().await?;
         self.deny_what_is_left(client_id, &left).await?;
-        self.employee(client_id, &new.personnel_no).await
+        Ok(added)
     }
 
     /// Denies what was queued for people who have left. None of it can be sent any more, because claims and streams look
@@ -121,6 +124,11 @@ pub(super) async fn free_numbers(
         retire(tx, client_id, device_id, reason::DEVICE_GONE, now).await?;
     }
     readdress(tx, client_id, &predecessors, &kept).await?;
+    for (person, kept) in predecessors.iter().zip(&kept) {
+        let after = employee(tx, client_id, kept).await?;
+        let change = Change::new("employee.succeeded", &*person.number).about(kept);
+        tx.record(client_id, change.after(&after));
+    }
     Ok(ids)
 }
 

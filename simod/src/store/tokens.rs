@@ -8,9 +8,10 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{
-    Error, Listing, Result, Rows, Store, Write,
+    Error, Listing, Result, Rows, SERVER, Store, Write,
     acs::acs_for_token,
-    engine::{Row, query},
+    audit::Change,
+    engine::{Conn, Row, query},
     list::page,
     operators::live_operator,
 };
@@ -94,15 +95,8 @@ impl Store {
 
     /// The token with this id, of one client or of all.
     pub async fn token(&self, within: Option<Uuid>, id: Uuid) -> Result<Token> {
-        let row = query(select_token!("t.id = $2"))
-            .bind(within)
-            .bind(id)
-            .fetch_optional(&mut *self.read().await?)
-            .await?;
-        row.as_ref()
-            .map(read_token)
-            .transpose()?
-            .ok_or_else(|| Error::not_found("token", id.to_string()))
+        let row = token_row(&mut *self.read().await?, within, id).await?;
+        read_token(&row)
     }
 
     /// Issues a token. Its secret is in the answer and nowhere else.
@@ -129,6 +123,7 @@ impl Store {
             }
         };
         let issued = insert_token(&mut tx, &new, now).await?;
+        record_issued(&mut tx, "token.issue", None, issued.id).await?;
         tx.commit().await?;
         Ok(issued)
     }
@@ -139,12 +134,7 @@ impl Store {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         share_holder(&mut tx, id).await?;
-        let row = query(select_token!("t.id = $2"))
-            .bind(within)
-            .bind(id)
-            .fetch_optional(&mut tx)
-            .await?
-            .ok_or_else(|| Error::not_found("token", id.to_string()))?;
+        let row = token_row(&mut tx, within, id).await?;
         let old = read_token(&row)?;
         if old.kind == TokenKind::Device {
             return Err(Error::Conflict(text!(
@@ -175,6 +165,7 @@ impl Store {
             terms: &terms,
         };
         let issued = insert_token(&mut tx, &successor, now).await?;
+        record_issued(&mut tx, "token.rotate", Some(id), issued.id).await?;
         tx.commit().await?;
         Ok(issued)
     }
@@ -182,11 +173,40 @@ impl Store {
     /// Revokes a token; one that is revoked already stays so.
     pub async fn revoke_token(&self, within: Option<Uuid>, id: Uuid) -> Result<()> {
         let mut tx = self.write().await?;
-        if !revoke(&mut tx, within, id, self.clock.now()).await? {
-            return Err(Error::not_found("token", id.to_string()));
-        }
+        let before = token_row(&mut tx, within, id).await?;
+        revoke(&mut tx, within, id, self.clock.now()).await?;
+        let after = token_row(&mut tx, within, id).await?;
+        let change = Change::new("token.revoke", id.to_string())
+            .before(&read_token(&before)?)
+            .after(&read_token(&after)?);
+        tx.record(chain_of(&before)?, change);
         tx.commit().await
     }
+}
+
+async fn token_row(conn: &mut Conn, within: Option<Uuid>, id: Uuid) -> Result<Row> {
+    let row = query(select_token!("t.id = $2"))
+        .bind(within)
+        .bind(id)
+        .fetch_optional(conn)
+        .await?;
+    row.ok_or_else(|| Error::not_found("token", id.to_string()))
+}
+
+/// Writes a new token down, without its secret, and what it replaces.
+async fn record_issued(tx: &mut Write, action: &'static str, replaced: Option<Uuid>, id: Uuid) -> Result<()> {
+    let row = token_row(tx, None, id).await?;
+    let mut change = Change::new(action, replaced.unwrap_or(id).to_string()).after(&read_token(&row)?);
+    if let Some(replaced) = replaced {
+        change = change.before(&read_token(&token_row(tx, None, replaced).await?)?);
+    }
+    tx.record(chain_of(&row)?, change);
+    Ok(())
+}
+
+/// Where the audit keeps what happens to a token.
+fn chain_of(token: &Row) -> Result<Uuid> {
+    Ok(token.try_get::<Option<Uuid>, _>("client_id")?.unwrap_or(SERVER))
 }
 
 /// Revokes all tokens of an ACS, an operator or a device.

@@ -12,10 +12,11 @@ use uuid::Uuid;
 
 use super::{
     Error, Listing, Result, Rows, Store, Write,
+    audit::Change,
     bind::json,
     engine::{Conn, Row, query, query_as, query_scalar},
     list::page,
-    named::{Nouns, add_named},
+    named::{Nouns, add_named, archive_named},
 };
 
 const TOPICS: Nouns = Nouns {
@@ -57,15 +58,7 @@ impl Store {
 
     /// The topic with this slug, archived or not.
     pub async fn topic(&self, client_id: Uuid, slug: &str) -> Result<Topic> {
-        let row = query(select_topic!("t.slug = $2"))
-            .bind(client_id)
-            .bind(slug)
-            .fetch_optional(&mut *self.read().await?)
-            .await?;
-        row.as_ref()
-            .map(read_topic)
-            .transpose()?
-            .ok_or_else(|| Error::not_found("topic", slug))
+        topic(&mut *self.read().await?, client_id, slug).await
     }
 
     /// Makes a topic, or brings it back from the archive with the grants that it had.
@@ -85,8 +78,10 @@ impl Store {
         let mut tx = self.write().await?;
         add_named(&mut tx, TOPICS, client_id, &named, self.clock.now()).await?;
         edit(&mut tx, client_id, &new.slug, &defaults).await?;
+        let added = topic(&mut tx, client_id, &new.slug).await?;
+        tx.record(client_id, Change::new("topic.add", &*new.slug).after(&added));
         tx.commit().await?;
-        self.topic(client_id, &new.slug).await
+        Ok(added)
     }
 
     /// Changes what is said of a topic.
@@ -95,15 +90,38 @@ impl Store {
     /// [`Error::NotFound`] when there is no such topic, [`Error::Invalid`] when its defaults name who is not there.
     pub async fn edit_topic(&self, client_id: Uuid, slug: &str, changes: &EditTopic) -> Result<Topic> {
         let mut tx = self.write().await?;
+        let before = topic(&mut tx, client_id, slug).await?;
         edit(&mut tx, client_id, slug, changes).await?;
+        let after = topic(&mut tx, client_id, slug).await?;
+        let change = Change::new("topic.edit", slug).before(&before).after(&after);
+        tx.record(client_id, change);
         tx.commit().await?;
-        self.topic(client_id, slug).await
+        Ok(after)
     }
 
     /// Archives a topic: nothing can be posted to it any more.
     pub async fn remove_topic(&self, client_id: Uuid, slug: &str) -> Result<()> {
-        self.archive_named(TOPICS, client_id, slug).await
+        let mut tx = self.write().await?;
+        let before = topic(&mut tx, client_id, slug).await?;
+        archive_named(&mut tx, TOPICS, client_id, slug, self.clock.now()).await?;
+        let after = topic(&mut tx, client_id, slug).await?;
+        let change = Change::new("topic.remove", slug).before(&before).after(&after);
+        tx.record(client_id, change);
+        tx.commit().await
     }
+}
+
+/// The topic with this slug, archived or not.
+async fn topic(conn: &mut Conn, client_id: Uuid, slug: &str) -> Result<Topic> {
+    let row = query(select_topic!("t.slug = $2"))
+        .bind(client_id)
+        .bind(slug)
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref()
+        .map(read_topic)
+        .transpose()?
+        .ok_or_else(|| Error::not_found("topic", slug))
 }
 
 async fn edit(tx: &mut Write, client_id: Uuid, slug: &str, changes: &EditTopic) -> Result<()> {
@@ -111,7 +129,7 @@ async fn edit(tx: &mut Write, client_id: Uuid, slug: &str, changes: &EditTopic) 
     if let Some(recipients) = recipients {
         all_there(tx, client_id, recipients).await?;
     }
-    let changed = query(
+    query(
         "update topic set name = coalesce($3, name),
              priority = case when $4 then $5 else priority end,
              recipients = case when $6 then $7 else recipients end
@@ -126,11 +144,7 @@ async fn edit(tx: &mut Write, client_id: Uuid, slug: &str, changes: &EditTopic) 
     // A struct of strings, whose serialisation cannot fail.
     .bind(recipients.and_then(|to| serde_json::to_string(to).ok()))
     .execute(tx)
-    .await?
-    .rows_affected();
-    if changed == 0 {
-        return Err(Error::not_found("topic", slug));
-    }
+    .await?;
     Ok(())
 }
 

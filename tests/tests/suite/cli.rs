@@ -1,5 +1,6 @@
 //! `simoctl`, the real program against the real daemon: what it prints where, how it ends, and what it asks first.
 
+mod audit;
 mod distribution;
 
 use std::{

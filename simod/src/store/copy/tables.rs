@@ -8,7 +8,7 @@ use super::{CopyError, Result};
 pub(super) const CLIENT: &str = "client";
 
 /// The tables that are carried, in their order.
-pub(super) const CARRIED: [&str; 20] = [
+pub(super) const CARRIED: [&str; 23] = [
     "operator",
     "acs",
     "token",
@@ -22,6 +22,9 @@ pub(super) const CARRIED: [&str; 20] = [
     "invite",
     "invite_batch",
     "pairing_failure",
+    "audit",
+    "audit_payload",
+    "audit_head",
     "message",
     "idempotency",
     "audience",

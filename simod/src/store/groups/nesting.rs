@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::group_id;
 use crate::store::{
     Error, Result, Store, Write,
+    audit::Change,
     engine::{Conn, query, query_as, query_scalar},
 };
 
@@ -69,7 +70,7 @@ impl Store {
                 )
             }));
         }
-        query(
+        let included_now = query(
             "insert into group_inclusion (client_id, group_id, included_id) values ($1, $2, $3) on conflict do nothing",
         )
         .bind(client_id)
@@ -77,6 +78,10 @@ impl Store {
         .bind(inner)
         .execute(&mut tx)
         .await?;
+        if included_now.rows_affected() > 0 {
+            let group = serde_json::json!({ "group": included });
+            tx.record(client_id, Change::new("group.include", slug).after(&group));
+        }
         tx.commit().await
     }
 
@@ -90,12 +95,17 @@ impl Store {
             .fetch_optional(&mut tx)
             .await?;
         let inner = inner.ok_or_else(|| Error::not_found("group", included))?;
-        query("delete from group_inclusion where client_id = $1 and group_id = $2 and included_id = $3")
-            .bind(client_id)
-            .bind(outer)
-            .bind(inner)
-            .execute(&mut tx)
-            .await?;
+        let excluded =
+            query("delete from group_inclusion where client_id = $1 and group_id = $2 and included_id = $3")
+                .bind(client_id)
+                .bind(outer)
+                .bind(inner)
+                .execute(&mut tx)
+                .await?;
+        if excluded.rows_affected() > 0 {
+            let group = serde_json::json!({ "group": included });
+            tx.record(client_id, Change::new("group.exclude", slug).before(&group));
+        }
         tx.commit().await
     }
 }

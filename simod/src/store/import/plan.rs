@@ -1,6 +1,6 @@
 //! What an import has to change, found out from what is known: pure.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 use simo_common::{
@@ -11,7 +11,10 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use crate::store::bind::{hex, hex_bytes, json};
+use crate::store::{
+    audit::Change,
+    bind::{hex, hex_bytes, json},
+};
 
 /// Changes that a report shows, at most.
 const CHANGES_SHOWN: usize = 1_000;
@@ -52,6 +55,8 @@ pub(super) struct Plan {
     pub(super) succeeded: Vec<String>,
     /// The numbers of which it has to be said whether they pass on.
     pub(super) doubts: Vec<(String, Text)>,
+    /// What the audit is told.
+    pub(super) audit: Vec<Change>,
     /// What to say of it.
     pub(super) report: ImportReport,
 }
@@ -74,7 +79,7 @@ impl Plan {
     /// Compares the rows with what is known.
     pub(super) fn new(rows: &[ImportRow], known: &Known, mut new_id: impl FnMut() -> Uuid) -> Self {
         let mut report = ImportReport::default();
-        let mut changes = Vec::new();
+        let (mut changes, mut audit) = (Vec::new(), Vec::new());
         let wanted: BTreeSet<&String> = rows.iter().flat_map(|row| &row.employee.groups).collect();
         let missing: Vec<&String> = wanted
             .into_iter()
@@ -83,6 +88,7 @@ impl Plan {
         for slug in &missing {
             report.groups_created += 1;
             changes.push(change(0, slug, "create_group", Vec::new()));
+            audit.push(Change::new("group.add", slug.as_str()));
         }
         let nobody = Person::default();
         let (mut created, mut updated, mut members) = (Vec::new(), Vec::new(), Vec::new());
@@ -95,6 +101,7 @@ impl Plan {
                 created.push(person_row(new_id(), employee, &nobody));
                 members.push((&*employee.personnel_no, groups));
                 changes.push(change(row.line, &employee.personnel_no, "create", Vec::new()));
+                audit.push(made(employee));
                 continue;
             };
             if !may_be_one_person(&before.full_name, &employee.full_name) {
@@ -113,6 +120,7 @@ impl Plan {
                             employee.full_name.clone(),
                         );
                         changes.push(change(row.line, &employee.personnel_no, "succeed", vec![name]));
+                        audit.push(made(employee));
                         continue;
                     }
                 }
@@ -129,6 +137,7 @@ impl Plan {
             if before.groups != groups {
                 members.push((&*employee.personnel_no, groups));
             }
+            audit.push(edited(employee, &fields));
             changes.push(change(row.line, &employee.personnel_no, "update", fields));
         }
         created.append(&mut updated);
@@ -141,6 +150,7 @@ impl Plan {
             members: json(&members),
             succeeded,
             doubts,
+            audit,
             report,
         }
     }
@@ -149,6 +159,21 @@ impl Plan {
     pub(super) fn is_empty(&self) -> bool {
         self.report.created + self.report.updated + self.report.groups_created == 0
     }
+}
+
+fn made(employee: &NewEmployee) -> Change {
+    let no = &*employee.personnel_no;
+    Change::new("employee.add", no).about(no).after(employee)
+}
+
+fn edited(employee: &NewEmployee, fields: &[(String, String, String)]) -> Change {
+    let no = &*employee.personnel_no;
+    let before: BTreeMap<_, _> = fields.iter().map(|(field, before, _)| (field, before)).collect();
+    let after: BTreeMap<_, _> = fields.iter().map(|(field, _, after)| (field, after)).collect();
+    Change::new("employee.edit", no)
+        .about(no)
+        .before(&before)
+        .after(&after)
 }
 
 fn doubt(before: &Person, row: &NewEmployee) -> Text {

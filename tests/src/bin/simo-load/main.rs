@@ -11,6 +11,7 @@ mod bare;
 mod blast;
 mod drain;
 mod footprint;
+mod granted;
 mod history;
 mod ingest;
 mod latency;
@@ -66,6 +67,8 @@ enum Measurement {
     Latency,
     /// One message for 100,000 people.
     Wide,
+    /// A topic with 1,000 grants over nested groups, and one message to it.
+    Granted,
     /// Memory and start-up.
     Footprint,
     /// PostgreSQL next to SQLite and to a bare insert, and two instances next to one; needs `SIMO_TEST_POSTGRES`.
@@ -120,6 +123,9 @@ async fn measure(arguments: &Arguments) -> bool {
     }
     if wanted(Measurement::Wide) {
         rows.extend(wide::measure(directory.path()).await);
+    }
+    if wanted(Measurement::Granted) {
+        rows.extend(granted::measure(directory.path()).await);
     }
     if wanted(Measurement::Server) && postgres::server().is_some() {
         rows.extend(server::measure(directory.path(), arguments.rounds, arguments.seconds).await);

@@ -22,8 +22,18 @@ pub(crate) fn personnel_no(number: usize) -> String {
     format!("{:06}", 100_000 + number)
 }
 
-/// A client with so many employees.
+/// A client with so many employees, who are in no group.
 pub(crate) async fn plant(simod: &Simod, slug: &str, employees: usize) -> Plant {
+    plant_in(simod, slug, employees, |_| None).await
+}
+
+/// A client with so many employees, each in a group that is made.
+pub(crate) async fn plant_in(
+    simod: &Simod,
+    slug: &str,
+    employees: usize,
+    group: impl Fn(usize) -> Option<String>,
+) -> Plant {
     let plant = Plant::new(simod, slug).await;
     let rows: Vec<ImportRow> = (0..employees)
         .map(|number| ImportRow {
@@ -31,6 +41,7 @@ pub(crate) async fn plant(simod: &Simod, slug: &str, employees: usize) -> Plant 
             employee: NewEmployee {
                 personnel_no: personnel_no(number),
                 full_name: format!("Иванов Пётр Сергеевич {number}"),
+                groups: group(number).into_iter().collect(),
                 ..NewEmployee::default()
             },
             person: None,

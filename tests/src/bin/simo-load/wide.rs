@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
-use simo_tests::{clock, wait::within};
+use simo_tests::{Simod, clock, wait::within};
 
 use crate::{
     blast::{Connection, Target, quantile},
@@ -12,12 +12,12 @@ use crate::{
     table::Row,
 };
 
-const PEOPLE: usize = 100_000;
-const OTHERS: usize = 1_000;
+pub(crate) const PEOPLE: usize = 100_000;
+pub(crate) const OTHERS: usize = 1_000;
 /// The other client's messages a second.
 const RATE: usize = 200;
 
-/// The wide message goes out one second after the other client began, which goes on until the last push.
+/// One message for everyone.
 pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     let provider = Provider::start(directory);
     let mut simod = site::setup(directory, "wide")
@@ -31,32 +31,41 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     site::give_phones(&simod.database_url(), "fcm").await;
     simod.restart().await;
 
+    let everyone = r#"{"title":"Общий сбор","body":"В 15:00 у проходной.","recipients":{"everyone":true}}"#;
+    announce(&simod, &provider, [&wide, &other], "100,000 recipients", everyone).await
+}
+
+/// The wide message goes out one second after the other client began, which goes on until the last push.
+pub(crate) async fn announce(
+    simod: &Simod,
+    provider: &Provider,
+    [wide, other]: [&str; 2],
+    name: &str,
+    body: &'static str,
+) -> Vec<Row> {
     // The same without the crowd, to warm up.
-    latency::steadily(&simod, &other, RATE, RATE, OTHERS).await;
+    latency::steadily(simod, other, RATE, RATE, OTHERS).await;
     let before = provider.stats(0).await.calls;
     let target = Target {
-        address: site::address(&simod),
+        address: site::address(simod),
         path: "/api/v1/messages",
-        token: wide,
+        token: wide.to_owned(),
     };
     let announce = async {
         let mut connection = Connection::open(target).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let sent_us = clock::now_us();
-        let body = r#"{"title":"Общий сбор","body":"В 15:00 у проходной.","recipients":{"everyone":true}}"#;
         let (_, answer) = connection.post(Bytes::from(body)).await;
         (id_of(&answer), sent_us, clock::now_us())
     };
-    let (posted, (id, sent_us, answered_us)) = tokio::join!(
-        latency::steadily(&simod, &other, RATE, RATE * 12, OTHERS),
-        announce
-    );
+    let (posted, (id, sent_us, answered_us)) =
+        tokio::join!(latency::steadily(simod, other, RATE, RATE * 12, OTHERS), announce);
 
     let mut answers: Vec<f64> = posted
         .iter()
         .map(|message| (message.answered_us - message.sent_us) as f64 / 1e3)
         .collect();
-    let mut arrivals = latency::to_provider(&provider, before, &posted).await;
+    let mut arrivals = latency::to_provider(provider, before, &posted).await;
     let calls = within(
         Duration::from_mins(5),
         "the wide message arrives everywhere",
@@ -79,7 +88,7 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     let after = |us: i64| (us - answered_us) as f64 / 1e3;
     vec![
         Row::at_most(
-            "100,000 recipients: until 202",
+            format!("{name}: until 202"),
             (answered_us - sent_us) as f64 / 1e3,
             1_000.0,
             "ms",

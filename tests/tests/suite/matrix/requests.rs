@@ -261,7 +261,7 @@ impl World<'_> {
             "send_receipts" => {
                 json!([{"message_id": self.new_message().await, "kind": "read", "at": "2026-01-01T00:00:00Z"}])
             }
-            "invite_device" => json!({"employee": "001"}),
+            "invite_device" | "erase_audit" => json!({"employee": "001"}),
             "invite_devices" => json!({"groups": ["smena-a"]}),
             "add_employee" => json!({"personnel_no": fresh(), "full_name": "Новый"}),
             "import_employees" => {

@@ -1,0 +1,319 @@
+//! `simoctl audit`: who changed what, and whether what is kept of it is what was recorded.
+
+mod verify;
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, Subcommand};
+use serde_json::Value as Json;
+use simo_common::{
+    api::audit::{AuditEntry, AuditHead, AuditPayload, EraseAudit},
+    client::{AuditQuery, ListQuery},
+};
+
+use crate::{
+    failure::Failure,
+    output::{Column, Record, Value},
+    russian::Help,
+    session::Session,
+};
+
+/// Entries that are asked for at once, where all are wanted.
+const PAGE: u32 = 5_000;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List changes, newest first
+    List(List),
+    /// Check that no change was altered, taken out or put in since it was recorded
+    Verify(verify::Verify),
+    /// Write all entries, oldest first, one JSON object a line
+    Export {
+        /// The file to write; standard output unless given
+        #[arg(short, long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        chain: Chain,
+    },
+    /// Show the last entry's number and hash, to be kept elsewhere for `verify --head`
+    Head(Chain),
+    /// Erase for good what the audit says of an employee; the entries stay, and still verify
+    Erase {
+        /// His personnel number; a predecessor's with the day: 100001~2026-11-23
+        employee: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Chain {
+    /// The server's own audit (owners and their tokens), not a client's
+    #[arg(long)]
+    server: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only with all of these words in who did it and to what
+    text: Vec<String>,
+    /// Only about this employee
+    #[arg(long, value_name = "NO")]
+    employee: Option<String>,
+    /// Only this action (`topic.grant`), or all of a noun (`topic`)
+    #[arg(long)]
+    action: Option<String>,
+    /// Only from then on: 2026-11-22, 2026-11-22T08:00, today, -2h
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    after: Option<String>,
+    /// Only earlier
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    before: Option<String>,
+    /// At most so many rows
+    #[arg(long, value_name = "N", default_value = "100")]
+    limit: u64,
+    #[command(flatten)]
+    chain: Chain,
+}
+
+pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    let api = session.client()?;
+    match verb {
+        Verb::List(list) => {
+            let wanted = AuditQuery {
+                server: list.chain.server,
+                employee: list.employee,
+                action: list.action,
+                after: list.after,
+                before: list.before,
+                oldest_first: false,
+            };
+            let query = ListQuery {
+                query: (!list.text.is_empty()).then(|| list.text.join(" ")),
+                ..ListQuery::default()
+            };
+            let key = |entry: &AuditEntry| entry.seq.to_string();
+            let fetch = async |query: &_| api.audit(query, &wanted).await;
+            session.list(query, Some(list.limit), key, fetch).await
+        }
+        Verb::Verify(verify) => verify::run(session, verify).await,
+        Verb::Export { file, chain } => export(session, file, chain.server).await,
+        Verb::Head(chain) => Ok(session.out.record(&api.audit_head(chain.server).await?)?),
+        Verb::Erase { employee } => {
+            session.confirm(&session.say(
+                format!("Erase for good what the audit says of employee {employee}?"),
+                format!("Стереть навсегда всё, что аудит говорит о сотруднике {employee}?"),
+            ))?;
+            let erased = api.erase_audit(&EraseAudit { employee }).await?;
+            let count = erased.entries.len();
+            if session.out.is_structured() {
+                session.out.json(&erased)?;
+            }
+            session.done(&session.say(
+                format!("Entries erased: {count}."),
+                format!("Стёрто записей: {count}."),
+            ));
+            Ok(())
+        }
+    }
+}
+
+async fn export(session: &Session, file: Option<PathBuf>, server: bool) -> Result<(), Failure> {
+    let mut out: Box<dyn Write> = match &file {
+        Some(path) => {
+            let created = File::create(path).map_err(|cause| {
+                let path = path.display();
+                Failure::failed(session.say(
+                    format!("Cannot write {path}: {cause}."),
+                    format!("Не удалось записать {path}: {cause}."),
+                ))
+            })?;
+            Box::new(BufWriter::new(created))
+        }
+        None => Box::new(BufWriter::new(io::stdout())),
+    };
+    let mut count = 0_u64;
+    each(session, server, |entry| {
+        count += 1;
+        serde_json::to_writer(&mut out, &entry).map_err(io::Error::from)?;
+        Ok(out.write_all(b"\n")?)
+    })
+    .await?;
+    out.flush()?;
+    if file.is_some() {
+        session.done(&session.say(
+            format!("Entries written: {count}."),
+            format!("Записано записей: {count}."),
+        ));
+    }
+    Ok(())
+}
+
+/// All entries of a chain from the first one on.
+async fn each(
+    session: &Session,
+    server: bool,
+    mut take: impl FnMut(AuditEntry) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let api = session.client()?;
+    let wanted = AuditQuery {
+        server,
+        oldest_first: true,
+        ..AuditQuery::default()
+    };
+    let mut query = ListQuery {
+        limit: Some(PAGE),
+        ..ListQuery::default()
+    };
+    loop {
+        let page = api.audit(&query, &wanted).await?;
+        page.items.into_iter().try_for_each(&mut take)?;
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+impl Record for AuditEntry {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("seq", "No", "№", |e| e.seq.into()),
+        Column::new("at", "When", "Когда", |e| e.at.into()),
+        Column::new("who", "Who", "Кто", |e| said(e, |p| p.who.as_str().into())),
+        Column::wide("from", "From", "Откуда", |e| {
+            said(e, |p| p.from.as_deref().unwrap_or_default().into())
+        }),
+        Column::new("action", "Action", "Действие", |e| (&e.action).into()),
+        Column::new("subject", "What", "Что", |e| {
+            said(e, |p| p.subject.as_str().into())
+        }),
+        Column::new("change", "Change", "Изменение", |e| {
+            said(e, |p| Value::Text(difference(p)))
+        }),
+        Column::alone("hash", "Hash", "Хеш", |e| (&e.hash).into()),
+    ];
+}
+
+fn said(entry: &AuditEntry, what: impl Fn(&AuditPayload) -> Value) -> Value {
+    entry.payload.as_ref().map_or(Value::Nothing, what)
+}
+
+/// What is otherwise now, field by field; of what is new or gone, all that is not empty.
+fn difference(payload: &AuditPayload) -> String {
+    let empty = Json::Null;
+    let side = |side: &Option<Json>| side.clone().unwrap_or_default();
+    let (before, after) = (side(&payload.before), side(&payload.after));
+    let names = |value: &Json| match value {
+        Json::Object(fields) => fields.keys().cloned().collect(),
+        _ => Vec::new(),
+    };
+    let mut fields: Vec<String> = names(&before).into_iter().chain(names(&after)).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    let lines = fields.iter().filter_map(|field| {
+        let (was, is) = (
+            before.get(field).unwrap_or(&empty),
+            after.get(field).unwrap_or(&empty),
+        );
+        match (brief(was), brief(is)) {
+            (was, is) if was == is => None,
+            (was, is) if was.is_empty() => Some(format!("{field}: {is}")),
+            (was, is) if is.is_empty() => Some(format!("{field}: {was} → –")),
+            (was, is) => Some(format!("{field}: {was} → {is}")),
+        }
+    });
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+fn brief(value: &Json) -> String {
+    match value {
+        Json::Null => String::new(),
+        Json::String(text) => text.clone(),
+        Json::Array(items) => items.iter().map(brief).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+impl Record for AuditHead {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("seq", "No", "№", |h| h.seq.into()),
+        Column::new("hash", "Hash", "Хеш", |h| (&h.hash).into()),
+    ];
+}
+
+pub(super) const RUSSIAN: Help = &[
+    ("audit list", "Список изменений, новые сверху"),
+    (
+        "audit list/text",
+        "Только с этими словами в том, кто и что изменил",
+    ),
+    ("audit list/employee", "Только об этом сотруднике"),
+    (
+        "audit list/action",
+        "Только это действие (`topic.grant`) или все действия с одним видом объектов (`topic`)",
+    ),
+    (
+        "audit list/after",
+        "Только с этого времени: 2026-11-22, 2026-11-22T08:00, сегодня, -2ч",
+    ),
+    ("audit list/before", "Только раньше этого времени"),
+    (
+        "audit verify",
+        "Проверить, что ни одно изменение не исправлено, не вынуто и не подложено после записи",
+    ),
+    (
+        "audit verify/file",
+        "Файл, записанный `audit export`; если не указан, проверяется сервер",
+    ),
+    (
+        "audit verify/head",
+        "Файл с выводом `audit head -o json`, сохранённым раньше: показывает, что цепочку не обрезали и не переписали",
+    ),
+    (
+        "audit export",
+        "Записать все записи, старые сверху, по объекту JSON в строке",
+    ),
+    ("audit export/file", "Файл; если не указан, стандартный вывод"),
+    (
+        "audit head",
+        "Показать номер и хеш последней записи, чтобы хранить их отдельно для `verify --head`",
+    ),
+    (
+        "audit erase",
+        "Стереть навсегда, что аудит говорит о сотруднике; записи остаются, и цепочка сходится",
+    ),
+    (
+        "audit erase/employee",
+        "Табельный номер; у предшественника с днём: 100001~2026-11-23",
+    ),
+    (
+        "/server",
+        "Аудит самого сервера (владельцы и их токены), а не клиента",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_what_differs_is_shown() {
+        let payload = AuditPayload {
+            before: Some(json!({"name": "Котельная", "grants": 2, "archived_at": null})),
+            after: Some(json!({"name": "Котельная №1", "grants": 2, "archived_at": "2026-11-23T00:00:00Z"})),
+            ..AuditPayload::default()
+        };
+        assert_eq!(
+            difference(&payload),
+            "archived_at: 2026-11-23T00:00:00Z; name: Котельная → Котельная №1"
+        );
+        let gone = AuditPayload {
+            before: Some(json!({"employee": "100001"})),
+            ..AuditPayload::default()
+        };
+        assert_eq!(difference(&gone), "employee: 100001 → –");
+    }
+}

@@ -1,0 +1,125 @@
+//! `simoctl audit verify`: the chain is gone through here, entry by entry; the server's word is not taken for it.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde::Serialize;
+use simo_common::{
+    api::audit::{AuditEntry, AuditHead},
+    audit::{Verifier, hex},
+    lang::Text,
+};
+
+use super::{Chain, each};
+use crate::{
+    failure::Failure,
+    output::{Column, Record},
+    session::Session,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// A file that `audit export` wrote; the server is asked unless given
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// What `audit head -o json` said earlier, in a file: shows that the chain was not cut or written anew
+    #[arg(long, value_name = "FILE")]
+    head: Option<PathBuf>,
+    #[command(flatten)]
+    chain: Chain,
+}
+
+/// What was verified.
+#[derive(Debug, Serialize)]
+struct Verified {
+    entries: u64,
+    erased: u64,
+    hash: String,
+}
+
+pub(super) async fn run(session: &Session, args: Verify) -> Result<(), Failure> {
+    let head = args.head.as_deref().map(|path| head(session, path)).transpose()?;
+    let mut verifier = Verifier::default();
+    let mut take = |entry: &AuditEntry| {
+        verifier
+            .take(entry)
+            .and_then(|()| head.as_ref().map_or(Ok(()), |head| verifier.meets(head)))
+            .map_err(|why| broken(session, &why))
+    };
+    match &args.file {
+        Some(path) => each_line(session, path, take)?,
+        None => each(session, args.chain.server, |entry| take(&entry)).await?,
+    }
+    verifier
+        .finish(head.as_ref())
+        .map_err(|why| broken(session, &why))?;
+    let verified = Verified {
+        entries: verifier.end().seq,
+        erased: verifier.erased(),
+        hash: hex(&verifier.end().hash),
+    };
+    let (entries, erased) = (verified.entries, verified.erased);
+    session.made(
+        &verified,
+        &session.say(
+            format!("The audit is whole: entries {entries}, of them erased {erased}."),
+            format!("Аудит цел: записей {entries}, из них стёрто {erased}."),
+        ),
+    )
+}
+
+fn broken(session: &Session, why: &Text) -> Failure {
+    Failure::failed(session.say(
+        format!("The audit is not what was recorded: {}.", why.get(session.lang)),
+        format!("Аудит не тот, что был записан: {}.", why.get(session.lang)),
+    ))
+    .hint(session.say(
+        "compare it with an earlier `audit export`, and with the backups of the database",
+        "сравните его с прежним `audit export` и с резервными копиями базы",
+    ))
+}
+
+fn each_line(
+    session: &Session,
+    path: &Path,
+    mut take: impl FnMut(&AuditEntry) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let file = File::open(path).map_err(|cause| unreadable(session, path, &cause.to_string()))?;
+    for (number, line) in (1..).zip(BufReader::new(file).lines()) {
+        let entry = line
+            .map_err(|cause| cause.to_string())
+            .and_then(|line| serde_json::from_str(&line).map_err(|cause| cause.to_string()))
+            .map_err(|cause| unreadable(session, path, &format!("{number}: {cause}")))?;
+        take(&entry)?;
+    }
+    Ok(())
+}
+
+fn head(session: &Session, path: &Path) -> Result<AuditHead, Failure> {
+    fs::read_to_string(path)
+        .map_err(|cause| cause.to_string())
+        .and_then(|text| serde_json::from_str(&text).map_err(|cause| cause.to_string()))
+        .map_err(|cause| unreadable(session, path, &cause))
+}
+
+fn unreadable(session: &Session, path: &Path, cause: &str) -> Failure {
+    let path = path.display();
+    Failure::failed(session.say(
+        format!("Cannot read {path}: {cause}."),
+        format!("Не удалось прочитать {path}: {cause}."),
+    ))
+}
+
+impl Record for Verified {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("entries", "Entries", "Записей", |v| v.entries.into()),
+        Column::new("erased", "Erased", "Стёрто", |v| v.erased.into()),
+        Column::new("hash", "Last hash", "Последний хеш", |v| {
+            (&v.hash).into()
+        }),
+    ];
+}

@@ -1,0 +1,327 @@
+//! The audit: every change is written down in the transaction that makes it, one chain of entries per client
+//! ([`simo_common::audit`]). What belongs to no client has a chain of its own, under [`SERVER`].
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use simo_common::{
+    api::audit::{AuditEntry, AuditHead, AuditPayload},
+    audit::{self, End, Hash},
+    time,
+};
+use uuid::Uuid;
+
+use super::{
+    Error, Listing, Result, Rows, Store,
+    bind::{hex_hash, json},
+    engine::{Conn, Row, query, query_as, query_scalar},
+    list::page,
+};
+use crate::actor;
+
+/// The chain of what belongs to no client: owners and their tokens.
+pub const SERVER: Uuid = Uuid::nil();
+
+/// Entries that one statement writes.
+const AT_ONCE: usize = 10_000;
+
+/// Nouns whose changes a site file does not describe.
+const BESIDE_SITE: [&str; 3] = ["device", "message", "audit"];
+
+/// A change, on its way into the audit.
+#[derive(Debug)]
+pub(super) struct Change {
+    action: &'static str,
+    subject: String,
+    employee: Option<String>,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+impl Change {
+    /// Something was done (`topic.grant`) to the subject.
+    pub(super) fn new(action: &'static str, subject: impl Into<String>) -> Self {
+        Self {
+            action,
+            subject: subject.into(),
+            employee: None,
+            before: None,
+            after: None,
+        }
+    }
+
+    /// It says something of the employee with this number, and is erased with him.
+    pub(super) fn about(mut self, personnel_no: &str) -> Self {
+        self.employee = Some(personnel_no.to_owned());
+        self
+    }
+
+    /// How it was.
+    pub(super) fn before(mut self, what: &impl Serialize) -> Self {
+        self.before = told(what);
+        self
+    }
+
+    /// How it is now.
+    pub(super) fn after(mut self, what: &impl Serialize) -> Self {
+        self.after = told(what);
+        self
+    }
+
+    /// Whether everything is as it was: then there is nothing to write down.
+    fn is_none(&self) -> bool {
+        self.before.is_some() && self.before == self.after
+    }
+}
+
+/// What is told of something: our wire types, whose serialisation cannot fail.
+fn told(what: &impl Serialize) -> Option<Value> {
+    serde_json::to_value(what).ok().filter(|value| !value.is_null())
+}
+
+/// The changes of a transaction, until it commits. They are written last of all, so that nobody holds the end of a chain
+/// while he waits for a row.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    at: i64,
+    made: Vec<(Uuid, Change)>,
+}
+
+impl Changes {
+    /// Of a transaction that begins now.
+    pub(super) fn at(now: i64) -> Self {
+        Self {
+            at: now,
+            made: Vec::new(),
+        }
+    }
+
+    pub(super) fn record(&mut self, chain: Uuid, change: Change) {
+        if !change.is_none() {
+            self.made.push((chain, change));
+        }
+    }
+
+    /// Writes them down.
+    pub(super) async fn write(self, conn: &mut Conn) -> Result<()> {
+        let mut made = self.made;
+        // Two who write to the same chains do so in the same order.
+        made.sort_by_key(|(chain, _)| *chain);
+        let mut rest = made.into_iter().peekable();
+        while let Some((chain, _)) = rest.peek() {
+            let chain = *chain;
+            let mut changes = Vec::new();
+            while let Some((_, change)) = rest.next_if(|(next, _)| *next == chain) {
+                changes.push(change);
+            }
+            append(conn, chain, changes, self.at).await?;
+        }
+        Ok(())
+    }
+}
+
+/// An entry for `jsonb_each`: number, action, hash of the payload, hash, payload, personnel number.
+type EntryRow = (u64, &'static str, String, String, String, Option<String>);
+
+async fn append(conn: &mut Conn, chain: Uuid, changes: Vec<Change>, at: i64) -> Result<()> {
+    let (seq, hash): (i64, Vec<u8>) = query_as(
+        "insert into audit_head (client_id, seq, hash, revision) values ($1, 0, $2, 0)
+         on conflict (client_id) do update set seq = audit_head.seq returning seq, hash",
+    )
+    .bind(chain)
+    .bind(Hash::default().as_slice())
+    .fetch_one(conn)
+    .await?;
+    let mut end = End {
+        seq: seq as u64,
+        hash: hash_of(&hash),
+    };
+    let moves_site = changes.iter().any(|change| {
+        let noun = change.action.split('.').next();
+        noun.is_some_and(|noun| !BESIDE_SITE.contains(&noun))
+    });
+    let actor = actor::current();
+    let rows: Vec<EntryRow> = changes
+        .into_iter()
+        .map(|change| {
+            let payload = audit::canonical(&AuditPayload {
+                who: actor.who.clone(),
+                from: actor.from.clone(),
+                subject: change.subject,
+                before: change.before,
+                after: change.after,
+                salt: format!("{:032x}", rand::random::<u128>()),
+            });
+            let payload_hash = audit::payload_hash(&payload);
+            end = end.then(at, change.action, &payload_hash);
+            let (payload_hash, hash) = (hex_hash(&payload_hash), hex_hash(&end.hash));
+            (
+                end.seq,
+                change.action,
+                payload_hash,
+                hash,
+                payload,
+                change.employee,
+            )
+        })
+        .collect();
+    for rows in rows.chunks(AT_ONCE) {
+        let rows = json(rows);
+        query(
+            "insert into audit (client_id, seq, at, action, payload_hash, hash)
+             select $1, cast(j.value->>0 as integer), $3, j.value->>1, unhex(j.value->>2, ''), unhex(j.value->>3, '')
+             from jsonb_each($2) j",
+        )
+        .bind(chain)
+        .bind(&rows)
+        .bind(at)
+        .execute(conn)
+        .await?;
+        query(
+            "insert into audit_payload (client_id, seq, payload, employee_id)
+             select $1, cast(j.value->>0 as integer), j.value->>4,
+                 (select e.id from employee e where e.client_id = $1 and e.personnel_no = j.value->>5)
+             from jsonb_each($2) j",
+        )
+        .bind(chain)
+        .bind(&rows)
+        .execute(conn)
+        .await?;
+    }
+    query("update audit_head set seq = $2, hash = $3, revision = revision + $4 where client_id = $1")
+        .bind(chain)
+        .bind(end.seq as i64)
+        .bind(end.hash.as_slice())
+        .bind(i64::from(moves_site))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Which entries are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Those about this employee.
+    pub employee: Option<String>,
+    /// Those whose action is this one, or of this noun.
+    pub action: Option<String>,
+    /// Not before.
+    pub from: Option<i64>,
+    /// Before it.
+    pub until: Option<i64>,
+    /// From the first entry on, instead of from the last one back.
+    pub oldest_first: bool,
+}
+
+impl Store {
+    /// A page of a chain's entries.
+    pub async fn audit(
+        &self,
+        chain: Uuid,
+        filter: &AuditFilter,
+        listing: &Listing<u64>,
+    ) -> Result<Rows<AuditEntry, u64>> {
+        let mut reader = self.read().await?;
+        let employee_id = match &filter.employee {
+            Some(personnel_no) => Some(employee_id(&mut reader, chain, personnel_no).await?),
+            None => None,
+        };
+        let (follows, order) = if filter.oldest_first {
+            (">", "asc")
+        } else {
+            ("<", "desc")
+        };
+        let rows = query(format!(
+            "select a.*, p.payload from audit a
+             left join audit_payload p on p.client_id = a.client_id and p.seq = a.seq
+             where a.client_id = $1 and ($2 is null or a.seq {follows} $2)
+             and ($3 is null or p.employee_id = $3) and ($4 is null or a.at >= $4) and ($5 is null or a.at < $5)
+             and ($6 is null or a.action = $6 or substr(a.action, 1, length($6) + 1) = $6 || '.')
+             order by a.seq {order} limit $7"
+        ))
+        .bind(chain)
+        .bind(listing.after.map(|seq| seq as i64))
+        .bind(employee_id)
+        .bind(filter.from)
+        .bind(filter.until)
+        .bind(filter.action.as_deref())
+        .bind(listing.rows())
+        .fetch(&mut reader);
+        page(rows, listing.limit, |row| {
+            let entry = read_entry(row)?;
+            let names = entry.payload.as_ref().map(|p| [&*p.who, &p.subject]);
+            let fits = listing.find.fits(&names.unwrap_or_default());
+            Ok(fits.then_some((entry.seq, entry)))
+        })
+        .await
+    }
+
+    /// The end of a chain.
+    pub async fn audit_head(&self, chain: Uuid) -> Result<AuditHead> {
+        let head: Option<(i64, Vec<u8>)> = query_as("select seq, hash from audit_head where client_id = $1")
+            .bind(chain)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        let (seq, hash) = head.unwrap_or_default();
+        Ok(AuditHead {
+            seq: seq as u64,
+            hash: hex_hash(&hash_of(&hash)),
+        })
+    }
+
+    /// Erases what the audit says of an employee. That it was done is an entry itself, which does not name him.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such employee.
+    pub async fn erase_audit(&self, client_id: Uuid, personnel_no: &str) -> Result<Vec<u64>> {
+        let mut tx = self.write().await?;
+        let employee_id = employee_id(&mut tx, client_id, personnel_no).await?;
+        let mut entries: Vec<i64> =
+            query_scalar("delete from audit_payload where client_id = $1 and employee_id = $2 returning seq")
+                .bind(client_id)
+                .bind(employee_id)
+                .fetch_all(&mut tx)
+                .await?;
+        entries.sort_unstable();
+        if !entries.is_empty() {
+            let erased = serde_json::json!({ "entries": entries });
+            tx.record(client_id, Change::new(audit::ERASED, "").after(&erased));
+        }
+        tx.commit().await?;
+        Ok(entries.into_iter().map(|seq| seq as u64).collect())
+    }
+}
+
+/// Also of one who is archived.
+async fn employee_id(conn: &mut Conn, client_id: Uuid, personnel_no: &str) -> Result<Uuid> {
+    let id: Option<Uuid> = query_scalar("select id from employee where client_id = $1 and personnel_no = $2")
+        .bind(client_id)
+        .bind(personnel_no)
+        .fetch_optional(conn)
+        .await?;
+    id.ok_or_else(|| Error::not_found("employee", personnel_no))
+}
+
+fn hash_of(bytes: &[u8]) -> Hash {
+    bytes.try_into().unwrap_or_default()
+}
+
+fn read_entry(row: &Row) -> Result<AuditEntry> {
+    let at: Timestamp = time::from_us(row.try_get("at")?);
+    let payload: Option<String> = row.try_get("payload")?;
+    let hash = |column: &str| {
+        row.try_get::<Vec<u8>, _>(column)
+            .map(|bytes| hex_hash(&hash_of(&bytes)))
+    };
+    Ok(AuditEntry {
+        seq: row.try_get::<i64, _>("seq")? as u64,
+        at,
+        action: row.try_get("action")?,
+        payload: payload
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|error| sqlx::Error::Decode(error.into()))?,
+        payload_hash: hash("payload_hash")?,
+        hash: hash("hash")?,
+    })
+}

@@ -1,0 +1,295 @@
+//! Who changed what: written down in the same transaction, chained, and nothing of it can be changed.
+
+use simo_common::{
+    api::{
+        access::{ClientSpec, Grantee, Named, NewOperator, NewTopic, Rename},
+        audit::{AuditEntry, AuditHead},
+        people::{EditEmployee, NewEmployee},
+    },
+    audit::Verifier,
+    people::Role,
+};
+use uuid::Uuid;
+
+use super::{super::fixture::NOON, Find, Fixture, HOUR, Listing, Store, is_missing};
+use crate::{
+    actor,
+    store::{AuditFilter, GrantTerms, SERVER, TokenFor, TokenTerms},
+};
+
+fn all(limit: usize) -> Listing<u64> {
+    Listing {
+        find: Find::default(),
+        limit,
+        after: None,
+        archived: false,
+    }
+}
+
+/// A chain from its first entry on, read in small pages.
+async fn chain(store: &Store, chain: Uuid) -> Vec<AuditEntry> {
+    let filter = AuditFilter {
+        oldest_first: true,
+        ..AuditFilter::default()
+    };
+    let (mut entries, mut listing) = (Vec::new(), all(3));
+    loop {
+        let page = store.audit(chain, &filter, &listing).await.unwrap();
+        entries.extend(page.items);
+        listing.after = page.next;
+        if listing.after.is_none() {
+            return entries;
+        }
+    }
+}
+
+fn verify(entries: &[AuditEntry], head: &AuditHead) -> u64 {
+    let mut verifier = Verifier::default();
+    for entry in entries {
+        verifier.take(entry).unwrap();
+        verifier.meets(head).unwrap();
+    }
+    verifier.finish(Some(head)).unwrap();
+    verifier.erased()
+}
+
+fn actions(entries: &[AuditEntry]) -> String {
+    let actions: Vec<_> = entries.iter().map(|entry| &*entry.action).collect();
+    actions.join(" ")
+}
+
+fn named(slug: &str) -> Named {
+    Named {
+        slug: slug.to_owned(),
+        name: None,
+    }
+}
+
+#[tokio::test]
+async fn every_change_is_an_entry_with_who_from_where_before_and_after() {
+    let f = Fixture::new().await;
+    let begun = f.store.audit_head(f.client_id).await.unwrap().seq;
+    let change = async {
+        actor::identify(|| "operator ivanov".to_owned());
+        f.store.add_group(f.client_id, &named("smena-b")).await.unwrap();
+        let rename = Rename {
+            name: "Смена Б".to_owned(),
+        };
+        f.store.edit_group(f.client_id, "smena-b", &rename).await.unwrap();
+        // What changes nothing is no entry.
+        f.store.edit_group(f.client_id, "smena-b", &rename).await.unwrap();
+        f.store
+            .set_member(f.client_id, "smena-b", "2", true)
+            .await
+            .unwrap();
+        f.store
+            .set_member(f.client_id, "smena-b", "2", true)
+            .await
+            .unwrap();
+    };
+    actor::serve("10.0.0.7".to_owned(), change).await;
+    let entries: Vec<_> = chain(&f.store, f.client_id)
+        .await
+        .into_iter()
+        .skip(begun as usize)
+        .collect();
+    assert_eq!(actions(&entries), "group.add group.edit group.add-member");
+    let edited = entries[1].payload.as_ref().unwrap();
+    assert_eq!(
+        (&*edited.who, edited.from.as_deref(), &*edited.subject),
+        ("operator ivanov", Some("10.0.0.7"), "smena-b")
+    );
+    assert_eq!(edited.before.as_ref().unwrap()["name"], "smena-b");
+    assert_eq!(edited.after.as_ref().unwrap()["name"], "Смена Б");
+    let head = f.store.audit_head(f.client_id).await.unwrap();
+    let entries = chain(&f.store, f.client_id).await;
+    assert_eq!(head.hash, entries.last().unwrap().hash);
+    assert_eq!(verify(&entries, &head), 0);
+}
+
+#[tokio::test]
+async fn all_nouns_are_audited_and_secrets_are_not() {
+    let f = Fixture::new().await;
+    let (store, client) = (&f.store, f.client_id);
+    let issue = TokenFor::Acs {
+        client_id: client,
+        name: "1c",
+    };
+    let issued = store.issue_token(issue, &TokenTerms::default()).await.unwrap();
+    let rotated = store.rotate_token(None, issued.id).await.unwrap();
+    store.revoke_token(None, rotated.id).await.unwrap();
+    let (code, _) = store.invite(client, "1", 60).await.unwrap();
+    let anybody = Grantee::Everyone;
+    let grant = store
+        .grant(client, "boiler", &anybody, &GrantTerms::default())
+        .await
+        .unwrap();
+    store.revoke_grant(client, "boiler", grant.id).await.unwrap();
+    store.block_employee(client, "1").await.unwrap();
+    store.unblock_employee(client, "1").await.unwrap();
+    store.remove_employee(client, "1").await.unwrap();
+    let owner = NewOperator {
+        name: "root".to_owned(),
+        role: Role::Owner,
+    };
+    store.add_operator(None, &owner).await.unwrap();
+    let holder = TokenFor::Operator {
+        within: None,
+        name: "root",
+    };
+    let operators = store.issue_token(holder, &TokenTerms::default()).await.unwrap();
+    store.remove_operator(None, "root").await.unwrap();
+    store.remove_acs(client, "1c").await.unwrap();
+    store.remove_client("zavod").await.unwrap();
+
+    let entries = chain(store, client).await;
+    let said = actions(&entries);
+    let expected = "token.issue token.rotate token.revoke device.invite topic.grant topic.revoke employee.block \
+                    employee.unblock employee.remove acs.remove client.remove";
+    assert!(said.ends_with(expected), "{said}");
+    let servers = chain(store, SERVER).await;
+    assert_eq!(actions(&servers), "operator.add token.issue operator.remove");
+    let payloads = format!("{entries:?}{servers:?}");
+    for secret in [&issued.token, &rotated.token, &code, &operators.token] {
+        assert!(!payloads.contains(secret.as_str()));
+    }
+    for (id, entries) in [(client, entries), (SERVER, servers)] {
+        verify(&entries, &store.audit_head(id).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_is_refused_or_undone_is_no_entry() {
+    let f = Fixture::new().await;
+    let before = f.store.audit_head(f.client_id).await.unwrap();
+    f.store
+        .add_group(f.client_id, &named("smena-a"))
+        .await
+        .unwrap_err();
+    let unknown = EditEmployee {
+        full_name: Some("Никто".to_owned()),
+        groups: Some(vec!["no-such".to_owned()]),
+        ..EditEmployee::default()
+    };
+    f.store
+        .edit_employee(f.client_id, "1", &unknown)
+        .await
+        .unwrap_err();
+    assert_eq!(f.store.audit_head(f.client_id).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn the_database_refuses_to_change_the_audit() {
+    let f = Fixture::new().await;
+    for statement in [
+        "update audit set action = 'x'",
+        "delete from audit",
+        "update audit_payload set payload = '{}'",
+    ] {
+        let mut tx = f.store.write().await.unwrap();
+        let refused = tx.run(statement).await.unwrap_err().to_string();
+        assert!(refused.contains("append-only"), "{statement}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_person_can_be_erased_and_the_chain_still_verifies() {
+    let f = Fixture::new().await;
+    let new = NewEmployee {
+        personnel_no: "77".to_owned(),
+        full_name: "Яковлева Яна".to_owned(),
+        phone: Some("+7 900 000-00-00".to_owned()),
+        ..NewEmployee::default()
+    };
+    f.store.add_employee(f.client_id, &new).await.unwrap();
+    f.store.block_employee(f.client_id, "77").await.unwrap();
+    f.store
+        .set_member(f.client_id, "smena-a", "77", true)
+        .await
+        .unwrap();
+    let about = AuditFilter {
+        employee: Some("77".to_owned()),
+        ..AuditFilter::default()
+    };
+    let listed = f.store.audit(f.client_id, &about, &all(10)).await.unwrap();
+    assert_eq!(
+        actions(&listed.items),
+        "group.add-member employee.block employee.add"
+    );
+    let erased = f.store.erase_audit(f.client_id, "77").await.unwrap();
+    let mut expected: Vec<_> = listed.items.iter().map(|entry| entry.seq).collect();
+    expected.reverse();
+    assert_eq!(erased, expected);
+    let entries = chain(&f.store, f.client_id).await;
+    let text = format!("{entries:?}");
+    assert!(!text.contains("Яковлева") && !text.contains("900 000"), "{text}");
+    assert_eq!(
+        verify(&entries, &f.store.audit_head(f.client_id).await.unwrap()),
+        3
+    );
+    let again = f.store.erase_audit(f.client_id, "77").await.unwrap();
+    assert!(again.is_empty(), "there is nothing left");
+    assert!(is_missing(
+        &f.store.erase_audit(f.client_id, "no-such").await,
+        "employee"
+    ));
+}
+
+#[tokio::test]
+async fn entries_are_found_by_action_time_and_words() {
+    let f = Fixture::new().await;
+    let topic = NewTopic {
+        slug: "payroll".to_owned(),
+        ..NewTopic::default()
+    };
+    f.store.add_topic(f.client_id, &topic).await.unwrap();
+    f.clock.set(NOON + HOUR);
+    let anybody = Grantee::Everyone;
+    f.store
+        .grant(f.client_id, "payroll", &anybody, &GrantTerms::default())
+        .await
+        .unwrap();
+    let now = f.clock.now();
+    let found = async |filter: AuditFilter, find: &str| {
+        let listing = Listing {
+            find: Find::new(find),
+            ..all(10)
+        };
+        let page = f.store.audit(f.client_id, &filter, &listing).await.unwrap();
+        actions(&page.items)
+    };
+    let by = |action: Option<&str>, from, until| AuditFilter {
+        action: action.map(str::to_owned),
+        from,
+        until,
+        ..AuditFilter::default()
+    };
+    assert_eq!(
+        found(by(Some("topic"), None, None), "").await,
+        "topic.grant topic.add"
+    );
+    assert_eq!(found(by(Some("topic.add"), None, None), "").await, "topic.add");
+    assert_eq!(found(by(Some("top"), None, None), "").await, "");
+    assert_eq!(found(by(None, Some(now), None), "").await, "topic.grant");
+    assert_eq!(found(by(Some("topic"), None, Some(now)), "").await, "topic.add");
+    assert_eq!(
+        found(by(None, None, None), "PAYROLL simod").await,
+        "topic.grant topic.add"
+    );
+}
+
+#[tokio::test]
+async fn changes_made_at_once_form_one_chain() {
+    let f = Fixture::new().await;
+    let slugs: Vec<_> = (0..20).map(|n| named(&format!("g{n}"))).collect();
+    let made = slugs.iter().map(|slug| f.store.add_group(f.client_id, slug));
+    for result in futures_util::future::join_all(made).await {
+        result.unwrap();
+    }
+    let spec = ClientSpec::default();
+    f.store.add_client("drugoy", &spec).await.unwrap();
+    let entries = chain(&f.store, f.client_id).await;
+    verify(&entries, &f.store.audit_head(f.client_id).await.unwrap());
+    let other = f.store.client_id("drugoy").await.unwrap().unwrap();
+    assert_eq!(actions(&chain(&f.store, other).await), "client.add");
+}

@@ -1,0 +1,81 @@
+//! Who changed what, as an administrator asks it, and whether it is what was recorded.
+
+use super::*;
+
+#[tokio::test]
+async fn an_administrator_sees_who_changed_what_and_verifies_it() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["001"], &["smena-a"]).await;
+    let ctl = Ctl::new(&simod, "zavod");
+    ctl.ok(&["topic", "add", "boiler", "--name", "Котельная"]);
+    ctl.ok(&["topic", "grant", "boiler", "--group", "smena-a"]);
+    let token = ctl.json(&["token", "issue", "--acs", "1c"]);
+    ctl.ok(&["employee", "block", "001"]);
+
+    let latest = ctl.json(&["audit", "list", "--limit", "1"]);
+    let said = &latest[0]["payload"];
+    assert_eq!(latest[0]["action"], "employee.block");
+    assert_eq!((&said["who"], &said["from"]), (&"local".into(), &"local".into()));
+    assert_eq!(said["before"]["blocked_at"], Value::Null);
+    assert!(said["after"]["blocked_at"].is_string());
+    let listed = ctl.ok(&["audit", "list", "--action", "topic"]);
+    assert!(
+        listed.contains("topic.grant") && !listed.contains("employee."),
+        "{listed}"
+    );
+    let whole = ctl.ok(&["audit", "export"]);
+    assert!(!whole.contains(token["token"].as_str().unwrap()));
+
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (head, file) = (path("head.json"), path("audit.ndjson"));
+    fs::write(&head, ctl.ok(&["audit", "head", "-o", "json"])).unwrap();
+    ctl.ok(&["topic", "add", "payroll"]);
+    assert_eq!(ctl.run(&["audit", "verify", "--head", &head]).code, 0);
+    ctl.ok(&["audit", "export", "--file", &file]);
+    let lines = fs::read_to_string(&file).unwrap();
+    let verified = ctl.json(&["audit", "verify", "--file", &file]);
+    assert_eq!(verified["entries"], lines.lines().count());
+
+    // A line that is changed, taken out, or the last one cut off.
+    let changed = lines.replace("Котельная", "Столовая");
+    let shortened: Vec<_> = lines.lines().skip(1).collect();
+    let cut: Vec<_> = lines.lines().take(3).collect();
+    for text in [changed, shortened.join("\n"), cut.join("\n")] {
+        fs::write(&file, text).unwrap();
+        let run = ctl.run(&["audit", "verify", "--file", &file, "--head", &head]);
+        assert_eq!(run.code, 1, "{}", run.err);
+    }
+
+    ctl.ok(&["audit", "erase", "001", "--yes"]);
+    let verified = ctl.json(&["audit", "verify", "--head", &head]);
+    assert!(verified["erased"].as_u64().unwrap() >= 2, "{verified}");
+    assert!(!ctl.ok(&["audit", "export"]).contains("Сотрудник 001"));
+    let servers = ctl.json(&["audit", "list", "--server"]);
+    assert_eq!(servers, serde_json::json!([]), "there are no owners");
+    let refused = ctl.run(&["audit", "list", "--after", "soon"]).err;
+    assert!(refused.contains("`soon` is no time"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_audit_is_an_admins_and_erasing_an_owners() {
+    let simod = Simod::start().await;
+    Plant::new(&simod, "zavod").await;
+    let ctl = Ctl::new(&simod, "zavod");
+    let mut codes = Vec::new();
+    for role in ["viewer", "admin"] {
+        ctl.ok(&["operator", "add", role, "--role", role]);
+        let token = ctl.json(&["token", "issue", "--operator", role]);
+        let token = token["token"].as_str().unwrap();
+        for words in [
+            &["audit", "list"][..],
+            &["audit", "list", "--server"],
+            &["audit", "erase", "001", "--yes"],
+        ] {
+            let operator = Ctl::with(&["--url", simod.url(), "--token", token]);
+            codes.push(operator.run(words).code);
+        }
+    }
+    assert_eq!(codes, [4, 4, 4, 0, 4, 4]);
+}
