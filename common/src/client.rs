@@ -1,12 +1,15 @@
-//! The typed HTTP client: over TCP or the daemon's Unix socket, one method per endpoint (`client/endpoints.rs`, `client/audit.rs`).
+//! The typed HTTP client: over TCP or the daemon's Unix socket, one method per endpoint (`client/endpoints.rs`, `client/audit.rs`,
+//! `client/login.rs`).
 
 mod audit;
 mod connect;
 mod endpoints;
+mod login;
 mod profile;
 
 pub use audit::AuditQuery;
 pub use connect::{Connection, Origin, Wish, parse_url};
+use endpoints::part;
 pub use endpoints::ListQuery;
 pub use profile::{Profile, ProfileError, Profiles, write_private};
 

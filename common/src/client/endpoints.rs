@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// A part of a path: percent-encoded, so that any personnel number fits.
-fn part(text: &str) -> String {
+pub(super) fn part(text: &str) -> String {
     byte_serialize(text.as_bytes())
         .collect::<String>()
         .replace('+', "%20")
@@ -475,7 +475,7 @@ impl Client {
             .map(|event| parsed(&event?)))
     }
 
-    async fn nothing(&self, method: Method, path: &str) -> Result<()> {
+    pub(super) async fn nothing(&self, method: Method, path: &str) -> Result<()> {
         self.call::<IgnoredAny>(method, path).await.map(|_| ())
     }
 }

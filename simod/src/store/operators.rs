@@ -16,6 +16,7 @@ use super::{
     audit::Change,
     engine::{Conn, Row, query, query_as, query_scalar},
     list::page,
+    login::withdraw_code,
     tokens::revoke_tokens_of,
 };
 
@@ -142,7 +143,7 @@ impl Store {
         Ok(after)
     }
 
-    /// Archives an operator and revokes his tokens.
+    /// Archives an operator, revokes his tokens and withdraws his code.
     pub async fn remove_operator(&self, within: Option<Uuid>, name: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -157,6 +158,7 @@ impl Store {
         .fetch_one(&mut tx)
         .await?;
         revoke_tokens_of(&mut tx, client_id, TokenKind::Operator, operator_id, now).await?;
+        withdraw_code(&mut tx, operator_id).await?;
         let after = operator(&mut tx, within, name).await?;
         let change = Change::new("operator.remove", name).before(&before).after(&after);
         tx.record(client_id.unwrap_or(SERVER), change);

@@ -233,7 +233,15 @@ impl World<'_> {
                 name("slug", group);
                 name("personnel_no", employee);
             }
-            ("operators", None) => drop(name("name", self.new_operator().await)),
+            ("operators", None | Some("code")) => drop(name("name", self.new_operator().await)),
+            ("operators", Some(_)) => {
+                let operator = self.new_operator().await;
+                if path.ends_with("{id}") {
+                    name("id", self.new_session(&operator).await);
+                }
+                name("name", operator);
+            }
+            ("sessions", _) => drop(name("id", self.new_session("ivanov").await)),
             ("tokens", _) => drop(name("id", self.new_token().await)),
             ("topics", grants) => {
                 let topic = self.new_topic().await;
@@ -271,6 +279,8 @@ impl World<'_> {
             "post_batch" => json!([message]),
             "add_operator" | "edit_operator" => json!({"name": fresh(), "role": "viewer"}),
             "issue_token" => json!({"acs": "1c"}),
+            "login_code" => json!({}),
+            "log_in" => json!({"code": self.new_login_code().await, "name": "ноутбук"}),
             "grant" => json!({"grantee": {"employee": "001"}}),
             _ => return None,
         };
