@@ -96,6 +96,14 @@ pub struct Acs {
     pub archived_at: Option<Timestamp>,
 }
 
+/// What to change of an ACS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EditAcs {
+    /// The new short name: 1–64 of `a–z 0–9 - _ .`.
+    pub name: String,
+}
+
 /// A new ACS, group or topic: a short name, and one for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

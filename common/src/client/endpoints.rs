@@ -12,7 +12,7 @@ use super::{Client, Error, Result, ServerEvent};
 use crate::{
     api::{
         access::{
-            Acs, Client as ClientView, ClientSpec, EditTopic, Grant, HeldGrant, IssuedToken, Named, NewGrant,
+            Acs, Client as ClientView, ClientSpec, EditAcs, EditTopic, Grant, HeldGrant, IssuedToken, Named, NewGrant,
             NewOperator, NewToken, NewTopic, Operator, Receiver, Rename, Token, Topic,
         },
         device::{ChannelAddress, DeviceMessage, Pair, Paired, Receipt, ReceiptsAnswer},
@@ -183,6 +183,11 @@ impl Client {
 
     pub async fn acs(&self, name: &str) -> Result<Acs> {
         self.get(&format!("/acs/{}", part(name)), &[]).await
+    }
+
+    pub async fn edit_acs(&self, name: &str, edit: &EditAcs) -> Result<Acs> {
+        self.with_body(Method::PATCH, &format!("/acs/{}", part(name)), edit)
+            .await
     }
 
     pub async fn remove_acs(&self, name: &str) -> Result<()> {

@@ -261,6 +261,7 @@ impl World<'_> {
         let body = match operation.id.as_str() {
             "add_acs" | "add_client" | "add_group" | "add_topic" => json!({"slug": fresh()}),
             "edit_client" | "edit_device" | "edit_group" | "edit_topic" => json!({"name": "Иначе"}),
+            "edit_acs" => json!({"name": fresh()}),
             "edit_employee" => json!({"full_name": "Иванова Мария Петровна"}),
             "change_channel" => json!({"kind": "stream"}),
             "pair" => {
