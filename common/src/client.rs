@@ -9,8 +9,8 @@ mod profile;
 
 pub use audit::AuditQuery;
 pub use connect::{Connection, Origin, Wish, parse_url};
-use endpoints::part;
 pub use endpoints::ListQuery;
+use endpoints::part;
 pub use profile::{Profile, ProfileError, Profiles, write_private};
 
 use std::{path::PathBuf, time::Duration};

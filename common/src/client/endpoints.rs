@@ -12,8 +12,9 @@ use super::{Client, Error, Result, ServerEvent};
 use crate::{
     api::{
         access::{
-            Acs, Client as ClientView, ClientSpec, EditAcs, EditTopic, Grant, HeldGrant, IssuedToken, Named, NewGrant,
-            NewOperator, NewToken, NewTopic, Operator, Receiver, Rename, Token, Topic,
+            Acs, Client as ClientView, ClientSpec, EditAcs, EditTopic, Grant, HeldGrant, IssuedToken,
+            MadeClient, Named, NewGrant, NewOperator, NewToken, NewTopic, Operator, Receiver, Rename, Token,
+            Topic,
         },
         device::{ChannelAddress, DeviceMessage, Pair, Paired, Receipt, ReceiptsAnswer},
         event::Event,
@@ -155,7 +156,7 @@ impl Client {
         self.get("/clients", &list.pairs()).await
     }
 
-    pub async fn add_client(&self, spec: &ClientSpec) -> Result<ClientView> {
+    pub async fn add_client(&self, spec: &ClientSpec) -> Result<MadeClient> {
         self.with_body(Method::POST, "/clients", spec).await
     }
 

@@ -57,10 +57,7 @@ impl Client {
     }
 
     pub async fn end_sessions_of(&self, operator: &str) -> Result<EndedSessions> {
-        self.call(
-            Method::DELETE,
-            &format!("/operators/{}/sessions", part(operator)),
-        )
-        .await
+        self.call(Method::DELETE, &format!("/operators/{}/sessions", part(operator)))
+            .await
     }
 }

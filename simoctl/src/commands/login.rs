@@ -189,12 +189,10 @@ fn confirm_replacing(
     client: Option<&String>,
 ) -> Result<(), Failure> {
     match profiles.contexts.get(name) {
-        Some(there) if (&there.url, there.client.as_ref()) != (url, client) => {
-            session.confirm(&session.say(
-                format!("The context `{name}` is for {} so far. Replace it?", there.url),
-                format!("Контекст `{name}` сейчас для {}. Заменить его?", there.url),
-            ))
-        }
+        Some(there) if (&there.url, there.client.as_ref()) != (url, client) => session.confirm(&session.say(
+            format!("The context `{name}` is for {} so far. Replace it?", there.url),
+            format!("Контекст `{name}` сейчас для {}. Заменить его?", there.url),
+        )),
         _ => Ok(()),
     }
 }

@@ -115,11 +115,15 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 format!("Operator {name} added."),
                 format!("Оператор {name} добавлен."),
             ));
-            show_code(session, &api.login_code(&name, &NewLoginCode { valid_for }).await?)
+            show_code(
+                session,
+                &api.login_code(&name, &NewLoginCode { valid_for }).await?,
+            )
         }
-        Verb::Code { name, valid_for } => {
-            show_code(session, &api.login_code(&name, &NewLoginCode { valid_for }).await?)
-        }
+        Verb::Code { name, valid_for } => show_code(
+            session,
+            &api.login_code(&name, &NewLoginCode { valid_for }).await?,
+        ),
         Verb::Sessions {
             name,
             limit,
@@ -204,9 +208,7 @@ pub(super) fn show_code(session: &Session, made: &LoginCode) -> Result<(), Failu
 
 /// Says what to hand over with a code.
 pub(super) fn hand_over(session: &Session, made: &LoginCode) -> Result<(), Failure> {
-    let LoginCode {
-        operator, code, ..
-    } = made;
+    let LoginCode { operator, code, .. } = made;
     let until = local(made.expires_at, session.out.zone());
     session.talk(&session.say(
         format!("Hand this over to {operator}; it works once, until {until}:"),
@@ -229,7 +231,9 @@ pub(super) fn hand_over(session: &Session, made: &LoginCode) -> Result<(), Failu
 
 impl Record for LoginCode {
     const COLUMNS: &'static [Column<Self>] = &[
-        Column::new("operator", "Operator", "Оператор", |c| (&c.operator).into()),
+        Column::new("operator", "Operator", "Оператор", |c| {
+            (&c.operator).into()
+        }),
         Column::new("code", "Code", "Код", |c| (&c.code).into()),
         Column::wide("server", "Server", "Сервер", |c| (&c.server).into()),
         Column::new("expires_at", "Works until", "Работает до", |c| {
@@ -284,10 +288,7 @@ pub(super) const RUSSIAN: Help = &[
         "Сколько работает код: 2h, 7d; по умолчанию 24 часа",
     ),
     ("operator sessions", "Где оператор вошёл"),
-    (
-        "operator sessions/name",
-        "Короткое имя; если не указано, вы сами",
-    ),
+    ("operator sessions/name", "Короткое имя; если не указано, вы сами"),
     ("operator sessions/archived", "Вместе с завершёнными"),
     (
         "operator logout",

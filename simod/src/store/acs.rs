@@ -90,14 +90,13 @@ impl Store {
         if taken {
             return Err(name_taken(new));
         }
-        let renamed = query(
-            "update acs set name = $3 where client_id = $1 and name = $2 and archived_at is null",
-        )
-        .bind(client_id)
-        .bind(name)
-        .bind(new)
-        .execute(&mut tx)
-        .await?;
+        let renamed =
+            query("update acs set name = $3 where client_id = $1 and name = $2 and archived_at is null")
+                .bind(client_id)
+                .bind(name)
+                .bind(new)
+                .execute(&mut tx)
+                .await?;
         if renamed.rows_affected() == 0 {
             return Err(Error::not_found("acs", name));
         }
@@ -134,10 +133,7 @@ impl Store {
 }
 
 fn name_taken(name: &str) -> Error {
-    Error::Conflict(text!(
-        "there is an ACS `{name}` already",
-        "АСУ «{name}» уже есть"
-    ))
+    Error::Conflict(text!("there is an ACS `{name}` already", "АСУ «{name}» уже есть"))
 }
 
 /// The ACS with this name, archived or not.

@@ -65,8 +65,7 @@ impl Store {
     ) -> Result<LoginCode> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let (operator_id, client_id) = live_operator(&mut tx, within, name).await?;
-        let code = insert_code(&mut tx, (operator_id, client_id), name, valid_for_seconds, now).await?;
+        let code = insert_code(&mut tx, within, name, valid_for_seconds, now).await?;
         tx.commit().await?;
         Ok(code)
     }
@@ -93,14 +92,14 @@ impl Store {
             expires_at: Some(now + new.valid_for_seconds * SECOND),
             ..TokenTerms::default()
         };
-        let session = NewToken {
+        let token = NewToken {
             client_id: operator.client_id,
             kind: TokenKind::Operator,
             holder_id: operator.operator_id,
             holder: &operator.name,
             terms: &terms,
         };
-        let issued = insert_token(&mut tx, &session, now).await?;
+        let issued = insert_token(&mut tx, &token, now).await?;
         actor::identify(|| format!("operator {}", operator.name));
         let begun = session(&mut tx, operator.client_id, operator.operator_id, issued.id).await?;
         let change = Change::new("session.begin", &*operator.name).after(&told(&begun));
@@ -111,13 +110,14 @@ impl Store {
 }
 
 /// Makes an operator's code, and writes down that it was made.
-async fn insert_code(
+pub(super) async fn insert_code(
     tx: &mut Write,
-    (operator_id, client_id): (Uuid, Option<Uuid>),
+    within: Option<Uuid>,
     name: &str,
     valid_for_seconds: i64,
     now: i64,
 ) -> Result<LoginCode> {
+    let (operator_id, client_id) = live_operator(tx, within, name).await?;
     let made = LoginCode {
         operator: name.to_owned(),
         code: token::generate_code(),

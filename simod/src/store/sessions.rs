@@ -122,13 +122,12 @@ pub(super) fn told(session: &Session) -> Value {
 
 /// The id and client of an operator, archived or not.
 async fn operator_ids(conn: &mut Conn, within: Option<Uuid>, name: &str) -> Result<(Uuid, Option<Uuid>)> {
-    let found: Option<(Uuid, Option<Uuid>)> = query_as(
-        "select id, client_id from operator where name = $2 and ($1 is null or client_id = $1)",
-    )
-    .bind(within)
-    .bind(name)
-    .fetch_optional(conn)
-    .await?;
+    let found: Option<(Uuid, Option<Uuid>)> =
+        query_as("select id, client_id from operator where name = $2 and ($1 is null or client_id = $1)")
+            .bind(within)
+            .bind(name)
+            .fetch_optional(conn)
+            .await?;
     found.ok_or_else(|| Error::not_found("operator", name))
 }
 

@@ -135,10 +135,7 @@ async fn end_all_of(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> ApiResult<axum::Json<EndedSessions>> {
-    let sessions = app
-        .store
-        .end_sessions(keeper.within(), &name, Ended::All)
-        .await?;
+    let sessions = app.store.end_sessions(keeper.within(), &name, Ended::All).await?;
     app.wake.feed();
     Ok(axum::Json(EndedSessions { sessions }))
 }

@@ -30,7 +30,16 @@ async fn a_code_lets_one_machine_in_once() {
     assert!(added.err.contains(&command), "{}", added.err);
 
     let laptop = machine();
-    laptop.ok(&["login", simod.url(), "--code", &code, "--name", "laptop", "--valid-for", "8h"]);
+    laptop.ok(&[
+        "login",
+        simod.url(),
+        "--code",
+        &code,
+        "--name",
+        "laptop",
+        "--valid-for",
+        "8h",
+    ]);
     assert_eq!(laptop.json(&["whoami"])["name"], "anna");
     let sessions = laptop.json(&["operator", "sessions"]);
     assert_eq!(sessions[0]["name"], "laptop");
@@ -47,6 +56,42 @@ async fn a_code_lets_one_machine_in_once() {
     }
     let next = self::code(&owner.ok(&["operator", "code", "anna"]));
     machine().ok(&["login", simod.url(), "--code", &next]);
+}
+
+#[tokio::test]
+async fn from_an_empty_server_to_a_clients_own_admin() {
+    let simod = Simod::start().await;
+    let socket = simod.socket();
+    let server = Ctl::with(&["--socket", socket.to_str().unwrap(), "--lang", "en"]);
+    let words = ["client", "add", "zavod", "--name", "Завод", "--admin", "anna"];
+    let added = server.run(&words);
+    let code = code(&added.out);
+    let command = format!("simoctl login {} --code {code}", simod.url());
+    assert!(added.err.contains(&command), "{}", added.err);
+
+    // What was said is what she types; no token crossed anybody's hands.
+    let laptop = machine();
+    laptop.ok(&command.split(' ').skip(1).collect::<Vec<_>>());
+    let who = laptop.json(&["whoami"]);
+    assert_eq!((&who["role"], &who["client"]), (&json!("admin"), &json!("zavod")));
+    laptop.ok(&["topic", "add", "boiler"]);
+    assert_eq!(laptop.run(&["client", "add", "mine"]).code, 4);
+
+    // Both or none.
+    let taken = server.run(&["client", "add", "fabrika", "--admin", "anna"]);
+    assert_eq!(taken.code, 5, "{}", taken.err);
+    assert_eq!(server.run(&["client", "show", "fabrika"]).code, 3);
+    let bad = server.run(&["client", "add", "Фабрика", "--admin", "Анна"]);
+    assert!(
+        bad.err.contains("slug") && bad.err.contains("admin"),
+        "{}",
+        bad.err
+    );
+    let made = server.json(&["client", "add", "fabrika", "--admin", "boris"]);
+    assert_eq!(
+        (&made["slug"], &made["login"]["operator"]),
+        (&json!("fabrika"), &json!("boris"))
+    );
 }
 
 #[tokio::test]
@@ -96,11 +141,19 @@ async fn a_session_that_is_ended_is_out_at_once() {
     home.ok(&["logout", &id("phone").unwrap()]);
     assert_eq!(phone.run(&["whoami"]).code, 4);
     home.ok(&["logout"]);
-    assert!(!std::fs::read_to_string(home.contexts()).unwrap().contains("simo_op_"));
+    assert!(
+        !std::fs::read_to_string(home.contexts())
+            .unwrap()
+            .contains("simo_op_")
+    );
     assert_eq!(id("home"), None);
     // One that has ended already is forgotten all the same.
     work.ok(&["logout"]);
-    assert!(!std::fs::read_to_string(work.contexts()).unwrap().contains("simo_op_"));
+    assert!(
+        !std::fs::read_to_string(work.contexts())
+            .unwrap()
+            .contains("simo_op_")
+    );
 
     let (first, second, third) = (come("1"), come("2"), come("3"));
     first.ok(&["logout", "--everywhere", "--yes"]);

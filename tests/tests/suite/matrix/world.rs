@@ -243,7 +243,7 @@ impl World<'_> {
             slug: Some(self.fresh("client")),
             ..ClientSpec::default()
         };
-        self.simod.owner().add_client(&spec).await.unwrap().slug
+        self.simod.owner().add_client(&spec).await.unwrap().client.slug
     }
 
     pub(super) async fn new_message(&self) -> String {

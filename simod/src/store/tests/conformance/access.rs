@@ -53,6 +53,7 @@ async fn clients_are_made_changed_archived_and_brought_back() {
 
     let spec = ClientSpec {
         slug: None,
+        admin: None,
         name: Some("Завод «Ёлка»".to_owned()),
         timezone: Some("Asia/Omsk".to_owned()),
         payload: Some(Payload::Doorbell),
@@ -152,7 +153,10 @@ async fn an_archived_acs_comes_back_without_its_tokens() {
     assert!(is_conflict(&f.store.edit_acs(client, "erp", "scada").await));
     assert!(is_missing(&f.store.edit_acs(client, "1c", "x").await, "acs"));
     f.store.remove_acs(client, "scada").await.unwrap();
-    assert!(is_conflict(&f.store.edit_acs(client, "erp", "scada").await), "archived");
+    assert!(
+        is_conflict(&f.store.edit_acs(client, "erp", "scada").await),
+        "archived"
+    );
     assert!(is_missing(&f.store.edit_acs(client, "scada", "x").await, "acs"));
     assert!(is_missing(&f.store.acs(client, "mes").await, "acs"));
     assert!(is_missing(&f.store.remove_acs(client, "mes").await, "acs"));

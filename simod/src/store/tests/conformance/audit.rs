@@ -159,9 +159,19 @@ async fn all_nouns_are_audited_and_secrets_are_not() {
                     employee.unblock employee.remove acs.remove client.remove";
     assert!(said.ends_with(expected), "{said}");
     let servers = chain(store, SERVER).await;
-    assert_eq!(actions(&servers), "operator.add token.issue session.invite session.begin session.end session.end operator.remove");
+    assert_eq!(
+        actions(&servers),
+        "operator.add token.issue session.invite session.begin session.end session.end operator.remove"
+    );
     let payloads = format!("{entries:?}{servers:?}");
-    for secret in [&issued.token, &rotated.token, &code, &operators.token, &login.code, &session.token] {
+    for secret in [
+        &issued.token,
+        &rotated.token,
+        &code,
+        &operators.token,
+        &login.code,
+        &session.token,
+    ] {
         assert!(!payloads.contains(secret.as_str()));
     }
     for (id, entries) in [(client, entries), (SERVER, servers)] {

@@ -1,14 +1,17 @@
 //! Operators log in with one-time codes, and their sessions end.
 
 use simo_common::{
-    api::{access::NewOperator, login::Session},
+    api::{
+        access::{ClientSpec, NewOperator},
+        login::Session,
+    },
     people::Role,
     time::{SECOND, from_us},
     token,
 };
 use uuid::Uuid;
 
-use super::{super::fixture::NOON, Fixture, HOUR, Listing, TokenHolder, is_missing, listed};
+use super::{super::fixture::NOON, Fixture, HOUR, Listing, TokenHolder, is_conflict, is_missing, listed};
 use crate::store::{Ended, Find, LoggedIn, NewSession};
 
 const DAY_SECONDS: i64 = 24 * 3_600;
@@ -72,22 +75,69 @@ async fn a_login_code_works_once_until_its_time_or_the_next_one() {
     assert_eq!(log_in(&f, "a", &made.code, "x").await, LoggedIn::WrongCode);
 
     let (first, second) = (code(&f, "anna").await, code(&f, "anna").await);
-    assert_eq!(log_in(&f, "a", &first, "x").await, LoggedIn::WrongCode, "replaced");
+    assert_eq!(
+        log_in(&f, "a", &first, "x").await,
+        LoggedIn::WrongCode,
+        "replaced"
+    );
     f.clock.set(NOON + DAY_SECONDS * SECOND);
-    assert_eq!(log_in(&f, "a", &second, "x").await, LoggedIn::WrongCode, "expired");
-    assert!(!is_let_in(&f, &token::hash(&issued.token)).await, "the session has ended");
+    assert_eq!(
+        log_in(&f, "a", &second, "x").await,
+        LoggedIn::WrongCode,
+        "expired"
+    );
+    assert!(
+        !is_let_in(&f, &token::hash(&issued.token)).await,
+        "the session has ended"
+    );
 
     let late = code(&f, "anna").await;
     f.store.remove_operator(None, "anna").await.unwrap();
-    assert!(is_missing(&f.store.login_code(None, "anna", 60).await, "operator"));
+    assert!(is_missing(
+        &f.store.login_code(None, "anna", 60).await,
+        "operator"
+    ));
     operator(&f, "anna", Role::Admin).await;
-    assert_eq!(log_in(&f, "b", &late, "x").await, LoggedIn::WrongCode, "archived since");
+    assert_eq!(
+        log_in(&f, "b", &late, "x").await,
+        LoggedIn::WrongCode,
+        "archived since"
+    );
 
     let of_client = code(&f, "anna").await;
     let other = Some(Uuid::from_u128(99));
-    assert!(is_missing(&f.store.login_code(other, "anna", 60).await, "operator"));
+    assert!(is_missing(
+        &f.store.login_code(other, "anna", 60).await,
+        "operator"
+    ));
     f.store.remove_client("zavod").await.unwrap();
     assert_eq!(log_in(&f, "b", &of_client, "x").await, LoggedIn::WrongCode);
+}
+
+#[tokio::test]
+async fn a_client_and_its_admin_are_made_together_or_not_at_all() {
+    let f = Fixture::new().await;
+    operator(&f, "anna", Role::Admin).await;
+    let spec = ClientSpec::default();
+    let taken = f.store.add_client_and_admin("fabrika", &spec, "anna", 60).await;
+    assert!(is_conflict(&taken));
+    assert!(is_missing(&f.store.client("fabrika").await, "client"));
+    let made = f
+        .store
+        .add_client_and_admin("fabrika", &spec, "boris", 60)
+        .await
+        .unwrap();
+    let code = made.login.unwrap();
+    assert_eq!((&*made.client.slug, &*code.operator), ("fabrika", "boris"));
+    let LoggedIn::Done(issued) = log_in(&f, "a", &code.code, "x").await else {
+        panic!("the code works")
+    };
+    let Some(TokenHolder::Operator(boris)) = f.store.token_holder(&token::hash(&issued.token)).await.unwrap()
+    else {
+        panic!("he is in")
+    };
+    assert_eq!(boris.role, Role::Admin);
+    assert_eq!(boris.client.unwrap().1, "fabrika");
 }
 
 #[tokio::test]
@@ -131,17 +181,27 @@ async fn sessions_are_listed_and_end_at_once() {
         (current[0].id, &*current[0].operator, &*current[0].name),
         (home_id, "anna", "дом")
     );
-    assert!(is_missing(&f.store.sessions(zavod, "root", None, &all).await, "operator"));
+    assert!(is_missing(
+        &f.store.sessions(zavod, "root", None, &all).await,
+        "operator"
+    ));
 
     let end = async |within, name: &str, which: Ended<'_>| f.store.end_sessions(within, name, which).await;
     assert!(is_missing(&end(zavod, "root", Ended::All).await, "operator"));
-    assert!(is_missing(&end(None, "anna", Ended::One(roots_id)).await, "session"));
+    assert!(is_missing(
+        &end(None, "anna", Ended::One(roots_id)).await,
+        "session"
+    ));
     assert_eq!(end(zavod, "anna", Ended::One(work_id)).await.unwrap(), 1);
     assert_eq!(end(zavod, "anna", Ended::One(work_id)).await.unwrap(), 0, "again");
     assert!(!is_let_in(&f, &work).await);
     assert_eq!(end(None, "anna", Ended::Others(&home)).await.unwrap(), 1);
     assert!(!is_let_in(&f, &phone).await && is_let_in(&f, &home).await);
-    assert_eq!(end(None, "anna", Ended::Current(&roots)).await.unwrap(), 0, "not hers");
+    assert_eq!(
+        end(None, "anna", Ended::Current(&roots)).await.unwrap(),
+        0,
+        "not hers"
+    );
     assert_eq!(end(None, "anna", Ended::Current(&home)).await.unwrap(), 1);
     assert!(!is_let_in(&f, &home).await && is_let_in(&f, &roots).await);
     let lists = listed(
