@@ -9,6 +9,7 @@ pub mod device;
 pub mod event;
 pub mod history;
 pub mod invites;
+pub mod login;
 pub mod message;
 pub mod people;
 pub mod problem;

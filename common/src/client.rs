@@ -1,13 +1,16 @@
-//! The typed HTTP client: over TCP or the daemon's Unix socket, one method per endpoint (`client/endpoints.rs`, `client/audit.rs`).
+//! The typed HTTP client: over TCP or the daemon's Unix socket, one method per endpoint (`client/endpoints.rs`, `client/audit.rs`,
+//! `client/login.rs`).
 
 mod audit;
 mod connect;
 mod endpoints;
+mod login;
 mod profile;
 
 pub use audit::AuditQuery;
 pub use connect::{Connection, Origin, Wish, parse_url};
 pub use endpoints::ListQuery;
+use endpoints::part;
 pub use profile::{Profile, ProfileError, Profiles, write_private};
 
 use std::{path::PathBuf, time::Duration};

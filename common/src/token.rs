@@ -93,12 +93,13 @@ fn base62(mut number: [u8; 32], width: usize) -> String {
 
 /// Letters and digits of codes that people copy by hand: no `0 O 1 I L`, so 5 bits less a little each.
 const CODE_ALPHABET: &[u8; 31] = b"23456789ABCDEFGHJKMNPQRSTUVWXYZ";
+const CODE_CHARS: usize = 10;
 
-/// Makes a pairing code such as `K7QD-M2XA-9F`: 10 characters of 31, 49 random bits.
+/// Makes a code for pairing or logging in, such as `K7QD-M2XA-9F`: 10 characters of 31, 49 random bits.
 pub fn generate_code() -> String {
     let mut rng = rand::rng();
     let mut code = String::with_capacity(12);
-    for position in 0..10 {
+    for position in 0..CODE_CHARS {
         if position > 0 && position % 4 == 0 {
             code.push('-');
         }
@@ -107,7 +108,13 @@ pub fn generate_code() -> String {
     code
 }
 
-/// A pairing code as it is hashed: upper case, without the dashes and spaces that people add or leave out.
+/// Whether a text may be a code: only then is it worth a guess.
+pub fn is_code(text: &str) -> bool {
+    let code = normalize_code(text);
+    code.len() == CODE_CHARS && code.bytes().all(|byte| CODE_ALPHABET.contains(&byte))
+}
+
+/// A code as it is hashed: upper case, without the dashes and spaces that people add or leave out.
 pub fn normalize_code(code: &str) -> String {
     code.chars()
         .filter(char::is_ascii_alphanumeric)
@@ -154,6 +161,9 @@ mod tests {
             normalize_code(&code.to_lowercase().replace('-', " ")),
             normalize_code(&code)
         );
-        assert_eq!(normalize_code(&code).len(), 10);
+        assert!(is_code(&code.to_lowercase().replace('-', " ")));
+        for text in ["", "K7QD-M2XA", "K7QD-M2XA-9FF", "K7QD-M2XA-0F"] {
+            assert!(!is_code(text), "{text}");
+        }
     }
 }

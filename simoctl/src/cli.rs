@@ -133,8 +133,10 @@ pub(crate) enum Noun {
     Audit(commands::audit::Verb),
     /// Be a phone: receive messages in this terminal
     Listen(commands::listen::Listen),
-    /// Keep a server and a token as a context
+    /// Log in, and keep the server as a context
     Login(commands::login::Login),
+    /// End a session, and forget the context
+    Logout(commands::login::Logout),
     /// Servers that you work with
     #[command(subcommand)]
     Context(commands::context::Verb),

@@ -57,6 +57,7 @@ pub(crate) async fn run(session: &Session, noun: Noun) -> Result<(), Failure> {
         Noun::Audit(verb) => audit::run(session, verb).await,
         Noun::Listen(listen) => listen::run(session, listen).await,
         Noun::Login(login) => login::run(session, login).await,
+        Noun::Logout(logout) => login::log_out(session, logout).await,
         Noun::Context(verb) => context::run(session, verb),
         Noun::Whoami => whoami::run(session).await,
         Noun::Doctor => doctor::run(session).await,

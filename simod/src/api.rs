@@ -5,6 +5,7 @@
 mod admin;
 pub mod auth;
 mod body;
+mod codes;
 mod device;
 mod edge;
 pub mod error;

@@ -24,12 +24,14 @@ mod feed;
 mod forget;
 mod grants;
 mod groups;
+mod guesses;
 mod history;
 mod import;
 mod inbox;
 mod invites;
 mod list;
 mod lock;
+mod login;
 mod migrations;
 mod named;
 mod operators;
@@ -37,6 +39,7 @@ mod pairing;
 mod postgres;
 mod queue;
 mod receipts;
+mod sessions;
 mod silent;
 mod sqlite;
 mod succession;
@@ -63,9 +66,11 @@ pub use self::{
     history::{Ask, AskMessages, PAGE_MOST},
     inbox::StreamPhone,
     list::{Find, Listing, Rows},
+    login::{LoggedIn, NewSession},
     pairing::{NewDevice, PairedDevice, Pairing, Way},
     queue::{Claim, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Skip},
     receipts::{Recorded, Reported},
+    sessions::Ended,
     sweep::StreamCursor,
     tokens::{TokenFor, TokenKey, TokenTerms},
 };

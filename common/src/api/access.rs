@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{change::Change, message::Recipients};
+use super::{change::Change, login::LoginCode, message::Recipients};
 use crate::{message::Priority, people::Role, token::TokenKind};
 
 /// What FCM is given of a message.
@@ -61,6 +61,9 @@ pub struct ClientSpec {
     /// Its short name; cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slug: Option<String>,
+    /// A new client's first admin, who is made with it: a slug, unique over all clients. The answer has his login code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<String>,
     /// Its name for people; the slug unless said otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -81,6 +84,17 @@ pub struct ClientSpec {
     pub retention_days: Option<i64>,
 }
 
+/// A client that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MadeClient {
+    /// The client.
+    #[serde(flatten)]
+    pub client: Client,
+    /// With which its first admin logs in, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<LoginCode>,
+}
+
 /// An automated control system of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Acs {
@@ -94,6 +108,14 @@ pub struct Acs {
     /// Since when it is archived.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub archived_at: Option<Timestamp>,
+}
+
+/// What to change of an ACS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EditAcs {
+    /// The new short name: 1–64 of `a–z 0–9 - _ .`.
+    pub name: String,
 }
 
 /// A new ACS, group or topic: a short name, and one for people.

@@ -12,8 +12,9 @@ use super::{Client, Error, Result, ServerEvent};
 use crate::{
     api::{
         access::{
-            Acs, Client as ClientView, ClientSpec, EditTopic, Grant, HeldGrant, IssuedToken, Named, NewGrant,
-            NewOperator, NewToken, NewTopic, Operator, Receiver, Rename, Token, Topic,
+            Acs, Client as ClientView, ClientSpec, EditAcs, EditTopic, Grant, HeldGrant, IssuedToken,
+            MadeClient, Named, NewGrant, NewOperator, NewToken, NewTopic, Operator, Receiver, Rename, Token,
+            Topic,
         },
         device::{ChannelAddress, DeviceMessage, Pair, Paired, Receipt, ReceiptsAnswer},
         event::Event,
@@ -30,7 +31,7 @@ use crate::{
 };
 
 /// A part of a path: percent-encoded, so that any personnel number fits.
-fn part(text: &str) -> String {
+pub(super) fn part(text: &str) -> String {
     byte_serialize(text.as_bytes())
         .collect::<String>()
         .replace('+', "%20")
@@ -155,7 +156,7 @@ impl Client {
         self.get("/clients", &list.pairs()).await
     }
 
-    pub async fn add_client(&self, spec: &ClientSpec) -> Result<ClientView> {
+    pub async fn add_client(&self, spec: &ClientSpec) -> Result<MadeClient> {
         self.with_body(Method::POST, "/clients", spec).await
     }
 
@@ -183,6 +184,11 @@ impl Client {
 
     pub async fn acs(&self, name: &str) -> Result<Acs> {
         self.get(&format!("/acs/{}", part(name)), &[]).await
+    }
+
+    pub async fn edit_acs(&self, name: &str, edit: &EditAcs) -> Result<Acs> {
+        self.with_body(Method::PATCH, &format!("/acs/{}", part(name)), edit)
+            .await
     }
 
     pub async fn remove_acs(&self, name: &str) -> Result<()> {
@@ -475,7 +481,7 @@ impl Client {
             .map(|event| parsed(&event?)))
     }
 
-    async fn nothing(&self, method: Method, path: &str) -> Result<()> {
+    pub(super) async fn nothing(&self, method: Method, path: &str) -> Result<()> {
         self.call::<IgnoredAny>(method, path).await.map(|_| ())
     }
 }

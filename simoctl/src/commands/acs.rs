@@ -1,7 +1,7 @@
 //! `simoctl acs`: systems that post messages.
 
 use clap::Subcommand;
-use simo_common::api::access::{Acs, Named};
+use simo_common::api::access::{Acs, EditAcs, Named};
 
 use super::ListArgs;
 use crate::{
@@ -24,6 +24,14 @@ pub(crate) enum Verb {
     Show {
         /// Its short name
         name: String,
+    },
+    /// Give an ACS another short name: its tokens go on working
+    Edit {
+        /// Its short name
+        name: String,
+        /// Its new short name: a–z 0–9 - _ .
+        #[arg(long = "name", value_name = "NEW")]
+        new: String,
     },
     /// Archive an ACS: its tokens stop working at once, its messages stay in history
     Remove {
@@ -54,6 +62,15 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             session.list(list.query(), list.limit, key, fetch).await
         }
         Verb::Show { name } => Ok(session.out.record(&api.acs(&name).await?)?),
+        Verb::Edit { name, new } => {
+            let acs = api.edit_acs(&name, &EditAcs { name: new }).await?;
+            let new = &acs.name;
+            let text = session.say(
+                format!("ACS {name} is called {new} now."),
+                format!("АСУ {name} теперь называется {new}."),
+            );
+            session.made(&acs, &text)
+        }
         Verb::Remove { name } => {
             let tokens = api.acs(&name).await?.tokens;
             session.confirm(&session.say(
@@ -90,6 +107,12 @@ pub(super) const RUSSIAN: Help = &[
     ("acs list", "Список АСУ"),
     ("acs show", "Показать АСУ"),
     ("acs show/name", "Короткое имя"),
+    (
+        "acs edit",
+        "Дать АСУ другое короткое имя: её токены продолжают работать",
+    ),
+    ("acs edit/name", "Короткое имя"),
+    ("acs edit/new", "Новое короткое имя: a–z 0–9 - _ ."),
     (
         "acs remove",
         "Отправить АСУ в архив: её токены сразу перестают работать, сообщения остаются в истории",

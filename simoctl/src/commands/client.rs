@@ -1,12 +1,12 @@
 //! `simoctl client`: legal entities.
 
 use clap::{Args, Subcommand, ValueEnum};
-use simo_common::api::access::{Client, ClientSpec, Payload};
+use simo_common::api::access::{Client, ClientSpec, MadeClient, Payload};
 
-use super::ListArgs;
+use super::{ListArgs, operator::hand_over};
 use crate::{
     failure::Failure,
-    output::{Column, Record, value::named},
+    output::{Column, Record, value::named, write_text},
     russian::Help,
     session::Session,
 };
@@ -17,6 +17,9 @@ pub(crate) enum Verb {
     Add {
         /// Its short name: a–z 0–9 - _ .; cannot be changed later
         slug: String,
+        /// Make its first admin, too, and print the one-time code with which he logs in
+        #[arg(long, value_name = "NAME")]
+        admin: Option<String>,
         #[command(flatten)]
         settings: Settings,
     },
@@ -71,9 +74,10 @@ enum PayloadName {
 }
 
 impl Settings {
-    fn spec(self, slug: Option<String>) -> ClientSpec {
+    fn spec(self, slug: Option<String>, admin: Option<String>) -> ClientSpec {
         ClientSpec {
             slug,
+            admin,
             name: self.name,
             timezone: self.timezone,
             payload: self.payload.map(|payload| match payload {
@@ -90,14 +94,32 @@ impl Settings {
 pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let api = session.client()?;
     match verb {
-        Verb::Add { slug, settings } => {
-            let client = api.add_client(&settings.spec(Some(slug))).await?;
+        Verb::Add {
+            slug,
+            admin,
+            settings,
+        } => {
+            let made = api.add_client(&settings.spec(Some(slug), admin)).await?;
+            let client = &made.client;
             let slug = &client.slug;
+            if let Some(login) = &made.login {
+                let admin = &login.operator;
+                session.done(&session.say(
+                    format!("Client {slug} added, and its admin {admin}."),
+                    format!("Добавлены клиент {slug} и его администратор {admin}."),
+                ));
+                if session.out.is_structured() {
+                    session.out.record(&made)?;
+                } else {
+                    write_text(&login.code)?;
+                }
+                return hand_over(session, login);
+            }
             let text = session.say(
                 format!("Client {slug} added. Next: simoctl --client {slug} token issue --acs NAME"),
                 format!("Клиент {slug} добавлен. Дальше: simoctl --client {slug} token issue --acs ИМЯ"),
             );
-            session.made(&client, &text)
+            session.made(client, &text)
         }
         Verb::List(list) => {
             let key = |client: &Client| client.slug.clone();
@@ -106,7 +128,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         }
         Verb::Show { slug } => Ok(session.out.record(&api.client(&slug).await?)?),
         Verb::Edit { slug, settings } => {
-            let client = api.edit_client(&slug, &settings.spec(None)).await?;
+            let client = api.edit_client(&slug, &settings.spec(None, None)).await?;
             let text = session.say(
                 format!("Client {slug} changed."),
                 format!("Клиент {slug} изменён."),
@@ -130,6 +152,22 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+impl Record for MadeClient {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("slug", "Client", "Клиент", |c| (&c.client.slug).into()),
+        Column::new("name", "Name", "Название", |c| (&c.client.name).into()),
+        Column::new("admin", "Admin", "Администратор", |c| {
+            c.login.as_ref().map(|login| &*login.operator).into()
+        }),
+        Column::new("code", "Code", "Код", |c| {
+            c.login.as_ref().map(|login| &*login.code).into()
+        }),
+        Column::new("expires_at", "Works until", "Работает до", |c| {
+            c.login.as_ref().map(|login| login.expires_at).into()
+        }),
+    ];
 }
 
 impl Record for Client {
@@ -169,6 +207,10 @@ pub(super) const RUSSIAN: Help = &[
     (
         "client add/slug",
         "Короткое имя: a–z 0–9 - _ .; потом не меняется",
+    ),
+    (
+        "client add/admin",
+        "Сразу добавить его первого администратора и напечатать одноразовый код, с которым он войдёт",
     ),
     ("client list", "Список клиентов"),
     ("client show", "Показать клиента"),

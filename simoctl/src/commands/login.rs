@@ -1,10 +1,16 @@
-//! `simoctl login`: keeps a server and a token as a context, after the server has said that they fit.
+//! `simoctl login`: keeps a server and a token as a context, after the server has said that they fit. The token comes from
+//! a one-time code, or is one that was issued. `simoctl logout` ends the session and forgets the context.
 
 use std::io::Read as _;
 
 use clap::Args;
-use simo_common::client::{Connection, Origin, Profile, Server};
+use simo_common::{
+    api::login::LogIn,
+    client::{Connection, Origin, Profile, Profiles, Server},
+    token,
+};
 use url::Url;
+use uuid::Uuid;
 
 use super::whoami;
 use crate::{
@@ -18,6 +24,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   simoctl login https://simo.example.org
+  simoctl login https://simo.example.org --code K7QD-M2XA-9F
   simoctl login https://simo.example.org --context prod --client romashka
   pass simo/prod | simoctl login https://simo.example.org";
 
@@ -27,6 +34,32 @@ pub(crate) struct Login {
     /// The server's address, unless --url says it
     #[arg(value_name = "URL", value_parser = crate::cli::url, conflicts_with_all = ["url", "socket"])]
     address: Option<Url>,
+    /// The one-time code that an administrator gave you; asked for when left out
+    #[arg(long, value_name = "CODE", conflicts_with = "token")]
+    code: Option<String>,
+    /// What the session is called in lists; this machine's name unless given
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// How long the session lasts: 8h, 30d; 90 days unless given
+    #[arg(long, value_name = "TIME", value_parser = super::message::seconds)]
+    valid_for: Option<i64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logout {
+    /// End this other session of yours, see `simoctl operator sessions`
+    id: Option<Uuid>,
+    /// End all sessions of yours, on all machines
+    #[arg(long, conflicts_with = "id")]
+    everywhere: bool,
+}
+
+/// What lets a person in.
+enum Pass {
+    /// Works once, for a token.
+    Code(String),
+    /// Works as it is.
+    Token(String),
 }
 
 pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> {
@@ -35,28 +68,38 @@ pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> 
         return Err(Failure::usage(session.say("Which server?", "Какой сервер?"))
             .hint("simoctl login https://simo.example.org"));
     };
-    let token = match flags.token.or(environment.token) {
-        Some(token) => token,
-        None => ask_token(session)?,
-    };
-    if !token.starts_with("simo_") {
-        return Err(Failure::new(
-            Exit::NotAllowed,
-            session.say("This is not a token of SiMO.", "Это не токен SiMO."),
-        )
-        .hint(session.say(
-            "It begins with simo_; copy the whole of it.",
-            "Он начинается с simo_; скопируйте его целиком.",
-        )));
-    }
     let client = flags.client.or(environment.client);
-    let connection = Connection {
+    let name = match session.context() {
+        Some(name) => name.to_owned(),
+        None => url.host_str().unwrap_or("default").to_owned(),
+    };
+    let mut profiles = session.profiles()?;
+    // Before the code is used up.
+    confirm_replacing(session, &profiles, &name, &url, client.as_ref())?;
+    let pass = match (login.code, flags.token, environment.token) {
+        (Some(code), ..) => pass(session, &code)?,
+        (None, Some(token), _) | (None, None, Some(token)) => pass(session, &token)?,
+        (None, None, None) => pass(session, &ask_pass(session)?)?,
+    };
+    let connection = |token| Connection {
         server: Server::Url(url.clone()),
         origin: Origin::Flag,
-        token: Some(token.clone()),
+        token,
         client: client.clone(),
     };
-    let (_, api) = session.connect(connection)?;
+    let token = match pass {
+        Pass::Token(token) => token,
+        Pass::Code(code) => {
+            let login = LogIn {
+                code,
+                name: login.name.unwrap_or_else(host_name),
+                valid_for: login.valid_for,
+            };
+            let api = connection(None).open(session.lang)?;
+            api.log_in(&login).await?.token
+        }
+    };
+    let (_, api) = session.connect(connection(Some(token.clone())))?;
     let who = api.whoami().await?;
     if who.kind == "device" {
         return Err(Failure::new(
@@ -67,23 +110,9 @@ pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> 
             ),
         )
         .hint(session.say(
-            "simoctl token issue --operator NAME makes one for a person.",
-            "Токен для человека: simoctl token issue --operator ИМЯ.",
+            "simoctl operator code NAME makes a code for a person.",
+            "Код для человека: simoctl operator code ИМЯ.",
         )));
-    }
-
-    let name = match session.context() {
-        Some(name) => name.to_owned(),
-        None => url.host_str().unwrap_or("default").to_owned(),
-    };
-    let mut profiles = session.profiles()?;
-    if let Some(there) = profiles.contexts.get(&name)
-        && (&there.url, &there.client) != (&url, &client)
-    {
-        session.confirm(&session.say(
-            format!("The context `{name}` is for {} so far. Replace it?", there.url),
-            format!("Контекст `{name}` сейчас для {}. Заменить его?", there.url),
-        ))?;
     }
     profiles
         .contexts
@@ -98,30 +127,152 @@ pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The token: typed unseen on a terminal, or all of standard input.
-fn ask_token(session: &Session) -> Result<String, Failure> {
-    let token = if terminal::can_ask() {
-        ask::secret(session.say("Token:", "Токен:"), session.lang)?
+pub(crate) async fn log_out(session: &Session, logout: Logout) -> Result<(), Failure> {
+    let connection = session.connection()?;
+    if connection.token.is_none() {
+        return Err(Failure::usage(session.say(
+            "There is no session to end: you call without a token.",
+            "Завершать нечего: вы обращаетесь без токена.",
+        ))
+        .hint(session.say(
+            "`simoctl operator logout NAME` ends the sessions of others.",
+            "Сеансы других завершает `simoctl operator logout ИМЯ`.",
+        )));
+    }
+    let api = session.client()?;
+    if let Some(id) = logout.id {
+        api.end_session(id).await?;
+        session.done(session.say("Session ended.", "Сеанс завершён."));
+        return Ok(());
+    }
+    let mut others = 0;
+    if logout.everywhere {
+        session.confirm(session.say(
+            "End all your sessions, on all machines?",
+            "Завершить все ваши сеансы на всех машинах?",
+        ))?;
+        others = api.end_other_sessions().await?.sessions;
+    }
+    match api.log_out().await {
+        Ok(()) => {}
+        // It has ended already: what is left is to forget it.
+        Err(error) if error.status() == Some(401) => {}
+        Err(error) => return Err(error.into()),
+    }
+    if let Origin::Context(name) = &connection.origin {
+        let mut profiles = session.profiles()?;
+        profiles.contexts.remove(name);
+        profiles.current.take_if(|current| current == name);
+        session.save(&profiles)?;
+        session.done(&session.say(
+            format!("Logged out; the context `{name}` is forgotten."),
+            format!("Сеанс завершён; контекст `{name}` забыт."),
+        ));
+    } else {
+        session.done(session.say("Logged out.", "Сеанс завершён."));
+    }
+    if others > 0 {
+        session.talk(&session.say(
+            format!("Other sessions that were ended: {others}."),
+            format!("Завершено других сеансов: {others}."),
+        ));
+    }
+    Ok(())
+}
+
+/// Asks before a context that leads elsewhere is replaced.
+fn confirm_replacing(
+    session: &Session,
+    profiles: &Profiles,
+    name: &str,
+    url: &Url,
+    client: Option<&String>,
+) -> Result<(), Failure> {
+    match profiles.contexts.get(name) {
+        Some(there) if (&there.url, there.client.as_ref()) != (url, client) => session.confirm(&session.say(
+            format!("The context `{name}` is for {} so far. Replace it?", there.url),
+            format!("Контекст `{name}` сейчас для {}. Заменить его?", there.url),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A code or a token, as it was typed. What is neither is said here, so that it does not count as a guess.
+fn pass(session: &Session, text: &str) -> Result<Pass, Failure> {
+    let text = text.trim();
+    if text.starts_with("simo_") {
+        return Ok(Pass::Token(text.to_owned()));
+    }
+    if token::is_code(text) {
+        return Ok(Pass::Code(text.to_owned()));
+    }
+    Err(Failure::new(
+        Exit::NotAllowed,
+        session.say(
+            "This is neither a login code nor a token of SiMO.",
+            "Это не код входа и не токен SiMO.",
+        ),
+    )
+    .hint(session.say(
+        "A code looks like K7QD-M2XA-9F; a token begins with simo_.",
+        "Код выглядит так: K7QD-M2XA-9F; токен начинается с simo_.",
+    )))
+}
+
+/// The code or token: typed unseen on a terminal, or all of standard input.
+fn ask_pass(session: &Session) -> Result<String, Failure> {
+    let text = if terminal::can_ask() {
+        ask::secret(
+            session.say("Login code (or token):", "Код входа (или токен):"),
+            session.lang,
+        )?
     } else {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map_err(|cause| {
             Failure::failed(session.say(
-                format!("Cannot read the token from standard input: {cause}."),
-                format!("Не удаётся прочитать токен со стандартного ввода: {cause}."),
+                format!("Cannot read the code from standard input: {cause}."),
+                format!("Не удаётся прочитать код со стандартного ввода: {cause}."),
             ))
         })?;
         text
     };
-    let token = token.trim();
-    if token.is_empty() {
-        return Err(
-            Failure::usage(session.say("No token was given.", "Токен не указан.")).hint(session.say(
-                "simoctl token issue --operator NAME makes one.",
-                "Выпустить токен: simoctl token issue --operator ИМЯ.",
-            )),
-        );
+    if text.trim().is_empty() {
+        return Err(Failure::usage(
+            session.say("No code and no token was given.", "Не указан ни код, ни токен."),
+        )
+        .hint(session.say(
+            "simoctl operator code NAME makes a code.",
+            "Сделать код: simoctl operator code ИМЯ.",
+        )));
     }
-    Ok(token.to_owned())
+    Ok(text)
 }
 
-pub(super) const RUSSIAN: Help = &[("login/address", "Адрес сервера, если его не указывает --url")];
+/// This machine's name, under which an operator finds his session again.
+fn host_name() -> String {
+    let names = ["/proc/sys/kernel/hostname", "/etc/hostname"];
+    let mut names = names.iter().filter_map(|file| std::fs::read_to_string(file).ok());
+    let name = names.find(|name| !name.trim().is_empty());
+    name.map_or_else(|| "simoctl".to_owned(), |name| name.trim().to_owned())
+}
+
+pub(super) const RUSSIAN: Help = &[
+    ("login/address", "Адрес сервера, если его не указывает --url"),
+    (
+        "login/code",
+        "Одноразовый код от администратора; если не указан, будет спрошен",
+    ),
+    (
+        "login/name",
+        "Как называть сеанс в списках; по умолчанию имя этой машины",
+    ),
+    (
+        "login/valid_for",
+        "Сколько длится сеанс: 8h, 30d; по умолчанию 90 дней",
+    ),
+    (
+        "logout/id",
+        "Завершить этот другой ваш сеанс, см. `simoctl operator sessions`",
+    ),
+    ("logout/everywhere", "Завершить все ваши сеансы на всех машинах"),
+];

@@ -2,27 +2,61 @@
 
 use clap::{Subcommand, ValueEnum};
 use simo_common::{
-    api::access::{NewOperator, Operator},
+    api::{
+        access::{NewOperator, Operator},
+        login::{LoginCode, NewLoginCode, Session as LoggedIn},
+    },
+    client::{Connection, ListQuery, Server},
     people::Role,
 };
+use uuid::Uuid;
 
 use super::ListArgs;
 use crate::{
     failure::Failure,
-    output::{Column, Record},
+    output::{Column, Record, value::local, write_text},
     russian::Help,
     session::Session,
 };
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Add an operator
+    /// Add an operator; prints a one-time code with which he logs in
     Add {
         /// His short name, unique over all clients
         name: String,
         /// What he may do
         #[arg(long, default_value = "admin")]
         role: RoleName,
+        /// How long the code works: 2h, 7d; 24 hours unless given
+        #[arg(long, value_name = "TIME", value_parser = super::message::seconds)]
+        valid_for: Option<i64>,
+    },
+    /// Make another one-time code for an operator; the one before works no more
+    Code {
+        /// His short name
+        name: String,
+        /// How long the code works: 2h, 7d; 24 hours unless given
+        #[arg(long, value_name = "TIME", value_parser = super::message::seconds)]
+        valid_for: Option<i64>,
+    },
+    /// List where an operator is logged in
+    Sessions {
+        /// His short name; you, unless given
+        name: Option<String>,
+        /// At most so many rows
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+        /// With those that have ended
+        #[arg(long)]
+        archived: bool,
+    },
+    /// End an operator's sessions: his machines are locked out at once
+    Logout {
+        /// His short name
+        name: String,
+        /// Only this session, see `simoctl operator sessions`
+        id: Option<Uuid>,
     },
     /// List operators
     List(ListArgs),
@@ -66,16 +100,47 @@ impl From<RoleName> for Role {
 pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let api = session.client()?;
     match verb {
-        Verb::Add { name, role } => {
+        Verb::Add {
+            name,
+            role,
+            valid_for,
+        } => {
             let role = role.into();
-            let operator = api.add_operator(&NewOperator { name, role }).await?;
-            let name = &operator.name;
-            let text = session.say(
-                format!("Operator {name} added. Next: simoctl token issue --operator {name}"),
-                format!("Оператор {name} добавлен. Дальше: simoctl token issue --operator {name}"),
-            );
-            session.made(&operator, &text)
+            api.add_operator(&NewOperator {
+                name: name.clone(),
+                role,
+            })
+            .await?;
+            session.done(&session.say(
+                format!("Operator {name} added."),
+                format!("Оператор {name} добавлен."),
+            ));
+            show_code(
+                session,
+                &api.login_code(&name, &NewLoginCode { valid_for }).await?,
+            )
         }
+        Verb::Code { name, valid_for } => show_code(
+            session,
+            &api.login_code(&name, &NewLoginCode { valid_for }).await?,
+        ),
+        Verb::Sessions {
+            name,
+            limit,
+            archived,
+        } => {
+            let query = ListQuery {
+                archived,
+                ..ListQuery::default()
+            };
+            let key = |logged_in: &LoggedIn| logged_in.id.to_string();
+            let fetch = async |query: &_| match &name {
+                Some(name) => api.sessions_of(name, query).await,
+                None => api.sessions(query).await,
+            };
+            session.list(query, limit, key, fetch).await
+        }
+        Verb::Logout { name, id } => log_out(session, &name, id).await,
         Verb::List(list) => {
             let key = |operator: &Operator| operator.name.clone();
             let fetch = async |query: &_| api.operators(query).await;
@@ -109,6 +174,89 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     }
 }
 
+async fn log_out(session: &Session, name: &str, id: Option<Uuid>) -> Result<(), Failure> {
+    let api = session.client()?;
+    if let Some(id) = id {
+        api.end_session_of(name, id).await?;
+        session.done(&session.say(
+            format!("Session of {name} ended."),
+            format!("Сеанс оператора {name} завершён."),
+        ));
+        return Ok(());
+    }
+    session.confirm(&session.say(
+        format!("End all sessions of {name}? His machines are locked out at once."),
+        format!("Завершить все сеансы оператора {name}? Его машины сразу потеряют доступ."),
+    ))?;
+    let ended = api.end_sessions_of(name).await?.sessions;
+    session.done(&session.say(
+        format!("Sessions of {name} that were ended: {ended}."),
+        format!("Завершено сеансов оператора {name}: {ended}."),
+    ));
+    Ok(())
+}
+
+/// Prints a code, and the command that its holder needs.
+pub(super) fn show_code(session: &Session, made: &LoginCode) -> Result<(), Failure> {
+    if session.out.is_structured() {
+        session.out.record(made)?;
+    } else {
+        write_text(&made.code)?;
+    }
+    hand_over(session, made)
+}
+
+/// Says what to hand over with a code.
+pub(super) fn hand_over(session: &Session, made: &LoginCode) -> Result<(), Failure> {
+    let LoginCode { operator, code, .. } = made;
+    let until = local(made.expires_at, session.out.zone());
+    session.talk(&session.say(
+        format!("Hand this over to {operator}; it works once, until {until}:"),
+        format!("Передайте это оператору {operator}; код работает один раз, до {until}:"),
+    ));
+    let server = match session.connection()? {
+        Connection {
+            server: Server::Url(url),
+            ..
+        } => url.as_str().trim_end_matches('/').to_owned(),
+        // Where others reach it, the server itself must say.
+        Connection {
+            server: Server::Socket(_),
+            ..
+        } => made.server.clone(),
+    };
+    session.talk(&format!("  simoctl login {server} --code {code}"));
+    Ok(())
+}
+
+impl Record for LoginCode {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("operator", "Operator", "Оператор", |c| {
+            (&c.operator).into()
+        }),
+        Column::new("code", "Code", "Код", |c| (&c.code).into()),
+        Column::wide("server", "Server", "Сервер", |c| (&c.server).into()),
+        Column::new("expires_at", "Works until", "Работает до", |c| {
+            c.expires_at.into()
+        }),
+    ];
+}
+
+impl Record for LoggedIn {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("id", "Id", "Id", |s| s.id.into()),
+        Column::new("operator", "Operator", "Оператор", |s| {
+            (&s.operator).into()
+        }),
+        Column::new("name", "Machine", "Машина", |s| (&s.name).into()),
+        Column::wide("shown", "Token", "Токен", |s| (&s.shown).into()),
+        Column::new("current", "This one", "Этот", |s| s.current.into()),
+        Column::new("created_at", "Since", "С", |s| s.created_at.into()),
+        Column::new("expires_at", "Until", "До", |s| s.expires_at.into()),
+        Column::new("revoked_at", "Ended", "Завершён", |s| s.revoked_at.into()),
+    ];
+}
+
 impl Record for Operator {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("name", "Operator", "Оператор", |o| (&o.name).into()),
@@ -122,7 +270,35 @@ impl Record for Operator {
 }
 
 pub(super) const RUSSIAN: Help = &[
-    ("operator add", "Добавить оператора"),
+    (
+        "operator add",
+        "Добавить оператора; напечатает одноразовый код, с которым он войдёт",
+    ),
+    (
+        "operator add/valid_for",
+        "Сколько работает код: 2h, 7d; по умолчанию 24 часа",
+    ),
+    (
+        "operator code",
+        "Сделать оператору новый одноразовый код; прежний больше не работает",
+    ),
+    ("operator code/name", "Короткое имя"),
+    (
+        "operator code/valid_for",
+        "Сколько работает код: 2h, 7d; по умолчанию 24 часа",
+    ),
+    ("operator sessions", "Где оператор вошёл"),
+    ("operator sessions/name", "Короткое имя; если не указано, вы сами"),
+    ("operator sessions/archived", "Вместе с завершёнными"),
+    (
+        "operator logout",
+        "Завершить сеансы оператора: его машины сразу теряют доступ",
+    ),
+    ("operator logout/name", "Короткое имя"),
+    (
+        "operator logout/id",
+        "Только этот сеанс, см. `simoctl operator sessions`",
+    ),
     (
         "operator add/name",
         "Короткое имя, единственное среди всех клиентов",

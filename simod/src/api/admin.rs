@@ -10,7 +10,9 @@ mod grants;
 mod groups;
 mod invites;
 mod list;
+mod login;
 mod operators;
+mod sessions;
 mod tokens;
 mod topics;
 
@@ -30,6 +32,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(clients::routes())
         .merge(acs::routes())
         .merge(operators::routes())
+        .merge(login::routes())
+        .merge(sessions::routes())
         .merge(tokens::routes())
         .merge(employees::routes())
         .merge(groups::routes())

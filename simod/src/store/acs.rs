@@ -64,15 +64,49 @@ impl Store {
         .await?
         .rows_affected();
         if added == 0 {
-            return Err(Error::Conflict(text!(
-                "there is an ACS `{name}` already",
-                "АСУ «{name}» уже есть"
-            )));
+            return Err(name_taken(name));
         }
         let added = acs(&mut tx, client_id, name, now).await?;
         tx.record(client_id, Change::new("acs.add", name).after(&added));
         tx.commit().await?;
         Ok(added)
+    }
+
+    /// Gives an ACS another short name. Its tokens go on working, and history names it anew.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such ACS or it is archived, [`Error::Conflict`] when the name is taken.
+    pub async fn edit_acs(&self, client_id: Uuid, name: &str, new: &str) -> Result<Acs> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let before = acs(&mut tx, client_id, name, now).await?;
+        let taken: bool =
+            query_scalar("select count(*) > 0 from acs where client_id = $1 and name = $2 and name <> $3")
+                .bind(client_id)
+                .bind(new)
+                .bind(name)
+                .fetch_one(&mut tx)
+                .await?;
+        if taken {
+            return Err(name_taken(new));
+        }
+        let renamed =
+            query("update acs set name = $3 where client_id = $1 and name = $2 and archived_at is null")
+                .bind(client_id)
+                .bind(name)
+                .bind(new)
+                .execute(&mut tx)
+                .await?;
+        if renamed.rows_affected() == 0 {
+            return Err(Error::not_found("acs", name));
+        }
+        let after = acs(&mut tx, client_id, new, now).await?;
+        tx.record(
+            client_id,
+            Change::new("acs.edit", name).before(&before).after(&after),
+        );
+        tx.commit().await?;
+        Ok(after)
     }
 
     /// Archives an ACS and revokes its tokens.
@@ -96,6 +130,10 @@ impl Store {
         );
         tx.commit().await
     }
+}
+
+fn name_taken(name: &str) -> Error {
+    Error::Conflict(text!("there is an ACS `{name}` already", "АСУ «{name}» уже есть"))
 }
 
 /// The ACS with this name, archived or not.

@@ -26,7 +26,7 @@ pub const SERVER: Uuid = Uuid::nil();
 const AT_ONCE: usize = 10_000;
 
 /// Nouns whose changes a site file does not describe.
-const BESIDE_SITE: [&str; 3] = ["device", "message", "audit"];
+const BESIDE_SITE: [&str; 4] = ["device", "message", "audit", "session"];
 
 /// A change, on its way into the audit.
 #[derive(Debug)]

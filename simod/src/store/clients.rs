@@ -1,18 +1,21 @@
 //! Clients: the legal entities that everything else belongs to.
 
 use simo_common::{
-    api::access::{Client, ClientSpec, Payload},
+    api::access::{Client, ClientSpec, MadeClient, NewOperator, Payload},
     id,
     message::limits,
+    people::Role,
     text, time,
 };
 use uuid::Uuid;
 
 use super::{
-    Error, Listing, Result, Rows, Store,
+    Error, Listing, Result, Rows, Store, Write,
     audit::Change,
     engine::{Conn, Row, query, query_scalar},
     list::page,
+    login::insert_code,
+    operators::insert_operator,
 };
 
 /// The time zone of a client that names none.
@@ -53,40 +56,35 @@ impl Store {
 
     /// Makes a client, or brings it back from the archive with new settings.
     pub async fn add_client(&self, slug: &str, spec: &ClientSpec) -> Result<Client> {
-        let now = self.clock.now();
         let mut tx = self.write().await?;
-        let added = query(
-            "insert into client
-                 (id, slug, name, timezone, payload, notification, default_ttl, retention_days, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, nullif($8, 0), $9)
-             on conflict (slug) do update set
-                 name = excluded.name, timezone = excluded.timezone, payload = excluded.payload,
-                 notification = excluded.notification, default_ttl = excluded.default_ttl,
-                 retention_days = excluded.retention_days, archived_at = null
-             where client.archived_at is not null",
-        )
-        .bind(id::new(now))
-        .bind(slug)
-        .bind(spec.name.as_deref().unwrap_or(slug))
-        .bind(spec.timezone.as_deref().unwrap_or(DEFAULT_TIMEZONE))
-        .bind(spec.payload.unwrap_or_default().as_str())
-        .bind(spec.notification.unwrap_or_default())
-        .bind(spec.default_ttl.unwrap_or(limits::DEFAULT_TTL_SECONDS))
-        .bind(spec.retention_days)
-        .bind(now)
-        .execute(&mut tx)
-        .await?
-        .rows_affected();
-        if added == 0 {
-            return Err(Error::Conflict(text!(
-                "there is a client `{slug}` already",
-                "клиент «{slug}» уже есть"
-            )));
-        }
-        let (client_id, added) = client(&mut tx, slug).await?;
-        tx.record(client_id, Change::new("client.add", slug).after(&added));
+        let (_, added) = insert_client(&mut tx, slug, spec, self.clock.now()).await?;
         tx.commit().await?;
         Ok(added)
+    }
+
+    /// Makes a client as [`Store::add_client`] does, and its first admin with a code to log in: all of it or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the client is there, or the admin's name is taken.
+    pub async fn add_client_and_admin(
+        &self,
+        slug: &str,
+        spec: &ClientSpec,
+        admin: &str,
+        code_valid_for_seconds: i64,
+    ) -> Result<MadeClient> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let (client_id, client) = insert_client(&mut tx, slug, spec, now).await?;
+        let admin = NewOperator {
+            name: admin.to_owned(),
+            role: Role::Admin,
+        };
+        insert_operator(&mut tx, Some(client_id), &admin, now).await?;
+        let code = insert_code(&mut tx, Some(client_id), &admin.name, code_valid_for_seconds, now);
+        let login = Some(code.await?);
+        tx.commit().await?;
+        Ok(MadeClient { client, login })
     }
 
     /// Changes what `spec` names.
@@ -134,6 +132,41 @@ impl Store {
         );
         tx.commit().await
     }
+}
+
+/// Makes a client, and writes it down.
+async fn insert_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) -> Result<(Uuid, Client)> {
+    let added = query(
+        "insert into client
+             (id, slug, name, timezone, payload, notification, default_ttl, retention_days, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, nullif($8, 0), $9)
+         on conflict (slug) do update set
+             name = excluded.name, timezone = excluded.timezone, payload = excluded.payload,
+             notification = excluded.notification, default_ttl = excluded.default_ttl,
+             retention_days = excluded.retention_days, archived_at = null
+         where client.archived_at is not null",
+    )
+    .bind(id::new(now))
+    .bind(slug)
+    .bind(spec.name.as_deref().unwrap_or(slug))
+    .bind(spec.timezone.as_deref().unwrap_or(DEFAULT_TIMEZONE))
+    .bind(spec.payload.unwrap_or_default().as_str())
+    .bind(spec.notification.unwrap_or_default())
+    .bind(spec.default_ttl.unwrap_or(limits::DEFAULT_TTL_SECONDS))
+    .bind(spec.retention_days)
+    .bind(now)
+    .execute(tx)
+    .await?
+    .rows_affected();
+    if added == 0 {
+        return Err(Error::Conflict(text!(
+            "there is a client `{slug}` already",
+            "клиент «{slug}» уже есть"
+        )));
+    }
+    let (client_id, added) = client(tx, slug).await?;
+    tx.record(client_id, Change::new("client.add", slug).after(&added));
+    Ok((client_id, added))
 }
 
 /// The client with this slug, archived or not, with its id.

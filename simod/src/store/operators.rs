@@ -16,6 +16,7 @@ use super::{
     audit::Change,
     engine::{Conn, Row, query, query_as, query_scalar},
     list::page,
+    login::withdraw_code,
     tokens::revoke_tokens_of,
 };
 
@@ -60,27 +61,8 @@ impl Store {
 
     /// Makes an operator of a client (an owner: of none), or brings him back from the archive of that client.
     pub async fn add_operator(&self, client_id: Option<Uuid>, new: &NewOperator) -> Result<Operator> {
-        let now = self.clock.now();
         let mut tx = self.write().await?;
-        let added = query(
-            "insert into operator (id, client_id, name, role, created_at) values ($1, $2, $3, $4, $5)
-             on conflict (name) do update set role = excluded.role, archived_at = null
-             where operator.archived_at is not null and operator.client_id is not distinct from excluded.client_id",
-        )
-        .bind(id::new(now))
-        .bind(client_id)
-        .bind(&new.name)
-        .bind(new.role.as_str())
-        .bind(now)
-        .execute(&mut tx)
-        .await?
-        .rows_affected();
-        if added == 0 {
-            return Err(name_taken(&new.name));
-        }
-        let added = operator(&mut tx, client_id, &new.name).await?;
-        let change = Change::new("operator.add", &*new.name).after(&added);
-        tx.record(client_id.unwrap_or(SERVER), change);
+        let added = insert_operator(&mut tx, client_id, new, self.clock.now()).await?;
         tx.commit().await?;
         Ok(added)
     }
@@ -142,7 +124,7 @@ impl Store {
         Ok(after)
     }
 
-    /// Archives an operator and revokes his tokens.
+    /// Archives an operator, revokes his tokens and withdraws his code.
     pub async fn remove_operator(&self, within: Option<Uuid>, name: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -157,11 +139,41 @@ impl Store {
         .fetch_one(&mut tx)
         .await?;
         revoke_tokens_of(&mut tx, client_id, TokenKind::Operator, operator_id, now).await?;
+        withdraw_code(&mut tx, operator_id).await?;
         let after = operator(&mut tx, within, name).await?;
         let change = Change::new("operator.remove", name).before(&before).after(&after);
         tx.record(client_id.unwrap_or(SERVER), change);
         tx.commit().await
     }
+}
+
+/// Makes an operator, and writes it down.
+pub(super) async fn insert_operator(
+    tx: &mut Write,
+    client_id: Option<Uuid>,
+    new: &NewOperator,
+    now: i64,
+) -> Result<Operator> {
+    let added = query(
+        "insert into operator (id, client_id, name, role, created_at) values ($1, $2, $3, $4, $5)
+         on conflict (name) do update set role = excluded.role, archived_at = null
+         where operator.archived_at is not null and operator.client_id is not distinct from excluded.client_id",
+    )
+    .bind(id::new(now))
+    .bind(client_id)
+    .bind(&new.name)
+    .bind(new.role.as_str())
+    .bind(now)
+    .execute(tx)
+    .await?
+    .rows_affected();
+    if added == 0 {
+        return Err(name_taken(&new.name));
+    }
+    let added = operator(tx, client_id, &new.name).await?;
+    let change = Change::new("operator.add", &*new.name).after(&added);
+    tx.record(client_id.unwrap_or(SERVER), change);
+    Ok(added)
 }
 
 /// The operator with this name, of one client or of all, archived or not.

@@ -11,14 +11,12 @@ use uuid::Uuid;
 use super::{
     DeviceCaller, Result, Store, Write,
     devices::{device, device_change},
-    engine::{Conn, query, query_scalar},
+    engine::{query, query_scalar},
+    guesses,
     queue::retire_device,
     receipts::SEEN_EVERY,
 };
 use crate::actor;
-
-/// Wrong codes that one network address may try in an hour.
-const FAILURES_PER_HOUR: i64 = 10;
 
 /// The way to a phone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,15 +93,15 @@ impl Store {
     pub async fn pair(&self, from: &str, new: &NewDevice) -> Result<Pairing> {
         let now = self.clock.now();
         // Before the writer is asked for: whoever guesses must not make others wait.
-        if let Some(refusal) = too_many(&mut *self.read().await?, from, now).await? {
-            return Ok(refusal);
+        if let Some(retry_after) = guesses::too_many(&mut *self.read().await?, from, now).await? {
+            return Ok(Pairing::TooMany { retry_after });
         }
         let mut tx = self.write().await?;
-        if let Some(refusal) = too_many(&mut tx, from, now).await? {
-            return Ok(refusal);
+        if let Some(retry_after) = guesses::too_many(&mut tx, from, now).await? {
+            return Ok(Pairing::TooMany { retry_after });
         }
         let Some(invited) = invited(&mut tx, &new.code_hash, now).await? else {
-            count_failure(&mut tx, from, now).await?;
+            guesses::count(&mut tx, from, now).await?;
             tx.commit().await?;
             return Ok(Pairing::WrongCode);
         };
@@ -240,37 +238,6 @@ async fn sign_of_life(tx: &mut Write, phone: &DeviceCaller, way: &Way, now: i64)
     .bind(now)
     .bind(way.notifications)
     .bind(now - SEEN_EVERY)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-async fn too_many(connection: &mut Conn, from: &str, now: i64) -> Result<Option<Pairing>> {
-    let failures: Option<i64> =
-        query_scalar("select count from pairing_failure where address = $1 and hour = $2")
-            .bind(from)
-            .bind(now / HOUR)
-            .fetch_optional(connection)
-            .await?;
-    Ok(failures
-        .is_some_and(|count| count >= FAILURES_PER_HOUR)
-        .then(|| Pairing::TooMany {
-            retry_after: ((HOUR - now % HOUR) / SECOND) as u32 + 1,
-        }))
-}
-
-async fn count_failure(tx: &mut Write, from: &str, now: i64) -> Result<()> {
-    let hour = now / HOUR;
-    query("delete from pairing_failure where hour < $1")
-        .bind(hour)
-        .execute(tx)
-        .await?;
-    query(
-        "insert into pairing_failure (address, hour, count) values ($1, $2, 1)
-         on conflict (address, hour) do update set count = pairing_failure.count + 1",
-    )
-    .bind(from)
-    .bind(hour)
     .execute(tx)
     .await?;
     Ok(())

@@ -230,15 +230,16 @@ pub(super) async fn revoke_tokens_of(
     Ok(())
 }
 
-struct NewToken<'a> {
-    client_id: Option<Uuid>,
-    kind: TokenKind,
-    holder_id: Uuid,
-    holder: &'a str,
-    terms: &'a TokenTerms,
+/// A token that is to be written.
+pub(super) struct NewToken<'a> {
+    pub(super) client_id: Option<Uuid>,
+    pub(super) kind: TokenKind,
+    pub(super) holder_id: Uuid,
+    pub(super) holder: &'a str,
+    pub(super) terms: &'a TokenTerms,
 }
 
-async fn insert_token(tx: &mut Write, new: &NewToken<'_>, now: i64) -> Result<IssuedToken> {
+pub(super) async fn insert_token(tx: &mut Write, new: &NewToken<'_>, now: i64) -> Result<IssuedToken> {
     let secret = token::generate(new.kind);
     let id = id::new(now);
     query(

@@ -2,6 +2,7 @@
 
 mod audit;
 mod distribution;
+mod login;
 
 use std::{
     fs,

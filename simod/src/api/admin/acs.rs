@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use simo_common::{
-    api::access::{Acs, Named},
+    api::access::{Acs, EditAcs, Named},
     page::Page,
     text,
 };
@@ -32,7 +32,7 @@ const RESERVED: &str = "operator";
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
-        .routes(routes!(show, remove))
+        .routes(routes!(show, edit, remove))
 }
 
 /// List ACS
@@ -74,6 +74,26 @@ async fn show(
     Path(name): Path<String>,
 ) -> ApiResult<axum::Json<Acs>> {
     Ok(axum::Json(app.store.acs(viewer.client_id, &name).await?))
+}
+
+/// Rename an ACS
+///
+/// Its tokens go on working, and history names it anew.
+#[utoipa::path(patch, path = "/acs/{name}", tag = "acs", operation_id = "edit_acs",
+    params(("name" = String, Path, description = "The ACS")), request_body = EditAcs,
+    responses((status = 200, description = "The ACS", body = Acs), Problems))]
+async fn edit(
+    admin: Admin,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Json(new): Json<EditAcs>,
+) -> ApiResult<axum::Json<Acs>> {
+    let mut check = Check::default();
+    acs_name(&mut check, "name", &new.name);
+    check.done()?;
+    Ok(axum::Json(
+        app.store.edit_acs(admin.client_id, &name, &new.name).await?,
+    ))
 }
 
 /// Archive an ACS

@@ -14,6 +14,7 @@ use simo_common::{
 
 use super::{ApiError, ApiResult};
 
+const DAY_SECONDS: i64 = 24 * 3_600;
 const NAME_CHARS: usize = 200;
 const EMAIL_CHARS: usize = 254;
 const PHONE_CHARS: usize = 100;
@@ -81,6 +82,20 @@ impl Check {
             self.wrong(
                 field,
                 text!("must be 1 to {most} seconds", "нужно от 1 до {most} секунд"),
+            );
+        }
+    }
+
+    /// How long a code or a session works: at most so many days.
+    pub(super) fn valid_for(&mut self, seconds: i64, days: i64) {
+        let most = days * DAY_SECONDS;
+        if !(1..=most).contains(&seconds) {
+            self.wrong(
+                "valid_for",
+                text!(
+                    "must be 1 to {most} seconds ({days} days)",
+                    "нужно от 1 до {most} секунд ({days} суток)"
+                ),
             );
         }
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use simo_common::{
-    api::access::{Client, ClientSpec},
+    api::access::{Client, ClientSpec, MadeClient},
+    api::login::LoginCode,
     page::Page,
     text,
 };
@@ -15,7 +16,9 @@ use super::{
     ApiError, ApiResult, Created,
     check::{Check, trimmed},
     created,
+    invites::server,
     list::{List, ListParams, answer},
+    login::CODE_SECONDS,
 };
 use crate::{
     api::{
@@ -48,22 +51,43 @@ async fn list(
 
 /// Add a client
 ///
-/// One that is archived comes back, with the settings given here.
+/// One that is archived comes back, with the settings given here. With `admin`, his one-time login code is in the answer.
 #[utoipa::path(post, path = "/clients", tag = "clients", operation_id = "add_client", request_body = ClientSpec,
-    responses((status = 201, description = "Made", body = Client), Problems))]
+    responses((status = 201, description = "Made", body = MadeClient), Problems))]
 async fn add(
     _: Owner,
     State(app): State<Arc<App>>,
     Json(spec): Json<ClientSpec>,
-) -> ApiResult<Created<Client>> {
+) -> ApiResult<Created<MadeClient>> {
     let mut check = Check::default();
     match &spec.slug {
         Some(slug) => check.slug("slug", slug),
         None => check.wrong("slug", text!("a new client needs one", "новому клиенту он нужен")),
     }
+    if let Some(admin) = &spec.admin {
+        check.slug("admin", admin);
+    }
     let spec = checked(check, spec)?;
     let slug = spec.slug.clone().unwrap_or_default();
-    Ok(created(app.store.add_client(&slug, &spec).await?))
+    let made = match &spec.admin {
+        Some(admin) => {
+            app.store
+                .add_client_and_admin(&slug, &spec, admin, CODE_SECONDS)
+                .await?
+        }
+        None => MadeClient {
+            client: app.store.add_client(&slug, &spec).await?,
+            login: None,
+        },
+    };
+    let at = |code| LoginCode {
+        server: server(&app),
+        ..code
+    };
+    Ok(created(MadeClient {
+        login: made.login.map(at),
+        ..made
+    }))
 }
 
 /// Show a client
@@ -98,6 +122,15 @@ async fn edit(
     let mut check = Check::default();
     if spec.slug.as_ref().is_some_and(|new| *new != slug) {
         check.wrong("slug", text!("cannot be changed", "изменить нельзя"));
+    }
+    if spec.admin.is_some() {
+        check.wrong(
+            "admin",
+            text!(
+                "is for a new client; others get operators with POST /operators",
+                "только для нового клиента; прочим операторов добавляет POST /operators"
+            ),
+        );
     }
     let spec = checked(check, spec)?;
     Ok(axum::Json(app.store.edit_client(&slug, &spec).await?))

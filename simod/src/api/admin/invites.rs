@@ -35,7 +35,7 @@ const DAY_SECONDS: i64 = 24 * 3_600;
 /// Seconds that a code works, and one of many, and at most.
 const INVITE_SECONDS: i64 = DAY_SECONDS;
 const BATCH_SECONDS: i64 = 7 * DAY_SECONDS;
-const MOST_INVITE_SECONDS: i64 = 30 * DAY_SECONDS;
+const MOST_DAYS: i64 = 30;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -56,7 +56,7 @@ async fn invite(
 ) -> ApiResult<Created<Invite>> {
     let seconds = new.valid_for.unwrap_or(INVITE_SECONDS);
     let mut check = Check::default();
-    check_validity(&mut check, seconds);
+    check.valid_for(seconds, MOST_DAYS);
     check.done()?;
     let (code, expires_at) = app.store.invite(admin.client_id, &new.employee, seconds).await?;
     Ok(created(Invite {
@@ -96,7 +96,7 @@ async fn invite_many(
     new.groups.iter_mut().for_each(trimmed);
     new.name.iter_mut().for_each(trimmed);
     let mut check = Check::default();
-    check_validity(&mut check, seconds);
+    check.valid_for(seconds, MOST_DAYS);
     if new.groups.is_empty() != new.everyone {
         check.wrong(
             "groups",
@@ -142,20 +142,8 @@ async fn withdraw(
     Ok(axum::Json(Withdrawn { withdrawn }))
 }
 
-fn check_validity(check: &mut Check, seconds: i64) {
-    if !(1..=MOST_INVITE_SECONDS).contains(&seconds) {
-        check.wrong(
-            "valid_for",
-            text!(
-                "must be 1 to {MOST_INVITE_SECONDS} seconds (30 days)",
-                "нужно от 1 до {MOST_INVITE_SECONDS} секунд (30 суток)"
-            ),
-        );
-    }
-}
-
-/// Where phones find us.
-fn server(app: &App) -> String {
+/// Where phones and operators find us.
+pub(super) fn server(app: &App) -> String {
     match &app.config.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => format!("http://{}", app.config.listen),

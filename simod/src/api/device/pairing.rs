@@ -19,6 +19,7 @@ use crate::{
         ApiError, ApiResult, Peer,
         auth::{self, Phone},
         body::Json,
+        codes,
     },
     app::App,
     store::{NewDevice, Pairing, Way},
@@ -92,34 +93,9 @@ pub(super) async fn pair(
                 },
             }))
         }
-        Pairing::WrongCode => Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "wrong_code",
-            text!(
-                "the code is wrong, used or expired",
-                "код неверен, уже использован или истёк"
-            ),
-        )
-        .hint(text!(
-            "check it, or ask an administrator for a new one",
-            "проверьте код или запросите новый у администратора"
-        ))),
+        Pairing::WrongCode => Err(codes::wrong()),
         Pairing::Blocked => Err(auth::blocked()),
-        Pairing::TooMany { retry_after } => Err(ApiError {
-            retry_after: Some(retry_after),
-            ..ApiError::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_attempts",
-                text!(
-                    "too many wrong codes came from this address",
-                    "с этого адреса пришло слишком много неверных кодов"
-                ),
-            )
-        }
-        .hint(text!(
-            "try again in {retry_after} s",
-            "повторите через {retry_after} с"
-        ))),
+        Pairing::TooMany { retry_after } => Err(codes::too_many(retry_after)),
     }
 }
 

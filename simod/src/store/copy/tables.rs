@@ -8,8 +8,9 @@ use super::{CopyError, Result};
 pub(super) const CLIENT: &str = "client";
 
 /// The tables that are carried, in their order.
-pub(super) const CARRIED: [&str; 23] = [
+pub(super) const CARRIED: [&str; 24] = [
     "operator",
+    "login_code",
     "acs",
     "token",
     "employee",

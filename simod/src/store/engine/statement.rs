@@ -49,6 +49,7 @@ values! {
     String => |value| Self::Text(Some(Cow::Owned(value))),
     Option<String> => |value| Self::Text(value.map(Cow::Owned)),
     &'q [u8] => |value| Self::Bytes(Some(Cow::Borrowed(value))),
+    Option<&'q [u8]> => |value| Self::Bytes(value.map(Cow::Borrowed)),
     Vec<u8> => |value| Self::Bytes(Some(Cow::Owned(value))),
     Option<Vec<u8>> => |value| Self::Bytes(value.map(Cow::Owned)),
     Uuid => |value| Self::Id(Some(value)),

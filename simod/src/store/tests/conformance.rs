@@ -10,6 +10,7 @@ mod distribution;
 mod duties;
 mod feed;
 mod history;
+mod login;
 mod messages;
 mod opening;
 mod people;

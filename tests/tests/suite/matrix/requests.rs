@@ -233,7 +233,15 @@ impl World<'_> {
                 name("slug", group);
                 name("personnel_no", employee);
             }
-            ("operators", None) => drop(name("name", self.new_operator().await)),
+            ("operators", None | Some("code")) => drop(name("name", self.new_operator().await)),
+            ("operators", Some(_)) => {
+                let operator = self.new_operator().await;
+                if path.ends_with("{id}") {
+                    name("id", self.new_session(&operator).await);
+                }
+                name("name", operator);
+            }
+            ("sessions", _) => drop(name("id", self.new_session("ivanov").await)),
             ("tokens", _) => drop(name("id", self.new_token().await)),
             ("topics", grants) => {
                 let topic = self.new_topic().await;
@@ -253,6 +261,7 @@ impl World<'_> {
         let body = match operation.id.as_str() {
             "add_acs" | "add_client" | "add_group" | "add_topic" => json!({"slug": fresh()}),
             "edit_client" | "edit_device" | "edit_group" | "edit_topic" => json!({"name": "Иначе"}),
+            "edit_acs" => json!({"name": fresh()}),
             "edit_employee" => json!({"full_name": "Иванова Мария Петровна"}),
             "change_channel" => json!({"kind": "stream"}),
             "pair" => {
@@ -271,6 +280,8 @@ impl World<'_> {
             "post_batch" => json!([message]),
             "add_operator" | "edit_operator" => json!({"name": fresh(), "role": "viewer"}),
             "issue_token" => json!({"acs": "1c"}),
+            "login_code" => json!({}),
+            "log_in" => json!({"code": self.new_login_code().await, "name": "ноутбук"}),
             "grant" => json!({"grantee": {"employee": "001"}}),
             _ => return None,
         };

@@ -10,6 +10,7 @@ use simo_common::{
     api::{
         access::{ClientSpec, Grantee, Named, NewOperator, NewToken},
         invites::NewBatch,
+        login::NewLoginCode,
         people::NewInvite,
         problem::Problem,
     },
@@ -242,7 +243,7 @@ impl World<'_> {
             slug: Some(self.fresh("client")),
             ..ClientSpec::default()
         };
-        self.simod.owner().add_client(&spec).await.unwrap().slug
+        self.simod.owner().add_client(&spec).await.unwrap().client.slug
     }
 
     pub(super) async fn new_message(&self) -> String {
@@ -299,6 +300,20 @@ impl World<'_> {
             role: Role::Viewer,
         };
         self.mine.admin.add_operator(&new).await.unwrap().name
+    }
+
+    pub(super) async fn new_login_code(&self) -> String {
+        let name = self.new_operator().await;
+        let code = self.mine.admin.login_code(&name, &NewLoginCode::default());
+        code.await.unwrap().code
+    }
+
+    pub(super) async fn new_session(&self, operator: &str) -> String {
+        let token = NewToken {
+            operator: Some(operator.to_owned()),
+            ..NewToken::default()
+        };
+        self.mine.admin.issue_token(&token).await.unwrap().id.to_string()
     }
 
     pub(super) async fn new_token(&self) -> String {

@@ -53,6 +53,7 @@ async fn clients_are_made_changed_archived_and_brought_back() {
 
     let spec = ClientSpec {
         slug: None,
+        admin: None,
         name: Some("Завод «Ёлка»".to_owned()),
         timezone: Some("Asia/Omsk".to_owned()),
         payload: Some(Payload::Doorbell),
@@ -146,6 +147,17 @@ async fn an_archived_acs_comes_back_without_its_tokens() {
     assert_eq!(lists.await, ["1c", "1c scada", "scada"]);
     assert_eq!(f.store.add_acs(client, "scada").await.unwrap(), scada);
     assert_eq!(holder(&f.store, &issued).await, "nobody");
+    let renamed = f.store.edit_acs(client, "1c", "erp").await.unwrap();
+    assert_eq!((&*renamed.name, renamed.tokens), ("erp", 1));
+    assert_eq!(f.store.edit_acs(client, "erp", "erp").await.unwrap(), renamed);
+    assert!(is_conflict(&f.store.edit_acs(client, "erp", "scada").await));
+    assert!(is_missing(&f.store.edit_acs(client, "1c", "x").await, "acs"));
+    f.store.remove_acs(client, "scada").await.unwrap();
+    assert!(
+        is_conflict(&f.store.edit_acs(client, "erp", "scada").await),
+        "archived"
+    );
+    assert!(is_missing(&f.store.edit_acs(client, "scada", "x").await, "acs"));
     assert!(is_missing(&f.store.acs(client, "mes").await, "acs"));
     assert!(is_missing(&f.store.remove_acs(client, "mes").await, "acs"));
 }

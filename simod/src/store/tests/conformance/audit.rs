@@ -8,13 +8,14 @@ use simo_common::{
     },
     audit::Verifier,
     people::Role,
+    token,
 };
 use uuid::Uuid;
 
 use super::{super::fixture::NOON, Find, Fixture, HOUR, Listing, Store, is_missing};
 use crate::{
     actor,
-    store::{AuditFilter, GrantTerms, SERVER, TokenFor, TokenTerms},
+    store::{AuditFilter, Ended, GrantTerms, LoggedIn, NewSession, SERVER, TokenFor, TokenTerms},
 };
 
 fn all(limit: usize) -> Listing<u64> {
@@ -138,6 +139,16 @@ async fn all_nouns_are_audited_and_secrets_are_not() {
         name: "root",
     };
     let operators = store.issue_token(holder, &TokenTerms::default()).await.unwrap();
+    let login = store.login_code(None, "root", 60).await.unwrap();
+    let session = NewSession {
+        code_hash: token::hash(&token::normalize_code(&login.code)),
+        name: "ноутбук".to_owned(),
+        valid_for_seconds: 60,
+    };
+    let LoggedIn::Done(session) = store.log_in("a", &session).await.unwrap() else {
+        panic!("the code works")
+    };
+    store.end_sessions(None, "root", Ended::All).await.unwrap();
     store.remove_operator(None, "root").await.unwrap();
     store.remove_acs(client, "1c").await.unwrap();
     store.remove_client("zavod").await.unwrap();
@@ -148,9 +159,19 @@ async fn all_nouns_are_audited_and_secrets_are_not() {
                     employee.unblock employee.remove acs.remove client.remove";
     assert!(said.ends_with(expected), "{said}");
     let servers = chain(store, SERVER).await;
-    assert_eq!(actions(&servers), "operator.add token.issue operator.remove");
+    assert_eq!(
+        actions(&servers),
+        "operator.add token.issue session.invite session.begin session.end session.end operator.remove"
+    );
     let payloads = format!("{entries:?}{servers:?}");
-    for secret in [&issued.token, &rotated.token, &code, &operators.token] {
+    for secret in [
+        &issued.token,
+        &rotated.token,
+        &code,
+        &operators.token,
+        &login.code,
+        &session.token,
+    ] {
         assert!(!payloads.contains(secret.as_str()));
     }
     for (id, entries) in [(client, entries), (SERVER, servers)] {

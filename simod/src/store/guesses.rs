@@ -1,0 +1,43 @@
+//! Wrong codes, of pairing and of logging in: counted per network address and hour in the database, so that any number of
+//! instances make one limit.
+
+use simo_common::time::{HOUR, SECOND};
+
+use super::{
+    Result, Write,
+    engine::{Conn, query, query_scalar},
+};
+
+/// Wrong codes that one network address may try in an hour.
+const PER_HOUR: i64 = 10;
+
+/// Seconds until the address may try again, when too many wrong codes came from it.
+pub(super) async fn too_many(conn: &mut Conn, from: &str, now: i64) -> Result<Option<u32>> {
+    let failures: Option<i64> =
+        query_scalar("select count from pairing_failure where address = $1 and hour = $2")
+            .bind(from)
+            .bind(now / HOUR)
+            .fetch_optional(conn)
+            .await?;
+    Ok(failures
+        .is_some_and(|count| count >= PER_HOUR)
+        .then(|| ((HOUR - now % HOUR) / SECOND) as u32 + 1))
+}
+
+/// Counts a wrong code.
+pub(super) async fn count(tx: &mut Write, from: &str, now: i64) -> Result<()> {
+    let hour = now / HOUR;
+    query("delete from pairing_failure where hour < $1")
+        .bind(hour)
+        .execute(tx)
+        .await?;
+    query(
+        "insert into pairing_failure (address, hour, count) values ($1, $2, 1)
+         on conflict (address, hour) do update set count = pairing_failure.count + 1",
+    )
+    .bind(from)
+    .bind(hour)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
