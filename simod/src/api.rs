@@ -13,8 +13,10 @@ mod events;
 mod headers;
 mod history;
 mod ingest;
+mod limits;
 pub mod openapi;
 mod parameters;
+mod proxy;
 mod service;
 mod sse;
 
@@ -42,6 +44,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn(edge::edge))
         .layer(cors)
         .layer(middleware::from_fn(headers::protect))
+        .layer(middleware::from_fn_with_state(app.clone(), proxy::look_behind))
         .with_state(app)
 }
 

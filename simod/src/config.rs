@@ -5,6 +5,7 @@ mod load;
 
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use simo_common::paths;
 
@@ -38,6 +39,8 @@ pub struct Config {
     /// Seconds that an instance that was told to stop goes on answering, while its `/readyz` says 503 and load balancers
     /// turn away from it. Unless given: 5 on PostgreSQL, 0 on SQLite, where there is nobody else to turn to.
     pub shutdown_delay: Option<u64>,
+    /// Networks of proxies whose `X-Forwarded-For` is believed, such as `10.0.0.5/32`; none unless said so.
+    pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may call the API from a browser, such as `https://admin.example.org`; none unless said so.
     pub cors_origins: Vec<String>,
     /// What HTTP clients may take.
@@ -60,6 +63,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             shutdown_grace: 20,
             shutdown_delay: None,
+            trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             http: Http::default(),
             fcm: Fcm::default(),

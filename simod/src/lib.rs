@@ -77,6 +77,9 @@ pub async fn run(
     if tokio::time::timeout(grace, tracker.wait()).await.is_err() {
         tracing::warn!("shutdown: gave up waiting for background work; it is resumed at the next start");
     }
+    if let Err(error) = store.write_uses().await {
+        tracing::warn!(%error, "shutdown: it is not written down when tokens were last used");
+    }
     store.close().await;
     if served.is_none() {
         tracing::warn!("shutdown: cut connections that did not end in time");

@@ -2,15 +2,22 @@
 //! [`Viewer`], [`Admin`], [`Owner`] for operators, [`Phone`] for phones, [`Reader`] for an ACS or a viewer; an ACS that
 //! posts is let in by the transaction that stores its message ([`crate::store::Poster`]). Nobody learns of a client that is not his: it is not found.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::{Extensions, StatusCode, header, request::Parts};
-use simo_common::{people::Role, text, token};
+use simo_common::{
+    people::Role,
+    text,
+    token::{self, Scope},
+};
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use super::error::ApiError;
+use super::{error::ApiError, limits};
 use crate::{
     actor,
     app::App,
@@ -41,6 +48,14 @@ impl Peer {
         match self {
             Self::Tcp(_) => false,
             Self::Local { uid } => uid == 0 || uid == rustix::process::geteuid().as_raw(),
+        }
+    }
+
+    /// Its network address; the local socket is on this machine.
+    pub(super) fn ip(self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => address.map(|address| address.ip().to_canonical()),
+            Self::Local { .. } => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         }
     }
 
@@ -154,12 +169,18 @@ impl FromRequestParts<Arc<App>> for Caller {
             }
             return Err(no_token());
         };
-        let caller = match app.store.token_holder(&token::hash(token)).await? {
-            Some(TokenHolder::Acs(acs)) => Self::Acs(acs),
+        let hash = token::hash(token);
+        let from = Peer::of(&parts.extensions).ip();
+        let caller = match app.store.token_holder(&hash).await? {
+            Some(TokenHolder::Acs(acs)) => {
+                limits::let_in_from(&acs.limits, from)?;
+                Self::Acs(acs)
+            }
             Some(TokenHolder::Operator(operator)) => Self::Operator(operator),
             Some(TokenHolder::Device(device)) => Self::Device(device),
             None => return Err(not_let_in()),
         };
+        app.store.note_use(hash, from);
         actor::identify(|| caller.named());
         Ok(caller)
     }
@@ -422,7 +443,10 @@ impl FromRequestParts<Arc<App>> for Reader {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
         match Caller::from_request_parts(parts, app).await? {
-            Caller::Acs(acs) => Ok(Self::Acs(acs)),
+            Caller::Acs(acs) => {
+                limits::let_in_for(&acs.limits, Scope::Read)?;
+                Ok(Self::Acs(acs))
+            }
             Caller::Operator(operator) => {
                 let (client_id, client) = scope(parts, app, &operator).await?;
                 Ok(Self::Viewer(Viewer {

@@ -37,6 +37,7 @@ pub const KEYS: &[Key] = &[
     key("log_format", Kind::Text),
     key("shutdown_grace", Kind::Whole),
     key("shutdown_delay", Kind::Whole),
+    key("trusted_proxies", Kind::List),
     key("cors_origins", Kind::List),
     key("http.head_timeout_seconds", Kind::Number),
     key("http.body_timeout_seconds", Kind::Number),

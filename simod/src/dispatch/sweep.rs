@@ -33,6 +33,10 @@ enum Duty {
     Checkpoint,
     /// Histograms are summed up.
     SumUp,
+    /// It is written down when tokens were used.
+    WriteUses,
+    /// It is told which tokens stop working soon.
+    WarnOfTokens,
     /// Pushes of a channel that is not set up are told why they wait.
     NoteMissing(&'static str),
 }
@@ -44,7 +48,7 @@ struct Memory {
     cursor: Option<StreamCursor>,
 }
 
-const DUTIES: [Duty; 10] = [
+const DUTIES: [Duty; 12] = [
     Duty::Expand,
     Duty::Release,
     Duty::Expire,
@@ -55,6 +59,8 @@ const DUTIES: [Duty; 10] = [
     Duty::Vacuum,
     Duty::Checkpoint,
     Duty::SumUp,
+    Duty::WriteUses,
+    Duty::WarnOfTokens,
 ];
 
 /// After a fault of the database.
@@ -135,6 +141,15 @@ impl Duty {
                 app.metrics.sum_up();
                 Ok(false)
             }
+            Self::WriteUses => store.write_uses().await.map(|_| false),
+            Self::WarnOfTokens => {
+                for token in store.expiring_tokens().await? {
+                    let (id, acs) = (token.id, token.holder);
+                    let expires = token.expires_at.map(tracing::field::display);
+                    tracing::warn!(%id, acs, expires, "a token stops working soon; rotate it: simoctl token rotate");
+                }
+                Ok(false)
+            }
             Self::NoteMissing(channel) => Ok(store.note_missing_channel(channel).await? > 0),
         }
     }
@@ -158,7 +173,10 @@ impl Duty {
             Self::Expand | Self::Checkpoint => Duration::from_millis(500),
             Self::Expire => Duration::from_secs(1),
             Self::CloseStreams | Self::SumUp | Self::NoteMissing(_) => Duration::from_secs(5),
-            Self::Cancel | Self::ForgetOld | Self::ForgetHistory | Self::Vacuum => Duration::from_mins(1),
+            Self::Cancel | Self::ForgetOld | Self::ForgetHistory | Self::Vacuum | Self::WriteUses => {
+                Duration::from_mins(1)
+            }
+            Self::WarnOfTokens => Duration::from_hours(24),
         }
     }
 

@@ -18,6 +18,7 @@ mod phones;
 mod queue;
 mod streams;
 mod succession;
+mod tokens;
 mod topics;
 
 use std::{

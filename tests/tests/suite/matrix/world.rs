@@ -304,7 +304,8 @@ impl World<'_> {
 
     pub(super) async fn new_login_code(&self) -> String {
         let name = self.new_operator().await;
-        let code = self.mine.admin.login_code(&name, &NewLoginCode::default());
+        let wanted = NewLoginCode::default();
+        let code = self.mine.admin.login_code(&name, &wanted);
         code.await.unwrap().code
     }
 
