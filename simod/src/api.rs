@@ -40,7 +40,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn(parameters::refuse_unknown))
         .layer(middleware::from_fn(edge::edge))
         .layer(cors)
-        .layer(middleware::from_fn(headers::protect))
+        .layer(middleware::from_fn_with_state(app.clone(), headers::protect))
         .with_state(app)
 }
 

@@ -25,6 +25,13 @@ pub struct Config {
     pub database_direct: Option<String>,
     /// The TCP address to listen on; port 0 picks a free one.
     pub listen: String,
+    /// A PEM file with the certificate to serve HTTPS with, and those between it and the CA; with it goes `tls_key`. Both are
+    /// read again when they change.
+    pub tls_certificate: Option<PathBuf>,
+    /// A PEM file with the certificate's private key.
+    pub tls_key: Option<PathBuf>,
+    /// Whether plain HTTP may be spoken on an address that other machines reach: behind a proxy that speaks HTTPS for us.
+    pub allow_plain_http: bool,
     /// The Unix socket for local administration.
     pub socket: PathBuf,
     /// The address that phones reach this server at, for invitations.
@@ -54,6 +61,9 @@ impl Default for Config {
             database: format!("sqlite:{}", paths::default_database().display()),
             database_direct: None,
             listen: paths::DEFAULT_LISTEN.to_owned(),
+            tls_certificate: None,
+            tls_key: None,
+            allow_plain_http: false,
             socket: paths::default_socket(),
             public_url: None,
             log: "info".to_owned(),
@@ -189,6 +199,15 @@ impl Config {
         match &self.database_direct {
             Some(direct) => place.with_direct(direct),
             None => Ok(place),
+        }
+    }
+
+    /// How the TCP address is spoken to.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls_certificate.is_some() {
+            "https"
+        } else {
+            "http"
         }
     }
 

@@ -50,11 +50,15 @@ pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> 
         )));
     }
     let client = flags.client.or(environment.client);
+    // Kept for calls from any directory.
+    let ca = flags.ca.or(environment.ca);
+    let ca = ca.map(|path| std::path::absolute(&path).unwrap_or(path));
     let connection = Connection {
         server: Server::Url(url.clone()),
         origin: Origin::Flag,
         token: Some(token.clone()),
         client: client.clone(),
+        ca: ca.clone(),
     };
     let (_, api) = session.connect(connection)?;
     let who = api.whoami().await?;
@@ -85,9 +89,15 @@ pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> 
             format!("Контекст `{name}` сейчас для {}. Заменить его?", there.url),
         ))?;
     }
-    profiles
-        .contexts
-        .insert(name.clone(), Profile { url, token, client });
+    profiles.contexts.insert(
+        name.clone(),
+        Profile {
+            url,
+            token,
+            client,
+            ca,
+        },
+    );
     profiles.current = Some(name.clone());
     session.save(&profiles)?;
     let who = whoami::in_words(session, &who);

@@ -2,3 +2,4 @@
 
 mod browsers;
 mod slow;
+mod tls;

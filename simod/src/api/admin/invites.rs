@@ -158,7 +158,7 @@ fn check_validity(check: &mut Check, seconds: i64) {
 fn server(app: &App) -> String {
     match &app.config.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
-        None => format!("http://{}", app.config.listen),
+        None => format!("{}://{}", app.config.scheme(), app.config.listen),
     }
 }
 
