@@ -47,6 +47,10 @@ pub struct Config {
     pub shutdown_delay: Option<u64>,
     /// Origins whose pages may call the API from a browser, such as `https://admin.example.org`; none unless said so.
     pub cors_origins: Vec<String>,
+    /// Requests a minute that a token may make which has no limit of its own; 0: as many as it likes.
+    pub rate_limit_per_token: u64,
+    /// Wrong tokens and codes that may come from one address in a minute; 0: as many as it likes.
+    pub failures_per_minute: u64,
     /// What HTTP clients may take.
     pub http: Http,
     /// Firebase Cloud Messaging.
@@ -71,6 +75,8 @@ impl Default for Config {
             shutdown_grace: 20,
             shutdown_delay: None,
             cors_origins: Vec::new(),
+            rate_limit_per_token: 600_000,
+            failures_per_minute: 20,
             http: Http::default(),
             fcm: Fcm::default(),
             delivery: Delivery::default(),

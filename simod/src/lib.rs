@@ -8,6 +8,7 @@ pub mod channel;
 pub mod clock;
 pub mod config;
 mod dispatch;
+mod guard;
 mod indexer;
 mod instances;
 mod listen;

@@ -2,10 +2,13 @@
 //! [`Viewer`], [`Admin`], [`Owner`] for operators, [`Phone`] for phones, [`Reader`] for an ACS or a viewer; an ACS that
 //! posts is let in by the transaction that stores its message ([`crate::store::Poster`]). Nobody learns of a client that is not his: it is not found.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use http::{Extensions, StatusCode, header, request::Parts};
+use http::{Extensions, HeaderMap, StatusCode, header, request::Parts};
 use simo_common::{people::Role, text, token};
 use url::form_urlencoded;
 use uuid::Uuid;
@@ -42,6 +45,21 @@ impl Peer {
             Self::Tcp(_) => false,
             Self::Local { uid } => uid == 0 || uid == rustix::process::geteuid().as_raw(),
         }
+    }
+
+    /// The network that attempts to get in are counted under: an IPv4 address, or the part of an IPv6 address that its owner
+    /// cannot choose. None where there is nobody to guess, or nobody knows.
+    pub(super) fn network(self) -> Option<String> {
+        let Self::Tcp(Some(address)) = self else {
+            return None;
+        };
+        Some(match address.ip().to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+        })
     }
 
     /// The address that failures are counted under.
@@ -85,8 +103,8 @@ impl Caller {
 }
 
 /// A well-formed token from the `Authorization` header, or none at all.
-pub(super) fn bearer(parts: &Parts) -> Result<Option<&str>, ApiError> {
-    let Some(value) = parts.headers.get(header::AUTHORIZATION) else {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Ok(None);
     };
     let token = value
@@ -140,7 +158,7 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
-        let Some(token) = bearer(parts)? else {
+        let Some(token) = bearer(&parts.headers)? else {
             let Ok(peer) = Peer::from_request_parts(parts, app).await;
             if peer.is_owner() {
                 let name = "local".to_owned();
@@ -154,12 +172,14 @@ impl FromRequestParts<Arc<App>> for Caller {
             }
             return Err(no_token());
         };
-        let caller = match app.store.token_holder(&token::hash(token)).await? {
+        let hash = token::hash(token);
+        let caller = match app.store.token_holder(&hash).await? {
             Some(TokenHolder::Acs(acs)) => Self::Acs(acs),
             Some(TokenHolder::Operator(operator)) => Self::Operator(operator),
             Some(TokenHolder::Device(device)) => Self::Device(device),
             None => return Err(not_let_in()),
         };
+        app.guard.welcome(&hash, None);
         actor::identify(|| caller.named());
         Ok(caller)
     }
@@ -342,7 +362,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TokenHash {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(bearer(parts)?.map(token::hash)))
+        Ok(Self(bearer(&parts.headers)?.map(token::hash)))
     }
 }
 

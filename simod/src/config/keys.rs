@@ -43,6 +43,8 @@ pub const KEYS: &[Key] = &[
     key("shutdown_grace", Kind::Whole),
     key("shutdown_delay", Kind::Whole),
     key("cors_origins", Kind::List),
+    key("rate_limit_per_token", Kind::Whole),
+    key("failures_per_minute", Kind::Whole),
     key("http.head_timeout_seconds", Kind::Number),
     key("http.body_timeout_seconds", Kind::Number),
     key("http.write_timeout_seconds", Kind::Number),
