@@ -10,6 +10,7 @@ mod device;
 mod edge;
 pub mod error;
 mod events;
+mod guard;
 mod headers;
 mod history;
 mod ingest;
@@ -41,9 +42,10 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(edge::no_such_route)
         .method_not_allowed_fallback(edge::no_such_method)
         .layer(middleware::from_fn(parameters::refuse_unknown))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .layer(middleware::from_fn(edge::edge))
         .layer(cors)
-        .layer(middleware::from_fn(headers::protect))
+        .layer(middleware::from_fn_with_state(app.clone(), headers::protect))
         .layer(middleware::from_fn_with_state(app.clone(), proxy::look_behind))
         .with_state(app)
 }

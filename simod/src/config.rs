@@ -26,6 +26,13 @@ pub struct Config {
     pub database_direct: Option<String>,
     /// The TCP address to listen on; port 0 picks a free one.
     pub listen: String,
+    /// A PEM file with the certificate to serve HTTPS with, and those between it and the CA; with it goes `tls_key`. Both are
+    /// read again when they change.
+    pub tls_certificate: Option<PathBuf>,
+    /// A PEM file with the certificate's private key.
+    pub tls_key: Option<PathBuf>,
+    /// Whether plain HTTP may be spoken on an address that other machines reach: behind a proxy that speaks HTTPS for us.
+    pub allow_plain_http: bool,
     /// The Unix socket for local administration.
     pub socket: PathBuf,
     /// The address that phones reach this server at, for invitations.
@@ -43,6 +50,10 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may call the API from a browser, such as `https://admin.example.org`; none unless said so.
     pub cors_origins: Vec<String>,
+    /// Requests a minute that a token may make which has no limit of its own; 0: as many as it likes.
+    pub rate_limit_per_token: u64,
+    /// Wrong tokens and codes that may come from one address in a minute; 0: as many as it likes.
+    pub failures_per_minute: u64,
     /// What HTTP clients may take.
     pub http: Http,
     /// Firebase Cloud Messaging.
@@ -57,6 +68,9 @@ impl Default for Config {
             database: format!("sqlite:{}", paths::default_database().display()),
             database_direct: None,
             listen: paths::DEFAULT_LISTEN.to_owned(),
+            tls_certificate: None,
+            tls_key: None,
+            allow_plain_http: false,
             socket: paths::default_socket(),
             public_url: None,
             log: "info".to_owned(),
@@ -65,6 +79,8 @@ impl Default for Config {
             shutdown_delay: None,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
+            rate_limit_per_token: 600_000,
+            failures_per_minute: 20,
             http: Http::default(),
             fcm: Fcm::default(),
             delivery: Delivery::default(),
@@ -193,6 +209,15 @@ impl Config {
         match &self.database_direct {
             Some(direct) => place.with_direct(direct),
             None => Ok(place),
+        }
+    }
+
+    /// How the TCP address is spoken to.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls_certificate.is_some() {
+            "https"
+        } else {
+            "http"
         }
     }
 

@@ -8,6 +8,7 @@ pub mod channel;
 pub mod clock;
 pub mod config;
 mod dispatch;
+mod guard;
 mod indexer;
 mod instances;
 mod listen;
@@ -17,6 +18,7 @@ pub mod store;
 mod streams;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -60,13 +62,22 @@ pub async fn run(
     let grace = app.shutdown_grace();
     tracker.spawn(indexer::run(app.clone()));
     instances::start(&app, &tracker);
+    if let Some(tls) = listeners.tls.clone() {
+        let shutdown = shutdown.clone();
+        tracker.spawn(async move { shutdown.run_until_cancelled(tls.follow_files()).await });
+    }
     let server = Server {
+        tls: None,
         patience: (&app.config.http).into(),
         connections: app.config.http.connections,
         router: api::router(app),
         shutdown: shutdown.clone(),
     };
-    let tcp = server.clone().serve(Tcp(listeners.tcp), Tcp::peer);
+    let tcp = Server {
+        tls: listeners.tls,
+        ..server.clone()
+    }
+    .serve(Tcp(listeners.tcp), Tcp::peer);
     let unix = async {
         if let Some(unix) = listeners.unix {
             server.serve(unix, local_peer).await;

@@ -1,17 +1,19 @@
 //! The two listeners, and what they know of whoever connects.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::serve::Listener;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, unix};
 
-use crate::api::Peer;
+use crate::{api::Peer, tls::Tls};
 
 /// What simod listens on; bound before [`crate::run`], so that the caller knows the port.
 #[derive(Debug)]
 pub struct Listeners {
     /// TCP.
     pub tcp: TcpListener,
+    /// What TCP is encrypted with; without it HTTP is plain.
+    pub tls: Option<Arc<Tls>>,
     /// The Unix socket for local administration.
     pub unix: Option<UnixListener>,
 }

@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
 use self::{paced::Paced, patient::Patient};
-use crate::{api::Peer, config};
+use crate::{api::Peer, config, tls::Tls};
 
 pub(crate) use self::paced::TooSlow;
 
@@ -63,6 +63,8 @@ impl From<&config::Http> for Patience {
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     pub(crate) router: Router,
+    /// What connections are encrypted with.
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) patience: Patience,
     /// How many connections there may be; further ones wait in the listener's queue.
     pub(crate) connections: usize,
@@ -90,7 +92,17 @@ impl Server {
             let peer = peer(&io, &address);
             let server = self.clone();
             tracker.spawn(async move {
-                server.connection(io, peer).await;
+                match server.tls.as_deref() {
+                    None => server.connection(io, peer).await,
+                    Some(tls) => {
+                        let handshake = tls.acceptor().accept(io);
+                        match tokio::time::timeout(server.patience.head, handshake).await {
+                            Ok(Ok(io)) => server.connection(io, peer).await,
+                            Ok(Err(error)) => tracing::debug!(%error, ?peer, "a TLS handshake failed"),
+                            Err(_) => tracing::debug!(?peer, "a TLS handshake took too long"),
+                        }
+                    }
+                }
                 drop(place);
             });
         }
@@ -111,7 +123,7 @@ impl Server {
         places.clone().acquire_owned().await.ok()
     }
 
-    async fn connection<I>(self, io: I, peer: Peer)
+    async fn connection<I>(&self, io: I, peer: Peer)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -128,7 +140,7 @@ impl Server {
             .keep_alive_timeout(PING_PATIENCE)
             .max_concurrent_streams(REQUESTS_PER_CONNECTION)
             .max_header_list_size(HEAD_BYTES as u32);
-        let (router, body) = (self.router, self.patience.body);
+        let (router, body) = (self.router.clone(), self.patience.body);
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(|incoming| Body::new(Paced::new(incoming, body)));
             request.extensions_mut().insert(ConnectInfo(peer));

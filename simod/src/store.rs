@@ -5,6 +5,7 @@
 mod accept;
 mod access;
 mod acs;
+mod attempts;
 mod audience;
 mod audit;
 mod bind;
@@ -59,6 +60,7 @@ use std::{
 pub(crate) use self::disk::Write;
 pub use self::{
     accept::{Accepted, Draft, Expiry, Incoming, KeyKind, Poster, Refusal},
+    attempts::{Counted, Refused, RefusedKey, RefusedToken},
     audit::{AuditFilter, SERVER},
     caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
     error::{Error, Result},

@@ -3,12 +3,12 @@
 //! posts is let in by the transaction that stores its message ([`crate::store::Poster`]). Nobody learns of a client that is not his: it is not found.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use http::{Extensions, StatusCode, header, request::Parts};
+use http::{Extensions, HeaderMap, StatusCode, header, request::Parts};
 use simo_common::{
     people::Role,
     text,
@@ -59,6 +59,21 @@ impl Peer {
         }
     }
 
+    /// The network that attempts to get in are counted under: an IPv4 address, or the part of an IPv6 address that its owner
+    /// cannot choose. None where there is nobody to guess, or nobody knows.
+    pub(super) fn network(self) -> Option<String> {
+        let Self::Tcp(Some(address)) = self else {
+            return None;
+        };
+        Some(match address.ip().to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+        })
+    }
+
     /// The address that failures are counted under.
     pub fn address(self) -> String {
         match self {
@@ -100,8 +115,8 @@ impl Caller {
 }
 
 /// A well-formed token from the `Authorization` header, or none at all.
-pub(super) fn bearer(parts: &Parts) -> Result<Option<&str>, ApiError> {
-    let Some(value) = parts.headers.get(header::AUTHORIZATION) else {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Ok(None);
     };
     let token = value
@@ -155,7 +170,7 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
-        let Some(token) = bearer(parts)? else {
+        let Some(token) = bearer(&parts.headers)? else {
             let Ok(peer) = Peer::from_request_parts(parts, app).await;
             if peer.is_owner() {
                 let name = "local".to_owned();
@@ -181,6 +196,7 @@ impl FromRequestParts<Arc<App>> for Caller {
             None => return Err(not_let_in()),
         };
         app.store.note_use(hash, from);
+        app.guard.welcome(&hash);
         actor::identify(|| caller.named());
         Ok(caller)
     }
@@ -363,7 +379,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TokenHash {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(bearer(parts)?.map(token::hash)))
+        Ok(Self(bearer(&parts.headers)?.map(token::hash)))
     }
 }
 

@@ -1,8 +1,16 @@
 //! Headers that keep browsers from doing with an answer what nobody meant.
 
-use axum::{extract::Request, middleware::Next, response::Response};
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
 use http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
+
+use crate::app::App;
 
 /// What every answer says, unless it says otherwise itself: it holds people's names and messages, is no page, and is
 /// nobody's to keep.
@@ -16,9 +24,17 @@ const PROTECTING: [(HeaderName, &str); 4] = [
     ),
 ];
 
+/// Browsers are to come back over HTTPS only, for a year.
+const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// Adds them.
-pub(super) async fn protect(request: Request, next: Next) -> Response {
+pub(super) async fn protect(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    if app.config.tls_certificate.is_some() {
+        response
+            .headers_mut()
+            .insert(header::STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
+    }
     for (name, value) in PROTECTING {
         response
             .headers_mut()

@@ -51,7 +51,7 @@ struct PostParams {
 
 /// Who may post: an ACS, whose token is looked at by the transaction that stores its message, or an admin.
 async fn poster(parts: &mut Parts, app: &Arc<App>) -> Result<Poster, ApiError> {
-    if let Some(token) = auth::bearer(parts)? {
+    if let Some(token) = auth::bearer(&parts.headers)? {
         match token::kind_of(token) {
             Some(TokenKind::Acs) => return Ok(Poster::Token(token::hash(token))),
             Some(TokenKind::Device) => {
@@ -170,10 +170,15 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 
 /// Hands a message to the group commit and waits until it is on disk.
 async fn submit(app: &App, incoming: Incoming) -> Result<PostedMessage, ApiError> {
-    match app.ingest.submit(incoming).await {
-        Ok(result) => result?.map_err(refused),
-        Err(_stopped) => Err(ApiError::unavailable()),
+    let poster = incoming.poster;
+    let posted = match app.ingest.submit(incoming).await {
+        Ok(result) => result?.map_err(refused)?,
+        Err(_stopped) => return Err(ApiError::unavailable()),
+    };
+    if let Poster::Token(hash) = poster {
+        app.guard.welcome(&hash);
     }
+    Ok(posted)
 }
 
 fn refused(refusal: Refusal) -> ApiError {

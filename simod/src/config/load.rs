@@ -104,8 +104,13 @@ pub fn load(
         }
     }
     for (path, text) in flags {
-        set(&mut table, path, Value::String(text.clone()));
-        check(&table, &Source::Flag(path), path)?;
+        let source = Source::Flag(path);
+        let kind = KEYS
+            .iter()
+            .find(|key| key.path == *path)
+            .map_or(Kind::Text, |key| key.kind);
+        set(&mut table, path, typed(text, kind, path, &source)?);
+        check(&table, &source, path)?;
     }
     let config: Config = parse(&table).map_err(|detail| ConfigError::Value {
         from: Source::Flag("configuration"),
@@ -148,6 +153,10 @@ fn typed(text: &str, kind: Kind, key: &str, from: &Source) -> Result<Value, Conf
             .parse()
             .map(Value::Integer)
             .map_err(|_| wrong("a whole number")),
+        Kind::Switch => text
+            .parse()
+            .map(Value::Boolean)
+            .map_err(|_| wrong("true or false")),
         Kind::List => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             Ok(Value::Array(
@@ -308,6 +317,8 @@ mod tests {
         let mut config = Config {
             database_direct: Some(String::new()),
             public_url: Some(String::new()),
+            tls_certificate: Some(PathBuf::new()),
+            tls_key: Some(PathBuf::new()),
             shutdown_delay: Some(0),
             ..Config::default()
         };

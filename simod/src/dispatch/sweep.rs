@@ -31,6 +31,10 @@ enum Duty {
     Vacuum,
     /// What was committed moves from the log into the file.
     Checkpoint,
+    /// What is counted in memory is shared, and what was refused is kept.
+    Share,
+    /// Counts of minutes that are over are forgotten.
+    ForgetCounts,
     /// Histograms are summed up.
     SumUp,
     /// It is written down when tokens were used.
@@ -48,7 +52,7 @@ struct Memory {
     cursor: Option<StreamCursor>,
 }
 
-const DUTIES: [Duty; 12] = [
+const DUTIES: [Duty; 14] = [
     Duty::Expand,
     Duty::Release,
     Duty::Expire,
@@ -58,6 +62,8 @@ const DUTIES: [Duty; 12] = [
     Duty::ForgetHistory,
     Duty::Vacuum,
     Duty::Checkpoint,
+    Duty::Share,
+    Duty::ForgetCounts,
     Duty::SumUp,
     Duty::WriteUses,
     Duty::WarnOfTokens,
@@ -137,6 +143,8 @@ impl Duty {
             Self::ForgetHistory => store.forget_history().await,
             Self::Vacuum => store.vacuum().await,
             Self::Checkpoint => store.checkpoint().await.map(|()| false),
+            Self::Share => super::share::step(app).await.map(|()| false),
+            Self::ForgetCounts => store.forget_counts().await.map(|()| false),
             Self::SumUp => {
                 app.metrics.sum_up();
                 Ok(false)
@@ -171,11 +179,14 @@ impl Duty {
         match self {
             Self::Release => Duration::from_millis(250),
             Self::Expand | Self::Checkpoint => Duration::from_millis(500),
-            Self::Expire => Duration::from_secs(1),
+            Self::Expire | Self::Share => Duration::from_secs(1),
             Self::CloseStreams | Self::SumUp | Self::NoteMissing(_) => Duration::from_secs(5),
-            Self::Cancel | Self::ForgetOld | Self::ForgetHistory | Self::Vacuum | Self::WriteUses => {
-                Duration::from_mins(1)
-            }
+            Self::Cancel
+            | Self::ForgetCounts
+            | Self::ForgetOld
+            | Self::ForgetHistory
+            | Self::Vacuum
+            | Self::WriteUses => Duration::from_mins(1),
             Self::WarnOfTokens => Duration::from_hours(24),
         }
     }

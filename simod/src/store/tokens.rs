@@ -1,5 +1,7 @@
 //! Tokens of ACS and operators: issued, rotated, revoked. The database knows only their SHA-256.
 
+use std::collections::HashMap;
+
 use simo_common::{
     api::access::{IssuedToken, Token},
     id, text,
@@ -12,7 +14,7 @@ use super::{
     Error, Listing, Result, Rows, SERVER, Store, Write,
     acs::acs_for_token,
     audit::Change,
-    engine::{Conn, Row, query},
+    engine::{Conn, Row, query, query_as},
     limits::{TokenLimits, joined},
     list::page,
     operators::live_operator,
@@ -105,6 +107,19 @@ impl Store {
     pub async fn token(&self, within: Option<Uuid>, id: Uuid) -> Result<Token> {
         let row = token_row(&mut *self.read().await?, within, id).await?;
         read_token(&row, self.clock.now())
+    }
+
+    /// The tokens that have limits of their own, and how many requests they may make in a minute.
+    pub async fn rate_limits(&self) -> Result<HashMap<[u8; 32], u64>> {
+        let rows: Vec<(Vec<u8>, i64)> = query_as(
+            "select hash, rate_limit from token where rate_limit is not null and revoked_at is null",
+        )
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        let limits = rows
+            .into_iter()
+            .filter_map(|(hash, limit)| Some((hash.try_into().ok()?, limit as u64)));
+        Ok(limits.collect())
     }
 
     /// The tokens of ACS that stop working soon, and have no successor: the first ones first.

@@ -98,6 +98,11 @@ async fn the_transaction_that_stores_a_message_looks_at_the_limits_of_its_token(
     };
     assert_eq!(acs.limits, limits);
     assert!(acs.limits.allow_from(Some(inside)) && !acs.limits.allow(Scope::Read));
+    let own = f.store.rate_limits().await.unwrap();
+    assert_eq!(
+        own.into_iter().collect::<Vec<_>>(),
+        [(token::hash(&limited.token), 600)]
+    );
     // A successor may do the same and no more.
     let successor = f
         .store
