@@ -86,7 +86,15 @@ impl Store {
             tx.commit().await?;
             return Ok(LoggedIn::WrongCode);
         };
-        withdraw_code(&mut tx, operator.operator_id).await?;
+        let used = query("delete from login_code where operator_id = $1 and code_hash = $2")
+            .bind(operator.operator_id)
+            .bind(new.code_hash.as_slice())
+            .execute(&mut tx)
+            .await?;
+        if used.rows_affected() == 0 {
+            // Another machine was faster.
+            return Ok(LoggedIn::WrongCode);
+        }
         let terms = TokenTerms {
             name: Some(new.name.clone()),
             expires_at: Some(now + new.valid_for_seconds * SECOND),
@@ -151,8 +159,9 @@ pub(super) async fn withdraw_code(tx: &mut Write, operator_id: Uuid) -> Result<(
 }
 
 async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Option<Invited>> {
-    // Whoever archives the operator now must see the token that follows, to revoke it.
-    let lock = tx.locked("l, o");
+    // Whoever archives the operator now must see the token that follows, to revoke it. Everybody takes the operator's row
+    // before his code's.
+    let lock = tx.locked("o");
     let row = query(format!(
         "select o.id, o.client_id, o.name
          from login_code l

@@ -304,9 +304,8 @@ impl World<'_> {
 
     pub(super) async fn new_login_code(&self) -> String {
         let name = self.new_operator().await;
-        let wanted = NewLoginCode::default();
-        let code = self.mine.admin.login_code(&name, &wanted);
-        code.await.unwrap().code
+        let new = NewLoginCode::default();
+        self.mine.admin.login_code(&name, &new).await.unwrap().code
     }
 
     pub(super) async fn new_session(&self, operator: &str) -> String {
