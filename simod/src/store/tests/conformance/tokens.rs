@@ -84,7 +84,9 @@ async fn the_transaction_that_stores_a_message_looks_at_the_limits_of_its_token(
         post(&f, &limited, Some("192.0.2.1"), f.incoming("x")).await,
         Some(Refusal::WrongNetwork(Some("192.0.2.1".parse().unwrap())))
     );
-    let refused = post(&f, &limited, Some("10.1.2.3"), f.incoming("x")).await;
+    let mut message = f.incoming("x");
+    message.draft.topic = Some("boiler".to_owned());
+    let refused = post(&f, &limited, Some("10.1.2.3"), message).await;
     assert!(
         matches!(&refused, Some(Refusal::WrongTopic { topic, allowed }) if topic == "boiler" && allowed.len() == 2),
         "{refused:?}"
