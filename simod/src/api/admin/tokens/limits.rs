@@ -126,7 +126,7 @@ async fn topics(app: &Arc<App>, client_id: Uuid, slugs: &[String], check: &mut C
     }
     let all = Listing {
         find: Find::default(),
-        limit: usize::MAX - 1,
+        limit: i32::MAX as usize,
         after: None,
         archived: false,
     };
