@@ -14,6 +14,7 @@ pub mod message;
 pub mod people;
 pub mod problem;
 pub mod service;
+pub mod site;
 
 /// Where every path of the API begins.
 pub const PREFIX: &str = "/api/v1";

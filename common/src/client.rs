@@ -1,11 +1,12 @@
 //! The typed HTTP client: over TCP or the daemon's Unix socket, one method per endpoint (`client/endpoints.rs`, `client/audit.rs`,
-//! `client/login.rs`).
+//! `client/login.rs`, `client/site.rs`).
 
 mod audit;
 mod connect;
 mod endpoints;
 mod login;
 mod profile;
+mod site;
 
 pub use audit::AuditQuery;
 pub use connect::{Connection, Origin, Wish, parse_url};

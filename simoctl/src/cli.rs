@@ -134,6 +134,10 @@ pub(crate) enum Noun {
     /// Who changed what
     #[command(subcommand)]
     Audit(commands::audit::Verb),
+    /// Make everything as files describe it: clients, operators, ACS, groups, employees, topics, grants
+    Apply(commands::apply::Apply),
+    /// Write what there is as files for `apply`
+    Export(commands::export::Export),
     /// Be a phone: receive messages in this terminal
     Listen(commands::listen::Listen),
     /// Log in, and keep the server as a context

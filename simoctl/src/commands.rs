@@ -2,12 +2,14 @@
 //! Russian.
 
 pub(crate) mod acs;
+pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod client;
 pub(crate) mod context;
 pub(crate) mod device;
 mod doctor;
 pub(crate) mod employee;
+pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod group;
 pub(crate) mod listen;
@@ -15,6 +17,7 @@ pub(crate) mod login;
 pub(crate) mod message;
 pub(crate) mod operator;
 mod priority;
+mod site;
 pub(crate) mod token;
 pub(crate) mod topic;
 mod whoami;
@@ -27,11 +30,13 @@ use crate::{cli::Noun, failure::Failure, russian::Help, session::Session};
 /// The Russian help of every noun.
 pub(crate) const RUSSIAN: &[Help] = &[
     acs::RUSSIAN,
+    apply::RUSSIAN,
     audit::RUSSIAN,
     client::RUSSIAN,
     context::RUSSIAN,
     device::RUSSIAN,
     employee::RUSSIAN,
+    export::RUSSIAN,
     generate::RUSSIAN,
     group::RUSSIAN,
     listen::RUSSIAN,
@@ -55,6 +60,8 @@ pub(crate) async fn run(session: &Session, noun: Noun) -> Result<(), Failure> {
         Noun::Device(verb) => device::run(session, verb).await,
         Noun::Message(verb) => message::run(session, verb).await,
         Noun::Audit(verb) => audit::run(session, verb).await,
+        Noun::Apply(apply) => apply::run(session, apply).await,
+        Noun::Export(export) => export::run(session, export).await,
         Noun::Listen(listen) => listen::run(session, listen).await,
         Noun::Login(login) => login::run(session, login).await,
         Noun::Logout(logout) => login::log_out(session, logout).await,

@@ -43,6 +43,7 @@ mod queue;
 mod receipts;
 mod sessions;
 mod silent;
+mod site;
 mod sqlite;
 mod succession;
 mod sweep;
@@ -76,6 +77,7 @@ pub use self::{
     queue::{Claim, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Skip},
     receipts::{Recorded, Reported},
     sessions::Ended,
+    site::Reach,
     sweep::StreamCursor,
     tokens::{TokenFor, TokenKey, TokenTerms},
 };

@@ -313,7 +313,7 @@ pub struct Topic {
 }
 
 /// Who may receive a topic.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Grantee {
     /// Everyone of the client.

@@ -207,7 +207,9 @@ impl Record for AuditEntry {
             said(e, |p| p.subject.as_str().into())
         }),
         Column::new("change", "Change", "Изменение", |e| {
-            said(e, |p| Value::Text(difference(p)))
+            said(e, |p| {
+                Value::Text(difference(p.before.as_ref(), p.after.as_ref()))
+            })
         }),
         Column::alone("hash", "Hash", "Хеш", |e| (&e.hash).into()),
     ];
@@ -233,15 +235,14 @@ fn said(entry: &AuditEntry, what: impl Fn(&AuditPayload) -> Value) -> Value {
 }
 
 /// What is otherwise now, field by field; of what is new or gone, all that is not empty.
-fn difference(payload: &AuditPayload) -> String {
+pub(super) fn difference(before: Option<&Json>, after: Option<&Json>) -> String {
     let empty = Json::Null;
-    let side = |side: &Option<Json>| side.clone().unwrap_or_default();
-    let (before, after) = (side(&payload.before), side(&payload.after));
+    let (before, after) = (before.unwrap_or(&empty), after.unwrap_or(&empty));
     let names = |value: &Json| match value {
         Json::Object(fields) => fields.keys().cloned().collect(),
         _ => Vec::new(),
     };
-    let mut fields: Vec<String> = names(&before).into_iter().chain(names(&after)).collect();
+    let mut fields: Vec<String> = names(before).into_iter().chain(names(after)).collect();
     fields.sort_unstable();
     fields.dedup();
     let lines = fields.iter().filter_map(|field| {
@@ -348,13 +349,13 @@ mod tests {
             ..AuditPayload::default()
         };
         assert_eq!(
-            difference(&payload),
+            difference(payload.before.as_ref(), payload.after.as_ref()),
             "archived_at: 2026-11-23T00:00:00Z; name: Котельная → Котельная №1"
         );
         let gone = AuditPayload {
             before: Some(json!({"employee": "100001"})),
             ..AuditPayload::default()
         };
-        assert_eq!(difference(&gone), "employee: 100001 → –");
+        assert_eq!(difference(gone.before.as_ref(), None), "employee: 100001 → –");
     }
 }

@@ -13,6 +13,7 @@ mod list;
 mod login;
 mod operators;
 mod sessions;
+mod site;
 mod tokens;
 mod topics;
 
@@ -42,6 +43,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(devices::routes())
         .merge(invites::routes())
         .merge(audit::routes())
+        .merge(site::routes())
 }
 
 /// Something was made.

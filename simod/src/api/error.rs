@@ -82,8 +82,8 @@ impl ApiError {
             ),
         )
         .hint(text!(
-            "a message may take 256 KiB, a batch or an import 64 MiB: send it in parts",
-            "допустимо 256 КиБ на сообщение, 64 МиБ на пакет или импорт: отправьте по частям"
+            "a message may take 256 KiB, a batch, an import or a site 64 MiB: send it in parts",
+            "допустимо 256 КиБ на сообщение, 64 МиБ на пакет, импорт или описание всего: отправьте по частям"
         ))
     }
 
@@ -126,6 +126,19 @@ impl ApiError {
     /// The request contradicts what is there: 409.
     pub fn conflict(detail: Text) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", detail)
+    }
+
+    /// What the request was made from has changed since: 409.
+    pub fn changed_meanwhile() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "changed_meanwhile",
+            text!(
+                "something was changed since the plan was made, so nothing was applied",
+                "после составления плана что-то изменилось, поэтому ничего не применено"
+            ),
+        )
+        .hint(text!("plan again", "составьте план заново"))
     }
 
     /// The database cannot do it now: 503 with Retry-After.
@@ -224,6 +237,7 @@ impl From<&store::Error> for ApiError {
         match error {
             store::Error::NotFound { noun, name } => Self::not_found(noun, name),
             store::Error::Conflict(text) => Self::conflict(text.clone()),
+            store::Error::ChangedMeanwhile => Self::changed_meanwhile(),
             store::Error::Invalid(errors) => Self::invalid(errors.clone()),
             store::Error::Unavailable(source) => {
                 tracing::warn!(error = %source, "the database is unavailable");

@@ -49,6 +49,7 @@ use crate::app::App;
         (name = "groups", description = "Employees together: a department, a shift"),
         (name = "topics", description = "Kinds of information, and who may receive them"),
         (name = "devices", description = "Phones, as administrators see them"),
+        (name = "site", description = "What there is to be, in one document"),
         (name = "audit", description = "Who changed what"),
         (name = "service", description = "What the daemon says of itself"),
     )

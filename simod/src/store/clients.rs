@@ -19,7 +19,7 @@ use super::{
 };
 
 /// The time zone of a client that names none.
-const DEFAULT_TIMEZONE: &str = "Europe/Moscow";
+pub(super) const DEFAULT_TIMEZONE: &str = "Europe/Moscow";
 
 impl Store {
     /// A page of clients, by slug.

@@ -64,6 +64,9 @@ pub enum Error {
     /// The request contradicts what is there.
     #[error("{}", .0.en)]
     Conflict(Text),
+    /// What the request was made from has changed since.
+    #[error("changed meanwhile")]
+    ChangedMeanwhile,
     /// Fields of the request are wrong, all of them listed.
     #[error("{} invalid fields", .0.len())]
     Invalid(Vec<(String, Text)>),

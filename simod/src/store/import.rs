@@ -11,6 +11,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
+pub(super) use self::plan::doubt;
 use self::plan::{Known, Person, Plan};
 use super::{
     Error, Result, Store, Write,

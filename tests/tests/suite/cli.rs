@@ -3,6 +3,7 @@
 mod audit;
 mod distribution;
 mod login;
+mod site;
 
 use std::{
     fs,

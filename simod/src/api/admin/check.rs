@@ -15,6 +15,8 @@ use simo_common::{
 use super::{ApiError, ApiResult};
 
 const DAY_SECONDS: i64 = 24 * 3_600;
+/// Days of history that may be asked for: a century.
+const RETENTION_DAYS: i64 = 36_500;
 const NAME_CHARS: usize = 200;
 const EMAIL_CHARS: usize = 254;
 const PHONE_CHARS: usize = 100;
@@ -101,10 +103,10 @@ impl Check {
     }
 
     /// Whom a topic's messages are for that do not say it.
-    pub(super) fn default_recipients(&mut self, recipients: Option<&Recipients>) {
+    pub(super) fn recipients(&mut self, field: &str, recipients: Option<&Recipients>) {
         if recipients.is_some_and(Recipients::is_empty) {
             self.wrong(
-                "default_recipients",
+                field,
                 text!(
                     "names nobody; leave it out to reach all who hold a grant",
                     "никто не указан; уберите поле, чтобы сообщения получали все, у кого есть доступ"
@@ -115,7 +117,20 @@ impl Check {
 
     /// A new employee, or a row of an import.
     pub(super) fn employee(&mut self, new: &NewEmployee) {
-        if !is_personnel_no(&new.personnel_no) {
+        self.personnel_no(&new.personnel_no);
+        self.name("full_name", &new.full_name);
+        self.contacts(
+            new.email.as_deref(),
+            new.phone.as_deref(),
+            new.locale.as_deref(),
+            new.timezone.as_deref(),
+        );
+        self.groups(&new.groups);
+    }
+
+    /// How a client knows an employee.
+    pub(super) fn personnel_no(&mut self, personnel_no: &str) {
+        if !is_personnel_no(personnel_no) {
             let most = limits::PERSONNEL_NO_CHARS;
             self.wrong(
                 "personnel_no",
@@ -125,14 +140,19 @@ impl Check {
                 ),
             );
         }
-        self.name("full_name", &new.full_name);
-        self.contacts(
-            new.email.as_deref(),
-            new.phone.as_deref(),
-            new.locale.as_deref(),
-            new.timezone.as_deref(),
-        );
-        self.groups(&new.groups);
+    }
+
+    /// Days that history is kept.
+    pub(super) fn retention_days(&mut self, days: i64) {
+        if !(0..=RETENTION_DAYS).contains(&days) {
+            self.wrong(
+                "retention_days",
+                text!(
+                    "must be 0 (for ever) to {RETENTION_DAYS}",
+                    "нужно от 0 (всегда) до {RETENTION_DAYS}"
+                ),
+            );
+        }
     }
 
     /// What is to be changed of an employee.
@@ -204,6 +224,16 @@ impl Check {
         for (place, slug) in groups.iter().enumerate() {
             self.slug(&format!("groups[{place}]"), slug);
         }
+    }
+
+    /// Also what was found out elsewhere.
+    pub(super) fn more(&mut self, errors: Vec<(String, Text)>) {
+        self.errors.extend(errors);
+    }
+
+    /// Whether anything is wrong.
+    pub(super) fn failed(&self) -> bool {
+        !self.errors.is_empty()
     }
 
     /// The errors, if there are any.

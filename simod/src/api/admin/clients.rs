@@ -29,9 +29,6 @@ use crate::{
     app::App,
 };
 
-/// Days of history that may be asked for: a century.
-const RETENTION_DAYS: i64 = 36_500;
-
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
@@ -159,16 +156,8 @@ fn checked(mut check: Check, mut spec: ClientSpec) -> ApiResult<ClientSpec> {
     if let Some(seconds) = spec.default_ttl {
         check.ttl("default_ttl", seconds);
     }
-    if let Some(days) = spec.retention_days
-        && !(0..=RETENTION_DAYS).contains(&days)
-    {
-        check.wrong(
-            "retention_days",
-            text!(
-                "must be 0 (for ever) to {RETENTION_DAYS}",
-                "нужно от 0 (всегда) до {RETENTION_DAYS}"
-            ),
-        );
+    if let Some(days) = spec.retention_days {
+        check.retention_days(days);
     }
     check.done()?;
     Ok(spec)

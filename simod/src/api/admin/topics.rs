@@ -59,7 +59,7 @@ async fn add(
         trimmed(name);
         check.name("name", name);
     }
-    check.default_recipients(new.default_recipients.as_ref());
+    check.recipients("default_recipients", new.default_recipients.as_ref());
     check.done()?;
     Ok(created(app.store.add_topic(admin.client_id, &new).await?))
 }
@@ -93,7 +93,7 @@ async fn edit(
         trimmed(name);
         check.name("name", name);
     }
-    check.default_recipients(changes.default_recipients.value());
+    check.recipients("default_recipients", changes.default_recipients.value());
     check.done()?;
     Ok(axum::Json(
         app.store.edit_topic(admin.client_id, &slug, &changes).await?,

@@ -107,7 +107,10 @@ impl Plan {
             if !may_be_one_person(&before.full_name, &employee.full_name) {
                 match row.person {
                     Some(Who::Same) => {}
-                    None => doubts.push((format!("line {}: person", row.line), doubt(before, employee))),
+                    None => doubts.push((
+                        format!("line {}: person", row.line),
+                        doubt(&employee.personnel_no, &before.full_name, &employee.full_name),
+                    )),
                     Some(Who::New) => {
                         report.created += 1;
                         report.succeeded += 1;
@@ -176,8 +179,8 @@ fn edited(employee: &NewEmployee, fields: &[(String, String, String)]) -> Change
         .after(&after)
 }
 
-fn doubt(before: &Person, row: &NewEmployee) -> Text {
-    let (no, before, after) = (&row.personnel_no, &before.full_name, &row.full_name);
+/// A number comes back under quite another name.
+pub(in crate::store) fn doubt(no: &str, before: &str, after: &str) -> Text {
     text!(
         "`{no}` is {before} here and {after} in the file: another person, or the same one renamed?",
         "«{no}» здесь {before}, а в файле {after}: это другой человек или тот же, переименованный?"

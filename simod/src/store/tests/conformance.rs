@@ -17,6 +17,7 @@ mod opening;
 mod people;
 mod phones;
 mod queue;
+mod site;
 mod streams;
 mod succession;
 mod tokens;

@@ -16,6 +16,7 @@ mod history;
 mod ingest;
 mod latency;
 mod machine;
+mod provision;
 mod server;
 mod site;
 mod table;
@@ -69,6 +70,8 @@ enum Measurement {
     Wide,
     /// A topic with 1,000 grants over nested groups, and one message to it.
     Granted,
+    /// A whole client out of one file, applied.
+    Provision,
     /// Memory and start-up.
     Footprint,
     /// PostgreSQL next to SQLite and to a bare insert, and two instances next to one; needs `SIMO_TEST_POSTGRES`.
@@ -126,6 +129,9 @@ async fn measure(arguments: &Arguments) -> bool {
     }
     if wanted(Measurement::Granted) {
         rows.extend(granted::measure(directory.path()).await);
+    }
+    if wanted(Measurement::Provision) {
+        rows.extend(provision::measure(directory.path()).await);
     }
     if wanted(Measurement::Server) && postgres::server().is_some() {
         rows.extend(server::measure(directory.path(), arguments.rounds, arguments.seconds).await);

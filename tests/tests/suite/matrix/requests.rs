@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use serde_json::{Value, json};
-use simo_common::api::PREFIX;
+use simo_common::api::{PREFIX, site::PlanSite};
 use uuid::Uuid;
 
 use super::{
@@ -282,6 +282,12 @@ impl World<'_> {
             "issue_token" => json!({"acs": "1c"}),
             "login_code" => json!({}),
             "log_in" => json!({"code": self.new_login_code().await, "name": "ноутбук"}),
+            "plan_site" => json!({"site": {}}),
+            "apply_site" => {
+                let nothing = PlanSite::default();
+                let plan = self.mine.admin.plan_site(&nothing).await.unwrap();
+                json!({"site": {}, "revision": plan.revision})
+            }
             "grant" => json!({"grantee": {"employee": "001"}}),
             _ => return None,
         };

@@ -1,0 +1,92 @@
+//! `simoctl export`: writes what there is as files that `apply` takes. Secrets are never in them.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use simo_common::api::site::Site;
+
+use super::site::{files::within, write::yaml};
+use crate::{failure::Failure, output::write_text, russian::Help, session::Session};
+
+/// The owners' file in a directory: no slug begins like it.
+const OWNERS: &str = "_owners.yaml";
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The file to write; standard output unless given
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// A directory to write instead: a file for each client, and one for the owners
+    #[arg(long, value_name = "DIR", conflicts_with = "file")]
+    dir: Option<PathBuf>,
+}
+
+pub(crate) async fn run(session: &Session, args: Export) -> Result<(), Failure> {
+    let site = session.client()?.site().await?;
+    if session.out.is_structured() && args.file.is_none() && args.dir.is_none() {
+        return Ok(session.out.json(&site)?);
+    }
+    let failed = |path: &Path, cause: &io::Error| {
+        let path = path.display();
+        Failure::failed(session.say(
+            format!("Cannot write {path}: {cause}."),
+            format!("Не удалось записать {path}: {cause}."),
+        ))
+    };
+    let comment = session.say(
+        "What SiMO has, for `simoctl apply -f`. Tokens are named only; what is in the archive is left out.",
+        "То, что есть в SiMO, для `simoctl apply -f`. Токены только названы; архива здесь нет.",
+    );
+    if let Some(path) = &args.file {
+        fs::write(path, yaml(&site, comment)).map_err(|cause| failed(path, &cause))?;
+    } else if let Some(directory) = &args.dir {
+        fs::create_dir_all(directory).map_err(|cause| failed(directory, &cause))?;
+        let mut written = Vec::new();
+        for (name, part) in parts(site) {
+            let path = directory.join(name);
+            fs::write(&path, yaml(&part, comment)).map_err(|cause| failed(&path, &cause))?;
+            written.push(path);
+        }
+        let all = within(directory).map_err(|cause| failed(directory, &cause))?;
+        for path in all.iter().filter(|path| !written.contains(path)) {
+            let path = path.display();
+            session.talk(&session.say(
+                format!("{path} is not of this export, and `apply -f` would read it too."),
+                format!("{path} не из этой выгрузки, но `apply -f` прочтёт и его."),
+            ));
+        }
+    } else {
+        return Ok(write_text(&yaml(&site, comment))?);
+    }
+    session.done(session.say("Written.", "Записано."));
+    Ok(())
+}
+
+/// A site in parts, each with the name of its file.
+fn parts(site: Site) -> Vec<(String, Site)> {
+    let owners = site.owners.map(|owners| Site {
+        owners: Some(owners),
+        ..Site::default()
+    });
+    let mut parts: Vec<_> = owners.map(|part| (OWNERS.to_owned(), part)).into_iter().collect();
+    for (slug, client) in site.clients {
+        let name = format!("{slug}.yaml");
+        let part = Site {
+            clients: [(slug, client)].into(),
+            ..Site::default()
+        };
+        parts.push((name, part));
+    }
+    parts
+}
+
+pub(super) const RUSSIAN: Help = &[
+    ("export/file", "Файл; если не указан, стандартный вывод"),
+    (
+        "export/dir",
+        "Записать в каталог: по файлу на клиента и один для владельцев",
+    ),
+];

@@ -1,0 +1,328 @@
+//! What a site file may say: its keys and what stands behind them. All that is wrong in a file is found at once.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+use simo_common::{lang::Text, spelling::nearest, text};
+
+use super::{
+    super::message::seconds,
+    yaml::{Is, Key, Mistake, Node, Place},
+};
+
+/// What a value is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape {
+    /// A text, as it is written; nothing is an empty one.
+    Text,
+    /// A whole number.
+    Whole,
+    /// A span of time, in seconds: `3600`, `72h`.
+    Seconds,
+    Truth,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// That, or nothing.
+    OrNothing(&'static Self),
+    List(&'static Self),
+    /// Objects, each of which this key names.
+    Objects(&'static str, &'static [Field]),
+    /// Objects under their names.
+    Named(&'static [Field]),
+    Object(&'static [Field]),
+}
+
+/// A key and what stands behind it.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+}
+
+const fn field(name: &'static str, shape: Shape) -> Field {
+    Field { name, shape }
+}
+
+pub(super) const TEXTS: Shape = Shape::List(&Shape::Text);
+
+/// A whole site.
+pub(super) const SITE: Shape =
+    Shape::Object(&[field("owners", TEXTS), field("clients", Shape::Named(CLIENT))]);
+
+/// A client.
+pub(super) const CLIENT: &[Field] = &[
+    field("name", Shape::Text),
+    field("timezone", Shape::Text),
+    field("payload", Shape::Word(&["full", "doorbell"])),
+    field("notification", Shape::Truth),
+    field("default_ttl", Shape::Seconds),
+    field("retention_days", Shape::Whole),
+    field(
+        "acs",
+        Shape::Objects("name", &[field("name", Shape::Text), field("tokens", TEXTS)]),
+    ),
+    field(
+        "operators",
+        Shape::Objects(
+            "name",
+            &[
+                field("name", Shape::Text),
+                field("role", Shape::Word(&["viewer", "admin"])),
+            ],
+        ),
+    ),
+    field(
+        "groups",
+        Shape::Objects(
+            "slug",
+            &[
+                field("slug", Shape::Text),
+                field("name", Shape::Text),
+                field("includes", TEXTS),
+                field("members", TEXTS),
+            ],
+        ),
+    ),
+    field(
+        "employees",
+        Shape::Objects(
+            "personnel_no",
+            &[
+                field("personnel_no", Shape::Text),
+                field("full_name", Shape::Text),
+                field("email", Shape::Text),
+                field("phone", Shape::Text),
+                field("locale", Shape::Text),
+                field("timezone", Shape::Text),
+                field("groups", TEXTS),
+                field("blocked", Shape::Truth),
+                field("person", Shape::Word(&["new", "same"])),
+            ],
+        ),
+    ),
+    field(
+        "topics",
+        Shape::Objects(
+            "slug",
+            &[
+                field("slug", Shape::Text),
+                field("name", Shape::Text),
+                field(
+                    "priority",
+                    Shape::OrNothing(&Shape::Word(&["low", "normal", "high", "critical"])),
+                ),
+                field(
+                    "recipients",
+                    Shape::OrNothing(&Shape::Object(&[
+                        field("employees", TEXTS),
+                        field("groups", TEXTS),
+                        field("everyone", Shape::Truth),
+                    ])),
+                ),
+                field("grants", Shape::List(&Shape::Object(GRANT))),
+            ],
+        ),
+    ),
+];
+
+const GRANT: &[Field] = &[
+    field("everyone", Shape::Truth),
+    field("group", Shape::Text),
+    field("employee", Shape::Text),
+    field("from", Shape::Text),
+    field("until", Shape::Text),
+    field("hours", Shape::Text),
+];
+
+/// Whether a key's list or map may be spread over several files.
+pub(super) fn is_spread(shape: Shape) -> bool {
+    matches!(
+        shape,
+        Shape::List(_) | Shape::Objects(..) | Shape::Named(_) | Shape::Object(_)
+    )
+}
+
+/// What stands behind a key of this shape.
+pub(super) fn behind(shape: Shape, key: &str) -> Option<Shape> {
+    match shape {
+        Shape::Object(fields) => fields
+            .iter()
+            .find(|field| field.name == key)
+            .map(|field| field.shape),
+        Shape::Named(fields) => Some(Shape::Object(fields)),
+        _ => None,
+    }
+}
+
+/// Reads values by their shapes, and gathers what is wrong.
+pub(super) struct Reader<'m> {
+    pub(super) mistakes: &'m mut Vec<Mistake>,
+    /// How a place is written.
+    pub(super) shown: &'m dyn Fn(Place) -> String,
+}
+
+impl Reader<'_> {
+    /// The value as JSON. A wrong one is left out where it can be, so that the rest may be looked at further.
+    pub(super) fn read(&mut self, node: &Node, shape: Shape) -> Option<Value> {
+        match shape {
+            Shape::Text => match &node.is {
+                Is::Nothing => Some("".into()),
+                Is::Scalar(text) => Some(text.as_str().into()),
+                _ => self.wrong(node, text!("must be a text", "должна быть строка")),
+            },
+            Shape::Whole => match node.text().and_then(|text| text.parse::<i64>().ok()) {
+                Some(number) => Some(number.into()),
+                None => self.wrong(node, text!("must be a whole number", "должно быть целое число")),
+            },
+            Shape::Seconds => match node.text().map(seconds) {
+                Some(Ok(seconds)) => Some(seconds.into()),
+                Some(Err(wrong)) => self.wrong(node, wrong.0),
+                None => self.wrong(
+                    node,
+                    text!("must be a time such as 72h", "нужно время, например 72h"),
+                ),
+            },
+            Shape::Truth => match node.text() {
+                Some("true") => Some(true.into()),
+                Some("false") => Some(false.into()),
+                _ => self.wrong(node, text!("must be true or false", "должно быть true или false")),
+            },
+            Shape::Word(words) => self.word(node, words),
+            Shape::OrNothing(shape) => match &node.is {
+                Is::Nothing => Some(Value::Null),
+                _ => self.read(node, *shape),
+            },
+            Shape::List(shape) => {
+                let items = self.items(node)?;
+                // A place that is wrong keeps its number.
+                let read = items
+                    .iter()
+                    .map(|item| self.read(item, *shape).unwrap_or_else(|| empty(*shape)));
+                Some(read.collect())
+            }
+            Shape::Objects(key, fields) => self.objects(node, key, fields),
+            Shape::Named(fields) => {
+                let entries = self.entries(node)?;
+                let read = entries.iter().map(|(key, value)| {
+                    let object = self.object(value, fields).unwrap_or_default();
+                    (key.name.clone(), Value::Object(object))
+                });
+                Some(Value::Object(read.collect()))
+            }
+            Shape::Object(fields) => self.object(node, fields).map(Value::Object),
+        }
+    }
+
+    fn wrong<T>(&mut self, node: &Node, text: Text) -> Option<T> {
+        self.mistakes.push((node.place, text));
+        None
+    }
+
+    fn word(&mut self, node: &Node, words: &[&str]) -> Option<Value> {
+        let typed = node.text().unwrap_or_default();
+        if words.contains(&typed) {
+            return Some(typed.into());
+        }
+        let known = words.join(", ");
+        let text = match nearest(typed, words.iter().copied()) {
+            Some(near) => text!(
+                "`{typed}` is none of {known}; did you mean `{near}`?",
+                "«{typed}» здесь не подходит, возможны {known}; может быть, «{near}»?"
+            ),
+            None => text!("must be one of: {known}", "возможны значения: {known}"),
+        };
+        self.wrong(node, text)
+    }
+
+    fn items<'n>(&mut self, node: &'n Node) -> Option<&'n [Node]> {
+        match &node.is {
+            Is::List(items) => Some(items),
+            Is::Nothing => Some(&[]),
+            _ => self.wrong(node, text!("must be a list", "должен быть список")),
+        }
+    }
+
+    fn entries<'n>(&mut self, node: &'n Node) -> Option<&'n [(Key, Node)]> {
+        match &node.is {
+            Is::Map(entries) => Some(entries),
+            Is::Nothing => Some(&[]),
+            _ => self.wrong(
+                node,
+                text!("must be keys with values", "здесь нужны ключи со значениями"),
+            ),
+        }
+    }
+
+    fn objects(&mut self, node: &Node, key: &str, fields: &[Field]) -> Option<Value> {
+        let mut first: HashMap<&str, Place> = HashMap::new();
+        let mut objects = Vec::new();
+        for item in self.items(node)? {
+            let mut object = self.object(item, fields).unwrap_or_default();
+            let named = item.get(key);
+            match named.and_then(Node::text) {
+                Some(name) => {
+                    let place = named.map_or(item.place, |named| named.place);
+                    if let Some(known) = first.get(name) {
+                        let known = (self.shown)(*known);
+                        let text = text!("`{name}` is there already: {known}", "«{name}» уже есть: {known}");
+                        self.mistakes.push((place, text));
+                    } else {
+                        first.insert(name, place);
+                    }
+                }
+                None => self
+                    .mistakes
+                    .push((item.place, text!("needs `{key}`", "здесь нужен ключ `{key}`"))),
+            }
+            for field in fields {
+                let is_needed = field.name == key || field.name == "role";
+                if is_needed && !object.contains_key(field.name) {
+                    if field.name != key && item.get(field.name).is_none() {
+                        let name = field.name;
+                        let text = text!("needs `{name}`", "здесь нужен ключ `{name}`");
+                        self.mistakes.push((item.place, text));
+                    }
+                    object.insert(field.name.to_owned(), empty(field.shape));
+                }
+            }
+            objects.push(Value::Object(object));
+        }
+        Some(Value::Array(objects))
+    }
+
+    fn object(&mut self, node: &Node, fields: &[Field]) -> Option<Map<String, Value>> {
+        let mut object = Map::new();
+        for (key, value) in self.entries(node)? {
+            let name = &key.name;
+            let Some(field) = fields.iter().find(|field| field.name == *name) else {
+                let names = fields.iter().map(|field| field.name);
+                let known = names.clone().collect::<Vec<_>>().join(", ");
+                let text = match nearest(name, names) {
+                    Some(near) => text!(
+                        "`{name}` is not known here; did you mean `{near}`?",
+                        "ключа «{name}» здесь нет; может быть, «{near}»?"
+                    ),
+                    None => text!(
+                        "`{name}` is not known here; known: {known}",
+                        "ключа «{name}» здесь нет; есть: {known}"
+                    ),
+                };
+                self.mistakes.push((key.place, text));
+                continue;
+            };
+            if let Some(read) = self.read(value, field.shape) {
+                object.insert(name.clone(), read);
+            }
+        }
+        Some(object)
+    }
+}
+
+/// What stands where something is needed and cannot be read.
+fn empty(shape: Shape) -> Value {
+    match shape {
+        Shape::Text => "".into(),
+        Shape::Word(words) => words.first().copied().unwrap_or_default().into(),
+        _ => Value::Object(Map::new()),
+    }
+}

@@ -1,0 +1,129 @@
+//! What there is, as a site that says so. What is in the archive is not in it, nor is any secret.
+
+use simo_common::{
+    api::{
+        access::Grantee,
+        change::Change,
+        site::{Site, SiteAcs, SiteClient, SiteEmployee, SiteGrant, SiteGroup, SiteOperator, SiteTopic},
+    },
+    time,
+};
+
+use super::{
+    live::{Kept, Live, LiveClient},
+    load::Scope,
+};
+use crate::store::GrantTerms;
+
+pub(super) fn site(live: &Live, scope: &Scope) -> Site {
+    let clients = live.clients.iter().filter(|(_, client)| !client.archived);
+    Site {
+        owners: scope.owners.then(|| names(&live.owners)),
+        clients: clients.map(|(slug, it)| (slug.clone(), client(it))).collect(),
+    }
+}
+
+fn names<T>(kept: &std::collections::BTreeMap<String, Kept<T>>) -> Vec<String> {
+    here(kept).map(|(name, _)| name.clone()).collect()
+}
+
+/// What is not in the archive.
+fn here<T>(kept: &std::collections::BTreeMap<String, Kept<T>>) -> impl Iterator<Item = (&String, &T)> {
+    kept.iter()
+        .filter(|(_, it)| !it.archived)
+        .map(|(name, it)| (name, &it.is))
+}
+
+fn client(it: &LiveClient) -> SiteClient {
+    let is_here = |slug: &String| it.groups.get(slug).is_some_and(|group| !group.archived);
+    let acs = here(&it.acs).map(|(name, ())| {
+        let tokens = it.tokens.iter().filter(|token| token.acs == *name);
+        let mut tokens: Vec<String> = tokens.map(|token| token.name.clone()).collect();
+        tokens.dedup();
+        SiteAcs {
+            name: name.clone(),
+            tokens: Some(tokens),
+        }
+    });
+    let operators = here(&it.operators).map(|(name, role)| SiteOperator {
+        name: name.clone(),
+        role: *role,
+    });
+    let groups = here(&it.groups).map(|(slug, group)| SiteGroup {
+        slug: slug.clone(),
+        name: Some(group.name.clone()),
+        includes: Some(
+            group
+                .includes
+                .iter()
+                .filter(|slug| is_here(slug))
+                .cloned()
+                .collect(),
+        ),
+        members: None,
+    });
+    let employees = here(&it.employees).map(|(no, employee)| SiteEmployee {
+        personnel_no: no.clone(),
+        full_name: Some(employee.full_name.clone()),
+        email: employee.email.clone(),
+        phone: employee.phone.clone(),
+        locale: employee.locale.clone(),
+        timezone: employee.timezone.clone(),
+        groups: Some(
+            employee
+                .groups
+                .iter()
+                .filter(|slug| is_here(slug))
+                .cloned()
+                .collect(),
+        ),
+        blocked: employee.blocked.then_some(true),
+        person: None,
+    });
+    let topics = here(&it.topics).map(|(slug, topic)| {
+        let grants = topic.grants.iter().filter(|(grantee, _)| match grantee {
+            Grantee::Everyone => true,
+            Grantee::Group(slug) => is_here(slug),
+            Grantee::Employee(no) => it.employees.get(no).is_some_and(|employee| !employee.archived),
+        });
+        SiteTopic {
+            slug: slug.clone(),
+            name: Some(topic.name.clone()),
+            priority: topic.priority.map_or(Change::Stay, Change::Set),
+            recipients: topic.recipients.clone().map_or(Change::Stay, Change::Set),
+            grants: Some(
+                grants
+                    .map(|(grantee, (_, terms))| grant(grantee, terms))
+                    .collect(),
+            ),
+        }
+    });
+    SiteClient {
+        name: Some(it.settings.name.clone()),
+        timezone: Some(it.settings.timezone.clone()),
+        payload: Some(it.settings.payload),
+        notification: Some(it.settings.notification),
+        default_ttl: Some(it.settings.default_ttl),
+        retention_days: Some(it.settings.retention_days.unwrap_or_default()),
+        acs: Some(acs.collect()),
+        operators: Some(operators.collect()),
+        groups: Some(groups.collect()),
+        employees: Some(employees.collect()),
+        topics: Some(topics.collect()),
+    }
+}
+
+fn grant(grantee: &Grantee, terms: &GrantTerms) -> SiteGrant {
+    let mut grant = SiteGrant {
+        from: terms.starts_at.map(|at| time::from_us(at).to_string()),
+        until: terms.ends_at.map(|at| time::from_us(at).to_string()),
+        hours: terms.hours.as_ref().map(ToString::to_string),
+        ..SiteGrant::default()
+    };
+    match grantee {
+        Grantee::Everyone => grant.everyone = true,
+        Grantee::Group(slug) => grant.group = Some(slug.clone()),
+        Grantee::Employee(no) => grant.employee = Some(no.clone()),
+    }
+    grant
+}

@@ -1,0 +1,173 @@
+//! What a site has to change, found out from what there is: pure.
+
+mod draft;
+mod parties;
+mod people;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use std::collections::BTreeSet;
+
+use simo_common::{
+    api::{
+        access::Grantee,
+        site::{Site, SiteAction, SiteChange, SiteKind},
+    },
+    lang::Text,
+    people::Role,
+    text,
+};
+use uuid::Uuid;
+
+use self::draft::{Draft, Out, entries};
+use super::live::{Employee, Live, Settings, Topic};
+use crate::store::GrantTerms;
+
+/// How far a site goes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reach {
+    /// Objects go that a list of their kind does not name.
+    pub prune: bool,
+    /// Clients go that are not named.
+    pub prune_clients: bool,
+    /// Clients may be made, and told otherwise.
+    pub clients: bool,
+}
+
+/// What has to be changed.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// As people and the audit are told.
+    pub(super) changes: Vec<SiteChange>,
+    /// Owners to make or bring back.
+    pub(super) owners: Vec<String>,
+    /// Owners who go.
+    pub(super) owners_gone: Vec<Uuid>,
+    /// Clients in which something changes.
+    pub(super) clients: Vec<ClientPlan>,
+}
+
+/// What has to be changed of a client.
+#[derive(Debug, Default)]
+pub(super) struct ClientPlan {
+    pub(super) slug: String,
+    /// None of a client that is to be made.
+    pub(super) id: Option<Uuid>,
+    /// It is made, comes back, or gets other settings.
+    pub(super) settings: Option<Settings>,
+    pub(super) archive: bool,
+    pub(super) operators: Vec<(String, Role)>,
+    pub(super) operators_gone: Vec<Uuid>,
+    pub(super) acs: Vec<String>,
+    pub(super) acs_gone: Vec<Uuid>,
+    /// ACS and name.
+    pub(super) tokens: Vec<(String, String)>,
+    pub(super) tokens_gone: Vec<Uuid>,
+    /// Slug and name.
+    pub(super) groups: Vec<(String, String)>,
+    pub(super) groups_gone: Vec<Uuid>,
+    /// Outer and inner group.
+    pub(super) inclusions: Vec<(String, String)>,
+    pub(super) inclusions_gone: Vec<(String, String)>,
+    /// Numbers that pass to other people.
+    pub(super) succeeded: Vec<String>,
+    pub(super) people_made: Vec<(String, Employee)>,
+    pub(super) people_changed: Vec<(String, Employee)>,
+    pub(super) people_gone: Vec<Uuid>,
+    /// Of those who change: they are blocked from now on.
+    pub(super) people_blocked: Vec<Uuid>,
+    /// Employee and group.
+    pub(super) members: Vec<(String, String)>,
+    pub(super) members_gone: Vec<(String, String)>,
+    pub(super) topics: Vec<(String, Topic)>,
+    pub(super) topics_gone: Vec<Uuid>,
+    pub(super) grants: Vec<(String, Grantee, GrantTerms)>,
+    pub(super) grants_gone: Vec<Uuid>,
+}
+
+impl Plan {
+    /// Compares a site with what there is.
+    ///
+    /// # Errors
+    /// All mistakes of the site, each with its path.
+    pub(super) fn new(site: &Site, live: &Live, reach: Reach) -> Result<Self, Vec<(String, Text)>> {
+        let mut out = Out::default();
+        let mut plan = Self::default();
+        plan.owners(site, live, reach, &mut out);
+        // Whom one client gets, another one cannot get too.
+        let mut taken = BTreeSet::new();
+        for (slug, wanted) in &site.clients {
+            let draft = Draft::new(slug, wanted, live, reach, &mut out);
+            plan.clients.extend(draft.plan(&mut taken));
+        }
+        if reach.prune_clients {
+            plan.prune_clients(site, live, &mut out);
+        }
+        if !out.mistakes.is_empty() {
+            return Err(out.mistakes);
+        }
+        plan.changes = out.changes;
+        Ok(plan)
+    }
+
+    fn owners(&mut self, site: &Site, live: &Live, reach: Reach, out: &mut Out) {
+        let Some(owners) = &site.owners else {
+            return;
+        };
+        let wanted = entries(out, "owners", "", owners, |name| name);
+        for (name, (place, _)) in &wanted {
+            let action = match live.owners.get(*name) {
+                Some(owner) if owner.archived => SiteAction::Restore,
+                Some(_) => continue,
+                None if live.operators.contains(*name) => {
+                    out.wrong(format!("owners[{place}]"), name_taken(name));
+                    continue;
+                }
+                None => SiteAction::Create,
+            };
+            self.owners.push((*name).to_owned());
+            out.change::<()>(action, SiteKind::Operator, None, name, None, None);
+        }
+        if !reach.prune {
+            return;
+        }
+        for (name, owner) in &live.owners {
+            if !owner.archived && !wanted.contains_key(name.as_str()) {
+                self.owners_gone.push(owner.id);
+                out.change::<()>(SiteAction::Archive, SiteKind::Operator, None, name, None, None);
+            }
+        }
+    }
+
+    fn prune_clients(&mut self, site: &Site, live: &Live, out: &mut Out) {
+        for (slug, client) in &live.clients {
+            if client.archived || site.clients.contains_key(slug) {
+                continue;
+            }
+            self.clients.push(ClientPlan {
+                slug: slug.clone(),
+                id: Some(client.id),
+                archive: true,
+                ..ClientPlan::default()
+            });
+            let before = Some(&client.settings);
+            out.change(
+                SiteAction::Archive,
+                SiteKind::Client,
+                Some(slug),
+                slug,
+                before,
+                None,
+            );
+        }
+    }
+}
+
+/// Names are unique over all clients; whose the other one is, is nobody's business.
+fn name_taken(name: &str) -> Text {
+    text!(
+        "the operator name `{name}` is taken",
+        "имя оператора «{name}» занято"
+    )
+}

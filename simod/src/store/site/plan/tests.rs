@@ -1,0 +1,273 @@
+//! Plans without a database: what is a mistake, and where it is said to be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use simo_common::{
+    api::{
+        access::{Grantee, Payload},
+        site::Site,
+    },
+    people::Role,
+};
+use uuid::Uuid;
+
+use super::{
+    super::live::{Employee, Group, Kept, Live, LiveClient, LiveToken, Settings, Topic},
+    Plan, Reach,
+};
+use crate::store::GrantTerms;
+
+const OWNER: Reach = Reach {
+    prune: false,
+    prune_clients: false,
+    clients: true,
+};
+const PRUNE: Reach = Reach { prune: true, ..OWNER };
+
+fn kept<T>(number: u128, is: T) -> Kept<T> {
+    Kept {
+        id: Uuid::from_u128(number),
+        archived: false,
+        is,
+    }
+}
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+/// A client with an ACS and its token, an admin, two groups, of which one is in the archive, two employees, and a topic.
+fn live() -> Live {
+    let group = |name: &str| Group {
+        name: name.to_owned(),
+        ..Group::default()
+    };
+    let employee = |name: &str, groups: &[&str]| Employee {
+        full_name: name.to_owned(),
+        phone: Some("+7".to_owned()),
+        groups: names(groups),
+        ..Employee::default()
+    };
+    let mut old = kept(11, group("Старая"));
+    old.archived = true;
+    let boiler = Topic {
+        name: "Котельная".to_owned(),
+        grants: BTreeMap::from([(
+            Grantee::Group("smena-a".to_owned()),
+            (Uuid::from_u128(40), GrantTerms::default()),
+        )]),
+        ..Topic::default()
+    };
+    let client = LiveClient {
+        id: Uuid::from_u128(1),
+        archived: false,
+        settings: Settings {
+            name: "Завод".to_owned(),
+            timezone: "Europe/Moscow".to_owned(),
+            payload: Payload::Full,
+            notification: false,
+            default_ttl: 3_600,
+            retention_days: None,
+        },
+        acs: BTreeMap::from([("1c".to_owned(), kept(2, ()))]),
+        tokens: vec![LiveToken {
+            id: Uuid::from_u128(3),
+            acs: "1c".to_owned(),
+            name: "main".to_owned(),
+        }],
+        operators: BTreeMap::from([("anna".to_owned(), kept(4, Role::Admin))]),
+        groups: BTreeMap::from([
+            ("smena-a".to_owned(), kept(10, group("Смена А"))),
+            ("old".to_owned(), old),
+        ]),
+        employees: BTreeMap::from([
+            (
+                "001".to_owned(),
+                kept(20, employee("Исаева Анна Ильинична", &["smena-a", "old"])),
+            ),
+            ("002".to_owned(), kept(21, employee("Котов Борис", &[]))),
+        ]),
+        topics: BTreeMap::from([("boiler".to_owned(), kept(30, boiler))]),
+    };
+    Live {
+        clients: BTreeMap::from([("zavod".to_owned(), client)]),
+        operators: names(&["anna", "stranger"]),
+        ..Live::default()
+    }
+}
+
+fn site(zavod: Value) -> Site {
+    serde_json::from_value(json!({ "clients": { "zavod": zavod } })).unwrap()
+}
+
+/// The changes as `action kind name`.
+fn planned(zavod: Value, reach: Reach) -> Vec<String> {
+    let plan = Plan::new(&site(zavod), &live(), reach).unwrap();
+    let changes = plan.changes.iter();
+    changes
+        .map(|change| format!("{:?} {:?} {}", change.action, change.kind, change.name).to_lowercase())
+        .collect()
+}
+
+/// The mistakes as `path: text`.
+fn mistakes(zavod: Value) -> Vec<String> {
+    let errors = Plan::new(&site(zavod), &live(), OWNER).unwrap_err();
+    let errors = errors.into_iter();
+    errors
+        .map(|(path, text)| format!("{}: {}", path.replace("clients.zavod.", ""), text.en))
+        .collect()
+}
+
+#[test]
+fn what_is_not_spoken_of_stays() {
+    assert_eq!(planned(json!({}), PRUNE), [""; 0]);
+    let said = json!({
+        "acs": [{"name": "1c"}],
+        "groups": [{"slug": "smena-a"}],
+        "employees": [{"personnel_no": "001"}, {"personnel_no": "002"}],
+        "topics": [{"slug": "boiler"}],
+    });
+    assert_eq!(planned(said, PRUNE), [""; 0]);
+}
+
+#[test]
+fn only_what_a_list_of_its_kind_leaves_out_is_pruned() {
+    assert_eq!(
+        planned(json!({"employees": [{"personnel_no": "001"}]}), OWNER),
+        [""; 0]
+    );
+    assert_eq!(
+        planned(json!({"employees": [{"personnel_no": "001"}]}), PRUNE),
+        ["archive employee 002"]
+    );
+    assert_eq!(
+        planned(
+            json!({"topics": [{"slug": "boiler", "grants": []}], "operators": []}),
+            PRUNE
+        ),
+        ["archive operator anna", "revoke grant boiler/group:smena-a"]
+    );
+    assert_eq!(
+        planned(json!({"acs": [{"name": "1c", "tokens": ["second"]}]}), PRUNE),
+        ["create token 1c/second", "revoke token 1c/main"]
+    );
+}
+
+#[test]
+fn a_change_tells_only_what_differs() {
+    let said = json!({"employees": [
+        {"personnel_no": "001", "phone": "", "groups": []},
+        {"personnel_no": "003", "full_name": "Новый Иван", "groups": ["smena-a"]},
+    ]});
+    let plan = Plan::new(&site(said), &live(), OWNER).unwrap();
+    let changes: Vec<_> = plan
+        .changes
+        .iter()
+        .map(|change| (change.before.clone(), change.after.clone()))
+        .collect();
+    assert_eq!(
+        changes,
+        [
+            (
+                Some(json!({"phone": "+7", "groups": ["smena-a"]})),
+                Some(json!({"phone": null, "groups": []}))
+            ),
+            (
+                None,
+                Some(json!({"full_name": "Новый Иван", "groups": ["smena-a"]}))
+            ),
+        ]
+    );
+    // What is in the archive is not spoken of, and stays for when it comes back.
+    assert_eq!(
+        plan.clients[0].members_gone,
+        [("001".to_owned(), "smena-a".to_owned())]
+    );
+}
+
+#[test]
+fn a_group_may_name_its_members_instead() {
+    let said = json!({"groups": [{"slug": "smena-a", "members": ["002"]}]});
+    assert_eq!(
+        planned(said, OWNER),
+        ["change employee 001", "change employee 002"]
+    );
+    let contradicts = json!({
+        "groups": [{"slug": "smena-a", "members": ["002"]}],
+        "employees": [
+            {"personnel_no": "001", "groups": ["smena-a"]},
+            {"personnel_no": "002", "groups": []},
+        ],
+    });
+    assert_eq!(
+        mistakes(contradicts),
+        [
+            "groups[0].members[0]: `002` is no member: his own `groups` do not name `smena-a`",
+            "groups[0].members: `001` is missing, whose own `groups` name `smena-a`",
+        ]
+    );
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_each_with_its_place_and_the_nearest_name() {
+    let said = json!({
+        "acs": [{"name": "1c"}, {"name": "1c"}],
+        "operators": [{"name": "stranger", "role": "viewer"}, {"name": "boss", "role": "owner"}],
+        "groups": [
+            {"slug": "smena-a", "includes": ["ceh"]},
+            {"slug": "ceh", "includes": ["smena-a", "old"]},
+            {"slug": "self", "includes": ["self"]},
+        ],
+        "employees": [{"personnel_no": "003", "groups": ["smena-b"]}],
+        "topics": [{
+            "slug": "boiler",
+            "recipients": {"employees": ["01"]},
+            "grants": [
+                {"group": "smena-z"},
+                {"employee": "004"},
+                {},
+                {"everyone": true, "hours": "mon-frу"},
+                {"group": "ceh", "from": "soon"},
+                {"group": "ceh"},
+            ],
+        }],
+    });
+    insta::assert_snapshot!(mistakes(said).join("\n"));
+}
+
+#[test]
+fn a_number_under_another_name_is_a_mistake_until_it_is_said_who_it_is() {
+    let said = |person: Value| {
+        let mut one = json!({"personnel_no": "001", "full_name": "Котова Вера Петровна"});
+        if !person.is_null() {
+            one["person"] = person;
+        }
+        json!({"employees": [one]})
+    };
+    assert!(mistakes(said(Value::Null))[0].starts_with("employees[0].person: "));
+    assert_eq!(planned(said(json!("same")), OWNER), ["change employee 001"]);
+    assert_eq!(planned(said(json!("new")), OWNER), ["succeed employee 001"]);
+}
+
+#[test]
+fn an_administrator_leaves_the_settings_as_they_are() {
+    let admin = Reach {
+        clients: false,
+        ..OWNER
+    };
+    assert!(Plan::new(&site(json!({"name": "Завод"})), &live(), admin).is_ok());
+    assert!(Plan::new(&site(json!({"name": "Другой"})), &live(), admin).is_err());
+}
+
+#[test]
+fn clients_go_only_by_their_own_word() {
+    let none = Site::default();
+    assert!(Plan::new(&none, &live(), PRUNE).unwrap().changes.is_empty());
+    let all = Reach {
+        prune_clients: true,
+        ..OWNER
+    };
+    let plan = Plan::new(&none, &live(), all).unwrap();
+    assert_eq!((plan.changes.len(), plan.clients[0].archive), (1, true));
+}

@@ -1,0 +1,158 @@
+//! The rows that the statements are given.
+
+use serde::Serialize;
+use simo_common::{
+    api::{
+        access::{Grantee, IssuedToken},
+        site::SiteToken,
+    },
+    id,
+    people::{fold_name, sort_key},
+    token::{self, TokenKind},
+};
+use uuid::Uuid;
+
+use super::super::{live::Employee, plan::ClientPlan};
+use crate::store::bind::{hex, hex_bytes, hex_hash, json};
+
+/// Rows for `jsonb_each`.
+pub(super) struct Rows {
+    pub(super) json: String,
+    pub(super) count: u64,
+}
+
+impl Rows {
+    pub(super) fn of<T: Serialize>(rows: &[T]) -> Self {
+        Self {
+            json: json(rows),
+            count: rows.len() as u64,
+        }
+    }
+
+    pub(super) fn ids(ids: &[Uuid]) -> Self {
+        Self::of(&ids.iter().map(|id| hex(*id)).collect::<Vec<_>>())
+    }
+}
+
+/// What is written of a client.
+pub(super) struct Client {
+    pub(super) id: Uuid,
+    pub(super) is_new: bool,
+    pub(super) plan: ClientPlan,
+    pub(super) operators: Rows,
+    pub(super) acs: Rows,
+    pub(super) tokens: Rows,
+    pub(super) groups: Rows,
+    pub(super) people: Rows,
+    pub(super) topics: Rows,
+    pub(super) grants: Rows,
+}
+
+/// An employee as a row of the statement.
+#[derive(Serialize)]
+struct PersonRow<'a>(
+    uuid::fmt::Simple,
+    &'a str,         // 1 personnel_no
+    &'a str,         // 2 full_name
+    String,          // 3 folded_name
+    String,          // 4 sort_key
+    Option<&'a str>, // 5 email
+    Option<&'a str>, // 6 phone
+    Option<&'a str>, // 7 locale
+    Option<&'a str>, // 8 timezone
+    &'static str,    // 9 blocked
+);
+
+impl Client {
+    pub(super) fn new(plan: ClientPlan, issued: &mut Vec<SiteToken>, now: i64) -> Self {
+        let new = || hex(id::new(now));
+        let mut tokens = Vec::new();
+        for (acs, name) in &plan.tokens {
+            let (secret, id) = (token::generate(TokenKind::Acs), id::new(now));
+            let hash = hex_hash(&token::hash(&secret));
+            tokens.push((hex(id), hash, acs, name, token::shown(&secret).to_owned()));
+            issued.push(SiteToken {
+                client: plan.slug.clone(),
+                name: name.clone(),
+                issued: IssuedToken {
+                    id,
+                    token: secret,
+                    kind: TokenKind::Acs,
+                    holder: acs.clone(),
+                    expires_at: None,
+                },
+            });
+        }
+        // New people come first in the list, so that exactly they take the ordinals.
+        let people = plan.people_made.iter().chain(&plan.people_changed);
+        let people: Vec<_> = people.map(|(no, person)| person_row(new(), no, person)).collect();
+        let topics: Vec<_> = plan
+            .topics
+            .iter()
+            .map(|(slug, topic)| {
+                let priority = topic.priority.map(|priority| priority.rank());
+                // A struct of strings, whose serialisation cannot fail.
+                let recipients = topic
+                    .recipients
+                    .as_ref()
+                    .and_then(|to| serde_json::to_string(to).ok());
+                (new(), slug, &topic.name, priority, recipients)
+            })
+            .collect();
+        let grants: Vec<_> = plan
+            .grants
+            .iter()
+            .map(|(topic, grantee, terms)| {
+                let (employee, group) = match grantee {
+                    Grantee::Everyone => (None, None),
+                    Grantee::Group(slug) => (None, Some(slug)),
+                    Grantee::Employee(no) => (Some(no), None),
+                };
+                let hours = terms.hours.as_ref().map(ToString::to_string);
+                (
+                    new(),
+                    topic,
+                    employee,
+                    group,
+                    terms.starts_at,
+                    terms.ends_at,
+                    hours,
+                )
+            })
+            .collect();
+        let operators = plan.operators.iter();
+        let operators: Vec<_> = operators
+            .map(|(name, role)| (new(), name, role.as_str()))
+            .collect();
+        let acs: Vec<_> = plan.acs.iter().map(|name| (new(), name)).collect();
+        let groups = plan.groups.iter();
+        let groups: Vec<_> = groups.map(|(slug, name)| (new(), slug, name)).collect();
+        Self {
+            id: plan.id.unwrap_or_else(|| id::new(now)),
+            is_new: plan.id.is_none(),
+            operators: Rows::of(&operators),
+            acs: Rows::of(&acs),
+            tokens: Rows::of(&tokens),
+            groups: Rows::of(&groups),
+            people: Rows::of(&people),
+            topics: Rows::of(&topics),
+            grants: Rows::of(&grants),
+            plan,
+        }
+    }
+}
+
+fn person_row<'a>(id: uuid::fmt::Simple, no: &'a str, person: &'a Employee) -> PersonRow<'a> {
+    PersonRow(
+        id,
+        no,
+        &person.full_name,
+        fold_name(&person.full_name),
+        hex_bytes(&sort_key(&person.full_name, no)),
+        person.email.as_deref(),
+        person.phone.as_deref(),
+        person.locale.as_deref(),
+        person.timezone.as_deref(),
+        if person.blocked { "yes" } else { "" },
+    )
+}
