@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use http::{StatusCode, header};
+use http::StatusCode;
 use simo_common::{text, token};
 
 use super::{ApiError, Peer, auth};
@@ -67,11 +67,11 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
 fn let_pass(app: &App, attempt: Attempt, request: &Request, address: &str) -> Result<(), ApiError> {
     let now = app.clock().now();
     let tries = match attempt {
-        Attempt::Nothing => request.headers().contains_key(header::AUTHORIZATION) || brings_code(request),
+        Attempt::Nothing => false,
         Attempt::Malformed => true,
         Attempt::Token(hash) => !app.guard.is_good(&hash),
     };
-    if tries {
+    if tries || brings_code(request) {
         app.guard.may_try(address, now).map_err(too_many_failures)?;
     }
     match attempt.token() {
