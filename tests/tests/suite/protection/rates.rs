@@ -100,6 +100,16 @@ async fn wrong_codes_count_as_wrong_tokens_do() {
         codes.iter().any(|code| code.contains("rate_limited")),
         "{codes:?}"
     );
+
+    // So do codes for logging in, also from somebody whose token is good.
+    let token = Plant::new(&simod, "zavod").await.token("1c").await;
+    let login = r#"{"code":"ZZZZ-YYYY-99","name":"x"}"#;
+    let mut told = Vec::new();
+    for _ in 0..7 {
+        let answer = raw::post(&simod.api("/login"), &token, login).send().await;
+        told.push(answer.problem().code);
+    }
+    assert!(told.iter().any(|code| code == "rate_limited"), "{told:?}");
 }
 
 #[tokio::test]
