@@ -13,7 +13,10 @@ pub use endpoints::ListQuery;
 use endpoints::part;
 pub use profile::{Profile, ProfileError, Profiles, write_private};
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use futures_util::{Stream, StreamExt as _, stream};
 use serde::{Serialize, de::DeserializeOwned};
@@ -62,6 +65,17 @@ impl Error {
     }
 }
 
+/// The CA certificates in a PEM file.
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>> {
+    let unusable = |cause: String| Error::Unreachable(format!("{}: {cause}", path.display()));
+    let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    match reqwest::Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(unusable("no certificate in it".to_owned())),
+        Err(error) => Err(unusable(chain(&error))),
+    }
+}
+
 /// What a call returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -83,12 +97,22 @@ impl Client {
     /// # Errors
     /// When the TLS back end cannot be set up.
     pub fn new(server: &Server, lang: Lang) -> Result<Self> {
+        Self::trusting(server, None, lang)
+    }
+
+    /// The same, trusting also the CA certificates in this PEM file.
+    ///
+    /// # Errors
+    /// When the file holds no certificates, or the TLS back end cannot be set up.
+    pub fn trusting(server: &Server, ca: Option<&Path>, lang: Lang) -> Result<Self> {
+        let certificates = ca.map_or(Ok(Vec::new()), certificates)?;
         let builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             // A stream may be silent for long: only the system notices that its other end is gone.
             .tcp_keepalive(Duration::from_secs(30))
             .tcp_keepalive_interval(Duration::from_secs(10))
             .tcp_keepalive_retries(3)
+            .tls_certs_merge(certificates)
             .user_agent(concat!("simo/", env!("CARGO_PKG_VERSION")));
         let (builder, base) = match server {
             Server::Url(url) => (builder, url.as_str().trim_end_matches('/').to_owned()),

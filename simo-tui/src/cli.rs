@@ -39,6 +39,9 @@ pub(crate) struct Arguments {
     /// The server's address [env: SIMO_URL]
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     url: Option<Url>,
+    /// CA certificates to trust besides the system's (PEM) [env: SIMO_CA]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// The token to call with [env: SIMO_TOKEN]
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
@@ -93,7 +96,7 @@ fn command(lang: Lang) -> Command {
     }
 }
 
-const RUSSIAN: [(&str, &str); 10] = [
+const RUSSIAN: [(&str, &str); 11] = [
     (
         "query",
         "Что показать сначала, например `state:failed after:today`; отрицания пишутся после `--`",
@@ -101,6 +104,10 @@ const RUSSIAN: [(&str, &str); 10] = [
     ("sort", "Порядок: date, employee, state; с минусом обратный"),
     ("socket", "Unix-сокет демона [переменная: SIMO_SOCKET]"),
     ("url", "Адрес сервера [переменная: SIMO_URL]"),
+    (
+        "ca",
+        "Каким сертификатам УЦ доверять кроме системных (PEM) [переменная: SIMO_CA]",
+    ),
     ("token", "Токен, с которым обращаться [переменная: SIMO_TOKEN]"),
     (
         "client",
@@ -128,6 +135,7 @@ impl Arguments {
             url: self.url.clone(),
             token: self.token.clone(),
             client: self.client.clone(),
+            ca: self.ca.clone(),
         };
         let environment = Wish::from_environment(|name| std::env::var(name).ok())?;
         let profiles =

@@ -59,6 +59,9 @@ pub(crate) struct Globals {
     /// The server's address [env: SIMO_URL]
     #[arg(long, global = true, value_name = "URL", value_parser = url)]
     pub(crate) url: Option<Url>,
+    /// CA certificates to trust besides the system's (PEM) [env: SIMO_CA]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     /// The token to call with [env: SIMO_TOKEN]
     #[arg(long, global = true, value_name = "TOKEN")]
     pub(crate) token: Option<String>,

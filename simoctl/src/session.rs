@@ -89,6 +89,7 @@ impl Session {
             url: self.globals.url.clone(),
             token: self.globals.token.clone(),
             client: self.globals.client.clone(),
+            ca: self.globals.ca.clone(),
         }
     }
 

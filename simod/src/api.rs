@@ -10,10 +10,14 @@ mod device;
 mod edge;
 pub mod error;
 mod events;
+mod guard;
+mod headers;
 mod history;
 mod ingest;
+mod limits;
 pub mod openapi;
 mod parameters;
+mod proxy;
 mod service;
 mod sse;
 
@@ -21,6 +25,7 @@ use std::sync::Arc;
 
 use axum::{Router, middleware};
 use simo_common::api::PREFIX;
+use tower::util::option_layer;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use self::{auth::Peer, error::ApiError};
@@ -32,11 +37,16 @@ pub type ApiResult<T> = Result<T, ApiError>;
 /// All routes. They can be nested under a path of another axum program; without connection info (`Peer`) there, callers
 /// are treated as coming over TCP.
 pub fn router(app: Arc<App>) -> Router {
+    let cors = option_layer(headers::cors(&app.config.cors_origins));
     Router::from(routes())
         .fallback(edge::no_such_route)
         .method_not_allowed_fallback(edge::no_such_method)
         .layer(middleware::from_fn(parameters::refuse_unknown))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .layer(middleware::from_fn(edge::edge))
+        .layer(cors)
+        .layer(middleware::from_fn_with_state(app.clone(), headers::protect))
+        .layer(middleware::from_fn_with_state(app.clone(), proxy::look_behind))
         .with_state(app)
 }
 

@@ -10,6 +10,7 @@ use crate::{
     batch::Batcher,
     clock::Clock,
     config::Config,
+    guard::Guard,
     metrics::Metrics,
     store::{Accepted, Error, Incoming, Recorded, Refusal, Reported, Store},
     streams::Streams,
@@ -39,6 +40,8 @@ pub struct App {
     pub streams: Arc<Streams>,
     /// Who waits for what.
     pub wake: Arc<Wake>,
+    /// Who has asked too often.
+    pub guard: Guard,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How the channels are.
@@ -107,6 +110,7 @@ impl App {
         tracker: &TaskTracker,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
+        let guard = Guard::new(config.rate_limit_per_token, config.failures_per_minute);
         let wake = Arc::new(Wake::default());
         let metrics = Arc::new(Metrics::default());
         let ingest = {
@@ -175,6 +179,7 @@ impl App {
             receipts,
             streams,
             wake,
+            guard,
             metrics,
             channels: watch::Sender::new(Vec::new()),
             leaving: shutdown.child_token(),

@@ -49,6 +49,16 @@ struct ConfigArguments {
     /// The TCP address to listen on; port 0 picks a free one [env: `SIMO_LISTEN`]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
+    /// The certificate to serve HTTPS with, and those between it and the CA (PEM) [env: `SIMO_TLS_CERTIFICATE`]
+    #[arg(long, value_name = "FILE")]
+    tls_certificate: Option<String>,
+    /// The certificate's private key (PEM) [env: `SIMO_TLS_KEY`]
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// Speak plain HTTP on an address that other machines reach: a proxy before it speaks HTTPS [env:
+    /// `SIMO_ALLOW_PLAIN_HTTP`]
+    #[arg(long)]
+    allow_plain_http: bool,
     /// The Unix socket for local administration [env: `SIMO_SOCKET`]
     #[arg(long, value_name = "PATH")]
     socket: Option<String>,
@@ -68,6 +78,12 @@ impl ConfigArguments {
         let flags = [
             ("database", self.database.clone()),
             ("listen", self.listen.clone()),
+            ("tls_certificate", self.tls_certificate.clone()),
+            ("tls_key", self.tls_key.clone()),
+            (
+                "allow_plain_http",
+                self.allow_plain_http.then(|| true.to_string()),
+            ),
             ("socket", self.socket.clone()),
         ];
         let flags: Vec<_> = flags

@@ -5,6 +5,7 @@ mod load;
 
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use simo_common::paths;
 
@@ -25,6 +26,13 @@ pub struct Config {
     pub database_direct: Option<String>,
     /// The TCP address to listen on; port 0 picks a free one.
     pub listen: String,
+    /// A PEM file with the certificate to serve HTTPS with, and those between it and the CA; with it goes `tls_key`. Both are
+    /// read again when they change.
+    pub tls_certificate: Option<PathBuf>,
+    /// A PEM file with the certificate's private key.
+    pub tls_key: Option<PathBuf>,
+    /// Whether plain HTTP may be spoken on an address that other machines reach: behind a proxy that speaks HTTPS for us.
+    pub allow_plain_http: bool,
     /// The Unix socket for local administration.
     pub socket: PathBuf,
     /// The address that phones reach this server at, for invitations.
@@ -38,6 +46,16 @@ pub struct Config {
     /// Seconds that an instance that was told to stop goes on answering, while its `/readyz` says 503 and load balancers
     /// turn away from it. Unless given: 5 on PostgreSQL, 0 on SQLite, where there is nobody else to turn to.
     pub shutdown_delay: Option<u64>,
+    /// Networks of proxies whose `X-Forwarded-For` is believed, such as `10.0.0.5/32`; none unless said so.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call the API from a browser, such as `https://admin.example.org`; none unless said so.
+    pub cors_origins: Vec<String>,
+    /// Requests a minute that a token may make which has no limit of its own; 0: as many as it likes.
+    pub rate_limit_per_token: u64,
+    /// Wrong tokens and codes that may come from one address in a minute; 0: as many as it likes.
+    pub failures_per_minute: u64,
+    /// What HTTP clients may take.
+    pub http: Http,
     /// Firebase Cloud Messaging.
     pub fcm: Fcm,
     /// How deliveries are tried.
@@ -50,12 +68,20 @@ impl Default for Config {
             database: format!("sqlite:{}", paths::default_database().display()),
             database_direct: None,
             listen: paths::DEFAULT_LISTEN.to_owned(),
+            tls_certificate: None,
+            tls_key: None,
+            allow_plain_http: false,
             socket: paths::default_socket(),
             public_url: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             shutdown_grace: 20,
             shutdown_delay: None,
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            rate_limit_per_token: 600_000,
+            failures_per_minute: 20,
+            http: Http::default(),
             fcm: Fcm::default(),
             delivery: Delivery::default(),
         }
@@ -70,6 +96,32 @@ pub enum LogFormat {
     Text,
     /// For collectors: one JSON object a line.
     Json,
+}
+
+/// What HTTP clients may take.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Seconds that a connection may be without a whole request head: before the first one, and before the next. More than
+    /// a load balancer keeps idle connections, so that it is never the one who finds them closed.
+    pub head_timeout_seconds: f64,
+    /// Seconds that a request's body may take, and another one for each 4 KiB.
+    pub body_timeout_seconds: f64,
+    /// Seconds that a client may take nothing of its answer.
+    pub write_timeout_seconds: f64,
+    /// Connections at once, each on TCP and on the socket; further ones wait.
+    pub connections: usize,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            head_timeout_seconds: 75.0,
+            body_timeout_seconds: 30.0,
+            write_timeout_seconds: 60.0,
+            connections: 50_000,
+        }
+    }
 }
 
 /// Firebase Cloud Messaging. Without a service account the channel is off.
@@ -157,6 +209,15 @@ impl Config {
         match &self.database_direct {
             Some(direct) => place.with_direct(direct),
             None => Ok(place),
+        }
+    }
+
+    /// How the TCP address is spoken to.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls_certificate.is_some() {
+            "https"
+        } else {
+            "http"
         }
     }
 

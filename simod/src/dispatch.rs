@@ -9,6 +9,7 @@ mod gate;
 mod health;
 mod learned;
 mod retry;
+mod share;
 mod sweep;
 
 use std::{

@@ -8,29 +8,28 @@ pub mod channel;
 pub mod clock;
 pub mod config;
 mod dispatch;
+mod guard;
 mod indexer;
 mod instances;
 mod listen;
 pub mod metrics;
+mod serve;
 pub mod store;
 mod streams;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 
-use std::{
-    future::{Future, IntoFuture as _},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::listen::Listeners;
 use crate::{
-    api::Peer,
     app::App,
     config::Config,
-    listen::{Tcp, Unix},
+    listen::{Tcp, local_peer},
+    serve::Server,
     store::Store,
 };
 
@@ -38,7 +37,7 @@ use crate::{
 /// nothing new is accepted, and what is in flight is finished within the configured grace.
 ///
 /// # Errors
-/// When a listener fails.
+/// When a listener has no address.
 pub async fn run(
     mut config: Config,
     store: Arc<Store>,
@@ -63,33 +62,40 @@ pub async fn run(
     let grace = app.shutdown_grace();
     tracker.spawn(indexer::run(app.clone()));
     instances::start(&app, &tracker);
-    let router = api::router(app);
-    let tcp = axum::serve(
-        Tcp(listeners.tcp),
-        router.clone().into_make_service_with_connect_info::<Peer>(),
-    )
-    .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-    .into_future();
+    if let Some(tls) = listeners.tls.clone() {
+        let shutdown = shutdown.clone();
+        tracker.spawn(async move { shutdown.run_until_cancelled(tls.follow_files()).await });
+    }
+    let server = Server {
+        tls: None,
+        patience: (&app.config.http).into(),
+        connections: app.config.http.connections,
+        router: api::router(app),
+        shutdown: shutdown.clone(),
+    };
+    let tcp = Server {
+        tls: listeners.tls,
+        ..server.clone()
+    }
+    .serve(Tcp(listeners.tcp), Tcp::peer);
     let unix = async {
-        match listeners.unix {
-            Some(unix) => {
-                axum::serve(Unix(unix), router.into_make_service_with_connect_info::<Peer>())
-                    .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-                    .await
-            }
-            None => Ok(()),
+        if let Some(unix) = listeners.unix {
+            server.serve(unix, local_peer).await;
         }
     };
-    let served = within_grace(&shutdown, grace, async { tokio::try_join!(tcp, unix) }).await;
+    let served = within_grace(&shutdown, grace, async { tokio::join!(tcp, unix) }).await;
     tracker.close();
     if tokio::time::timeout(grace, tracker.wait()).await.is_err() {
         tracing::warn!("shutdown: gave up waiting for background work; it is resumed at the next start");
+    }
+    if let Err(error) = store.write_uses().await {
+        tracing::warn!(%error, "shutdown: it is not written down when tokens were last used");
     }
     store.close().await;
     if served.is_none() {
         tracing::warn!("shutdown: cut connections that did not end in time");
     }
-    served.unwrap_or(Ok(((), ()))).map(|_| ())
+    Ok(())
 }
 
 /// How long to go on answering after the word to stop: so long that load balancers have seen it and turned away.

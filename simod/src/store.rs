@@ -5,6 +5,7 @@
 mod accept;
 mod access;
 mod acs;
+mod attempts;
 mod audience;
 mod audit;
 mod bind;
@@ -29,6 +30,7 @@ mod history;
 mod import;
 mod inbox;
 mod invites;
+mod limits;
 mod list;
 mod lock;
 mod login;
@@ -46,6 +48,7 @@ mod succession;
 mod sweep;
 mod tokens;
 mod topics;
+mod uses;
 mod words;
 
 use std::{
@@ -57,6 +60,7 @@ use std::{
 pub(crate) use self::disk::Write;
 pub use self::{
     accept::{Accepted, Draft, Expiry, Incoming, KeyKind, Poster, Refusal},
+    attempts::{Counted, Refused, RefusedKey, RefusedToken},
     audit::{AuditFilter, SERVER},
     caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
     error::{Error, Result},
@@ -65,6 +69,7 @@ pub use self::{
     grants::GrantTerms,
     history::{Ask, AskMessages, PAGE_MOST},
     inbox::StreamPhone,
+    limits::TokenLimits,
     list::{Find, Listing, Rows},
     login::{LoggedIn, NewSession},
     pairing::{NewDevice, PairedDevice, Pairing, Way},
@@ -78,6 +83,7 @@ use self::{
     engine::{Engine, Read, query},
     postgres::{Others, Server},
     sqlite::File,
+    uses::Uses,
 };
 use crate::clock::Clock;
 
@@ -91,6 +97,8 @@ pub struct Store {
     clock: Clock,
     /// Pushes that dispatch holds, by row.
     claims: StdMutex<HashSet<i64>>,
+    /// When tokens were last used, until it is written down.
+    uses: Uses,
     /// Whose turn it is when a claim cannot be shared evenly.
     claim_turn: AtomicUsize,
 }
@@ -184,6 +192,7 @@ impl Store {
             database,
             clock,
             claims: StdMutex::default(),
+            uses: Uses::default(),
             claim_turn: AtomicUsize::new(0),
         })
     }

@@ -6,6 +6,7 @@
     reason = "a harness that cannot go on panics, so that the test fails where it stands"
 )]
 
+pub mod authority;
 pub mod checker;
 pub mod clock;
 pub mod crowd;

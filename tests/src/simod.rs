@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, OnceLock},
@@ -17,7 +18,9 @@ use tempfile::TempDir;
 use tokio::sync::{OnceCell, oneshot};
 
 use crate::{
-    FakeFcm, clock, eventually, fcm,
+    FakeFcm,
+    authority::Authority,
+    clock, eventually, fcm,
     postgres::{self, TemporaryDatabase},
     programs,
     wait::within,
@@ -62,6 +65,9 @@ pub struct Setup {
     database: Database,
     config: toml::Table,
     clock_ahead: Duration,
+    listen: IpAddr,
+    /// Whom its certificate is from.
+    ca: Option<PathBuf>,
 }
 
 /// Where a daemon keeps what it knows.
@@ -188,7 +194,8 @@ impl Simod {
     pub fn anyone(&self) -> Client {
         let make = || {
             let url = self.url().parse().expect("simod printed a URL");
-            Client::new(&Server::Url(url), Lang::En).expect("a client needs no TLS here")
+            Client::trusting(&Server::Url(url), self.setup.ca.as_deref(), Lang::En)
+                .expect("the CA is a certificate")
         };
         self.anyone.get_or_init(make).clone()
     }
@@ -268,10 +275,14 @@ impl Setup {
             directory,
             config: toml::Table::new(),
             clock_ahead: Duration::ZERO,
+            listen: Ipv4Addr::LOCALHOST.into(),
+            ca: None,
         }
         // A provider's bad minute must not become the test's.
         .set("delivery.retry_first_seconds", 0.05)
         .set("delivery.retry_max_seconds", 0.5)
+        // All who guess come from one address, and so do all others.
+        .set("failures_per_minute", 0)
         // No load balancer has to turn away.
         .set("shutdown_delay", 0)
     }
@@ -346,6 +357,30 @@ impl Setup {
         self
     }
 
+    /// On another address than this machine's own.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<IpAddr>) -> Self {
+        self.listen = address.into();
+        self
+    }
+
+    /// Over HTTPS, with a certificate from this authority; its files are in the daemon's directory.
+    #[must_use]
+    pub fn tls(mut self, authority: &Authority) -> Self {
+        let directory = self.directory.path().to_owned();
+        authority.write(&directory);
+        self.ca = Some(directory.join("ca.pem"));
+        let path = |name: &str| {
+            directory
+                .join(name)
+                .to_str()
+                .expect("paths here are UTF-8")
+                .to_owned()
+        };
+        self.set("tls_certificate", path("tls.pem"))
+            .set("tls_key", path("tls.key"))
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Simod {
         let running = self.run(0).await;
@@ -397,7 +432,11 @@ impl Setup {
             .arg(config)
             .arg("--database")
             .arg(database)
-            .args(["--listen", &format!("127.0.0.1:{port}"), "--socket"])
+            .args([
+                "--listen",
+                &SocketAddr::new(self.listen, port).to_string(),
+                "--socket",
+            ])
             .arg(self.directory.path().join("s.sock"))
             .env_remove("SIMO_URL")
             .env_remove("SIMO_TOKEN")
@@ -409,7 +448,12 @@ impl Setup {
     }
 
     async fn run(&self, port: u16) -> Running {
-        let http = reqwest::Client::new();
+        let ca = self.ca.iter().map(|path| {
+            let pem = fs::read(path).expect("the CA was written");
+            reqwest::Certificate::from_pem(&pem).expect("the CA is a certificate")
+        });
+        let http = reqwest::Client::builder().tls_certs_merge(ca).build();
+        let http = http.expect("a client can be made");
         let started = Instant::now();
         let mut process = Process(self.spawn(port).await);
         let stdout = process.0.stdout.take().expect("stdout is piped");

@@ -6,7 +6,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{change::Change, login::LoginCode, message::Recipients};
-use crate::{message::Priority, people::Role, token::TokenKind};
+use crate::{
+    message::Priority,
+    people::Role,
+    token::{Scope, TokenKind},
+};
 
 /// What FCM is given of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
@@ -213,12 +217,29 @@ pub struct Token {
     pub shown: String,
     /// ACS tokens: whether it may send without a topic.
     pub personal: bool,
+    /// ACS tokens: what it may be used for; empty: everything.
+    pub scopes: Vec<Scope>,
+    /// ACS tokens: the topics that it may post to, by slug; empty: all.
+    pub topics: Vec<String>,
+    /// ACS tokens: the networks that it may be used from; empty: all.
+    pub networks: Vec<String>,
+    /// ACS tokens: requests a minute; absent: as many as the server's configuration says.
+    pub rate_limit: Option<u32>,
+    /// The token that takes over from it, while it goes on working until it expires.
+    pub successor: Option<Uuid>,
     /// When it was issued.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When it stops working.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
+    /// Whether it works now and stops within two weeks.
+    pub expires_soon: bool,
+    /// When it last let somebody in, to the minute.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub used_at: Option<Timestamp>,
+    /// From which address that was.
+    pub used_from: Option<String>,
     /// Since when it is revoked.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub revoked_at: Option<Timestamp>,
@@ -240,9 +261,21 @@ pub struct NewToken {
     /// When it stops working, RFC 3339; without an offset in the client's time zone. Left out: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
-    /// Whether an ACS may send without a topic with it (default: yes).
+    /// Whether an ACS may send without a topic with it (default: yes, unless `topics` are given).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub personal: Option<bool>,
+    /// What an ACS may use it for: `send`, `read`; everything unless given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// The topics that an ACS may post to with it, by slug; all unless given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<String>,
+    /// The networks that an ACS may use it from, such as `10.0.0.0/8` or `192.0.2.7`; all unless given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<String>,
+    /// Requests a minute that an ACS may make with it; as many as the server's configuration says unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<u32>,
 }
 
 /// A token with its secret, which is shown this once.

@@ -69,3 +69,23 @@ pub struct ErasedAudit {
     /// The numbers of the entries that say nothing any more.
     pub entries: Vec<u64>,
 }
+
+/// Attempts that were refused, of one kind in one hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefusedAttempts {
+    /// The client whose token it was; absent when nobody knows.
+    pub client: Option<String>,
+    /// The network address they came from: of IPv6 its first half; empty: too many to tell.
+    pub address: String,
+    /// `no_token`, `malformed_token`, `unknown_token`, `expired`, `revoked`, `archived` (its holder or client is),
+    /// `wrong_code`, `blocked` (the employee is), `forbidden` (the holder may not do it), `rate_limited`.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// The first.
+    #[schema(value_type = String, format = DateTime)]
+    pub first_at: Timestamp,
+    /// The last.
+    #[schema(value_type = String, format = DateTime)]
+    pub last_at: Timestamp,
+}

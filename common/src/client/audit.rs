@@ -4,7 +4,7 @@ use http::Method;
 
 use super::{Client, ListQuery, Result};
 use crate::{
-    api::audit::{AuditEntry, AuditHead, EraseAudit, ErasedAudit},
+    api::audit::{AuditEntry, AuditHead, EraseAudit, ErasedAudit, RefusedAttempts},
     page::Page,
 };
 
@@ -58,6 +58,10 @@ impl Client {
     pub async fn audit_head(&self, server: bool) -> Result<AuditHead> {
         let pairs = server.then(|| ("server", "true".to_owned()));
         self.get("/audit/head", pairs.as_slice()).await
+    }
+
+    pub async fn refused_attempts(&self, list: &ListQuery) -> Result<Page<RefusedAttempts>> {
+        self.get("/audit/refused", &list.pairs()).await
     }
 
     pub async fn erase_audit(&self, whose: &EraseAudit) -> Result<ErasedAudit> {

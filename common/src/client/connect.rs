@@ -21,10 +21,12 @@ pub struct Wish {
     pub token: Option<String>,
     /// The client to act for.
     pub client: Option<String>,
+    /// A PEM file with CA certificates to trust besides the system's.
+    pub ca: Option<PathBuf>,
 }
 
 impl Wish {
-    /// What the environment says: `SIMO_SOCKET`, `SIMO_URL`, `SIMO_TOKEN`, `SIMO_CLIENT`. Empty is as good as unset.
+    /// What the environment says: `SIMO_SOCKET`, `SIMO_URL`, `SIMO_TOKEN`, `SIMO_CLIENT`, `SIMO_CA`. Empty is as good as unset.
     ///
     /// # Errors
     /// When `SIMO_URL` is no address.
@@ -41,6 +43,7 @@ impl Wish {
             })?,
             token: set("SIMO_TOKEN"),
             client: set("SIMO_CLIENT"),
+            ca: set("SIMO_CA").map(PathBuf::from),
         })
     }
 
@@ -85,6 +88,8 @@ pub struct Connection {
     pub token: Option<String>,
     /// The client to act for.
     pub client: Option<String>,
+    /// A PEM file with CA certificates to trust besides the system's.
+    pub ca: Option<PathBuf>,
 }
 
 impl Connection {
@@ -130,12 +135,11 @@ impl Connection {
         } else {
             [Some(environment.clone()), profile.map(saved)]
         };
-        let first = |part: fn(&Wish) -> Option<String>| {
-            part(flags).or_else(|| layers.iter().flatten().find_map(part))
-        };
+        let wishes = || std::iter::once(flags).chain(layers.iter().flatten());
         Ok(Self {
-            token: first(|wish| wish.token.clone()),
-            client: first(|wish| wish.client.clone()),
+            token: wishes().find_map(|wish| wish.token.clone()),
+            client: wishes().find_map(|wish| wish.client.clone()),
+            ca: wishes().find_map(|wish| wish.ca.clone()),
             server,
             origin,
         })
@@ -144,9 +148,10 @@ impl Connection {
     /// A client of this server.
     ///
     /// # Errors
-    /// When the TLS back end cannot be set up.
+    /// When the CA certificates cannot be read, or the TLS back end cannot be set up.
     pub fn open(&self, lang: Lang) -> Result<Client> {
-        let client = Client::new(&self.server, lang)?.for_client(self.client.clone());
+        let client =
+            Client::trusting(&self.server, self.ca.as_deref(), lang)?.for_client(self.client.clone());
         Ok(match &self.token {
             Some(token) => client.with_token(token.clone()),
             None => client,
@@ -158,6 +163,7 @@ fn saved(profile: &Profile) -> Wish {
     Wish {
         token: Some(profile.token.clone()),
         client: profile.client.clone(),
+        ca: profile.ca.clone(),
         ..Wish::default()
     }
 }
@@ -175,6 +181,7 @@ mod tests {
             url: url(&format!("https://{host}/")),
             token: format!("token of {host}"),
             client: Some(format!("client of {host}")),
+            ca: None,
         };
         Profiles {
             current: Some("a".into()),

@@ -231,8 +231,11 @@ impl Client {
     }
 
     /// Issues a successor and revokes the token.
-    pub async fn rotate_token(&self, id: Uuid) -> Result<IssuedToken> {
-        self.call(Method::POST, &format!("/tokens/{id}/rotate")).await
+    /// The old one goes on working for so many seconds.
+    pub async fn rotate_token(&self, id: Uuid, grace: Option<i64>) -> Result<IssuedToken> {
+        let grace = grace.map(|seconds| ("grace", seconds.to_string()));
+        let request = self.request(Method::POST, &format!("/tokens/{id}/rotate"));
+        self.send(request.query(grace.as_slice())).await
     }
 
     pub async fn revoke_token(&self, id: Uuid) -> Result<()> {

@@ -38,6 +38,9 @@ pub struct Profile {
     /// The client to act for, where the operator may see several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
+    /// A PEM file with CA certificates to trust besides the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
 }
 
 /// Why profiles cannot be used.
@@ -237,6 +240,7 @@ mod tests {
             url: "https://simo.example.org/".parse().unwrap(),
             token: "simo_op_x".into(),
             client: Some("romashka".into()),
+            ca: Some("/etc/plant-ca.pem".into()),
         };
         Profiles {
             current: Some("prod".into()),

@@ -11,7 +11,7 @@ use std::{
 use clap::{Args, Subcommand};
 use serde_json::Value as Json;
 use simo_common::{
-    api::audit::{AuditEntry, AuditHead, AuditPayload, EraseAudit},
+    api::audit::{AuditEntry, AuditHead, AuditPayload, EraseAudit, RefusedAttempts},
     client::{AuditQuery, ListQuery},
 };
 
@@ -41,6 +41,14 @@ pub(crate) enum Verb {
     },
     /// Show the last entry's number and hash, to be kept elsewhere for `verify --head`
     Head(Chain),
+    /// List attempts that were refused: wrong tokens and codes, too many requests; summed up by the hour
+    Refused {
+        /// Only with all of these words in client, address and reason
+        text: Vec<String>,
+        /// At most so many rows
+        #[arg(long, value_name = "N", default_value = "100")]
+        limit: u64,
+    },
     /// Erase for good what the audit says of an employee; the entries stay, and still verify
     Erase {
         /// His personnel number; a predecessor's with the day: 100001~2026-11-23
@@ -101,6 +109,15 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Verify(verify) => verify::run(session, verify).await,
         Verb::Export { file, chain } => export(session, file, chain.server).await,
         Verb::Head(chain) => Ok(session.out.record(&api.audit_head(chain.server).await?)?),
+        Verb::Refused { text, limit } => {
+            let query = ListQuery {
+                query: (!text.is_empty()).then(|| text.join(" ")),
+                ..ListQuery::default()
+            };
+            let key = |row: &RefusedAttempts| format!("{} {} {}", row.first_at, row.address, row.reason);
+            let fetch = async |query: &_| api.refused_attempts(query).await;
+            session.list(query, Some(limit), key, fetch).await
+        }
         Verb::Erase { employee } => {
             session.confirm(&session.say(
                 format!("Erase for good what the audit says of employee {employee}?"),
@@ -196,6 +213,21 @@ impl Record for AuditEntry {
     ];
 }
 
+impl Record for RefusedAttempts {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("client", "Client", "Клиент", |r| {
+            r.client.as_deref().unwrap_or_default().into()
+        }),
+        Column::new("address", "From", "Откуда", |r| (&r.address).into()),
+        Column::new("reason", "Why", "Почему", |r| (&r.reason).into()),
+        Column::new("count", "Times", "Раз", |r| r.count.into()),
+        Column::new("first_at", "First", "Впервые", |r| r.first_at.into()),
+        Column::new("last_at", "Last", "Последний раз", |r| {
+            r.last_at.into()
+        }),
+    ];
+}
+
 fn said(entry: &AuditEntry, what: impl Fn(&AuditPayload) -> Value) -> Value {
     entry.payload.as_ref().map_or(Value::Nothing, what)
 }
@@ -271,6 +303,15 @@ pub(super) const RUSSIAN: Help = &[
         "audit verify/head",
         "Файл с выводом `audit head -o json`, сохранённым раньше: показывает, что цепочку не обрезали и не переписали",
     ),
+    (
+        "audit refused",
+        "Список отклонённых попыток: неверные токены и коды, слишком частые запросы; по часам",
+    ),
+    (
+        "audit refused/text",
+        "Только с этими словами в клиенте, адресе и причине",
+    ),
+    ("audit refused/limit", "Не больше стольких строк"),
     (
         "audit export",
         "Записать все записи, старые сверху, по объекту JSON в строке",

@@ -148,6 +148,7 @@ fn resume(session: &Session, file: &Path, name: &str) -> Result<(Phone, Client),
         origin: chosen.origin,
         token: Some(phone.token.clone()),
         client: None,
+        ca: chosen.ca,
     };
     let api = session.connect(connection)?.1.clone();
     Ok((phone, api))

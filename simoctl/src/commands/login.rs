@@ -81,11 +81,15 @@ pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> 
         (None, Some(token), _) | (None, None, Some(token)) => pass(session, &token)?,
         (None, None, None) => pass(session, &ask_pass(session)?)?,
     };
+    // Kept for calls from any directory.
+    let ca = flags.ca.or(environment.ca);
+    let ca = ca.map(|path| std::path::absolute(&path).unwrap_or(path));
     let connection = |token| Connection {
         server: Server::Url(url.clone()),
         origin: Origin::Flag,
         token,
         client: client.clone(),
+        ca: ca.clone(),
     };
     let token = match pass {
         Pass::Token(token) => token,
@@ -114,9 +118,15 @@ pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> 
             "Код для человека: simoctl operator code ИМЯ.",
         )));
     }
-    profiles
-        .contexts
-        .insert(name.clone(), Profile { url, token, client });
+    profiles.contexts.insert(
+        name.clone(),
+        Profile {
+            url,
+            token,
+            client,
+            ca,
+        },
+    );
     profiles.current = Some(name.clone());
     session.save(&profiles)?;
     let who = whoami::in_words(session, &who);

@@ -1,6 +1,8 @@
 //! `simoctl token`: codes with which ACS and operators get in. A secret is shown once, on stdout and alone, so that
 //! a script can catch it.
 
+use std::cell::Cell;
+
 use clap::{Args, Subcommand};
 use simo_common::api::access::{IssuedToken, NewToken, Token};
 use uuid::Uuid;
@@ -8,7 +10,7 @@ use uuid::Uuid;
 use super::ListArgs;
 use crate::{
     failure::Failure,
-    output::{Column, Record, value::local, write_text},
+    output::{Column, Record, Value, value::local, write_text},
     russian::Help,
     session::Session,
 };
@@ -25,10 +27,13 @@ pub(crate) enum Verb {
         /// Its id
         id: Uuid,
     },
-    /// Issue a successor and revoke the token
+    /// Issue a successor; the token is out at once, or works on for a while
     Rotate {
         /// Its id
         id: Uuid,
+        /// How long the old one goes on working: 30m, 24h, 7d (30 days at most)
+        #[arg(long, value_name = "TIME", value_parser = super::message::seconds)]
+        grace: Option<i64>,
     },
     /// Revoke a token: it is out at once
     Revoke {
@@ -40,7 +45,8 @@ pub(crate) enum Verb {
 const ISSUE_EXAMPLES: &str = "\
 Examples:
   simoctl --client romashka token issue --acs 1c
-  TOKEN=$(simoctl --client romashka token issue --acs scada-2 --no-personal)
+  TOKEN=$(simoctl --client romashka token issue --acs scada-2 --scope send --topic boiler --network 10.0.0.0/8)
+  simoctl --client romashka token rotate ID --grace 24h
   simoctl --client romashka -o json token issue --operator anna --expires-at 2027-01-01";
 
 #[derive(Debug, Args)]
@@ -56,6 +62,36 @@ pub(crate) struct Issue {
     /// The ACS may send with it to a topic only, never to people by name
     #[arg(long, conflicts_with = "operator")]
     no_personal: bool,
+    /// The ACS may send with it to people by name too, although it has topics
+    #[arg(long, conflicts_with_all = ["operator", "no_personal"])]
+    personal: bool,
+    /// What the ACS may use it for: send, read; everything unless given
+    #[arg(
+        long = "scope",
+        value_name = "SCOPE",
+        value_delimiter = ',',
+        conflicts_with = "operator"
+    )]
+    scopes: Vec<String>,
+    /// The topics that the ACS may post to; all unless given
+    #[arg(
+        long = "topic",
+        value_name = "SLUG",
+        value_delimiter = ',',
+        conflicts_with = "operator"
+    )]
+    topics: Vec<String>,
+    /// The networks that it may be used from, such as 10.0.0.0/8; all unless given
+    #[arg(
+        long = "network",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        conflicts_with = "operator"
+    )]
+    networks: Vec<String>,
+    /// Requests a minute, such as 600
+    #[arg(long, value_name = "N", conflicts_with = "operator")]
+    rate_limit: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -78,23 +114,52 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 operator: issue.holder.operator,
                 name: issue.name,
                 expires_at: issue.expires_at,
-                personal: issue.no_personal.then_some(false),
+                personal: match (issue.personal, issue.no_personal) {
+                    (true, _) => Some(true),
+                    (_, true) => Some(false),
+                    _ => None,
+                },
+                scopes: issue.scopes,
+                topics: issue.topics,
+                networks: issue.networks,
+                rate_limit: issue.rate_limit,
             };
             show_secret(session, &api.issue_token(&wanted).await?)
         }
         Verb::List(list) => {
             let key = |token: &Token| token.id.to_string();
-            let fetch = async |query: &_| api.tokens(query).await;
-            session.list(list.query(), list.limit, key, fetch).await
+            let soon = Cell::new(0_u64);
+            let fetch = async |query: &_| {
+                let page = api.tokens(query).await?;
+                let expiring = page.items.iter().filter(|token| token.expires_soon);
+                soon.set(soon.get() + expiring.count() as u64);
+                Ok(page)
+            };
+            session.list(list.query(), list.limit, key, fetch).await?;
+            if soon.get() > 0 {
+                warn_of_end(session, soon.get());
+            }
+            Ok(())
         }
-        Verb::Show { id } => Ok(session.out.record(&api.token(id).await?)?),
-        Verb::Rotate { id } => {
-            let holder = api.token(id).await?.holder;
-            session.confirm(&session.say(
-                format!("Rotate this token of {holder}? The old one stops working at once."),
-                format!("Сменить этот токен ({holder})? Старый сразу перестанет работать."),
-            ))?;
-            show_secret(session, &api.rotate_token(id).await?)
+        Verb::Show { id } => {
+            let token = api.token(id).await?;
+            session.out.record(&token)?;
+            if token.expires_soon {
+                warn_of_end(session, 1);
+            }
+            Ok(())
+        }
+        Verb::Rotate { id, grace } => {
+            if grace.is_none() {
+                let holder = api.token(id).await?.holder;
+                session.confirm(&session.say(
+                    format!(
+                        "Rotate this token of {holder}? The old one stops working at once (see --grace)."
+                    ),
+                    format!("Сменить этот токен ({holder})? Старый сразу перестанет работать (см. --grace)."),
+                ))?;
+            }
+            show_secret(session, &api.rotate_token(id, grace).await?)
         }
         Verb::Revoke { id } => {
             let holder = api.token(id).await?.holder;
@@ -107,6 +172,13 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+fn warn_of_end(session: &Session, count: u64) {
+    session.talk(&session.say(
+        format!("Tokens that stop working within two weeks: {count}. Next: simoctl token rotate ID --grace 24h"),
+        format!("Токенов, которые перестанут работать за две недели: {count}. Дальше: simoctl token rotate ID --grace 24h"),
+    ));
 }
 
 fn show_secret(session: &Session, issued: &IssuedToken) -> Result<(), Failure> {
@@ -137,9 +209,41 @@ impl Record for Token {
         Column::alone("personal", "Personal", "Личные сообщения", |t| {
             t.personal.into()
         }),
+        Column::wide("scopes", "Scopes", "Права", |t| {
+            Value::List(t.scopes.iter().map(ToString::to_string).collect())
+        }),
+        Column::wide("topics", "Topics", "Темы", |t| Value::List(t.topics.clone())),
+        Column::wide("networks", "Networks", "Сети", |t| {
+            Value::List(t.networks.clone())
+        }),
+        Column::alone(
+            "rate_limit",
+            "Requests a minute",
+            "Запросов в минуту",
+            |t| t.rate_limit.map_or(Value::Nothing, Into::into),
+        ),
+        Column::new(
+            "used_at",
+            "Last used",
+            "Последнее использование",
+            |t| t.used_at.into(),
+        ),
+        Column::wide("used_from", "From", "Откуда", |t| {
+            t.used_from.as_deref().map_or(Value::Nothing, Into::into)
+        }),
+        Column::alone("successor", "Successor", "Замена", |t| {
+            t.successor.map_or(Value::Nothing, Into::into)
+        }),
         Column::wide("created_at", "Issued", "Выпущен", |t| t.created_at.into()),
-        Column::wide("expires_at", "Expires", "Истекает", |t| {
+        Column::new("expires_at", "Expires", "Истекает", |t| {
             t.expires_at.into()
+        }),
+        Column::new("expires_soon", "Soon", "Скоро", |t| {
+            if t.expires_soon {
+                true.into()
+            } else {
+                Value::Nothing
+            }
         }),
         Column::new("revoked_at", "Revoked", "Отозван", |t| t.revoked_at.into()),
     ];
@@ -170,10 +274,34 @@ pub(super) const RUSSIAN: Help = &[
         "token issue/no_personal",
         "С ним АСУ может отправлять только в темы, а не людям по именам",
     ),
+    (
+        "token issue/personal",
+        "С ним АСУ может отправлять и людям по именам, хотя у него есть темы",
+    ),
+    (
+        "token issue/scopes",
+        "Для чего он АСУ: send (отправка), read (чтение); если не указано, для всего",
+    ),
+    (
+        "token issue/topics",
+        "Темы, в которые АСУ может с ним отправлять; если не указано, во все",
+    ),
+    (
+        "token issue/networks",
+        "Сети, из которых он действует, например 10.0.0.0/8; если не указано, из всех",
+    ),
+    ("token issue/rate_limit", "Запросов в минуту, например 600"),
     ("token list", "Список токенов"),
     ("token show", "Показать токен без секрета"),
     ("token show/id", "Его id"),
-    ("token rotate", "Выпустить замену и отозвать токен"),
+    (
+        "token rotate",
+        "Выпустить замену; старый токен отзывается сразу или действует ещё некоторое время",
+    ),
+    (
+        "token rotate/grace",
+        "Сколько ещё действует старый: 30m, 24h, 7d (не больше 30 дней)",
+    ),
     ("token rotate/id", "Его id"),
     ("token revoke", "Отозвать токен: он сразу перестаёт работать"),
     ("token revoke/id", "Его id"),

@@ -2,15 +2,22 @@
 //! [`Viewer`], [`Admin`], [`Owner`] for operators, [`Phone`] for phones, [`Reader`] for an ACS or a viewer; an ACS that
 //! posts is let in by the transaction that stores its message ([`crate::store::Poster`]). Nobody learns of a client that is not his: it is not found.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use http::{Extensions, StatusCode, header, request::Parts};
-use simo_common::{people::Role, text, token};
+use http::{Extensions, HeaderMap, StatusCode, header, request::Parts};
+use simo_common::{
+    people::Role,
+    text,
+    token::{self, Scope},
+};
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use super::error::ApiError;
+use super::{error::ApiError, limits};
 use crate::{
     actor,
     app::App,
@@ -42,6 +49,29 @@ impl Peer {
             Self::Tcp(_) => false,
             Self::Local { uid } => uid == 0 || uid == rustix::process::geteuid().as_raw(),
         }
+    }
+
+    /// Its network address; the local socket is on this machine.
+    pub(super) fn ip(self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => address.map(|address| address.ip().to_canonical()),
+            Self::Local { .. } => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        }
+    }
+
+    /// The network that attempts to get in are counted under: an IPv4 address, or the part of an IPv6 address that its owner
+    /// cannot choose. None where there is nobody to guess, or nobody knows.
+    pub(super) fn network(self) -> Option<String> {
+        let Self::Tcp(Some(address)) = self else {
+            return None;
+        };
+        Some(match address.ip().to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+        })
     }
 
     /// The address that failures are counted under.
@@ -85,8 +115,8 @@ impl Caller {
 }
 
 /// A well-formed token from the `Authorization` header, or none at all.
-pub(super) fn bearer(parts: &Parts) -> Result<Option<&str>, ApiError> {
-    let Some(value) = parts.headers.get(header::AUTHORIZATION) else {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Ok(None);
     };
     let token = value
@@ -140,7 +170,7 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
-        let Some(token) = bearer(parts)? else {
+        let Some(token) = bearer(&parts.headers)? else {
             let Ok(peer) = Peer::from_request_parts(parts, app).await;
             if peer.is_owner() {
                 let name = "local".to_owned();
@@ -154,12 +184,19 @@ impl FromRequestParts<Arc<App>> for Caller {
             }
             return Err(no_token());
         };
-        let caller = match app.store.token_holder(&token::hash(token)).await? {
-            Some(TokenHolder::Acs(acs)) => Self::Acs(acs),
+        let hash = token::hash(token);
+        let from = Peer::of(&parts.extensions).ip();
+        let caller = match app.store.token_holder(&hash).await? {
+            Some(TokenHolder::Acs(acs)) => {
+                limits::let_in_from(&acs.limits, from)?;
+                Self::Acs(acs)
+            }
             Some(TokenHolder::Operator(operator)) => Self::Operator(operator),
             Some(TokenHolder::Device(device)) => Self::Device(device),
             None => return Err(not_let_in()),
         };
+        app.store.note_use(hash, from);
+        app.guard.welcome(&hash);
         actor::identify(|| caller.named());
         Ok(caller)
     }
@@ -342,7 +379,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TokenHash {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(bearer(parts)?.map(token::hash)))
+        Ok(Self(bearer(&parts.headers)?.map(token::hash)))
     }
 }
 
@@ -422,7 +459,10 @@ impl FromRequestParts<Arc<App>> for Reader {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
         match Caller::from_request_parts(parts, app).await? {
-            Caller::Acs(acs) => Ok(Self::Acs(acs)),
+            Caller::Acs(acs) => {
+                limits::let_in_for(&acs.limits, Scope::Read)?;
+                Ok(Self::Acs(acs))
+            }
             Caller::Operator(operator) => {
                 let (client_id, client) = scope(parts, app, &operator).await?;
                 Ok(Self::Viewer(Viewer {

@@ -9,6 +9,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use simo_common::{lang::Text, text};
 
 use super::error::ApiError;
+use crate::serve::TooSlow;
 
 /// A JSON body. A UTF-8 BOM before it is skipped (1C sends one).
 #[derive(Debug, Clone)]
@@ -25,6 +26,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 /// The body's bytes, up to the route's limit.
 pub(crate) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
     Bytes::from_request(request, state).await.map_err(|rejection| {
+        if is_too_slow(&rejection) {
+            return ApiError::too_slow();
+        }
         let status = axum::response::IntoResponse::into_response(rejection).status();
         if status == StatusCode::PAYLOAD_TOO_LARGE {
             ApiError::too_large()
@@ -39,6 +43,11 @@ pub(crate) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<
             )
         }
     })
+}
+
+/// Whether a body was given up because it arrived too slowly.
+fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<TooSlow>)
 }
 
 /// Parses a JSON body.

@@ -87,6 +87,22 @@ impl ApiError {
         ))
     }
 
+    /// The request's body arrived too slowly: 408.
+    pub fn too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too_slow",
+            text!(
+                "the request's body arrived too slowly",
+                "тело запроса приходило слишком медленно"
+            ),
+        )
+        .hint(text!(
+            "send it again, in smaller parts if the network is slow",
+            "повторите запрос; если сеть медленная, отправьте по частям"
+        ))
+    }
+
     /// What was named does not exist, or not for this caller: 404.
     pub fn not_found(noun: &'static str, name: &str) -> Self {
         let russian = noun_in_russian(noun);

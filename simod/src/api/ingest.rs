@@ -3,7 +3,10 @@
 mod batch;
 mod validate;
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use axum::{
     Json,
@@ -14,8 +17,8 @@ use serde::Deserialize;
 use simo_common::{
     api::message::{Canceled, PostMessage, PostedMessage},
     message::limits,
-    text, token,
-    token::TokenKind,
+    text,
+    token::{self, Scope, TokenKind},
 };
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouterExt as _},
@@ -24,13 +27,13 @@ use utoipa_axum::{
 
 use super::{
     ApiError, ApiResult,
-    auth::{self, Admin, Reader},
+    auth::{self, Admin, Caller, Peer},
     body,
     parameters::{self, Params},
 };
 use crate::{
     app::App,
-    store::{Incoming, KeyKind, Poster, Refusal},
+    store::{Incoming, KeyKind, Poster, Refusal, TokenHolder, TokenLimits},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -48,7 +51,7 @@ struct PostParams {
 
 /// Who may post: an ACS, whose token is looked at by the transaction that stores its message, or an admin.
 async fn poster(parts: &mut Parts, app: &Arc<App>) -> Result<Poster, ApiError> {
-    if let Some(token) = auth::bearer(parts)? {
+    if let Some(token) = auth::bearer(&parts.headers)? {
         match token::kind_of(token) {
             Some(TokenKind::Acs) => return Ok(Poster::Token(token::hash(token))),
             Some(TokenKind::Device) => {
@@ -68,15 +71,22 @@ async fn poster(parts: &mut Parts, app: &Arc<App>) -> Result<Poster, ApiError> {
 }
 
 /// What is wrong with a request is told only to whom the token lets in: before that, to everyone the same.
-async fn refuse_strangers(app: &Arc<App>, poster: Poster, error: ApiError) -> ApiError {
+async fn refuse_strangers(app: &Arc<App>, poster: Poster, from: Option<IpAddr>, error: ApiError) -> ApiError {
     match poster {
         Poster::Operator { .. } => error,
         Poster::Token(hash) => match app.store.token_holder(&hash).await {
+            Ok(Some(TokenHolder::Acs(acs))) => may_send(&acs.limits, from).err().unwrap_or(error),
             Ok(Some(_)) => error,
             Ok(None) => auth::not_let_in(),
             Err(error) => error.into(),
         },
     }
+}
+
+/// Whether a token may be used for sending from there at all.
+fn may_send(token: &TokenLimits, from: Option<IpAddr>) -> ApiResult<()> {
+    super::limits::let_in_from(token, from)?;
+    super::limits::let_in_for(token, Scope::Send)
 }
 
 /// Post one message
@@ -106,10 +116,11 @@ pub(super) async fn post_message(
     request: Request,
 ) -> ApiResult<(StatusCode, Json<PostedMessage>)> {
     let (mut parts, request_body) = request.into_parts();
+    let from = Peer::of(&parts.extensions).ip();
     let poster = poster(&mut parts, &app).await?;
     let incoming = match read_one(parts, request_body, poster, &app).await {
         Ok(incoming) => incoming,
-        Err(error) => return Err(refuse_strangers(&app, poster, error).await),
+        Err(error) => return Err(refuse_strangers(&app, poster, from, error).await),
     };
     let posted = submit(&app, incoming).await?;
     Ok((StatusCode::ACCEPTED, Json(posted)))
@@ -122,12 +133,14 @@ async fn read_one(
     app: &Arc<App>,
 ) -> Result<Incoming, ApiError> {
     let Params(PostParams { dry_run }) = Params::from_request_parts(&mut parts, app).await?;
+    let from = Peer::of(&parts.extensions).ip();
     let idempotency_key = idempotency_key(&parts.headers)?;
     let message: PostMessage =
         body::parse(&body::read(Request::from_parts(parts, request_body), app).await?)?;
     let draft = validate::validate(message, idempotency_key.is_some())?;
     Ok(Incoming {
         poster,
+        from,
         draft,
         idempotency_key,
         dry_run,
@@ -157,16 +170,24 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 
 /// Hands a message to the group commit and waits until it is on disk.
 async fn submit(app: &App, incoming: Incoming) -> Result<PostedMessage, ApiError> {
-    match app.ingest.submit(incoming).await {
-        Ok(result) => result?.map_err(refused),
-        Err(_stopped) => Err(ApiError::unavailable()),
+    let poster = incoming.poster;
+    let posted = match app.ingest.submit(incoming).await {
+        Ok(result) => result?.map_err(refused)?,
+        Err(_stopped) => return Err(ApiError::unavailable()),
+    };
+    if let Poster::Token(hash) = poster {
+        app.guard.welcome(&hash);
     }
+    Ok(posted)
 }
 
 fn refused(refusal: Refusal) -> ApiError {
     let unprocessable = |code, detail| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
     match refusal {
         Refusal::Unauthenticated => auth::not_let_in(),
+        Refusal::WrongNetwork(from) => super::limits::wrong_network(from),
+        Refusal::WrongScope(scope) => super::limits::wrong_scope(scope),
+        Refusal::WrongTopic { topic, allowed } => super::limits::wrong_topic(&topic, &allowed),
         Refusal::TopicNeeded => ApiError::forbidden(text!(
             "this token may not send without a topic",
             "этот токен не может отправлять сообщения без темы"
@@ -258,9 +279,14 @@ pub(super) async fn cancel(
 ) -> ApiResult<Json<Canceled>> {
     let (mut parts, _) = request.into_parts();
     let id = parameters::id("message", &id)?;
-    let (client_id, acs_id) = match Reader::from_request_parts(&mut parts, &app).await? {
-        Reader::Acs(acs) => (acs.client_id, Some(acs.acs_id)),
-        Reader::Viewer(_) => (Admin::from_request_parts(&mut parts, &app).await?.client_id, None),
+    let (client_id, acs_id) = match Caller::from_request_parts(&mut parts, &app).await? {
+        Caller::Acs(acs) => {
+            super::limits::let_in_for(&acs.limits, Scope::Send)?;
+            (acs.client_id, Some(acs.acs_id))
+        }
+        Caller::Operator(_) | Caller::Device(_) => {
+            (Admin::from_request_parts(&mut parts, &app).await?.client_id, None)
+        }
     };
     let canceled = app.store.cancel_message(client_id, acs_id, id).await?;
     app.wake.all();

@@ -14,6 +14,7 @@ use simod::{
     clock::Clock,
     config::{Config, LogFormat},
     store::Store,
+    tls::Tls,
 };
 use tokio::{
     net::{TcpListener, UnixListener, UnixStream},
@@ -34,9 +35,10 @@ pub(super) fn serve(arguments: &ConfigArguments) -> anyhow::Result<()> {
         let store = Arc::new(Store::open_at(&config.place()?, Clock::System).await?);
         let listeners = bind(&config).await?;
         let address = listeners.tcp.local_addr()?;
+        let scheme = config.scheme();
         let mut stdout = std::io::stdout();
         // Whoever started us may have closed our stdout; that is no reason not to serve.
-        let _closed = writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush());
+        let _closed = writeln!(stdout, "listening on {scheme}://{address}").and_then(|()| stdout.flush());
         tracing::info!(%address, socket = %config.socket.display(), database = %config.shown_database(), "simod starts");
         if !store.has_clients().await? {
             say_how_to_begin(&config.socket);
@@ -96,12 +98,30 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 /// Binds what the configuration names.
 pub(super) async fn bind(config: &Config) -> anyhow::Result<Listeners> {
+    let tls = match (&config.tls_certificate, &config.tls_key) {
+        (Some(certificate), Some(key)) => Some(Arc::new(Tls::read(certificate, key)?)),
+        (None, None) => None,
+        (Some(_), None) => bail!("`tls_certificate` needs its key: `tls_key`, --tls-key, SIMO_TLS_KEY"),
+        (None, Some(_)) => {
+            bail!(
+                "`tls_key` needs its certificate: `tls_certificate`, --tls-certificate, SIMO_TLS_CERTIFICATE"
+            )
+        }
+    };
     let tcp = TcpListener::bind(&config.listen).await.with_context(|| {
         format!(
             "cannot listen on {} (`listen`, --listen, SIMO_LISTEN)",
             config.listen
         )
     })?;
+    if tls.is_none() && !config.allow_plain_http && !tcp.local_addr()?.ip().is_loopback() {
+        bail!(
+            "other machines reach {}, and tokens and messages would go there unencrypted. Give a certificate \
+             (`tls_certificate` and `tls_key`), listen on 127.0.0.1, or, behind a proxy that speaks HTTPS, say \
+             `allow_plain_http = true` (--allow-plain-http)",
+            config.listen
+        );
+    }
     let unix = bind_socket(&config.socket).await.with_context(|| {
         format!(
             "cannot listen on {} (`socket`, --socket, SIMO_SOCKET)",
@@ -110,6 +130,7 @@ pub(super) async fn bind(config: &Config) -> anyhow::Result<Listeners> {
     })?;
     Ok(Listeners {
         tcp,
+        tls,
         unix: Some(unix),
     })
 }

@@ -9,6 +9,10 @@ pub enum Kind {
     Whole,
     /// A number.
     Number,
+    /// `true` or `false`.
+    Switch,
+    /// Texts, in the environment with commas between them.
+    List,
 }
 
 /// One key.
@@ -29,12 +33,23 @@ pub const KEYS: &[Key] = &[
     key("database", Kind::Text),
     key("database_direct", Kind::Text),
     key("listen", Kind::Text),
+    key("tls_certificate", Kind::Text),
+    key("tls_key", Kind::Text),
+    key("allow_plain_http", Kind::Switch),
     key("socket", Kind::Text),
     key("public_url", Kind::Text),
     key("log", Kind::Text),
     key("log_format", Kind::Text),
     key("shutdown_grace", Kind::Whole),
     key("shutdown_delay", Kind::Whole),
+    key("trusted_proxies", Kind::List),
+    key("cors_origins", Kind::List),
+    key("rate_limit_per_token", Kind::Whole),
+    key("failures_per_minute", Kind::Whole),
+    key("http.head_timeout_seconds", Kind::Number),
+    key("http.body_timeout_seconds", Kind::Number),
+    key("http.write_timeout_seconds", Kind::Number),
+    key("http.connections", Kind::Whole),
     key("fcm.service_account", Kind::Text),
     key("fcm.token_url", Kind::Text),
     key("fcm.base_url", Kind::Text),
@@ -68,6 +83,7 @@ pub(super) fn mistyped(name: &str) -> Option<String> {
         "SIMO_CLIENT",
         "SIMO_CONTEXT",
         "SIMO_LANG",
+        "SIMO_CA",
     ];
     let known = || KEYS.iter().map(|key| key.variable());
     if !name.starts_with("SIMO_") || others.contains(&name) || known().any(|known| known == name) {

@@ -104,8 +104,13 @@ pub fn load(
         }
     }
     for (path, text) in flags {
-        set(&mut table, path, Value::String(text.clone()));
-        check(&table, &Source::Flag(path), path)?;
+        let source = Source::Flag(path);
+        let kind = KEYS
+            .iter()
+            .find(|key| key.path == *path)
+            .map_or(Kind::Text, |key| key.kind);
+        set(&mut table, path, typed(text, kind, path, &source)?);
+        check(&table, &source, path)?;
     }
     let config: Config = parse(&table).map_err(|detail| ConfigError::Value {
         from: Source::Flag("configuration"),
@@ -148,6 +153,16 @@ fn typed(text: &str, kind: Kind, key: &str, from: &Source) -> Result<Value, Conf
             .parse()
             .map(Value::Integer)
             .map_err(|_| wrong("a whole number")),
+        Kind::Switch => text
+            .parse()
+            .map(Value::Boolean)
+            .map_err(|_| wrong("true or false")),
+        Kind::List => {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            Ok(Value::Array(
+                parts.map(|part| Value::String(part.to_owned())).collect(),
+            ))
+        }
         Kind::Number => text.parse().map(Value::Float).map_err(|_| wrong("a number")),
     }
 }
@@ -180,6 +195,9 @@ fn check(table: &Table, from: &Source, key: &str) -> Result<(), ConfigError> {
     };
     let config = parse(table).map_err(|detail| value(key, detail))?;
     let seconds = [
+        ("http.head_timeout_seconds", config.http.head_timeout_seconds),
+        ("http.body_timeout_seconds", config.http.body_timeout_seconds),
+        ("http.write_timeout_seconds", config.http.write_timeout_seconds),
         ("fcm.timeout_seconds", config.fcm.timeout_seconds),
         (
             "delivery.retry_first_seconds",
@@ -201,6 +219,16 @@ fn check(table: &Table, from: &Source, key: &str) -> Result<(), ConfigError> {
             "delivery.brake_share",
             "must be between 0 and 1".to_owned(),
         ));
+    }
+    if config.http.connections == 0 {
+        return Err(value("http.connections", "must be at least 1".to_owned()));
+    }
+    for origin in &config.cors_origins {
+        let parsed = url::Url::parse(origin).ok();
+        if parsed.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
+            let detail = format!("`{origin}` is not an origin such as https://admin.example.org");
+            return Err(value("cors_origins", detail));
+        }
     }
     if config.fcm.connections == 0 || config.fcm.connections > 64 {
         return Err(value("fcm.connections", "must be 1 to 64".to_owned()));
@@ -289,6 +317,8 @@ mod tests {
         let mut config = Config {
             database_direct: Some(String::new()),
             public_url: Some(String::new()),
+            tls_certificate: Some(PathBuf::new()),
+            tls_key: Some(PathBuf::new()),
             shutdown_delay: Some(0),
             ..Config::default()
         };

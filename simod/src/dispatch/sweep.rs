@@ -31,8 +31,16 @@ enum Duty {
     Vacuum,
     /// What was committed moves from the log into the file.
     Checkpoint,
+    /// What is counted in memory is shared, and what was refused is kept.
+    Share,
+    /// Counts of minutes that are over are forgotten.
+    ForgetCounts,
     /// Histograms are summed up.
     SumUp,
+    /// It is written down when tokens were used.
+    WriteUses,
+    /// It is told which tokens stop working soon.
+    WarnOfTokens,
     /// Pushes of a channel that is not set up are told why they wait.
     NoteMissing(&'static str),
 }
@@ -44,7 +52,7 @@ struct Memory {
     cursor: Option<StreamCursor>,
 }
 
-const DUTIES: [Duty; 10] = [
+const DUTIES: [Duty; 14] = [
     Duty::Expand,
     Duty::Release,
     Duty::Expire,
@@ -54,7 +62,11 @@ const DUTIES: [Duty; 10] = [
     Duty::ForgetHistory,
     Duty::Vacuum,
     Duty::Checkpoint,
+    Duty::Share,
+    Duty::ForgetCounts,
     Duty::SumUp,
+    Duty::WriteUses,
+    Duty::WarnOfTokens,
 ];
 
 /// After a fault of the database.
@@ -131,8 +143,19 @@ impl Duty {
             Self::ForgetHistory => store.forget_history().await,
             Self::Vacuum => store.vacuum().await,
             Self::Checkpoint => store.checkpoint().await.map(|()| false),
+            Self::Share => super::share::step(app).await.map(|()| false),
+            Self::ForgetCounts => store.forget_counts().await.map(|()| false),
             Self::SumUp => {
                 app.metrics.sum_up();
+                Ok(false)
+            }
+            Self::WriteUses => store.write_uses().await.map(|_| false),
+            Self::WarnOfTokens => {
+                for token in store.expiring_tokens().await? {
+                    let (id, acs) = (token.id, token.holder);
+                    let expires = token.expires_at.map(tracing::field::display);
+                    tracing::warn!(%id, acs, expires, "a token stops working soon; rotate it: simoctl token rotate");
+                }
                 Ok(false)
             }
             Self::NoteMissing(channel) => Ok(store.note_missing_channel(channel).await? > 0),
@@ -156,9 +179,15 @@ impl Duty {
         match self {
             Self::Release => Duration::from_millis(250),
             Self::Expand | Self::Checkpoint => Duration::from_millis(500),
-            Self::Expire => Duration::from_secs(1),
+            Self::Expire | Self::Share => Duration::from_secs(1),
             Self::CloseStreams | Self::SumUp | Self::NoteMissing(_) => Duration::from_secs(5),
-            Self::Cancel | Self::ForgetOld | Self::ForgetHistory | Self::Vacuum => Duration::from_mins(1),
+            Self::Cancel
+            | Self::ForgetCounts
+            | Self::ForgetOld
+            | Self::ForgetHistory
+            | Self::Vacuum
+            | Self::WriteUses => Duration::from_mins(1),
+            Self::WarnOfTokens => Duration::from_hours(24),
         }
     }
 

@@ -11,7 +11,10 @@ mod load;
 mod release;
 mod times;
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use simo_common::{
     api::message::{PostedMessage, RecipientCounts, Recipients},
@@ -19,6 +22,7 @@ use simo_common::{
     lang::Text,
     message::Priority,
     time::Moment,
+    token::Scope,
 };
 use uuid::Uuid;
 
@@ -94,6 +98,8 @@ pub enum Poster {
 pub struct Incoming {
     /// Who posts it.
     pub poster: Poster,
+    /// From which network address.
+    pub from: Option<IpAddr>,
     /// What it is.
     pub draft: Draft,
     /// The `Idempotency-Key` header.
@@ -118,6 +124,17 @@ pub struct Accepted {
 pub enum Refusal {
     /// The token does not let in.
     Unauthenticated,
+    /// The token may not be used from this address.
+    WrongNetwork(Option<IpAddr>),
+    /// The token may not be used for this.
+    WrongScope(Scope),
+    /// The token may not post to this topic.
+    WrongTopic {
+        /// The topic that the message names.
+        topic: String,
+        /// Those that it may post to.
+        allowed: Vec<String>,
+    },
     /// The token may not send without a topic.
     TopicNeeded,
     /// There is no such topic.
@@ -214,6 +231,17 @@ impl Store {
         let mut tx = self.write().await?;
         let now = self.clock.now();
         let senders = load::senders(&mut tx, batch, now).await?;
+        self.uses.note(
+            batch.iter().filter_map(|incoming| match incoming.poster {
+                Poster::Token(hash) => {
+                    let sender = senders.get(&incoming.poster)?;
+                    let is_in = sender.limits.allow_from(incoming.from);
+                    is_in.then_some((hash, incoming.from))
+                }
+                Poster::Operator { .. } => None,
+            }),
+            now,
+        );
         let mut slots: Vec<Slot<'_>> = batch
             .iter()
             .map(|incoming| match senders.get(&incoming.poster) {
@@ -245,6 +273,9 @@ impl Store {
 /// Checks what the sender's settings decide.
 fn open<'a>(incoming: &'a Incoming, sender: &Arc<Sender>, now: i64) -> Slot<'a> {
     let draft = &incoming.draft;
+    if let Some(refusal) = sender.limits.refuse(draft.topic.as_deref(), incoming.from) {
+        return Slot::refused(refusal);
+    }
     if draft.topic.is_none() && !sender.personal {
         return Slot::refused(Refusal::TopicNeeded);
     }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     Result, Store,
     engine::{query, query_as, query_scalar},
+    limits::TokenLimits,
 };
 
 /// Who a token lets in.
@@ -30,6 +31,8 @@ pub struct AcsCaller {
     pub acs_id: Uuid,
     /// Its name.
     pub name: String,
+    /// What it may do with its token.
+    pub limits: TokenLimits,
 }
 
 /// An operator that calls.
@@ -65,7 +68,7 @@ impl Store {
     /// is archived.
     pub async fn token_holder(&self, hash: &[u8; 32]) -> Result<Option<TokenHolder>> {
         let row = query(
-            "select t.kind, t.client_id, t.holder_id, c.slug, a.name as acs, o.name as operator, o.role,
+            "select t.kind, t.client_id, t.holder_id, t.scopes, t.topics, t.networks, t.rate_limit, c.slug, a.name as acs, o.name as operator, o.role,
                     d.employee_id, d.channel, e.blocked_at
              from token t
              left join client c on c.id = t.client_id
@@ -106,12 +109,14 @@ impl Store {
         };
         if kind == TokenKind::Acs.as_str() {
             let name: Option<String> = row.try_get("acs")?;
+            let limits = TokenLimits::read(&row)?;
             return Ok(name.map(|name| {
                 TokenHolder::Acs(AcsCaller {
                     client_id,
                     client,
                     acs_id: holder_id,
                     name,
+                    limits,
                 })
             }));
         }

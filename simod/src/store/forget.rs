@@ -26,6 +26,9 @@ const FAILURES_KEPT: i64 = DAY;
 /// How long an invitation that ran out can still be told from one that never was.
 const INVITES_KEPT: i64 = 30 * DAY;
 
+/// How long it is known what was refused.
+const REFUSED_KEPT: i64 = 90 * DAY;
+
 impl Store {
     /// Forgets some of the oldest events, those before a moment. They are in the order of time; only the oldest are looked
     /// at.
@@ -56,7 +59,7 @@ impl Store {
         Ok(gone.len() as u64)
     }
 
-    /// Forgets some of what is too old to matter: keys of idempotency, events, failed pairings, invitations. Returns
+    /// Forgets some of what is too old to matter: keys of idempotency, events, failed pairings, refused attempts, invitations. Returns
     /// whether there may be more.
     pub async fn forget_old(&self) -> Result<bool> {
         let now = self.clock.now();
@@ -72,6 +75,12 @@ impl Store {
                 "delete from pairing_failure where (address, hour) in (
                      select address, hour from pairing_failure where hour < $1 limit $2)",
                 (now - FAILURES_KEPT) / HOUR,
+            )
+            .await?,
+            self.forget(
+                "delete from refusal where (client_id, hour, address, reason) in (
+                     select client_id, hour, address, reason from refusal where hour < $1 limit $2)",
+                (now - REFUSED_KEPT) / HOUR,
             )
             .await?,
             self.forget(

@@ -1,5 +1,7 @@
 //! Who is let in, who sees what, and how fast the doors close.
 
+mod tokens;
+
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -261,7 +263,7 @@ async fn a_rotated_token_gives_way_to_its_successor() {
         ..NewToken::default()
     };
     let old = plant.admin.issue_token(&token).await.unwrap();
-    let new = plant.admin.rotate_token(old.id).await.unwrap();
+    let new = plant.admin.rotate_token(old.id, None).await.unwrap();
     assert_eq!(
         simod.caller(&old.token).whoami().await.unwrap_err().status(),
         Some(401)

@@ -19,6 +19,7 @@ mod matrix;
 mod nesting;
 mod people;
 mod pooler;
+mod protection;
 mod search;
 mod stand_in;
 mod stream;

@@ -184,3 +184,26 @@ async fn a_reference_to_anothers_answers_like_one_to_nothing() {
         }
     }
 }
+
+#[tokio::test]
+async fn every_body_has_a_limit() {
+    let simod = simod().await;
+    let world = World::new(&simod).await;
+    for operation in operations(&simod).await {
+        let mut request = world.request(&operation).await;
+        if request.body.is_none() {
+            continue;
+        }
+        let (limit, caller) = match operation.path.as_str() {
+            "/messages/batch" | "/employees/import" => (64 << 20, "owner"),
+            "/messages" => (256 << 10, "owner"),
+            path if path.starts_with("/device/") => (256 << 10, "phone"),
+            _ => (2 << 20, "owner"),
+        };
+        request.body = Some(Value::String("x".repeat(limit)));
+        let (status, _) = world
+            .call(world.caller(caller), &request, Some(world::MINE))
+            .await;
+        assert_eq!(status, 413, "{} {}", operation.method, operation.path);
+    }
+}

@@ -6,7 +6,7 @@ use axum::extract::State;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use simo_common::{
-    api::audit::{AuditEntry, AuditHead, EraseAudit, ErasedAudit},
+    api::audit::{AuditEntry, AuditHead, EraseAudit, ErasedAudit, RefusedAttempts},
     page::Page,
     query::When,
     text,
@@ -28,13 +28,14 @@ use crate::{
         openapi::Problems,
     },
     app::App,
-    store::{AuditFilter, SERVER},
+    store::{AuditFilter, RefusedKey, SERVER},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(head))
+        .routes(routes!(refused))
         .routes(routes!(erase))
 }
 
@@ -94,6 +95,21 @@ async fn head(
 ) -> ApiResult<axum::Json<AuditHead>> {
     let chain = chain.of(&keeper, &app).await?;
     Ok(axum::Json(app.store.audit_head(chain).await?))
+}
+
+/// List refused attempts
+///
+/// Outside the audit's chains, summed up by the hour, kept for 90 days. Admins see those with tokens of their client; an
+/// owner who names no client sees all, also those with tokens that nobody ever had.
+#[utoipa::path(get, path = "/audit/refused", tag = "audit", operation_id = "refused_attempts", params(ListParams),
+    responses((status = 200, description = "Newest hour first", body = Page<RefusedAttempts>), Problems))]
+async fn refused(
+    keeper: Keeper,
+    State(app): State<Arc<App>>,
+    List(listing): List<RefusedKey>,
+) -> ApiResult<axum::Json<Page<RefusedAttempts>>> {
+    let within = keeper.client.map(|(id, _)| id);
+    Ok(answer(app.store.refused(within, &listing).await?))
 }
 
 /// Erase what the audit says of an employee

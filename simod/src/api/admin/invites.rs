@@ -146,7 +146,7 @@ async fn withdraw(
 pub(super) fn server(app: &App) -> String {
     match &app.config.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
-        None => format!("http://{}", app.config.listen),
+        None => format!("{}://{}", app.config.scheme(), app.config.listen),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `/tokens`: what lets ACS and operators in. A token's secret is shown once, when it is issued.
 
+mod limits;
+
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -46,6 +48,17 @@ struct KindParam {
     kind: Option<TokenKind>,
 }
 
+/// How a token is rotated.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct RotateParams {
+    /// Seconds that the old token goes on working; none unless given, 30 days at most.
+    grace: Option<i64>,
+}
+
+/// Seconds that a token may go on working beside its successor.
+const MOST_GRACE_SECONDS: i64 = 30 * 24 * 3_600;
+
 /// List tokens
 ///
 /// Without their secrets. `archived` adds revoked ones. An owner who names no client sees those of all.
@@ -79,10 +92,6 @@ async fn issue(
     }
     match (&new.acs, &new.operator) {
         (Some(acs), None) => acs_name(&mut check, "acs", acs),
-        (None, Some(_)) if new.personal.is_some() => check.wrong(
-            "personal",
-            text!("is for tokens of ACS", "только для токенов АСУ"),
-        ),
         (None, Some(_)) => {}
         (Some(_), Some(_)) | (None, None) => check.wrong(
             "acs",
@@ -96,6 +105,7 @@ async fn issue(
         Some(_) => Some(keeper.one_client(&app).await?.0),
         None => keeper.client.as_ref().map(|(id, _)| *id),
     };
+    let limits = limits::limits(&app, client, &new, &mut check).await?;
     let expires_at = match &new.expires_at {
         Some(text) => expiry(&app, client, text, &mut check).await?,
         None => None,
@@ -111,7 +121,8 @@ async fn issue(
     let terms = TokenTerms {
         name: new.name,
         expires_at,
-        personal: new.personal.unwrap_or(true),
+        personal: new.personal.unwrap_or(new.topics.is_empty()),
+        limits,
     };
     Ok(created(app.store.issue_token(holder, &terms).await?))
 }
@@ -131,17 +142,29 @@ async fn show(
 
 /// Rotate a token
 ///
-/// Issues a successor with the same rights and lifetime, and revokes the token.
+/// Issues a successor with the same rights and lifetime. The token itself works for `grace` more seconds at most, in which its
+/// ACS gets the successor; without any it is revoked.
 #[utoipa::path(post, path = "/tokens/{id}/rotate", tag = "tokens", operation_id = "rotate_token",
-    params(("id" = Uuid, Path, description = "The token")),
+    params(("id" = Uuid, Path, description = "The token"), RotateParams),
     responses((status = 201, description = "The successor", body = IssuedToken), Problems))]
 async fn rotate(
     keeper: Keeper,
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
+    Params(RotateParams { grace }): Params<RotateParams>,
 ) -> ApiResult<Created<IssuedToken>> {
     let id = parameters::id("token", &token)?;
-    let successor = app.store.rotate_token(keeper.within(), id).await?;
+    let grace = grace.unwrap_or(0);
+    if !(0..=MOST_GRACE_SECONDS).contains(&grace) {
+        return Err(ApiError::field(
+            "grace",
+            text!(
+                "must be 0 to {MOST_GRACE_SECONDS} seconds (30 days)",
+                "нужно от 0 до {MOST_GRACE_SECONDS} секунд (30 суток)"
+            ),
+        ));
+    }
+    let successor = app.store.rotate_token(keeper.within(), id, grace).await?;
     app.wake.feed();
     Ok(created(successor))
 }

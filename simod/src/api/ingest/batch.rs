@@ -18,7 +18,7 @@ use simo_common::{
 
 use super::{PostParams, budget, poster, refuse_strangers, submit, validate};
 use crate::{
-    api::{ApiError, ApiResult, auth, body, edge, parameters::Params},
+    api::{ApiError, ApiResult, Peer, auth, body, edge, parameters::Params},
     app::App,
     store::Incoming,
 };
@@ -48,6 +48,7 @@ pub(in crate::api) async fn post_batch(
 ) -> ApiResult<Json<BatchAnswer>> {
     let lang = edge::language(request.headers());
     let (mut parts, request_body) = request.into_parts();
+    let from = Peer::of(&parts.extensions).ip();
     let poster = poster(&mut parts, &app).await?;
     let read = async {
         let Params(PostParams { dry_run }) = Params::from_request_parts(&mut parts, &app).await?;
@@ -56,7 +57,7 @@ pub(in crate::api) async fn post_batch(
     };
     let (dry_run, items) = match read.await {
         Ok(read) => read,
-        Err(error) => return Err(refuse_strangers(&app, poster, error).await),
+        Err(error) => return Err(refuse_strangers(&app, poster, from, error).await),
     };
     let budget = budget();
     let answers = join_all(items.into_iter().map(|item| async {
@@ -64,6 +65,7 @@ pub(in crate::api) async fn post_batch(
         let draft = validate::validate(message, false)?;
         let incoming = Incoming {
             poster,
+            from,
             draft,
             idempotency_key: None,
             dry_run,
@@ -84,8 +86,8 @@ pub(in crate::api) async fn post_batch(
         return Err(auth::not_let_in());
     }
     if answers.iter().all(Result::is_err) {
-        let error = refuse_strangers(&app, poster, ApiError::internal()).await;
-        if error.status == StatusCode::UNAUTHORIZED {
+        let error = refuse_strangers(&app, poster, from, ApiError::internal()).await;
+        if matches!(error.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Err(error);
         }
     }

@@ -22,6 +22,7 @@ use crate::store::{
     Result,
     bind::{hex, json},
     engine::{Conn, query},
+    limits::TokenLimits,
 };
 
 /// Who posts, and what his client's settings say.
@@ -32,6 +33,8 @@ pub(super) struct Sender {
     pub operator_id: Option<Uuid>,
     /// Whether he may send without a topic.
     pub personal: bool,
+    /// What else he may do with his token.
+    pub limits: TokenLimits,
     pub timezone: TimeZone,
     /// Seconds.
     pub default_ttl: i64,
@@ -64,7 +67,8 @@ pub(super) async fn senders(
         let found = match poster {
             Poster::Token(hash) => {
                 query(
-                    "select c.id, a.id as acs_id, t.personal, c.timezone, c.default_ttl
+                    "select c.id, a.id as acs_id, t.personal, t.scopes, t.topics, t.networks, t.rate_limit, c.timezone,
+                            c.default_ttl
                      from token t
                      join client c on c.id = t.client_id
                      join acs a on a.client_id = t.client_id and a.id = t.holder_id
@@ -85,9 +89,14 @@ pub(super) async fn senders(
             }
         };
         if let Some(row) = found {
-            let (acs_id, operator_id, personal) = match poster {
-                Poster::Token(_) => (row.try_get("acs_id")?, None, row.try_get("personal")?),
-                Poster::Operator { operator_id, .. } => (None, operator_id, true),
+            let (acs_id, operator_id, personal, limits) = match poster {
+                Poster::Token(_) => (
+                    row.try_get("acs_id")?,
+                    None,
+                    row.try_get("personal")?,
+                    TokenLimits::read(&row)?,
+                ),
+                Poster::Operator { operator_id, .. } => (None, operator_id, true, TokenLimits::default()),
             };
             let zone: String = row.try_get("timezone")?;
             senders.insert(
@@ -97,6 +106,7 @@ pub(super) async fn senders(
                     acs_id,
                     operator_id,
                     personal,
+                    limits,
                     timezone: TimeZone::get(&zone).unwrap_or(TimeZone::UTC),
                     default_ttl: row.try_get("default_ttl")?,
                 }),

@@ -8,7 +8,7 @@ use super::{CopyError, Result};
 pub(super) const CLIENT: &str = "client";
 
 /// The tables that are carried, in their order.
-pub(super) const CARRIED: [&str; 24] = [
+pub(super) const CARRIED: [&str; 25] = [
     "operator",
     "login_code",
     "acs",
@@ -26,6 +26,7 @@ pub(super) const CARRIED: [&str; 24] = [
     "audit",
     "audit_payload",
     "audit_head",
+    "refusal",
     "message",
     "idempotency",
     "audience",
@@ -38,7 +39,7 @@ pub(super) const CARRIED: [&str; 24] = [
 
 /// The tables that are not.
 #[cfg(test)]
-pub(super) const LEFT_OUT: [&str; 4] = [
+pub(super) const LEFT_OUT: [&str; 5] = [
     // Each database has its own.
     "_sqlx_migrations",
     // An FTS5 index without contents cannot be read back. The indexer makes the words anew, behind the start: while a
@@ -46,6 +47,8 @@ pub(super) const LEFT_OUT: [&str; 4] = [
     "message_word",
     // Says which messages the word index lacks: all of them (`Target::add`).
     "message_unworded",
+    // Of the last minutes, which are over.
+    "attempt",
     // Positions in the feed are others on the server (`Target::finish`).
     "event_floor",
 ];

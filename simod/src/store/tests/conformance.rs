@@ -4,6 +4,7 @@
 //! Whoever adds a method adds a call here; `every_method_of_the_store_is_called_here` names those that have none.
 
 mod access;
+mod attempts;
 mod audit;
 mod disk;
 mod distribution;
@@ -18,6 +19,7 @@ mod phones;
 mod queue;
 mod streams;
 mod succession;
+mod tokens;
 mod topics;
 
 use std::{

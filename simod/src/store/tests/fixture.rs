@@ -134,6 +134,7 @@ impl Fixture {
 fn incoming(token: &str, title: &str) -> Incoming {
     Incoming {
         poster: Poster::Token(token::hash(token)),
+        from: None,
         draft: Draft {
             title: title.to_owned(),
             body: String::new(),

@@ -96,7 +96,7 @@ async fn a_token_that_is_revoked_while_it_is_rotated_has_no_successor() {
     let revoke = format!("update token set revoked_at = {START} where id = {}", sql(id));
     let client = plant.client_id;
     let rotated = race(&plant.store, &revoke, async move {
-        other.rotate_token(Some(client), id).await.map(|_| ())
+        other.rotate_token(Some(client), id, 0).await.map(|_| ())
     });
     let rotated = rotated.await;
     assert!(matches!(rotated, Err(Error::Conflict(_))), "{rotated:?}");

@@ -12,7 +12,7 @@ use super::{
     super::fixture::NOON, Find, Fixture, HOUR, Listing, Store, TokenHolder, empty, invalid, is_conflict,
     is_missing, listed, pair,
 };
-use crate::store::{TokenFor, TokenTerms};
+use crate::store::{TokenFor, TokenLimits, TokenTerms};
 
 /// Whom the token lets in, in words.
 async fn holder(store: &Store, issued: &IssuedToken) -> String {
@@ -247,6 +247,7 @@ async fn a_token_works_until_it_expires_is_rotated_or_revoked() {
         name: Some("касса".to_owned()),
         expires_at: Some(NOON + HOUR),
         personal: false,
+        limits: TokenLimits::default(),
     };
     // The ACS is made with its first token.
     let scada = TokenFor::Acs {
@@ -261,22 +262,33 @@ async fn a_token_works_until_it_expires_is_rotated_or_revoked() {
         name: "касса".to_owned(),
         shown: token::shown(&first.token),
         personal: false,
+        scopes: vec![],
+        topics: vec![],
+        networks: vec![],
+        rate_limit: None,
+        successor: None,
+        expires_soon: true,
+        used_at: None,
+        used_from: None,
         created_at: from_us(NOON),
         expires_at: Some(from_us(NOON + HOUR)),
         revoked_at: None,
     };
     assert_eq!(f.store.token(client, first.id).await.unwrap(), known);
     assert!(is_missing(&f.store.token(other, first.id).await, "token"));
-    assert!(is_missing(&f.store.rotate_token(other, first.id).await, "token"));
+    assert!(is_missing(
+        &f.store.rotate_token(other, first.id, 0).await,
+        "token"
+    ));
 
     f.clock.set(NOON + HOUR / 2);
-    let second = f.store.rotate_token(client, first.id).await.unwrap();
+    let second = f.store.rotate_token(client, first.id, 0).await.unwrap();
     assert_eq!(second.expires_at, Some(from_us(NOON + HOUR / 2 + HOUR)));
     assert_eq!(holder(&f.store, &first).await, "nobody");
     assert_eq!(holder(&f.store, &second).await, "acs scada of zavod");
     let first = f.store.token(client, first.id).await.unwrap();
     assert_eq!(first.revoked_at, Some(from_us(NOON + HOUR / 2)));
-    assert!(is_conflict(&f.store.rotate_token(client, first.id).await));
+    assert!(is_conflict(&f.store.rotate_token(client, first.id, 0).await));
     f.clock.set(NOON + HOUR / 2 + HOUR);
     assert_eq!(holder(&f.store, &second).await, "nobody");
 
@@ -318,7 +330,7 @@ async fn a_token_works_until_it_expires_is_rotated_or_revoked() {
         .await
         .unwrap();
     assert!(is_conflict(
-        &f.store.rotate_token(client, devices.items[0].id).await
+        &f.store.rotate_token(client, devices.items[0].id, 0).await
     ));
     f.store.revoke_token(client, devices.items[0].id).await.unwrap();
     assert!(f.store.token_holder(&phone.token_hash).await.unwrap().is_none());

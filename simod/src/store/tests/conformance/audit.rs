@@ -117,7 +117,7 @@ async fn all_nouns_are_audited_and_secrets_are_not() {
         name: "1c",
     };
     let issued = store.issue_token(issue, &TokenTerms::default()).await.unwrap();
-    let rotated = store.rotate_token(None, issued.id).await.unwrap();
+    let rotated = store.rotate_token(None, issued.id, 0).await.unwrap();
     store.revoke_token(None, rotated.id).await.unwrap();
     let (code, _) = store.invite(client, "1", 60).await.unwrap();
     let anybody = Grantee::Everyone;
@@ -155,7 +155,7 @@ async fn all_nouns_are_audited_and_secrets_are_not() {
 
     let entries = chain(store, client).await;
     let said = actions(&entries);
-    let expected = "token.issue token.rotate token.revoke device.invite topic.grant topic.revoke employee.block \
+    let expected = "token.issue token.rotate token.issue token.revoke device.invite topic.grant topic.revoke employee.block \
                     employee.unblock employee.remove acs.remove client.remove";
     assert!(said.ends_with(expected), "{said}");
     let servers = chain(store, SERVER).await;

@@ -35,7 +35,7 @@ async fn a_token_that_is_rotated_while_its_acs_is_archived_has_no_successor_that
     let (rotated, removed) = meet(
         &plant.store,
         TOKENS,
-        async move { store.rotate_token(Some(client), id).await },
+        async move { store.rotate_token(Some(client), id, 0).await },
         async move { other.remove_acs(client, "scada").await },
     )
     .await;
@@ -53,7 +53,7 @@ async fn a_token_that_is_rotated_while_its_operator_is_archived_has_no_successor
     let (rotated, removed) = meet(
         &plant.store,
         TOKENS,
-        async move { store.rotate_token(Some(client), id).await },
+        async move { store.rotate_token(Some(client), id, 0).await },
         async move { other.remove_operator(Some(client), "anna").await },
     )
     .await;
@@ -74,7 +74,7 @@ async fn a_token_that_is_rotated_while_its_owner_becomes_a_clients_operator_is_t
     let (rotated, edited) = meet(
         &plant.store,
         TOKENS,
-        async move { store.rotate_token(None, id).await },
+        async move { store.rotate_token(None, id, 0).await },
         async move {
             let viewer = operator("root", Role::Viewer);
             other.edit_operator(None, "root", &viewer, Some(client)).await

@@ -1,0 +1,159 @@
+//! What a new token is limited to, as it was asked for: every mistake is told, with the nearest word.
+
+use std::{net::IpAddr, sync::Arc};
+
+use ipnet::IpNet;
+use simo_common::{api::access::NewToken, lang::Text, spelling, text, token::Scope};
+use uuid::Uuid;
+
+use crate::{
+    api::{ApiResult, admin::check::Check},
+    app::App,
+    store::{Find, Listing, TokenLimits},
+};
+
+const NETWORKS: usize = 100;
+const TOPICS: usize = 1_000;
+
+/// Checks the limits of a token of a client's ACS; an operator's has none.
+pub(super) async fn limits(
+    app: &Arc<App>,
+    client: Option<Uuid>,
+    new: &NewToken,
+    check: &mut Check,
+) -> ApiResult<TokenLimits> {
+    if new.operator.is_some() {
+        refuse_for_operator(new, check);
+        return Ok(TokenLimits::default());
+    }
+    if let Some(client_id) = client.filter(|_| !new.topics.is_empty()) {
+        topics(app, client_id, &new.topics, check).await?;
+    }
+    if new.rate_limit == Some(0) {
+        check.wrong(
+            "rate_limit",
+            text!(
+                "must be at least 1 request a minute",
+                "нужен хотя бы 1 запрос в минуту"
+            ),
+        );
+    }
+    let mut limits = TokenLimits {
+        scopes: scopes(&new.scopes, check),
+        topics: new.topics.clone(),
+        networks: networks(&new.networks, check),
+        rate_limit: new.rate_limit,
+    };
+    limits.topics.sort_unstable();
+    limits.topics.dedup();
+    Ok(limits)
+}
+
+fn refuse_for_operator(new: &NewToken, check: &mut Check) {
+    let given = [
+        ("personal", new.personal.is_some()),
+        ("scopes", !new.scopes.is_empty()),
+        ("topics", !new.topics.is_empty()),
+        ("networks", !new.networks.is_empty()),
+        ("rate_limit", new.rate_limit.is_some()),
+    ];
+    for (field, _) in given.into_iter().filter(|(_, given)| *given) {
+        check.wrong(field, text!("is for tokens of ACS", "только для токенов АСУ"));
+    }
+}
+
+fn scopes(texts: &[String], check: &mut Check) -> Vec<Scope> {
+    let mut scopes = Vec::new();
+    for (place, text) in texts.iter().enumerate() {
+        if let Ok(scope) = text.parse() {
+            scopes.push(scope);
+            continue;
+        }
+        let nearest = spelling::nearest(text, Scope::ALL.map(Scope::as_str));
+        let unknown = text!(
+            "there is no scope `{text}`; there are `send` and `read`",
+            "нет права «{text}»; есть `send` и `read`"
+        );
+        check.wrong(&format!("scopes[{place}]"), meant(unknown, nearest));
+    }
+    scopes.sort_unstable();
+    scopes.dedup();
+    scopes
+}
+
+fn networks(texts: &[String], check: &mut Check) -> Vec<IpNet> {
+    if texts.len() > NETWORKS {
+        check.wrong(
+            "networks",
+            text!("are more than {NETWORKS}", "их больше {NETWORKS}"),
+        );
+    }
+    let mut networks = Vec::new();
+    for (place, text) in texts.iter().enumerate() {
+        let field = format!("networks[{place}]");
+        let text = text.trim();
+        let network = text
+            .parse()
+            .ok()
+            .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        match network {
+            Some(network) if network.trunc() == network => networks.push(network),
+            Some(network) => {
+                let right = network.trunc();
+                check.wrong(
+                    &field,
+                    text!(
+                        "`{text}` has bits beyond its prefix; is {right} meant, or one address?",
+                        "у «{text}» есть биты за пределами префикса; имелось в виду {right} или один адрес?"
+                    ),
+                );
+            }
+            None => check.wrong(
+                &field,
+                text!(
+                    "`{text}` is no network; write 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7",
+                    "«{text}» не сеть; пишите 10.0.0.0/8, 2001:db8::/32 или 192.0.2.7"
+                ),
+            ),
+        }
+    }
+    networks
+}
+
+async fn topics(app: &Arc<App>, client_id: Uuid, slugs: &[String], check: &mut Check) -> ApiResult<()> {
+    if slugs.len() > TOPICS {
+        check.wrong("topics", text!("are more than {TOPICS}", "их больше {TOPICS}"));
+    }
+    let all = Listing {
+        find: Find::default(),
+        limit: usize::MAX - 1,
+        after: None,
+        archived: false,
+    };
+    let known = app.store.topics(client_id, &all).await?.items;
+    let known: Vec<&str> = known.iter().map(|topic| topic.slug.as_str()).collect();
+    for (place, slug) in slugs.iter().enumerate() {
+        if !known.contains(&slug.as_str()) {
+            let nearest = spelling::nearest(slug, known.iter().copied());
+            check.wrong(
+                &format!("topics[{place}]"),
+                meant(text!("there is no topic `{slug}`", "нет темы «{slug}»"), nearest),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// With the word that was probably meant.
+fn meant(text: Text, nearest: Option<&str>) -> Text {
+    match nearest {
+        None => text,
+        Some(nearest) => {
+            let (english, russian) = (&text.en, &text.ru);
+            text!(
+                "{english}; is `{nearest}` meant?",
+                "{russian}; имелось в виду «{nearest}»?"
+            )
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Who is not even asked what he wants: a token or an address of which there was too much ([`crate::guard`]). And what was
+//! refused is kept.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use http::StatusCode;
+use simo_common::{text, token};
+
+use super::{ApiError, Peer, auth};
+use crate::{
+    app::App,
+    guard::{TokenHash, TooMany},
+};
+
+/// How a request wants to be let in.
+#[derive(Debug, Clone, Copy)]
+enum Attempt {
+    /// It does not say.
+    Nothing,
+    /// With what is no token.
+    Malformed,
+    /// With this one.
+    Token(TokenHash),
+}
+
+impl Attempt {
+    fn of(request: &Request) -> Self {
+        match auth::bearer(request.headers()) {
+            Ok(None) => Self::Nothing,
+            Ok(Some(token)) => Self::Token(token::hash(token)),
+            Err(_) => Self::Malformed,
+        }
+    }
+
+    fn token(self) -> Option<TokenHash> {
+        match self {
+            Self::Token(hash) => Some(hash),
+            Self::Nothing | Self::Malformed => None,
+        }
+    }
+}
+
+/// Turns away who has asked too often, before anything is looked up.
+pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    // Whoever nests the router guards it himself; on the local socket there is nobody to guess.
+    let Some(address) = Peer::of(request.extensions()).network() else {
+        return next.run(request).await;
+    };
+    let attempt = Attempt::of(&request);
+    if let Err(error) = let_pass(&app, attempt, &request, &address) {
+        app.guard
+            .refused(None, &address, "rate_limited", app.clock().now());
+        return error.into_response();
+    }
+    let response = next.run(request).await;
+    if let Some(error) = response.extensions().get::<ApiError>() {
+        note(&app, attempt, &address, error.status, error.code).await;
+    }
+    response
+}
+
+fn let_pass(app: &App, attempt: Attempt, request: &Request, address: &str) -> Result<(), ApiError> {
+    let now = app.clock().now();
+    let tries = match attempt {
+        Attempt::Nothing => false,
+        Attempt::Malformed => true,
+        Attempt::Token(hash) => !app.guard.is_good(&hash),
+    };
+    if tries || brings_code(request) {
+        app.guard.may_try(address, now).map_err(too_many_failures)?;
+    }
+    match attempt.token() {
+        Some(hash) => app.guard.take(hash, now).map_err(too_many_requests),
+        None => Ok(()),
+    }
+}
+
+/// Whether a code is the way in, not a token.
+fn brings_code(request: &Request) -> bool {
+    let path = request.uri().path();
+    path.ends_with("/device/pair") || path.ends_with("/login")
+}
+
+/// Counts and keeps what was refused.
+async fn note(app: &App, attempt: Attempt, address: &str, status: StatusCode, code: &str) {
+    let now = app.clock().now();
+    let reason = match (status, code) {
+        (_, "wrong_code") => "wrong_code",
+        (StatusCode::UNAUTHORIZED, _) => "unauthenticated",
+        (StatusCode::FORBIDDEN, "blocked") => "blocked",
+        (StatusCode::FORBIDDEN, _) => "forbidden",
+        (StatusCode::TOO_MANY_REQUESTS, _) => "rate_limited",
+        _ => return,
+    };
+    let refused_in = |client, reason| app.guard.refused(client, address, reason, now);
+    match (reason, attempt) {
+        ("unauthenticated", Attempt::Nothing) => refused_in(None, "no_token"),
+        ("unauthenticated", Attempt::Malformed) => {
+            app.guard.failed(address, now);
+            refused_in(None, "malformed_token");
+        }
+        ("unauthenticated", Attempt::Token(hash)) => {
+            app.guard.failed(address, now);
+            app.guard.forget(&hash);
+            match app.store.refused_token(&hash).await {
+                Ok(Some(token)) => refused_in(token.client_id, token.fate),
+                // Without a database nobody knows it.
+                Ok(None) | Err(_) => refused_in(None, "unknown_token"),
+            }
+        }
+        ("wrong_code", _) => {
+            app.guard.failed(address, now);
+            refused_in(None, reason);
+        }
+        ("forbidden" | "blocked", Attempt::Token(hash)) => {
+            let token = app.store.refused_token(&hash).await;
+            refused_in(token.ok().flatten().and_then(|token| token.client_id), reason);
+        }
+        _ => refused_in(None, reason),
+    }
+}
+
+fn rate_limited(detail: simo_common::lang::Text, retry_after: u32) -> ApiError {
+    ApiError {
+        retry_after: Some(retry_after),
+        ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+    }
+}
+
+fn too_many_requests(TooMany { limit, retry_after }: TooMany) -> ApiError {
+    rate_limited(
+        text!(
+            "this token may make {limit} requests a minute, and has made them",
+            "этому токену разрешено {limit} запросов в минуту, и они исчерпаны"
+        ),
+        retry_after,
+    )
+    .hint(text!(
+        "go on in {retry_after} s; many messages go into one request: POST /api/v1/messages/batch",
+        "продолжайте через {retry_after} с; много сообщений помещается в один запрос: POST /api/v1/messages/batch"
+    ))
+}
+
+fn too_many_failures(TooMany { retry_after, .. }: TooMany) -> ApiError {
+    rate_limited(
+        text!(
+            "too many wrong tokens or codes came from this address",
+            "с этого адреса пришло слишком много неверных токенов или кодов"
+        ),
+        retry_after,
+    )
+    .hint(text!(
+        "check the token, and try again in {retry_after} s",
+        "проверьте токен и повторите через {retry_after} с"
+    ))
+}

@@ -1,0 +1,104 @@
+//! Who calls through a proxy. A proxy that the configuration trusts says in `X-Forwarded-For` whom it speaks for; what
+//! anybody else writes there is not looked at.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http::HeaderMap;
+use ipnet::IpNet;
+
+use super::Peer;
+use crate::app::App;
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// Puts the caller into the place of the trusted proxy that he calls through.
+pub(super) async fn look_behind(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    if let Peer::Tcp(Some(address)) = Peer::of(request.extensions()) {
+        let caller = caller(address.ip(), request.headers(), &app.config.trusted_proxies);
+        if caller != address.ip() {
+            let peer = Peer::Tcp(Some(SocketAddr::new(caller, 0)));
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+    }
+    next.run(request).await
+}
+
+/// From the nearest address back, the first that is no trusted proxy's. Whatever stands before it he may have written himself.
+fn caller(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let mut caller = peer.to_canonical();
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    let lines = headers.get_all(FORWARDED_FOR).into_iter();
+    let addresses: Vec<&str> = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .collect();
+    let mut nearest_first = addresses.into_iter().rev();
+    while is_trusted(&caller) {
+        let Some(before) = nearest_first.next().and_then(address) else {
+            break;
+        };
+        caller = before;
+    }
+    caller
+}
+
+/// An address as proxies write it: with or without a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let alone = text.trim_start_matches('[').trim_end_matches(']');
+    alone
+        .parse()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+        .map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(peer: &str, forwarded: &[&str]) -> String {
+        let trusted = ["10.0.0.5/32".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append(FORWARDED_FOR, line.parse().unwrap());
+        }
+        caller(peer.parse().unwrap(), &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn only_what_a_trusted_proxy_says_counts() {
+        assert_eq!(from("192.0.2.1", &["10.1.1.1"]), "192.0.2.1", "forged");
+        assert_eq!(from("10.0.0.5", &["192.0.2.7"]), "192.0.2.7");
+        assert_eq!(
+            from("10.0.0.5", &["10.1.1.1, 192.0.2.7"]),
+            "192.0.2.7",
+            "the rest is forged"
+        );
+        assert_eq!(
+            from("10.0.0.5", &["10.1.1.1", "192.0.2.7, fd00::1"]),
+            "192.0.2.7",
+            "two proxies"
+        );
+        assert_eq!(from("10.0.0.5", &[]), "10.0.0.5");
+        assert_eq!(from("10.0.0.5", &["192.0.2.7, nonsense"]), "10.0.0.5");
+        assert_eq!(from("10.0.0.5", &["fd00::2"]), "fd00::2", "proxies all the way");
+    }
+
+    #[test]
+    fn addresses_are_read_as_proxies_write_them() {
+        assert_eq!(from("::ffff:10.0.0.5", &["192.0.2.7:4711"]), "192.0.2.7");
+        assert_eq!(from("10.0.0.5", &["[2001:db8::7]:4711"]), "2001:db8::7");
+        assert_eq!(from("10.0.0.5", &["[2001:db8::7]"]), "2001:db8::7");
+        assert_eq!(from("10.0.0.5", &["::ffff:192.0.2.7"]), "192.0.2.7");
+        assert_eq!(from("::ffff:192.0.2.1", &[]), "192.0.2.1");
+    }
+}

@@ -1,0 +1,408 @@
+//! Who has asked too often: requests of a token, and failures of a network address, counted by the minute.
+//!
+//! The counts are in memory, so that looking at them costs nothing. What instances on one server count is put together by a
+//! periodic duty ([`Guard::counted`], [`Guard::learn`]): N instances do not make N limits but for the second that it takes.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use simo_common::time::SECOND;
+use uuid::Uuid;
+
+use crate::store::{Counted, Refused};
+
+const MINUTE: i64 = 60 * SECOND;
+
+/// A token that nobody has used for so many minutes is forgotten, and known by sight no more.
+const REMEMBERED: i64 = 60;
+
+/// A token is counted together with the other instances once it has come this part of its limit: those that nobody would
+/// refuse, which are nearly all, cost no statement.
+const TOGETHER: u64 = 32;
+
+/// Refused attempts of different kinds that are kept until they are written; whoever makes more of them in a second is kept
+/// under no address.
+const REFUSED: usize = 4_096;
+
+/// A token's SHA-256. It is looked up by value: whoever could learn from the time that takes how a hash begins would still
+/// have to find a token to it.
+pub(crate) type TokenHash = [u8; 32];
+
+/// Counts, and what is allowed.
+#[derive(Debug)]
+pub struct Guard {
+    per_token: u64,
+    failures: u64,
+    tokens: Mutex<HashMap<TokenHash, Known>>,
+    /// Tokens that have limits of their own.
+    limits: Mutex<HashMap<TokenHash, u64>>,
+    addresses: Mutex<HashMap<String, Count>>,
+    refused: Mutex<HashMap<Kind, Seen>>,
+}
+
+/// One minute's requests.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    minute: i64,
+    here: u64,
+    /// What of `here` the other instances know.
+    told: u64,
+    elsewhere: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    count: Count,
+    /// It has let somebody in.
+    is_good: bool,
+}
+
+/// What refused attempts have in common that are kept as one row.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    client_id: Option<Uuid>,
+    address: String,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    count: u64,
+    first_at: i64,
+    last_at: i64,
+}
+
+/// There were too many; seconds until the next minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooMany {
+    pub(crate) limit: u64,
+    pub(crate) retry_after: u32,
+}
+
+impl TooMany {
+    fn of(limit: u64, now: i64) -> Self {
+        Self {
+            limit,
+            retry_after: ((MINUTE - now % MINUTE) / SECOND) as u32 + 1,
+        }
+    }
+}
+
+impl Count {
+    fn at(&mut self, minute: i64) -> &mut Self {
+        if self.minute != minute {
+            *self = Self {
+                minute,
+                ..Self::default()
+            };
+        }
+        self
+    }
+
+    fn total(self) -> u64 {
+        self.here + self.elsewhere
+    }
+}
+
+fn lock<K: Eq + Hash, V>(map: &Mutex<HashMap<K, V>>) -> MutexGuard<'_, HashMap<K, V>> {
+    map.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Guard {
+    /// With these limits a minute: requests of a token that has none of its own, and failures of an address; 0 is none.
+    pub fn new(per_token: u64, failures: u64) -> Self {
+        Self {
+            per_token,
+            failures,
+            tokens: Mutex::default(),
+            limits: Mutex::default(),
+            addresses: Mutex::default(),
+            refused: Mutex::default(),
+        }
+    }
+
+    /// A request with this token begins.
+    pub(crate) fn take(&self, token: TokenHash, now: i64) -> Result<(), TooMany> {
+        let limit = self.limit_of(&token);
+        let mut tokens = lock(&self.tokens);
+        let known = tokens.entry(token).or_default();
+        let count = known.count.at(now / MINUTE);
+        if limit > 0 && count.total() >= limit {
+            return Err(TooMany::of(limit, now));
+        }
+        count.here += 1;
+        Ok(())
+    }
+
+    /// Which tokens have limits of their own, as the database knows it.
+    pub(crate) fn set_limits(&self, limits: HashMap<TokenHash, u64>) {
+        *lock(&self.limits) = limits;
+    }
+
+    fn limit_of(&self, token: &TokenHash) -> u64 {
+        lock(&self.limits).get(token).copied().unwrap_or(self.per_token)
+    }
+
+    /// The token lets in.
+    pub(crate) fn welcome(&self, token: &TokenHash) {
+        if let Some(known) = lock(&self.tokens).get_mut(token) {
+            known.is_good = true;
+        }
+    }
+
+    /// The token has let in before: the address that it comes from may be that of many, of whom another one guesses.
+    pub(crate) fn is_good(&self, token: &TokenHash) -> bool {
+        lock(&self.tokens).get(token).is_some_and(|known| known.is_good)
+    }
+
+    /// The token lets nobody in.
+    pub(crate) fn forget(&self, token: &TokenHash) {
+        lock(&self.tokens).remove(token);
+    }
+
+    /// Whether so many attempts from this address have failed that it has to wait.
+    pub(crate) fn may_try(&self, address: &str, now: i64) -> Result<(), TooMany> {
+        match lock(&self.addresses).get(address) {
+            Some(count)
+                if self.failures > 0 && count.minute == now / MINUTE && count.total() >= self.failures =>
+            {
+                Err(TooMany::of(self.failures, now))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An attempt from this address has failed.
+    pub(crate) fn failed(&self, address: &str, now: i64) {
+        let mut addresses = lock(&self.addresses);
+        addresses
+            .entry(address.to_owned())
+            .or_default()
+            .at(now / MINUTE)
+            .here += 1;
+    }
+
+    /// An attempt was refused, and is to be kept.
+    pub(crate) fn refused(&self, client_id: Option<Uuid>, address: &str, reason: &'static str, now: i64) {
+        let mut refused = lock(&self.refused);
+        let mut kind = Kind {
+            client_id,
+            address: address.to_owned(),
+            reason,
+        };
+        if refused.len() >= REFUSED && !refused.contains_key(&kind) {
+            kind.address.clear();
+        }
+        let seen = refused.entry(kind).or_insert(Seen {
+            count: 0,
+            first_at: now,
+            last_at: now,
+        });
+        seen.count += 1;
+        seen.last_at = now;
+    }
+
+    /// What is to be put together with the other instances' counts: failures, and, where there are others, requests.
+    pub(crate) fn counted(&self, has_others: bool, now: i64) -> Vec<Counted> {
+        let minute = now / MINUTE;
+        let mut counted = Vec::new();
+        let mut add = |key: String, count: &Count| {
+            if count.minute == minute && count.here > count.told {
+                counted.push(Counted {
+                    key,
+                    minute,
+                    count: count.here - count.told,
+                });
+            }
+        };
+        let mut addresses = lock(&self.addresses);
+        addresses.retain(|_, count| count.minute == minute);
+        for (address, count) in &*addresses {
+            add(format!("address {address}"), count);
+        }
+        drop(addresses);
+        let mut tokens = lock(&self.tokens);
+        tokens.retain(|_, known| {
+            let kept = if known.is_good { REMEMBERED } else { 1 };
+            known.count.minute > minute - kept
+        });
+        for (token, known) in tokens.iter().filter(|_| has_others) {
+            let limit = self.limit_of(token);
+            if limit > 0 && known.count.here * TOGETHER >= limit {
+                add(key_of(token), &known.count);
+            }
+        }
+        counted
+    }
+
+    /// What all instances have counted, after ours was added: `told` is what we said, `all` what came of it.
+    pub(crate) fn learn(&self, told: &[Counted], all: &[Counted]) {
+        let all: HashMap<&str, u64> = all.iter().map(|one| (one.key.as_str(), one.count)).collect();
+        let told: HashMap<&str, &Counted> = told.iter().map(|one| (one.key.as_str(), one)).collect();
+        let update = |key: &str, count: &mut Count| {
+            let (Some(told), Some(all)) = (told.get(key), all.get(key)) else {
+                return;
+            };
+            if told.minute == count.minute {
+                count.told += told.count;
+                count.elsewhere = all.saturating_sub(count.told);
+            }
+        };
+        for (address, count) in &mut *lock(&self.addresses) {
+            update(&format!("address {address}"), count);
+        }
+        if told.keys().any(|key| key.starts_with("token ")) {
+            for (token, known) in &mut *lock(&self.tokens) {
+                update(&key_of(token), &mut known.count);
+            }
+        }
+    }
+
+    /// Takes the refused attempts, to be written.
+    pub(crate) fn take_refused(&self) -> Vec<Refused> {
+        let refused = std::mem::take(&mut *lock(&self.refused));
+        let refused = refused.into_iter().map(|(kind, seen)| Refused {
+            client_id: kind.client_id,
+            address: kind.address,
+            reason: kind.reason.to_owned(),
+            count: seen.count,
+            first_at: seen.first_at,
+            last_at: seen.last_at,
+        });
+        refused.collect()
+    }
+}
+
+/// As the database knows it, besides the token's own row.
+fn key_of(token: &TokenHash) -> String {
+    use std::fmt::Write as _;
+    token.iter().fold("token ".to_owned(), |mut key, byte| {
+        // Writing to a string does not fail.
+        let _written = write!(key, "{byte:02x}");
+        key
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 30_000_000 * MINUTE + 10 * SECOND;
+    const TOKEN: TokenHash = [7; 32];
+
+    /// What the database does with what instances tell.
+    fn exchange(guards: &[&Guard], now: i64) {
+        let mut sums = HashMap::new();
+        for guard in guards {
+            let told = guard.counted(true, now);
+            let all: Vec<Counted> = told
+                .iter()
+                .map(|one| {
+                    let sum = sums.entry(one.key.clone()).or_insert(0);
+                    *sum += one.count;
+                    Counted {
+                        count: *sum,
+                        ..one.clone()
+                    }
+                })
+                .collect();
+            guard.learn(&told, &all);
+        }
+    }
+
+    #[test]
+    fn a_token_has_so_many_requests_a_minute_and_its_own_limit_goes_first() {
+        let guard = Guard::new(3, 0);
+        for _ in 0..3 {
+            guard.take(TOKEN, NOW).unwrap();
+        }
+        let too_many = guard.take(TOKEN, NOW).unwrap_err();
+        assert_eq!((too_many.limit, too_many.retry_after), (3, 51));
+        guard.take([8; 32], NOW).unwrap();
+        guard.take(TOKEN, NOW + MINUTE).unwrap();
+        guard.set_limits(HashMap::from([(TOKEN, 1)]));
+        assert_eq!(guard.take(TOKEN, NOW + MINUTE).unwrap_err().limit, 1);
+        let unlimited = Guard::new(0, 0);
+        assert!((0..10_000).all(|_| unlimited.take(TOKEN, NOW).is_ok()));
+    }
+
+    #[test]
+    fn an_address_that_fails_too_often_waits_for_the_next_minute() {
+        let guard = Guard::new(0, 20);
+        for _ in 0..20 {
+            guard.may_try("192.0.2.1", NOW).unwrap();
+            guard.failed("192.0.2.1", NOW);
+        }
+        guard.may_try("192.0.2.1", NOW).unwrap_err();
+        guard.may_try("192.0.2.2", NOW).unwrap();
+        guard.may_try("192.0.2.1", NOW + MINUTE).unwrap();
+    }
+
+    #[test]
+    fn instances_that_tell_each_other_have_one_limit() {
+        let guards = [Guard::new(320, 20), Guard::new(320, 20)];
+        let [here, there] = &guards;
+        for _ in 0..160 {
+            here.take(TOKEN, NOW).unwrap();
+            there.take(TOKEN, NOW).unwrap();
+        }
+        for _ in 0..10 {
+            here.failed("192.0.2.1", NOW);
+            there.failed("192.0.2.1", NOW);
+        }
+        exchange(&[here, there], NOW);
+        there.take(TOKEN, NOW).unwrap_err();
+        there.may_try("192.0.2.1", NOW).unwrap_err();
+        // The first to tell learns of the others when he tells again.
+        here.take(TOKEN, NOW).unwrap();
+        here.failed("192.0.2.1", NOW);
+        exchange_after(here, &[("token", 321), ("address", 21)]);
+        here.take(TOKEN, NOW).unwrap_err();
+        here.may_try("192.0.2.1", NOW).unwrap_err();
+        assert!(here.counted(true, NOW).is_empty(), "nothing new is to be told");
+    }
+
+    fn exchange_after(guard: &Guard, sums: &[(&str, u64)]) {
+        let told = guard.counted(true, NOW);
+        let sum = |key: &str| sums.iter().find(|(kind, _)| key.starts_with(kind)).unwrap().1;
+        let all: Vec<Counted> = told
+            .iter()
+            .map(|one| Counted {
+                count: sum(&one.key),
+                ..one.clone()
+            })
+            .collect();
+        guard.learn(&told, &all);
+    }
+
+    #[test]
+    fn a_token_far_from_its_limit_is_nobodys_business() {
+        let guard = Guard::new(600_000, 0);
+        for _ in 0..100 {
+            guard.take(TOKEN, NOW).unwrap();
+        }
+        assert!(guard.counted(true, NOW).is_empty());
+    }
+
+    #[test]
+    fn refused_attempts_of_a_kind_are_one_row_and_kinds_have_an_end() {
+        let guard = Guard::new(0, 0);
+        guard.refused(None, "192.0.2.1", "unknown", NOW);
+        guard.refused(None, "192.0.2.1", "unknown", NOW + SECOND);
+        let rows = guard.take_refused();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(
+            (rows[0].count, rows[0].first_at, rows[0].last_at),
+            (2, NOW, NOW + SECOND)
+        );
+        for address in 0..2 * REFUSED {
+            guard.refused(None, &address.to_string(), "unknown", NOW);
+        }
+        let rows = guard.take_refused();
+        assert_eq!(rows.len(), REFUSED + 1);
+        assert_eq!(rows.iter().map(|row| row.count).sum::<u64>(), 2 * REFUSED as u64);
+    }
+}

@@ -1,0 +1,162 @@
+//! Serving connections: HTTP/1.1 and HTTP/2 on whatever listens, with patience that ends.
+//!
+//! Whoever connects must say a whole request head in time, send his body at a pace, and take his answer: otherwise he is
+//! cut, so that a handful of machines that do nothing slowly cannot hold what others need. What streams on is not cut as
+//! long as its reader reads.
+
+mod paced;
+mod patient;
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo, serve::Listener};
+use http::Request;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt as _;
+
+use self::{paced::Paced, patient::Patient};
+use crate::{api::Peer, config, tls::Tls};
+
+pub(crate) use self::paced::TooSlow;
+
+/// Bytes of a request's head; what is longer is answered with 431.
+const HEAD_BYTES: usize = 64 * 1024;
+
+/// Requests under way on one HTTP/2 connection.
+const REQUESTS_PER_CONNECTION: u32 = 128;
+
+/// How often an HTTP/2 peer is asked whether it is still there, and how long it may take to say so.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long simod waits for whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For a request's head: the first one, and the next.
+    head: Duration,
+    /// How much longer than at the least pace a body may take.
+    body: Duration,
+    /// For a peer that takes nothing of its answer.
+    write: Duration,
+}
+
+impl From<&config::Http> for Patience {
+    fn from(http: &config::Http) -> Self {
+        Self {
+            head: Duration::from_secs_f64(http.head_timeout_seconds),
+            body: Duration::from_secs_f64(http.body_timeout_seconds),
+            write: Duration::from_secs_f64(http.write_timeout_seconds),
+        }
+    }
+}
+
+/// What every connection of a listener has in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    pub(crate) router: Router,
+    /// What connections are encrypted with.
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) patience: Patience,
+    /// How many connections there may be; further ones wait in the listener's queue.
+    pub(crate) connections: usize,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Server {
+    /// Serves until the shutdown, and then until the last request has its answer.
+    pub(crate) async fn serve<L>(self, mut listener: L, peer: fn(&L::Io, &L::Addr) -> Peer)
+    where
+        L: Listener,
+        L::Addr: Debug,
+    {
+        let tracker = TaskTracker::new();
+        let places = Arc::new(Semaphore::new(self.connections));
+        loop {
+            let next = async {
+                let place = self.place(&places).await;
+                (listener.accept().await, place)
+            };
+            let ((io, address), place) = tokio::select! {
+                next = next => next,
+                () = self.shutdown.cancelled() => break,
+            };
+            let peer = peer(&io, &address);
+            let server = self.clone();
+            tracker.spawn(async move {
+                match server.tls.as_deref() {
+                    None => server.connection(io, peer).await,
+                    Some(tls) => {
+                        let handshake = tls.acceptor().accept(io);
+                        match tokio::time::timeout(server.patience.head, handshake).await {
+                            Ok(Ok(io)) => server.connection(io, peer).await,
+                            Ok(Err(error)) => tracing::debug!(%error, ?peer, "a TLS handshake failed"),
+                            Err(_) => tracing::debug!(?peer, "a TLS handshake took too long"),
+                        }
+                    }
+                }
+                drop(place);
+            });
+        }
+        // The port is free for whoever comes after us, while the last answers leave.
+        drop(listener);
+        tracker.close();
+        tracker.wait().await;
+    }
+
+    async fn place(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        if places.available_permits() == 0 {
+            tracing::warn!(
+                connections = self.connections,
+                "as many connections as are allowed (http.connections): new ones wait"
+            );
+        }
+        // Nobody closes it.
+        places.clone().acquire_owned().await.ok()
+    }
+
+    async fn connection<I>(&self, io: I, peer: Peer)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.patience.head)
+            .max_buf_size(HEAD_BYTES);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_PATIENCE)
+            .max_concurrent_streams(REQUESTS_PER_CONNECTION)
+            .max_header_list_size(HEAD_BYTES as u32);
+        let (router, body) = (self.router.clone(), self.patience.body);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(|incoming| Body::new(Paced::new(incoming, body)));
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().oneshot(request)
+        });
+        let io = TokioIo::new(Patient::new(io, self.patience.head, self.patience.write));
+        let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = self.shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, ?peer, "a connection ended badly");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A request's body that has to arrive at a pace.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Bytes a second that every body has at least: slower than any network that phones meet, and too fast for whoever sends
+/// a byte a minute to keep a connection busy.
+const LEAST_PACE: u64 = 4 * 1024;
+
+/// The body took too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the body arrived too slowly")]
+pub(crate) struct TooSlow;
+
+/// A body under way.
+pub(super) struct Paced {
+    body: Incoming,
+    patience: Duration,
+    received: u64,
+    /// Since when somebody waits for it; who has sent all of it before it was asked for is never timed.
+    started: Option<Instant>,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Paced {
+    pub(super) fn new(body: Incoming, patience: Duration) -> Self {
+        Self {
+            body,
+            patience,
+            received: 0,
+            started: None,
+            deadline: None,
+        }
+    }
+}
+
+impl Body for Paced {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+                this.received += data.len() as u64;
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let started = *this.started.get_or_insert_with(Instant::now);
+        let until = started + this.patience + Duration::from_secs(this.received / LEAST_PACE);
+        let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if deadline.deadline() != until {
+            deadline.as_mut().reset(until);
+        }
+        ready!(deadline.as_mut().poll(cx));
+        Poll::Ready(Some(Err(Box::new(TooSlow))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,119 @@
+//! TLS from the operator's own files, which are read again when they change: connections that are open go on with what they
+//! began with, new ones get the new certificate.
+
+use std::{
+    fs::Metadata,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject as _},
+    },
+};
+use tokio_rustls::TlsAcceptor;
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read, or is no PEM.
+    #[error("{}: {}", .0.display(), .1)]
+    File(PathBuf, pem::Error),
+    /// There is no certificate in it.
+    #[error("{}: no certificate in it; it must be PEM, the server's certificate first, then those between it and the CA", .0.display())]
+    Empty(PathBuf),
+    /// Certificate and key do not fit, or cannot be used.
+    #[error("{} and {}: {}", .0.display(), .1.display(), .2)]
+    Unfit(PathBuf, PathBuf, rustls::Error),
+}
+
+/// A certificate and its key, as they are now.
+#[derive(Debug)]
+pub struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+/// What changes when a file is replaced or written.
+type Stamp = Option<(i64, i64, u64, u64)>;
+
+impl Tls {
+    /// Reads the certificate chain and the key, both PEM.
+    ///
+    /// # Errors
+    /// When they cannot be read, or do not belong together.
+    pub fn read(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+        Ok(Self {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+            current: RwLock::new(configured(certificate, key)?),
+        })
+    }
+
+    /// For the next connection.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        TlsAcceptor::from(current.clone())
+    }
+
+    /// Looks for changes, for ever. A pair that does not fit is logged, and the old one goes on: the other file may be about
+    /// to follow.
+    pub(crate) async fn follow_files(&self) {
+        let mut seen = self.stamps();
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = self.stamps();
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            match configured(&self.certificate, &self.key) {
+                Ok(config) => {
+                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
+                    tracing::info!(certificate = %self.certificate.display(), "the TLS certificate was read again");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the TLS files have changed and cannot be used; the old certificate goes on");
+                }
+            }
+        }
+    }
+
+    fn stamps(&self) -> [Stamp; 2] {
+        [&self.certificate, &self.key].map(|path| std::fs::metadata(path).as_ref().map(stamp).ok())
+    }
+}
+
+fn stamp(of: &Metadata) -> (i64, i64, u64, u64) {
+    (of.mtime(), of.mtime_nsec(), of.ino(), of.size())
+}
+
+fn configured(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| TlsError::File(certificate.to_owned(), error))?;
+    if chain.is_empty() {
+        return Err(TlsError::Empty(certificate.to_owned()));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::File(key.to_owned(), error))?;
+    let unfit = |error| TlsError::Unfit(certificate.to_owned(), key.to_owned(), error);
+    // The provider's safe versions are TLS 1.2 and 1.3.
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(unfit)?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(unfit)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

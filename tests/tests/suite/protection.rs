@@ -1,0 +1,8 @@
+//! What keeps strangers, slow machines and other people's browsers from doing harm.
+
+mod browsers;
+mod rates;
+mod refused;
+mod secrets;
+mod slow;
+mod tls;

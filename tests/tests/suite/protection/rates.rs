@@ -1,0 +1,184 @@
+//! Who asks too often.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use simo_common::{
+    api::device::{ChannelAddress, Pair},
+    client::ListQuery,
+    token::{self, TokenKind},
+};
+use simo_tests::{
+    Plant, Simod, eventually,
+    plant::{post, to_employees},
+    postgres, raw,
+    simod::Setup,
+};
+
+const FAILURES: usize = 20;
+
+async fn strict() -> Simod {
+    Setup::new()
+        .set("failures_per_minute", FAILURES as i64)
+        .start()
+        .await
+}
+
+async fn whoami(simod: &Simod, token: &str) -> raw::Answer {
+    raw::ask(Method::GET, &simod.api("/whoami"))
+        .token(token)
+        .send()
+        .await
+}
+
+/// Guesses until it is told to wait; the answer, and how often it guessed.
+async fn guess(simod: &Simod) -> (raw::Answer, usize) {
+    for guesses in 0..10 * FAILURES {
+        let answer = whoami(simod, &token::generate(TokenKind::Operator)).await;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return (answer, guesses);
+        }
+    }
+    panic!("nobody stops who guesses");
+}
+
+#[tokio::test]
+async fn who_guesses_has_to_wait_and_his_neighbours_have_not() {
+    let simod = strict().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["001"], &[]).await;
+    let (known, new) = (plant.token("1c").await, plant.token("scada-2").await);
+    post(&simod.caller(&known), &to_employees("До", &["001"])).await;
+
+    let (answer, guesses) = guess(&simod).await;
+    // A minute may have begun in between.
+    assert!((FAILURES..=2 * FAILURES).contains(&guesses), "{guesses}");
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    let problem = answer.problem();
+    assert_eq!(problem.code, "rate_limited");
+    let wait: u32 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=61).contains(&wait), "{wait}");
+    let told = raw::ask(Method::GET, &simod.api("/whoami"))
+        .token("guess")
+        .header("accept-language", "ru")
+        .send()
+        .await;
+    if told.status == StatusCode::TOO_MANY_REQUESTS {
+        assert!(told.text.contains("неверных токенов"), "{}", told.text);
+    }
+
+    // A token that has let in before lets in: one ACS with an old token is not to silence the plant behind its address.
+    post(&simod.caller(&known), &to_employees("После", &["001"])).await;
+    // Nobody knows whether another one is guessed.
+    let status = whoami(&simod, &new).await.status;
+    assert!(matches!(status.as_u16(), 200 | 429), "{status}");
+    // Nor is the local socket anybody's to guess at.
+    simod.owner().whoami().await.unwrap();
+}
+
+#[tokio::test]
+async fn wrong_codes_count_as_wrong_tokens_do() {
+    let simod = Setup::new().set("failures_per_minute", 3).start().await;
+    let pair = Pair {
+        code: "K7QD-M2XA-9F".to_owned(),
+        channel: ChannelAddress {
+            kind: "stream".to_owned(),
+            address: None,
+            address_kind: None,
+            notifications: None,
+        },
+        name: "Телефон".to_owned(),
+        platform: "android".to_owned(),
+    };
+    let refused = async || simod.anyone().pair(&pair).await.unwrap_err();
+    let mut codes = Vec::new();
+    for _ in 0..7 {
+        codes.push(format!("{:?}", refused().await));
+    }
+    assert!(codes[0].contains("wrong_code"), "{}", codes[0]);
+    assert!(
+        codes.iter().any(|code| code.contains("rate_limited")),
+        "{codes:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_may_ask_so_often_in_a_minute() {
+    let simod = Setup::new().set("rate_limit_per_token", 10).start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["001"], &[]).await;
+    let (busy, other) = (plant.token("1c").await, plant.token("scada-2").await);
+    let body = r#"{"title":"a","recipients":{"employees":["001"]}}"#;
+    let mut accepted = 0;
+    let refused = loop {
+        let answer = raw::post(&simod.api("/messages"), &busy, body).send().await;
+        if answer.status != StatusCode::ACCEPTED {
+            break answer;
+        }
+        accepted += 1;
+        assert!(accepted <= 20, "it is never refused");
+    };
+    assert!((10..=20).contains(&accepted), "{accepted}");
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.problem().code, "rate_limited");
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(whoami(&simod, &other).await.status, StatusCode::OK);
+}
+
+/// Whether it is told to wait sooner than its own guesses would make it; slowly, because instances learn once a second.
+async fn is_known(simod: &Simod) -> bool {
+    let mut pace = tokio::time::interval(Duration::from_millis(200));
+    for _ in 1..FAILURES {
+        pace.tick().await;
+        if whoami(simod, "guess").await.status == StatusCode::TOO_MANY_REQUESTS {
+            return true;
+        }
+    }
+    false
+}
+
+/// Rounds of which one must begin and end in the same minute.
+const ROUNDS: usize = 3;
+
+#[tokio::test]
+async fn failures_outlive_a_restart() {
+    let mut simod = Setup::new()
+        .set("failures_per_minute", FAILURES as i64)
+        .embedded()
+        .start()
+        .await;
+    for round in 0..ROUNDS {
+        guess(&simod).await;
+        let (owner, list) = (simod.owner(), ListQuery::default());
+        let written = async || -> u64 {
+            let all = owner.refused_attempts(&list).await.unwrap().items;
+            all.iter().map(|row| row.count).sum()
+        };
+        eventually("the failures are written", || async {
+            (written().await > (round * FAILURES) as u64).then_some(())
+        })
+        .await;
+        simod.terminate().await;
+        simod.restart().await;
+        if is_known(&simod).await {
+            return;
+        }
+    }
+    panic!("a restart makes failures forgotten");
+}
+
+#[tokio::test]
+async fn instances_have_one_limit_together() {
+    if postgres::server().is_none() {
+        return;
+    }
+    let here = strict().await;
+    let there = here.sibling().await;
+    for _ in 0..ROUNDS {
+        guess(&here).await;
+        if is_known(&there).await {
+            return;
+        }
+    }
+    panic!("each instance has its own limit");
+}

@@ -1,0 +1,163 @@
+//! Machines that do nothing slowly.
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use simo_tests::{
+    Plant, Simod, eventually,
+    plant::{post, to_employees},
+    simod::Setup,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+const PATIENCE: f64 = 0.4;
+
+async fn impatient() -> Simod {
+    Setup::new()
+        .set("http.head_timeout_seconds", PATIENCE)
+        .set("http.body_timeout_seconds", PATIENCE)
+        .set("http.write_timeout_seconds", PATIENCE)
+        .start()
+        .await
+}
+
+async fn connect(simod: &Simod) -> TcpStream {
+    let address = simod.url().strip_prefix("http://").unwrap();
+    TcpStream::connect(address).await.unwrap()
+}
+
+/// What comes until the other end closes; an abrupt end is one too.
+async fn until_closed(stream: &mut TcpStream) -> String {
+    let mut all = Vec::new();
+    let reading = async {
+        let mut part = [0; 4096];
+        while let Ok(read @ 1..) = stream.read(&mut part).await {
+            all.extend_from_slice(&part[..read]);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reading)
+        .await
+        .expect("simod closes the connection");
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+#[tokio::test]
+async fn who_says_no_whole_request_is_cut_and_who_streams_is_not() {
+    let simod = impatient().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["001"], &[]).await;
+    let phone = plant.stream_phone(&simod, "001").await;
+    let mut stream = phone.client.own_stream().await.unwrap();
+
+    let whole = "GET /healthz HTTP/1.1\r\nhost: simo\r\n\r\n";
+    for (begun, answers) in [
+        ("", 0),
+        // The beginning of HTTP/2's preface, too.
+        ("P", 0),
+        ("GET /healthz HTTP/1.1\r\nhost: si", 0),
+        (whole, 1),
+        (&format!("{whole}GET "), 1),
+    ] {
+        let mut connection = connect(&simod).await;
+        connection.write_all(begun.as_bytes()).await.unwrap();
+        let started = Instant::now();
+        let said = until_closed(&mut connection).await;
+        assert_eq!(said.matches("200 OK").count(), answers, "{begun:?}: {said}");
+        assert!(
+            started.elapsed() >= Duration::from_secs_f64(PATIENCE / 2.0),
+            "{begun:?} was cut at once"
+        );
+    }
+
+    // The stream has been silent for longer than all of that.
+    let posted = post(&plant.acs(&simod, "1c").await, &to_employees("Привет", &["001"])).await;
+    let event = tokio::time::timeout(Duration::from_secs(20), stream.next()).await;
+    let event = event.unwrap().unwrap().unwrap();
+    assert_eq!(event.id, posted.id);
+}
+
+#[tokio::test]
+async fn a_body_that_drips_is_given_up() {
+    let simod = impatient().await;
+    let token = Plant::new(&simod, "zavod").await.token("1c").await;
+    for path in ["/messages", "/messages/batch"] {
+        let (mut read, mut write) = connect(&simod).await.into_split();
+        let head = format!(
+            "POST /api/v1{path} HTTP/1.1\r\nhost: simo\r\nauthorization: Bearer {token}\r\n\
+             accept-language: ru\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n"
+        );
+        write.write_all(head.as_bytes()).await.unwrap();
+        let dripping = tokio::spawn(async move {
+            while write.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let mut said = [0; 4096];
+        let read = tokio::time::timeout(Duration::from_secs(20), read.read(&mut said)).await;
+        let said = String::from_utf8_lossy(&said[..read.unwrap().unwrap()]).into_owned();
+        assert!(said.starts_with("HTTP/1.1 408"), "{path}: {said}");
+        assert!(said.contains("too_slow") && said.contains("медленно"), "{said}");
+        dripping.abort();
+    }
+}
+
+#[tokio::test]
+async fn who_takes_nothing_of_his_answers_is_cut() {
+    let simod = impatient().await;
+    let mut connection = connect(&simod).await;
+    let request = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: simo\r\n\r\n";
+    // More than any socket's buffers hold: without being cut this would never end.
+    eventually("the connection is cut", || {
+        let written = connection.try_write(request.repeat(50).as_bytes());
+        std::future::ready(match written {
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => Some(()),
+            _ => None,
+        })
+    })
+    .await;
+    let _rest = until_closed(&mut connection).await;
+    assert!(simod.anyone().readiness().await.is_ok(), "and simod serves on");
+}
+
+#[tokio::test]
+async fn no_more_connections_than_allowed_are_served_at_once() {
+    let simod = Setup::new().set("http.connections", 2).start().await;
+    let whole = b"GET /healthz HTTP/1.1\r\nhost: simo\r\n\r\n";
+    let mut said = [0; 4096];
+    let mut held = Vec::new();
+    // The one that asked whether simod is ready may still be open.
+    let served = loop {
+        let mut connection = connect(&simod).await;
+        connection.write_all(whole).await.unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(1), connection.read(&mut said)).await;
+        held.push(connection);
+        if answer.is_err() {
+            break held.len() - 1;
+        }
+    };
+    assert!((1..=2).contains(&served), "{served}");
+    // The socket for administration has places of its own.
+    simod.owner().whoami().await.unwrap();
+    let mut waiting = held.pop().unwrap();
+    drop(held);
+    let read = tokio::time::timeout(Duration::from_secs(20), waiting.read(&mut said)).await;
+    assert!(read.unwrap().unwrap() > 0, "a free place is taken by who waits");
+    assert!(simod.log().contains("http.connections"), "{}", simod.log());
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_refused() {
+    let simod = Simod::start().await;
+    let mut connection = connect(&simod).await;
+    let head = format!(
+        "GET /healthz HTTP/1.1\r\nhost: simo\r\nx-long: {}",
+        "x".repeat(200_000)
+    );
+    // It may be refused before it is written whole.
+    let _refused = connection.write_all(head.as_bytes()).await;
+    let said = until_closed(&mut connection).await;
+    assert!(said.starts_with("HTTP/1.1 431") || said.is_empty(), "{said}");
+}
