@@ -1,6 +1,6 @@
-//! Tokens that one instance rotates while another one changes whom they let in.
+//! Tokens that one instance rotates, or makes of a code, while another one changes whom they let in.
 
-use simo_common::{api::access::NewOperator, people::Role};
+use simo_common::{api::access::NewOperator, people::Role, token};
 
 use super::*;
 
@@ -87,4 +87,52 @@ async fn a_token_that_is_rotated_while_its_owner_becomes_a_clients_operator_is_t
         (plant.number(ALIVE).await, plant.number(owners).await),
         (Some(1), Some(0))
     );
+}
+
+/// A machine that comes with this code.
+fn machine(code: &str) -> NewSession {
+    NewSession {
+        code_hash: token::hash(&token::normalize_code(code)),
+        name: "ноутбук".to_owned(),
+        valid_for_seconds: 60,
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_two_machines_bring_at_once_lets_one_in() {
+    let Some((plant, other)) = two().await else { return };
+    let (store, client) = (plant.store.clone(), plant.client_id);
+    let anna = operator("anna", Role::Admin);
+    store.add_operator(Some(client), &anna).await.unwrap();
+    let code = store.login_code(None, "anna", 60).await.unwrap().code;
+    let (one, two) = (machine(&code), machine(&code));
+    let (first, second) = meet(
+        &plant.store,
+        "lock table token in share mode",
+        async move { store.log_in("a", &one).await.unwrap() },
+        async move { other.log_in("b", &two).await.unwrap() },
+    )
+    .await;
+    assert!(matches!(first, LoggedIn::Done(_)), "{first:?}");
+    assert_eq!(second, LoggedIn::WrongCode);
+}
+
+#[tokio::test]
+async fn whoever_logs_in_while_he_is_archived_has_no_session_that_lives() {
+    let Some((plant, other)) = two().await else { return };
+    let (store, client) = (plant.store.clone(), plant.client_id);
+    plant.run("delete from token").await;
+    let anna = operator("anna", Role::Admin);
+    store.add_operator(Some(client), &anna).await.unwrap();
+    let code = store.login_code(None, "anna", 60).await.unwrap().code;
+    let session = machine(&code);
+    let (begun, removed) = meet(
+        &plant.store,
+        "lock table token in share mode",
+        async move { store.log_in("a", &session).await },
+        async move { other.remove_operator(Some(client), "anna").await },
+    )
+    .await;
+    assert!(begun.is_ok() && removed.is_ok(), "{begun:?} {removed:?}");
+    assert_eq!(plant.number(ALIVE).await, Some(0));
 }
