@@ -37,6 +37,10 @@ Examples:
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "flags of a command line are independent of each other"
+)]
 pub(crate) struct Apply {
     /// A file, or a directory of *.yaml files, which are one site together; - is standard input
     #[arg(short, long, required = true, value_name = "PATH")]

@@ -49,7 +49,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Files, Unreadable> {
             texts.push((path.display().to_string(), text));
         }
     }
-    Ok(understand(texts))
+    Ok(understand(&texts))
 }
 
 /// The files of a directory that belong to a site, by name.
@@ -66,7 +66,7 @@ pub(crate) fn within(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-pub(super) fn understand(texts: Vec<(String, String)>) -> Files {
+pub(super) fn understand(texts: &[(String, String)]) -> Files {
     let names: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();
     let shown = |place: Place| shown(&names, place);
     let mut found: Vec<Mistake> = Vec::new();
@@ -216,12 +216,10 @@ mod tests {
     use super::*;
 
     fn read(texts: &[(&str, &str)]) -> Files {
-        let texts = texts.iter();
-        understand(
-            texts
-                .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
-                .collect(),
-        )
+        let owned = texts
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        understand(&owned.collect::<Vec<_>>())
     }
 
     #[test]

@@ -140,7 +140,7 @@ mod tests {
         .unwrap();
         let text = yaml(&site, "A site");
         insta::assert_snapshot!(text);
-        let files = super::super::files::understand(vec![("site.yaml".to_owned(), text)]);
+        let files = super::super::files::understand(&[("site.yaml".to_owned(), text)]);
         assert_eq!((files.are_sound(), &files.site), (true, &site));
     }
 

@@ -147,7 +147,7 @@ async fn checked(keeper: &Keeper, asked: PlanSite) -> ApiResult<(Arc<Site>, Reac
             check.slug(&format!("owners[{place}]"), name);
         }
         for (slug, client) in &mut site.clients {
-            check.place = "clients.".to_owned();
+            "clients.".clone_into(&mut check.place);
             check.slug(slug, slug);
             client_of(slug, client, &mut check);
         }

@@ -7,7 +7,6 @@ use simo_common::{
     api::site::{AppliedSite, SiteAction, SiteChange, SiteKind, SiteToken},
     id,
 };
-use uuid::Uuid;
 
 use self::{
     rows::{Client, Rows},

@@ -98,7 +98,8 @@ fn live() -> Live {
 }
 
 fn site(zavod: Value) -> Site {
-    serde_json::from_value(json!({ "clients": { "zavod": zavod } })).unwrap()
+    let clients = serde_json::Map::from_iter([("zavod".to_owned(), zavod)]);
+    serde_json::from_value(json!({ "clients": clients })).unwrap()
 }
 
 /// The changes as `action kind name`.

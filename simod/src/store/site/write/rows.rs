@@ -7,6 +7,7 @@ use simo_common::{
         site::SiteToken,
     },
     id,
+    message::Priority,
     people::{fold_name, sort_key},
     token::{self, TokenKind},
 };
@@ -70,7 +71,7 @@ impl Client {
         for (acs, name) in &plan.tokens {
             let (secret, id) = (token::generate(TokenKind::Acs), id::new(now));
             let hash = hex_hash(&token::hash(&secret));
-            tokens.push((hex(id), hash, acs, name, token::shown(&secret).to_owned()));
+            tokens.push((hex(id), hash, acs, name, token::shown(&secret)));
             issued.push(SiteToken {
                 client: plan.slug.clone(),
                 name: name.clone(),
@@ -90,7 +91,7 @@ impl Client {
             .topics
             .iter()
             .map(|(slug, topic)| {
-                let priority = topic.priority.map(|priority| priority.rank());
+                let priority = topic.priority.map(Priority::rank);
                 // A struct of strings, whose serialisation cannot fail.
                 let recipients = topic
                     .recipients
