@@ -195,7 +195,7 @@ async fn every_body_has_a_limit() {
             continue;
         }
         let (limit, caller) = match operation.path.as_str() {
-            "/messages/batch" | "/employees/import" => (64 << 20, "owner"),
+            "/messages/batch" | "/employees/import" | "/site/plan" | "/site/apply" => (64 << 20, "owner"),
             "/messages" => (256 << 10, "owner"),
             path if path.starts_with("/device/") => (256 << 10, "phone"),
             _ => (2 << 20, "owner"),

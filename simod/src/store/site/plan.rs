@@ -95,8 +95,8 @@ impl Plan {
         let mut out = Out::default();
         let mut plan = Self::default();
         plan.owners(site, live, reach, &mut out);
-        // Whom one client gets, another one cannot get too.
-        let mut taken = BTreeSet::new();
+        // A name that is given once cannot be given again.
+        let mut taken: BTreeSet<String> = plan.owners.iter().cloned().collect();
         for (slug, wanted) in &site.clients {
             let draft = Draft::new(slug, wanted, live, reach, &mut out);
             plan.clients.extend(draft.plan(&mut taken));

@@ -272,3 +272,17 @@ fn clients_go_only_by_their_own_word() {
     let plan = Plan::new(&none, &live(), all).unwrap();
     assert_eq!((plan.changes.len(), plan.clients[0].archive), (1, true));
 }
+
+#[test]
+fn nobody_is_an_owner_and_an_operator_of_a_client() {
+    let said = json!({
+        "owners": ["boss"],
+        "clients": {"zavod": {"operators": [{"name": "boss", "role": "admin"}]}},
+    });
+    let site: Site = serde_json::from_value(said).unwrap();
+    let errors = Plan::new(&site, &live(), OWNER).unwrap_err();
+    assert_eq!(
+        (errors.len(), &*errors[0].0),
+        (1, "clients.zavod.operators[0].name")
+    );
+}
