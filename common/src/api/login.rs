@@ -60,6 +60,11 @@ pub struct Session {
     /// When it ends by itself; absent: never.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
+    /// When it last let its machine in, to a minute or so; absent: never.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub used_at: Option<Timestamp>,
+    /// From which network address.
+    pub used_from: Option<String>,
     /// Since when it is ended.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub revoked_at: Option<Timestamp>,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::ListArgs;
 use crate::{
     failure::Failure,
-    output::{Column, Record, value::local, write_text},
+    output::{Column, Record, Value, value::local, write_text},
     russian::Help,
     session::Session,
 };
@@ -253,6 +253,15 @@ impl Record for LoggedIn {
         Column::new("current", "This one", "Этот", |s| s.current.into()),
         Column::new("created_at", "Since", "С", |s| s.created_at.into()),
         Column::new("expires_at", "Until", "До", |s| s.expires_at.into()),
+        Column::new(
+            "used_at",
+            "Last used",
+            "Последнее использование",
+            |s| s.used_at.into(),
+        ),
+        Column::wide("used_from", "From", "Откуда", |s| {
+            s.used_from.as_deref().map_or(Value::Nothing, Into::into)
+        }),
         Column::new("revoked_at", "Ended", "Завершён", |s| s.revoked_at.into()),
     ];
 }

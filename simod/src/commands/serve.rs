@@ -61,10 +61,10 @@ fn say_how_to_begin(socket: &Path) {
         format!("simoctl --socket {}", socket.display())
     };
     eprintln!(
-        "{}\n  {simoctl} client add my-company\n  {simoctl} token issue --client my-company --acs my-erp",
+        "{}\n  {simoctl} client add my-company --admin my-name\n  {simoctl} token issue --client my-company --acs my-erp",
         lang.pick(
-            "There is no client yet. Make the first one, and a token for its first system, as this user or root:",
-            "Клиентов ещё нет. Создайте первого и токен для его первой системы (от имени этого пользователя или root):",
+            "There is no client yet. Make the first one with its admin, and a token for its first system, as this user or root:",
+            "Клиентов ещё нет. Создайте первого с его администратором и токен для его первой системы (от имени этого пользователя или root):",
         )
     );
 }

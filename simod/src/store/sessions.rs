@@ -150,6 +150,7 @@ pub(super) async fn session(
 
 fn read_session(row: &Row, current: Option<&[u8; 32]>) -> Result<Session> {
     let hash: Vec<u8> = row.try_get("hash")?;
+    let at = |column: &str| row.try_get::<Option<i64>, _>(column);
     Ok(Session {
         id: row.try_get("id")?,
         operator: row.try_get("operator")?,
@@ -157,7 +158,9 @@ fn read_session(row: &Row, current: Option<&[u8; 32]>) -> Result<Session> {
         shown: row.try_get("shown")?,
         current: current.is_some_and(|current| hash == current),
         created_at: time::from_us(row.try_get("created_at")?),
-        expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(time::from_us),
-        revoked_at: row.try_get::<Option<i64>, _>("revoked_at")?.map(time::from_us),
+        expires_at: at("expires_at")?.map(time::from_us),
+        used_at: at("used_at")?.map(time::from_us),
+        used_from: row.try_get("used_from")?,
+        revoked_at: at("revoked_at")?.map(time::from_us),
     })
 }

@@ -1,5 +1,7 @@
 //! Operators log in with one-time codes, and their sessions end.
 
+use std::net::IpAddr;
+
 use simo_common::{
     api::{
         access::{ClientSpec, NewOperator},
@@ -181,6 +183,16 @@ async fn sessions_are_listed_and_end_at_once() {
         (current[0].id, &*current[0].operator, &*current[0].name),
         (home_id, "anna", "дом")
     );
+    let from: IpAddr = "192.0.2.7".parse().unwrap();
+    f.store.note_use(home, Some(from));
+    f.store.write_uses().await.unwrap();
+    let page = f.store.sessions(zavod, "anna", None, &all).await.unwrap();
+    let used: Vec<_> = page
+        .items
+        .iter()
+        .filter_map(|session| session.used_from.as_deref())
+        .collect();
+    assert_eq!(used, ["192.0.2.7"]);
     assert!(is_missing(
         &f.store.sessions(zavod, "root", None, &all).await,
         "operator"
