@@ -16,7 +16,7 @@ use simo_common::{
     },
     client::{Client, ListQuery},
     people::Role,
-    token::{self, TokenKind},
+    token::{self, Scope, TokenKind},
 };
 use simo_tests::{
     Plant, Simod, clock, eventually,
@@ -131,6 +131,16 @@ impl<'a> World<'a> {
 }
 
 /// Every kind of caller, in the order of the table's columns.
+/// The token of the ACS whose messages are named, with one scope.
+async fn limited(plant: &Plant, scope: Scope) -> String {
+    let token = NewToken {
+        acs: Some("1c".to_owned()),
+        scopes: vec![scope.to_string()],
+        ..NewToken::default()
+    };
+    plant.admin.issue_token(&token).await.unwrap().token
+}
+
 async fn callers(simod: &Simod, mine: &Plant, theirs: &Plant, acs: String) -> Vec<Caller> {
     use Credential::{Nothing, Phone, Socket, Token};
     let caller = |name, credential| Caller {
@@ -157,6 +167,8 @@ async fn callers(simod: &Simod, mine: &Plant, theirs: &Plant, acs: String) -> Ve
         caller("expired", Token(expired(simod, mine).await)),
         caller("revoked", Token(revoked(mine).await)),
         caller("acs", Token(acs)),
+        caller("sends", Token(limited(mine, Scope::Send).await)),
+        caller("reads", Token(limited(mine, Scope::Read).await)),
         stranger("acs-2", Token(mine.token("scada-2").await)),
         stranger("acs-b", Token(theirs.token("1c").await)),
         caller("phone", Phone("001")),
