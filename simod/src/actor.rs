@@ -3,18 +3,39 @@
 //! It goes along with the task and not through every signature, because all that changes anything would have to pass it
 //! on to the one place that writes it down ([`crate::store`]). What nobody asked for is done by `simod`.
 
-use std::sync::{Arc, OnceLock};
+use std::{fmt, net::IpAddr, sync::OnceLock};
 
 /// What the daemon does of itself.
 const OURSELVES: &str = "simod";
 
 tokio::task_local! {
-    static ACTING: Arc<Acting>;
+    static ACTING: Acting;
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The local socket.
+    Local,
+    /// A network address.
+    Address(IpAddr),
+    /// The router is nested in another program, which does not say.
+    Unknown,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::Address(address) => address.fmt(f),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Acting {
-    from: String,
+    from: Origin,
     /// Known once his token has been looked up.
     who: OnceLock<String>,
 }
@@ -24,14 +45,14 @@ struct Acting {
 pub(crate) struct Actor {
     /// Such as `operator ivanov`.
     pub(crate) who: String,
-    /// His network address.
-    pub(crate) from: Option<String>,
+    /// Such as his network address; nothing of what nobody asked for.
+    pub(crate) from: Option<Origin>,
 }
 
-/// Serves a request that comes from a network address.
-pub(crate) async fn serve<T>(from: String, request: impl Future<Output = T>) -> T {
+/// Serves a request.
+pub(crate) async fn serve<T>(from: Origin, request: impl Future<Output = T>) -> T {
     let who = OnceLock::new();
-    ACTING.scope(Arc::new(Acting { from, who }), request).await
+    ACTING.scope(Acting { from, who }, request).await
 }
 
 /// Says who the caller of the request is.
@@ -44,7 +65,7 @@ pub(crate) fn identify(who: impl FnOnce() -> String) {
 pub(crate) fn current() -> Actor {
     let acting = ACTING.try_with(|acting| Actor {
         who: acting.who.get().map_or("unknown", String::as_str).to_owned(),
-        from: Some(acting.from.clone()),
+        from: Some(acting.from),
     });
     acting.unwrap_or_else(|_| Actor {
         who: OURSELVES.to_owned(),
@@ -58,7 +79,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_is_its_callers_and_everything_else_our_own() {
-        let during = serve("10.0.0.7".to_owned(), async {
+        let from = Origin::Address([10, 0, 0, 7].into());
+        let during = serve(from, async {
             let before = current().who;
             identify(|| "operator ivanov".to_owned());
             identify(|| "operator petrov".to_owned());
@@ -67,7 +89,8 @@ mod tests {
         let (before, during) = during.await;
         assert_eq!(before, "unknown");
         assert_eq!(during.who, "operator ivanov", "the first to say so");
-        assert_eq!(during.from.as_deref(), Some("10.0.0.7"));
+        assert_eq!(during.from, Some(from));
+        assert_eq!(from.to_string(), "10.0.0.7");
         assert_eq!(current().who, OURSELVES);
     }
 }

@@ -24,6 +24,15 @@ pub enum Payload {
 }
 
 impl Payload {
+    /// The one with this name; what is unknown is the default.
+    pub fn from_name(name: &str) -> Self {
+        if name == Self::Doorbell.as_str() {
+            Self::Doorbell
+        } else {
+            Self::default()
+        }
+    }
+
     /// Its name, also in the database.
     pub fn as_str(self) -> &'static str {
         match self {

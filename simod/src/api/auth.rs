@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{error::ApiError, limits};
 use crate::{
-    actor,
+    actor::{self, Origin},
     app::App,
     store::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
 };
@@ -74,12 +74,12 @@ impl Peer {
         })
     }
 
-    /// The address that failures are counted under.
-    pub fn address(self) -> String {
+    /// As the audit names it, and failures are counted under it.
+    pub(super) fn origin(self) -> Origin {
         match self {
-            Self::Tcp(Some(address)) => address.ip().to_string(),
-            Self::Tcp(None) => "unknown".to_owned(),
-            Self::Local { .. } => "local".to_owned(),
+            Self::Tcp(Some(address)) => Origin::Address(address.ip().to_canonical()),
+            Self::Tcp(None) => Origin::Unknown,
+            Self::Local { .. } => Origin::Local,
         }
     }
 }

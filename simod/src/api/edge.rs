@@ -25,7 +25,7 @@ pub(super) async fn edge(request: Request, next: Next) -> Response {
         .unwrap_or_else(new_id);
     let span =
         tracing::debug_span!("request", id = ?id, method = %request.method(), path = request.uri().path());
-    let from = Peer::of(request.extensions()).address();
+    let from = Peer::of(request.extensions()).origin();
     let mut response = actor::serve(from, next.run(request)).instrument(span).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         response = error.render(lang);

@@ -146,7 +146,7 @@ async fn append(conn: &mut Conn, chain: Uuid, changes: Vec<Change>, at: i64) -> 
         .map(|change| {
             let payload = audit::canonical(&AuditPayload {
                 who: actor.who.clone(),
-                from: actor.from.clone(),
+                from: actor.from.map(|from| from.to_string()),
                 subject: change.subject,
                 before: change.before,
                 after: change.after,

@@ -185,11 +185,7 @@ fn read_client(row: &Row) -> Result<Client> {
         slug: row.try_get("slug")?,
         name: row.try_get("name")?,
         timezone: row.try_get("timezone")?,
-        payload: if payload == Payload::Doorbell.as_str() {
-            Payload::Doorbell
-        } else {
-            Payload::Full
-        },
+        payload: Payload::from_name(&payload),
         notification: row.try_get("notification")?,
         default_ttl: row.try_get("default_ttl")?,
         retention_days: row.try_get("retention_days")?,

@@ -1,5 +1,6 @@
 //! Employees, as administrators keep them.
 
+use serde::Serialize;
 use simo_common::{
     api::people::{EditEmployee, Employee, NewEmployee},
     id,
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use super::{
     Error, Listing, Result, Rows, Store, Write,
     audit::Change,
-    bind::json,
+    bind::{hex, hex_bytes, json},
     engine::{Conn, Row, query, query_as, query_scalar},
     groups::{group_id, slugs, within},
     list::page,
@@ -139,6 +140,45 @@ pub(super) async fn employee(conn: &mut Conn, client_id: Uuid, personnel_no: &st
         .map(read_employee)
         .transpose()?
         .ok_or_else(|| Error::not_found("employee", personnel_no))
+}
+
+/// An employee as a row for `jsonb_each`, where many are written at once.
+#[derive(Debug, Serialize)]
+pub(super) struct PersonRow<'a>(
+    uuid::fmt::Simple,
+    &'a str,         // 1 personnel_no
+    &'a str,         // 2 full_name
+    String,          // 3 folded_name
+    String,          // 4 sort_key
+    Option<&'a str>, // 5 email
+    Option<&'a str>, // 6 phone
+    Option<&'a str>, // 7 locale
+    Option<&'a str>, // 8 timezone
+    &'static str,    // 9 blocked: `yes`, or empty
+);
+
+impl<'a> PersonRow<'a> {
+    /// With the contacts in the order of the columns.
+    pub(super) fn new(
+        id: Uuid,
+        no: &'a str,
+        full_name: &'a str,
+        [email, phone, locale, timezone]: [Option<&'a str>; 4],
+        blocked: bool,
+    ) -> Self {
+        Self(
+            hex(id),
+            no,
+            full_name,
+            fold_name(full_name),
+            hex_bytes(&sort_key(full_name, no)),
+            email,
+            phone,
+            locale,
+            timezone,
+            if blocked { "yes" } else { "" },
+        )
+    }
 }
 
 /// What the audit is told of a change of an employee.
@@ -276,7 +316,7 @@ pub(super) async fn set_groups(
         .bind(employee_id)
         .execute(tx)
         .await?;
-    let groups: Vec<_> = groups.iter().map(|id| super::bind::hex(*id)).collect();
+    let groups: Vec<_> = groups.iter().map(|id| hex(*id)).collect();
     query(
         "insert into group_member (client_id, group_id, employee_id)
          select $1, unhex(j.atom), $2 from jsonb_each($3) j where true on conflict do nothing",

@@ -4,15 +4,30 @@
 use simo_common::time::{HOUR, SECOND};
 
 use super::{
-    Result, Write,
+    Result, Store, Write,
     engine::{Conn, query, query_scalar},
 };
 
 /// Wrong codes that one network address may try in an hour.
 const PER_HOUR: i64 = 10;
 
-/// Seconds until the address may try again, when too many wrong codes came from it.
-pub(super) async fn too_many(conn: &mut Conn, from: &str, now: i64) -> Result<Option<u32>> {
+/// Begins the transaction of an attempt.
+///
+/// # Errors
+/// Inside: the seconds until the address may try again, when too many wrong codes came from it.
+pub(super) async fn attempt(store: &Store, from: &str, now: i64) -> Result<std::result::Result<Write, u32>> {
+    // Before the writer is asked for: whoever guesses must not make others wait.
+    if let Some(retry_after) = too_many(&mut *store.read().await?, from, now).await? {
+        return Ok(Err(retry_after));
+    }
+    let mut tx = store.write().await?;
+    Ok(match too_many(&mut tx, from, now).await? {
+        Some(retry_after) => Err(retry_after),
+        None => Ok(tx),
+    })
+}
+
+async fn too_many(conn: &mut Conn, from: &str, now: i64) -> Result<Option<u32>> {
     let failures: Option<i64> =
         query_scalar("select count from pairing_failure where address = $1 and hour = $2")
             .bind(from)
@@ -24,12 +39,12 @@ pub(super) async fn too_many(conn: &mut Conn, from: &str, now: i64) -> Result<Op
         .then(|| ((HOUR - now % HOUR) / SECOND) as u32 + 1))
 }
 
-/// Counts a wrong code.
-pub(super) async fn count(tx: &mut Write, from: &str, now: i64) -> Result<()> {
+/// Ends it: the code was wrong, which is counted.
+pub(super) async fn was_wrong(mut tx: Write, from: &str, now: i64) -> Result<()> {
     let hour = now / HOUR;
     query("delete from pairing_failure where hour < $1")
         .bind(hour)
-        .execute(tx)
+        .execute(&mut tx)
         .await?;
     query(
         "insert into pairing_failure (address, hour, count) values ($1, $2, 1)
@@ -37,7 +52,7 @@ pub(super) async fn count(tx: &mut Write, from: &str, now: i64) -> Result<()> {
     )
     .bind(from)
     .bind(hour)
-    .execute(tx)
+    .execute(&mut tx)
     .await?;
-    Ok(())
+    tx.commit().await
 }

@@ -73,17 +73,12 @@ impl Store {
     /// Lets in a machine that calls from the network address `from`: the code is used up.
     pub async fn log_in(&self, from: &str, new: &NewSession) -> Result<LoggedIn> {
         let now = self.clock.now();
-        // Before the writer is asked for: whoever guesses must not make others wait.
-        if let Some(retry_after) = guesses::too_many(&mut *self.read().await?, from, now).await? {
-            return Ok(LoggedIn::TooMany { retry_after });
-        }
-        let mut tx = self.write().await?;
-        if let Some(retry_after) = guesses::too_many(&mut tx, from, now).await? {
-            return Ok(LoggedIn::TooMany { retry_after });
-        }
+        let mut tx = match guesses::attempt(self, from, now).await? {
+            Ok(tx) => tx,
+            Err(retry_after) => return Ok(LoggedIn::TooMany { retry_after }),
+        };
         let Some(operator) = invited(&mut tx, &new.code_hash, now).await? else {
-            guesses::count(&mut tx, from, now).await?;
-            tx.commit().await?;
+            guesses::was_wrong(tx, from, now).await?;
             return Ok(LoggedIn::WrongCode);
         };
         let used = query("delete from login_code where operator_id = $1 and code_hash = $2")

@@ -92,17 +92,12 @@ impl Store {
     /// the same provider's address is retired, and what is still undelivered is queued for the new one.
     pub async fn pair(&self, from: &str, new: &NewDevice) -> Result<Pairing> {
         let now = self.clock.now();
-        // Before the writer is asked for: whoever guesses must not make others wait.
-        if let Some(retry_after) = guesses::too_many(&mut *self.read().await?, from, now).await? {
-            return Ok(Pairing::TooMany { retry_after });
-        }
-        let mut tx = self.write().await?;
-        if let Some(retry_after) = guesses::too_many(&mut tx, from, now).await? {
-            return Ok(Pairing::TooMany { retry_after });
-        }
+        let mut tx = match guesses::attempt(self, from, now).await? {
+            Ok(tx) => tx,
+            Err(retry_after) => return Ok(Pairing::TooMany { retry_after }),
+        };
         let Some(invited) = invited(&mut tx, &new.code_hash, now).await? else {
-            guesses::count(&mut tx, from, now).await?;
-            tx.commit().await?;
+            guesses::was_wrong(tx, from, now).await?;
             return Ok(Pairing::WrongCode);
         };
         if invited.blocked {

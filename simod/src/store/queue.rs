@@ -376,11 +376,7 @@ fn read_claimed(row: &Row, client_id: Uuid, now: i64, claimed: Instant) -> Resul
         expires_at,
         address: row.try_get::<Option<String>, _>("address")?.unwrap_or_default(),
         address_kind: row.try_get("address_kind")?,
-        payload: if payload == Payload::Doorbell.as_str() {
-            Payload::Doorbell
-        } else {
-            Payload::Full
-        },
+        payload: Payload::from_name(&payload),
         notification: row.try_get("notification")?,
         quarantined_at: row.try_get("quarantined_at")?,
     })

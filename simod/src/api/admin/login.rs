@@ -76,7 +76,7 @@ async fn log_in(
         name: login.name,
         valid_for_seconds: seconds,
     };
-    match app.store.log_in(&peer.address(), &session).await? {
+    match app.store.log_in(&peer.origin().to_string(), &session).await? {
         LoggedIn::Done(issued) => Ok(axum::Json(issued)),
         LoggedIn::WrongCode => Err(codes::wrong()),
         LoggedIn::TooMany { retry_after } => Err(codes::too_many(retry_after)),

@@ -80,7 +80,7 @@ pub(super) async fn pair(
         token_hash: token::hash(&token),
         token_shown: token::shown(&token),
     };
-    match app.store.pair(&peer.address(), &device).await? {
+    match app.store.pair(&peer.origin().to_string(), &device).await? {
         Pairing::Done(paired) => {
             app.wake.pushes.notify_one();
             Ok(axum::Json(Paired {

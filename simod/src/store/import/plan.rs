@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use serde::Serialize;
 use simo_common::{
     api::people::{ImportChange, ImportReport, ImportRow, NewEmployee, Person as Who},
     lang::Text,
-    people::{fold_name, may_be_one_person, sort_key},
+    people::may_be_one_person,
     text,
 };
 use uuid::Uuid;
 
 use crate::store::{
     audit::Change,
-    bind::{hex, hex_bytes, json},
+    bind::{hex, json},
+    employees::PersonRow,
 };
 
 /// Changes that a report shows, at most.
@@ -60,20 +60,6 @@ pub(super) struct Plan {
     /// What to say of it.
     pub(super) report: ImportReport,
 }
-
-/// An employee as a row of the statement.
-#[derive(Serialize)]
-struct PersonRow<'a>(
-    uuid::fmt::Simple,
-    &'a str,         // 1 personnel_no
-    &'a str,         // 2 full_name
-    String,          // 3 folded_name
-    String,          // 4 sort_key
-    Option<&'a str>, // 5 email
-    Option<&'a str>, // 6 phone
-    Option<&'a str>, // 7 locale
-    Option<&'a str>, // 8 timezone
-);
 
 impl Plan {
     /// Compares the rows with what is known.
@@ -241,18 +227,8 @@ fn joined(groups: &BTreeSet<String>) -> String {
 }
 
 fn person_row<'a>(id: Uuid, row: &'a NewEmployee, before: &'a Person) -> PersonRow<'a> {
-    let [(.., email), (.., phone), (.., locale), (.., timezone)] = optional_fields(row, before);
-    PersonRow(
-        hex(id),
-        &row.personnel_no,
-        &row.full_name,
-        fold_name(&row.full_name),
-        hex_bytes(&sort_key(&row.full_name, &row.personnel_no)),
-        email,
-        phone,
-        locale,
-        timezone,
-    )
+    let contacts = optional_fields(row, before).map(|(.., after)| after);
+    PersonRow::new(id, &row.personnel_no, &row.full_name, contacts, false)
 }
 
 #[cfg(test)]

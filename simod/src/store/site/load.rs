@@ -159,11 +159,7 @@ async fn client(conn: &mut Conn, row: &Row, now: i64) -> Result<LiveClient> {
         settings: Settings {
             name: row.try_get("name")?,
             timezone: row.try_get("timezone")?,
-            payload: if payload == Payload::Doorbell.as_str() {
-                Payload::Doorbell
-            } else {
-                Payload::Full
-            },
+            payload: Payload::from_name(&payload),
             notification: row.try_get("notification")?,
             default_ttl: row.try_get("default_ttl")?,
             retention_days: row.try_get("retention_days")?,

@@ -8,13 +8,15 @@ use simo_common::{
     },
     id,
     message::Priority,
-    people::{fold_name, sort_key},
     token::{self, TokenKind},
 };
 use uuid::Uuid;
 
 use super::super::{live::Employee, plan::ClientPlan};
-use crate::store::bind::{hex, hex_bytes, hex_hash, json};
+use crate::store::{
+    bind::{hex, hex_hash, json},
+    employees::PersonRow,
+};
 
 /// Rows for `jsonb_each`.
 pub(super) struct Rows {
@@ -49,21 +51,6 @@ pub(super) struct Client {
     pub(super) grants: Rows,
 }
 
-/// An employee as a row of the statement.
-#[derive(Serialize)]
-struct PersonRow<'a>(
-    uuid::fmt::Simple,
-    &'a str,         // 1 personnel_no
-    &'a str,         // 2 full_name
-    String,          // 3 folded_name
-    String,          // 4 sort_key
-    Option<&'a str>, // 5 email
-    Option<&'a str>, // 6 phone
-    Option<&'a str>, // 7 locale
-    Option<&'a str>, // 8 timezone
-    &'static str,    // 9 blocked
-);
-
 impl Client {
     pub(super) fn new(plan: ClientPlan, issued: &mut Vec<SiteToken>, now: i64) -> Self {
         let new = || hex(id::new(now));
@@ -86,7 +73,9 @@ impl Client {
         }
         // New people come first in the list, so that exactly they take the ordinals.
         let people = plan.people_made.iter().chain(&plan.people_changed);
-        let people: Vec<_> = people.map(|(no, person)| person_row(new(), no, person)).collect();
+        let people: Vec<_> = people
+            .map(|(no, person)| person_row(id::new(now), no, person))
+            .collect();
         let topics: Vec<_> = plan
             .topics
             .iter()
@@ -143,17 +132,7 @@ impl Client {
     }
 }
 
-fn person_row<'a>(id: uuid::fmt::Simple, no: &'a str, person: &'a Employee) -> PersonRow<'a> {
-    PersonRow(
-        id,
-        no,
-        &person.full_name,
-        fold_name(&person.full_name),
-        hex_bytes(&sort_key(&person.full_name, no)),
-        person.email.as_deref(),
-        person.phone.as_deref(),
-        person.locale.as_deref(),
-        person.timezone.as_deref(),
-        if person.blocked { "yes" } else { "" },
-    )
+fn person_row<'a>(id: Uuid, no: &'a str, person: &'a Employee) -> PersonRow<'a> {
+    let contacts = [&person.email, &person.phone, &person.locale, &person.timezone].map(Option::as_deref);
+    PersonRow::new(id, no, &person.full_name, contacts, person.blocked)
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{super::fixture::NOON, Find, Fixture, HOUR, Listing, Store, is_missing};
 use crate::{
-    actor,
+    actor::{self, Origin},
     store::{AuditFilter, Ended, GrantTerms, LoggedIn, NewSession, SERVER, TokenFor, TokenTerms},
 };
 
@@ -88,7 +88,7 @@ async fn every_change_is_an_entry_with_who_from_where_before_and_after() {
             .await
             .unwrap();
     };
-    actor::serve("10.0.0.7".to_owned(), change).await;
+    actor::serve(Origin::Address([10, 0, 0, 7].into()), change).await;
     let entries: Vec<_> = chain(&f.store, f.client_id)
         .await
         .into_iter()
