@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use simo_common::{
     api::{
+        access::{HeldGrant, Receiver},
         event::Event,
         history::{Delivery, Explanation, Sort, SortKey},
         message::Message,
@@ -49,6 +50,8 @@ pub(crate) enum Action {
     Loaded(u64, Result<Page<Delivery>, Failure>),
     /// A delivery's story came, or did not.
     Story(RowKey, Result<Box<Story>, Failure>),
+    /// Who may receive what came, or did not.
+    Answer(Question, Result<Answer, Failure>),
     /// Names for the completion came.
     Names(Names),
     /// The clients there are came, or did not.
@@ -89,6 +92,24 @@ pub(crate) struct Story {
     pub(crate) explanation: Explanation,
     /// What it carried.
     pub(crate) message: Message,
+}
+
+/// What can be asked about a delivery beside its story: how things stand now, whatever they were then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Who would receive this topic now.
+    Receivers(String),
+    /// What the employee with this personnel number may receive.
+    Access(String),
+}
+
+/// What there is to say to a question.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// A topic's receivers, the first page.
+    Receivers(Page<Receiver>),
+    /// An employee's grants.
+    Access(Vec<HeldGrant>),
 }
 
 /// Why a request failed, as far as the screen cares.
@@ -162,6 +183,10 @@ pub(crate) enum Command {
     Previous,
     /// The story of the delivery below.
     Next,
+    /// Who would receive the delivery's topic now; again: back to the story.
+    Receivers,
+    /// What the delivery's employee may receive; again: back to the story.
+    Access,
     /// Open, choose, apply.
     Enter,
     /// Close, cancel; in the table: show everything again.
@@ -199,6 +224,8 @@ pub(crate) enum Effect {
     Load(Load),
     /// Fetch a delivery's story.
     Story(RowKey),
+    /// Fetch what there is to say to a question.
+    Ask(Question),
     /// Fetch names for the completion.
     Names,
     /// Fetch the clients there are.

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 use simo_common::{
     api::{
+        access::{GrantTimes, HeldGrant, Receiver},
         event::{Event, EventKind},
         history::{Delivery, Explanation, PhoneTimes, Push, StoryLine},
         message::{Message, RecipientCounts, StateCount},
@@ -17,7 +18,7 @@ use simo_common::{
 use uuid::Uuid;
 
 use crate::{
-    action::{Action, Client, Command, Effect, Failure, Feed, Load, Story},
+    action::{Action, Answer, Client, Command, Effect, Failure, Feed, Load, Story},
     history::RowKey,
     model::{Model, Selection},
     update::update,
@@ -282,6 +283,57 @@ pub(crate) fn story(lang: Lang) -> Box<Story> {
         },
         message,
     })
+}
+
+/// Everyone of the company, who may receive the alarms of the boiler.
+pub(crate) fn receivers(next: Option<&str>) -> Answer {
+    let grants = ["group:smena-a", "everyone", "employee"];
+    let receiver = |(n, (personnel_no, full_name)): (usize, &(&str, &str))| Receiver {
+        personnel_no: (*personnel_no).into(),
+        full_name: (*full_name).into(),
+        grant: grants[n % 3].into(),
+        devices: (n % 3) as u32,
+    };
+    Answer::Receivers(Page {
+        items: PEOPLE.iter().enumerate().map(receiver).collect(),
+        next: next.map(str::to_owned),
+    })
+}
+
+/// One grant that counts, one at certain hours, one of the past.
+pub(crate) fn access() -> Answer {
+    let held = |topic: &str, name: &str, grant: &str, path: &[&str], times: GrantTimes| HeldGrant {
+        topic: topic.into(),
+        topic_name: name.into(),
+        grant: grant.into(),
+        path: path.iter().map(|slug| (*slug).into()).collect(),
+        created_at: now(),
+        times,
+    };
+    let always = GrantTimes {
+        active: true,
+        ..GrantTimes::default()
+    };
+    let nights = GrantTimes {
+        from: Some(now() - SignedDuration::from_hours(48)),
+        hours: Some("mon-fri 18:00-24:00".into()),
+        ..GrantTimes::default()
+    };
+    let over = GrantTimes {
+        until: Some(now() - SignedDuration::from_hours(24)),
+        ..GrantTimes::default()
+    };
+    Answer::Access(vec![
+        held(
+            "boiler",
+            "Котельная",
+            "group:zavod",
+            &["smena-a", "ceh-1", "zavod"],
+            always,
+        ),
+        held("line-2", "Линия 2", "employee", &[], nights),
+        held("payroll", "Расчётные листы", "everyone", &[], over),
+    ])
 }
 
 pub(crate) fn key(number: u32) -> RowKey {

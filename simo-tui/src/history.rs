@@ -98,6 +98,12 @@ impl History {
         self.gap
     }
 
+    /// The row with this key, if it is loaded.
+    pub(crate) fn find(&self, wanted: &RowKey) -> Option<&Delivery> {
+        let wanted = (wanted.message_id, wanted.personnel_no.as_str());
+        self.rows.iter().find(|row| key(row) == wanted)
+    }
+
     /// The row under the bar.
     pub(crate) fn current(&self) -> Option<&Delivery> {
         self.rows.get(self.selected)

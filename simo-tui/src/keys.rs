@@ -98,6 +98,8 @@ fn letter(focus: Focus, c: char) -> Option<Command> {
         ' ' => Command::PageDown,
         'p' => Command::Previous,
         'n' => Command::Next,
+        'w' => Command::Receivers,
+        'a' => Command::Access,
         '/' => Command::EditQuery,
         's' => Command::ChooseSort,
         'S' => Command::FlipSort,
@@ -131,6 +133,8 @@ fn latin(c: char) -> char {
         'П' => 'G',
         'з' => 'p',
         'т' => 'n',
+        'ц' => 'w',
+        'ф' => 'a',
         '.' => '/',
         'ы' => 's',
         'Ы' => 'S',
@@ -184,7 +188,21 @@ pub(crate) const HELP: &[(&str, &str, &str)] = &[
     ("", "Delivery", "Доставка"),
     ("↑ ↓ PgUp PgDn", "scroll", "прокрутка"),
     ("← →  p n", "the delivery above, below", "доставка выше, ниже"),
-    ("Tab Esc Enter", "close", "закрыть"),
+    (
+        "w",
+        "who would receive the topic now, and by which grant",
+        "кто получил бы тему сейчас и по какому доступу",
+    ),
+    (
+        "a",
+        "what the employee may receive, and why",
+        "что может получать сотрудник и почему",
+    ),
+    (
+        "Tab Esc Enter",
+        "back to the story; close",
+        "назад к истории; закрыть",
+    ),
     ("", "Query line", "Строка запроса"),
     (
         "Tab Shift-Tab",
@@ -226,7 +244,7 @@ mod tests {
 
     #[test]
     fn commands_answer_in_the_russian_layout_too() {
-        for (latin, russian) in "qkjgGpn/sScrl?".chars().zip("йлопПзт.ыЫскд,".chars()) {
+        for (latin, russian) in "qkjgGpnwa/sScrl?".chars().zip("йлопПзтцф.ыЫскд,".chars()) {
             assert_eq!(
                 press(Focus::Table, KeyCode::Char(russian)),
                 press(Focus::Table, KeyCode::Char(latin)),

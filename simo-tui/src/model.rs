@@ -8,7 +8,7 @@ use simo_common::{
 use tui_input::Input;
 
 use crate::{
-    action::{Client, Failure, Story},
+    action::{Answer, Client, Failure, Question, Story},
     complete::{Completion, Names},
     history::{History, RowKey},
 };
@@ -119,6 +119,19 @@ pub(crate) struct Detail {
     pub(crate) stale: bool,
     /// Lines scrolled away.
     pub(crate) scroll: usize,
+    /// What covers the story.
+    pub(crate) aside: Option<Aside>,
+}
+
+/// How things stand now, in the detail pane in place of the story.
+#[derive(Debug)]
+pub(crate) struct Aside {
+    /// What was asked.
+    pub(crate) question: Question,
+    /// What there is to say; nothing while it is on its way.
+    pub(crate) answer: Option<Result<Answer, Failure>>,
+    /// Lines of the story that were scrolled away.
+    pub(crate) story_scroll: usize,
 }
 
 impl Detail {
@@ -131,6 +144,7 @@ impl Detail {
             asked: true,
             stale: false,
             scroll: 0,
+            aside: None,
         }
     }
 }

@@ -114,6 +114,7 @@ impl World {
         match effect {
             Effect::Load(load) => self.ask(|client| fetch::page(client, load)),
             Effect::Story(key) => self.ask(|client| fetch::story(client, key)),
+            Effect::Ask(question) => self.ask(|client| fetch::answer(client, question)),
             Effect::Names => self.ask(fetch::names),
             Effect::Clients => self.ask(fetch::clients),
             Effect::LookAt(slug) => self.look_at(slug)?,

@@ -60,6 +60,20 @@ texts! {
     story: "Story", "История";
     devices: "Devices", "Устройства";
     no_devices: "no device had a push", "ни на одно устройство не отправлялось";
+    receivers: "Who receives the topic now", "Кто получает тему сейчас";
+    access: "What the employee may receive", "Что может получать сотрудник";
+    needs_no_grant: "a personal message needs no grant", "личному сообщению доступ не нужен";
+    nobody: "Nobody would receive it: no grant counts now.",
+        "Никто не получил бы её: сейчас ни один доступ не действует.";
+    holds_nothing: "He holds no grant.", "У сотрудника нет ни одного доступа.";
+    rest_of_receivers: "There are more; all of them: simoctl topic who",
+        "Это не все; полный список: simoctl topic who";
+    no_device: "no device", "нет устройства";
+    dormant: "does not count now", "сейчас не действует";
+    since: "since", "с";
+    until: "until", "до";
+    hint_receivers: "who", "кто";
+    hint_access: "access", "доступ";
     next_try: "next try", "следующая попытка";
     hint_help: "help", "справка";
     hint_query: "query", "запрос";

@@ -1,5 +1,6 @@
 //! What each action does to the model. Pure: what the world is asked for comes back as effects.
 
+mod aside;
 mod live;
 mod query;
 
@@ -24,6 +25,7 @@ pub(crate) fn update(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Wheel { column, row, lines } => wheel(model, column, row, lines),
         Action::Loaded(ticket, result) => live::loaded(model, ticket, result),
         Action::Story(key, result) => live::story(model, &key, result),
+        Action::Answer(question, result) => aside::answered(model, &question, result),
         Action::Names(names) => {
             model.names = names;
             query::complete(model);
@@ -60,9 +62,11 @@ fn command(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
             if let Some(detail) = &mut model.detail {
                 detail.stale = true;
             }
+            aside::ask_again(model, effects);
         }
         Command::Reload => {
             live::read_anew(model);
+            aside::ask_again(model, effects);
             effects.push(Effect::Reconnect);
         }
         _ => match model.focus {
@@ -120,6 +124,8 @@ fn in_detail(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
         Command::End => detail.scroll = usize::MAX,
         Command::Previous => step(model, -1, effects),
         Command::Next => step(model, 1, effects),
+        Command::Receivers | Command::Access => aside::turn(model, command, effects),
+        Command::Escape | Command::Enter if detail.aside.is_some() => aside::close(detail),
         Command::Escape | Command::Enter => {
             model.detail = None;
             model.focus = Focus::Table;

@@ -6,7 +6,7 @@ use simo_common::{
 };
 
 use crate::{
-    action::{self, Action, Failure, Load, Story},
+    action::{self, Action, Answer, Failure, Load, Question, Story},
     complete::Names,
     history::RowKey,
 };
@@ -36,6 +36,18 @@ pub(crate) async fn story(client: Client, key: RowKey) -> Action {
         }))
     });
     Action::Story(key, story.map_err(Failure::from))
+}
+
+/// Who may receive what, as things stand.
+pub(crate) async fn answer(client: Client, question: Question) -> Action {
+    let answer = match &question {
+        Question::Receivers(topic) => client.who_receives(topic, &all()).await.map(Answer::Receivers),
+        Question::Access(personnel_no) => {
+            let held = client.access_of(personnel_no).await;
+            held.map(|held| Answer::Access(held.items))
+        }
+    };
+    Action::Answer(question, answer.map_err(Failure::from))
 }
 
 /// The whole list, as far as one page goes.

@@ -11,10 +11,10 @@ use tui_input::InputRequest;
 
 use super::*;
 use crate::{
-    action::Feed,
+    action::{Feed, Question},
     complete::Names,
     fixture::{
-        act, answer, asked, away, clients, event, id_of, key, loaded, model, page, press, refused, row,
+        self, act, answer, asked, away, clients, event, id_of, key, loaded, model, page, press, refused, row,
         screen, story, type_in, wait,
     },
     model::Link,
@@ -385,6 +385,51 @@ fn the_language_changes_on_the_fly_and_the_story_follows() {
     assert_eq!(effects, [Effect::Speak(Ru), Effect::Story(key(0))]);
 }
 
+#[test]
+fn how_things_stand_covers_the_story_and_leaves_it_where_it_was() {
+    let mut model = loaded(En, (60, 15), 20, None);
+    press(&mut model, [Command::Enter]);
+    act(&mut model, [Action::Story(key(0), Ok(story(En)))]);
+    press(&mut model, [Command::Down, Command::Down]);
+    let receivers = Question::Receivers("boiler".into());
+    let access = Question::Access("100001".into());
+    let asked = update(&mut model, Action::Command(Command::Receivers));
+    assert_eq!(asked, [Effect::Ask(receivers.clone())]);
+    let asked = update(&mut model, Action::Command(Command::Access));
+    assert_eq!(asked, [Effect::Ask(access.clone())]);
+    act(
+        &mut model,
+        [Action::Answer(receivers, Ok(fixture::receivers(None)))],
+    );
+    let answered = |model: &Model| model.detail.as_ref()?.aside.as_ref()?.answer.is_some().into();
+    assert_eq!(answered(&model), Some(false), "nobody waits for it any more");
+    act(
+        &mut model,
+        [Action::Answer(access.clone(), Ok(fixture::access()))],
+    );
+    assert_eq!(answered(&model), Some(true));
+    let again = update(&mut model, Action::Command(Command::Reload));
+    assert!(again.contains(&Effect::Ask(access)), "things may have changed");
+    press(&mut model, [Command::Escape]);
+    let detail = model.detail.as_ref().expect("the story is open still");
+    assert!(detail.aside.is_none());
+    assert_eq!(detail.scroll, 2);
+    press(&mut model, [Command::Access, Command::Access]);
+    assert!(model.detail.as_ref().is_some_and(|detail| detail.aside.is_none()));
+}
+
+#[test]
+fn a_personal_message_has_no_receivers_by_grant_and_says_so() {
+    let mut model = loaded(En, (80, 24), 20, None);
+    press(
+        &mut model,
+        [Command::Down, Command::Down, Command::Down, Command::Enter],
+    );
+    let asked = update(&mut model, Action::Command(Command::Receivers));
+    assert_eq!(asked, []);
+    assert_eq!(model.notice.as_deref(), Some("a personal message needs no grant"));
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         proptest::sample::select(vec![
@@ -396,6 +441,8 @@ fn any_command() -> impl Strategy<Value = Command> {
             Command::End,
             Command::Previous,
             Command::Next,
+            Command::Receivers,
+            Command::Access,
             Command::Enter,
             Command::Escape,
             Command::EditQuery,
@@ -446,6 +493,9 @@ fn any_action() -> impl Strategy<Value = Action> {
         6 => (0_u64..40, any_page()).prop_map(|(ticket, page)| Action::Loaded(ticket, page)),
         1 => (0_u32..20).prop_map(|n| Action::Story(key(n), Ok(story(Ru)))),
         1 => Just(Action::Story(key(0), Err(away()))),
+        1 => Just(Action::Answer(Question::Receivers("boiler".into()), Ok(fixture::receivers(Some("c"))))),
+        1 => Just(Action::Answer(Question::Access("100001".into()), Ok(fixture::access()))),
+        1 => Just(Action::Answer(Question::Access("100001".into()), Err(away()))),
         1 => Just(Action::Names(Names::default())),
         1 => Just(Action::Clients(Ok(clients()))),
         1 => Just(Action::Feed(Feed::Open)),

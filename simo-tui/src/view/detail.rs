@@ -1,4 +1,6 @@
-//! The detail pane: one delivery with its whole story.
+//! The detail pane: one delivery with its whole story, or how things stand for its topic and its employee now.
+
+mod aside;
 
 use ratatui::{
     buffer::Buffer,
@@ -20,8 +22,7 @@ use super::{
     style::Palette,
 };
 use crate::{
-    action::{Failure, Story},
-    history::RowKey,
+    action::{Failure, Question, Story},
     model::{Detail, Focus, Model},
     text,
 };
@@ -48,7 +49,7 @@ pub(crate) fn draw(model: &Model, place: Rect, buffer: &mut Buffer) {
         .border_type(BorderType::Rounded)
         .border_style(palette.frame(model.focus == Focus::Detail))
         .padding(Padding::horizontal(1))
-        .title(format!(" {} ", text::delivery(model.lang)));
+        .title(format!(" {} ", title(model, detail)));
     let lines = lines(model, detail, usize::from(place.width.saturating_sub(4)));
     let inside = usize::from(place.height.saturating_sub(2));
     let block = if lines.len() > inside {
@@ -62,6 +63,14 @@ pub(crate) fn draw(model: &Model, place: Rect, buffer: &mut Buffer) {
         .scroll((detail.scroll as u16, 0))
         .block(block)
         .render(place, buffer);
+}
+
+fn title(model: &Model, detail: &Detail) -> &'static str {
+    match detail.aside.as_ref().map(|aside| &aside.question) {
+        None => text::delivery(model.lang),
+        Some(Question::Receivers(_)) => text::receivers(model.lang),
+        Some(Question::Access(_)) => text::access(model.lang),
+    }
 }
 
 fn lines(model: &Model, detail: &Detail, width: usize) -> Vec<Line<'static>> {
@@ -85,12 +94,11 @@ struct Page<'a> {
 impl Page<'_> {
     fn of(mut self, detail: &Detail) -> Vec<Line<'static>> {
         let lang = self.model.lang;
-        let row = self
-            .model
-            .history
-            .rows()
-            .iter()
-            .find(|row| RowKey::of(row) == detail.key);
+        if let Some(aside) = &detail.aside {
+            self.aside(aside);
+            return self.lines;
+        }
+        let row = self.model.history.find(&detail.key);
         let told = detail.story.as_ref();
         if let Some(delivery) = told.and_then(|s| s.explanation.delivery.as_ref()).or(row) {
             self.delivery(delivery);
@@ -103,13 +111,7 @@ impl Page<'_> {
         }
         if let Some(failure) = &detail.failure {
             self.gap();
-            if let Failure::Away(_) = failure {
-                self.text(text::unreachable(lang), self.palette.wrong());
-            }
-            self.text(failure.detail(lang), self.palette.wrong());
-            if let Some(hint) = failure.hint() {
-                self.text(hint, self.palette.quiet());
-            }
+            self.failure(failure);
         }
         match told {
             Some(story) => self.story(story),
@@ -120,6 +122,17 @@ impl Page<'_> {
             None => {}
         }
         self.lines
+    }
+
+    fn failure(&mut self, failure: &Failure) {
+        let lang = self.model.lang;
+        if let Failure::Away(_) = failure {
+            self.text(text::unreachable(lang), self.palette.wrong());
+        }
+        self.text(failure.detail(lang), self.palette.wrong());
+        if let Some(hint) = failure.hint() {
+            self.text(hint, self.palette.quiet());
+        }
     }
 
     fn delivery(&mut self, delivery: &Delivery) {

@@ -115,6 +115,8 @@ fn hints(model: &Model, palette: Palette, room: usize) -> Line<'static> {
             ("Esc", text::hint_close(lang)),
             ("↑↓", text::hint_scroll(lang)),
             ("←→", text::hint_neighbours(lang)),
+            ("w", text::hint_receivers(lang)),
+            ("a", text::hint_access(lang)),
             ("?", text::hint_help(lang)),
         ],
         Focus::Sort | Focus::Client => &[

@@ -4,14 +4,15 @@ use simo_common::{
     api::event::EventKind,
     delivery::DeliveryState,
     lang::Lang::{self, En, Ru},
+    page::Page,
 };
 
 use crate::{
-    action::{Action, Command, Feed},
+    action::{Action, Answer, Command, Feed, Question},
     complete::Names,
     fixture::{
-        act, answer, away, buffer, clients, event, key, loaded, model, page, press, refused, row, screen,
-        story, type_in, wait,
+        access, act, answer, away, buffer, clients, event, key, loaded, model, page, press, receivers,
+        refused, row, screen, story, type_in, wait,
     },
     model::Model,
 };
@@ -142,6 +143,40 @@ fn a_story_that_cannot_be_had_says_why() {
     press(&mut model, [Command::Enter]);
     act(&mut model, [Action::Story(key(0), Err(away()))]);
     assert_snapshot!(screen(&model));
+}
+
+#[test]
+fn who_receives_the_topic_now_stands_in_place_of_the_story() {
+    let mut model = opened(Ru, (60, 15));
+    press(&mut model, [Command::Receivers]);
+    assert!(screen(&model).contains("загрузка…"));
+    let question = Question::Receivers("boiler".into());
+    act(
+        &mut model,
+        [Action::Answer(question.clone(), Ok(receivers(Some("c"))))],
+    );
+    assert_snapshot!("receivers", screen(&model));
+    act(
+        &mut model,
+        [Action::Answer(
+            question.clone(),
+            Ok(Answer::Receivers(Page::whole(Vec::new()))),
+        )],
+    );
+    assert!(screen(&model).contains("Никто не получил бы её"));
+    act(&mut model, [Action::Answer(question, Err(away()))]);
+    assert!(screen(&model).contains("Сервер недоступен."));
+}
+
+#[test]
+fn what_the_employee_may_receive_stands_in_place_of_the_story() {
+    let mut model = opened(En, (80, 24));
+    press(&mut model, [Command::Access]);
+    act(
+        &mut model,
+        [Action::Answer(Question::Access("100001".into()), Ok(access()))],
+    );
+    assert_snapshot!("access", screen(&model));
 }
 
 #[test]
