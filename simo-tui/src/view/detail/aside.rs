@@ -37,7 +37,7 @@ impl Page<'_> {
             self.text(text::nobody(lang), self.palette.wrong());
         }
         for receiver in &page.items {
-            let who = format!("{} ({}) ", receiver.full_name, receiver.personnel_no);
+            let who = format!("{} ({})", receiver.full_name, receiver.personnel_no);
             let mut how = text::whom(&receiver.grant, lang);
             let style = if receiver.devices == 0 {
                 how = format!("{how} · {}", text::no_device(lang));
@@ -45,8 +45,7 @@ impl Page<'_> {
             } else {
                 self.palette.quiet()
             };
-            self.lines
-                .extend(labelled(&Span::raw(who), &how, style, self.width));
+            self.entry(&who, &how, style);
         }
         if page.next.is_some() {
             self.gap();
@@ -60,7 +59,7 @@ impl Page<'_> {
             self.text(text::holds_nothing(lang), self.palette.wrong());
         }
         for grant in held {
-            let topic = format!("{} · {} ", grant.topic, grant.topic_name);
+            let topic = format!("{} · {}", grant.topic, grant.topic_name);
             let mut parts = vec![text::whom(&grant.grant, lang)];
             if grant.path.len() > 1 {
                 parts.push(grant.path.join(" → "));
@@ -72,9 +71,14 @@ impl Page<'_> {
                 parts.push(text::dormant(lang).to_owned());
                 self.palette.quiet()
             };
-            self.lines
-                .extend(labelled(&Span::raw(topic), &parts.join(" · "), style, self.width));
+            self.entry(&topic, &parts.join(" · "), style);
         }
+    }
+
+    fn entry(&mut self, what: &str, how: &str, style: Style) {
+        self.text(what, Style::new());
+        self.lines
+            .extend(labelled(&Span::raw("  "), how, style, self.width));
     }
 
     /// When a grant counts, where that is not always.
