@@ -39,6 +39,7 @@ static FORMS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         // Hashes and sort keys are bytes, ids are of a type of their own.
         (r"unhex\(([^()]*), ''\)", "decode($1, 'hex')"),
         (r"unhex\(([^()]*)\)", "($1)::uuid"),
+        (r"\bhex\(([^()]*)\)", "($1)::text"),
         (r"\b(?:([jksw])\.)atom\b", "($1.value #>> '{}')"),
         (r"\batom\b", "(value #>> '{}')"),
         (r"x'([0-9a-f]{32})'", "'$1'::uuid"),
@@ -105,6 +106,7 @@ mod tests {
                 "select seq from message_word where message_word.words @@ $1::tsquery",
             ),
             ("cast(j.value->>1 as integer)", "cast(j.value->>1 as bigint)"),
+            ("string_agg(hex(e.id) || ' ', ',')", "string_agg((e.id)::text || ' ', ',')"),
             ("where instr(a, b) = 0 and i.key = 1", "where strpos(a, b) = 0 and i.key = 1"),
         ] {
             assert_eq!(postgres(sqlite), expected);

@@ -8,7 +8,7 @@ use std::{
 use roaring::RoaringBitmap;
 use uuid::Uuid;
 
-use super::Question;
+use super::{Question, topics::Holder};
 use crate::store::{
     Result,
     audience::People,
@@ -87,17 +87,30 @@ pub(in crate::store::accept) async fn groups_of(
         .collect())
 }
 
+/// Of so few employees each is looked up; for more, everyone of the client is looked through.
+const FEW: usize = 2_000;
+
 /// Whole groups, each loaded once.
 #[derive(Debug, Default)]
 pub(in crate::store::accept) struct Groups {
     /// Who is in each himself, and the groups within.
-    own: HashMap<(Uuid, Uuid), (People, Vec<Uuid>)>,
+    own: HashMap<(Uuid, Uuid), Own>,
     /// Who is in each at all.
     whole: HashMap<(Uuid, Uuid), Arc<People>>,
 }
 
+/// Who is in a group himself, and the groups within.
+#[derive(Debug, Default)]
+struct Own {
+    people: People,
+    within: Vec<Uuid>,
+}
+
 impl Groups {
-    /// Loads groups and all within, in one statement; those that are known stay.
+    /// Loads groups and all within; those that are known stay.
+    ///
+    /// Members and employees are read apart, each in their own order, and brought together here: a join would seek an
+    /// employee for each member, which takes several times as long.
     pub(in crate::store::accept) async fn load(
         &mut self,
         tx: &mut Conn,
@@ -114,16 +127,11 @@ impl Groups {
         // The sets come as one text each: a row per member would be ten times slower.
         let rows = query(concat!(
             within!("$1", "select unhex(atom) from jsonb_each($2)"),
-            "select string_agg(cast(e.ordinal as text), ','),
-                    string_agg(case when e.blocked_at is not null then cast(e.ordinal as text) end, ','),
-                    string_agg(case when e.devices = 0 then cast(e.ordinal as text) end, ','),
-                    within.id, null as included_id
-             from within
-             left join group_member m on m.client_id = $1 and m.group_id = within.id
-             left join employee e on e.client_id = $1 and e.id = m.employee_id and e.archived_at is null
+            "select within.id, string_agg(hex(m.employee_id), ','), null as included_id
+             from within left join group_member m on m.client_id = $1 and m.group_id = within.id
              group by within.id
              union all
-             select null, null, null, i.group_id, i.included_id from within
+             select i.group_id, null, i.included_id from within
              cross join group_inclusion i on i.client_id = $1 and i.group_id = within.id
              cross join \"group\" g on g.client_id = $1 and g.id = i.included_id
              where g.archived_at is null"
@@ -132,12 +140,22 @@ impl Groups {
         .bind(json(&missing))
         .fetch_all(tx)
         .await?;
+        let mut members: Vec<(Uuid, Vec<Uuid>)> = Vec::new();
         for row in rows {
-            let (group, included): (Uuid, Option<Uuid>) = (row.try_get(3)?, row.try_get(4)?);
-            let (people, within) = self.own.entry((client_id, group)).or_default();
+            let (group, included): (Uuid, Option<Uuid>) = (row.try_get(0)?, row.try_get(2)?);
             match included {
-                Some(included) => within.push(included),
-                None => *people = read_people(&row)?,
+                Some(included) => {
+                    let own = self.own.entry((client_id, group)).or_default();
+                    own.within.push(included);
+                }
+                None => members.push((group, read_ids(row.try_get(1)?))),
+            }
+        }
+        let standings = standings(tx, client_id, &members).await?;
+        for (group, members) in members {
+            let people = &mut self.own.entry((client_id, group)).or_default().people;
+            for standing in members.iter().filter_map(|id| standings.get(id)) {
+                people.add(standing.ordinal, standing.blocked, standing.has_device);
             }
         }
         Ok(())
@@ -148,7 +166,12 @@ impl Groups {
         if let Some(people) = self.whole.get(&(client_id, group)) {
             return people.clone();
         }
-        let (mut people, within) = self.own.get(&(client_id, group)).cloned().unwrap_or_default();
+        // Nobody asks for a group's own people but here, and once.
+        let Own { mut people, within } = self
+            .own
+            .get_mut(&(client_id, group))
+            .map(std::mem::take)
+            .unwrap_or_default();
         for included in within {
             people.join(&self.people(client_id, included));
         }
@@ -156,6 +179,52 @@ impl Groups {
         self.whole.insert((client_id, group), people.clone());
         people
     }
+}
+
+/// How the members of groups stand; archived ones are left out.
+async fn standings(
+    tx: &mut Conn,
+    client_id: Uuid,
+    members: &[(Uuid, Vec<Uuid>)],
+) -> Result<HashMap<Uuid, Holder>> {
+    let members: Vec<_> = members.iter().flat_map(|(_, members)| members).copied().collect();
+    if members.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let few = (members.len() <= FEW).then(|| members.iter().map(|id| hex(*id)).collect::<Vec<_>>());
+    let (from, which) = match &few {
+        Some(_) => ("jsonb_each($2) j cross join employee e", "e.id = unhex(j.atom)"),
+        None => ("employee e indexed by employee_ordinal", "true"),
+    };
+    let standings = query(format!(
+        "select string_agg(hex(e.id) || ' ' || cast(e.ordinal as text), ','),
+                string_agg(case when e.blocked_at is not null then cast(e.ordinal as text) end, ','),
+                string_agg(case when e.devices = 0 then cast(e.ordinal as text) end, ',')
+         from {from} where e.client_id = $1 and {which} and e.archived_at is null"
+    ))
+    .bind(client_id);
+    let standings = match few {
+        Some(few) => standings.bind(json(&few)),
+        None => standings,
+    };
+    let row = standings.fetch_one(tx).await?;
+    let employees: Option<String> = row.try_get(0)?;
+    let (blocked, without_device) = (read_set(row.try_get(1)?), read_set(row.try_get(2)?));
+    let standing = |employee: &str| {
+        let (id, ordinal) = employee.split_once(' ')?;
+        let ordinal = ordinal.parse().ok()?;
+        let holder = Holder {
+            ordinal,
+            blocked: blocked.contains(ordinal),
+            has_device: !without_device.contains(ordinal),
+        };
+        Some((Uuid::try_parse(id).ok()?, holder))
+    };
+    Ok(employees
+        .unwrap_or_default()
+        .split(',')
+        .filter_map(standing)
+        .collect())
 }
 
 /// Everyone of one client: one scan of a narrow index.
@@ -173,17 +242,23 @@ pub(in crate::store::accept) async fn everyone(tx: &mut Conn, client_id: Uuid) -
 }
 
 fn read_people(row: &Row) -> Result<People> {
-    let set = |column: usize| -> Result<RoaringBitmap> {
-        let text: Option<String> = row.try_get(column)?;
-        Ok(text
-            .unwrap_or_default()
-            .split(',')
-            .filter_map(|ordinal| ordinal.parse::<u32>().ok())
-            .collect())
-    };
     Ok(People {
-        members: set(0)?,
-        blocked: set(1)?,
-        without_device: set(2)?,
+        members: read_set(row.try_get(0)?),
+        blocked: read_set(row.try_get(1)?),
+        without_device: read_set(row.try_get(2)?),
     })
+}
+
+/// Ordinals, as `string_agg` writes them.
+fn read_set(text: Option<String>) -> RoaringBitmap {
+    read_list(text.as_deref(), |ordinal| ordinal.parse::<u32>().ok())
+}
+
+/// Ids, as `string_agg` writes them.
+fn read_ids(text: Option<String>) -> Vec<Uuid> {
+    read_list(text.as_deref(), |id| Uuid::try_parse(id).ok())
+}
+
+fn read_list<T, L: FromIterator<T>>(text: Option<&str>, read: impl Fn(&str) -> Option<T>) -> L {
+    text.unwrap_or_default().split(',').filter_map(read).collect()
 }
