@@ -124,12 +124,13 @@ impl Groups {
             return Ok(());
         }
         let missing: Vec<_> = missing.into_iter().map(hex).collect();
-        // The sets come as one text each: a row per member would be ten times slower.
+        // The sets come as one text each: a row per member would be ten times slower. Each is a query of its own, or SQLite
+        // would sort all members by their groups.
         let rows = query(concat!(
             within!("$1", "select unhex(atom) from jsonb_each($2)"),
-            "select within.id, string_agg(hex(m.employee_id), ','), null as included_id
-             from within left join group_member m on m.client_id = $1 and m.group_id = within.id
-             group by within.id
+            "select within.id, (select string_agg(hex(m.employee_id), ',') from group_member m
+                     where m.client_id = $1 and m.group_id = within.id), null as included_id
+             from within
              union all
              select i.group_id, null, i.included_id from within
              cross join group_inclusion i on i.client_id = $1 and i.group_id = within.id
@@ -154,8 +155,11 @@ impl Groups {
         let standings = standings(tx, client_id, &members).await?;
         for (group, members) in members {
             let people = &mut self.own.entry((client_id, group)).or_default().people;
-            for standing in members.iter().filter_map(|id| standings.get(id)) {
-                people.add(standing.ordinal, standing.blocked, standing.has_device);
+            for member in members {
+                if let Ok(place) = standings.binary_search_by_key(&member, |(id, _)| *id) {
+                    let (_, standing) = standings[place];
+                    people.add(standing.ordinal, standing.blocked, standing.has_device);
+                }
             }
         }
         Ok(())
@@ -181,15 +185,15 @@ impl Groups {
     }
 }
 
-/// How the members of groups stand; archived ones are left out.
+/// How the members of groups stand, in the order of their ids; archived ones are left out.
 async fn standings(
     tx: &mut Conn,
     client_id: Uuid,
     members: &[(Uuid, Vec<Uuid>)],
-) -> Result<HashMap<Uuid, Holder>> {
+) -> Result<Vec<(Uuid, Holder)>> {
     let members: Vec<_> = members.iter().flat_map(|(_, members)| members).copied().collect();
     if members.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Vec::new());
     }
     let few = (members.len() <= FEW).then(|| members.iter().map(|id| hex(*id)).collect::<Vec<_>>());
     let (from, which) = match &few {
@@ -220,11 +224,10 @@ async fn standings(
         };
         Some((Uuid::try_parse(id).ok()?, holder))
     };
-    Ok(employees
-        .unwrap_or_default()
-        .split(',')
-        .filter_map(standing)
-        .collect())
+    let mut standings: Vec<_> = read_list(employees.as_deref(), standing);
+    // Nearly so they come: people are numbered as they are added, and so are their ids.
+    standings.sort_unstable_by_key(|(id, _)| *id);
+    Ok(standings)
 }
 
 /// Everyone of one client: one scan of a narrow index.
