@@ -273,11 +273,12 @@ impl Store {
         }
     }
 
-    /// Copies what was committed from the log into the database file. A server does so by itself.
-    pub async fn checkpoint(&self) -> Result<()> {
+    /// Copies what was committed from the log into the database file. Returns whether there is more to do soon. A server
+    /// does so by itself.
+    pub async fn checkpoint(&self) -> Result<bool> {
         match &self.database {
             Database::Sqlite(file) => file.checkpoint().await,
-            Database::Postgres(_) => Ok(()),
+            Database::Postgres(_) => Ok(false),
         }
     }
 

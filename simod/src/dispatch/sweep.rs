@@ -142,7 +142,7 @@ impl Duty {
             Self::ForgetOld => store.forget_old().await,
             Self::ForgetHistory => store.forget_history().await,
             Self::Vacuum => store.vacuum().await,
-            Self::Checkpoint => store.checkpoint().await.map(|()| false),
+            Self::Checkpoint => store.checkpoint().await,
             Self::Share => super::share::step(app).await.map(|()| false),
             Self::ForgetCounts => store.forget_counts().await.map(|()| false),
             Self::SumUp => {
@@ -198,6 +198,8 @@ impl Duty {
             Self::Expand | Self::Release | Self::Expire => Duration::ZERO,
             // It looks at everything that phones have not fetched yet, which nearly always is in vain.
             Self::CloseStreams => (took * 19).max(Duration::from_millis(50)),
+            // A page that is changed again before the next one is copied once, and the disk is there for the log in between.
+            Self::Checkpoint => took.max(Duration::from_millis(100)),
             _ => Duration::from_millis(50),
         }
     }

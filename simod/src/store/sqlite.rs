@@ -3,11 +3,13 @@
 //! One writer, because SQLite has one: a connection behind a fair lock, whose transactions begin `IMMEDIATE`; what they
 //! commit is synced beside it (`disk`). Readers have a pool of their own and never wait for it.
 
+mod checkpoint;
+
 use std::{
     fs::{DirBuilder, OpenOptions},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::Path,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, atomic::AtomicI64},
     time::Duration,
 };
 
@@ -55,6 +57,11 @@ pub(super) struct File {
     /// One connection: SQLite has one writer, and the pool hands it out first come, first served.
     writer: SqlitePool,
     log: Arc<Log>,
+    /// The file, for syncing it. It stays open for as long as SQLite has it: closing it would take the locks away that
+    /// SQLite holds on it.
+    file: Arc<std::fs::File>,
+    /// Frames of the log that the last checkpoint found in the file.
+    copied: AtomicI64,
     /// Held for as long as this lives: one process owns the file.
     _lock: FileLock,
 }
@@ -69,12 +76,12 @@ impl File {
         }
         let lock = FileLock::take(path)?;
         // Names, telephone numbers and texts are nobody else's business. SQLite gives its log the same mode.
-        let make = OpenOptions::new()
+        let file = OpenOptions::new()
             .append(true)
             .create(true)
             .mode(0o600)
-            .open(path);
-        make.map_err(|e| Error::File(path.to_owned(), e))?;
+            .open(path)
+            .map_err(|e| Error::File(path.to_owned(), e))?;
         let options = options(path);
         let writer = pool(1)
             .connect_with(
@@ -96,6 +103,8 @@ impl File {
             readers,
             writer,
             log: Arc::new(Log::of(path)),
+            file: Arc::new(file),
+            copied: AtomicI64::new(0),
             _lock: lock,
         })
     }
@@ -134,14 +143,6 @@ impl File {
 
     pub(super) async fn messages_on_disk(&self) -> Result<()> {
         self.log.messages_on_disk().await
-    }
-
-    /// Copies what was committed from the log into the database file, beside the writer.
-    pub(super) async fn checkpoint(&self) -> Result<()> {
-        sqlx::query("pragma wal_checkpoint(passive)")
-            .execute(&self.readers)
-            .await?;
-        Ok(())
     }
 
     /// Gives a piece of what deleted rows have left free back to the file system, when that is much. Returns whether
@@ -212,9 +213,9 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(false)
         // Checkpoints run beside the writer (`checkpoint`); this is only the limit for when they cannot keep up.
-        .pragma("wal_autocheckpoint", "20000")
+        .pragma("wal_autocheckpoint", "40000")
         // As large as it becomes until then, so that it need not grow again each time.
-        .pragma("journal_size_limit", "83886080")
+        .pragma("journal_size_limit", "167772160")
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
 }

@@ -49,6 +49,27 @@ async fn a_checkpoint_brings_what_was_committed_into_the_file() {
 }
 
 #[tokio::test]
+async fn a_long_log_begins_anew() {
+    let f = Fixture::new().await;
+    if f.store.is_shared() {
+        return; // A server has a log of its own.
+    }
+    f.execute("insert into pairing_failure (address, hour, count) values (hex(zeroblob(45000000)), 1, 1)")
+        .await;
+    let log = f.file().with_extension("db-wal");
+    let length = || fs::metadata(&log).unwrap().len();
+    let long = length();
+    assert!(long > 80 * 1024 * 1024, "{long} bytes");
+    assert!(f.store.checkpoint().await.unwrap(), "that was much");
+    assert!(!f.store.checkpoint().await.unwrap(), "nothing came since");
+    for number in 0..20 {
+        post(&f, f.personal(&format!("number {number}"), &["1"])).await;
+    }
+    assert_eq!(length(), long, "it is written from its beginning");
+    assert_eq!(f.rows("select count(*) from message").await, ["20"]);
+}
+
+#[tokio::test]
 async fn a_file_that_has_become_much_too_large_is_made_smaller() {
     let f = Fixture::new().await;
     assert!(!f.store.vacuum().await.unwrap(), "nothing is free");
