@@ -59,7 +59,7 @@ pub(super) struct File {
     log: Arc<Log>,
     /// The file, for syncing it. It stays open for as long as SQLite has it: closing it would take the locks away that
     /// SQLite holds on it.
-    file: Arc<std::fs::File>,
+    handle: Arc<std::fs::File>,
     /// Frames of the log that the last checkpoint found in the file.
     copied: AtomicI64,
     /// Held for as long as this lives: one process owns the file.
@@ -76,7 +76,7 @@ impl File {
         }
         let lock = FileLock::take(path)?;
         // Names, telephone numbers and texts are nobody else's business. SQLite gives its log the same mode.
-        let file = OpenOptions::new()
+        let handle = OpenOptions::new()
             .append(true)
             .create(true)
             .mode(0o600)
@@ -103,7 +103,7 @@ impl File {
             readers,
             writer,
             log: Arc::new(Log::of(path)),
-            file: Arc::new(file),
+            handle: Arc::new(handle),
             copied: AtomicI64::new(0),
             _lock: lock,
         })

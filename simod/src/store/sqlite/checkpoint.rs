@@ -56,8 +56,8 @@ impl File {
     /// writes; the less is unsynced, the sooner the writer has done it.
     async fn copy_and_sync(&self) -> Result<Progress> {
         let progress = copy(&self.readers).await?;
-        let file = self.file.clone();
-        let synced = tokio::task::spawn_blocking(move || file.sync_data()).await?;
+        let handle = self.handle.clone();
+        let synced = tokio::task::spawn_blocking(move || handle.sync_data()).await?;
         synced.map_err(sqlx::Error::Io)?;
         Ok(progress)
     }

@@ -149,7 +149,7 @@ impl Groups {
                     let own = self.own.entry((client_id, group)).or_default();
                     own.within.push(included);
                 }
-                None => members.push((group, read_ids(row.try_get(1)?))),
+                None => members.push((group, read_ids(&row, 1)?)),
             }
         }
         let standings = standings(tx, client_id, &members).await?;
@@ -213,7 +213,7 @@ async fn standings(
     };
     let row = standings.fetch_one(tx).await?;
     let employees: Option<String> = row.try_get(0)?;
-    let (blocked, without_device) = (read_set(row.try_get(1)?), read_set(row.try_get(2)?));
+    let (blocked, without_device) = (read_set(&row, 1)?, read_set(&row, 2)?);
     let standing = |employee: &str| {
         let (id, ordinal) = employee.split_once(' ')?;
         let ordinal = ordinal.parse().ok()?;
@@ -246,20 +246,22 @@ pub(in crate::store::accept) async fn everyone(tx: &mut Conn, client_id: Uuid) -
 
 fn read_people(row: &Row) -> Result<People> {
     Ok(People {
-        members: read_set(row.try_get(0)?),
-        blocked: read_set(row.try_get(1)?),
-        without_device: read_set(row.try_get(2)?),
+        members: read_set(row, 0)?,
+        blocked: read_set(row, 1)?,
+        without_device: read_set(row, 2)?,
     })
 }
 
 /// Ordinals, as `string_agg` writes them.
-fn read_set(text: Option<String>) -> RoaringBitmap {
-    read_list(text.as_deref(), |ordinal| ordinal.parse::<u32>().ok())
+fn read_set(row: &Row, column: usize) -> Result<RoaringBitmap> {
+    let text: Option<String> = row.try_get(column)?;
+    Ok(read_list(text.as_deref(), |ordinal| ordinal.parse::<u32>().ok()))
 }
 
 /// Ids, as `string_agg` writes them.
-fn read_ids(text: Option<String>) -> Vec<Uuid> {
-    read_list(text.as_deref(), |id| Uuid::try_parse(id).ok())
+fn read_ids(row: &Row, column: usize) -> Result<Vec<Uuid>> {
+    let text: Option<String> = row.try_get(column)?;
+    Ok(read_list(text.as_deref(), |id| Uuid::try_parse(id).ok()))
 }
 
 fn read_list<T, L: FromIterator<T>>(text: Option<&str>, read: impl Fn(&str) -> Option<T>) -> L {
