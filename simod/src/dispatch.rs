@@ -1,13 +1,14 @@
 //! Dispatch: claims what is due, sends it through its channel, and stores how it went.
 //!
 //! A permit is held from the claim until the result is committed, so that a crash repeats no more pushes than there are
-//! permits. A slow or dead provider keeps its own permits busy and nobody else's.
+//! permits. A slow or dead provider keeps its own permits busy and nobody else's, and one client's crowd never all of a channel's.
 
 mod brake;
 mod finish;
 mod gate;
 mod health;
 mod learned;
+mod permits;
 mod retry;
 mod share;
 mod sweep;
@@ -20,10 +21,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use simo_common::{api::access::Payload, delivery::reason, time};
-use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -32,6 +30,7 @@ use self::{
     finish::Done,
     gate::Gate,
     learned::Learned,
+    permits::{Permit, Permits},
     retry::{Policy, Try},
 };
 use crate::{
@@ -39,7 +38,7 @@ use crate::{
     batch::Batcher,
     channel::{Accepted, Channel, Failure, Outgoing, fcm::Fcm},
     metrics::ChannelMetrics,
-    store::{ClaimedPush, DeviceEffect, Finished, PushResult},
+    store::{ClaimedPush, DeviceEffect, Finished, PushResult, Room},
 };
 
 /// How long dispatch waits for a wake-up before it looks by itself: retries come due without one.
@@ -80,7 +79,7 @@ struct Dispatcher<C> {
     app: Arc<App>,
     channel: C,
     policy: Policy,
-    permits: Arc<Semaphore>,
+    permits: Arc<Permits>,
     /// How long a claim holds, longer than a try and the storing of its result take.
     lease: Duration,
     /// Permits came back.
@@ -108,7 +107,7 @@ impl<C: Channel> Dispatcher<C> {
         let dispatcher = Arc::new(Self {
             app: app.clone(),
             policy,
-            permits: Arc::new(Semaphore::new(permits)),
+            permits: Arc::new(Permits::default()),
             lease: START_WITHIN + channel.time_out() + FLUSH,
             freed: freed.clone(),
             finished: finish::batcher(app, tracker, freed),
@@ -132,32 +131,46 @@ impl<C: Channel> Dispatcher<C> {
         self.recall().await;
         while !leaving.is_cancelled() {
             self.publish();
-            let room = self.room();
-            let claimed = self.claim(room).await;
-            let drained = claimed.len() < room;
-            for (push, permit) in claimed {
-                tracker.spawn(self.clone().push(push, permit));
-            }
+            let (more, full) = self.send_what_is_due(tracker).await;
             // A wake-up that came since the claim is remembered.
-            let wake = if drained {
-                &self.app.wake.pushes
-            } else {
-                &*self.freed
-            };
             tokio::select! {
-                () = wake.notified() => {}
+                () = self.app.wake.pushes.notified(), if !full => {}
+                () = self.freed.notified(), if more || full => {}
                 () = tokio::time::sleep(self.pause()) => {}
                 () = leaving.cancelled() => {}
             }
         }
     }
 
-    /// How many more pushes may be under way.
-    fn room(&self) -> usize {
-        let free = self.permits.available_permits();
-        let under_way = self.channel.permits() - free;
+    /// Sends as much of what is due as there is room for. Returns whether there may be more of it, and whether there is no
+    /// room left for anyone.
+    async fn send_what_is_due(self: &Arc<Self>, tracker: &TaskTracker) -> (bool, bool) {
+        let room = self.room();
+        let free = room.free();
+        if room.is_full() {
+            return (true, true);
+        }
+        match self.app.store.claim(C::NAME, room, self.lease).await {
+            Ok(claimed) => {
+                let full = claimed.pushes.len() >= free;
+                for push in claimed.pushes {
+                    let permit = self.permits.take(push.claim.key.client_id);
+                    tracker.spawn(self.clone().push(push, permit));
+                }
+                (claimed.more, full)
+            }
+            Err(error) => {
+                tracing::warn!(channel = C::NAME, %error, "cannot claim pushes");
+                (false, false)
+            }
+        }
+    }
+
+    /// How many more pushes may be under way, and whose are.
+    fn room(&self) -> Room {
+        let (under_way, held) = self.permits.held();
         let width = self.learned().gate.width(self.app.clock().now());
-        free.min(width.saturating_sub(under_way))
+        Room::new(width, width.saturating_sub(under_way), held)
     }
 
     /// How long to wait when nothing wakes us: until the gate opens, or until retries may have come due.
@@ -169,26 +182,8 @@ impl<C: Channel> Dispatcher<C> {
         }
     }
 
-    /// Claims up to `room` pushes, each with the permit that it holds until its result is committed.
-    async fn claim(&self, room: usize) -> Vec<(ClaimedPush, OwnedSemaphorePermit)> {
-        if room == 0 {
-            return Vec::new();
-        }
-        match self.app.store.claim(C::NAME, room, self.lease).await {
-            // Only this loop takes permits, so there are as many as there were.
-            Ok(claimed) => claimed
-                .into_iter()
-                .filter_map(|push| Some((push, self.permits.clone().try_acquire_owned().ok()?)))
-                .collect(),
-            Err(error) => {
-                tracing::warn!(channel = C::NAME, %error, "cannot claim pushes");
-                Vec::new()
-            }
-        }
-    }
-
     /// The whole way of one push.
-    async fn push(self: Arc<Self>, push: ClaimedPush, permit: OwnedSemaphorePermit) {
+    async fn push(self: Arc<Self>, push: ClaimedPush, permit: Permit) {
         let (claim, tries) = (push.claim.clone(), push.tries);
         let (result, probe) = AssertUnwindSafe(self.attempt(push))
             .catch_unwind()

@@ -74,7 +74,7 @@ pub use self::{
     list::{Find, Listing, Rows},
     login::{LoggedIn, NewSession},
     pairing::{NewDevice, PairedDevice, Pairing, Way},
-    queue::{Claim, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Skip},
+    queue::{Claim, Claimed, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Room, Skip},
     receipts::{Recorded, Reported},
     sessions::Ended,
     site::Reach,

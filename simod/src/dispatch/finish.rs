@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
+use super::permits::Permit;
 use crate::{
     app::App,
     batch::Batcher,
@@ -23,7 +24,7 @@ pub(super) struct Done {
     /// The result.
     pub(super) finished: Finished,
     /// Held until the result is on disk.
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) permit: Permit,
 }
 
 /// Starts storing results. `freed` is notified when permits have come back.
@@ -43,7 +44,7 @@ pub(super) fn batcher(app: &App, tracker: &TaskTracker, freed: Arc<Notify>) -> B
                 permits
             }
         },
-        move |permits: Vec<OwnedSemaphorePermit>| {
+        move |permits: Vec<Permit>| {
             let (store, wake, freed) = (store.clone(), wake.clone(), freed.clone());
             async move {
                 if let Err(error) = store.on_disk().await {

@@ -6,6 +6,7 @@
 //! gone, another one claims when the lease is over.
 
 mod finish;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use simo_common::{api::access::Payload, message::Priority};
 use uuid::Uuid;
 
 pub(super) use self::finish::retire_device;
+pub use self::room::Room;
 use super::{
     Result, Store,
     engine::{Engine, Row, query, query_scalar},
@@ -89,6 +91,15 @@ pub struct ClaimedPush {
     pub quarantined_at: Option<i64>,
 }
 
+/// What a claim got.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// The pushes, now claimed.
+    pub pushes: Vec<ClaimedPush>,
+    /// Whether there may be more that is due, for which there was no room.
+    pub more: bool,
+}
+
 /// Why a push that is due must not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
@@ -155,9 +166,10 @@ pub enum DeviceEffect {
 }
 
 impl Store {
-    /// Claims up to `limit` pushes of `channel` that are due, fair between clients, the most urgent and oldest of each
-    /// first. On PostgreSQL others may claim them again after `lease`.
-    pub async fn claim(&self, channel: &str, limit: usize, lease: Duration) -> Result<Vec<ClaimedPush>> {
+    /// Claims pushes of `channel` that are due, as many as there is room for, fair between clients, the most urgent and
+    /// oldest of each first. On PostgreSQL others may claim them again after `lease`.
+    pub async fn claim(&self, channel: &str, room: impl Into<Room>, lease: Duration) -> Result<Claimed> {
+        let mut room = room.into();
         let now = self.clock.now();
         // One seek per client and urgency, however long the queue is.
         let clients: Vec<Uuid> = query_scalar(
@@ -169,50 +181,55 @@ impl Store {
         .bind(now)
         .fetch_all(&mut *self.read().await?)
         .await?;
-        if clients.is_empty() || limit == 0 {
-            return Ok(Vec::new());
+        if clients.is_empty() || room.is_full() {
+            return Ok(Claimed::default());
         }
         // Whom the rounding down leaves out this time, comes first next time.
         let first = self.claim_turn.fetch_add(1, Ordering::Relaxed) % clients.len();
         let mut hungry = [&clients[first..], &clients[..first]].concat();
-        let mut claimed = Vec::with_capacity(limit);
-        while claimed.len() < limit && !hungry.is_empty() {
+        // Who has little under way waits least: what is claimed for a crowd takes a while to read.
+        hungry.sort_by_key(|client_id| room.held_by(*client_id));
+        let mut pushes = Vec::new();
+        let mut more = false;
+        while !room.is_full() && !hungry.is_empty() {
             // What some leave of their share is shared by those who have more.
-            let share = (limit - claimed.len()).div_ceil(hungry.len());
+            let share = room.free().div_ceil(hungry.len());
             let mut have_more = Vec::new();
             for client_id in hungry {
-                let want = share.min(limit - claimed.len());
+                let want = share.min(room.free_for(client_id));
                 if want == 0 {
-                    break;
+                    more = true;
+                    continue;
                 }
-                let pushes = match self.claim_of(channel, client_id, now, want, lease).await {
-                    Ok(pushes) => pushes,
-                    Err(error) if claimed.is_empty() => return Err(error),
+                let claimed = match self.claim_of(channel, client_id, now, want, lease).await {
+                    Ok(claimed) => claimed,
+                    Err(error) if pushes.is_empty() => return Err(error),
                     // What is claimed already must not stay in nobody's hands.
-                    Err(_) => return self.claimed_and_on_disk(claimed).await,
+                    Err(_) => return self.claimed_and_on_disk(pushes, true).await,
                 };
-                if pushes.len() == want {
+                room.take(client_id, claimed.len());
+                if claimed.len() == want {
                     have_more.push(client_id);
                 }
-                claimed.extend(pushes);
+                pushes.extend(claimed);
             }
             hungry = have_more;
         }
-        self.claimed_and_on_disk(claimed).await
+        self.claimed_and_on_disk(pushes, more || !hungry.is_empty()).await
     }
 
     /// Nothing goes out that a power failure could still take away.
-    async fn claimed_and_on_disk(&self, claimed: Vec<ClaimedPush>) -> Result<Vec<ClaimedPush>> {
-        if !claimed.is_empty()
+    async fn claimed_and_on_disk(&self, pushes: Vec<ClaimedPush>, more: bool) -> Result<Claimed> {
+        if !pushes.is_empty()
             && let Err(error) = self.messages_on_disk().await
         {
             let mut claims = self.claims();
-            for push in &claimed {
+            for push in &pushes {
                 claims.remove(&push.claim.seq);
             }
             return Err(error);
         }
-        Ok(claimed)
+        Ok(Claimed { pushes, more })
     }
 
     /// Claims due pushes of one client.

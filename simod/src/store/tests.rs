@@ -28,7 +28,7 @@ fn to_employees(personnel_nos: &[&str]) -> Recipients {
 const LEASE: std::time::Duration = std::time::Duration::from_secs(30);
 
 async fn claim_all(fixture: &Fixture) -> Vec<super::ClaimedPush> {
-    fixture.store.claim("fcm", 1_000, LEASE).await.unwrap()
+    fixture.store.claim("fcm", 1_000, LEASE).await.unwrap().pushes
 }
 
 fn finished(push: &super::ClaimedPush, result: PushResult) -> Finished {
@@ -199,7 +199,7 @@ async fn a_canceled_message_is_not_pushed_any_more() {
         .await
         .unwrap();
     let id = posted(&accepted[0]).id;
-    let claimed = f.store.claim("fcm", 1, LEASE).await.unwrap();
+    let claimed = f.store.claim("fcm", 1, LEASE).await.unwrap().pushes;
     f.store
         .finish(&[finished(
             &claimed[0],
@@ -304,7 +304,7 @@ async fn the_more_urgent_overtake_and_a_retry_waits() {
         .accept(&[f.personal("обычное", &["1"]), urgent])
         .await
         .unwrap();
-    let first = f.store.claim("fcm", 1, LEASE).await.unwrap();
+    let first = f.store.claim("fcm", 1, LEASE).await.unwrap().pushes;
     assert_eq!(first[0].title, "авария");
     let later = PushResult::Retry {
         due_at: NOON + HOUR,
@@ -325,7 +325,7 @@ async fn a_claim_is_shared_fairly_between_clients() {
     let many: Vec<Incoming> = (0..50).map(|n| f.personal(&n.to_string(), &["1"])).collect();
     f.store.accept(&many).await.unwrap();
     f.store.accept(&[other]).await.unwrap();
-    let claimed = f.store.claim("fcm", 10, LEASE).await.unwrap();
+    let claimed = f.store.claim("fcm", 10, LEASE).await.unwrap().pushes;
     let of_the_other = claimed
         .iter()
         .filter(|push| push.claim.key.client_id != f.client_id)

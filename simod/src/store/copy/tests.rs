@@ -345,14 +345,14 @@ async fn a_daemon_that_was_there_before_sends_nothing_and_what_it_changes_is_not
 
     // Nothing but the clients is missing for it to be sent.
     let claim = || daemon.claim("fcm", 100, Duration::from_mins(1));
-    assert_eq!(claim().await.unwrap().len(), 0);
+    assert_eq!(claim().await.unwrap().pushes.len(), 0);
     let mut tx = daemon.write().await.unwrap();
     let client = "insert into client (id, slug, name, timezone, default_ttl, created_at) values";
     tx.run(&format!("{client} ({}, 'zavod', '', 'UTC', 1, 1)", id(1)))
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(claim().await.unwrap().len(), 38);
+    assert_eq!(claim().await.unwrap().pushes.len(), 38);
 }
 
 #[tokio::test]

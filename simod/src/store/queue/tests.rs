@@ -22,7 +22,7 @@ async fn two() -> Option<(Plant, Store)> {
 }
 
 async fn claim(store: &Store, lease: Duration) -> Option<ClaimedPush> {
-    store.claim("fcm", 10, lease).await.unwrap().pop()
+    store.claim("fcm", 10, lease).await.unwrap().pushes.pop()
 }
 
 /// Waits until the lease of whoever holds it is over.

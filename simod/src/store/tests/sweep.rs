@@ -67,7 +67,7 @@ async fn what_ran_out_says_why() {
 async fn what_is_under_way_does_not_run_out() {
     let f = Fixture::new().await;
     f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
-    let pushes = f.store.claim("fcm", 1, super::LEASE).await.unwrap();
+    let pushes = f.store.claim("fcm", 1, super::LEASE).await.unwrap().pushes;
     f.clock.set(AFTER_EXPIRY);
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 1);
     let accepted = PushResult::Accepted {

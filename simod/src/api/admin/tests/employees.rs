@@ -148,7 +148,8 @@ async fn a_blocked_employee_gets_nothing_of_what_was_queued_before() {
         .store
         .claim("fcm", 10, std::time::Duration::from_secs(30))
         .await
-        .unwrap();
+        .unwrap()
+        .pushes;
     assert!(claimed.iter().all(|push| push.skip.is_some()));
     let events = format!(
         "select count(*) from event where kind = 'delivery' and message_id = {} and acs_id is not null",

@@ -52,9 +52,16 @@ async fn a_claimed_push_has_all_that_a_channel_needs() {
 async fn a_push_is_claimed_once_until_it_is_finished() {
     let f = Fixture::new().await;
     post(&f, f.personal("a", &["1", "2", "3"])).await;
-    assert!(f.store.claim("fcm", 0, LEASE).await.unwrap().is_empty());
-    assert!(f.store.claim("stream", 10, LEASE).await.unwrap().is_empty());
-    let mut pushes = f.store.claim("fcm", 2, LEASE).await.unwrap();
+    assert!(f.store.claim("fcm", 0, LEASE).await.unwrap().pushes.is_empty());
+    assert!(
+        f.store
+            .claim("stream", 10, LEASE)
+            .await
+            .unwrap()
+            .pushes
+            .is_empty()
+    );
+    let mut pushes = f.store.claim("fcm", 2, LEASE).await.unwrap().pushes;
     assert_eq!(pushes.len(), 2);
     pushes.extend(claim_all(&f).await);
     assert_eq!(pushes.len(), 3);

@@ -1,0 +1,72 @@
+//! The permits of a channel: each push under way holds one, until its result is committed.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use uuid::Uuid;
+
+/// Who holds how many permits.
+#[derive(Debug, Default)]
+pub(super) struct Permits {
+    held: Mutex<HashMap<Uuid, usize>>,
+}
+
+impl Permits {
+    /// How many are held, and by which clients.
+    pub(super) fn held(&self) -> (usize, HashMap<Uuid, usize>) {
+        let held = self.lock().clone();
+        (held.values().sum(), held)
+    }
+
+    /// Takes one for a push of a client. Whoever takes them looks at [`Permits::held`] first: only he takes any.
+    pub(super) fn take(self: &Arc<Self>, client_id: Uuid) -> Permit {
+        *self.lock().entry(client_id).or_default() += 1;
+        Permit {
+            permits: self.clone(),
+            client_id,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, usize>> {
+        // Nothing panics between changes, and a poisoned map would still be a map.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A permit; dropped, it is free again.
+#[derive(Debug)]
+pub(super) struct Permit {
+    permits: Arc<Permits>,
+    client_id: Uuid,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut held = self.permits.lock();
+        if let Some(count) = held.get_mut(&self.client_id) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.client_id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permits_are_counted_by_client_and_come_back() {
+        let (crowd, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let permits = Arc::new(Permits::default());
+        let mut taken = vec![permits.take(crowd), permits.take(crowd), permits.take(other)];
+        assert_eq!(permits.held(), (3, HashMap::from([(crowd, 2), (other, 1)])));
+        taken.pop();
+        assert_eq!(permits.held(), (2, HashMap::from([(crowd, 2)])));
+        taken.clear();
+        assert_eq!(permits.held(), (0, HashMap::new()));
+    }
+}

@@ -1,0 +1,98 @@
+//! How many pushes a claim may take, and of whom.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+/// The part of all places that is kept for clients who have little under way.
+const KEPT: usize = 8;
+
+/// The free places of a channel.
+///
+/// A client that holds an eighth of all places or more leaves the last free eighth to others. Otherwise one client's crowd
+/// would hold all of them until its results are committed, or until a provider that hangs has been given up, and everybody
+/// else would wait behind it.
+#[derive(Debug, Clone, Default)]
+pub struct Room {
+    free: usize,
+    /// Places that are kept for those who hold fewer.
+    kept: usize,
+    held: HashMap<Uuid, usize>,
+}
+
+impl Room {
+    /// So many free places of a channel that has `all` of them, of which clients hold these.
+    pub fn new(all: usize, free: usize, held: HashMap<Uuid, usize>) -> Self {
+        Self {
+            free,
+            kept: all / KEPT,
+            held,
+        }
+    }
+
+    /// How many places are free.
+    pub fn free(&self) -> usize {
+        self.free
+    }
+
+    /// Whether none is free.
+    pub fn is_full(&self) -> bool {
+        self.free == 0
+    }
+
+    /// How many a client has.
+    pub(super) fn held_by(&self, client_id: Uuid) -> usize {
+        self.held.get(&client_id).copied().unwrap_or_default()
+    }
+
+    /// How many are free for a client.
+    pub(super) fn free_for(&self, client_id: Uuid) -> usize {
+        let for_all = self.free.saturating_sub(self.kept);
+        let for_few = self.kept.saturating_sub(self.held_by(client_id));
+        for_all.max(for_few.min(self.free))
+    }
+
+    /// A client takes places.
+    pub(super) fn take(&mut self, client_id: Uuid, places: usize) {
+        self.free = self.free.saturating_sub(places);
+        *self.held.entry(client_id).or_default() += places;
+    }
+}
+
+impl From<usize> for Room {
+    /// So many free places, for whoever comes.
+    fn from(free: usize) -> Self {
+        Self {
+            free,
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CROWD: Uuid = Uuid::from_u128(1);
+    const OTHER: Uuid = Uuid::from_u128(2);
+
+    #[test]
+    fn the_last_eighth_is_for_those_who_have_less() {
+        let mut room = Room::new(360, 360, HashMap::new());
+        assert_eq!((room.free_for(CROWD), room.free_for(OTHER)), (315, 315));
+        room.take(CROWD, 315);
+        assert_eq!((room.free_for(CROWD), room.free_for(OTHER)), (0, 45));
+        room.take(OTHER, 40);
+        assert_eq!((room.free_for(OTHER), room.free()), (5, 5));
+        room.take(OTHER, 5);
+        assert!(room.is_full());
+    }
+
+    #[test]
+    fn few_places_are_for_all() {
+        for all in 0..KEPT {
+            let room = Room::new(all, all, HashMap::from([(CROWD, 100)]));
+            assert_eq!(room.free_for(CROWD), all);
+        }
+    }
+}
