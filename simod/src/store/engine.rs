@@ -5,6 +5,7 @@
 //! the text is chosen by [`Conn::engine`], with the reason beside it.
 
 mod row;
+mod rows;
 mod session;
 mod statement;
 
@@ -18,6 +19,7 @@ use sqlx::{Sqlite, SqliteConnection, Transaction, pool::PoolConnection};
 pub(crate) use self::statement::plans;
 pub(crate) use self::{
     row::{Column, FromRow, Row},
+    rows::{Kind, RowStatement, Values},
     session::{Session, answered},
     statement::{Query, Value, query, query_as, query_scalar},
 };

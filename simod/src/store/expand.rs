@@ -94,8 +94,8 @@ impl Store {
             }
             done.push((hex(pending.origin.message_id), pending.number));
         }
-        insert_deliveries(&mut tx, &deliveries, now).await?;
-        insert_pushes(&mut tx, &pushes).await?;
+        insert_deliveries(&mut tx, deliveries).await?;
+        insert_pushes(&mut tx, pushes).await?;
         query(
             "delete from audience where client_id = $1 and (message_id, part) in (
                  select unhex(j.value->>0), cast(j.value->>1 as integer) from jsonb_each($2) j)",

@@ -8,12 +8,15 @@ use simo_common::{
     delivery::DeliveryState,
     time::from_us,
 };
-use uuid::{Uuid, fmt::Simple};
+use uuid::Uuid;
 
 use super::{
     Result, Store, Write,
-    bind::json,
-    engine::{Conn, Engine, Row, query, query_as, query_scalar},
+    engine::{
+        Conn, Engine,
+        Kind::{Id, Whole},
+        Row, RowStatement, query, query_as, query_scalar,
+    },
 };
 
 /// Events that are read at once.
@@ -226,23 +229,30 @@ fn read_event(row: &Row) -> Result<Event> {
 }
 
 /// A delivery that changed: client, ACS, message, employee.
-pub(super) type ChangedDelivery = (Simple, Option<Simple>, Simple, Simple);
+pub(super) type ChangedDelivery = (Uuid, Option<Uuid>, Uuid, Uuid);
+
+static INSERT_DELIVERY_EVENTS: LazyLock<RowStatement<5>> = LazyLock::new(|| {
+    RowStatement::new(
+        [Id, Id, Whole, Id, Id],
+        "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
+         select {0}, {1}, {2}, 'delivery', {3}, {4} from {rows}",
+    )
+});
 
 /// Tells the feed that deliveries changed.
 pub(super) async fn add_delivery_events(tx: &mut Write, changed: &[ChangedDelivery], at: i64) -> Result<()> {
-    if changed.is_empty() {
-        return Ok(());
-    }
-    query(
-        "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
-         select unhex(value->>0), unhex(value->>1), $2, 'delivery', unhex(value->>2), unhex(value->>3)
-         from jsonb_each($1)",
-    )
-    .bind(json(changed))
-    .bind(at)
-    .execute(tx)
-    .await?;
-    Ok(())
+    let rows = changed
+        .iter()
+        .map(|(client_id, acs_id, message_id, employee_id)| {
+            [
+                (*client_id).into(),
+                (*acs_id).into(),
+                at.into(),
+                (*message_id).into(),
+                (*employee_id).into(),
+            ]
+        });
+    Ok(INSERT_DELIVERY_EVENTS.execute(tx, rows.collect()).await?)
 }
 
 #[cfg(test)]

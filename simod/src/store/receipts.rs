@@ -100,7 +100,7 @@ impl Store {
             .iter()
             .map(|key| {
                 let acs_id = known.get(key).copied().flatten();
-                (hex(key.0), acs_id.map(hex), hex(key.1), hex(key.2))
+                (key.0, acs_id, key.1, key.2)
             })
             .collect();
         add_delivery_events(&mut tx, &events, now).await?;

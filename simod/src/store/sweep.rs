@@ -129,14 +129,7 @@ impl Store {
         let events: Vec<_> = expired
             .iter()
             .filter(|row| closed.contains(&(row.message_id, row.employee_id)))
-            .map(|row| {
-                (
-                    hex(row.client_id),
-                    row.acs_id.map(hex),
-                    hex(row.message_id),
-                    hex(row.employee_id),
-                )
-            })
+            .map(|row| (row.client_id, row.acs_id, row.message_id, row.employee_id))
             .collect();
         add_delivery_events(&mut tx, &events, now).await?;
         tx.commit().await?;

@@ -2,16 +2,18 @@
 
 use std::sync::LazyLock;
 
-use serde::Serialize;
 use simo_common::{api::message::Recipients, delivery::reason};
-use uuid::{Uuid, fmt::Simple};
+use uuid::Uuid;
 
 use super::Item;
 use crate::store::{
     Result, Write,
     audience::{Audience, Part},
-    bind::{hex, hex_hash, json},
-    engine::{Engine, query},
+    bind::json,
+    engine::{
+        Kind::{Bytes, Id, Text, Truth, Whole},
+        RowStatement, Values, query,
+    },
 };
 
 /// Messages with more deliveries than this are frozen and expanded afterwards.
@@ -19,72 +21,97 @@ const SMALL_AUDIENCE: u64 = 128;
 /// Deliveries that one transaction makes at once; what goes beyond is frozen, so that nobody waits long for the writer.
 const DELIVERIES_AT_ONCE: u64 = 1_024;
 
-/// A message's row: the columns of `message` in the order of [`INSERT_MESSAGES`].
-#[derive(Serialize)]
-struct MessageRow<'a>(
-    Simple,          // 0 client_id
-    Simple,          // 1 id
-    Option<Simple>,  // 2 acs_id
-    Option<Simple>,  // 3 operator_id
-    Option<Simple>,  // 4 topic_id
-    &'a str,         // 5 title
-    &'a str,         // 6 body
-    i64,             // 7 priority
-    Option<&'a str>, // 8 data
-    Option<String>,  // 9 recipients
-    bool,            // 10 require_ack
-    Option<&'a str>, // 11 external_id
-    Option<String>,  // 12 fingerprint
-    i64,             // 13 accepted_at
-    Option<i64>,     // 14 send_at
-    i64,             // 15 expires_at
-    Option<i64>,     // 16 due_at
-    bool,            // 17 allow_empty
-    u64,             // 18 accepted
-    u64,             // 19 without_device
-    u64,             // 20 denied
-    Option<String>,  // 21 unknown
-);
+macro_rules! insert_messages {
+    () => {
+        "insert into message (client_id, id, acs_id, operator_id, topic_id, title, body, priority, data, recipients,
+             require_ack, external_id, fingerprint, accepted_at, send_at, expires_at, due_at, allow_empty, accepted,
+             without_device, denied, unknown)
+         select {0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11}, {12}, {13}, {14}, {15}, {14}, {16}, {17},
+             {18}, {19}, {20}
+         from {rows}"
+    };
+}
 
-const INSERT_MESSAGES: &str = "insert into message (client_id, id, acs_id, operator_id, topic_id, title, body, priority,
-     data, recipients, require_ack, external_id, fingerprint, accepted_at, send_at, expires_at, due_at, allow_empty,
-     accepted, without_device, denied, unknown)
- select unhex(value->>0), unhex(value->>1), unhex(value->>2), unhex(value->>3), unhex(value->>4), value->>5, value->>6,
-     cast(value->>7 as integer), value->>8, value->>9, cast(value->>10 as boolean), value->>11, unhex(value->>12, ''), cast(value->>13 as integer), cast(value->>14 as integer), cast(value->>15 as integer),
-     cast(value->>16 as integer), cast(value->>17 as boolean), cast(value->>18 as integer), cast(value->>19 as integer), cast(value->>20 as integer), value->>21
- from jsonb_each($1)";
-
-/// The same, and what the word index must take up ([`Store::index_words`](crate::store::Store::index_words)).
-static INSERT_MESSAGES_UNWORDED: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "with made as ({INSERT_MESSAGES} returning seq) insert into message_unworded (seq) select seq from made"
+static INSERT_MESSAGES: LazyLock<RowStatement<21>> = LazyLock::new(|| {
+    RowStatement::of_two(
+        [
+            Id, Id, Id, Id, Id, Text, Text, Whole, Text, Text, Truth, Text, Bytes, Whole, Whole, Whole,
+            Truth, Whole, Whole, Whole, Text,
+        ],
+        insert_messages!(),
+        // And what the word index must take up ([`Store::index_words`](crate::store::Store::index_words)).
+        concat!(
+            "with made as (",
+            insert_messages!(),
+            " returning seq) insert into message_unworded (seq) select seq from made"
+        ),
     )
 });
 
-/// A delivery to be made: of an employee who is known by his ordinal.
-#[derive(Serialize)]
-pub(in crate::store) struct DeliveryRow(
-    Simple,               // 0 client_id
-    Simple,               // 1 message_id
-    u32,                  // 2 the employee's ordinal
-    i64,                  // 3 accepted_at
-    i64,                  // 4 expires_at
-    Option<&'static str>, // 5 outcome
-    Option<&'static str>, // 6 reason
-    &'static str,         // 7 target
-    Option<Simple>,       // 8 target_id
-    Option<Simple>,       // 9 grant_id
-);
+/// A delivery to be made, of an employee who is known by his ordinal: the values of [`INSERT_DELIVERIES`].
+pub(in crate::store) type DeliveryRow = Values<'static, 11>;
 
-/// Pushes to be made: one per device of an employee.
-#[derive(Serialize)]
-pub(in crate::store) struct PushRow(
-    Simple, // 0 client_id
-    Simple, // 1 message_id
-    u32,    // 2 the employee's ordinal
-    i64,    // 3 urgency
-    i64,    // 4 due_at
-);
+static INSERT_DELIVERIES: LazyLock<RowStatement<11>> = LazyLock::new(|| {
+    // `cross join` keeps SQLite from beginning with the larger table: one seek per row of ours, whatever it believes.
+    // Who was blocked since the audience was frozen is denied: he gets nothing further.
+    let insert = |share: &str| {
+        format!(
+            "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, outcome, reason,
+                 outcome_at, target, target_id, grant_id)
+             select client_id, message_id, employee_id, accepted_at, expires_at,
+                 coalesce(outcome, case when out_for is not null then 'denied' end), coalesce(reason, out_for),
+                 case when outcome is not null or out_for is not null then made_at end, target, target_id, grant_id
+             from (select e.client_id, {{1}} as message_id, e.id as employee_id, {{3}} as accepted_at, {{4}} as expires_at,
+                       {{5}} as outcome, {{6}} as reason, {{7}} as target, {{8}} as target_id, {{9}} as grant_id,
+                       {{10}} as made_at,
+                       case when e.archived_at is not null then '{}' when e.blocked_at is not null then '{}' end as out_for
+                   from {{rows}} cross join employee e where e.client_id = {{0}} and e.ordinal = {{2}}{share}) made
+             where true
+             on conflict do nothing",
+            reason::ARCHIVED,
+            reason::BLOCKED,
+        )
+    };
+    RowStatement::of_two(
+        [Id, Id, Whole, Whole, Whole, Text, Text, Text, Id, Id, Whole],
+        insert(""),
+        // A phone that is being paired waits, or is seen by the pushes that follow.
+        insert(" for share of e"),
+    )
+});
+
+/// Pushes to be made, one per device of an employee: the values of [`INSERT_PUSHES`].
+pub(in crate::store) type PushRow = Values<'static, 5>;
+
+static INSERT_PUSHES: LazyLock<RowStatement<5>> = LazyLock::new(|| {
+    // Without `indexed by`, SQLite reads all devices of the client for each row: it has no statistics, and takes the
+    // prefix of the primary key for as good.
+    RowStatement::new(
+        [Id, Id, Whole, Whole, Whole],
+        "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
+         select e.client_id, {1}, e.id, d.id, d.channel, {3}, {4}
+         from {rows} cross join employee e cross join device d indexed by device_employee
+         where e.client_id = {0} and e.ordinal = {2}
+           and e.blocked_at is null and e.archived_at is null and d.client_id = e.client_id and d.employee_id = e.id
+           and d.retired_at is null
+         on conflict do nothing",
+    )
+});
+
+static INSERT_EVENTS: LazyLock<RowStatement<4>> = LazyLock::new(|| {
+    RowStatement::new(
+        [Id, Id, Id, Whole],
+        "insert into event (client_id, acs_id, at, kind, message_id) select {0}, {1}, {3}, 'accepted', {2} from {rows}",
+    )
+});
+
+static INSERT_KEYS: LazyLock<RowStatement<6>> = LazyLock::new(|| {
+    RowStatement::new(
+        [Id, Id, Text, Id, Bytes, Whole],
+        "insert into idempotency (client_id, acs_id, key, message_id, fingerprint, created_at)
+         select {0}, {1}, {2}, {3}, {4}, {5} from {rows}",
+    )
+});
 
 /// What deliveries and pushes take from their message.
 #[derive(Debug, Clone, Copy)]
@@ -112,24 +139,15 @@ pub(super) async fn store(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Resu
         (origin, &item.audience)
     });
     insert_audiences(tx, audiences, now).await?;
-    let events: Vec<_> = items
-        .iter()
-        .map(|item| {
-            (
-                hex(item.sender.client_id),
-                item.sender.acs_id.map(hex),
-                hex(item.id),
-            )
-        })
-        .collect();
-    query(
-        "insert into event (client_id, acs_id, at, kind, message_id)
-         select unhex(value->>0), unhex(value->>1), $2, 'accepted', unhex(value->>2) from jsonb_each($1)",
-    )
-    .bind(json(&events))
-    .bind(now)
-    .execute(tx)
-    .await?;
+    let events = items.iter().map(|item| {
+        [
+            item.sender.client_id.into(),
+            item.sender.acs_id.into(),
+            item.id.into(),
+            now.into(),
+        ]
+    });
+    INSERT_EVENTS.execute(tx, events.collect()).await?;
     Ok(())
 }
 
@@ -167,8 +185,8 @@ pub(super) async fn insert_audiences<'a>(
             );
         }
     }
-    insert_deliveries(tx, &deliveries, now).await?;
-    insert_pushes(tx, &pushes).await?;
+    insert_deliveries(tx, deliveries).await?;
+    insert_pushes(tx, pushes).await?;
     for (origin, number, part) in frozen {
         freeze(tx, &origin, number, part, now).await?;
     }
@@ -185,162 +203,90 @@ pub(in crate::store) fn part_rows(
     pushes: &mut Vec<PushRow>,
 ) {
     for ordinal in members {
-        deliveries.push(DeliveryRow(
-            hex(origin.client_id),
-            hex(origin.message_id),
-            ordinal,
-            origin.accepted_at,
-            origin.expires_at,
-            part.closed.map(|(outcome, _)| outcome.as_str()),
-            part.closed.map(|(_, reason)| reason),
-            part.target.as_str(),
-            part.target_id.map(hex),
-            part.grant_id.map(hex),
-        ));
+        deliveries.push([
+            origin.client_id.into(),
+            origin.message_id.into(),
+            ordinal.into(),
+            origin.accepted_at.into(),
+            origin.expires_at.into(),
+            part.closed.map(|(outcome, _)| outcome.as_str()).into(),
+            part.closed.map(|(_, reason)| reason).into(),
+            part.target.as_str().into(),
+            part.target_id.into(),
+            part.grant_id.into(),
+            now.into(),
+        ]);
         if part.closed.is_none() {
-            pushes.push(PushRow(
-                hex(origin.client_id),
-                hex(origin.message_id),
-                ordinal,
-                origin.urgency,
-                now,
-            ));
+            pushes.push([
+                origin.client_id.into(),
+                origin.message_id.into(),
+                ordinal.into(),
+                origin.urgency.into(),
+                now.into(),
+            ]);
         }
     }
 }
 
 /// Makes deliveries; one that is there already stays as it is.
-pub(in crate::store) async fn insert_deliveries(
-    tx: &mut Write,
-    rows: &[DeliveryRow],
-    now: i64,
-) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    // `cross join` keeps SQLite from beginning with the larger table: one seek per row of ours, whatever it believes.
-    // Who was blocked since the audience was frozen is denied: he gets nothing further.
-    // A phone that is being paired waits, or is seen by the pushes that follow.
-    let share = tx.shared("e");
-    query(format!(
-        "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, outcome, reason,
-             outcome_at, target, target_id, grant_id)
-         select client_id, message_id, employee_id, accepted_at, expires_at,
-             coalesce(outcome, case when out_for is not null then 'denied' end), coalesce(reason, out_for),
-             case when outcome is not null or out_for is not null then cast($2 as integer) end, target, target_id, grant_id
-         from (select e.client_id, unhex(j.value->>1) as message_id, e.id as employee_id, cast(j.value->>3 as integer) as accepted_at,
-                   cast(j.value->>4 as integer) as expires_at, j.value->>5 as outcome, j.value->>6 as reason, j.value->>7 as target,
-                   unhex(j.value->>8) as target_id, unhex(j.value->>9) as grant_id,
-                   case when e.archived_at is not null then $4 when e.blocked_at is not null then $3 end as out_for
-               from jsonb_each($1) j cross join employee e
-               where e.client_id = unhex(j.value->>0) and e.ordinal = cast(j.value->>2 as integer){share}) made
-         where true
-         on conflict do nothing"
-    )
-    )
-    .bind(json(rows))
-    .bind(now)
-    .bind(reason::BLOCKED)
-    .bind(reason::ARCHIVED)
-    .execute(tx)
-    .await?;
-    Ok(())
+pub(in crate::store) async fn insert_deliveries(tx: &mut Write, rows: Vec<DeliveryRow>) -> Result<()> {
+    Ok(INSERT_DELIVERIES.execute(tx, rows).await?)
 }
 
 /// Makes a push for every living device of whoever is not blocked.
-pub(in crate::store) async fn insert_pushes(tx: &mut Write, rows: &[PushRow]) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    // Without `indexed by`, SQLite reads all devices of the client for each row: it has no statistics, and takes the
-    // prefix of the primary key for as good.
-    query(
-        "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
-         select e.client_id, unhex(j.value->>1), e.id, d.id, d.channel, cast(j.value->>3 as integer), cast(j.value->>4 as integer)
-         from jsonb_each($1) j cross join employee e cross join device d indexed by device_employee
-         where e.client_id = unhex(j.value->>0) and e.ordinal = cast(j.value->>2 as integer)
-           and e.blocked_at is null and e.archived_at is null and d.client_id = e.client_id and d.employee_id = e.id and d.retired_at is null
-         on conflict do nothing",
-    )
-    .bind(json(rows))
-    .execute(tx)
-    .await?;
-    Ok(())
+pub(in crate::store) async fn insert_pushes(tx: &mut Write, rows: Vec<PushRow>) -> Result<()> {
+    Ok(INSERT_PUSHES.execute(tx, rows).await?)
 }
 
 async fn insert_messages(tx: &mut Write, items: &[&Item<'_>]) -> Result<()> {
-    let rows: Vec<MessageRow<'_>> = items
-        .iter()
-        .map(|item| {
-            let draft = &item.incoming.draft;
-            let unknown = &item.unknown;
-            MessageRow(
-                hex(item.sender.client_id),
-                hex(item.id),
-                item.sender.acs_id.map(hex),
-                item.sender.operator_id.map(hex),
-                item.topic_id.map(hex),
-                &draft.title,
-                &draft.body,
-                item.priority.rank(),
-                draft.data.as_deref(),
-                draft
-                    .recipients
-                    .as_ref()
-                    .or(item.usual.as_ref())
-                    .map(recipients_json),
-                draft.require_ack,
-                draft.external_id.as_deref(),
-                draft.fingerprint.map(|fingerprint| hex_hash(&fingerprint)),
-                item.times.accepted_at,
-                item.times.send_at,
-                item.times.expires_at,
-                item.times.send_at,
-                draft.allow_empty,
-                item.audience.accepted,
-                item.audience.without_device,
-                item.audience.denied,
-                (!unknown.is_empty()).then(|| json(unknown)),
-            )
-        })
-        .collect();
-    let insert = match tx.engine() {
-        Engine::Sqlite => INSERT_MESSAGES,
-        Engine::Postgres => &INSERT_MESSAGES_UNWORDED,
-    };
-    query(insert).bind(json(&rows)).execute(tx).await?;
-    Ok(())
+    let rows = items.iter().map(|item| {
+        let draft = &item.incoming.draft;
+        let recipients = draft.recipients.as_ref().or(item.usual.as_ref());
+        [
+            item.sender.client_id.into(),
+            item.id.into(),
+            item.sender.acs_id.into(),
+            item.sender.operator_id.into(),
+            item.topic_id.into(),
+            (&draft.title).into(),
+            (&draft.body).into(),
+            item.priority.rank().into(),
+            draft.data.as_deref().into(),
+            recipients.map(recipients_json).into(),
+            draft.require_ack.into(),
+            draft.external_id.as_deref().into(),
+            draft
+                .fingerprint
+                .as_ref()
+                .map(|fingerprint| &fingerprint[..])
+                .into(),
+            item.times.accepted_at.into(),
+            item.times.send_at.into(),
+            item.times.expires_at.into(),
+            draft.allow_empty.into(),
+            item.audience.accepted.into(),
+            item.audience.without_device.into(),
+            item.audience.denied.into(),
+            (!item.unknown.is_empty()).then(|| json(&item.unknown)).into(),
+        ]
+    });
+    Ok(INSERT_MESSAGES.execute(tx, rows.collect()).await?)
 }
 
 async fn insert_keys(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Result<()> {
-    let rows: Vec<_> = items
-        .iter()
-        .filter_map(|item| {
-            let key = item.incoming.idempotency_key.as_deref()?;
-            let fingerprint = item.incoming.draft.fingerprint.as_ref().map(hex_hash);
-            let acs_id = item.sender.acs_id.unwrap_or(Uuid::nil());
-            Some((
-                hex(item.sender.client_id),
-                hex(acs_id),
-                key,
-                hex(item.id),
-                fingerprint,
-            ))
-        })
-        .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    query(
-        "insert into idempotency (client_id, acs_id, key, message_id, fingerprint, created_at)
-         select unhex(value->>0), unhex(value->>1), value->>2, unhex(value->>3), unhex(value->>4, ''), $2
-         from jsonb_each($1)",
-    )
-    .bind(json(&rows))
-    .bind(now)
-    .execute(tx)
-    .await?;
-    Ok(())
+    let rows = items.iter().filter_map(|item| {
+        let key = item.incoming.idempotency_key.as_deref()?;
+        let fingerprint = item.incoming.draft.fingerprint.as_ref();
+        Some([
+            item.sender.client_id.into(),
+            item.sender.acs_id.unwrap_or(Uuid::nil()).into(),
+            key.into(),
+            item.id.into(),
+            fingerprint.map(|fingerprint| &fingerprint[..]).into(),
+            now.into(),
+        ])
+    });
+    Ok(INSERT_KEYS.execute(tx, rows.collect()).await?)
 }
 
 /// Freezes one part of a large audience.

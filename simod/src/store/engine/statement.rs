@@ -36,6 +36,7 @@ macro_rules! values {
 }
 
 values! {
+    u64 => |value| Self::Whole(Some(value as i64)),
     i64 => |value| Self::Whole(Some(value)),
     u32 => |value| Self::Whole(Some(value.into())),
     Option<i64> => |value| Self::Whole(value),
@@ -113,6 +114,12 @@ impl<'q> Query<'q> {
     /// The next value.
     pub(crate) fn bind(mut self, value: impl Into<Value<'q>>) -> Self {
         self.values.push(value.into());
+        self
+    }
+
+    /// The next values.
+    pub(crate) fn bind_all(mut self, values: impl IntoIterator<Item = Value<'q>>) -> Self {
+        self.values.extend(values);
         self
     }
 

@@ -1,8 +1,7 @@
 //! Storing how pushes went, and what follows for their deliveries and devices.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::LazyLock};
 
-use serde::Serialize;
 use simo_common::{delivery::reason, token::TokenKind};
 use uuid::Uuid;
 
@@ -10,7 +9,11 @@ use super::{DeviceEffect, Finished, PushResult, Skip};
 use crate::store::{
     Result, Store, Write,
     bind::{hex, json},
-    engine::{Engine, query, query_as, query_scalar},
+    engine::{
+        Engine,
+        Kind::{Id, Text, Whole},
+        RowStatement, Values, query, query_as, query_scalar,
+    },
     feed,
     tokens::revoke_tokens_of,
 };
@@ -41,81 +44,54 @@ impl Store {
     }
 }
 
-/// What becomes of one push, as a row for the update.
-#[derive(Serialize)]
-struct PushRow<'a>(
-    i64,             // 0 seq
-    i64,             // 1 tries to add
-    Option<i64>,     // 2 last_tried_at
-    Option<&'a str>, // 3 last_answer
-    Option<i64>,     // 4 sent_at
-    Option<i64>,     // 5 done_at
-    Option<&'a str>, // 6 outcome
-    Option<&'a str>, // 7 reason
-    Option<i64>,     // 8 due_at
-    i64,             // 9 the claim's number
-);
-
-fn push_row(finished: &Finished) -> PushRow<'_> {
-    let (row, number, at) = (finished.claim.seq, finished.claim.number, finished.at);
-    match &finished.result {
-        PushResult::Accepted { answer } => PushRow(
-            row,
-            1,
-            Some(at),
-            Some(answer),
-            Some(at),
-            Some(at),
-            Some("accepted"),
-            None,
-            None,
-            number,
-        ),
+/// What becomes of one push: the values of [`STORE_PUSHES`].
+fn push_row(finished: &Finished) -> Values<'_, 10> {
+    let (at, none) = (finished.at, None::<i64>);
+    let (tries, tried_at, answer, sent_at, done_at, outcome, reason, due_at) = match &finished.result {
+        PushResult::Accepted { answer } => {
+            let at = Some(at);
+            (1, at, Some(&**answer), at, at, Some("accepted"), None, none)
+        }
         PushResult::Retry {
             due_at,
             answer,
             counts,
-        } => PushRow(
-            row,
-            i64::from(*counts),
-            Some(at),
-            Some(answer),
-            None,
-            None,
-            None,
-            None,
-            Some(*due_at),
-            number,
-        ),
-        // What quarantine holds back was not tried.
-        PushResult::Failed { reason, answer, .. } => PushRow(
-            row,
-            i64::from(*reason != reason::QUARANTINED),
-            (*reason != reason::QUARANTINED).then_some(at),
-            Some(answer),
-            None,
-            Some(at),
-            Some("failed"),
-            Some(reason),
-            None,
-            number,
-        ),
-        PushResult::Skipped(skip) => {
-            let (outcome, reason) = skip.outcome();
-            PushRow(
-                row,
-                0,
-                None,
-                None,
-                None,
+        } => {
+            let (tries, due_at) = (i64::from(*counts), Some(*due_at));
+            (tries, Some(at), Some(&**answer), none, none, None, None, due_at)
+        }
+        PushResult::Failed { reason, answer, .. } => {
+            // What quarantine holds back was not tried.
+            let tried = *reason != reason::QUARANTINED;
+            let (tries, tried_at, answer) = (i64::from(tried), tried.then_some(at), Some(&**answer));
+            (
+                tries,
+                tried_at,
+                answer,
+                none,
                 Some(at),
-                Some(outcome),
-                Some(reason),
-                None,
-                number,
+                Some("failed"),
+                Some(*reason),
+                none,
             )
         }
-    }
+        PushResult::Skipped(skip) => {
+            let (outcome, reason) = skip.outcome();
+            (0, none, None, none, Some(at), Some(outcome), Some(reason), none)
+        }
+    };
+    [
+        finished.claim.seq.into(),
+        tries.into(),
+        tried_at.into(),
+        answer.into(),
+        sent_at.into(),
+        done_at.into(),
+        outcome.into(),
+        reason.into(),
+        due_at.into(),
+        finished.claim.number.into(),
+    ]
 }
 
 impl Skip {
@@ -156,70 +132,76 @@ async fn lock_deliveries(tx: &mut Write, batch: &[Finished]) -> Result<()> {
 }
 
 async fn store_pushes(tx: &mut Write, batch: &[Finished]) -> Result<()> {
-    let rows: Vec<PushRow<'_>> = batch.iter().map(push_row).collect();
-    let text = match tx.engine() {
-        Engine::Sqlite => STORE_PUSHES.to_owned(),
-        // What a claim that was taken over says counts only when the provider took the push.
-        Engine::Postgres => {
-            format!("{STORE_PUSHES} and (claim = cast(j.value->>9 as integer) or j.value->>6 = 'accepted')")
-        }
-    };
-    query(text).bind(json(&rows)).execute(tx).await?;
-    if tx.engine() == Engine::Postgres {
-        query(
-            "update push set held_until = null from jsonb_each($1) j
-             where push.seq = cast(j.value->>0 as integer) and claim = cast(j.value->>9 as integer)",
-        )
-        .bind(json(&rows))
-        .execute(tx)
-        .await?;
-    }
-    Ok(())
+    let rows = batch.iter().map(push_row).collect();
+    Ok(STORE_PUSHES.execute(tx, rows).await?)
 }
 
-/// A receipt may have closed the push meanwhile: then only what the provider said is added.
-const STORE_PUSHES: &str = "update push set
-         tries = tries + cast(j.value->>1 as integer),
-         last_tried_at = coalesce(cast(j.value->>2 as integer), last_tried_at),
-         last_answer = coalesce(j.value->>3, last_answer),
-         sent_at = coalesce(sent_at, cast(j.value->>4 as integer)),
-         outcome = case when done_at is null then j.value->>6 else outcome end,
-         reason = case when done_at is null then j.value->>7 else reason end,
-         due_at = coalesce(cast(j.value->>8 as integer), due_at),
-         done_at = coalesce(done_at, cast(j.value->>5 as integer))
-     from jsonb_each($1) j where push.seq = cast(j.value->>0 as integer)";
+macro_rules! store_pushes {
+    ($claim:literal, $is_ours:literal) => {
+        // A receipt may have closed the push meanwhile: then only what the provider said is added.
+        concat!(
+            "update push set
+                 tries = tries + {1},
+                 last_tried_at = coalesce({2}, last_tried_at),
+                 last_answer = coalesce({3}, last_answer),
+                 sent_at = coalesce(sent_at, {4}),
+                 outcome = case when done_at is null then {6} else outcome end,
+                 reason = case when done_at is null then {7} else reason end,
+                 due_at = coalesce({8}, due_at),",
+            $claim,
+            "    done_at = coalesce(done_at, {5})
+             from {rows} where push.seq = {0}",
+            $is_ours
+        )
+    };
+}
+
+static STORE_PUSHES: LazyLock<RowStatement<10>> = LazyLock::new(|| {
+    RowStatement::of_two(
+        [Whole, Whole, Whole, Text, Whole, Whole, Text, Text, Whole, Whole],
+        store_pushes!("", ""),
+        // What a claim that was taken over says counts only when the provider took the push, and does not end the claim.
+        store_pushes!(
+            "held_until = case when claim = {9} then null else held_until end,",
+            " and (claim = {9} or {6} = 'accepted')"
+        ),
+    )
+});
 
 /// Deliveries that changed: message and employee.
 type Changed = Vec<(Uuid, Uuid)>;
 
+static MARK_SENT: LazyLock<RowStatement<4>> = LazyLock::new(|| {
+    RowStatement::new(
+        [Id, Id, Id, Whole],
+        "update delivery set sent_at = {3} from {rows}
+         where client_id = {0} and message_id = {1} and employee_id = {2} and sent_at is null
+         returning message_id, employee_id",
+    )
+});
+
 async fn mark_sent(tx: &mut Write, batch: &[Finished]) -> Result<Changed> {
     let mut seen = HashSet::new();
     let mut rows = Vec::new();
-    for finished in batch {
+    for finished in accepted(batch) {
         let key = finished.claim.key;
-        if matches!(finished.result, PushResult::Accepted { .. })
-            && seen.insert((key.message_id, key.employee_id))
-        {
-            rows.push((
-                hex(key.client_id),
-                hex(key.message_id),
-                hex(key.employee_id),
-                finished.at,
-            ));
+        if seen.insert((key.message_id, key.employee_id)) {
+            rows.push([
+                key.client_id.into(),
+                key.message_id.into(),
+                key.employee_id.into(),
+                finished.at.into(),
+            ]);
         }
     }
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(query_as(
-        "update delivery set sent_at = cast(j.value->>3 as integer) from jsonb_each($1) j
-         where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
-         and employee_id = unhex(j.value->>2) and sent_at is null
-         returning message_id, employee_id",
-    )
-    .bind(json(&rows))
-    .fetch_all(tx)
-    .await?)
+    Ok(MARK_SENT.fetch_all(tx, rows).await?)
+}
+
+/// What the provider took.
+fn accepted(batch: &[Finished]) -> impl Iterator<Item = &Finished> {
+    batch
+        .iter()
+        .filter(|finished| matches!(finished.result, PushResult::Accepted { .. }))
 }
 
 /// A delivery ends when its last push ended and no provider took any.
@@ -299,29 +281,21 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
             }
         }
     }
-    // The provider took a push for a quarantined device: its address lives.
-    let alive: Vec<_> = batch
-        .iter()
-        .filter(|finished| matches!(finished.result, PushResult::Accepted { .. }))
-        .map(|finished| {
-            (
-                hex(finished.claim.key.client_id),
-                hex(finished.claim.key.device_id),
-            )
-        })
-        .collect();
-    if !alive.is_empty() {
-        query(
-            "update device set quarantined_at = null, reason = null from jsonb_each($1) j
-             where device.client_id = unhex(j.value->>0) and device.id = unhex(j.value->>1)
-             and quarantined_at is not null and retired_at is null",
-        )
-        .bind(json(&alive))
-        .execute(tx)
-        .await?;
-    }
-    Ok(())
+    let alive = accepted(batch).map(|finished| {
+        let key = finished.claim.key;
+        [key.client_id.into(), key.device_id.into()]
+    });
+    Ok(END_QUARANTINES.execute(tx, alive.collect()).await?)
 }
+
+/// The provider took a push for a quarantined device: its address lives.
+static END_QUARANTINES: LazyLock<RowStatement<2>> = LazyLock::new(|| {
+    RowStatement::new(
+        [Id, Id],
+        "update device set quarantined_at = null, reason = null from {rows}
+         where device.client_id = {0} and device.id = {1} and quarantined_at is not null and retired_at is null",
+    )
+});
 
 /// Takes a device out of use for good, with its token; its open pushes are closed when they come due.
 pub(in crate::store) async fn retire_device(
@@ -365,10 +339,10 @@ async fn add_delivery_events(tx: &mut Write, batch: &[Finished], changed: &Chang
         let delivery = (key.message_id, key.employee_id);
         if changed.contains(&delivery) && seen.insert(delivery) {
             rows.push((
-                hex(key.client_id),
-                finished.claim.acs_id.map(hex),
-                hex(key.message_id),
-                hex(key.employee_id),
+                key.client_id,
+                finished.claim.acs_id,
+                key.message_id,
+                key.employee_id,
             ));
         }
     }
