@@ -2,7 +2,6 @@
 //! connections and streams.
 
 use std::{
-    net::TcpListener,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -16,7 +15,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use crate::{
     blast::{Connection, Target, median},
     footprint,
-    site::{self, Provider},
+    site::{self, Provider, Silence},
     table::Row,
 };
 
@@ -66,10 +65,8 @@ pub(crate) struct Drained {
 
 /// Queues while the provider is unreachable, then starts so many instances with the provider there.
 pub(crate) async fn drain(directory: &Path, provider: &Provider, instances: usize) -> Drained {
-    // Takes connections into its backlog and never says a word.
-    let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let nowhere = format!("https://{}", silent.local_addr().expect("it is bound"));
-    let setup = site::setup(directory, "queue").fcm_at(&nowhere, &provider.files);
+    let silence = Silence::begin();
+    let setup = site::setup(directory, "queue").fcm_at(&silence.url, &provider.files);
     let (mut queue, token) = site::with_phones(setup, EMPLOYEES, "fcm").await;
     let target = Target {
         address: site::address(&queue),
@@ -81,7 +78,7 @@ pub(crate) async fn drain(directory: &Path, provider: &Provider, instances: usiz
         connection.post(batch(first)).await;
     }
     queue.kill9();
-    drop(silent);
+    drop(silence);
 
     let before = provider.stats(0).await.calls;
     let mut running = Vec::new();

@@ -1,5 +1,6 @@
-//! Ingest: one message a request over 64 connections, and batches, next to the bare handler. Phones are of kind
-//! `stream` and offline, so that nothing but accepting goes on.
+//! Ingest: one message a request over 64 connections, and batches, next to the bare handler. The provider of the phones
+//! takes connections and says nothing, so that hardly anything but accepting goes on; and once with phones that take
+//! streams, and are offline.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -10,7 +11,7 @@ use crate::{
     bare::Bare,
     blast::{self, Bodies, Target, median},
     machine::Machine,
-    site,
+    site::{self, Provider, Silence},
     table::Row,
 };
 
@@ -21,7 +22,10 @@ const BATCH_CONNECTIONS: usize = 4;
 
 /// Rounds of ours and the bare one in turns, so that a slow minute of the machine meets both.
 pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machine: &Machine) -> Vec<Row> {
-    let ours = Door::of_simod(site::setup(directory, "ingest")).await;
+    let provider = Provider::start(directory);
+    let silence = Silence::begin();
+    let setup = site::setup(directory, "ingest").fcm_at(&silence.url, &provider.files);
+    let ours = Door::of_simod(setup, "fcm").await;
     let bare = Bare::start();
     let theirs = Door {
         address: bare.address.clone(),
@@ -47,6 +51,9 @@ pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machi
         );
     }
     let [single, bare_single, batched, bare_batched] = figures.map(median);
+    drop(ours);
+    let streams = Door::of_simod(site::setup(directory, "ingest-streams"), "stream").await;
+    let (streams_single, streams_batched) = (streams.singles(length).await, streams.batches(length).await);
     // 64 posts can share one sync, but none may be answered before its own.
     let disk = 0.7 * CONNECTIONS as f64 / machine.sync.as_secs_f64();
     vec![
@@ -62,6 +69,11 @@ pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machi
             "  the bare handler with the same batches",
             format!("{bare_batched:.0}/s"),
         ),
+        Row::only(
+            "  single with stream phones that are offline",
+            format!("{streams_single:.0}/s"),
+        ),
+        Row::only("  batches for them", format!("{streams_batched:.0}/s")),
     ]
 }
 
@@ -73,9 +85,9 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// That of a simod with employees whose phones are offline.
-    pub(crate) async fn of_simod(setup: Setup) -> Self {
-        let (simod, token) = site::with_phones(setup, EMPLOYEES, "stream").await;
+    /// That of a simod with employees who have a phone of a channel each.
+    pub(crate) async fn of_simod(setup: Setup, channel: &str) -> Self {
+        let (simod, token) = site::with_phones(setup, EMPLOYEES, channel).await;
         Self {
             address: site::address(&simod),
             token,

@@ -41,8 +41,8 @@ pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64) -> Ve
 }
 
 async fn ingest(directory: &Path, rounds: usize, length: Duration) -> Vec<Row> {
-    let server = Door::of_simod(site::setup(directory, "server")).await;
-    let embedded = Door::of_simod(site::setup(directory, "embedded").embedded()).await;
+    let server = Door::of_simod(site::setup(directory, "server"), "stream").await;
+    let embedded = Door::of_simod(site::setup(directory, "embedded").embedded(), "stream").await;
     let unnest = Unnest::prepare(site::setup(directory, "unnest")).await;
     for door in [&server, &embedded] {
         door.singles(Duration::from_secs(1)).await;

@@ -1,6 +1,7 @@
 //! A release simod with clients that are large enough to measure.
 
 use std::{
+    net::TcpListener,
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
 };
@@ -87,6 +88,25 @@ pub(crate) async fn with_phones(setup: Setup, employees: usize, channel: &str) -
     give_phones(&simod.database_url(), channel).await;
     simod.restart().await;
     (simod, token)
+}
+
+/// A provider that takes connections into its backlog and never says a word.
+pub(crate) struct Silence {
+    _listener: TcpListener,
+    /// Its base URL.
+    pub(crate) url: String,
+}
+
+impl Silence {
+    /// Begins to say nothing.
+    pub(crate) fn begin() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let url = format!("https://{}", listener.local_addr().expect("it is bound"));
+        Self {
+            _listener: listener,
+            url,
+        }
+    }
 }
 
 /// The stand-in in a process of its own.
