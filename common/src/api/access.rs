@@ -77,6 +77,10 @@ pub struct ClientSpec {
     /// A new client's first admin, who is made with it: a slug, unique over all clients. The answer has his login code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<String>,
+    /// For a new client: one that is archived comes back, as it was but for the settings given here, with its history, people
+    /// and topics, and without operators, tokens and phones.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub restore: bool,
     /// Its name for people; the slug unless said otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

@@ -129,6 +129,8 @@ pub(super) async fn live(conn: &mut Conn, scope: &Scope, now: i64) -> Result<Liv
                 let role: String = row.try_get("role")?;
                 let operator = kept(&row, role.parse().unwrap_or(Role::Viewer))?;
                 if let Some(client) = live.clients.values_mut().find(|client| client.id == id) {
+                    let archived = operator.archived || client.archived;
+                    let operator = Kept { archived, ..operator };
                     client.operators.insert(name.clone(), operator);
                 }
             }
@@ -172,6 +174,10 @@ async fn client(conn: &mut Conn, row: &Row, now: i64) -> Result<LiveClient> {
         topics: BTreeMap::new(),
     };
     acs(conn, &mut client, now).await?;
+    if client.archived {
+        // None works, nor will it when the client comes back.
+        client.tokens.clear();
+    }
     let groups = groups(conn, &mut client).await?;
     let employees = employees(conn, &mut client, &groups).await?;
     topics(conn, &mut client, &groups, &employees).await?;

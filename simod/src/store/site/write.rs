@@ -86,7 +86,8 @@ impl Prepared {
 /// A change as the audit is told of it.
 fn audited(change: &SiteChange) -> Change {
     let action = match (change.kind, change.action) {
-        (SiteKind::Client, SiteAction::Create | SiteAction::Restore) => "client.add",
+        (SiteKind::Client, SiteAction::Create) => "client.add",
+        (SiteKind::Client, SiteAction::Restore) => "client.restore",
         (SiteKind::Client, SiteAction::Archive) => "client.remove",
         (SiteKind::Client, _) => "client.edit",
         (SiteKind::Operator, SiteAction::Create | SiteAction::Restore) => "operator.add",
