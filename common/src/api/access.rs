@@ -323,6 +323,9 @@ pub struct Topic {
     /// Since when it is archived.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub archived_at: Option<Timestamp>,
+    /// Where it was just added: it came back from the archive, without grants.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restored: bool,
 }
 
 /// Who may receive a topic.
