@@ -418,6 +418,9 @@ pub struct HeldGrant {
     /// When it counts.
     #[serde(flatten)]
     pub times: GrantTimes,
+    /// Whether the employee is blocked: then no grant counts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
 }
 
 /// An employee who would receive a topic now, and by which grant.

@@ -1,3 +1,6 @@
+-- Why simod canceled a message itself; null: somebody did.
+alter table message add column cancel_reason text;
+
 -- A person's codes, which are withdrawn with him.
 create index invite_employee on invite (client_id, employee_id) where used_at is null;
 

@@ -102,7 +102,8 @@ async fn edit(
 
 /// Archive a topic
 ///
-/// Nothing can be posted to it any more, and its grants end.
+/// Nothing can be posted to it any more, its grants end, and messages that were scheduled on it are canceled when they come
+/// due.
 #[utoipa::path(delete, path = "/topics/{slug}", tag = "topics", operation_id = "remove_topic",
     params(("slug" = String, Path, description = "The topic")),
     responses((status = 204, description = "Archived"), Problems))]
