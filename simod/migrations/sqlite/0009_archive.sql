@@ -26,3 +26,13 @@ update invite set expires_at = 0, withdrawn_at = (
     where used_at is null and exists (
         select 1 from employee e
         where e.client_id = invite.client_id and e.id = invite.employee_id and e.archived_at is not null);
+
+-- `insert or replace` takes a row away without a `delete` that the triggers would see.
+create trigger audit_is_once before insert on audit
+when exists (select 1 from audit a where a.client_id = new.client_id and a.seq = new.seq) begin
+    select raise(abort, 'the audit is append-only');
+end;
+create trigger audit_payload_is_once before insert on audit_payload
+when exists (select 1 from audit_payload p where p.client_id = new.client_id and p.seq = new.seq) begin
+    select raise(abort, 'the audit is append-only');
+end;
