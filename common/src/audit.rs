@@ -183,6 +183,37 @@ impl Verifier {
         self.count
     }
 
+    /// Whether the chain ends where a head says that was asked for after the last entry: not behind it.
+    ///
+    /// # Errors
+    /// The head was set back.
+    pub fn ends_by(&self, head: &AuditHead) -> Result<(), Text> {
+        let (last, end) = (self.end.seq, head.seq);
+        if last > end {
+            return Err(text!(
+                "the server says that the chain ends at entry {end}, but there is an entry {last}",
+                "по словам сервера цепочка кончается на записи {end}, а есть запись {last}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether there is an entry at all: a client's chain begins when it is made.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn is_a_clients(&self) -> Result<(), Text> {
+        if self.end.seq == 0 {
+            return Err(text!(
+                "there is no entry, not even that of the client's making (a client that is older than the audit has none \
+                 before its first change)",
+                "нет ни одной записи, даже о создании клиента (у клиента, который старше аудита, их нет до первого \
+                 изменения)"
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether the entry that has just been taken is the one that a head names, when it has that number.
     ///
     /// # Errors
@@ -354,5 +385,23 @@ mod tests {
         );
         let other = chain(vec![("topic.add", payload("x", json!({})))]);
         assert!(verify(&other, Some(&head(&entries[0]))).is_err(), "anew");
+    }
+
+    #[test]
+    fn a_head_that_was_set_back_and_a_chain_without_entries_are_faults() {
+        let mut verifier = Verifier::default();
+        assert!(verifier.is_a_clients().is_err());
+        let entries = three();
+        for entry in &entries {
+            verifier.take(entry).unwrap();
+        }
+        let head = |seq| AuditHead {
+            seq,
+            hash: entries[2].hash.clone(),
+        };
+        assert!(verifier.is_a_clients().is_ok());
+        assert!(verifier.ends_by(&head(2)).is_err());
+        assert!(verifier.ends_by(&head(3)).is_ok());
+        assert!(verifier.ends_by(&head(4)).is_ok(), "one more was made meanwhile");
     }
 }

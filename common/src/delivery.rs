@@ -176,6 +176,8 @@ pub mod reason {
     pub const EXPIRED: &str = "expired";
     /// The message was canceled.
     pub const CANCELED: &str = "canceled";
+    /// The topic was archived before the message came due (why the server canceled it).
+    pub const TOPIC_ARCHIVED: &str = "topic_archived";
     /// The provider says that the address is dead.
     pub const DEAD_ADDRESS: &str = "dead_address";
     /// The device is quarantined since its address was reported dead.
@@ -209,6 +211,10 @@ pub mod reason {
             ),
             EXPIRED => lang.pick("its time ran out", "истёк срок"),
             CANCELED => lang.pick("the message was canceled", "сообщение отменено"),
+            TOPIC_ARCHIVED => lang.pick(
+                "the topic was archived before it came due",
+                "тема отправлена в архив раньше, чем подошёл срок",
+            ),
             DEAD_ADDRESS => lang.pick(
                 "the provider says the address is dead",
                 "провайдер: адрес больше не действует",

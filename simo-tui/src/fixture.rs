@@ -225,6 +225,7 @@ pub(crate) fn story(lang: Lang) -> Box<Story> {
         send_at: None,
         expires_at: at(72 * 3_600),
         canceled_at: None,
+        cancel_reason: None,
         scheduled: false,
         counts: RecipientCounts {
             accepted: 14,
@@ -309,6 +310,7 @@ pub(crate) fn access() -> Answer {
         path: path.iter().map(|slug| (*slug).into()).collect(),
         created_at: now(),
         times,
+        blocked: false,
     };
     let always = GrantTimes {
         active: true,

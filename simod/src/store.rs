@@ -5,6 +5,7 @@
 mod accept;
 mod access;
 mod acs;
+mod archive;
 mod attempts;
 mod audience;
 mod audit;

@@ -77,6 +77,10 @@ pub struct ClientSpec {
     /// A new client's first admin, who is made with it: a slug, unique over all clients. The answer has his login code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<String>,
+    /// For a new client: one that is archived comes back, as it was but for the settings given here, with its history, people
+    /// and topics, and without operators, tokens and phones.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub restore: bool,
     /// Its name for people; the slug unless said otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -319,6 +323,9 @@ pub struct Topic {
     /// Since when it is archived.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub archived_at: Option<Timestamp>,
+    /// Where it was just added: it came back from the archive, without grants.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restored: bool,
 }
 
 /// Who may receive a topic.
@@ -411,6 +418,9 @@ pub struct HeldGrant {
     /// When it counts.
     #[serde(flatten)]
     pub times: GrantTimes,
+    /// Whether the employee is blocked: then no grant counts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
 }
 
 /// An employee who would receive a topic now, and by which grant.

@@ -156,6 +156,9 @@ pub struct Group {
     /// Since when it is archived.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub archived_at: Option<Timestamp>,
+    /// Where it was just added: it came back from the archive, without members and grants.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restored: bool,
 }
 
 /// A way in for a phone: a pairing code, shown once.

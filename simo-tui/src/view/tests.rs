@@ -180,6 +180,23 @@ fn what_the_employee_may_receive_stands_in_place_of_the_story() {
 }
 
 #[test]
+fn a_blocked_employee_is_said_to_receive_nothing() {
+    let mut model = opened(Ru, (80, 24));
+    press(&mut model, [Command::Access]);
+    let Answer::Access(mut held) = access() else {
+        unreachable!()
+    };
+    for grant in &mut held {
+        grant.blocked = true;
+        grant.times.active = false;
+    }
+    let answer = Action::Answer(Question::Access("100001".into()), Ok(Answer::Access(held)));
+    act(&mut model, [answer]);
+    let screen = screen(&model);
+    assert!(screen.contains("заблокирован и ничего не получает"), "{screen}");
+}
+
+#[test]
 fn help_lists_every_key() {
     let mut model = loaded(Ru, (90, 40), 3, None);
     press(&mut model, [Command::Help]);

@@ -20,6 +20,9 @@ pub(crate) enum Verb {
         /// Make its first admin, too, and print the one-time code with which he logs in
         #[arg(long, value_name = "NAME")]
         admin: Option<String>,
+        /// Bring it back from the archive: with its history, people and topics, without operators, tokens and phones
+        #[arg(long)]
+        restore: bool,
         #[command(flatten)]
         settings: Settings,
     },
@@ -37,7 +40,7 @@ pub(crate) enum Verb {
         #[command(flatten)]
         settings: Settings,
     },
-    /// Archive a client: its tokens and phones stop working, its history stays
+    /// Archive a client: its operators, tokens and phones stop working for good, its history stays
     Remove {
         /// Its short name
         slug: String,
@@ -78,6 +81,7 @@ impl Settings {
         ClientSpec {
             slug,
             admin,
+            restore: false,
             name: self.name,
             timezone: self.timezone,
             payload: self.payload.map(|payload| match payload {
@@ -97,17 +101,29 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Add {
             slug,
             admin,
+            restore,
             settings,
         } => {
-            let made = api.add_client(&settings.spec(Some(slug), admin)).await?;
+            let spec = ClientSpec {
+                restore,
+                ..settings.spec(Some(slug), admin)
+            };
+            let made = api.add_client(&spec).await?;
             let client = &made.client;
             let slug = &client.slug;
             if let Some(login) = &made.login {
                 let admin = &login.operator;
-                session.done(&session.say(
-                    format!("Client {slug} added, and its admin {admin}."),
-                    format!("Добавлены клиент {slug} и его администратор {admin}."),
-                ));
+                session.done(&if restore {
+                    session.say(
+                        format!("Client {slug} is back, and its admin {admin}."),
+                        format!("Клиент {slug} возвращён, его администратор — {admin}."),
+                    )
+                } else {
+                    session.say(
+                        format!("Client {slug} added, and its admin {admin}."),
+                        format!("Добавлены клиент {slug} и его администратор {admin}."),
+                    )
+                });
                 if session.out.is_structured() {
                     session.out.record(&made)?;
                 } else {
@@ -115,10 +131,23 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 }
                 return hand_over(session, login);
             }
-            let text = session.say(
-                format!("Client {slug} added. Next: simoctl --client {slug} token issue --acs NAME"),
-                format!("Клиент {slug} добавлен. Дальше: simoctl --client {slug} token issue --acs ИМЯ"),
-            );
+            let text = if restore {
+                session.say(
+                    format!(
+                        "Client {slug} is back, without operators, tokens and phones. Next: simoctl --client {slug} operator add \
+                         NAME --role admin, token issue, device invite"
+                    ),
+                    format!(
+                        "Клиент {slug} возвращён, без операторов, токенов и телефонов. Дальше: simoctl --client {slug} operator \
+                         add ИМЯ --role admin, token issue, device invite"
+                    ),
+                )
+            } else {
+                session.say(
+                    format!("Client {slug} added. Next: simoctl --client {slug} token issue --acs NAME"),
+                    format!("Клиент {slug} добавлен. Дальше: simoctl --client {slug} token issue --acs ИМЯ"),
+                )
+            };
             session.made(client, &text)
         }
         Verb::List(list) => {
@@ -139,9 +168,9 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let client = api.client(&slug).await?;
             let name = &client.name;
             session.confirm(&session.say(
-                format!("Archive client {slug} ({name})? Its ACS, operators and phones are locked out at once."),
+                format!("Archive client {slug} ({name})? Its ACS, operators and phones are locked out at once, for good."),
                 format!(
-                    "Отправить в архив клиента {slug} ({name})? Его АСУ, операторы и телефоны сразу потеряют доступ."
+                    "Отправить в архив клиента {slug} ({name})? Его АСУ, операторы и телефоны сразу потеряют доступ, навсегда."
                 ),
             ))?;
             api.remove_client(&slug).await?;
@@ -212,6 +241,10 @@ pub(super) const RUSSIAN: Help = &[
         "client add/admin",
         "Сразу добавить его первого администратора и напечатать одноразовый код, с которым он войдёт",
     ),
+    (
+        "client add/restore",
+        "Вернуть его из архива: с историей, сотрудниками и темами, без операторов, токенов и телефонов",
+    ),
     ("client list", "Список клиентов"),
     ("client show", "Показать клиента"),
     ("client show/slug", "Короткое имя"),
@@ -219,7 +252,7 @@ pub(super) const RUSSIAN: Help = &[
     ("client edit/slug", "Короткое имя"),
     (
         "client remove",
-        "Отправить клиента в архив: его токены и телефоны перестают работать, история остаётся",
+        "Отправить клиента в архив: его операторы, токены и телефоны перестают работать навсегда, история остаётся",
     ),
     ("client remove/slug", "Короткое имя"),
     ("client add/name", "Название для людей"),

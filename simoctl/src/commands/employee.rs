@@ -48,7 +48,7 @@ pub(crate) enum Verb {
     },
     /// Change an employee; an empty value clears
     Edit(Edit),
-    /// Archive an employee: his phones are let go, his history stays
+    /// Archive an employee: his phones are let go, his own grants end, his history stays
     Remove {
         /// His personnel number
         personnel_no: String,
@@ -273,7 +273,7 @@ pub(super) const RUSSIAN: Help = &[
     ("employee edit/no_groups", "Убрать его из всех групп"),
     (
         "employee remove",
-        "Отправить сотрудника в архив: телефоны отвязываются, история остаётся",
+        "Отправить сотрудника в архив: телефоны отвязываются, личные доступы прекращаются, история остаётся",
     ),
     (
         "employee block",

@@ -39,7 +39,7 @@ pub(crate) enum Verb {
         #[arg(long)]
         name: String,
     },
-    /// Archive a group: its grants stop counting, history goes on naming it
+    /// Archive a group: nobody is in it any more, its grants end, history goes on naming it
     Remove {
         /// Its short name
         slug: String,
@@ -84,10 +84,17 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Add { slug, name } => {
             let group = api.add_group(&Named { slug, name }).await?;
             let slug = &group.slug;
-            let text = session.say(
-                format!("Group {slug} added."),
-                format!("Группа {slug} добавлена."),
-            );
+            let text = if group.restored {
+                session.say(
+                    format!("Group {slug} was there before, and is back without members and grants."),
+                    format!("Группа {slug} уже была и возвращена без участников и доступов."),
+                )
+            } else {
+                session.say(
+                    format!("Group {slug} added."),
+                    format!("Группа {slug} добавлена."),
+                )
+            };
             session.made(&group, &text)
         }
         Verb::List(list) => {
@@ -107,9 +114,9 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Remove { slug } => {
             let people = api.group(&slug).await?.people;
             session.confirm(&session.say(
-                format!("Archive group {slug}? Those in it ({people}) lose what it was granted."),
+                format!("Archive group {slug}? It loses its members ({people}) and what it was granted."),
                 format!(
-                    "Отправить в архив группу {slug}? Те, кто в ней ({people}), потеряют данный ей доступ."
+                    "Отправить в архив группу {slug}? Она потеряет участников ({people}) и данный ей доступ."
                 ),
             ))?;
             api.remove_group(&slug).await?;
@@ -192,7 +199,7 @@ pub(super) const RUSSIAN: Help = &[
     ("group edit/name", "Новое название для людей"),
     (
         "group remove",
-        "Отправить группу в архив: данный ей доступ не действует, в истории она остаётся",
+        "Отправить группу в архив: в ней никого не остаётся, данный ей доступ прекращается, в истории она остаётся",
     ),
     ("group remove/slug", "Короткое имя"),
     ("group add-member", "Добавить сотрудников в группу"),

@@ -22,7 +22,7 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Add a topic; nobody may receive it until it is granted
+    /// Add a topic; nobody may receive it until it is granted, nor one that comes back from the archive
     #[command(group = ArgGroup::new("changes").multiple(true))]
     Add {
         /// Its short name: a–z 0–9 - _ .
@@ -57,7 +57,7 @@ pub(crate) enum Verb {
         #[arg(long, group = "changes", conflicts_with_all = ["to_employees", "to_groups", "to_everyone"])]
         no_recipients: bool,
     },
-    /// Archive a topic: nothing can be sent to it any more, its history stays
+    /// Archive a topic: nothing can be sent to it any more, its grants end, its history stays
     Remove {
         /// Its short name
         slug: String,
@@ -135,10 +135,17 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             };
             let topic = api.add_topic(&new).await?;
             let slug = &topic.slug;
-            let text = session.say(
+            let text = if topic.restored {
+                session.say(
+                    format!("Topic {slug} was there before, and is back without grants. Next: simoctl topic grant {slug} --everyone (or --group, --employee)"),
+                    format!("Тема {slug} уже была и возвращена без доступов. Дальше: simoctl topic grant {slug} --everyone (или --group, --employee)"),
+                )
+            } else {
+                session.say(
                 format!("Topic {slug} added. Next: simoctl topic grant {slug} --everyone (or --group, --employee)"),
                 format!("Тема {slug} добавлена. Дальше: simoctl topic grant {slug} --everyone (или --group, --employee)"),
-            );
+                )
+            };
             session.made(&topic, &text)
         }
         Verb::List(list) => {
@@ -166,8 +173,8 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Remove { slug } => {
             api.topic(&slug).await?;
             session.confirm(&session.say(
-                format!("Archive topic {slug}? Nothing can be sent to it any more."),
-                format!("Отправить в архив тему {slug}? В неё больше нельзя будет отправлять."),
+                format!("Archive topic {slug}? Nothing can be sent to it any more, and its grants end."),
+                format!("Отправить в архив тему {slug}? В неё больше нельзя будет отправлять, доступы к ней прекратятся."),
             ))?;
             api.remove_topic(&slug).await?;
             session.done(&session.say(
@@ -232,7 +239,7 @@ impl Record for Topic {
 pub(super) const RUSSIAN: Help = &[
     (
         "topic add",
-        "Добавить тему; пока доступа никому не дали, её никто не получает",
+        "Добавить тему; пока доступа никому не дали, её никто не получает, и вернувшуюся из архива тоже",
     ),
     ("topic add/slug", "Короткое имя: a–z 0–9 - _ ."),
     ("topic add/name", "Название для людей"),
@@ -273,7 +280,7 @@ pub(super) const RUSSIAN: Help = &[
     ),
     (
         "topic remove",
-        "Отправить тему в архив: отправлять в неё нельзя, история остаётся",
+        "Отправить тему в архив: отправлять в неё нельзя, доступы прекращаются, история остаётся",
     ),
     ("topic grant", "Дать доступ к теме"),
     (

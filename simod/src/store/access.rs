@@ -102,21 +102,28 @@ impl Store {
         .await
     }
 
-    /// All grants by which an employee may receive topics, by topic, the widest first; those that do not count now too.
+    /// All grants by which an employee may receive topics, by topic, the widest first; those that do not count now too. None
+    /// counts while he is blocked.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such employee.
     pub async fn access_of(&self, client_id: Uuid, personnel_no: &str) -> Result<Vec<HeldGrant>> {
         let mut snapshot = self.snapshot().await?;
-        let employee: Option<(Uuid,)> = query_as(
-            "select id from employee where client_id = $1 and personnel_no = $2 and archived_at is null",
+        let employee: Option<(Uuid, bool)> = query_as(
+            "select id, blocked_at is not null from employee
+             where client_id = $1 and personnel_no = $2 and archived_at is null",
         )
         .bind(client_id)
         .bind(personnel_no)
         .fetch_optional(&mut snapshot)
         .await?;
-        let (employee_id,) = employee.ok_or_else(|| Error::not_found("employee", personnel_no))?;
-        held(&mut snapshot, client_id, employee_id, None, self.clock.now()).await
+        let (employee_id, blocked) = employee.ok_or_else(|| Error::not_found("employee", personnel_no))?;
+        let mut held = held(&mut snapshot, client_id, employee_id, None, self.clock.now()).await?;
+        for grant in &mut held {
+            grant.blocked = blocked;
+            grant.times.active &= !blocked;
+        }
+        Ok(held)
     }
 }
 
@@ -159,6 +166,7 @@ pub(super) async fn held(
                 path: around.map(|around| around.path.clone()).unwrap_or_default(),
                 created_at: time::from_us(row.try_get("created_at")?),
                 times: GrantTerms::read(row)?.times(at, || zone(row))?,
+                blocked: false,
             })
         })
         .collect()

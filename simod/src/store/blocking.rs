@@ -1,14 +1,16 @@
 //! Blocking employees and taking them out: they get nothing further, not even of what was queued before.
 
-use simo_common::{delivery::reason, text};
+use simo_common::{api::access::Grantee, delivery::reason, text};
 use uuid::Uuid;
 
 use super::{
     Error, Result, Store, Write,
+    archive::end_people,
     bind::{hex, json},
     employees::{employee, employee_change, live_employee},
     engine::{query, query_scalar},
     pairing::{oldest_open, retire},
+    topics::refuse_recipient,
 };
 
 /// Deliveries that are closed in one transaction, so that nobody waits long for the writer.
@@ -57,21 +59,32 @@ impl Store {
         tx.commit().await
     }
 
-    /// Archives an employee: his devices are retired, what was queued for him is denied. One who is archived already
+    /// Archives an employee: his devices are retired, his own grants and pairing codes end, what was queued for him is denied. One who is archived already
     /// stays so.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when a topic's messages are for him.
     pub async fn remove_employee(&self, client_id: Uuid, personnel_no: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         let before = employee(&mut tx, client_id, personnel_no).await?;
-        let employee_id: Uuid = query_scalar(
-            "update employee set archived_at = coalesce(archived_at, $3)
-             where client_id = $1 and personnel_no = $2 returning id",
-        )
-        .bind(client_id)
-        .bind(personnel_no)
-        .bind(now)
-        .fetch_one(&mut tx)
-        .await?;
+        if before.archived_at.is_none() {
+            refuse_recipient(&mut tx, client_id, &Grantee::Employee(personnel_no.to_owned())).await?;
+        }
+        let employee_id: Uuid =
+            query_scalar("select id from employee where client_id = $1 and personnel_no = $2")
+                .bind(client_id)
+                .bind(personnel_no)
+                .fetch_one(&mut tx)
+                .await?;
+        // Whoever pairs takes his code's row before the employee's.
+        end_people(&mut tx, client_id, &[employee_id], now).await?;
+        query("update employee set archived_at = coalesce(archived_at, $3) where client_id = $1 and id = $2")
+            .bind(client_id)
+            .bind(employee_id)
+            .bind(now)
+            .execute(&mut tx)
+            .await?;
         let devices: Vec<Uuid> = query_scalar(
             "select id from device where client_id = $1 and employee_id = $2 and retired_at is null",
         )

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Listing, Result, Rows, Store, Write,
+    archive::end_client,
     audit::Change,
     engine::{Conn, Row, query, query_scalar},
     list::page,
@@ -54,10 +55,15 @@ impl Store {
             .await?)
     }
 
-    /// Makes a client, or brings it back from the archive with new settings.
+    /// Makes a client. With `restore` one that is archived comes back as it was, but for what `spec` says: with its history,
+    /// people and topics, and without operators, tokens and phones.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the client is there, or is archived and not to be restored; [`Error::NotFound`] when there is
+    /// none to restore.
     pub async fn add_client(&self, slug: &str, spec: &ClientSpec) -> Result<Client> {
         let mut tx = self.write().await?;
-        let (_, added) = insert_client(&mut tx, slug, spec, self.clock.now()).await?;
+        let (_, added) = make_client(&mut tx, slug, spec, self.clock.now()).await?;
         tx.commit().await?;
         Ok(added)
     }
@@ -65,7 +71,7 @@ impl Store {
     /// Makes a client as [`Store::add_client`] does, and its first admin with a code to log in: all of it or nothing.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when the client is there, or the admin's name is taken.
+    /// As [`Store::add_client`], and [`Error::Conflict`] when the admin's name is taken.
     pub async fn add_client_and_admin(
         &self,
         slug: &str,
@@ -75,7 +81,7 @@ impl Store {
     ) -> Result<MadeClient> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let (client_id, client) = insert_client(&mut tx, slug, spec, now).await?;
+        let (client_id, client) = make_client(&mut tx, slug, spec, now).await?;
         let admin = NewOperator {
             name: admin.to_owned(),
             role: Role::Admin,
@@ -91,22 +97,7 @@ impl Store {
     pub async fn edit_client(&self, slug: &str, spec: &ClientSpec) -> Result<Client> {
         let mut tx = self.write().await?;
         let (client_id, before) = client(&mut tx, slug).await?;
-        query(
-            "update client set
-                 name = coalesce($2, name), timezone = coalesce($3, timezone), payload = coalesce($4, payload),
-                 notification = coalesce($5, notification), default_ttl = coalesce($6, default_ttl),
-                 retention_days = nullif(coalesce($7, retention_days), 0)
-             where slug = $1",
-        )
-        .bind(slug)
-        .bind(&spec.name)
-        .bind(&spec.timezone)
-        .bind(spec.payload.map(Payload::as_str))
-        .bind(spec.notification)
-        .bind(spec.default_ttl)
-        .bind(spec.retention_days)
-        .execute(&mut tx)
-        .await?;
+        set(&mut tx, slug, spec).await?;
         let (_, after) = client(&mut tx, slug).await?;
         tx.record(
             client_id,
@@ -116,15 +107,17 @@ impl Store {
         Ok(after)
     }
 
-    /// Archives a client: from now on no token of its ACS, operators and phones lets in.
+    /// Archives a client: no token of its ACS, operators and phones lets in any more, nor ever again.
     pub async fn remove_client(&self, slug: &str) -> Result<()> {
         let mut tx = self.write().await?;
+        let now = self.clock.now();
         let (client_id, before) = client(&mut tx, slug).await?;
         query("update client set archived_at = coalesce(archived_at, $2) where slug = $1")
             .bind(slug)
-            .bind(self.clock.now())
+            .bind(now)
             .execute(&mut tx)
             .await?;
+        end_client(&mut tx, client_id, now).await?;
         let (_, after) = client(&mut tx, slug).await?;
         tx.record(
             client_id,
@@ -134,17 +127,61 @@ impl Store {
     }
 }
 
+/// Makes a client or brings it back, as `spec` says.
+async fn make_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) -> Result<(Uuid, Client)> {
+    if spec.restore {
+        restore_client(tx, slug, spec, now).await
+    } else {
+        insert_client(tx, slug, spec, now).await
+    }
+}
+
+/// Brings a client back from the archive, and writes it down.
+async fn restore_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) -> Result<(Uuid, Client)> {
+    let (client_id, before) = client(tx, slug).await?;
+    let restored = query("update client set archived_at = null where slug = $1 and archived_at is not null")
+        .bind(slug)
+        .execute(tx)
+        .await?;
+    if restored.rows_affected() == 0 {
+        return Err(is_there(slug));
+    }
+    end_client(tx, client_id, now).await?;
+    set(tx, slug, spec).await?;
+    let (_, after) = client(tx, slug).await?;
+    let change = Change::new("client.restore", slug).before(&before).after(&after);
+    tx.record(client_id, change);
+    Ok((client_id, after))
+}
+
+/// Changes the settings that `spec` names.
+async fn set(tx: &mut Write, slug: &str, spec: &ClientSpec) -> Result<()> {
+    query(
+        "update client set
+             name = coalesce($2, name), timezone = coalesce($3, timezone), payload = coalesce($4, payload),
+             notification = coalesce($5, notification), default_ttl = coalesce($6, default_ttl),
+             retention_days = nullif(coalesce($7, retention_days), 0)
+         where slug = $1",
+    )
+    .bind(slug)
+    .bind(&spec.name)
+    .bind(&spec.timezone)
+    .bind(spec.payload.map(Payload::as_str))
+    .bind(spec.notification)
+    .bind(spec.default_ttl)
+    .bind(spec.retention_days)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// Makes a client, and writes it down.
 async fn insert_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) -> Result<(Uuid, Client)> {
     let added = query(
         "insert into client
              (id, slug, name, timezone, payload, notification, default_ttl, retention_days, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, nullif($8, 0), $9)
-         on conflict (slug) do update set
-             name = excluded.name, timezone = excluded.timezone, payload = excluded.payload,
-             notification = excluded.notification, default_ttl = excluded.default_ttl,
-             retention_days = excluded.retention_days, archived_at = null
-         where client.archived_at is not null",
+         on conflict (slug) do nothing",
     )
     .bind(id::new(now))
     .bind(slug)
@@ -159,14 +196,27 @@ async fn insert_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) 
     .await?
     .rows_affected();
     if added == 0 {
-        return Err(Error::Conflict(text!(
-            "there is a client `{slug}` already",
-            "клиент «{slug}» уже есть"
-        )));
+        let (_, known) = client(tx, slug).await?;
+        return Err(match known.archived_at {
+            None => is_there(slug),
+            Some(_) => Error::Conflict(text!(
+                "there was a client `{slug}`, which is archived: take another slug, or say `restore` (--restore) to bring it \
+                 back with its history, people and topics, and without its operators, tokens and phones",
+                "клиент «{slug}» был и находится в архиве: выберите другое имя или укажите `restore` (--restore), чтобы \
+                 вернуть его с историей, сотрудниками и темами, но без операторов, токенов и телефонов"
+            )),
+        });
     }
     let (client_id, added) = client(tx, slug).await?;
     tx.record(client_id, Change::new("client.add", slug).after(&added));
     Ok((client_id, added))
+}
+
+fn is_there(slug: &str) -> Error {
+    Error::Conflict(text!(
+        "there is a client `{slug}` already",
+        "клиент «{slug}» уже есть"
+    ))
 }
 
 /// The client with this slug, archived or not, with its id.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Listing, Result, Rows, Store, Write,
+    archive::end_people,
     audit::Change,
     bind::{hex, hex_bytes, json},
     engine::{Conn, Row, query, query_as, query_scalar},
@@ -73,7 +74,8 @@ impl Store {
         employee(&mut *self.read().await?, client_id, personnel_no).await
     }
 
-    /// Makes an employee, or brings him back from the archive as he is described now; who was blocked stays so.
+    /// Makes an employee, or brings him back from the archive as he is described now, without grants of his own; who was
+    /// blocked stays so.
     pub async fn add_employee(&self, client_id: Uuid, new: &NewEmployee) -> Result<Employee> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -81,6 +83,7 @@ impl Store {
         let Some(employee_id) = insert_employee(&mut tx, client_id, new, now).await? else {
             return Err(taken(&mut tx, client_id, &new.personnel_no).await?);
         };
+        end_people(&mut tx, client_id, &[employee_id], now).await?;
         set_groups(&mut tx, client_id, employee_id, &groups).await?;
         let added = employee(&mut tx, client_id, &new.personnel_no).await?;
         tx.record(client_id, employee_change("employee.add", None, &added));

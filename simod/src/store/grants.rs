@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     Error, Result, Store, Write,
     audit::Change,
+    bind::{hex, json},
     employees::live_employee,
     engine::{Row, query},
     groups::group_id,
@@ -75,7 +76,7 @@ macro_rules! select_grant {
              join client c on c.id = g.client_id
              left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
              left join employee e on e.client_id = g.client_id and e.id = g.employee_id
-             where g.client_id = $1 and g.topic_id = $2",
+             where g.client_id = $1 and g.topic_id = $2 and r.archived_at is null and e.archived_at is null",
             $rest
         )
     };
@@ -167,6 +168,44 @@ impl Store {
         tx.record(client_id, about_grantee(change, &grant));
         tx.commit().await
     }
+}
+
+/// Takes back all grants that name one of `ids` in `column`, and writes each down.
+pub(super) async fn take_back(
+    tx: &mut Write,
+    client_id: Uuid,
+    column: &'static str,
+    ids: &[Uuid],
+    now: i64,
+) -> Result<()> {
+    let ids: Vec<_> = ids.iter().map(|id| hex(*id)).collect();
+    let ids = json(&ids);
+    let rows = query(format!(
+        "select g.*, t.slug as topic, r.slug as \"group\", e.personnel_no, c.timezone from topic_grant g
+         join client c on c.id = g.client_id
+         join topic t on t.client_id = g.client_id and t.id = g.topic_id
+         left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
+         left join employee e on e.client_id = g.client_id and e.id = g.employee_id
+         where g.client_id = $1 and g.{column} in (select unhex(atom) from jsonb_each($2)) order by t.slug, g.id"
+    ))
+    .bind(client_id)
+    .bind(&ids)
+    .fetch_all(tx)
+    .await?;
+    for row in &rows {
+        let topic: String = row.try_get("topic")?;
+        let grant = read_grant(row, &topic, now)?;
+        let change = Change::new("topic.revoke", topic).before(&grant);
+        tx.record(client_id, about_grantee(change, &grant));
+    }
+    query(format!(
+        "delete from topic_grant where client_id = $1 and {column} in (select unhex(atom) from jsonb_each($2))"
+    ))
+    .bind(client_id)
+    .bind(&ids)
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// The grant of a topic to an employee, a group, or (neither) everyone.

@@ -4,7 +4,7 @@ mod nesting;
 
 use simo_common::{
     api::{
-        access::{Named, Rename},
+        access::{Grantee, Named, Rename},
         people::Group,
     },
     time,
@@ -14,11 +14,13 @@ use uuid::Uuid;
 pub(in crate::store) use self::nesting::{groups_around, within};
 use super::{
     Error, Listing, Result, Rows, Store,
+    archive::end_groups,
     audit::Change,
     employees::live_employee,
     engine::{Conn, Row, query, query_scalar},
     list::page,
     named::{Nouns, add_named, archive_named},
+    topics::refuse_recipient,
 };
 
 const GROUPS: Nouns = Nouns {
@@ -73,11 +75,16 @@ impl Store {
         group(&mut *self.read().await?, client_id, slug).await
     }
 
-    /// Makes a group, or brings it back from the archive with the members that it had.
+    /// Makes a group, or brings it back from the archive, without members and grants.
     pub async fn add_group(&self, client_id: Uuid, new: &Named) -> Result<Group> {
         let mut tx = self.write().await?;
-        add_named(&mut tx, GROUPS, client_id, new, self.clock.now()).await?;
-        let added = group(&mut tx, client_id, &new.slug).await?;
+        let now = self.clock.now();
+        let back = add_named(&mut tx, GROUPS, client_id, new, now).await?;
+        end_groups(&mut tx, client_id, back.as_slice(), now).await?;
+        let added = Group {
+            restored: back.is_some(),
+            ..group(&mut tx, client_id, &new.slug).await?
+        };
         tx.record(client_id, Change::new("group.add", &*new.slug).after(&added));
         tx.commit().await?;
         Ok(added)
@@ -100,11 +107,19 @@ impl Store {
         Ok(after)
     }
 
-    /// Archives a group: nobody is addressed or let in by it any more.
+    /// Archives a group: nobody is addressed or let in by it any more, and nobody is in it.
+    ///
+    /// # Errors
+    /// [`super::Error::Conflict`] when a topic's messages are for it.
     pub async fn remove_group(&self, client_id: Uuid, slug: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let before = group(&mut tx, client_id, slug).await?;
-        archive_named(&mut tx, GROUPS, client_id, slug, self.clock.now()).await?;
+        if before.archived_at.is_none() {
+            refuse_recipient(&mut tx, client_id, &Grantee::Group(slug.to_owned())).await?;
+        }
+        let now = self.clock.now();
+        let id = archive_named(&mut tx, GROUPS, client_id, slug, now).await?;
+        end_groups(&mut tx, client_id, &[id], now).await?;
         let after = group(&mut tx, client_id, slug).await?;
         let change = Change::new("group.remove", slug).before(&before).after(&after);
         tx.record(client_id, change);
@@ -178,6 +193,7 @@ fn read_group(row: &Row) -> Result<Group> {
         people: row.try_get::<i64, _>("people")? as u64,
         includes: slugs(row.try_get("includes")?),
         archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
+        restored: false,
     })
 }
 

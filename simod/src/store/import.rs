@@ -15,6 +15,7 @@ pub(super) use self::plan::doubt;
 use self::plan::{Known, Person, Plan};
 use super::{
     Error, Result, Store, Write,
+    archive::sweep,
     bind::json,
     engine::{Conn, query, query_scalar},
     succession::free_numbers,
@@ -61,6 +62,7 @@ impl Store {
             }
             let numbers: Vec<&str> = plan.succeeded.iter().map(String::as_str).collect();
             let left = free_numbers(&mut tx, client_id, &numbers, now).await?;
+            sweep(&mut tx, client_id, now).await?;
             store(&mut tx, client_id, &plan, now).await?;
             for change in plan.audit.drain(..) {
                 tx.record(client_id, change);
@@ -71,8 +73,7 @@ impl Store {
         }
     }
 
-    /// What the database knows of the people and groups that the rows name: one snapshot. Memberships of archived groups
-    /// count, because a row may bring the group back.
+    /// What the database knows of the people and groups that the rows name: one snapshot.
     async fn known(&self, client_id: Uuid, rows: &[ImportRow]) -> Result<Known> {
         let numbers: Vec<&str> = rows.iter().map(|row| &*row.employee.personnel_no).collect();
         let mut snapshot = self.snapshot().await?;
@@ -90,7 +91,7 @@ impl Store {
             "select j.key as place, e.full_name, e.email, e.phone, e.locale, e.timezone, e.archived_at,
                  (select string_agg(g.slug, ',' order by g.slug) from group_member m
                   join \"group\" g on g.client_id = m.client_id and g.id = m.group_id
-                  where m.client_id = e.client_id and m.employee_id = e.id) as groups
+                  where m.client_id = e.client_id and m.employee_id = e.id and g.archived_at is null) as groups
              from jsonb_each($2) j cross join employee e where e.client_id = $1 and e.personnel_no = j.atom",
         )
         .bind(client_id)

@@ -3,7 +3,10 @@
 use simo_common::{api::access::Named, id, text};
 use uuid::Uuid;
 
-use super::{Error, Result, Write, engine::query};
+use super::{
+    Error, Result, Write,
+    engine::{query, query_scalar},
+};
 
 /// A table of slugs and names.
 #[derive(Debug, Clone, Copy)]
@@ -16,35 +19,41 @@ pub(super) struct Nouns {
     pub(super) table: &'static str,
 }
 
-/// Archives a row that is there; one that is archived already stays so.
+/// Archives a row that is there, and returns its id; one that is archived already stays so.
 pub(super) async fn archive_named(
     tx: &mut Write,
     nouns: Nouns,
     client_id: Uuid,
     slug: &str,
     now: i64,
-) -> Result<()> {
-    query(format!(
-        "update {} set archived_at = coalesce(archived_at, $3) where client_id = $1 and slug = $2",
+) -> Result<Uuid> {
+    Ok(query_scalar(format!(
+        "update {} set archived_at = coalesce(archived_at, $3) where client_id = $1 and slug = $2 returning id",
         nouns.table
     ))
     .bind(client_id)
     .bind(slug)
     .bind(now)
-    .execute(tx)
-    .await?;
-    Ok(())
+    .fetch_one(tx)
+    .await?)
 }
 
-/// Makes a row, or brings it back from the archive under its new name.
+/// Makes a row, or brings it back from the archive under its new name: then its id is returned.
 pub(super) async fn add_named(
     tx: &mut Write,
     nouns: Nouns,
     client_id: Uuid,
     new: &Named,
     now: i64,
-) -> Result<()> {
+) -> Result<Option<Uuid>> {
     let table = nouns.table;
+    let archived: Option<Uuid> = query_scalar(format!(
+        "select id from {table} where client_id = $1 and slug = $2 and archived_at is not null"
+    ))
+    .bind(client_id)
+    .bind(&new.slug)
+    .fetch_optional(tx)
+    .await?;
     let added = query(format!(
         "insert into {table} (client_id, id, slug, name, created_at) values ($1, $2, $3, $4, $5)
          on conflict (client_id, slug) do update set name = excluded.name, archived_at = null
@@ -65,5 +74,5 @@ pub(super) async fn add_named(
             "{russian} «{slug}» уже есть"
         )));
     }
-    Ok(())
+    Ok(archived)
 }

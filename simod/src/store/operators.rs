@@ -126,25 +126,35 @@ impl Store {
 
     /// Archives an operator, revokes his tokens and withdraws his code.
     pub async fn remove_operator(&self, within: Option<Uuid>, name: &str) -> Result<()> {
-        let now = self.clock.now();
         let mut tx = self.write().await?;
-        let before = operator(&mut tx, within, name).await?;
-        let (operator_id, client_id): (Uuid, Option<Uuid>) = query_as(
-            "update operator set archived_at = coalesce(archived_at, $3)
-             where name = $2 and ($1 is null or client_id = $1) returning id, client_id",
-        )
-        .bind(within)
-        .bind(name)
-        .bind(now)
-        .fetch_one(&mut tx)
-        .await?;
-        revoke_tokens_of(&mut tx, client_id, TokenKind::Operator, operator_id, now).await?;
-        withdraw_code(&mut tx, operator_id).await?;
-        let after = operator(&mut tx, within, name).await?;
-        let change = Change::new("operator.remove", name).before(&before).after(&after);
-        tx.record(client_id.unwrap_or(SERVER), change);
+        archive_operator(&mut tx, within, name, self.clock.now()).await?;
         tx.commit().await
     }
+}
+
+/// Archives an operator with his tokens and his code, and writes it down.
+pub(super) async fn archive_operator(
+    tx: &mut Write,
+    within: Option<Uuid>,
+    name: &str,
+    now: i64,
+) -> Result<()> {
+    let before = operator(tx, within, name).await?;
+    let (operator_id, client_id): (Uuid, Option<Uuid>) = query_as(
+        "update operator set archived_at = coalesce(archived_at, $3)
+         where name = $2 and ($1 is null or client_id = $1) returning id, client_id",
+    )
+    .bind(within)
+    .bind(name)
+    .bind(now)
+    .fetch_one(tx)
+    .await?;
+    revoke_tokens_of(tx, client_id, TokenKind::Operator, operator_id, now).await?;
+    withdraw_code(tx, operator_id).await?;
+    let after = operator(tx, within, name).await?;
+    let change = Change::new("operator.remove", name).before(&before).after(&after);
+    tx.record(client_id.unwrap_or(SERVER), change);
+    Ok(())
 }
 
 /// Makes an operator, and writes it down.

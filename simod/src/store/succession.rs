@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{
     Result, Store, Write,
+    archive::end_people,
     audit::Change,
     bind::{hex, hex_bytes, json},
     employees::{employee, employee_change, group_ids, insert_employee, set_groups, taken},
@@ -123,6 +124,7 @@ pub(super) async fn free_numbers(
     for device_id in devices {
         retire(tx, client_id, device_id, reason::DEVICE_GONE, now).await?;
     }
+    end_people(tx, client_id, &ids, now).await?;
     readdress(tx, client_id, &predecessors, &kept).await?;
     for (person, kept) in predecessors.iter().zip(&kept) {
         let after = employee(tx, client_id, kept).await?;

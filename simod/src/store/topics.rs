@@ -2,7 +2,7 @@
 
 use simo_common::{
     api::{
-        access::{EditTopic, Named, NewTopic, Topic},
+        access::{EditTopic, Grantee, Named, NewTopic, Topic},
         message::Recipients,
     },
     message::Priority,
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Listing, Result, Rows, Store, Write,
+    archive::end_topics,
     audit::Change,
     bind::json,
     engine::{Conn, Row, query, query_as, query_scalar},
@@ -28,8 +29,11 @@ const TOPICS: Nouns = Nouns {
 macro_rules! select_topic {
     ($rest:literal) => {
         concat!(
-            "select t.*, (select count(*) from topic_grant g where g.client_id = t.client_id and g.topic_id = t.id)
-                 as grants
+            "select t.*, (select count(*) from topic_grant g
+                          left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
+                          left join employee e on e.client_id = g.client_id and e.id = g.employee_id
+                          where g.client_id = t.client_id and g.topic_id = t.id
+                            and r.archived_at is null and e.archived_at is null) as grants
              from topic t where t.client_id = $1 and ",
             $rest
         )
@@ -61,7 +65,7 @@ impl Store {
         topic(&mut *self.read().await?, client_id, slug).await
     }
 
-    /// Makes a topic, or brings it back from the archive with the grants that it had.
+    /// Makes a topic, or brings it back from the archive, without grants.
     ///
     /// # Errors
     /// [`Error::Conflict`] when it is there; [`Error::Invalid`] when its defaults name who is not.
@@ -76,9 +80,14 @@ impl Store {
             default_recipients: new.default_recipients.clone().into(),
         };
         let mut tx = self.write().await?;
-        add_named(&mut tx, TOPICS, client_id, &named, self.clock.now()).await?;
+        let now = self.clock.now();
+        let back = add_named(&mut tx, TOPICS, client_id, &named, now).await?;
+        end_topics(&mut tx, client_id, back.as_slice(), now).await?;
         edit(&mut tx, client_id, &new.slug, &defaults).await?;
-        let added = topic(&mut tx, client_id, &new.slug).await?;
+        let added = Topic {
+            restored: back.is_some(),
+            ..topic(&mut tx, client_id, &new.slug).await?
+        };
         tx.record(client_id, Change::new("topic.add", &*new.slug).after(&added));
         tx.commit().await?;
         Ok(added)
@@ -99,11 +108,13 @@ impl Store {
         Ok(after)
     }
 
-    /// Archives a topic: nothing can be posted to it any more.
+    /// Archives a topic: nothing can be posted to it any more, and its grants end.
     pub async fn remove_topic(&self, client_id: Uuid, slug: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let before = topic(&mut tx, client_id, slug).await?;
-        archive_named(&mut tx, TOPICS, client_id, slug, self.clock.now()).await?;
+        let now = self.clock.now();
+        let id = archive_named(&mut tx, TOPICS, client_id, slug, now).await?;
+        end_topics(&mut tx, client_id, &[id], now).await?;
         let after = topic(&mut tx, client_id, slug).await?;
         let change = Change::new("topic.remove", slug).before(&before).after(&after);
         tx.record(client_id, change);
@@ -188,6 +199,48 @@ async fn all_there(tx: &mut Write, client_id: Uuid, recipients: &Recipients) -> 
     }
 }
 
+/// Refuses to archive whom a topic's messages are for: those that name nobody would reach nobody.
+///
+/// # Errors
+/// A conflict, which names the topics.
+pub(super) async fn refuse_recipient(tx: &mut Write, client_id: Uuid, who: &Grantee) -> Result<()> {
+    let topics: Vec<(String, String)> = query_as(
+        "select slug, recipients from topic
+         where client_id = $1 and archived_at is null and recipients is not null order by slug",
+    )
+    .bind(client_id)
+    .fetch_all(tx)
+    .await?;
+    let names = |recipients: &str| {
+        let recipients: Recipients = serde_json::from_str(recipients).unwrap_or_default();
+        match who {
+            Grantee::Group(slug) => recipients.groups.contains(slug),
+            Grantee::Employee(no) => recipients.employees.contains(no),
+            Grantee::Everyone => false,
+        }
+    };
+    let topics: Vec<_> = topics
+        .iter()
+        .filter(|(_, recipients)| names(recipients))
+        .collect();
+    let Some((first, _)) = topics.first() else {
+        return Ok(());
+    };
+    let all: Vec<_> = topics.iter().map(|(slug, _)| &**slug).collect();
+    let all = all.join(", ");
+    let (en, ru) = match who {
+        Grantee::Group(slug) => (format!("the group `{slug}`"), format!("группе «{slug}»")),
+        Grantee::Employee(no) => (format!("the employee `{no}`"), format!("сотруднику «{no}»")),
+        Grantee::Everyone => Default::default(),
+    };
+    Err(Error::Conflict(text!(
+        "messages that name nobody are for {en} on the topics {all}; change that first: topic edit {first} --to-group SLUG, \
+         --to-employee NO or --no-recipients",
+        "сообщения без получателей идут {ru} по темам: {all}; сначала измените это: topic edit {first} --to-group ИМЯ, \
+         --to-employee НОМЕР или --no-recipients"
+    )))
+}
+
 pub(super) async fn topic_id(
     connection: &mut Conn,
     client_id: Uuid,
@@ -217,5 +270,6 @@ fn read_topic(row: &Row) -> Result<Topic> {
             .try_get::<Option<String>, _>("recipients")?
             .and_then(|text| serde_json::from_str(&text).ok()),
         archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
+        restored: false,
     })
 }

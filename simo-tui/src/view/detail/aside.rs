@@ -58,6 +58,10 @@ impl Page<'_> {
         if held.is_empty() {
             self.text(text::holds_nothing(lang), self.palette.wrong());
         }
+        if held.iter().any(|grant| grant.blocked) {
+            self.text(text::is_blocked(lang), self.palette.wrong());
+            self.gap();
+        }
         for grant in held {
             let topic = format!("{} · {}", grant.topic, grant.topic_name);
             let mut parts = vec![text::whom(&grant.grant, lang)];

@@ -1,4 +1,5 @@
-//! `simoctl audit verify`: the chain is gone through here, entry by entry; the server's word is not taken for it.
+//! `simoctl audit verify`: the chain is gone through here, entry by entry; the server's word is not taken for it. What the
+//! server says of its end must fit all the same: more entries may be made meanwhile, but none may be missing.
 
 use std::{
     fs::{self, File},
@@ -43,19 +44,30 @@ struct Verified {
 
 pub(super) async fn run(session: &Session, args: Verify) -> Result<(), Failure> {
     let head = args.head.as_deref().map(|path| head(session, path)).transpose()?;
+    let server = args.chain.server;
+    let of_server = async || match &args.file {
+        None => Ok::<_, Failure>(Some(session.client()?.audit_head(server).await?)),
+        Some(_) => Ok(None),
+    };
+    let before = of_server().await?;
+    let heads = [head.as_ref(), before.as_ref()];
     let mut verifier = Verifier::default();
     let mut take = |entry: &AuditEntry| {
         verifier
             .take(entry)
-            .and_then(|()| head.as_ref().map_or(Ok(()), |head| verifier.meets(head)))
+            .and_then(|()| heads.iter().flatten().try_for_each(|head| verifier.meets(head)))
             .map_err(|why| broken(session, &why))
     };
     match &args.file {
         Some(path) => each_line(session, path, take)?,
-        None => each(session, args.chain.server, |entry| take(&entry)).await?,
+        None => each(session, server, |entry| take(&entry)).await?,
     }
-    verifier
-        .finish(head.as_ref())
+    let after = of_server().await?;
+    heads
+        .iter()
+        .try_for_each(|head| verifier.finish(*head))
+        .and_then(|()| after.iter().try_for_each(|head| verifier.ends_by(head)))
+        .and_then(|()| if server { Ok(()) } else { verifier.is_a_clients() })
         .map_err(|why| broken(session, &why))?;
     let verified = Verified {
         entries: verifier.end().seq,

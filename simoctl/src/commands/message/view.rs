@@ -162,6 +162,12 @@ impl Record for Message {
         Column::new("canceled_at", "Canceled", "Отменено", |m| {
             m.canceled_at.into()
         }),
+        Column::new(
+            "cancel_reason",
+            "Canceled because",
+            "Причина отмены",
+            |m| reason(m.cancel_reason.as_deref()),
+        ),
         Column::new("scheduled", "Scheduled", "Отложено", |m| {
             m.scheduled.into()
         }),

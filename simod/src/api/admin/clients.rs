@@ -48,7 +48,7 @@ async fn list(
 
 /// Add a client
 ///
-/// One that is archived comes back, with the settings given here. With `admin`, his one-time login code is in the answer.
+/// One that is archived comes back only with `restore`: 409 without it. With `admin`, his one-time login code is in the answer.
 #[utoipa::path(post, path = "/clients", tag = "clients", operation_id = "add_client", request_body = ClientSpec,
     responses((status = 201, description = "Made", body = MadeClient), Problems))]
 async fn add(
@@ -129,13 +129,16 @@ async fn edit(
             ),
         );
     }
+    if spec.restore {
+        check.wrong("restore", text!("is for POST /clients", "это для POST /clients"));
+    }
     let spec = checked(check, spec)?;
     Ok(axum::Json(app.store.edit_client(&slug, &spec).await?))
 }
 
 /// Archive a client
 ///
-/// No token of its ACS, operators and phones lets in any more. Its history stays.
+/// No token of its ACS, operators and phones lets in any more, nor when the client comes back. Its history stays.
 #[utoipa::path(delete, path = "/clients/{slug}", tag = "clients", operation_id = "remove_client",
     params(("slug" = String, Path, description = "The client")),
     responses((status = 204, description = "Archived"), Problems))]

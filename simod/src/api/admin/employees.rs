@@ -153,7 +153,8 @@ async fn edit(
 
 /// Archive an employee
 ///
-/// His devices are retired, and he gets nothing further. History goes on naming him.
+/// His devices are retired, his own grants and pairing codes end, and he gets nothing further. History goes on naming him. 409
+/// when a topic's messages are for him.
 #[utoipa::path(delete, path = "/employees/{personnel_no}", tag = "employees", operation_id = "remove_employee",
     params(("personnel_no" = String, Path, description = "The employee")),
     responses((status = 204, description = "Archived"), Problems))]

@@ -49,7 +49,7 @@ async fn list(
 
 /// Add a group
 ///
-/// One that is archived comes back, with the members that it had.
+/// One that is archived comes back, without members and grants, and is `restored`.
 #[utoipa::path(post, path = "/groups", tag = "groups", operation_id = "add_group", request_body = Named,
     responses((status = 201, description = "Made", body = Group), Problems))]
 async fn add(admin: Admin, State(app): State<Arc<App>>, Json(new): Json<Named>) -> ApiResult<Created<Group>> {
@@ -87,7 +87,7 @@ async fn edit(
 
 /// Archive a group
 ///
-/// Nobody is addressed, and nobody let in, by it any more.
+/// Nobody is addressed, and nobody let in, by it any more, and nobody is in it. 409 when a topic's messages are for it.
 #[utoipa::path(delete, path = "/groups/{slug}", tag = "groups", operation_id = "remove_group",
     params(("slug" = String, Path, description = "The group")),
     responses((status = 204, description = "Archived"), Problems))]

@@ -45,7 +45,7 @@ async fn list(
 
 /// Add a topic
 ///
-/// One that is archived comes back, with the grants that it had.
+/// One that is archived comes back, without grants, and is `restored`.
 #[utoipa::path(post, path = "/topics", tag = "topics", operation_id = "add_topic", request_body = NewTopic,
     responses((status = 201, description = "Made", body = Topic), Problems))]
 async fn add(
@@ -102,7 +102,8 @@ async fn edit(
 
 /// Archive a topic
 ///
-/// Nothing can be posted to it any more.
+/// Nothing can be posted to it any more, its grants end, and messages that were scheduled on it are canceled when they come
+/// due.
 #[utoipa::path(delete, path = "/topics/{slug}", tag = "topics", operation_id = "remove_topic",
     params(("slug" = String, Path, description = "The topic")),
     responses((status = 204, description = "Archived"), Problems))]

@@ -1,6 +1,7 @@
-//! Scheduled messages: their audience is decided when they come due, as that of the others when they are posted.
+//! Scheduled messages: their audience is decided when they come due, as that of the others when they are posted. To an
+//! archived topic nothing can be sent, so those on one are canceled.
 
-use simo_common::api::message::Recipients;
+use simo_common::{api::message::Recipients, delivery::reason};
 use uuid::Uuid;
 
 use super::{
@@ -9,7 +10,8 @@ use super::{
     load::{Question, TopicName},
 };
 use crate::store::{
-    Result, Store,
+    Result, Store, Write,
+    audit::Change,
     bind::json,
     engine::{query, query_scalar},
 };
@@ -20,12 +22,14 @@ const RELEASED_AT_ONCE: i64 = 64;
 /// A scheduled message that is due.
 struct Due {
     origin: Origin,
+    acs_id: Option<Uuid>,
     topic_id: Option<Uuid>,
     recipients: Option<Recipients>,
 }
 
 impl Store {
-    /// Releases scheduled messages that are due: decides their audiences now. Returns how many; zero: none is due.
+    /// Releases scheduled messages that are due: decides their audiences now, or cancels them where their topic is archived.
+    /// Returns how many; zero: none is due.
     pub async fn release_due(&self) -> Result<usize> {
         let now = self.clock.now();
         let waiting: Option<i64> = query_scalar("select min(due_at) from message where due_at is not null")
@@ -37,17 +41,20 @@ impl Store {
         let mut tx = self.write().await?;
         let skip = tx.skip_locked("message");
         let rows = query(format!(
-            "select client_id, id, topic_id, recipients, priority, expires_at from message
-             where due_at is not null and due_at <= $1 order by due_at limit $2{skip}"
+            "select client_id, id, acs_id, topic_id, recipients, priority, expires_at, exists (
+                 select 1 from topic t where t.client_id = message.client_id and t.id = message.topic_id
+                 and t.archived_at is not null) as closed
+             from message where due_at is not null and due_at <= $1 order by due_at limit $2{skip}"
         ))
         .bind(now)
         .bind(RELEASED_AT_ONCE)
         .fetch_all(&mut tx)
         .await?;
-        let mut due = Vec::with_capacity(rows.len());
+        let count = rows.len();
+        let mut due = Vec::with_capacity(count);
         for row in rows {
             let recipients: Option<String> = row.try_get("recipients")?;
-            due.push(Due {
+            let message = Due {
                 origin: Origin {
                     client_id: row.try_get("client_id")?,
                     message_id: row.try_get("id")?,
@@ -55,9 +62,15 @@ impl Store {
                     expires_at: row.try_get("expires_at")?,
                     urgency: row.try_get("priority")?,
                 },
+                acs_id: row.try_get("acs_id")?,
                 topic_id: row.try_get("topic_id")?,
                 recipients: recipients.and_then(|text| serde_json::from_str(&text).ok()),
-            });
+            };
+            if row.try_get("closed")? {
+                cancel(&mut tx, &message, now).await?;
+            } else {
+                due.push(message);
+            }
         }
         let questions: Vec<Question<'_>> = due
             .iter()
@@ -95,6 +108,35 @@ impl Store {
         insert_audiences(&mut tx, audiences, now).await?;
         tx.commit_messages_unsynced().await?;
         self.on_disk().await?;
-        Ok(decided.len())
+        Ok(count)
     }
+}
+
+/// Cancels a message on an archived topic.
+async fn cancel(tx: &mut Write, due: &Due, now: i64) -> Result<()> {
+    let Origin {
+        client_id,
+        message_id,
+        ..
+    } = due.origin;
+    query(
+        "update message set due_at = null, canceled_at = $3, cancel_reason = $4 where client_id = $1 and id = $2",
+    )
+    .bind(client_id)
+    .bind(message_id)
+    .bind(now)
+    .bind(reason::TOPIC_ARCHIVED)
+    .execute(tx)
+    .await?;
+    query("insert into event (client_id, acs_id, at, kind, message_id) values ($1, $2, $3, 'canceled', $4)")
+        .bind(client_id)
+        .bind(due.acs_id)
+        .bind(now)
+        .bind(message_id)
+        .execute(tx)
+        .await?;
+    let why = serde_json::json!({ "reason": reason::TOPIC_ARCHIVED });
+    let change = Change::new("message.cancel", message_id.to_string()).after(&why);
+    tx.record(client_id, change);
+    Ok(())
 }

@@ -110,7 +110,7 @@ impl Store {
     }
 }
 
-/// The shortest way from a group down to another one, by slug, both included; archived groups may come back, so they count.
+/// The shortest way from a group down to another one, by slug, both included.
 async fn path(tx: &mut Write, client_id: Uuid, from: Uuid, to: Uuid) -> Result<Option<Vec<String>>> {
     let edges: Vec<(Uuid, Uuid)> =
         query_as("select group_id, included_id from group_inclusion where client_id = $1")

@@ -72,12 +72,16 @@ async fn known(
             .bind(message_id)
             .fetch_one(&mut *conn)
             .await?;
-    let topic_id: Option<Uuid> =
-        query_scalar("select topic_id from message where client_id = $1 and id = $2")
-            .bind(client_id)
-            .bind(message_id)
-            .fetch_one(&mut *conn)
-            .await?;
+    let topic = query(
+        "select m.topic_id, t.archived_at from message m
+         left join topic t on t.client_id = m.client_id and t.id = m.topic_id
+         where m.client_id = $1 and m.id = $2",
+    )
+    .bind(client_id)
+    .bind(message_id)
+    .fetch_one(&mut *conn)
+    .await?;
+    let topic_id: Option<Uuid> = topic.try_get("topic_id")?;
     let held = match topic_id {
         Some(_) => {
             held(
@@ -93,6 +97,7 @@ async fn known(
     };
     let mut known = Known {
         zone: TimeZone::get(&zone).unwrap_or(TimeZone::UTC),
+        topic_archived_at: moment(&topic, "archived_at")?,
         person,
         delivery: None,
         target: None,

@@ -243,6 +243,7 @@ fn message(row: &Row, counts: &[(Uuid, i64, i64)]) -> Result<(Option<Uuid>, Mess
         send_at: moment(row, "send_at")?,
         expires_at: from_us(row.try_get("expires_at")?),
         canceled_at: moment(row, "canceled_at")?,
+        cancel_reason: row.try_get("cancel_reason")?,
         scheduled: moment(row, "due_at")?.is_some(),
         counts: RecipientCounts {
             accepted: count("accepted")?,

@@ -22,6 +22,8 @@ pub(super) struct Known {
     /// The client's time zone, for times within sentences.
     pub(super) zone: TimeZone,
     pub(super) message: Message,
+    /// Since when its topic is in the archive today.
+    pub(super) topic_archived_at: Option<Timestamp>,
     pub(super) person: Person,
     pub(super) delivery: Option<Delivery>,
     /// As in [`simo_common::api::history::Explanation`].
@@ -65,6 +67,21 @@ impl Known {
         kept_out.then(|| code.as_deref().unwrap_or_default())
     }
 
+    /// When it was posted: of a scheduled one `accepted_at` says when it came due, but its id was made when it was posted.
+    fn posted_at(&self) -> Timestamp {
+        let made = self.message.id.get_timestamp().map(|made| made.to_unix());
+        let made = made.and_then(|(seconds, nanos)| Timestamp::new(seconds as i64, nanos as i32).ok());
+        made.filter(|_| self.message.send_at.is_some())
+            .unwrap_or(self.message.accepted_at)
+    }
+
+    /// Whether it was canceled while it waited: it never came due.
+    fn was_canceled_early(&self) -> bool {
+        let message = &self.message;
+        let waited = message.send_at.is_some_and(|at| at > message.accepted_at);
+        message.canceled_at.is_some() && !message.scheduled && waited
+    }
+
     /// The story: what happened in the order of time, then how things stand.
     pub(super) fn story(&self, lang: Lang) -> Vec<StoryLine> {
         let mut teller = Teller {
@@ -75,6 +92,8 @@ impl Known {
         teller.posted();
         if self.message.scheduled {
             teller.scheduled();
+        } else if self.was_canceled_early() {
+            teller.canceled_early();
         } else if let Some(delivery) = &self.delivery {
             teller.why_he();
             let fixed = teller.lines.len();
@@ -125,11 +144,12 @@ impl Teller<'_> {
             None => ("without a topic".to_owned(), "без темы".to_owned()),
         };
         self.tell(
-            Some(message.accepted_at),
+            Some(self.known.posted_at()),
             format!("{who_en} the message {topic_en}, priority {english}"),
             format!("{who_ru} сообщение {topic_ru}, приоритет: {priority}"),
         );
-        if let Some(at) = message.send_at.filter(|_| !message.scheduled) {
+        let decided = !message.scheduled && !self.known.was_canceled_early();
+        if let Some(at) = message.send_at.filter(|_| decided) {
             let time = self.time(at);
             self.tell(
                 Some(message.accepted_at),
@@ -151,9 +171,28 @@ impl Teller<'_> {
             format!("it waits until {time}; who receives it is decided then"),
             format!("оно ждёт до {time}; получатели определятся в этот момент"),
         );
-        if self.known.message.canceled_at.is_some() {
-            self.canceled();
-        }
+    }
+
+    /// Nobody received it, whoever he is.
+    fn canceled_early(&mut self) {
+        let message = &self.known.message;
+        let time = message.send_at.map(|at| self.time(at)).unwrap_or_default();
+        self.tell(
+            Some(self.known.posted_at()),
+            format!("it was scheduled for {time}"),
+            format!("оно было запланировано на {time}"),
+        );
+        let why = |lang| {
+            let code = message.cancel_reason.as_deref();
+            code.map(|code| format!(": {}", reason::in_words(code, lang)))
+                .unwrap_or_default()
+        };
+        let (en, ru) = (why(Lang::En), why(Lang::Ru));
+        self.tell(
+            message.canceled_at,
+            format!("it was canceled before its recipients were decided{en}"),
+            format!("оно отменено раньше, чем определились получатели{ru}"),
+        );
     }
 
     fn canceled(&mut self) {

@@ -36,6 +36,7 @@ fn here<T>(kept: &std::collections::BTreeMap<String, Kept<T>>) -> impl Iterator<
 
 fn client(it: &LiveClient) -> SiteClient {
     let is_here = |slug: &String| it.groups.get(slug).is_some_and(|group| !group.archived);
+    let works_here = |no: &String| it.employees.get(no).is_some_and(|employee| !employee.archived);
     let acs = here(&it.acs).map(|(name, ())| {
         let tokens = it.tokens.iter().filter(|token| token.acs == *name);
         let mut tokens: Vec<String> = tokens.map(|token| token.name.clone()).collect();
@@ -52,14 +53,7 @@ fn client(it: &LiveClient) -> SiteClient {
     let groups = here(&it.groups).map(|(slug, group)| SiteGroup {
         slug: slug.clone(),
         name: Some(group.name.clone()),
-        includes: Some(
-            group
-                .includes
-                .iter()
-                .filter(|slug| is_here(slug))
-                .cloned()
-                .collect(),
-        ),
+        includes: Some(group.includes.iter().cloned().collect()),
         members: None,
     });
     let employees = here(&it.employees).map(|(no, employee)| SiteEmployee {
@@ -69,30 +63,25 @@ fn client(it: &LiveClient) -> SiteClient {
         phone: employee.phone.clone(),
         locale: employee.locale.clone(),
         timezone: employee.timezone.clone(),
-        groups: Some(
-            employee
-                .groups
-                .iter()
-                .filter(|slug| is_here(slug))
-                .cloned()
-                .collect(),
-        ),
+        groups: Some(employee.groups.iter().cloned().collect()),
         blocked: employee.blocked.then_some(true),
         person: None,
     });
     let topics = here(&it.topics).map(|(slug, topic)| {
-        let grants = topic.grants.iter().filter(|(grantee, _)| match grantee {
-            Grantee::Everyone => true,
-            Grantee::Group(slug) => is_here(slug),
-            Grantee::Employee(no) => it.employees.get(no).is_some_and(|employee| !employee.archived),
+        let recipients = topic.recipients.clone().map(|mut to| {
+            to.groups.retain(is_here);
+            to.employees.retain(works_here);
+            Change::from(Some(to).filter(|to| !to.is_empty()))
         });
         SiteTopic {
             slug: slug.clone(),
             name: Some(topic.name.clone()),
             priority: topic.priority.map_or(Change::Stay, Change::Set),
-            recipients: topic.recipients.clone().map_or(Change::Stay, Change::Set),
+            recipients: recipients.unwrap_or_default(),
             grants: Some(
-                grants
+                topic
+                    .grants
+                    .iter()
                     .map(|(grantee, (_, terms))| grant(grantee, terms))
                     .collect(),
             ),

@@ -71,14 +71,14 @@ pub(super) struct Settings {
     pub(super) retention_days: Option<i64>,
 }
 
-/// A group. Those in the archive that it includes count for nothing until they come back.
+/// A group.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Group {
     pub(super) name: String,
     pub(super) includes: BTreeSet<String>,
 }
 
-/// An employee, with groups in the archive too.
+/// An employee.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Employee {
     pub(super) full_name: String,
@@ -90,7 +90,7 @@ pub(super) struct Employee {
     pub(super) blocked: bool,
 }
 
-/// A topic, with grants to who is in the archive too.
+/// A topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Topic {
     pub(super) name: String,

@@ -101,7 +101,7 @@ pub(super) async fn lock_chains(tx: &mut Write, scope: &Scope) -> Result<()> {
     Ok(())
 }
 
-/// What there is within `scope`, on a snapshot.
+/// What there is within `scope`, on a snapshot. Nothing leads into the archive or out of it.
 pub(super) async fn live(conn: &mut Conn, scope: &Scope, now: i64) -> Result<Live> {
     let mut live = Live {
         revisions: revisions(conn, scope).await?,
@@ -129,6 +129,8 @@ pub(super) async fn live(conn: &mut Conn, scope: &Scope, now: i64) -> Result<Liv
                 let role: String = row.try_get("role")?;
                 let operator = kept(&row, role.parse().unwrap_or(Role::Viewer))?;
                 if let Some(client) = live.clients.values_mut().find(|client| client.id == id) {
+                    let archived = operator.archived || client.archived;
+                    let operator = Kept { archived, ..operator };
                     client.operators.insert(name.clone(), operator);
                 }
             }
@@ -172,6 +174,10 @@ async fn client(conn: &mut Conn, row: &Row, now: i64) -> Result<LiveClient> {
         topics: BTreeMap::new(),
     };
     acs(conn, &mut client, now).await?;
+    if client.archived {
+        // None works, nor will it when the client comes back.
+        client.tokens.clear();
+    }
     let groups = groups(conn, &mut client).await?;
     let employees = employees(conn, &mut client, &groups).await?;
     topics(conn, &mut client, &groups, &employees).await?;
@@ -227,7 +233,8 @@ async fn groups(conn: &mut Conn, client: &mut LiveClient) -> Result<Names> {
             .await?;
     for (outer, inner) in inclusions {
         if let (Some(outer), Some(inner)) = (names.get(&outer), names.get(&inner))
-            && let Some(group) = client.groups.get_mut(outer)
+            && client.groups.get(inner).is_some_and(|group| !group.archived)
+            && let Some(group) = client.groups.get_mut(outer).filter(|group| !group.archived)
         {
             group.is.includes.insert(inner.clone());
         }
@@ -265,6 +272,7 @@ async fn employees(conn: &mut Conn, client: &mut LiveClient, groups: &Names) -> 
             .await?;
     for (employee, group) in members {
         if let (Some(no), Some(slug)) = (numbers.get(&employee), groups.get(&group))
+            && client.groups.get(slug).is_some_and(|group| !group.archived)
             && let Some(employee) = client.employees.get_mut(no)
         {
             employee.is.groups.insert(slug.clone());
@@ -307,9 +315,17 @@ async fn topics(conn: &mut Conn, client: &mut LiveClient, groups: &Names, employ
             (None, Some(id)) => groups.get(&id).cloned().map(Grantee::Group),
             (None, None) => Some(Grantee::Everyone),
         };
+        let is_here = match &grantee {
+            Some(Grantee::Group(slug)) => client.groups.get(slug).is_some_and(|group| !group.archived),
+            Some(Grantee::Employee(no)) => client
+                .employees
+                .get(no)
+                .is_some_and(|employee| !employee.archived),
+            _ => true,
+        };
         let topic = names.get(&row.try_get("topic_id")?);
-        if let (Some(grantee), Some(topic)) = (grantee, topic)
-            && let Some(topic) = client.topics.get_mut(topic)
+        if let (Some(grantee), Some(topic)) = (grantee.filter(|_| is_here), topic)
+            && let Some(topic) = client.topics.get_mut(topic).filter(|topic| !topic.archived)
         {
             let grant = (row.try_get("id")?, GrantTerms::read(&row)?);
             topic.is.grants.insert(grantee, grant);

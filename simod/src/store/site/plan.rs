@@ -57,6 +57,8 @@ pub(super) struct ClientPlan {
     /// It is made, comes back, or gets other settings.
     pub(super) settings: Option<Settings>,
     pub(super) archive: bool,
+    /// It comes back from the archive.
+    pub(super) restore: bool,
     pub(super) operators: Vec<(String, Role)>,
     pub(super) operators_gone: Vec<Uuid>,
     pub(super) acs: Vec<String>,

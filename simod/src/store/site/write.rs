@@ -13,7 +13,9 @@ use self::{
     statements::{archive_operators, put_operators},
 };
 use super::{Left, plan::Plan};
-use crate::store::{Result, SERVER, Write, audit::Change, bind::hex, succession::free_numbers};
+use crate::store::{
+    Result, SERVER, Write, archive::sweep, audit::Change, bind::hex, succession::free_numbers,
+};
 
 /// A plan with all that its statements are given.
 pub(super) struct Prepared {
@@ -51,6 +53,7 @@ impl Prepared {
         }
         let mut left = Vec::new();
         for client in &self.clients {
+            sweep(tx, client.id, now).await?;
             client.put_parties(tx, now).await?;
             client.put_groups(tx, now).await?;
             let numbers: Vec<&str> = client.plan.succeeded.iter().map(String::as_str).collect();
@@ -58,6 +61,7 @@ impl Prepared {
             gone.extend(&client.plan.people_gone);
             client.put_people(tx, now).await?;
             client.put_topics(tx, now).await?;
+            sweep(tx, client.id, now).await?;
             left.push(Left {
                 client_id: client.id,
                 blocked: client.plan.people_blocked.clone(),
@@ -86,7 +90,8 @@ impl Prepared {
 /// A change as the audit is told of it.
 fn audited(change: &SiteChange) -> Change {
     let action = match (change.kind, change.action) {
-        (SiteKind::Client, SiteAction::Create | SiteAction::Restore) => "client.add",
+        (SiteKind::Client, SiteAction::Create) => "client.add",
+        (SiteKind::Client, SiteAction::Restore) => "client.restore",
         (SiteKind::Client, SiteAction::Archive) => "client.remove",
         (SiteKind::Client, _) => "client.edit",
         (SiteKind::Operator, SiteAction::Create | SiteAction::Restore) => "operator.add",

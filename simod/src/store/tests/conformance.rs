@@ -4,6 +4,7 @@
 //! Whoever adds a method adds a call here; `every_method_of_the_store_is_called_here` names those that have none.
 
 mod access;
+mod archive;
 mod attempts;
 mod audit;
 mod disk;

@@ -1,5 +1,7 @@
 //! Who changed what, as an administrator asks it, and whether it is what was recorded.
 
+use simo_tests::database;
+
 use super::*;
 
 #[tokio::test]
@@ -78,4 +80,33 @@ async fn the_audit_is_an_admins_and_erasing_an_owners() {
         }
     }
     assert_eq!(codes, [4, 4, 4, 0, 4, 4]);
+}
+
+#[tokio::test]
+async fn an_audit_whose_end_or_whole_chain_is_gone_is_not_whole() {
+    let simod = Simod::start().await;
+    Plant::new(&simod, "zavod").await;
+    let ctl = Ctl::new(&simod, "zavod");
+    ctl.ok(&["topic", "add", "boiler"]);
+    let mut database = database::connect(&simod.database_url()).await;
+    let mut tamper = async |statement: &'static str| {
+        sqlx::query(statement).execute(&mut database).await.unwrap();
+        let run = ctl.run(&["audit", "verify"]);
+        assert_eq!(run.code, 1, "{statement}: {}{}", run.out, run.err);
+        run.err
+    };
+    let ahead = tamper("update audit_head set seq = seq + 1").await;
+    assert!(ahead.contains("the end was cut off"), "{ahead}");
+    let back = tamper("update audit_head set seq = 0").await;
+    assert!(
+        back.contains("the chain ends at entry 0, but there is an entry 2"),
+        "{back}"
+    );
+    let servers = ctl.run(&["audit", "verify", "--server"]);
+    assert_eq!(servers.code, 0, "there are no owners: {}", servers.err);
+    let file = TempDir::new().unwrap();
+    let file = file.path().join("audit.ndjson");
+    fs::write(&file, "").unwrap();
+    let empty = ctl.run(&["audit", "verify", "--file", file.to_str().unwrap()]);
+    assert!(empty.err.contains("there is no entry"), "{}", empty.err);
 }

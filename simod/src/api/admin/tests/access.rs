@@ -217,7 +217,7 @@ async fn an_archived_acs_comes_back_without_its_tokens() {
 }
 
 #[tokio::test]
-async fn an_archived_client_is_shut_until_it_comes_back() {
+async fn an_archived_client_comes_back_only_when_asked_and_without_its_operators() {
     let office = Office::open().await;
     office
         .call(&office.owner, Method::DELETE, "/clients/depo", None, 204)
@@ -228,13 +228,26 @@ async fn an_archived_client_is_shut_until_it_comes_back() {
     office
         .call(&office.owner, Method::GET, "/employees?client=depo", None, 404)
         .await;
-    let back = json!({"slug": "depo", "name": "Депо", "timezone": "Asia/Omsk"});
+    let again = json!({"slug": "depo", "name": "Депо"});
+    let problem = office
+        .call(&office.owner, Method::POST, "/clients", Some(again), 409)
+        .await;
+    let said = problem["detail"].as_str().unwrap();
+    assert!(said.contains("--restore"), "{said}");
+    let edit = json!({"restore": true});
+    office
+        .call(&office.owner, Method::PATCH, "/clients/depo", Some(edit), 422)
+        .await;
+    let back = json!({"slug": "depo", "restore": true});
     let back = office
         .call(&office.owner, Method::POST, "/clients", Some(back), 201)
         .await;
     assert_eq!(back["archived_at"], json!(null));
     office
-        .call(&office.stranger, Method::GET, "/whoami", None, 200)
+        .call(&office.stranger, Method::GET, "/whoami", None, 401)
+        .await;
+    office
+        .call(&office.owner, Method::GET, "/employees?client=depo", None, 200)
         .await;
 }
 

@@ -49,6 +49,33 @@ impl Teller<'_> {
     pub(super) fn held_today(&mut self) {
         let known = self.known;
         let Some(topic) = &known.message.topic else { return };
+        if known.topic_archived_at.is_some() {
+            self.tell(
+                known.topic_archived_at,
+                format!("the topic {topic} is archived since then: nothing can be sent to it"),
+                format!("с этого времени тема {topic} в архиве: в неё нельзя отправлять"),
+            );
+            return;
+        }
+        let bars = if known.person.archived_at.is_some() {
+            Some(("archived", "он в архиве"))
+        } else if known.person.blocked_at.is_some() {
+            Some(("blocked", "он заблокирован"))
+        } else {
+            None
+        };
+        if let Some((en, ru)) = bars {
+            self.tell(
+                None,
+                format!("today he receives nothing, because he is {en}"),
+                format!("сегодня он ничего не получает: {ru}"),
+            );
+        }
+        let (gives, gives_ru) = if bars.is_some() {
+            ("would give", "давал бы")
+        } else {
+            ("gives", "даёт")
+        };
         if known.held.is_empty() {
             self.tell(
                 None,
@@ -62,8 +89,8 @@ impl Teller<'_> {
             let (times_en, times_ru) = self.times(held);
             self.tell(
                 None,
-                format!("today {en}{way} gives him the topic {topic}{times_en}"),
-                format!("сегодня тему {topic} даёт ему {ru}{way}{times_ru}"),
+                format!("today {en}{way} {gives} him the topic {topic}{times_en}"),
+                format!("сегодня тему {topic} {gives_ru} ему {ru}{way}{times_ru}"),
             );
         }
     }

@@ -236,6 +236,7 @@ impl<'a> Draft<'a> {
         }
         let before = before.map(|(before, _)| before);
         self.note(action, SiteKind::Client, self.slug, before, Some(&after));
+        self.plan.restore = action == SiteAction::Restore;
         self.plan.settings = Some(after);
     }
 }

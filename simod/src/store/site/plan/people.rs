@@ -62,13 +62,13 @@ impl Draft<'_> {
             }
             after.insert((*slug).to_owned(), is);
         }
+        let here: BTreeSet<String> = after.keys().cloned().collect();
+        for group in after.values_mut() {
+            group.includes.retain(|inner| here.contains(inner));
+        }
         self.inclusions(&path, &wanted, &mut after);
         for slug in wanted.keys() {
             let before = live.and_then(|live| live.get(*slug));
-            let shown = |group: &Group| Group {
-                name: group.name.clone(),
-                includes: visible(&group.includes, &after),
-            };
             let is = &after[*slug];
             let none = BTreeSet::new();
             let had = before.map_or(&none, |before| &before.is.includes);
@@ -87,8 +87,13 @@ impl Draft<'_> {
                 Some(_) => continue,
             };
             self.plan.groups.push(((*slug).to_owned(), is.name.clone()));
-            let before = before.map(|before| shown(&before.is));
-            self.note(action, SiteKind::Group, slug, before.as_ref(), Some(&shown(is)));
+            self.note(
+                action,
+                SiteKind::Group,
+                slug,
+                before.map(|before| &before.is),
+                Some(is),
+            );
         }
         after
     }
@@ -109,23 +114,14 @@ impl Draft<'_> {
                         .missing(format!("{path}[{place}]"), GROUP, inner, after.keys());
                 }
             }
-            // Those in the archive are not spoken of: they may come back.
-            let hidden: Vec<String> = after[*slug]
-                .includes
-                .iter()
-                .filter(|inner| !after.contains_key(*inner))
-                .cloned()
-                .collect();
-            named.extend(hidden);
             if let Some(group) = after.get_mut(*slug) {
                 group.includes = named;
             }
         }
-        let archived = self.live.into_iter().flat_map(|live| &live.groups);
-        let mut edges: BTreeMap<&str, &BTreeSet<String>> = archived
-            .map(|(slug, group)| (slug.as_str(), &group.is.includes))
+        let edges = after.iter();
+        let edges = edges
+            .map(|(slug, group)| (slug.as_str(), &group.includes))
             .collect();
-        edges.extend(after.iter().map(|(slug, group)| (slug.as_str(), &group.includes)));
         for way in loops(&edges) {
             // The loop is told at a place of the site that closes it.
             let place = way.iter().enumerate().find_map(|(at, outer)| {
@@ -169,15 +165,27 @@ impl Draft<'_> {
             }
             if self.prune && list.is_some() && !wanted.contains_key(no.as_str()) {
                 self.plan.people_gone.push(employee.id);
-                let before = shown(&employee.is, groups);
-                self.note(SiteAction::Archive, SiteKind::Employee, no, Some(&before), None);
+                self.note(
+                    SiteAction::Archive,
+                    SiteKind::Employee,
+                    no,
+                    Some(&employee.is),
+                    None,
+                );
             } else {
-                after.insert(no.clone(), employee.is.clone());
+                after.insert(no.clone(), staying(&employee.is, groups));
             }
         }
         for (no, (place, one)) in &wanted {
             let path = format!("{path}[{place}]");
-            let before = live.and_then(|live| live.get(*no)).map(|before| &before.is);
+            let before = live.and_then(|live| live.get(*no)).map(|before| {
+                let mut is = staying(&before.is, groups);
+                if before.archived {
+                    // Where he belongs has to be said anew.
+                    is.groups.clear();
+                }
+                is
+            });
             let employee = self.employee(&path, one, before, groups);
             after.insert((*no).to_owned(), employee);
         }
@@ -210,9 +218,8 @@ impl Draft<'_> {
                 _ => &mut self.plan.people_changed,
             };
             people.push((no.clone(), employee.clone()));
-            let before = before.map(|before| shown(&before.is, groups));
-            let is = shown(employee, groups);
-            self.note(action, SiteKind::Employee, no, before.as_ref(), Some(&is));
+            let before = before.map(|before| &before.is);
+            self.note(action, SiteKind::Employee, no, before, Some(employee));
         }
         after
     }
@@ -222,10 +229,9 @@ impl Draft<'_> {
         &mut self,
         path: &str,
         one: &SiteEmployee,
-        before: Option<&Employee>,
+        mut before: Option<Employee>,
         groups: &Groups,
     ) -> Employee {
-        let mut before = before.cloned();
         if let (Some(known), Some(name)) = (&before, &one.full_name)
             && !may_be_one_person(&known.full_name, name)
         {
@@ -263,8 +269,7 @@ impl Draft<'_> {
         }
         employee.blocked = one.blocked.unwrap_or(employee.blocked);
         if let Some(slugs) = &one.groups {
-            // Those in the archive are not spoken of: they may come back.
-            employee.groups.retain(|slug| !groups.contains_key(slug));
+            employee.groups.clear();
             for (slug, (place, _)) in entries(self.out, &format!("{path}.groups"), "", slugs, |slug| slug) {
                 if groups.contains_key(slug) {
                     employee.groups.insert(slug.to_owned());
@@ -341,17 +346,11 @@ impl Draft<'_> {
     }
 }
 
-/// Those that will not be in the archive.
-fn visible(slugs: &BTreeSet<String>, groups: &Groups) -> BTreeSet<String> {
-    let visible = slugs.iter().filter(|slug| groups.contains_key(*slug));
-    visible.cloned().collect()
-}
-
-fn shown(employee: &Employee, groups: &Groups) -> Employee {
-    Employee {
-        groups: visible(&employee.groups, groups),
-        ..employee.clone()
-    }
+/// An employee without the groups that go.
+fn staying(employee: &Employee, groups: &Groups) -> Employee {
+    let mut employee = employee.clone();
+    employee.groups.retain(|slug| groups.contains_key(slug));
+    employee
 }
 
 /// Loops, one for each knot of groups that are within each other: the names along it.

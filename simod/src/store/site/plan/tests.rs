@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use simo_common::{
     api::{
         access::{Grantee, Payload},
+        message::Recipients,
         site::Site,
     },
     people::Role,
@@ -84,7 +85,7 @@ fn live() -> Live {
         employees: BTreeMap::from([
             (
                 "001".to_owned(),
-                kept(20, employee("Исаева Анна Ильинична", &["smena-a", "old"])),
+                kept(20, employee("Исаева Анна Ильинична", &["smena-a"])),
             ),
             ("002".to_owned(), kept(21, employee("Котов Борис", &[]))),
         ]),
@@ -156,6 +157,52 @@ fn only_what_a_list_of_its_kind_leaves_out_is_pruned() {
 }
 
 #[test]
+fn what_goes_takes_its_members_and_grants_with_it() {
+    assert_eq!(
+        planned(json!({"groups": []}), PRUNE),
+        [
+            "archive group smena-a",
+            "change employee 001",
+            "revoke grant boiler/group:smena-a"
+        ]
+    );
+    assert_eq!(
+        planned(json!({"topics": []}), PRUNE),
+        ["archive topic boiler", "revoke grant boiler/group:smena-a"]
+    );
+}
+
+#[test]
+fn whom_a_topics_messages_are_for_cannot_go() {
+    let mut live = live();
+    let topics = &mut live.clients.get_mut("zavod").unwrap().topics;
+    topics.get_mut("boiler").unwrap().is.recipients = Some(Recipients {
+        employees: vec!["002".to_owned()],
+        groups: vec!["smena-a".to_owned()],
+        everyone: false,
+    });
+    let mistakes = |zavod: Value| -> Vec<String> {
+        match Plan::new(&site(zavod), &live, PRUNE) {
+            Ok(_) => Vec::new(),
+            Err(mistakes) => mistakes.into_iter().map(|(path, _)| path).collect(),
+        }
+    };
+    let lists = ["clients.zavod.groups", "clients.zavod.employees"];
+    let nobody = json!({"groups": [], "employees": [{"personnel_no": "001"}]});
+    assert_eq!(mistakes(nobody), lists);
+    assert_eq!(
+        mistakes(json!({"groups": [], "topics": [{"slug": "boiler"}]})),
+        ["clients.zavod.topics[0].slug"]
+    );
+    let changed = json!({"groups": [], "topics": [{"slug": "boiler", "recipients": null}]});
+    assert_eq!(mistakes(changed), [""; 0]);
+    assert_eq!(
+        mistakes(json!({"groups": [], "employees": [], "topics": []})),
+        [""; 0]
+    );
+}
+
+#[test]
 fn a_change_tells_only_what_differs() {
     let said = json!({"employees": [
         {"personnel_no": "001", "phone": "", "groups": []},
@@ -180,7 +227,6 @@ fn a_change_tells_only_what_differs() {
             ),
         ]
     );
-    // What is in the archive is not spoken of, and stays for when it comes back.
     assert_eq!(
         plan.clients[0].members_gone,
         [("001".to_owned(), "smena-a".to_owned())]

@@ -52,10 +52,14 @@ pub(in crate::store::site) fn grantee_name(grantee: &Grantee) -> String {
 
 impl Draft<'_> {
     pub(super) fn topics(&mut self, groups: &Groups, employees: &Employees) {
+        if let Some(list) = &self.wanted.topics {
+            self.listed(list, groups, employees);
+        }
+        self.left(groups, employees);
+    }
+
+    fn listed(&mut self, list: &[SiteTopic], groups: &Groups, employees: &Employees) {
         let live = self.live.map(|live| &live.topics);
-        let Some(list) = &self.wanted.topics else {
-            return;
-        };
         let path = format!("{}.topics", self.path);
         let wanted = entries(self.out, &path, ".slug", list, |topic| &topic.slug);
         for (slug, topic) in live.into_iter().flatten() {
@@ -87,6 +91,84 @@ impl Draft<'_> {
         }
     }
 
+    /// What goes with what goes: the grants of topics, groups and employees. Whom a topic's messages are for must not go.
+    fn left(&mut self, groups: &Groups, employees: &Employees) {
+        for (slug, topic) in self.live.into_iter().flat_map(|live| &live.topics) {
+            let goes = self.plan.topics_gone.contains(&topic.id);
+            for (grantee, (id, terms)) in &topic.is.grants {
+                let is_there = match grantee {
+                    Grantee::Everyone => true,
+                    Grantee::Group(slug) => groups.contains_key(slug),
+                    Grantee::Employee(no) => employees.contains_key(no),
+                };
+                if goes || !is_there {
+                    self.revoke(slug, grantee, *id, terms);
+                }
+            }
+            let listed = self
+                .wanted
+                .topics
+                .iter()
+                .flatten()
+                .any(|wanted| wanted.slug == *slug);
+            if let Some(recipients) = topic
+                .is
+                .recipients
+                .as_ref()
+                .filter(|_| !goes && !listed && !topic.archived)
+            {
+                self.keeps(slug, None, recipients, groups, employees);
+            }
+        }
+    }
+
+    fn revoke(&mut self, topic: &str, grantee: &Grantee, id: Uuid, terms: &GrantTerms) {
+        self.plan.grants_gone.push(id);
+        let name = format!("{topic}/{}", grantee_name(grantee));
+        let before = Times::from(terms);
+        self.note(SiteAction::Revoke, SiteKind::Grant, &name, Some(&before), None);
+    }
+
+    /// Messages that name nobody would reach nobody if these went. The mistake is at `field`, or at the list that leaves
+    /// them out.
+    fn keeps(
+        &mut self,
+        topic: &str,
+        field: Option<&str>,
+        recipients: &Recipients,
+        groups: &Groups,
+        employees: &Employees,
+    ) {
+        let gone = recipients
+            .groups
+            .iter()
+            .filter(|slug| !groups.contains_key(*slug));
+        for slug in gone {
+            let field = field.map_or_else(|| format!("{}.groups", self.path), str::to_owned);
+            self.out.wrong(
+                field,
+                text!(
+                    "the group `{slug}` would not be there, which the `recipients` of the topic `{topic}` name",
+                    "группы «{slug}» не станет, а её называют `recipients` темы «{topic}»"
+                ),
+            );
+        }
+        let gone = recipients
+            .employees
+            .iter()
+            .filter(|no| !employees.contains_key(*no));
+        for no in gone {
+            let field = field.map_or_else(|| format!("{}.employees", self.path), str::to_owned);
+            self.out.wrong(
+                field,
+                text!(
+                    "the employee `{no}` would not be there, whom the `recipients` of the topic `{topic}` name",
+                    "сотрудника «{no}» не станет, а его называют `recipients` темы «{topic}»"
+                ),
+            );
+        }
+    }
+
     fn topic(
         &mut self,
         path: &str,
@@ -108,7 +190,12 @@ impl Draft<'_> {
             Change::Set(priority) => topic.priority = Some(priority),
         }
         match &wanted.recipients {
-            Change::Stay => {}
+            Change::Stay => {
+                if let Some(recipients) = &topic.recipients {
+                    let field = format!("{path}.slug");
+                    self.keeps(&wanted.slug, Some(&field), recipients, groups, employees);
+                }
+            }
             Change::Clear => topic.recipients = None,
             Change::Set(recipients) => {
                 self.recipients(&format!("{path}.recipients"), recipients, groups, employees);
@@ -221,17 +308,14 @@ impl Draft<'_> {
             self.plan.grants.push((topic.to_owned(), grantee, terms));
         }
         for (grantee, (id, terms)) in held {
-            // Grants to who is in the archive are not spoken of: he may come back.
+            // Those to who goes end with him.
             let is_there = match grantee {
                 Grantee::Everyone => true,
                 Grantee::Group(slug) => groups.contains_key(slug),
                 Grantee::Employee(no) => employees.contains_key(no) && !self.plan.succeeded.contains(no),
             };
             if self.prune && is_there && !wanted.contains_key(grantee) {
-                self.plan.grants_gone.push(*id);
-                let name = format!("{topic}/{}", grantee_name(grantee));
-                let before = Times::from(terms);
-                self.note(SiteAction::Revoke, SiteKind::Grant, &name, Some(&before), None);
+                self.revoke(topic, grantee, *id, terms);
             }
         }
     }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::rows::{Client, Rows};
 use crate::store::{
     Error, Result, Write,
+    archive::end_client,
     bind::json,
     engine::{query, query_scalar},
 };
@@ -87,6 +88,9 @@ impl Client {
                 .bind(now)
                 .execute(tx)
                 .await?;
+        }
+        if self.plan.archive || self.plan.restore {
+            end_client(tx, self.id, now).await?;
         }
         let Some(settings) = &self.plan.settings else {
             // Nobody else nests its groups meanwhile.

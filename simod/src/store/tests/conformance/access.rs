@@ -54,6 +54,7 @@ async fn clients_are_made_changed_archived_and_brought_back() {
     let spec = ClientSpec {
         slug: None,
         admin: None,
+        restore: false,
         name: Some("Завод «Ёлка»".to_owned()),
         timezone: Some("Asia/Omsk".to_owned()),
         payload: Some(Payload::Doorbell),
@@ -68,7 +69,7 @@ async fn clients_are_made_changed_archived_and_brought_back() {
         notification: true,
         default_ttl: 60,
         retention_days: Some(90),
-        ..plain.clone()
+        ..plain
     };
     assert_eq!(store.edit_client("zavod", &spec).await.unwrap(), edited);
     let for_ever = ClientSpec {
@@ -96,13 +97,28 @@ async fn clients_are_made_changed_archived_and_brought_back() {
     );
     assert_eq!(lists.await, ["zavod", "arkhiv zavod", "zavod"]);
     store.clock().set(NOON + HOUR);
-    let back = store.add_client("arkhiv", &ClientSpec::default()).await.unwrap();
-    let as_new = Client {
-        slug: "arkhiv".to_owned(),
-        name: "arkhiv".to_owned(),
-        ..plain
+    assert!(
+        is_conflict(&store.add_client("arkhiv", &spec).await),
+        "not silently"
+    );
+    let restore = ClientSpec {
+        restore: true,
+        default_ttl: Some(90),
+        ..ClientSpec::default()
     };
-    assert_eq!(back, as_new, "with new settings, made when it was made");
+    let back = store.add_client("arkhiv", &restore).await.unwrap();
+    let as_it_was = Client {
+        slug: "arkhiv".to_owned(),
+        default_ttl: 90,
+        retention_days: Some(90),
+        ..edited
+    };
+    assert_eq!(back, as_it_was, "but for what is said");
+    assert!(
+        is_conflict(&store.add_client("arkhiv", &restore).await),
+        "it is there"
+    );
+    assert!(is_missing(&store.add_client("nobody", &restore).await, "client"));
     assert!(store.has_clients().await.unwrap());
 
     assert!(is_missing(&store.client("nobody").await, "client"));

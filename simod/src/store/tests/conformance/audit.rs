@@ -216,6 +216,43 @@ async fn the_database_refuses_to_change_the_audit() {
 }
 
 #[tokio::test]
+async fn no_entry_takes_the_place_of_another() {
+    let f = Fixture::new().await;
+    f.store.add_group(f.client_id, &named("smena-b")).await.unwrap();
+    for table in ["audit", "audit_payload"] {
+        let again = format!("insert into {table} select * from {table}");
+        let mut statements = vec![again.clone()];
+        if f.file().exists() {
+            // SQLite alone knows it, and takes the row away without a delete.
+            statements.push(again.replace("insert", "insert or replace"));
+        }
+        for statement in statements {
+            let mut tx = f.store.write().await.unwrap();
+            assert!(tx.run(&statement).await.is_err(), "{statement}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_payload_that_is_no_json_any_more_is_handed_out_and_found() {
+    let f = Fixture::new().await;
+    f.store.add_group(f.client_id, &named("smena-b")).await.unwrap();
+    f.store.add_group(f.client_id, &named("smena-c")).await.unwrap();
+    // Payloads may be erased, and nothing keeps others from taking their place.
+    f.execute(
+        "create table kept as select client_id, seq from audit_payload where seq = 1;
+         delete from audit_payload where seq = 1;
+         insert into audit_payload (client_id, seq, payload) select client_id, seq, 'no JSON' from kept;
+         drop table kept",
+    )
+    .await;
+    let entries = chain(&f.store, f.client_id).await;
+    assert_eq!(actions(&entries), "group.add group.add");
+    let fault = Verifier::default().take(&entries[0]).unwrap_err();
+    assert_eq!(fault.en, "what entry 1 says is not what was recorded");
+}
+
+#[tokio::test]
 async fn what_is_said_of_a_person_can_be_erased_and_the_chain_still_verifies() {
     let f = Fixture::new().await;
     let new = NewEmployee {

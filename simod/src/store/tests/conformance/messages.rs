@@ -1,6 +1,11 @@
 //! Accepting messages, expanding and releasing them, calling them back; blocks.
 
-use simo_common::{api::message::RecipientCounts, time::Moment};
+use simo_common::{
+    api::message::RecipientCounts,
+    lang::Lang,
+    time::{Moment, from_us},
+};
+use uuid::Uuid;
 
 use super::{
     super::{fixture::NOON, posted},
@@ -116,6 +121,103 @@ async fn a_scheduled_message_is_decided_when_it_is_due() {
     assert_eq!(states(&f).await, ["1 queued -", "2 denied blocked"]);
 }
 
+/// A message on the boiler house for an hour later.
+async fn post_for_later(f: &Fixture) -> Uuid {
+    f.grant_group("boiler", "smena-a").await;
+    let mut later = f.personal("Испытания", &["1", "3"]);
+    later.draft.topic = Some("boiler".to_owned());
+    later.draft.send_at = Some(Moment::Exact(from_us(NOON + HOUR)));
+    post(f, later).await
+}
+
+/// What is told of a message and an employee, with the hours passed since noon.
+async fn story(f: &Fixture, id: Uuid, personnel_no: &str) -> Vec<String> {
+    let told = f
+        .store
+        .explain(f.client_id, None, id, personnel_no, Lang::En)
+        .await;
+    let lines = told.unwrap().story.into_iter();
+    lines
+        .map(|line| {
+            let hours = line.at.map(|at| (at.as_microsecond() - NOON) / HOUR);
+            hours.map_or_else(|| line.text.clone(), |hours| format!("{hours}h {}", line.text))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn of_a_message_that_was_canceled_while_it_waited_nobody_is_told_more() {
+    let f = Fixture::new().await;
+    let id = post_for_later(&f).await;
+    f.store.cancel_message(f.client_id, None, id).await.unwrap();
+    let expected = [
+        "0h the ACS 1c posted the message on the topic boiler, priority normal",
+        "0h it was scheduled for 2026-11-01 13:00:00",
+        "0h it was canceled before its recipients were decided",
+    ];
+    for no in ["1", "3"] {
+        assert_eq!(story(&f, id, no).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_comes_due_on_an_archived_topic_is_canceled_and_says_why() {
+    let f = Fixture::new().await;
+    let id = post_for_later(&f).await;
+    f.store.remove_topic(f.client_id, "boiler").await.unwrap();
+    f.clock.set(NOON + HOUR);
+    assert_eq!(f.store.release_due().await.unwrap(), 1);
+    assert_eq!(f.store.release_due().await.unwrap(), 0);
+    assert!(states(&f).await.is_empty(), "nobody gets it");
+    let message = f.store.message(f.client_id, None, id).await.unwrap().unwrap();
+    assert_eq!(message.canceled_at, Some(from_us(NOON + HOUR)));
+    assert_eq!(message.cancel_reason.as_deref(), Some("topic_archived"));
+    let told = story(&f, id, "1").await;
+    assert_eq!(
+        told[2],
+        "1h it was canceled before its recipients were decided: the topic was archived before it came due"
+    );
+}
+
+#[tokio::test]
+async fn a_scheduled_message_was_posted_before_it_came_due() {
+    let f = Fixture::new().await;
+    let id = post_for_later(&f).await;
+    f.clock.set(NOON + HOUR);
+    f.store.release_due().await.unwrap();
+    let told = story(&f, id, "1").await;
+    assert!(told[0].starts_with("0h the ACS 1c posted"), "{told:?}");
+    assert!(told[1].starts_with("1h it had been scheduled for"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_block_and_an_archived_topic_are_told_with_the_grants() {
+    let f = Fixture::new().await;
+    f.grant_group("boiler", "smena-a").await;
+    let mut message = f.personal("Испытания", &["3"]);
+    message.draft.topic = Some("boiler".to_owned());
+    message.draft.allow_empty = true;
+    let id = post(&f, message).await;
+    f.store.block_employee(f.client_id, "1").await.unwrap();
+    let held = f.store.access_of(f.client_id, "1").await.unwrap();
+    assert!(held[0].blocked && !held[0].times.active, "{held:?}");
+    let told = story(&f, id, "1").await;
+    let last: Vec<_> = told.iter().rev().take(2).map(String::as_str).collect();
+    assert_eq!(
+        last,
+        [
+            "today a grant to the group smena-a would give him the topic boiler",
+            "today he receives nothing, because he is blocked"
+        ]
+    );
+    f.store.remove_topic(f.client_id, "boiler").await.unwrap();
+    let told = story(&f, id, "1").await;
+    assert!(
+        told.last().unwrap().contains("the topic boiler is archived"),
+        "{told:?}"
+    );
+}
+
 #[tokio::test]
 async fn canceling_stops_what_no_provider_took() {
     let f = Fixture::new().await;
@@ -138,7 +240,7 @@ async fn canceling_stops_what_no_provider_took() {
         ["1 sent -", "2 canceled canceled", "3 canceled canceled"]
     );
     assert!(claim_all(&f).await.is_empty());
-    let nobodys = uuid::Uuid::from_u128(1);
+    let nobodys = Uuid::from_u128(1);
     for (acs, id) in [(Some(nobodys), both), (None, nobodys)] {
         let refused = f.store.cancel_message(f.client_id, acs, id).await;
         assert!(is_missing(&refused, "message"));

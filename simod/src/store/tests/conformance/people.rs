@@ -20,7 +20,7 @@ fn new(personnel_no: &str, full_name: &str, groups: &[&str]) -> NewEmployee {
 }
 
 #[tokio::test]
-async fn groups_keep_their_members_while_they_are_archived() {
+async fn groups_come_back_from_the_archive_without_their_members() {
     let f = Fixture::new().await;
     let client = f.client_id;
     let named = Named {
@@ -34,6 +34,7 @@ async fn groups_keep_their_members_while_they_are_archived() {
         people: members,
         includes: Vec::new(),
         archived_at: None,
+        restored: false,
     };
     assert_eq!(
         f.store.add_group(client, &named).await.unwrap(),
@@ -63,11 +64,13 @@ async fn groups_keep_their_members_while_they_are_archived() {
     assert_eq!(lists.await, ["smena-a", "smena-a smena-b", "smena-b"]);
     let into_archived = f.store.set_member(client, "smena-b", "3", true).await;
     assert!(is_missing(&into_archived, "group"));
-    assert_eq!(
-        f.store.add_group(client, &named).await.unwrap(),
-        group("smena-b", 1)
-    );
+    let back = Group {
+        restored: true,
+        ..group("smena-b", 0)
+    };
+    assert_eq!(f.store.add_group(client, &named).await.unwrap(), back);
 
+    f.store.set_member(client, "smena-b", "2", true).await.unwrap();
     f.store.remove_employee(client, "2").await.unwrap();
     assert_eq!(f.store.group(client, "smena-b").await.unwrap().members, 0);
 

@@ -10,7 +10,7 @@ use crate::store::GrantTerms;
 use super::{super::fixture::NOON, Fixture, is_conflict, is_missing, listed};
 
 #[tokio::test]
-async fn topics_keep_their_grants_while_they_are_archived() {
+async fn topics_come_back_from_the_archive_without_their_grants() {
     let f = Fixture::new().await;
     let client = f.client_id;
     let named = NewTopic {
@@ -25,6 +25,7 @@ async fn topics_keep_their_grants_while_they_are_archived() {
         default_priority: None,
         default_recipients: None,
         archived_at: None,
+        restored: false,
     };
     assert_eq!(f.store.add_topic(client, &named).await.unwrap(), topic("ИТ", 0));
     assert!(is_conflict(&f.store.add_topic(client, &named).await));
@@ -54,8 +55,12 @@ async fn topics_keep_their_grants_while_they_are_archived() {
         .grant(client, "it", &Grantee::Everyone, &GrantTerms::default())
         .await;
     assert!(is_missing(&late, "topic"));
-    assert_eq!(f.store.grants(client, "it").await.unwrap().len(), 1);
-    assert_eq!(f.store.add_topic(client, &named).await.unwrap(), topic("ИТ", 1));
+    assert_eq!(f.store.grants(client, "it").await.unwrap(), []);
+    let back = Topic {
+        restored: true,
+        ..topic("ИТ", 0)
+    };
+    assert_eq!(f.store.add_topic(client, &named).await.unwrap(), back);
 
     assert!(is_missing(&f.store.topic(client, "x").await, "topic"));
     assert!(is_missing(
