@@ -105,6 +105,11 @@ pub(crate) struct Holder {
     operator: Option<String>,
 }
 
+/// What a flag lists; nothing where it was not given.
+fn given(list: Vec<String>) -> Option<Vec<String>> {
+    (!list.is_empty()).then_some(list)
+}
+
 pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let api = session.client()?;
     match verb {
@@ -119,9 +124,9 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                     (_, true) => Some(false),
                     _ => None,
                 },
-                scopes: issue.scopes,
-                topics: issue.topics,
-                networks: issue.networks,
+                scopes: given(issue.scopes),
+                topics: given(issue.topics),
+                networks: given(issue.networks),
                 rate_limit: issue.rate_limit,
             };
             show_secret(session, &api.issue_token(&wanted).await?)

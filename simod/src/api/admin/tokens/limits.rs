@@ -26,9 +26,30 @@ pub(super) async fn limits(
         refuse_for_operator(new, check);
         return Ok(TokenLimits::default());
     }
-    if let Some(client_id) = client.filter(|_| !new.topics.is_empty()) {
-        topics(app, client_id, &new.topics, check).await?;
+    let given = [
+        ("scopes", &new.scopes),
+        ("topics", &new.topics),
+        ("networks", &new.networks),
+    ];
+    for (field, list) in given {
+        // Whoever names none must not get all.
+        if list.as_ref().is_some_and(Vec::is_empty) {
+            check.wrong(
+                field,
+                text!(
+                    "is empty: leave it out for all",
+                    "пусто: уберите поле, чтобы разрешить всё"
+                ),
+            );
+        }
     }
+    let listed = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
+    let mut slugs = listed(&new.topics);
+    if let Some(client_id) = client.filter(|_| !slugs.is_empty()) {
+        topics(app, client_id, &slugs, check).await?;
+    }
+    slugs.sort_unstable();
+    slugs.dedup();
     if new.rate_limit == Some(0) {
         check.wrong(
             "rate_limit",
@@ -38,23 +59,20 @@ pub(super) async fn limits(
             ),
         );
     }
-    let mut limits = TokenLimits {
-        scopes: scopes(&new.scopes, check),
-        topics: new.topics.clone(),
-        networks: networks(&new.networks, check),
+    Ok(TokenLimits {
+        scopes: scopes(&listed(&new.scopes), check),
+        topics: slugs,
+        networks: networks(&listed(&new.networks), check),
         rate_limit: new.rate_limit,
-    };
-    limits.topics.sort_unstable();
-    limits.topics.dedup();
-    Ok(limits)
+    })
 }
 
 fn refuse_for_operator(new: &NewToken, check: &mut Check) {
     let given = [
         ("personal", new.personal.is_some()),
-        ("scopes", !new.scopes.is_empty()),
-        ("topics", !new.topics.is_empty()),
-        ("networks", !new.networks.is_empty()),
+        ("scopes", new.scopes.is_some()),
+        ("topics", new.topics.is_some()),
+        ("networks", new.networks.is_some()),
         ("rate_limit", new.rate_limit.is_some()),
     ];
     for (field, _) in given.into_iter().filter(|(_, given)| *given) {
