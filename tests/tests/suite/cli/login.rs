@@ -171,6 +171,13 @@ async fn a_context_that_leads_elsewhere_is_not_replaced_unasked() {
     let simod = Simod::start().await;
     let plant = Plant::new(&simod, "zavod").await;
     let owner = Ctl::new(&simod, &plant.slug);
+    let too_long = owner.run(&["operator", "add", "anna", "--valid-for", "100d"]);
+    assert_eq!(too_long.code, 2, "{}", too_long.err);
+    assert_eq!(
+        owner.json(&["operator", "list"]),
+        json!([]),
+        "nothing is half done"
+    );
     let first = code(&owner.ok(&["operator", "add", "anna"]));
     let laptop = machine();
     laptop.ok(&["login", simod.url(), "--code", &first, "--context", "plant"]);
