@@ -187,6 +187,7 @@ impl ApiError {
                     detail: text.get(lang).to_owned(),
                 })
                 .collect(),
+            request_id: None,
         }
     }
 
