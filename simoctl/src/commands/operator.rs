@@ -155,6 +155,9 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 name: name.clone(),
                 role: role.into(),
             };
+            if warn_of_self(session, |own| own == name).await? {
+                session.confirm(session.say("Give yourself another role?", "Дать себе другую роль?"))?;
+            }
             let operator = api.edit_operator(&name, &new).await?;
             let text = session.say(
                 format!("Operator {name} changed."),
@@ -163,6 +166,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             session.made(&operator, &text)
         }
         Verb::Remove { name } => {
+            warn_of_self(session, |own| own == name).await?;
             session.confirm(&session.say(
                 format!("Archive operator {name}? His tokens stop working at once."),
                 format!("Отправить в архив оператора {name}? Его токены сразу перестанут работать."),
@@ -175,6 +179,23 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// Whether it is the caller himself whose rights go; then he is told so.
+pub(super) async fn warn_of_self(
+    session: &Session,
+    is_meant: impl FnOnce(&str) -> bool,
+) -> Result<bool, Failure> {
+    let me = session.client()?.whoami().await?;
+    let is_self = me.kind == "operator" && is_meant(&me.name);
+    if is_self {
+        let name = me.name;
+        session.talk(&session.say(
+            format!("This is you: {name} loses rights."),
+            format!("Это вы сами: {name} теряет права."),
+        ));
+    }
+    Ok(is_self)
 }
 
 /// An operator is not added for whom there could be no code.
