@@ -1,6 +1,6 @@
 //! `/tokens`: what lets ACS and operators in. A token's secret is shown once, when it is issued.
 
-mod limits;
+pub(super) mod limits;
 
 use std::sync::Arc;
 
@@ -194,7 +194,7 @@ async fn revoke(
 
 /// A new token's rate limit counts from its first request on. Whoever cannot learn it now does within a second; the secret must
 /// not be lost for that.
-async fn learn_limits(app: &App) {
+pub(super) async fn learn_limits(app: &App) {
     if let Err(error) = app.learn_limits().await {
         tracing::warn!(%error, "the rate limits of tokens cannot be read");
     }
