@@ -9,8 +9,13 @@ use uuid::Uuid;
 
 use super::ListArgs;
 use crate::{
+    clock,
     failure::Failure,
-    output::{Column, Record, Value, value::local, write_text},
+    output::{
+        Column, Record, Value,
+        value::{local, named},
+        write_text,
+    },
     russian::Help,
     session::Session,
 };
@@ -221,7 +226,7 @@ impl Record for Token {
         Column::wide("networks", "Networks", "Сети", |t| {
             Value::List(t.networks.clone())
         }),
-        Column::alone(
+        Column::new(
             "rate_limit",
             "Requests a minute",
             "Запросов в минуту",
@@ -244,10 +249,11 @@ impl Record for Token {
             t.expires_at.into()
         }),
         Column::new("expires_soon", "Soon", "Скоро", |t| {
-            if t.expires_soon {
-                true.into()
-            } else {
-                Value::Nothing
+            let has_ended = t.expires_at.is_some_and(|end| end <= clock::now());
+            match (t.expires_soon, has_ended) {
+                (true, _) => true.into(),
+                (false, true) => named("expired", "expired", "истёк"),
+                (false, false) => Value::Nothing,
             }
         }),
         Column::new("revoked_at", "Revoked", "Отозван", |t| t.revoked_at.into()),
