@@ -21,7 +21,7 @@ pub(super) struct Paper(Option<Beside>);
 #[derive(Debug)]
 struct Beside {
     file: File,
-    beside: PathBuf,
+    part: PathBuf,
     path: PathBuf,
     replaces: bool,
 }
@@ -52,16 +52,16 @@ impl Paper {
         }
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.part", std::process::id()));
-        let beside = path.with_file_name(name);
+        let part = path.with_file_name(name);
         let opened = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(&beside);
+            .open(&part);
         let file = opened.map_err(|cause| cannot(session, path, &cause))?;
         Ok(Self(Some(Beside {
             file,
-            beside,
+            part,
             path: path.to_owned(),
             replaces,
         })))
@@ -76,10 +76,10 @@ impl Paper {
         let written = it.file.write_all(bytes).and_then(|()| it.file.sync_all());
         let placed = written.and_then(|()| {
             if it.replaces {
-                fs::rename(&it.beside, &it.path)
+                fs::rename(&it.part, &it.path)
             } else {
                 // Unlike renaming, this never replaces what came meanwhile.
-                fs::hard_link(&it.beside, &it.path)
+                fs::hard_link(&it.part, &it.path)
             }
         });
         placed.map_err(|cause| {
@@ -95,7 +95,7 @@ impl Paper {
 impl Drop for Beside {
     fn drop(&mut self) {
         // It is gone when it was renamed.
-        let _ = fs::remove_file(&self.beside);
+        let _ = fs::remove_file(&self.part);
     }
 }
 
