@@ -45,6 +45,9 @@ pub enum Error {
     /// No answer: the server is away, or the way to it.
     #[error("cannot reach the server: {0}")]
     Unreachable(String),
+    /// The CA certificates to trust cannot be used.
+    #[error("{0}")]
+    Certificates(String),
     /// An answer that is not SiMO's.
     #[error("the server answered what SiMO does not say ({status}): {text}")]
     Foreign {
@@ -61,14 +64,14 @@ impl Error {
         match self {
             Self::Problem(problem) => Some(problem.status),
             Self::Foreign { status, .. } => Some(*status),
-            Self::Unreachable(_) => None,
+            Self::Unreachable(_) | Self::Certificates(_) => None,
         }
     }
 }
 
 /// The CA certificates in a PEM file.
 fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>> {
-    let unusable = |cause: String| Error::Unreachable(format!("{}: {cause}", path.display()));
+    let unusable = |cause: String| Error::Certificates(format!("{}: {cause}", path.display()));
     let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
     match reqwest::Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
@@ -275,12 +278,17 @@ async fn answered(sent: std::result::Result<reqwest::Response, reqwest::Error>) 
         return Ok(response);
     }
     let status = response.status().as_u16();
+    let id = response.headers().get("x-request-id");
+    let request_id = id.and_then(|id| id.to_str().ok()).map(str::to_owned);
     let body = response
         .bytes()
         .await
         .map_err(|e| Error::Unreachable(chain(&e)))?;
-    match serde_json::from_slice(&body) {
-        Ok(problem) => Err(Error::Problem(Box::new(problem))),
+    match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => Err(Error::Problem(Box::new(Problem {
+            request_id,
+            ..problem
+        }))),
         Err(_) => Err(foreign(status, &body)),
     }
 }

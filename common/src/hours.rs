@@ -66,13 +66,24 @@ impl FromStr for WeeklyHours {
     type Err = Text;
 
     fn from_str(text: &str) -> Result<Self, Text> {
-        let windows: Result<Vec<Window>, Text> = text
-            .split(';')
-            .map(str::trim)
-            .filter(|window| !window.is_empty())
-            .map(window)
-            .collect();
-        let windows = windows?;
+        let parts = text.split(';').map(str::trim);
+        let (mut windows, mut wrong) = (Vec::new(), Vec::new());
+        for part in parts.filter(|part| !part.is_empty()) {
+            match window(part) {
+                Ok(window) => windows.push(window),
+                Err(text) => wrong.push(text),
+            }
+        }
+        if !wrong.is_empty() {
+            let all = |lang| {
+                wrong
+                    .iter()
+                    .map(|text| text.get(lang))
+                    .collect::<Vec<_>>()
+                    .join("; ")
+            };
+            return Err(Text::new(all(Lang::En), all(Lang::Ru)));
+        }
         if windows.is_empty() {
             return Err(text!(
                 "no hours; write them like `mon-fri 08:00-20:00; sat,sun 10:00-14:00`",
@@ -208,6 +219,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn all_that_is_wrong_is_told() {
+        let error = "mon-fri 08:00-25:00; zzz 10:00-14:00"
+            .parse::<WeeklyHours>()
+            .unwrap_err();
+        assert!(
+            error.en.contains("08:00-25:00") && error.en.contains("zzz"),
+            "{}",
+            error.en
+        );
+    }
 
     fn hours(text: &str) -> WeeklyHours {
         text.parse()

@@ -191,6 +191,7 @@ pub(crate) fn refused(field: &str, detail: &str) -> Failure {
             field: field.into(),
             detail: detail.into(),
         }],
+        request_id: None,
     }))
 }
 

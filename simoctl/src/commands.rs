@@ -16,11 +16,14 @@ pub(crate) mod listen;
 pub(crate) mod login;
 pub(crate) mod message;
 pub(crate) mod operator;
+mod paper;
 mod priority;
 mod site;
 pub(crate) mod token;
 pub(crate) mod topic;
 mod whoami;
+
+use std::path::Path;
 
 use clap::Args;
 use simo_common::client::ListQuery;
@@ -46,6 +49,11 @@ pub(crate) const RUSSIAN: &[Help] = &[
     token::RUSSIAN,
     topic::RUSSIAN,
 ];
+
+/// Whether a path means standard input or output.
+fn is_stdio(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
 
 /// Does what was typed.
 pub(crate) async fn run(session: &Session, noun: Noun) -> Result<(), Failure> {

@@ -1,11 +1,13 @@
 //! What went wrong: one type for every command. Its kind chooses the exit code; a person reads what, why, what next.
 
+mod way;
+
 use std::{io, process::ExitCode};
 
 use anstyle::{AnsiColor, Style};
 use simo_common::{
     api::problem::Problem,
-    client::{Connection, Error, Origin, ProfileError, Server},
+    client::{Connection, Error, ProfileError, Server},
     lang::Lang,
 };
 
@@ -183,6 +185,7 @@ fn exit_of(error: &Error) -> Exit {
         }
         | Error::Unreachable(_) => Exit::Unreachable,
         Error::Foreign { .. } => Exit::Failed,
+        Error::Certificates(_) => Exit::Usage,
     }
 }
 
@@ -192,14 +195,23 @@ fn call_in_words(error: &Error, lang: Lang, connection: Option<&Connection>) -> 
     match error {
         Error::Problem(problem) => problem_in_words(problem, lang, connection),
         Error::Unreachable(cause) => {
-            let place = connection.map_or_else(String::new, |c| format!(" {}", place(&c.server)));
-            let hint = connection.map(|c| unreachable_hint(c, cause, lang));
-            let what = lang.pick(
-                format!("The server{place} does not answer."),
-                format!("Сервер{place} не отвечает."),
-            );
+            let (what, hint) = way::unreachable(connection, cause, lang);
             (what, vec![cause.clone()], hint)
         }
+        Error::Certificates(cause) => (
+            lang.pick(
+                format!("The CA certificates cannot be used: {cause}."),
+                format!("Сертификаты удостоверяющих центров нельзя использовать: {cause}."),
+            ),
+            Vec::new(),
+            Some(
+                lang.pick(
+                    "--ca and SIMO_CA name a file with certificates in PEM.",
+                    "--ca и SIMO_CA называют файл с сертификатами в PEM.",
+                )
+                .to_owned(),
+            ),
+        ),
         Error::Foreign { status, text } => (
             lang.pick(
                 format!("What answered is not SiMO (HTTP {status})."),
@@ -225,6 +237,21 @@ fn problem_in_words(problem: &Problem, lang: Lang, connection: Option<&Connectio
         .collect();
     // A single one is mostly what the problem itself says.
     details.retain(|detail| !problem.detail.ends_with(detail));
+    if let Some(id) = problem.request_id.as_ref().filter(|_| problem.status >= 500) {
+        details.push(format!("x-request-id: {id}"));
+    }
+    let token = connection.and_then(|c| c.token.as_deref());
+    if problem.status == 401 && token.is_some_and(|token| !token.starts_with("simo_")) {
+        let what = lang.pick(
+            "What was given as a token is none.",
+            "То, что указано как токен, не токен.",
+        );
+        let hint = lang.pick(
+            "A token begins with `simo_`: see --token, SIMO_TOKEN and `simoctl context show`.",
+            "Токен начинается с `simo_`: см. --token, SIMO_TOKEN и `simoctl context show`.",
+        );
+        return (what.to_owned(), details, Some(hint.to_owned()));
+    }
     let unknown_caller = problem.status == 401 && connection.is_some_and(|c| c.token.is_none());
     let hint = if unknown_caller {
         let text = lang.pick(
@@ -252,32 +279,6 @@ pub(crate) fn place(server: &Server) -> String {
     }
 }
 
-fn unreachable_hint(connection: &Connection, cause: &str, lang: Lang) -> String {
-    if matches!(connection.server, Server::Socket(_)) && cause.contains("os error 13") {
-        return lang
-            .pick(
-                "The socket is for root and the daemon's own user; others use --url and a token.",
-                "Сокет доступен root и пользователю демона; остальным нужны --url и токен.",
-            )
-            .to_owned();
-    }
-    match &connection.origin {
-        Origin::Default => lang.pick(
-            "Start `simod serve` here, or name a server: `simoctl login`, --url, --socket.",
-            "Запустите здесь `simod serve` или укажите сервер: `simoctl login`, --url, --socket.",
-        ),
-        Origin::Context(_) => lang.pick(
-            "Is simod running, and the way to it open? `simoctl context show` shows the address.",
-            "Работает ли simod и доступен ли он по сети? Адрес покажет `simoctl context show`.",
-        ),
-        Origin::Flag | Origin::Environment => lang.pick(
-            "Is simod running, and the address right?",
-            "Работает ли simod и верен ли адрес?",
-        ),
-    }
-    .to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,7 +292,15 @@ mod tests {
             detail: "нет".into(),
             hint: None,
             errors: Vec::new(),
+            request_id: Some("seven".into()),
         })))
+    }
+
+    #[test]
+    fn an_error_of_the_server_names_the_request_under_which_its_log_says_more() {
+        let told = |status| problem(status).in_words(Exit::Failed, Lang::En, None).details;
+        assert_eq!(told(500), ["x-request-id: seven"]);
+        assert_eq!(told(422), [""; 0]);
     }
 
     #[test]

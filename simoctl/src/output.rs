@@ -35,6 +35,10 @@ enum Shape {
 /// From this width on, lists show their wide columns.
 const WIDE: u16 = 120;
 
+/// No terminal is so narrow: one that says so (a serial line says 0) does not know. And what it probably is.
+const NARROW: u16 = 20;
+const USUAL: u16 = 80;
+
 /// Writes data in the form that was asked for.
 #[derive(Debug)]
 pub(crate) struct Printer {
@@ -294,7 +298,17 @@ fn table() -> Table {
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width().is_some_and(|columns| columns < NARROW) {
+        let said = std::env::var("COLUMNS").ok();
+        table.set_width(width_said(said.as_deref()));
+    }
     table
+}
+
+/// How wide a terminal is that does not know it itself.
+fn width_said(columns: Option<&str>) -> u16 {
+    let said = columns.and_then(|columns| columns.trim().parse().ok());
+    said.filter(|columns| *columns >= NARROW).unwrap_or(USUAL)
 }
 
 /// Leaves out columns that hold nothing, and never breaks ids and times over lines.
@@ -348,5 +362,18 @@ fn comfy(color: anstyle::AnsiColor) -> Color {
         anstyle::AnsiColor::Green => Color::Green,
         anstyle::AnsiColor::Yellow => Color::Yellow,
         _ => Color::Cyan,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_that_does_not_know_its_width_is_as_wide_as_usual_or_as_the_shell_says() {
+        assert_eq!(width_said(None), 80);
+        assert_eq!(width_said(Some("132")), 132);
+        assert_eq!(width_said(Some("0")), 80);
+        assert_eq!(width_said(Some("wide")), 80);
     }
 }

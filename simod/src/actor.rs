@@ -19,7 +19,7 @@ pub(crate) enum Origin {
     Local,
     /// A network address.
     Address(IpAddr),
-    /// The router is nested in another program, which does not say.
+    /// A trusted proxy, or the program that the router is nested in, does not say.
     Unknown,
 }
 

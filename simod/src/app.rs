@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     guard::Guard,
     metrics::Metrics,
-    store::{Accepted, Error, Incoming, Recorded, Refusal, Reported, Store},
+    store::{self, Accepted, Error, Incoming, Recorded, Refusal, Reported, Store},
     streams::Streams,
 };
 
@@ -42,6 +42,8 @@ pub struct App {
     pub wake: Arc<Wake>,
     /// Who has asked too often.
     pub guard: Guard,
+    /// Held by whoever learns limits of tokens.
+    learning: tokio::sync::Mutex<()>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How the channels are.
@@ -180,6 +182,7 @@ impl App {
             streams,
             wake,
             guard,
+            learning: tokio::sync::Mutex::default(),
             metrics,
             channels: watch::Sender::new(Vec::new()),
             leaving: shutdown.child_token(),
@@ -190,6 +193,18 @@ impl App {
     /// The clock.
     pub fn clock(&self) -> &Clock {
         self.store.clock()
+    }
+
+    /// Learns which tokens have rate limits of their own. What was issued or revoked before counts at this instance when it
+    /// returns; at the others when they next look, within a second.
+    ///
+    /// # Errors
+    /// When the database cannot say.
+    pub async fn learn_limits(&self) -> store::Result<()> {
+        // One at a time, so that what was read before never replaces what was read after it.
+        let _turn = self.learning.lock().await;
+        self.guard.set_limits(self.store.rate_limits().await?);
+        Ok(())
     }
 
     /// How long a shutdown waits for what is in flight.

@@ -6,11 +6,16 @@
 
 mod paced;
 mod patient;
+mod rest;
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{
+    fmt::Debug,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::ConnectInfo, serve::Listener};
-use http::Request;
+use http::{Request, Version};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -142,9 +147,20 @@ impl Server {
             .max_header_list_size(HEAD_BYTES as u32);
         let (router, body) = (self.router.clone(), self.patience.body);
         let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(|incoming| Body::new(Paced::new(incoming, body)));
+            let is_http2 = request.version() == Version::HTTP_2;
+            let (parts, incoming) = request.into_parts();
+            let incoming = Arc::new(Mutex::new(incoming));
+            let mut request = Request::from_parts(parts, Body::new(Paced::new(incoming.clone(), body)));
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request)
+            let answered = router.clone().oneshot(request);
+            async move {
+                let answer = answered.await;
+                // Whoever still reads it goes on.
+                if let Some(left) = Arc::into_inner(incoming).filter(|_| is_http2) {
+                    rest::take_in(left.into_inner().unwrap_or_else(PoisonError::into_inner)).await;
+                }
+                answer
+            }
         });
         let io = TokioIo::new(Patient::new(io, self.patience.head, self.patience.write));
         let mut connection = std::pin::pin!(builder.serve_connection(io, service));

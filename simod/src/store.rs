@@ -71,7 +71,7 @@ pub use self::{
     grants::GrantTerms,
     history::{Ask, AskMessages, PAGE_MOST},
     inbox::StreamPhone,
-    limits::TokenLimits,
+    limits::{TokenLimits, network},
     list::{Find, Listing, Rows},
     login::{LoggedIn, NewSession},
     pairing::{NewDevice, PairedDevice, Pairing, Way},

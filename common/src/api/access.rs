@@ -180,7 +180,7 @@ pub struct EditTopic {
     pub default_recipients: Change<Recipients>,
 }
 
-/// A new name for people.
+/// A new name for people; a device's has 100 characters at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rename {
@@ -278,15 +278,16 @@ pub struct NewToken {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub personal: Option<bool>,
     /// What an ACS may use it for: `send`, `read`; everything unless given.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub scopes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
     /// The topics that an ACS may post to with it, by slug; all unless given.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub topics: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topics: Option<Vec<String>>,
     /// The networks that an ACS may use it from, such as `10.0.0.0/8` or `192.0.2.7`; all unless given.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub networks: Vec<String>,
-    /// Requests a minute that an ACS may make with it; as many as the server's configuration says unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Vec<String>>,
+    /// Requests a minute that an ACS may make with it; as many as the server's configuration says unless given. It counts at
+    /// once at the instance that issues the token, at others within a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<u32>,
 }

@@ -26,6 +26,9 @@ pub struct Problem {
     /// One entry per wrong field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// The `x-request-id` of the answer, as its reader knows it: no part of the body.
+    #[serde(skip)]
+    pub request_id: Option<String>,
 }
 
 /// One wrong field of a request.

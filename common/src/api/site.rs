@@ -3,9 +3,12 @@
 //! A key that is left out says nothing: what it would describe stays as it is. A list that is given names objects; those that
 //! it does not name stay too, unless the site is applied with `prune`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -74,9 +77,87 @@ pub struct SiteClient {
 pub struct SiteAcs {
     /// Its short name: a slug.
     pub name: String,
-    /// Names of its tokens; one that does not exist is issued.
+    /// Its tokens; one that does not exist is issued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tokens: Option<Vec<String>>,
+    pub tokens: Option<Vec<AcsToken>>,
+}
+
+/// A token of an ACS: its name alone, or with what it is limited to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AcsToken {
+    /// Its name. A new one has no limits; of one that is there none is said.
+    Name(String),
+    /// With limits.
+    Limited(LimitedToken),
+}
+
+/// A token with what it is limited to, as it is when it is issued. Of one that is there, what is left out is not said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitedToken {
+    /// What it is for.
+    pub name: String,
+    /// Whether it may be sent with without a topic; of a new one: yes, unless `topics` are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personal: Option<bool>,
+    /// What it may be used for: `send`, `read`; everything unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// The topics that it may post to, by slug; all unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topics: Option<Vec<String>>,
+    /// The networks that it may be used from; all unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Vec<String>>,
+    /// Requests a minute; as many as the server's configuration says unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<u32>,
+    /// When it stops working, RFC 3339; without an offset in the client's time zone. Never, unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+}
+
+impl AcsToken {
+    /// What it is for.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Name(name) | Self::Limited(LimitedToken { name, .. }) => name,
+        }
+    }
+
+    /// What it is limited to, where that is said.
+    pub fn limited(&self) -> Option<&LimitedToken> {
+        match self {
+            Self::Name(_) => None,
+            Self::Limited(limited) => Some(limited),
+        }
+    }
+}
+
+/// By hand, because what serde makes of an untagged enum does not say which key is wrong.
+impl<'de> Deserialize<'de> for AcsToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrMap;
+
+        impl<'de> Visitor<'de> for NameOrMap {
+            type Value = AcsToken;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an object")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<AcsToken, E> {
+                Ok(AcsToken::Name(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<AcsToken, A::Error> {
+                LimitedToken::deserialize(MapAccessDeserializer::new(map)).map(AcsToken::Limited)
+            }
+        }
+
+        deserializer.deserialize_any(NameOrMap)
+    }
 }
 
 /// An operator of a client.

@@ -3,19 +3,21 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use simo_common::{
     api::{
         problem::Problem,
         site::{ApplySite, PlanSite, SiteAction, SiteChange, SiteKind, SitePlan, SiteToken},
     },
-    client::{Error, write_private},
+    client::Error,
     lang::Lang,
 };
 
 use super::{
     audit::difference,
+    operator,
+    paper::Paper,
     site::files::{self, Files},
 };
 use crate::{
@@ -64,7 +66,14 @@ pub(crate) struct Apply {
 
 pub(crate) async fn run(session: &Session, args: Apply) -> Result<(), Failure> {
     let mut files = files::read(&args.file).map_err(|(path, cause)| {
+        let is_empty = cause.kind() == std::io::ErrorKind::NotFound && path.is_dir();
         let path = path.display();
+        if is_empty {
+            return Failure::failed(session.say(
+                format!("There is no *.yaml file in {path}."),
+                format!("В {path} нет ни одного файла *.yaml."),
+            ));
+        }
         Failure::failed(session.say(
             format!("Cannot read {path}: {cause}."),
             format!("Не удаётся прочитать {path}: {cause}."),
@@ -96,18 +105,15 @@ pub(crate) async fn run(session: &Session, args: Apply) -> Result<(), Failure> {
     if args.dry_run {
         return Ok(());
     }
+    operator::warn_of_self(session, |name| is_demoted(&plan, name)).await?;
     session.confirm(&session.say(
         format!("Make these changes ({})?", plan.changes.len()),
         format!("Внести эти изменения ({})?", plan.changes.len()),
     ))?;
+    let mut paper = None;
     if let Some(path) = args.tokens_to.as_ref().filter(|_| tokens) {
         // Secrets that cannot be written would be lost.
-        let refused = if path.exists() {
-            Err(std::io::ErrorKind::AlreadyExists.into())
-        } else {
-            write_private(path, b"")
-        };
-        refused.map_err(|cause: std::io::Error| unwritable(session, path, &cause))?;
+        paper = Some(Paper::open_new(session, path)?);
     }
     let wanted = ApplySite {
         site: asked.site,
@@ -128,20 +134,17 @@ pub(crate) async fn run(session: &Session, args: Apply) -> Result<(), Failure> {
         error => error.into(),
     })?;
     let mut issued = std::mem::take(&mut applied.tokens);
-    if let Some(path) = args.tokens_to.as_ref().filter(|_| tokens) {
+    if let Some(paper) = paper {
         let lines = issued.iter().map(|token| {
             let SiteToken { client, name, issued } = token;
             format!("{client}\t{}\t{name}\t{}\n", issued.holder, issued.token)
         });
-        match write_private(path, lines.collect::<String>().as_bytes()) {
+        match paper.write(session, lines.collect::<String>().as_bytes()) {
             Ok(()) => issued.clear(),
-            Err(cause) => {
-                let path = path.display();
-                session.talk(&session.say(
-                    format!("Cannot write {path}: {cause}. The tokens follow here."),
-                    format!("Не удалось записать {path}: {cause}. Токены выведены здесь."),
-                ));
-            }
+            Err(_) => session.talk(session.say(
+                "The file of the tokens cannot be written. They follow here.",
+                "Файл токенов не удалось записать. Токены выведены здесь.",
+            )),
         }
     }
     if session.out.is_json() {
@@ -189,12 +192,13 @@ fn is_new_token(change: &SiteChange) -> bool {
     change.kind == SiteKind::Token && change.action == SiteAction::Create
 }
 
-fn unwritable(session: &Session, path: &std::path::Path, cause: &std::io::Error) -> Failure {
-    let path = path.display();
-    Failure::failed(session.say(
-        format!("Nothing was applied: cannot write {path}: {cause}."),
-        format!("Ничего не применено: не удаётся записать {path}: {cause}."),
-    ))
+/// Whether an operator of this name goes, or becomes another.
+fn is_demoted(plan: &SitePlan, name: &str) -> bool {
+    plan.changes.iter().any(|change| {
+        change.kind == SiteKind::Operator
+            && change.name == name
+            && matches!(change.action, SiteAction::Archive | SiteAction::Change)
+    })
 }
 
 /// Shows that something is going on.
@@ -205,6 +209,7 @@ fn busy(session: &Session) -> ProgressBar {
         ProgressDrawTarget::stderr()
     };
     let bar = ProgressBar::with_draw_target(None, target);
+    bar.set_style(ProgressStyle::default_spinner());
     bar.set_message(session.say("The server is at work", "Сервер обрабатывает"));
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
@@ -219,7 +224,8 @@ fn show(session: &Session, args: &Apply, plan: &SitePlan) -> Result<(), Failure>
         }
         return Ok(());
     }
-    if session.out.is_structured() && !args.dry_run {
+    // What is applied prints the new tokens, and nothing else that a script would have to tell from them.
+    if !session.out.is_for_people() && !args.dry_run {
         return Ok(());
     }
     let most = if args.all || !session.out.is_for_people() {

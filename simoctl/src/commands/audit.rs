@@ -15,6 +15,7 @@ use simo_common::{
     client::{AuditQuery, ListQuery},
 };
 
+use super::is_stdio;
 use crate::{
     failure::Failure,
     output::{Column, Record, Value},
@@ -33,7 +34,7 @@ pub(crate) enum Verb {
     Verify(verify::Verify),
     /// Write all entries, oldest first, one JSON object a line
     Export {
-        /// The file to write; standard output unless given
+        /// The file to write; - or nothing is standard output
         #[arg(short, long, value_name = "FILE")]
         file: Option<PathBuf>,
         #[command(flatten)]
@@ -107,7 +108,9 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             session.list(query, Some(list.limit), key, fetch).await
         }
         Verb::Verify(verify) => verify::run(session, verify).await,
-        Verb::Export { file, chain } => export(session, file, chain.server).await,
+        Verb::Export { file, chain } => {
+            export(session, file.filter(|path| !is_stdio(path)), chain.server).await
+        }
         Verb::Head(chain) => Ok(session.out.record(&api.audit_head(chain.server).await?)?),
         Verb::Refused { text, limit } => {
             let query = ListQuery {
@@ -298,7 +301,7 @@ pub(super) const RUSSIAN: Help = &[
     ),
     (
         "audit verify/file",
-        "Файл, записанный `audit export`; если не указан, проверяется сервер",
+        "Файл, записанный `audit export`; «-» — стандартный ввод; если не указан, проверяется сервер",
     ),
     (
         "audit verify/head",
@@ -317,7 +320,7 @@ pub(super) const RUSSIAN: Help = &[
         "audit export",
         "Записать все записи, старые сверху, по объекту JSON в строке",
     ),
-    ("audit export/file", "Файл; если не указан, стандартный вывод"),
+    ("audit export/file", "Файл; «-» или ничего — стандартный вывод"),
     (
         "audit head",
         "Показать номер и хеш последней записи, чтобы хранить их отдельно для `verify --head`",

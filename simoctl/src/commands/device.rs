@@ -1,7 +1,6 @@
 //! `simoctl device`: phones, and pairing codes for new ones.
 
 mod batch;
-mod paper;
 mod sheet;
 mod trial;
 
@@ -281,9 +280,12 @@ pub(super) const RUSSIAN: Help = &[
     ("device invite/name", "Как назвать этот набор кодов"),
     (
         "device invite/sheet",
-        "Записать лист для печати: HTML с QR-кодами, страница на группу",
+        "Записать лист для печати: HTML с QR-кодами, страница на группу; «-» — стандартный вывод",
     ),
-    ("device invite/csv", "Записать коды в CSV"),
+    (
+        "device invite/csv",
+        "Записать коды в CSV; «-» — стандартный вывод",
+    ),
     ("device invites", "Список кодов, выданных вместе, или их отзыв"),
     (
         "device invites/withdraw",

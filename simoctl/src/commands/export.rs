@@ -8,7 +8,10 @@ use std::{
 use clap::Args;
 use simo_common::api::site::Site;
 
-use super::site::{files::within, write::yaml};
+use super::{
+    is_stdio,
+    site::{files::within, write::yaml},
+};
 use crate::{failure::Failure, output::write_text, russian::Help, session::Session};
 
 /// The owners' file in a directory: no slug begins like it.
@@ -16,7 +19,7 @@ const OWNERS: &str = "_owners.yaml";
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// The file to write; standard output unless given
+    /// The file to write; - or nothing is standard output
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// A directory to write instead: a file for each client, and one for the owners
@@ -25,8 +28,9 @@ pub(crate) struct Export {
 }
 
 pub(crate) async fn run(session: &Session, args: Export) -> Result<(), Failure> {
+    let file = args.file.filter(|path| !is_stdio(path));
     let site = session.client()?.site().await?;
-    if session.out.is_structured() && args.file.is_none() && args.dir.is_none() {
+    if session.out.is_structured() && file.is_none() && args.dir.is_none() {
         return Ok(session.out.json(&site)?);
     }
     let failed = |path: &Path, cause: &io::Error| {
@@ -40,7 +44,7 @@ pub(crate) async fn run(session: &Session, args: Export) -> Result<(), Failure> 
         "What SiMO has, for `simoctl apply -f`. Tokens are named only; what is in the archive is left out.",
         "То, что есть в SiMO, для `simoctl apply -f`. Токены только названы; архива здесь нет.",
     );
-    if let Some(path) = &args.file {
+    if let Some(path) = &file {
         fs::write(path, yaml(&site, comment)).map_err(|cause| failed(path, &cause))?;
     } else if let Some(directory) = &args.dir {
         fs::create_dir_all(directory).map_err(|cause| failed(directory, &cause))?;
@@ -84,7 +88,7 @@ fn parts(site: Site) -> Vec<(String, Site)> {
 }
 
 pub(super) const RUSSIAN: Help = &[
-    ("export/file", "Файл; если не указан, стандартный вывод"),
+    ("export/file", "Файл; «-» или ничего — стандартный вывод"),
     (
         "export/dir",
         "Записать в каталог: по файлу на клиента и один для владельцев",

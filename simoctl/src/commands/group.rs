@@ -1,14 +1,17 @@
 //! `simoctl group`: employees together.
 
 use clap::Subcommand;
-use simo_common::api::{
-    access::{Named, Rename},
-    people::Group,
+use simo_common::{
+    api::{
+        access::{Named, Rename},
+        people::Group,
+    },
+    client::Error,
 };
 
 use super::ListArgs;
 use crate::{
-    failure::Failure,
+    failure::{Exit, Failure},
     output::{Column, Record},
     russian::Help,
     session::Session,
@@ -127,6 +130,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             Ok(())
         }
         Verb::AddMember { slug, employees } => {
+            employees_are_there(session, &employees).await?;
             for no in &employees {
                 api.add_member(&slug, no).await?;
                 session.done(&session.say(
@@ -137,6 +141,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             Ok(())
         }
         Verb::Include { slug, groups } => {
+            groups_are_there(session, &groups).await?;
             for included in &groups {
                 api.include_group(&slug, included).await?;
                 session.done(&session.say(
@@ -147,6 +152,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             Ok(())
         }
         Verb::Exclude { slug, groups } => {
+            groups_are_there(session, &groups).await?;
             for included in &groups {
                 api.exclude_group(&slug, included).await?;
                 session.done(&session.say(
@@ -157,6 +163,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             Ok(())
         }
         Verb::RemoveMember { slug, employees } => {
+            employees_are_there(session, &employees).await?;
             for no in &employees {
                 api.remove_member(&slug, no).await?;
                 session.done(&session.say(
@@ -167,6 +174,50 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// # Errors
+/// All groups that are not there, before anything is changed.
+pub(super) async fn groups_are_there(session: &Session, slugs: &[String]) -> Result<(), Failure> {
+    let api = session.client()?;
+    let found = async |slug: &str| api.group(slug).await.map(|group| group.archived_at.is_some());
+    all_are_there(session, slugs, found).await
+}
+
+/// # Errors
+/// All employees who are not there, before anything is changed.
+pub(super) async fn employees_are_there(session: &Session, numbers: &[String]) -> Result<(), Failure> {
+    let api = session.client()?;
+    let found = async |no: &str| api.employee(no).await.map(|one| one.archived_at.is_some());
+    all_are_there(session, numbers, found).await
+}
+
+async fn all_are_there(
+    session: &Session,
+    names: &[String],
+    is_archived: impl AsyncFn(&str) -> Result<bool, Error>,
+) -> Result<(), Failure> {
+    let mut missing = Vec::new();
+    // One alone is told by the server itself.
+    for name in names.iter().filter(|_| names.len() > 1) {
+        match is_archived(name).await {
+            Ok(false) => {}
+            Ok(true) => missing.push(session.say(format!("{name} is archived"), format!("{name}: в архиве"))),
+            Err(Error::Problem(problem)) if problem.status == 404 => missing.push(problem.detail),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::NotFound,
+        session.say(
+            "Nothing was changed: not all are there.",
+            "Ничего не изменено: не все есть.",
+        ),
+    )
+    .details(missing))
 }
 
 impl Record for Group {

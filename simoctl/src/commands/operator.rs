@@ -4,7 +4,7 @@ use clap::{Subcommand, ValueEnum};
 use simo_common::{
     api::{
         access::{NewOperator, Operator},
-        login::{LoginCode, NewLoginCode, Session as LoggedIn},
+        login::{LoginCode, MOST_CODE_DAYS, NewLoginCode, Session as LoggedIn},
     },
     client::{Connection, ListQuery, Server},
     people::Role,
@@ -18,6 +18,8 @@ use crate::{
     russian::Help,
     session::Session,
 };
+
+const DAY_SECONDS: i64 = 24 * 3_600;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -106,6 +108,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             valid_for,
         } => {
             let role = role.into();
+            code_lives(session, valid_for)?;
             api.add_operator(&NewOperator {
                 name: name.clone(),
                 role,
@@ -152,6 +155,9 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 name: name.clone(),
                 role: role.into(),
             };
+            if warn_of_self(session, |own| own == name).await? {
+                session.confirm(session.say("Give yourself another role?", "Дать себе другую роль?"))?;
+            }
             let operator = api.edit_operator(&name, &new).await?;
             let text = session.say(
                 format!("Operator {name} changed."),
@@ -160,6 +166,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             session.made(&operator, &text)
         }
         Verb::Remove { name } => {
+            warn_of_self(session, |own| own == name).await?;
             session.confirm(&session.say(
                 format!("Archive operator {name}? His tokens stop working at once."),
                 format!("Отправить в архив оператора {name}? Его токены сразу перестанут работать."),
@@ -172,6 +179,34 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// Whether it is the caller himself whose rights go; then he is told so.
+pub(super) async fn warn_of_self(
+    session: &Session,
+    is_meant: impl FnOnce(&str) -> bool,
+) -> Result<bool, Failure> {
+    let me = session.client()?.whoami().await?;
+    let is_self = me.kind == "operator" && is_meant(&me.name);
+    if is_self {
+        let name = me.name;
+        session.talk(&session.say(
+            format!("This is you: {name} loses rights."),
+            format!("Это вы сами: {name} теряет права."),
+        ));
+    }
+    Ok(is_self)
+}
+
+/// An operator is not added for whom there could be no code.
+fn code_lives(session: &Session, valid_for: Option<i64>) -> Result<(), Failure> {
+    if valid_for.is_none_or(|seconds| seconds <= MOST_CODE_DAYS * DAY_SECONDS) {
+        return Ok(());
+    }
+    Err(Failure::usage(session.say(
+        format!("A code works {MOST_CODE_DAYS} days at most: see --valid-for."),
+        format!("Код работает не дольше {MOST_CODE_DAYS} суток: см. --valid-for."),
+    )))
 }
 
 async fn log_out(session: &Session, name: &str, id: Option<Uuid>) -> Result<(), Failure> {
@@ -206,25 +241,33 @@ pub(super) fn show_code(session: &Session, made: &LoginCode) -> Result<(), Failu
     hand_over(session, made)
 }
 
+/// Where others reach the server: it says so itself, unless it knows no more than the address that it listens on.
+fn others_reach(connection: &Connection, said: &str) -> String {
+    let is_own = url::Url::parse(said).is_ok_and(|url| match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_unspecified() || ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_unspecified() || ip.is_loopback(),
+        _ => false,
+    });
+    match &connection.server {
+        Server::Url(url) if is_own => url.as_str().trim_end_matches('/').to_owned(),
+        Server::Url(_) | Server::Socket(_) => said.to_owned(),
+    }
+}
+
 /// Says what to hand over with a code.
 pub(super) fn hand_over(session: &Session, made: &LoginCode) -> Result<(), Failure> {
-    let LoginCode { operator, code, .. } = made;
+    let LoginCode {
+        operator,
+        code,
+        server,
+        ..
+    } = made;
     let until = local(made.expires_at, session.out.zone());
     session.talk(&session.say(
         format!("Hand this over to {operator}; it works once, until {until}:"),
         format!("Передайте это оператору {operator}; код работает один раз, до {until}:"),
     ));
-    let server = match session.connection()? {
-        Connection {
-            server: Server::Url(url),
-            ..
-        } => url.as_str().trim_end_matches('/').to_owned(),
-        // Where others reach it, the server itself must say.
-        Connection {
-            server: Server::Socket(_),
-            ..
-        } => made.server.clone(),
-    };
+    let server = others_reach(session.connection()?, server);
     session.talk(&format!("  simoctl login {server} --code {code}"));
     Ok(())
 }
@@ -331,3 +374,24 @@ pub(super) const RUSSIAN: Help = &[
     ),
     ("operator remove/name", "Короткое имя"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use simo_common::client::Origin;
+
+    use super::*;
+
+    #[test]
+    fn an_operator_is_told_the_address_that_he_reaches() {
+        let connection = Connection {
+            server: Server::Url("http://10.0.0.7:8420/".parse().unwrap()),
+            token: None,
+            client: None,
+            ca: None,
+            origin: Origin::Flag,
+        };
+        let said = |server| others_reach(&connection, server);
+        assert_eq!(said("https://simo.example.org"), "https://simo.example.org");
+        assert_eq!(said("http://0.0.0.0:8420"), "http://10.0.0.7:8420");
+    }
+}

@@ -9,8 +9,13 @@ use uuid::Uuid;
 
 use super::ListArgs;
 use crate::{
+    clock,
     failure::Failure,
-    output::{Column, Record, Value, value::local, write_text},
+    output::{
+        Column, Record, Value,
+        value::{local, named},
+        write_text,
+    },
     russian::Help,
     session::Session,
 };
@@ -105,6 +110,11 @@ pub(crate) struct Holder {
     operator: Option<String>,
 }
 
+/// What a flag lists; nothing where it was not given.
+fn given(list: Vec<String>) -> Option<Vec<String>> {
+    (!list.is_empty()).then_some(list)
+}
+
 pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let api = session.client()?;
     match verb {
@@ -119,9 +129,9 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                     (_, true) => Some(false),
                     _ => None,
                 },
-                scopes: issue.scopes,
-                topics: issue.topics,
-                networks: issue.networks,
+                scopes: given(issue.scopes),
+                topics: given(issue.topics),
+                networks: given(issue.networks),
                 rate_limit: issue.rate_limit,
             };
             show_secret(session, &api.issue_token(&wanted).await?)
@@ -216,7 +226,7 @@ impl Record for Token {
         Column::wide("networks", "Networks", "Сети", |t| {
             Value::List(t.networks.clone())
         }),
-        Column::alone(
+        Column::new(
             "rate_limit",
             "Requests a minute",
             "Запросов в минуту",
@@ -239,10 +249,11 @@ impl Record for Token {
             t.expires_at.into()
         }),
         Column::new("expires_soon", "Soon", "Скоро", |t| {
-            if t.expires_soon {
-                true.into()
-            } else {
-                Value::Nothing
+            let has_ended = t.expires_at.is_some_and(|end| end <= clock::now());
+            match (t.expires_soon, has_ended) {
+                (true, _) => true.into(),
+                (false, true) => named("expired", "expired", "истёк"),
+                (false, false) => Value::Nothing,
             }
         }),
         Column::new("revoked_at", "Revoked", "Отозван", |t| t.revoked_at.into()),

@@ -29,6 +29,8 @@ use crate::{
 pub enum Peer {
     /// TCP, or unknown (the router is nested in another program).
     Tcp(Option<SocketAddr>),
+    /// Behind a trusted proxy that names no address.
+    Hidden,
     /// The Unix socket, by this user.
     Local {
         /// The user's id.
@@ -46,7 +48,7 @@ impl Peer {
     /// Whether this is the daemon's own user or root on the local socket, who are owners without a token.
     fn is_owner(self) -> bool {
         match self {
-            Self::Tcp(_) => false,
+            Self::Tcp(_) | Self::Hidden => false,
             Self::Local { uid } => uid == 0 || uid == rustix::process::geteuid().as_raw(),
         }
     }
@@ -55,15 +57,18 @@ impl Peer {
     pub(super) fn ip(self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) => address.map(|address| address.ip().to_canonical()),
+            Self::Hidden => None,
             Self::Local { .. } => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         }
     }
 
     /// The network that attempts to get in are counted under: an IPv4 address, or the part of an IPv6 address that its owner
-    /// cannot choose. None where there is nobody to guess, or nobody knows.
+    /// cannot choose. All that are hidden are one. None where there is nobody to guess, or another program serves.
     pub(super) fn network(self) -> Option<String> {
-        let Self::Tcp(Some(address)) = self else {
-            return None;
+        let address = match self {
+            Self::Tcp(address) => address?,
+            Self::Hidden => return Some(self.origin().to_string()),
+            Self::Local { .. } => return None,
         };
         Some(match address.ip().to_canonical() {
             IpAddr::V4(address) => address.to_string(),
@@ -78,7 +83,7 @@ impl Peer {
     pub(super) fn origin(self) -> Origin {
         match self {
             Self::Tcp(Some(address)) => Origin::Address(address.ip().to_canonical()),
-            Self::Tcp(None) => Origin::Unknown,
+            Self::Tcp(None) | Self::Hidden => Origin::Unknown,
             Self::Local { .. } => Origin::Local,
         }
     }

@@ -142,7 +142,9 @@ fn explain<T: DeserializeOwned>(bytes: &[u8]) -> ApiError {
         } else {
             field
         };
-        return ApiError::field(field, in_words(said));
+        let first = (field, in_words(said));
+        let more = more_mistakes::<T>(bytes, &first.0);
+        return ApiError::invalid([vec![first], more].concat());
     }
     if field != "." && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
         // serde_json calls a number in the place of a name a mistake of syntax.
@@ -156,6 +158,36 @@ fn explain<T: DeserializeOwned>(bytes: &[u8]) -> ApiError {
         "the body is not JSON (line {line}, column {column})",
         "тело запроса не является JSON (строка {line}, столбец {column})"
     ))
+}
+
+/// What else is wrong with the fields of an object: those that are told are taken out, and the rest is looked at again.
+fn more_mistakes<T: DeserializeOwned>(bytes: &[u8], first: &str) -> Vec<(String, Text)> {
+    let mut mistakes = Vec::new();
+    let Ok(serde_json::Value::Object(mut object)) = serde_json::from_slice(bytes) else {
+        return mistakes;
+    };
+    let top = |field: &str| field.split(['.', '[']).next().unwrap_or_default().to_owned();
+    let mut told = vec![top(first)];
+    // What was missing stays so: then there is nothing to take out, and no way on.
+    while told.last().is_some_and(|field| object.remove(field).is_some()) {
+        let rest = serde_json::Value::Object(object.clone());
+        let Err(error) = serde_path_to_error::deserialize::<_, T>(rest) else {
+            break;
+        };
+        let said = error.inner().to_string();
+        let path = error.path().to_string();
+        let field = if path == "." {
+            named_field(&said).unwrap_or_default().to_owned()
+        } else {
+            path
+        };
+        if told.contains(&top(&field)) {
+            break;
+        }
+        told.push(top(&field));
+        mistakes.push((field, in_words(&said)));
+    }
+    mistakes
 }
 
 fn malformed(detail: &Text) -> ApiError {
@@ -244,6 +276,17 @@ mod tests {
             (latin.code, latin.detail.en.contains("byte 11")),
             ("malformed", true)
         );
+    }
+
+    #[test]
+    fn all_wrong_fields_are_named_at_once() {
+        let error = refusal(r#"{"topic":5,"title":7,"priority":"x","foo":1,"recipients":{"groups":"a"}}"#);
+        let mut fields: Vec<_> = error.errors.iter().map(|(field, _)| field.as_str()).collect();
+        fields.sort_unstable();
+        assert_eq!(fields, ["foo", "priority", "recipients.groups", "title", "topic"]);
+        let missing = refusal(r#"{"topic":5}"#);
+        let fields: Vec<_> = missing.errors.iter().map(|(field, _)| field.as_str()).collect();
+        assert_eq!(fields, ["topic", "title"]);
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub(super) async fn edge(request: Request, next: Next) -> Response {
         .filter(|id| id.len() <= 128)
         .cloned()
         .unwrap_or_else(new_id);
-    let span =
-        tracing::debug_span!("request", id = ?id, method = %request.method(), path = request.uri().path());
+    // At every level: an error's line says which request it was.
+    let span = tracing::error_span!("request", id = %id.to_str().unwrap_or_default(), method = %request.method(), path = request.uri().path());
     let from = Peer::of(request.extensions()).origin();
     let mut response = actor::serve(from, next.run(request)).instrument(span).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
@@ -92,4 +92,55 @@ fn foreign(status: StatusCode) -> ApiError {
 fn new_id() -> HeaderValue {
     let id = uuid::Uuid::from_u128(rand::random()).simple().to_string();
     HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use axum::{Router, body::Body, middleware};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::store;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_log_says_what_went_wrong_under_the_requests_id() {
+        let log = Log::default();
+        let writer = log.clone();
+        let lines = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::INFO)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _here = tracing::subscriber::set_default(lines);
+        let fails = || async { ApiError::from(store::Error::from(sqlx::Error::RowNotFound)) };
+        let routes = Router::new().fallback(fails).layer(middleware::from_fn(edge));
+        let request = Request::get("/")
+            .header(&REQUEST_ID, "seven")
+            .body(Body::empty())
+            .unwrap();
+        let answer = routes.oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.headers()[&REQUEST_ID], "seven");
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let line = log.lines().find(|line| line.contains("request failed"));
+        assert!(line.is_some_and(|line| line.contains("seven")), "{log}");
+    }
 }

@@ -187,6 +187,7 @@ impl ApiError {
                     detail: text.get(lang).to_owned(),
                 })
                 .collect(),
+            request_id: None,
         }
     }
 
@@ -218,7 +219,7 @@ fn noun_in_russian(noun: &str) -> &'static str {
         "topic" => "тема",
         "grant" => "доступ",
         "device" => "устройство",
-        "invitations" => "приглашения",
+        "batch of invitations" => "набор приглашений",
         "message" => "сообщение",
         _ => "объект",
     }

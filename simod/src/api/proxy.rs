@@ -23,31 +23,32 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 pub(super) async fn look_behind(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     if let Peer::Tcp(Some(address)) = Peer::of(request.extensions()) {
         let caller = caller(address.ip(), request.headers(), &app.config.trusted_proxies);
-        if caller != address.ip() {
-            let peer = Peer::Tcp(Some(SocketAddr::new(caller, 0)));
+        if caller != Some(address.ip()) {
+            let peer = caller.map_or(Peer::Hidden, |caller| Peer::Tcp(Some(SocketAddr::new(caller, 0))));
             request.extensions_mut().insert(ConnectInfo(peer));
         }
     }
     next.run(request).await
 }
 
-/// From the nearest address back, the first that is no trusted proxy's. Whatever stands before it he may have written himself.
-fn caller(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+/// From the nearest address back, the first that is no trusted proxy's. Whatever stands before it he may have written himself,
+/// in any bytes. None where a trusted proxy names something that is no address: then nobody knows who calls.
+fn caller(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let mut caller = peer.to_canonical();
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     let lines = headers.get_all(FORWARDED_FOR).into_iter();
-    let addresses: Vec<&str> = lines
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
+    let entries: Vec<&[u8]> = lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .filter(|entry| !entry.trim_ascii().is_empty())
         .collect();
-    let mut nearest_first = addresses.into_iter().rev();
+    let mut nearest_first = entries.into_iter().rev();
     while is_trusted(&caller) {
-        let Some(before) = nearest_first.next().and_then(address) else {
+        let Some(entry) = nearest_first.next() else {
             break;
         };
-        caller = before;
+        caller = std::str::from_utf8(entry).ok().and_then(address)?;
     }
-    caller
+    Some(caller)
 }
 
 /// An address as proxies write it: with or without a port.
@@ -63,15 +64,23 @@ fn address(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn from(peer: &str, forwarded: &[&str]) -> String {
+        let lines: Vec<&[u8]> = forwarded.iter().map(|line| line.as_bytes()).collect();
+        from_bytes(peer, &lines)
+    }
+
+    fn from_bytes(peer: &str, forwarded: &[&[u8]]) -> String {
         let trusted = ["10.0.0.5/32".parse().unwrap(), "fd00::/8".parse().unwrap()];
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append(FORWARDED_FOR, line.parse().unwrap());
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(line).unwrap());
         }
-        caller(peer.parse().unwrap(), &headers, &trusted).to_string()
+        let caller = caller(peer.parse().unwrap(), &headers, &trusted);
+        caller.map_or("unknown".to_owned(), |caller| caller.to_string())
     }
 
     #[test]
@@ -89,8 +98,21 @@ mod tests {
             "two proxies"
         );
         assert_eq!(from("10.0.0.5", &[]), "10.0.0.5");
-        assert_eq!(from("10.0.0.5", &["192.0.2.7, nonsense"]), "10.0.0.5");
         assert_eq!(from("10.0.0.5", &["fd00::2"]), "fd00::2", "proxies all the way");
+    }
+
+    #[test]
+    fn nobody_passes_for_the_proxy_by_what_he_writes_himself() {
+        assert_eq!(from_bytes("10.0.0.5", &[b"\xff, 192.0.2.7"]), "192.0.2.7");
+        assert_eq!(from("10.0.0.5", &["nonsense", "192.0.2.7"]), "192.0.2.7");
+        assert_eq!(from("10.0.0.5", &[", 192.0.2.7,"]), "192.0.2.7");
+        for unknown in [
+            &b"192.0.2.7, nonsense"[..],
+            b"192.0.2.7, \xff",
+            b"10.1.1.1, nonsense, 10.0.0.5",
+        ] {
+            assert_eq!(from_bytes("10.0.0.5", &[unknown]), "unknown");
+        }
     }
 
     #[test]

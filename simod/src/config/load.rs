@@ -85,7 +85,7 @@ pub fn load(
             .parse()
             .map_err(|e| ConfigError::Syntax(path.to_owned(), e))?;
         refuse_unknown(&table, "", &Source::File(path.to_owned()))?;
-        check(&table, &Source::File(path.to_owned()), "")?;
+        check(&table, &Source::File(path.to_owned()))?;
     }
     let variables: BTreeMap<String, String> = variables.into_iter().collect();
     for name in variables.keys() {
@@ -100,7 +100,7 @@ pub fn load(
         if let Some(text) = variables.get(&key.variable()) {
             let source = Source::Variable(key.variable());
             set(&mut table, key.path, typed(text, key.kind, key.path, &source)?);
-            check(&table, &source, key.path)?;
+            check(&table, &source)?;
         }
     }
     for (path, text) in flags {
@@ -110,11 +110,11 @@ pub fn load(
             .find(|key| key.path == *path)
             .map_or(Kind::Text, |key| key.kind);
         set(&mut table, path, typed(text, kind, path, &source)?);
-        check(&table, &source, path)?;
+        check(&table, &source)?;
     }
-    let config: Config = parse(&table).map_err(|detail| ConfigError::Value {
+    let config: Config = parse(&table).map_err(|(key, detail)| ConfigError::Value {
         from: Source::Flag("configuration"),
-        key: String::new(),
+        key,
         detail,
     })?;
     Ok(config)
@@ -181,19 +181,40 @@ fn set(table: &mut Table, path: &str, value: Value) {
     }
 }
 
-fn parse(table: &Table) -> Result<Config, String> {
-    Value::Table(table.clone())
-        .try_into::<Config>()
-        .map_err(|e| e.message().to_owned())
+/// The configuration in a table, or the key that does not hold what it must, and what is wrong with its value.
+fn parse(table: &Table) -> Result<Config, (String, String)> {
+    serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|error| {
+        let said = error.inner().message();
+        let detail = match value_at(table, error.path()) {
+            Some(value) if !said.contains(value) => format!("`{value}`: {said}"),
+            _ => said.to_owned(),
+        };
+        (error.path().to_string(), detail)
+    })
 }
 
-fn check(table: &Table, from: &Source, key: &str) -> Result<(), ConfigError> {
+/// The text that stands there.
+fn value_at<'a>(table: &'a Table, path: &serde_path_to_error::Path) -> Option<&'a str> {
+    use serde_path_to_error::Segment;
+    let mut segments = path.iter();
+    let Some(Segment::Map { key }) = segments.next() else {
+        return None;
+    };
+    let value = segments.try_fold(table.get(key)?, |value, segment| match segment {
+        Segment::Map { key } => value.get(key),
+        Segment::Seq { index } => value.get(*index),
+        _ => None,
+    });
+    value?.as_str()
+}
+
+fn check(table: &Table, from: &Source) -> Result<(), ConfigError> {
     let value = |key: &str, detail: String| ConfigError::Value {
         from: from.clone(),
         key: key.to_owned(),
         detail,
     };
-    let config = parse(table).map_err(|detail| value(key, detail))?;
+    let config = parse(table).map_err(|(key, detail)| value(&key, detail))?;
     let seconds = [
         ("http.head_timeout_seconds", config.http.head_timeout_seconds),
         ("http.body_timeout_seconds", config.http.body_timeout_seconds),
@@ -309,6 +330,28 @@ mod tests {
         assert_eq!(
             error,
             "SIMO_SHUTDOWN_GRACE: `shutdown_grace`: `soon` is not a whole number"
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_none_of_its_key_is_named_with_it() {
+        for (text, says) in [
+            (
+                "trusted_proxies = ['10.0.0.0/8', 'bogus']",
+                "`trusted_proxies[1]`: `bogus`: ",
+            ),
+            ("log_format = 'xml'", "`log_format`: unknown variant `xml`"),
+            ("[fcm]\nconnections = 'two'", "`fcm.connections`: invalid type"),
+        ] {
+            let file = file(text);
+            let error = load(Some(file.path()), [], &[]).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+        let env = environment(&[("SIMO_TRUSTED_PROXIES", "bogus")]);
+        let error = load(None, env, &[]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("SIMO_TRUSTED_PROXIES: `trusted_proxies[0]`: `bogus`: "),
+            "{error}"
         );
     }
 

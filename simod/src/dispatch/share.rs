@@ -9,7 +9,7 @@ use crate::{
 /// Tells what this instance has counted, learns what all have, and keeps what was refused.
 pub(super) async fn step(app: &App) -> Result<()> {
     let store: &Store = &app.store;
-    app.guard.set_limits(store.rate_limits().await?);
+    app.learn_limits().await?;
     let told = app.guard.counted(store.is_shared(), app.clock().now());
     if !told.is_empty() {
         let all = store.share_counts(&told).await?;

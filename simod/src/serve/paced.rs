@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -19,9 +20,12 @@ const LEAST_PACE: u64 = 4 * 1024;
 #[error("the body arrived too slowly")]
 pub(crate) struct TooSlow;
 
-/// A body under way.
+/// A body under way; whoever answers the request has it too, for what the handler leaves of it.
+pub(super) type Shared = Arc<Mutex<Incoming>>;
+
+/// A body under way, as a handler reads it.
 pub(super) struct Paced {
-    body: Incoming,
+    body: Shared,
     patience: Duration,
     received: u64,
     /// Since when somebody waits for it; who has sent all of it before it was asked for is never timed.
@@ -30,7 +34,7 @@ pub(super) struct Paced {
 }
 
 impl Paced {
-    pub(super) fn new(body: Incoming, patience: Duration) -> Self {
+    pub(super) fn new(body: Shared, patience: Duration) -> Self {
         Self {
             body,
             patience,
@@ -38,6 +42,10 @@ impl Paced {
             started: None,
             deadline: None,
         }
+    }
+
+    fn body(&self) -> MutexGuard<'_, Incoming> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,7 +58,8 @@ impl Body for Paced {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+        let polled = Pin::new(&mut *this.body()).poll_frame(cx);
+        if let Poll::Ready(frame) = polled {
             if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
                 this.received += data.len() as u64;
             }
@@ -67,10 +76,10 @@ impl Body for Paced {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body().is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body().size_hint()
     }
 }

@@ -142,7 +142,7 @@ impl Store {
                 .fetch_one(&mut tx)
                 .await?;
         if !known {
-            return Err(Error::not_found("invitations", id.to_string()));
+            return Err(Error::not_found("batch of invitations", id.to_string()));
         }
         // They run out now, which instances of earlier versions respect as well.
         let withdrawn = query(

@@ -31,6 +31,11 @@ impl TokenLimits {
         })
     }
 
+    /// The networks that these texts name, each a network or one address; others are left out.
+    pub(crate) fn networks(texts: &[String]) -> Vec<IpNet> {
+        texts.iter().filter_map(|text| network(text)).collect()
+    }
+
     /// Whether it may be used for this.
     pub fn allow(&self, scope: Scope) -> bool {
         self.scopes.is_empty() || self.scopes.contains(&scope)
@@ -57,6 +62,14 @@ impl TokenLimits {
             allowed: self.topics.clone(),
         })
     }
+}
+
+/// A network, or one address.
+pub fn network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// A list as it lies in a column; `None` where there is nothing to say.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use simo_common::{
     api::access::{NewOperator, Operator},
     id,
+    lang::Text,
     people::Role,
     text, time,
     token::TokenKind,
@@ -76,6 +77,7 @@ impl Store {
         client_id: Option<Uuid>,
     ) -> Result<Operator> {
         let mut tx = self.write().await?;
+        alone_at(&mut tx, within).await?;
         let (operator_id, belongs_to) = live_operator(&mut tx, within, name).await?;
         let before = operator(&mut tx, within, name).await?;
         let client_id = match new.role {
@@ -114,6 +116,7 @@ impl Store {
         .bind(client_id)
         .execute(&mut tx)
         .await?;
+        keep_an_admin(&mut tx, within).await?;
         let after = operator(&mut tx, None, &new.name).await?;
         // Whoever he leaves and whoever gets him both learn of it.
         for chain in BTreeSet::from([belongs_to, client_id]) {
@@ -127,7 +130,9 @@ impl Store {
     /// Archives an operator, revokes his tokens and withdraws his code.
     pub async fn remove_operator(&self, within: Option<Uuid>, name: &str) -> Result<()> {
         let mut tx = self.write().await?;
+        alone_at(&mut tx, within).await?;
         archive_operator(&mut tx, within, name, self.clock.now()).await?;
+        keep_an_admin(&mut tx, within).await?;
         tx.commit().await
     }
 }
@@ -155,6 +160,42 @@ pub(super) async fn archive_operator(
     let change = Change::new("operator.remove", name).before(&before).after(&after);
     tx.record(client_id.unwrap_or(SERVER), change);
     Ok(())
+}
+
+/// Nobody else takes an administrator's rights away meanwhile: of two who take each other's, the second sees it.
+async fn alone_at(tx: &mut Write, within: Option<Uuid>) -> Result<()> {
+    let lock = tx.locked("client");
+    query(format!("select 1 from client where id = $1{lock}"))
+        .bind(within)
+        .fetch_optional(tx)
+        .await?;
+    Ok(())
+}
+
+/// Whoever is himself of a client does not leave it without an administrator: he could not make another one. An owner can.
+async fn keep_an_admin(tx: &mut Write, within: Option<Uuid>) -> Result<()> {
+    let Some(client_id) = within else {
+        return Ok(());
+    };
+    let has_admin: bool = query_scalar(
+        "select count(*) > 0 from operator where client_id = $1 and role = 'admin' and archived_at is null",
+    )
+    .bind(client_id)
+    .fetch_one(tx)
+    .await?;
+    if has_admin {
+        Ok(())
+    } else {
+        Err(Error::Conflict(last_admin()))
+    }
+}
+
+/// Why an administrator stays.
+pub(super) fn last_admin() -> Text {
+    text!(
+        "this is the last admin of the client: only an owner can take his rights away",
+        "это последний администратор клиента: снять его может только владелец"
+    )
 }
 
 /// Makes an operator, and writes it down.

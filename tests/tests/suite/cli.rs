@@ -484,3 +484,78 @@ async fn the_live_feed_shows_what_matches_and_nothing_else() {
     assert_eq!(event["message_id"], id.trim_end());
     assert_eq!(event["personnel_no"], "2");
 }
+
+#[tokio::test]
+async fn whoever_is_not_there_is_named_before_anything_is_changed() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["001"], &[]).await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    for slug in ["c", "d", "a"] {
+        ctl.ok(&["group", "add", slug]);
+    }
+    let ran = ctl.run(&["group", "include", "d", "a", "nope", "nope2"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    assert!(
+        ran.err.contains("`nope`") && ran.err.contains("`nope2`"),
+        "{}",
+        ran.err
+    );
+    let ran = ctl.run(&["group", "add-member", "c", "001", "999", "998"]);
+    assert!(
+        ran.err.contains("`999`") && ran.err.contains("`998`"),
+        "{}",
+        ran.err
+    );
+    ctl.ok(&["topic", "add", "boiler"]);
+    let ran = ctl.run(&["topic", "grant", "boiler", "--group", "a,nope"]);
+    assert!(ran.code == 3 && ran.err.contains("`nope`"), "{}", ran.err);
+    assert_eq!(ctl.ok(&["topic", "grants", "boiler"]), "");
+    assert_eq!(
+        ctl.json(&["group", "show", "d"])["includes"],
+        serde_json::json!([])
+    );
+    assert_eq!(ctl.json(&["group", "show", "c"])["members"], 0);
+    ctl.ok(&["topic", "grant", "boiler", "--group", "a,c"]);
+    assert_eq!(ctl.ok(&["topic", "grants", "boiler"]).lines().count(), 2);
+}
+
+#[tokio::test]
+async fn a_trial_to_somebody_blocked_says_that_he_is_and_how_to_unblock_him() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["001"], &[]).await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    ctl.ok(&["employee", "block", "001", "--yes"]);
+    let ran = ctl.run(&["device", "test", "001"]);
+    assert!(ran.code == 1 && ran.err.contains("is blocked"), "{}", ran.err);
+    assert!(ran.err.contains("simoctl employee unblock 001"), "{}", ran.err);
+    let ran = ctl.run(&["device", "test", "018f0000-0000-7000-8000-000000000000"]);
+    assert!(
+        ran.code == 3 && ran.err.contains("no device with the id"),
+        "{}",
+        ran.err
+    );
+}
+
+#[tokio::test]
+async fn a_dash_is_standard_output_or_input_and_no_file() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["001"], &[]).await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    assert!(ctl.ok(&["export", "-f", "-"]).contains("clients:"));
+    let codes = ctl.ok(&["device", "invite", "--all", "--csv", "-"]);
+    assert!(codes.contains("personnel_no,full_name"), "{codes}");
+    let audit = ctl.ok(&["audit", "export", "--file", "-"]);
+    assert!(audit.starts_with('{'), "{audit}");
+    let mut verify = ctl
+        .command(&["audit", "verify", "--file", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    verify.stdin.take().unwrap().write_all(audit.as_bytes()).unwrap();
+    assert!(verify.wait().unwrap().success());
+    assert!(!std::path::Path::new("-").exists());
+}

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
 };
 
@@ -15,7 +15,7 @@ use simo_common::{
     lang::Text,
 };
 
-use super::{Chain, each};
+use super::{Chain, each, is_stdio};
 use crate::{
     failure::Failure,
     output::{Column, Record},
@@ -24,7 +24,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// A file that `audit export` wrote; the server is asked unless given
+    /// A file that `audit export` wrote, - is standard input; the server is asked unless given
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// What `audit head -o json` said earlier, in a file: shows that the chain was not cut or written anew
@@ -100,8 +100,13 @@ fn each_line(
     path: &Path,
     mut take: impl FnMut(&AuditEntry) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let file = File::open(path).map_err(|cause| unreadable(session, path, &cause.to_string()))?;
-    for (number, line) in (1..).zip(BufReader::new(file).lines()) {
+    let input: Box<dyn BufRead> = if is_stdio(path) {
+        Box::new(io::stdin().lock())
+    } else {
+        let file = File::open(path).map_err(|cause| unreadable(session, path, &cause.to_string()))?;
+        Box::new(BufReader::new(file))
+    };
+    for (number, line) in (1..).zip(input.lines()) {
         let entry = line
             .map_err(|cause| cause.to_string())
             .and_then(|line| serde_json::from_str(&line).map_err(|cause| cause.to_string()))

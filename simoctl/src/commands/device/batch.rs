@@ -14,7 +14,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::{paper::Paper, sheet};
+use super::{super::paper::Paper, sheet};
 use crate::{
     failure::Failure,
     output::{Column, Record, value::local},
@@ -36,10 +36,10 @@ pub(crate) struct Batch {
     /// What to call the batch
     #[arg(long, conflicts_with = "employee")]
     name: Option<String>,
-    /// Write a sheet to print: HTML with QR codes, a page per group
+    /// Write a sheet to print: HTML with QR codes, a page per group; - is standard output
     #[arg(long, value_name = "FILE", conflicts_with = "employee")]
     sheet: Option<PathBuf>,
-    /// Write the codes as CSV
+    /// Write the codes as CSV; - is standard output
     #[arg(long, value_name = "FILE", conflicts_with = "employee")]
     csv: Option<PathBuf>,
 }

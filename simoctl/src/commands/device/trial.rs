@@ -21,7 +21,12 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::super::message;
-use crate::{clock, failure::Failure, live, session::Session};
+use crate::{
+    clock,
+    failure::{Exit, Failure},
+    live,
+    session::Session,
+};
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_millis(500);
@@ -103,9 +108,23 @@ async fn addressed(
             )));
         }
         let employee = api.employee(&device.personnel_no).await?;
+        may_receive(session, &employee)?;
         return Ok((employee, HashMap::from([(device.id, device)])));
     }
-    let employee = api.employee(whom).await?;
+    let employee = match api.employee(whom).await {
+        Err(Error::Problem(problem)) if problem.status == 404 && whom.parse::<Uuid>().is_ok() => {
+            return Err(Failure::new(
+                Exit::NotFound,
+                session.say(
+                    format!("There is no device with the id {whom}, and no employee with this number."),
+                    format!("Нет ни устройства с id {whom}, ни сотрудника с таким номером."),
+                ),
+            )
+            .hint("simoctl device list"));
+        }
+        employee => employee?,
+    };
+    may_receive(session, &employee)?;
     let query = ListQuery {
         limit: Some(1_000),
         ..ListQuery::default()
@@ -123,6 +142,19 @@ async fn addressed(
         employee,
         devices.into_iter().map(|device| (device.id, device)).collect(),
     ))
+}
+
+/// Whoever is blocked gets nothing, whatever topics and devices he has.
+fn may_receive(session: &Session, employee: &Employee) -> Result<(), Failure> {
+    if employee.blocked_at.is_none() {
+        return Ok(());
+    }
+    let (no, name) = (&employee.personnel_no, &employee.full_name);
+    Err(Failure::failed(session.say(
+        format!("{no} {name} is blocked: nothing is sent to him."),
+        format!("{no} {name} заблокирован: ему ничего не отправляется."),
+    ))
+    .hint(format!("simoctl employee unblock {no}")))
 }
 
 /// In the receiver's language, and told apart from real ones by its title, its data and its external id.

@@ -30,8 +30,8 @@ pub(super) struct Table {
     header: Header,
 }
 
-/// Short names of groups by their names for people, folded.
-pub(super) type GroupNames = HashMap<String, String>;
+/// Short names of groups by their names for people, folded. A name that several have means none of them.
+pub(super) type GroupNames = HashMap<String, Vec<String>>;
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,17 +130,19 @@ impl Table {
 /// What is wrong with the encoding or the header, so that no row can be read.
 pub(super) fn parse(bytes: &[u8], groups: &GroupNames, lang: Lang) -> Result<Table, Vec<Mistake>> {
     let (text, encoding) = decode::text(bytes, lang).map_err(|mistake| vec![mistake])?;
-    let delimiter = decode::delimiter(&text);
+    let (text, said) = decode::unwrapped(text);
+    let delimiter = said.unwrap_or_else(|| decode::delimiter(&text));
     let mut reader = ReaderBuilder::new()
         .delimiter(delimiter)
         .trim(Trim::All)
         .flexible(true)
         .from_reader(text.as_bytes());
-    let header = match reader.headers() {
+    let (header, wrong) = match reader.headers() {
         Ok(header) => Header::read(header, lang)?,
         Err(error) => return Err(vec![Mistake::of_line(1, error.to_string())]),
     };
     let mut check = Check::new(lang, &text, &header, groups);
+    check.mistakes = wrong;
     let mut rows = Vec::new();
     for record in reader.records() {
         match record {

@@ -1,6 +1,6 @@
 //! `simoctl employee import`: reads the file, lets the server take all of it or nothing, tells what changed.
 
-use std::{collections::HashSet, io::Read as _, path::PathBuf, time::Duration};
+use std::{io::Read as _, path::PathBuf, time::Duration};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -50,6 +50,8 @@ pub(crate) struct Import {
 pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Result<(), Failure> {
     let mut table = read(session, api, args).await?;
     if !table.mistakes.is_empty() {
+        // What is said of persons counts, as far as the rows can be read.
+        let _all_fit = persons::say(session, &mut table.rows, &args.new_person, &args.same_person);
         let all = [table.mistakes.clone(), more_mistakes(api, &table).await].concat();
         return Err(refusal(session, args, all));
     }
@@ -155,10 +157,9 @@ async fn read(session: &Session, api: &Client, args: &Import) -> Result<Table, F
     Ok(table)
 }
 
-/// The groups by their names for people; a name that several have means none of them.
+/// The groups by their names for people.
 async fn group_names(api: &Client) -> Result<GroupNames, Failure> {
     let mut names = GroupNames::new();
-    let mut several = HashSet::new();
     let mut query = ListQuery {
         limit: Some(1_000),
         ..ListQuery::default()
@@ -166,14 +167,10 @@ async fn group_names(api: &Client) -> Result<GroupNames, Failure> {
     loop {
         let page = api.groups(&query).await?;
         for group in page.items {
-            let name = fold_name(&group.name);
-            if names.insert(name.clone(), group.slug).is_some() {
-                several.insert(name);
-            }
+            names.entry(fold_name(&group.name)).or_default().push(group.slug);
         }
         query.cursor = page.next;
         if query.cursor.is_none() {
-            names.retain(|name, _| !several.contains(name));
             return Ok(names);
         }
     }

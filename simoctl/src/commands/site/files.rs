@@ -40,7 +40,12 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Files, Unreadable> {
             io::stdin().read_to_string(&mut text).map_err(failed)?;
             texts.push(("-".to_owned(), text));
         } else if path.is_dir() {
-            for file in within(path).map_err(failed)? {
+            let files = within(path).map_err(failed)?;
+            if files.is_empty() {
+                // A wrong directory must not look like a site in which nothing changes.
+                return Err(failed(io::ErrorKind::NotFound.into()));
+            }
+            for file in files {
                 let text = fs::read_to_string(&file).map_err(|cause| (file.clone(), cause))?;
                 texts.push((file.display().to_string(), text));
             }

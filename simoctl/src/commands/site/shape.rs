@@ -27,6 +27,8 @@ pub(super) enum Shape {
     List(&'static Self),
     /// Objects, each of which this key names.
     Objects(&'static str, &'static [Field]),
+    /// A text, or an object with this key in its place.
+    TextOr(&'static str, &'static [Field]),
     /// Objects under their names.
     Named(&'static [Field]),
     Object(&'static [Field]),
@@ -59,7 +61,13 @@ pub(super) const CLIENT: &[Field] = &[
     field("retention_days", Shape::Whole),
     field(
         "acs",
-        Shape::Objects("name", &[field("name", Shape::Text), field("tokens", TEXTS)]),
+        Shape::Objects(
+            "name",
+            &[
+                field("name", Shape::Text),
+                field("tokens", Shape::List(&Shape::TextOr("name", TOKEN))),
+            ],
+        ),
     ),
     field(
         "operators",
@@ -123,6 +131,16 @@ pub(super) const CLIENT: &[Field] = &[
             ],
         ),
     ),
+];
+
+const TOKEN: &[Field] = &[
+    field("name", Shape::Text),
+    field("personal", Shape::Truth),
+    field("scopes", TEXTS),
+    field("topics", TEXTS),
+    field("networks", TEXTS),
+    field("rate_limit", Shape::Whole),
+    field("expires_at", Shape::Text),
 ];
 
 const GRANT: &[Field] = &[
@@ -200,6 +218,16 @@ impl Reader<'_> {
                     .map(|item| self.read(item, *shape).unwrap_or_else(|| empty(*shape)));
                 Some(read.collect())
             }
+            Shape::TextOr(key, fields) => match &node.is {
+                Is::Map(_) => {
+                    if node.get(key).is_none() {
+                        let text = text!("needs `{key}`", "здесь нужен ключ `{key}`");
+                        return self.wrong(node, text);
+                    }
+                    self.object(node, fields).map(Value::Object)
+                }
+                _ => self.read(node, Shape::Text),
+            },
             Shape::Objects(key, fields) => self.objects(node, key, fields),
             Shape::Named(fields) => {
                 let entries = self.entries(node)?;
@@ -321,7 +349,7 @@ impl Reader<'_> {
 /// What stands where something is needed and cannot be read.
 fn empty(shape: Shape) -> Value {
     match shape {
-        Shape::Text => "".into(),
+        Shape::Text | Shape::TextOr(..) => "".into(),
         Shape::Word(words) => words.first().copied().unwrap_or_default().into(),
         _ => Value::Object(Map::new()),
     }

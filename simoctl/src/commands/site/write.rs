@@ -81,7 +81,7 @@ fn flow(value: &Value, shape: Shape) -> String {
             let items = items.iter().map(|item| flow(item, *shape));
             format!("[{}]", items.collect::<Vec<_>>().join(", "))
         }
-        (Value::Object(object), Shape::Object(fields)) => {
+        (Value::Object(object), Shape::Object(fields) | Shape::TextOr(_, fields)) => {
             let fields = fields.iter().filter_map(|field| {
                 let value = object.get(field.name)?;
                 Some(format!("{}: {}", field.name, flow(value, field.shape)))
@@ -119,7 +119,10 @@ mod tests {
             "clients": {"zavod": {
                 "name": "Завод", "timezone": "Asia/Omsk", "payload": "doorbell", "notification": true,
                 "default_ttl": 60, "retention_days": 0,
-                "acs": [{"name": "1c", "tokens": ["main"]}],
+                "acs": [{"name": "1c", "tokens": ["main", {
+                    "name": "boiler", "personal": true, "scopes": ["send"], "topics": ["boiler"],
+                    "networks": ["10.0.0.0/8", "fd00::/8"], "rate_limit": 60, "expires_at": "2027-01-01T00:00:00Z",
+                }]}],
                 "operators": [{"name": "anna", "role": "admin"}],
                 "groups": [{"slug": "a", "name": "А", "includes": [], "members": ["001"]}],
                 "employees": [{

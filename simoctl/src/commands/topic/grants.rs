@@ -4,6 +4,7 @@ use clap::Args;
 use simo_common::api::access::{Grant, Grantee, NewGrant, Receiver};
 use uuid::Uuid;
 
+use super::super::group::{employees_are_there, groups_are_there};
 use crate::{
     failure::{Exit, Failure},
     output::{Column, Record, Value, value::named},
@@ -33,12 +34,12 @@ pub(crate) struct To {
     /// Everyone of the client
     #[arg(long)]
     everyone: bool,
-    /// The members of this group
-    #[arg(long, value_name = "SLUG")]
-    group: Option<String>,
-    /// This employee
-    #[arg(long, value_name = "NO")]
-    employee: Option<String>,
+    /// The members of this group; may be given several times, or with commas
+    #[arg(long, value_name = "SLUG", value_delimiter = ',')]
+    group: Vec<String>,
+    /// This employee; may be given several times, or with commas
+    #[arg(long, value_name = "NO", value_delimiter = ',')]
+    employee: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -59,12 +60,14 @@ pub(crate) struct Whose {
 }
 
 impl To {
-    fn grantee(self) -> Grantee {
-        match (self.group, self.employee) {
-            (Some(group), _) => Grantee::Group(group),
-            (_, Some(no)) => Grantee::Employee(no),
-            _ => Grantee::Everyone,
+    fn grantees(self) -> Vec<Grantee> {
+        if self.everyone {
+            return vec![Grantee::Everyone];
         }
+        let groups = self.group.into_iter().map(Grantee::Group);
+        groups
+            .chain(self.employee.into_iter().map(Grantee::Employee))
+            .collect()
     }
 }
 
@@ -87,14 +90,22 @@ pub(super) async fn give(session: &Session, give: Give) -> Result<(), Failure> {
         until,
         hours,
     } = give;
-    let api = session.client()?;
-    let new = NewGrant {
-        grantee: to.grantee(),
-        from,
-        until,
-        hours,
-    };
-    let grant = api.grant(&slug, &new).await?;
+    groups_are_there(session, &to.group).await?;
+    employees_are_there(session, &to.employee).await?;
+    for grantee in to.grantees() {
+        let new = NewGrant {
+            grantee,
+            from: from.clone(),
+            until: until.clone(),
+            hours: hours.clone(),
+        };
+        give_one(session, &slug, &new).await?;
+    }
+    Ok(())
+}
+
+async fn give_one(session: &Session, slug: &str, new: &NewGrant) -> Result<(), Failure> {
+    let grant = session.client()?.grant(slug, new).await?;
     let whom = whom(session, &grant.grantee);
     let mut text = session.say(
         format!("Topic {slug} is granted to {whom}."),

@@ -231,6 +231,11 @@ impl Check {
         self.errors.extend(errors);
     }
 
+    /// How much is wrong so far.
+    pub(super) fn count(&self) -> usize {
+        self.errors.len()
+    }
+
     /// Whether anything is wrong.
     pub(super) fn failed(&self) -> bool {
         !self.errors.is_empty()

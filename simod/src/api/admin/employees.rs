@@ -32,6 +32,7 @@ use crate::{
         openapi::Problems,
     },
     app::App,
+    store,
 };
 
 /// Bytes in the body of an import.
@@ -232,12 +233,22 @@ async fn import(
 ) -> ApiResult<axum::Json<ImportReport>> {
     let bytes = body::read(request, &app).await?;
     // Megabytes to parse and check: not on a thread that others wait for.
-    let rows = tokio::task::spawn_blocking(move || checked_rows(body::parse(&bytes)?))
+    let (rows, mut check) = tokio::task::spawn_blocking(move || body::parse(&bytes).map(checked_rows))
         .await
         .map_err(|_| ApiError::internal())??;
-    let imported = app.store.import_employees(admin.client_id, rows, dry_run).await;
+    // Rows with mistakes are left out: of the others, what only the store knows is told together with them.
+    let only_said = dry_run || check.failed();
+    let imported = match app.store.import_employees(admin.client_id, rows, only_said).await {
+        Err(store::Error::Invalid(doubts)) => {
+            check.more(doubts);
+            check.done().map(|()| ImportReport::default())
+        }
+        imported => match check.done() {
+            Ok(()) => imported.map_err(ApiError::from),
+            Err(mistakes) => Err(mistakes),
+        },
+    };
     let report = imported.map_err(|error| {
-        let error = ApiError::from(error);
         if error.errors.iter().any(|(field, _)| field.ends_with(": person")) {
             return error.hint(text!(
                 "give `person` in these rows: `new` for a successor, `same` for the same person renamed",
@@ -252,7 +263,8 @@ async fn import(
     Ok(axum::Json(report))
 }
 
-fn checked_rows(rows: Vec<ImportRow>) -> ApiResult<Vec<ImportRow>> {
+/// The rows in which nothing is wrong, and what is wrong with the others.
+fn checked_rows(rows: Vec<ImportRow>) -> (Vec<ImportRow>, Check) {
     let mut check = Check::default();
     let mut lines: HashMap<String, u64> = HashMap::with_capacity(rows.len());
     let mut checked = Vec::with_capacity(rows.len());
@@ -260,6 +272,7 @@ fn checked_rows(rows: Vec<ImportRow>) -> ApiResult<Vec<ImportRow>> {
         let (line, person) = (row.line, row.person);
         let employee = trimmed_employee(row.employee);
         check.place = format!("line {line}: ");
+        let before = check.count();
         check.employee(&employee);
         match lines.entry(employee.personnel_no.clone()) {
             Entry::Vacant(place) => {
@@ -276,12 +289,13 @@ fn checked_rows(rows: Vec<ImportRow>) -> ApiResult<Vec<ImportRow>> {
                 );
             }
         }
-        checked.push(ImportRow {
-            line,
-            employee,
-            person,
-        });
+        if check.count() == before {
+            checked.push(ImportRow {
+                line,
+                employee,
+                person,
+            });
+        }
     }
-    check.done()?;
-    Ok(checked)
+    (checked, check)
 }

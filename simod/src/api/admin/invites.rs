@@ -137,7 +137,7 @@ async fn withdraw(
     State(app): State<Arc<App>>,
     Path(batch): Path<String>,
 ) -> ApiResult<axum::Json<Withdrawn>> {
-    let id = parameters::id("invitations", &batch)?;
+    let id = parameters::id("batch of invitations", &batch)?;
     let withdrawn = app.store.withdraw_batch(admin.client_id, id).await?;
     Ok(axum::Json(Withdrawn { withdrawn }))
 }

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use simo_common::{
     api::{
         access::IssuedToken,
-        login::{LogIn, LoginCode, NewLoginCode},
+        login::{LogIn, LoginCode, MOST_CODE_DAYS, NewLoginCode},
         problem::Problem,
     },
     text, token,
@@ -28,7 +28,7 @@ use crate::{
 const DAY_SECONDS: i64 = 24 * 3_600;
 /// How long a code works that is said nothing of.
 pub(super) const CODE_SECONDS: i64 = DAY_SECONDS;
-const MOST_CODE_DAYS: i64 = 30;
+
 /// How long a session lasts that is said nothing of.
 const SESSION_SECONDS: i64 = 90 * DAY_SECONDS;
 const MOST_SESSION_DAYS: i64 = 366;

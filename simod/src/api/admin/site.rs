@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use simo_common::{
     api::{
         people::EditEmployee,
-        site::{AppliedSite, ApplySite, PlanSite, Site, SiteClient, SitePlan},
+        site::{AcsToken, AppliedSite, ApplySite, PlanSite, Site, SiteClient, SitePlan},
     },
     text,
 };
@@ -19,6 +19,7 @@ use utoipa_axum::{
 use super::{
     ApiError, ApiResult,
     check::{Check, trimmed},
+    tokens::{learn_limits, limits},
 };
 use crate::{
     api::{auth::Keeper, body, openapi::Problems},
@@ -95,6 +96,9 @@ async fn apply(
         return Ok(axum::Json(with_mistakes(planned, check)?));
     }
     let applied = app.store.apply_site(site, reach, &revision).await?;
+    if !applied.tokens.is_empty() {
+        learn_limits(&app).await;
+    }
     if !applied.changes.is_empty() {
         app.wake.all();
     }
@@ -176,9 +180,20 @@ fn client_of(slug: &str, client: &mut SiteClient, check: &mut Check) {
     for (place, acs) in client.acs.iter_mut().flatten().enumerate() {
         check.place = format!("{path}acs[{place}].");
         check.slug("name", &acs.name);
-        for (place, name) in acs.tokens.iter_mut().flatten().enumerate() {
-            trimmed(name);
-            check.name(&format!("tokens[{place}]"), name);
+        for (at, token) in acs.tokens.iter_mut().flatten().enumerate() {
+            match token {
+                AcsToken::Name(name) => {
+                    trimmed(name);
+                    check.name(&format!("tokens[{at}]"), name);
+                }
+                AcsToken::Limited(limited) => {
+                    check.place = format!("{path}acs[{place}].tokens[{at}].");
+                    trimmed(&mut limited.name);
+                    check.name("name", &limited.name);
+                    limits::of_site(limited, check);
+                    check.place = format!("{path}acs[{place}].");
+                }
+            }
         }
     }
     for (place, operator) in client.operators.iter().flatten().enumerate() {

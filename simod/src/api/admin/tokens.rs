@@ -1,6 +1,6 @@
 //! `/tokens`: what lets ACS and operators in. A token's secret is shown once, when it is issued.
 
-mod limits;
+pub(super) mod limits;
 
 use std::sync::Arc;
 
@@ -121,10 +121,15 @@ async fn issue(
     let terms = TokenTerms {
         name: new.name,
         expires_at,
-        personal: new.personal.unwrap_or(new.topics.is_empty()),
+        personal: new.personal.unwrap_or(new.topics.is_none()),
         limits,
     };
-    Ok(created(app.store.issue_token(holder, &terms).await?))
+    let has_rate = terms.limits.rate_limit.is_some();
+    let issued = app.store.issue_token(holder, &terms).await?;
+    if has_rate {
+        learn_limits(&app).await;
+    }
+    Ok(created(issued))
 }
 
 /// Show a token
@@ -165,6 +170,7 @@ async fn rotate(
         ));
     }
     let successor = app.store.rotate_token(keeper.within(), id, grace).await?;
+    learn_limits(&app).await;
     app.wake.feed();
     Ok(created(successor))
 }
@@ -184,6 +190,14 @@ async fn revoke(
     app.store.revoke_token(keeper.within(), id).await?;
     app.wake.feed();
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A new token's rate limit counts from its first request on. Whoever cannot learn it now does within a second; the secret must
+/// not be lost for that.
+pub(super) async fn learn_limits(app: &App) {
+    if let Err(error) = app.learn_limits().await {
+        tracing::warn!(%error, "the rate limits of tokens cannot be read");
+    }
 }
 
 /// When a token stops working; a time without an offset is in the client's zone.

@@ -4,7 +4,10 @@ use simo_common::{
     api::{
         access::Grantee,
         change::Change,
-        site::{Site, SiteAcs, SiteClient, SiteEmployee, SiteGrant, SiteGroup, SiteOperator, SiteTopic},
+        site::{
+            AcsToken, LimitedToken, Site, SiteAcs, SiteClient, SiteEmployee, SiteGrant, SiteGroup,
+            SiteOperator, SiteTopic,
+        },
     },
     time,
 };
@@ -13,7 +16,7 @@ use super::{
     live::{Kept, Live, LiveClient},
     load::Scope,
 };
-use crate::store::GrantTerms;
+use crate::store::{GrantTerms, TokenTerms};
 
 pub(super) fn site(live: &Live, scope: &Scope) -> Site {
     let clients = live.clients.iter().filter(|(_, client)| !client.archived);
@@ -38,12 +41,14 @@ fn client(it: &LiveClient) -> SiteClient {
     let is_here = |slug: &String| it.groups.get(slug).is_some_and(|group| !group.archived);
     let works_here = |no: &String| it.employees.get(no).is_some_and(|employee| !employee.archived);
     let acs = here(&it.acs).map(|(name, ())| {
-        let tokens = it.tokens.iter().filter(|token| token.acs == *name);
-        let mut tokens: Vec<String> = tokens.map(|token| token.name.clone()).collect();
-        tokens.dedup();
+        // A token that has a successor is that one's.
+        let tokens = it
+            .tokens
+            .iter()
+            .filter(|token| token.acs == *name && !token.is_leaving);
         SiteAcs {
             name: name.clone(),
-            tokens: Some(tokens),
+            tokens: Some(tokens.map(|it| token(&it.terms)).collect()),
         }
     });
     let operators = here(&it.operators).map(|(name, role)| SiteOperator {
@@ -99,6 +104,26 @@ fn client(it: &LiveClient) -> SiteClient {
         groups: Some(groups.collect()),
         employees: Some(employees.collect()),
         topics: Some(topics.collect()),
+    }
+}
+
+fn token(terms: &TokenTerms) -> AcsToken {
+    let name = terms.name.clone().unwrap_or_default();
+    let texts = |texts: Vec<String>| (!texts.is_empty()).then_some(texts);
+    let limits = &terms.limits;
+    let limited = LimitedToken {
+        personal: (terms.personal != limits.topics.is_empty()).then_some(terms.personal),
+        scopes: texts(limits.scopes.iter().map(ToString::to_string).collect()),
+        topics: texts(limits.topics.clone()),
+        networks: texts(limits.networks.iter().map(ToString::to_string).collect()),
+        rate_limit: limits.rate_limit,
+        expires_at: terms.expires_at.map(|at| time::from_us(at).to_string()),
+        ..LimitedToken::default()
+    };
+    if limited == LimitedToken::default() {
+        AcsToken::Name(name)
+    } else {
+        AcsToken::Limited(LimitedToken { name, ..limited })
     }
 }
 

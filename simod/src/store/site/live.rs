@@ -14,7 +14,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use crate::store::{GrantTerms, bind::hex_hash};
+use crate::store::{GrantTerms, TokenTerms, bind::hex_hash};
 
 /// A row, in the archive or not.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub(super) struct Live {
     pub(super) clients: BTreeMap<String, LiveClient>,
     /// The names of all operators, which are unique over all clients.
     pub(super) operators: BTreeSet<String>,
+    /// When it was read.
+    pub(super) now: i64,
     /// What the site was made from: chains with the number of their changes.
     pub(super) revisions: BTreeMap<String, Option<i64>>,
 }
@@ -57,7 +59,16 @@ pub(super) struct LiveClient {
 pub(super) struct LiveToken {
     pub(super) id: Uuid,
     pub(super) acs: String,
-    pub(super) name: String,
+    pub(super) terms: TokenTerms,
+    /// It has a successor, and works on beside it for a while.
+    pub(super) is_leaving: bool,
+}
+
+impl LiveToken {
+    /// What it is for.
+    pub(super) fn name(&self) -> &str {
+        self.terms.name.as_deref().unwrap_or_default()
+    }
 }
 
 /// What a client may be told.

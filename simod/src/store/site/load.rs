@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::live::{Employee, Group, Kept, Live, LiveClient, LiveToken, Names, Settings, Topic};
 use crate::store::{
-    GrantTerms, Result, SERVER, Write,
+    GrantTerms, Result, SERVER, TokenLimits, TokenTerms, Write,
     bind::json,
     engine::{Conn, Row, query, query_as, query_scalar},
 };
@@ -104,6 +104,7 @@ pub(super) async fn lock_chains(tx: &mut Write, scope: &Scope) -> Result<()> {
 /// What there is within `scope`, on a snapshot. Nothing leads into the archive or out of it.
 pub(super) async fn live(conn: &mut Conn, scope: &Scope, now: i64) -> Result<Live> {
     let mut live = Live {
+        now,
         revisions: revisions(conn, scope).await?,
         ..Live::default()
     };
@@ -195,18 +196,29 @@ async fn acs(conn: &mut Conn, client: &mut LiveClient, now: i64) -> Result<()> {
         names.insert(acs.id, name.clone());
         client.acs.insert(name, acs);
     }
-    let tokens: Vec<(Uuid, Uuid, String)> = query_as(
-        "select id, holder_id, name from token where client_id = $1 and kind = 'acs' and revoked_at is null
+    let tokens = query(
+        "select * from token where client_id = $1 and kind = 'acs' and revoked_at is null
          and (expires_at is null or expires_at > $2) order by name, id",
     )
     .bind(client.id)
     .bind(now)
     .fetch_all(conn)
     .await?;
-    for (id, holder, name) in tokens {
-        if let Some(acs) = names.get(&holder).cloned() {
-            client.tokens.push(LiveToken { id, acs, name });
-        }
+    for row in tokens {
+        let Some(acs) = names.get(&row.try_get("holder_id")?) else {
+            continue;
+        };
+        client.tokens.push(LiveToken {
+            id: row.try_get("id")?,
+            acs: acs.clone(),
+            terms: TokenTerms {
+                name: row.try_get("name")?,
+                expires_at: row.try_get("expires_at")?,
+                personal: row.try_get("personal")?,
+                limits: TokenLimits::read(&row)?,
+            },
+            is_leaving: row.try_get::<Option<Uuid>, _>("successor_id")?.is_some(),
+        });
     }
     Ok(())
 }

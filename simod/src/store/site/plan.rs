@@ -5,6 +5,7 @@ mod parties;
 mod people;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod topics;
 
 use std::collections::BTreeSet;
@@ -22,7 +23,7 @@ use uuid::Uuid;
 
 use self::draft::{Draft, Out, entries};
 use super::live::{Employee, Live, Settings, Topic};
-use crate::store::GrantTerms;
+use crate::store::{GrantTerms, TokenTerms};
 
 /// How far a site goes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,8 +64,8 @@ pub(super) struct ClientPlan {
     pub(super) operators_gone: Vec<Uuid>,
     pub(super) acs: Vec<String>,
     pub(super) acs_gone: Vec<Uuid>,
-    /// ACS and name.
-    pub(super) tokens: Vec<(String, String)>,
+    /// Of which ACS, and what is said of it.
+    pub(super) tokens: Vec<(String, TokenTerms)>,
     pub(super) tokens_gone: Vec<Uuid>,
     /// Slug and name.
     pub(super) groups: Vec<(String, String)>,

@@ -32,13 +32,13 @@ async fn a_token_does_what_its_scopes_and_topics_say() {
         plant.topic(topic, &[Grantee::Everyone]).await;
     }
     let sender = NewToken {
-        scopes: words(&["send"]),
-        topics: words(&["boiler"]),
+        scopes: Some(words(&["send"])),
+        topics: Some(words(&["boiler"])),
         ..NewToken::default()
     };
     let sender = simod.caller(&token(&plant, sender).await);
     let reader = NewToken {
-        scopes: words(&["read"]),
+        scopes: Some(words(&["read"])),
         ..NewToken::default()
     };
     let reader = simod.caller(&token(&plant, reader).await);
@@ -77,9 +77,9 @@ async fn mistakes_in_the_limits_are_told_all_at_once_with_the_nearest_word() {
     plant.topic("boiler", &[]).await;
     let wrong = NewToken {
         acs: Some("1c".to_owned()),
-        scopes: words(&["send", "raed"]),
-        topics: words(&["boilr"]),
-        networks: words(&["10.0.0.0/40", "10.0.0.1/8", "192.0.2.7"]),
+        scopes: Some(words(&["send", "raed"])),
+        topics: Some(words(&["boilr"])),
+        networks: Some(words(&["10.0.0.0/40", "10.0.0.1/8", "192.0.2.7"])),
         rate_limit: Some(0),
         ..NewToken::default()
     };
@@ -105,9 +105,55 @@ async fn mistakes_in_the_limits_are_told_all_at_once_with_the_nearest_word() {
 }
 
 #[tokio::test]
+async fn an_empty_list_of_limits_is_a_mistake_and_no_freedom() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    let nothing = NewToken {
+        acs: Some("1c".to_owned()),
+        scopes: Some(Vec::new()),
+        topics: Some(Vec::new()),
+        networks: Some(Vec::new()),
+        ..NewToken::default()
+    };
+    let error = plant.admin.issue_token(&nothing).await.unwrap_err();
+    let simo_common::client::Error::Problem(problem) = error else {
+        panic!("{error}")
+    };
+    let fields: Vec<_> = problem.errors.iter().map(|error| &*error.field).collect();
+    assert_eq!(fields, ["scopes", "topics", "networks"]);
+    assert!(
+        problem
+            .errors
+            .iter()
+            .all(|error| error.detail.contains("leave it out"))
+    );
+}
+
+#[tokio::test]
+async fn a_tokens_own_rate_limit_holds_from_its_first_request_on() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    let slow = NewToken {
+        acs: Some("1c".to_owned()),
+        rate_limit: Some(1),
+        ..NewToken::default()
+    };
+    let issued = plant.admin.issue_token(&slow).await.unwrap();
+    let successor = plant.admin.rotate_token(issued.id, Some(60)).await.unwrap();
+    for token in [&issued.token, &successor.token] {
+        let mut refused = 0;
+        // A minute may begin in between.
+        for _ in 0..3 {
+            refused += usize::from(simod.caller(token).whoami().await.is_err());
+        }
+        assert!(refused > 0, "as many as it likes");
+    }
+}
+
+#[tokio::test]
 async fn a_token_works_in_its_networks_only_whatever_a_stranger_says_of_himself() {
     let elsewhere = NewToken {
-        networks: words(&["192.0.2.0/24"]),
+        networks: Some(words(&["192.0.2.0/24"])),
         ..NewToken::default()
     };
     for (trusted, forwarded, status) in [
@@ -116,6 +162,7 @@ async fn a_token_works_in_its_networks_only_whatever_a_stranger_says_of_himself(
         (None, Some("192.0.2.7"), 403),
         (Some("127.0.0.0/8"), Some("192.0.2.7"), 200),
         (Some("127.0.0.0/8"), Some("192.0.2.7, 198.51.100.9"), 403),
+        (Some("127.0.0.0/8"), Some("\u{ff}, 192.0.2.7"), 200),
         (Some("10.0.0.5/32"), Some("192.0.2.7"), 403),
     ] {
         let mut setup = Setup::new();

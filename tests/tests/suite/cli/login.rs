@@ -167,10 +167,47 @@ async fn a_session_that_is_ended_is_out_at_once() {
 }
 
 #[tokio::test]
+async fn an_admin_is_warned_of_himself_and_the_last_one_stays() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    let owner = Ctl::new(&simod, &plant.slug);
+    let laptop = machine();
+    let code = code(&owner.ok(&["operator", "add", "anna"]));
+    laptop.ok(&["login", simod.url(), "--code", &code]);
+    let unasked = laptop.run(&["operator", "edit", "anna", "--role", "viewer"]);
+    assert!(
+        unasked.code == 2 && unasked.err.contains("This is you"),
+        "{}",
+        unasked.err
+    );
+    let last = laptop.run(&["operator", "edit", "anna", "--role", "viewer", "--yes"]);
+    assert!(last.code == 5 && last.err.contains("last admin"), "{}", last.err);
+    assert_eq!(laptop.run(&["operator", "remove", "anna", "--yes"]).code, 5);
+    let file = laptop.file("site.yaml", "clients:\n  zavod:\n    operators: []\n");
+    let pruned = laptop.run(&["apply", "-f", &file, "--prune", "--yes"]);
+    assert!(
+        pruned.code == 1 && pruned.err.contains("last admin"),
+        "{}",
+        pruned.err
+    );
+
+    owner.ok(&["operator", "add", "boris"]);
+    laptop.ok(&["operator", "edit", "anna", "--role", "viewer", "--yes"]);
+    owner.ok(&["operator", "remove", "boris", "--yes"]);
+}
+
+#[tokio::test]
 async fn a_context_that_leads_elsewhere_is_not_replaced_unasked() {
     let simod = Simod::start().await;
     let plant = Plant::new(&simod, "zavod").await;
     let owner = Ctl::new(&simod, &plant.slug);
+    let too_long = owner.run(&["operator", "add", "anna", "--valid-for", "100d"]);
+    assert_eq!(too_long.code, 2, "{}", too_long.err);
+    assert_eq!(
+        owner.json(&["operator", "list"]),
+        json!([]),
+        "nothing is half done"
+    );
     let first = code(&owner.ok(&["operator", "add", "anna"]));
     let laptop = machine();
     laptop.ok(&["login", simod.url(), "--code", &first, "--context", "plant"]);

@@ -34,7 +34,7 @@ async fn the_sample_makes_a_client_from_nothing_and_twice_changes_nothing() {
     assert!(!ran.out.contains("simo_"), "{}", ran.out);
     assert_eq!(fs::metadata(secrets).unwrap().permissions().mode() & 0o777, 0o600);
     let line = fs::read_to_string(secrets).unwrap();
-    let token = line.trim().rsplit('\t').next().unwrap();
+    let token = line.lines().next().unwrap().rsplit('\t').next().unwrap();
     let acs = Ctl::with(&["--url", simod.url(), "--token", token]);
     assert_eq!(acs.json(&["whoami"])["name"], "1c");
 
@@ -74,6 +74,65 @@ async fn what_is_exported_makes_the_same_on_an_empty_server_to_the_byte() {
     ctl.ok(&["export", "--dir", directory]);
     let again = apply(&elsewhere, directory, &["--prune", "--prune-clients"]);
     assert!(again.err.contains("Nothing to change"), "{}", again.err);
+}
+
+#[tokio::test]
+async fn tokens_are_as_limited_on_an_empty_server_as_where_they_were_exported() {
+    let simod = Simod::start().await;
+    let ctl = owner(&simod);
+    ctl.ok(&["apply", "-f", &ctl.file("site.yaml", SAMPLE), "--yes"]);
+    let limits = "--scope=send --topic=boiler --network=10.0.0.0/8 --rate-limit=60 --expires-at=2100-01-01";
+    let issue: Vec<_> = "--client romashka token issue --acs 1c --name narrow"
+        .split(' ')
+        .chain(limits.split(' '))
+        .collect();
+    ctl.ok(&issue);
+    let exported = ctl.ok(&["export"]);
+    let file = ctl.file("exported.yaml", &exported);
+    assert!(apply(&ctl, &file, &["--prune"]).err.contains("Nothing to change"));
+
+    let other = Simod::start().await;
+    let elsewhere = owner(&other);
+    elsewhere.ok(&["apply", "-f", &file, "--yes"]);
+    assert_eq!(elsewhere.ok(&["export"]), exported);
+    let tokens = elsewhere.json(&["--client", "romashka", "token", "list"]);
+    let narrow = tokens
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|token| token["name"] == "narrow");
+    let narrow = narrow.unwrap();
+    assert_eq!(
+        (
+            &narrow["scopes"][0],
+            &narrow["topics"][0],
+            &narrow["rate_limit"],
+            &narrow["personal"]
+        ),
+        (&"send".into(), &"boiler".into(), &60.into(), &false.into())
+    );
+
+    // A second token of the name is not lost without a word.
+    ctl.ok(&issue);
+    let file = ctl.file("twice.yaml", &ctl.ok(&["export"]));
+    assert!(apply(&ctl, &file, &["--prune"]).err.contains("Nothing to change"));
+    let empty = Simod::start().await;
+    let ran = apply(&owner(&empty), &file, &[]);
+    assert!(
+        ran.code == 1 && ran.err.contains("`narrow` is there already"),
+        "{}",
+        ran.err
+    );
+}
+
+#[tokio::test]
+async fn a_directory_without_files_is_a_mistake_and_no_empty_site() {
+    let simod = Simod::start().await;
+    let ctl = owner(&simod);
+    let directory = ctl.home.path().join("empty");
+    fs::create_dir(&directory).unwrap();
+    let ran = apply(&ctl, directory.to_str().unwrap(), &[]);
+    assert!(ran.code == 1 && ran.err.contains("no *.yaml"), "{}", ran.err);
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ impl<'a> World<'a> {
 async fn limited(plant: &Plant, scope: Scope) -> String {
     let token = NewToken {
         acs: Some("1c".to_owned()),
-        scopes: vec![scope.to_string()],
+        scopes: Some(vec![scope.to_string()]),
         ..NewToken::default()
     };
     plant.admin.issue_token(&token).await.unwrap().token

@@ -6,6 +6,7 @@ use futures_util::StreamExt as _;
 use simo_tests::{
     Plant, Simod, eventually,
     plant::{post, to_employees},
+    raw,
     simod::Setup,
 };
 use tokio::{
@@ -42,6 +43,32 @@ async fn until_closed(stream: &mut TcpStream) -> String {
         .await
         .expect("simod closes the connection");
     String::from_utf8_lossy(&all).into_owned()
+}
+
+#[tokio::test]
+async fn a_refusal_over_http2_leaves_when_a_small_body_is_there() {
+    let simod = Simod::start().await;
+    let http = reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .build()
+        .unwrap();
+    let (body, parts) = tokio::sync::mpsc::channel::<&str>(1);
+    let parts = futures_util::stream::unfold(parts, |mut parts| async {
+        let part = parts.recv().await?;
+        Some((Ok::<_, std::io::Error>(part), parts))
+    });
+    let answer = raw::ask_with(&http, http::Method::POST, &simod.api("/messages"))
+        .json_text(reqwest::Body::wrap_stream(parts))
+        .send();
+    let mut answer = std::pin::pin!(answer);
+    body.send("{").await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(200), answer.as_mut()).await;
+    assert!(
+        early.is_err(),
+        "the stream would be reset, and curl lose the answer"
+    );
+    drop(body);
+    assert_eq!(answer.await.status, http::StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

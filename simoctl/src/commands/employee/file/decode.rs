@@ -73,6 +73,21 @@ fn is_russian(text: &str) -> bool {
     words().filter(|word| is_turned(word)).count() * 2 <= words().count()
 }
 
+/// A text without a first line `sep=;`, in which Excel is told what separates the columns, and with line ends that are counted:
+/// a Mac's old ones are not. The line itself stays, empty, so that the others keep their numbers.
+pub(super) fn unwrapped(text: String) -> (String, Option<u8>) {
+    let text = if text.contains('\n') {
+        text
+    } else {
+        text.replace('\r', "\n")
+    };
+    let first = text.lines().next().unwrap_or_default();
+    match first.to_ascii_lowercase().strip_prefix("sep=").map(str::as_bytes) {
+        Some(&[separator]) => (text[first.len()..].to_owned(), Some(separator)),
+        _ => (text, None),
+    }
+}
+
 /// What separates the columns: with it, the header has the most columns that are known.
 pub(super) fn delimiter(text: &str) -> u8 {
     let fits = |delimiter: &u8| {
@@ -133,6 +148,17 @@ mod tests {
         assert!(line(&broken).is_err());
         assert_eq!(line(b"PK\x03\x04rest"), Err(1));
         assert!(line("a\0b".as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_line_that_names_the_separator_is_no_header_and_a_macs_line_ends_are_some() {
+        let unwrapped = |text: &str| unwrapped(text.to_owned());
+        assert_eq!(
+            unwrapped("sep=;\r\na;b\r\n"),
+            ("\r\na;b\r\n".to_owned(), Some(b';'))
+        );
+        assert_eq!(unwrapped("a;b\r1;2\r"), ("a;b\n1;2\n".to_owned(), None));
+        assert_eq!(unwrapped("a,b\n"), ("a,b\n".to_owned(), None));
     }
 
     #[test]

@@ -154,12 +154,17 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// The header, with what is wrong in it but does not hinder reading the rows.
+    ///
     /// # Errors
-    /// Everything that is wrong with it.
-    pub(super) fn read(header: &StringRecord, lang: Lang) -> Result<Self, Vec<Mistake>> {
+    /// Everything that is wrong with it, when a column is missing without which no row can be read.
+    pub(super) fn read(header: &StringRecord, lang: Lang) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
         let mut places: Vec<(&'static str, usize, String)> = Vec::new();
         let mut mistakes = Vec::new();
-        for (place, name) in header.iter().enumerate() {
+        // Excel ends lines with separators when a column beside the table was once used.
+        let named = header.iter().enumerate().filter(|(_, name)| !name.is_empty());
+        let columns = named.last().map_or(0, |(last, _)| last + 1);
+        for (place, name) in header.iter().enumerate().take(columns) {
             let Some(column) = known(name) else {
                 mistakes.push(Mistake::of_column(place, unknown(name, lang)));
                 continue;
@@ -178,9 +183,11 @@ impl Header {
             places.push((column.field, place, name.to_owned()));
         }
         let is_there = |field: &str| places.iter().any(|(known, ..)| *known == field);
-        let missing = COLUMNS
+        let missing: Vec<_> = COLUMNS
             .iter()
-            .filter(|column| REQUIRED.contains(&column.field) && !is_there(column.field));
+            .filter(|column| REQUIRED.contains(&column.field) && !is_there(column.field))
+            .collect();
+        let is_readable = missing.is_empty();
         for column in missing {
             let Known { field, russian, .. } = column;
             mistakes.push(Mistake::of_line(
@@ -191,11 +198,8 @@ impl Header {
                 ),
             ));
         }
-        if mistakes.is_empty() {
-            Ok(Self {
-                places,
-                columns: header.len(),
-            })
+        if is_readable {
+            Ok((Self { places, columns }, mistakes))
         } else {
             Err(mistakes)
         }

@@ -60,7 +60,8 @@ impl<'t> Check<'t> {
         let line = self.line_of(record);
         let (cells, columns) = (record.len(), self.header.columns);
         let before = self.mistakes.len();
-        if cells != columns {
+        let is_longer = record.iter().skip(columns).any(|cell| !cell.is_empty());
+        if cells < columns || is_longer {
             let text = self.lang.pick(
                 format!("{cells} values instead of {columns}"),
                 format!("значений {cells}, а должно быть {columns}"),
@@ -176,19 +177,42 @@ impl<'t> Check<'t> {
         if is_slug(name) {
             return Some(name.to_owned());
         }
-        self.groups.get(&fold_name(name)).cloned()
+        match self.groups.get(&fold_name(name)).map(Vec::as_slice) {
+            Some([slug]) => Some(slug.clone()),
+            _ => None,
+        }
+    }
+
+    /// The short name that was probably meant: one in other letters, or that of a group with a name like this one.
+    fn near(&self, name: &str) -> Option<String> {
+        let small = name.to_lowercase();
+        let mut slugs = self.groups.values().flatten();
+        if let Some(slug) = slugs.find(|slug| **slug == small) {
+            return Some(slug.clone());
+        }
+        let named = self
+            .groups
+            .iter()
+            .filter_map(|(known, slugs)| Some((known, slugs.first()?)));
+        named
+            .map(|(known, slug)| (strsim::jaro_winkler(&fold_name(name), known), slug))
+            .filter(|(likeness, _)| *likeness > 0.85)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, slug)| slug.clone())
     }
 
     fn unknown_group(&mut self, line: u64, name: &str) {
         self.lacks_groups = true;
-        let near = self
-            .groups
-            .keys()
-            .map(|known| (strsim::jaro_winkler(&fold_name(name), known), known))
-            .filter(|(likeness, _)| *likeness > 0.85)
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, known)| self.groups[known].clone());
-        match near {
+        if let Some(several) = self.groups.get(&fold_name(name)).filter(|slugs| slugs.len() > 1) {
+            let several = several.join(", ");
+            return self.wrong(
+                line,
+                "groups",
+                format!("several groups have the name “{name}”: {several}; write the short name"),
+                format!("группы с названием «{name}» — несколько: {several}; пишите короткое имя"),
+            );
+        }
+        match self.near(name) {
             Some(slug) => self.wrong(
                 line,
                 "groups",

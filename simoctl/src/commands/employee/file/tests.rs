@@ -96,7 +96,7 @@ fn a_file_of_a_russian_program_is_read_as_it_is() {
     let text = "Подразделение;Таб. №;Сотрудник;Мобильный телефон;E-mail\r\n\
                 \"Цех 1, участок 2|it\";0042;\"Иванов \"\"Сокол\"\"; Иван\";+7 900;\r\n";
     let (bytes, ..) = encoding_rs::WINDOWS_1251.encode(text);
-    let groups = GroupNames::from([("цех 1, участок 2".to_owned(), "ceh-1-2".to_owned())]);
+    let groups = GroupNames::from([("цех 1, участок 2".to_owned(), vec!["ceh-1-2".to_owned()])]);
     let table = parse(&bytes, &groups, Lang::Ru).unwrap();
     assert_eq!(table.mistakes, []);
     assert_eq!(
@@ -113,12 +113,56 @@ fn a_file_of_a_russian_program_is_read_as_it_is() {
 #[test]
 fn a_group_is_named_as_people_call_it_or_nothing_is_read() {
     let text = "personnel_no,full_name,groups\n1,А,Котельня\n";
-    let groups = GroupNames::from([("котельная".to_owned(), "boiler".to_owned())]);
+    let groups = GroupNames::from([("котельная".to_owned(), vec!["boiler".to_owned()])]);
     let table = parse(text.as_bytes(), &groups, Lang::En).unwrap();
     assert!(table.lacks_groups && table.rows.is_empty());
     assert_eq!(
         table.mistakes[0].in_words(Lang::En),
         "line 2, column 3 (groups): no group has the name “Котельня”; did you mean boiler?"
+    );
+}
+
+#[test]
+fn a_group_that_may_be_several_or_is_written_otherwise_is_told_by_its_short_names() {
+    let text = "personnel_no,full_name,groups\n1,А,Смена\n2,Б,CEH-1\n";
+    let slugs = |slugs: &[&str]| slugs.iter().map(|&slug| slug.to_owned()).collect::<Vec<_>>();
+    let groups = GroupNames::from([
+        ("смена".to_owned(), slugs(&["g", "h"])),
+        ("цех № 1".to_owned(), slugs(&["ceh-1"])),
+    ]);
+    let table = parse(text.as_bytes(), &groups, Lang::En).unwrap();
+    let told: Vec<_> = table
+        .mistakes
+        .iter()
+        .map(|mistake| mistake.in_words(Lang::En))
+        .collect();
+    assert!(
+        told[0].contains("several groups have the name “Смена”: g, h"),
+        "{told:?}"
+    );
+    assert!(told[1].contains("did you mean ceh-1?"), "{told:?}");
+}
+
+#[test]
+fn what_excel_adds_to_a_file_is_no_mistake() {
+    let rows = read("sep=;\npersonnel_no;full_name;groups;\n1;А;it;\n2;Б;it\n").rows;
+    let lines: Vec<_> = rows.iter().map(|row| row.line).collect();
+    assert_eq!(lines, [3, 4]);
+    assert_eq!(
+        read("personnel_no,full_name,groups\r1,А,it\r2,Б,it\r").rows[1].line,
+        3
+    );
+    assert_eq!(
+        mistakes("personnel_no,full_name,groups,,\n1,А,it,,?\n"),
+        ["line 2: 5 values instead of 3"]
+    );
+}
+
+#[test]
+fn an_unknown_column_and_the_mistakes_of_rows_are_told_at_once() {
+    assert_eq!(
+        mistakes("personnel_no,full_name,groups,colour\n1,,it,red\n").len(),
+        2
     );
 }
 

@@ -154,6 +154,12 @@ async fn a_number_under_another_name_is_imported_only_when_it_is_said_who_it_is(
         problem["hint"].as_str().is_some_and(|hint| hint.contains("same")),
         "{problem}"
     );
+    let mixed = json!([
+        row(2, "1", "Котов Глеб Ильич", &[]),
+        row(3, "", "Новиков Олег", &[])
+    ]);
+    let problem = office.admin(Method::POST, PATH, Some(mixed), 422).await;
+    assert_eq!(wrong_fields(&problem), ["line 3: personnel_no", "line 2: person"]);
     let report = office
         .admin(Method::POST, PATH, said([Some("new"), Some("same")]), 200)
         .await;

@@ -1,15 +1,20 @@
 //! What a new token is limited to, as it was asked for: every mistake is told, with the nearest word.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use ipnet::IpNet;
-use simo_common::{api::access::NewToken, lang::Text, spelling, text, token::Scope};
+use simo_common::{
+    api::{access::NewToken, site::LimitedToken},
+    lang::Text,
+    spelling, text,
+    token::Scope,
+};
 use uuid::Uuid;
 
 use crate::{
     api::{ApiResult, admin::check::Check},
     app::App,
-    store::{Find, Listing, TokenLimits},
+    store::{Find, Listing, TokenLimits, network},
 };
 
 const NETWORKS: usize = 100;
@@ -26,10 +31,50 @@ pub(super) async fn limits(
         refuse_for_operator(new, check);
         return Ok(TokenLimits::default());
     }
-    if let Some(client_id) = client.filter(|_| !new.topics.is_empty()) {
-        topics(app, client_id, &new.topics, check).await?;
+    not_empty(check, &new.scopes, &new.topics, &new.networks);
+    let listed = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
+    let mut slugs = listed(&new.topics);
+    if let Some(client_id) = client.filter(|_| !slugs.is_empty()) {
+        topics(app, client_id, &slugs, check).await?;
     }
-    if new.rate_limit == Some(0) {
+    slugs.sort_unstable();
+    slugs.dedup();
+    rate(check, new.rate_limit);
+    Ok(TokenLimits {
+        scopes: scopes(&listed(&new.scopes), check),
+        topics: slugs,
+        networks: networks(&listed(&new.networks), check),
+        rate_limit: new.rate_limit,
+    })
+}
+
+/// Checks the limits of a token in a site, but for its topics, which the site may make.
+pub(in crate::api::admin) fn of_site(token: &LimitedToken, check: &mut Check) {
+    not_empty(check, &token.scopes, &token.topics, &token.networks);
+    rate(check, token.rate_limit);
+    scopes(token.scopes.as_deref().unwrap_or_default(), check);
+    networks(token.networks.as_deref().unwrap_or_default(), check);
+}
+
+type Listed = Option<Vec<String>>;
+
+/// Whoever names none must not get all.
+fn not_empty(check: &mut Check, scopes: &Listed, topics: &Listed, networks: &Listed) {
+    for (field, list) in [("scopes", scopes), ("topics", topics), ("networks", networks)] {
+        if list.as_ref().is_some_and(Vec::is_empty) {
+            check.wrong(
+                field,
+                text!(
+                    "is empty: leave it out for all",
+                    "пусто: уберите поле, чтобы разрешить всё"
+                ),
+            );
+        }
+    }
+}
+
+fn rate(check: &mut Check, rate_limit: Option<u32>) {
+    if rate_limit == Some(0) {
         check.wrong(
             "rate_limit",
             text!(
@@ -38,23 +83,14 @@ pub(super) async fn limits(
             ),
         );
     }
-    let mut limits = TokenLimits {
-        scopes: scopes(&new.scopes, check),
-        topics: new.topics.clone(),
-        networks: networks(&new.networks, check),
-        rate_limit: new.rate_limit,
-    };
-    limits.topics.sort_unstable();
-    limits.topics.dedup();
-    Ok(limits)
 }
 
 fn refuse_for_operator(new: &NewToken, check: &mut Check) {
     let given = [
         ("personal", new.personal.is_some()),
-        ("scopes", !new.scopes.is_empty()),
-        ("topics", !new.topics.is_empty()),
-        ("networks", !new.networks.is_empty()),
+        ("scopes", new.scopes.is_some()),
+        ("topics", new.topics.is_some()),
+        ("networks", new.networks.is_some()),
         ("rate_limit", new.rate_limit.is_some()),
     ];
     for (field, _) in given.into_iter().filter(|(_, given)| *given) {
@@ -92,11 +128,7 @@ fn networks(texts: &[String], check: &mut Check) -> Vec<IpNet> {
     for (place, text) in texts.iter().enumerate() {
         let field = format!("networks[{place}]");
         let text = text.trim();
-        let network = text
-            .parse()
-            .ok()
-            .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-        match network {
+        match network(text) {
             Some(network) if network.trunc() == network => networks.push(network),
             Some(network) => {
                 let right = network.trunc();

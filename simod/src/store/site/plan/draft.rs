@@ -157,7 +157,7 @@ pub(super) struct Draft<'a> {
     pub(super) live: Option<&'a LiveClient>,
     pub(super) all: &'a Live,
     pub(super) prune: bool,
-    may_set: bool,
+    pub(super) may_set: bool,
     pub(super) out: &'a mut Out,
     pub(super) plan: ClientPlan,
     /// What the client will be told.

@@ -15,6 +15,7 @@ use super::{
     draft::{DEFAULT_TIMEZONE, Draft, entries},
     name_taken,
 };
+use crate::store::operators::last_admin;
 
 impl Settings {
     /// What a client will be told.
@@ -90,6 +91,25 @@ impl Draft<'_> {
                 self.note(SiteAction::Archive, SiteKind::Operator, name, Some(&before), None);
             }
         }
+        if !self.keeps_an_admin() {
+            self.out.wrong(path, last_admin());
+        }
+    }
+
+    /// Whether somebody administers the client afterwards; whether he must, is an owner's to say.
+    fn keeps_an_admin(&self) -> bool {
+        let changed = |name: &String| self.plan.operators.iter().find(|(other, _)| other == name);
+        let stays = self
+            .live
+            .into_iter()
+            .flat_map(|live| &live.operators)
+            .any(|(name, operator)| {
+                let is_here = !operator.archived && !self.plan.operators_gone.contains(&operator.id);
+                is_here
+                    && operator.is == Role::Admin
+                    && changed(name).is_none_or(|(_, role)| *role == Role::Admin)
+            });
+        self.may_set || stays || self.plan.operators.iter().any(|(_, role)| *role == Role::Admin)
     }
 
     pub(super) fn acs(&mut self) {
@@ -120,26 +140,6 @@ impl Draft<'_> {
             if self.prune && !acs.archived && !wanted.contains_key(name.as_str()) {
                 self.plan.acs_gone.push(acs.id);
                 self.note::<()>(SiteAction::Archive, SiteKind::Acs, name, None, None);
-            }
-        }
-    }
-
-    fn tokens(&mut self, acs: &str, path: &str, names: &[String]) {
-        let wanted = entries(self.out, path, "", names, |name| name);
-        let live = self.live.into_iter().flat_map(|live| &live.tokens);
-        let live: Vec<_> = live.filter(|token| token.acs == acs).collect();
-        for name in wanted.keys() {
-            if !live.iter().any(|token| token.name == **name) {
-                self.plan.tokens.push((acs.to_owned(), (*name).to_owned()));
-                let name = format!("{acs}/{name}");
-                self.note::<()>(SiteAction::Create, SiteKind::Token, &name, None, None);
-            }
-        }
-        for token in live {
-            if self.prune && !wanted.contains_key(token.name.as_str()) {
-                self.plan.tokens_gone.push(token.id);
-                let name = format!("{acs}/{}", token.name);
-                self.note::<()>(SiteAction::Revoke, SiteKind::Token, &name, None, None);
             }
         }
     }

@@ -10,6 +10,7 @@ use simo_common::{
         site::Site,
     },
     people::Role,
+    token::Scope,
 };
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ use super::{
     super::live::{Employee, Group, Kept, Live, LiveClient, LiveToken, Settings, Topic},
     Plan, Reach,
 };
-use crate::store::GrantTerms;
+use crate::store::{GrantTerms, TokenLimits, TokenTerms};
 
 const OWNER: Reach = Reach {
     prune: false,
@@ -75,7 +76,16 @@ fn live() -> Live {
         tokens: vec![LiveToken {
             id: Uuid::from_u128(3),
             acs: "1c".to_owned(),
-            name: "main".to_owned(),
+            terms: TokenTerms {
+                name: Some("main".to_owned()),
+                personal: true,
+                limits: TokenLimits {
+                    scopes: vec![Scope::Send],
+                    ..TokenLimits::default()
+                },
+                ..TokenTerms::default()
+            },
+            is_leaving: false,
         }],
         operators: BTreeMap::from([("anna".to_owned(), kept(4, Role::Admin))]),
         groups: BTreeMap::from([
@@ -200,6 +210,31 @@ fn whom_a_topics_messages_are_for_cannot_go() {
         mistakes(json!({"groups": [], "employees": [], "topics": []})),
         [""; 0]
     );
+}
+
+#[test]
+fn a_token_that_works_is_as_it_is_said_or_it_is_a_mistake() {
+    let tokens = |tokens: Value| json!({"acs": [{"name": "1c", "tokens": tokens}]});
+    for same in [json!(["main"]), json!([{"name": "main", "scopes": ["send"]}])] {
+        assert_eq!(planned(tokens(same), PRUNE), [""; 0]);
+    }
+    let other = json!([
+        {"name": "main", "rate_limit": 5},
+        {"name": "second", "scopes": ["send", "read"], "topics": ["boilr"]},
+        "third",
+        "third",
+    ]);
+    let said = mistakes(tokens(other));
+    assert!(
+        said[0].starts_with("acs[0].tokens[0].rate_limit: the token `main`"),
+        "{said:?}"
+    );
+    assert!(said[1].contains("did you mean `boiler`?"), "{said:?}");
+    assert_eq!(
+        said[2],
+        "acs[0].tokens[3]: `third` is there already: clients.zavod.acs[0].tokens[2]"
+    );
+    assert_eq!(said.len(), 3);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use simo_common::{
     },
     id,
     message::Priority,
+    time,
     token::{self, TokenKind},
 };
 use uuid::Uuid;
@@ -16,6 +17,7 @@ use super::super::{live::Employee, plan::ClientPlan};
 use crate::store::{
     bind::{hex, hex_hash, json},
     employees::PersonRow,
+    limits::joined,
 };
 
 /// Rows for `jsonb_each`.
@@ -55,10 +57,24 @@ impl Client {
     pub(super) fn new(plan: ClientPlan, issued: &mut Vec<SiteToken>, now: i64) -> Self {
         let new = || hex(id::new(now));
         let mut tokens = Vec::new();
-        for (acs, name) in &plan.tokens {
+        for (acs, terms) in &plan.tokens {
             let (secret, id) = (token::generate(TokenKind::Acs), id::new(now));
             let hash = hex_hash(&token::hash(&secret));
-            tokens.push((hex(id), hash, acs, name, token::shown(&secret)));
+            let name = terms.name.as_ref().unwrap_or(acs);
+            let limits = &terms.limits;
+            tokens.push((
+                hex(id),
+                hash,
+                acs,
+                name,
+                token::shown(&secret),
+                if terms.personal { "yes" } else { "no" },
+                terms.expires_at,
+                joined(&limits.scopes),
+                joined(&limits.topics),
+                joined(&limits.networks),
+                limits.rate_limit,
+            ));
             issued.push(SiteToken {
                 client: plan.slug.clone(),
                 name: name.clone(),
@@ -67,7 +83,7 @@ impl Client {
                     token: secret,
                     kind: TokenKind::Acs,
                     holder: acs.clone(),
-                    expires_at: None,
+                    expires_at: terms.expires_at.map(time::from_us),
                 },
             });
         }

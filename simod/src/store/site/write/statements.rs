@@ -144,8 +144,11 @@ impl Client {
         self.archive(tx, "acs", &gone, now).await?;
         revoke_held(tx, client_id, TokenKind::Acs, &gone, now).await?;
         let issued = query(
-            "insert into token (id, client_id, hash, kind, holder_id, name, shown, created_at)
-             select unhex(j.value->>0), $1, unhex(j.value->>1, ''), 'acs', a.id, j.value->>3, j.value->>4, $3
+            "insert into token (id, client_id, hash, kind, holder_id, name, shown, created_at, personal, expires_at,
+                                scopes, topics, networks, rate_limit)
+             select unhex(j.value->>0), $1, unhex(j.value->>1, ''), 'acs', a.id, j.value->>3, j.value->>4, $3,
+                    j.value->>5 = 'yes', cast(j.value->>6 as integer), j.value->>7, j.value->>8, j.value->>9,
+                    cast(j.value->>10 as integer)
              from jsonb_each($2) j cross join acs a
              where a.client_id = $1 and a.name = j.value->>2 and a.archived_at is null",
         )

@@ -233,7 +233,11 @@ async fn operators_belong_to_a_client_or_own_all() {
         &f.store.edit_operator(zavod, "anna.p", &viewer, None).await
     ));
 
-    f.store.remove_operator(zavod, "anna.p").await.unwrap();
+    assert!(
+        is_conflict(&f.store.remove_operator(zavod, "anna.p").await),
+        "the last admin is an owner's to remove"
+    );
+    f.store.remove_operator(None, "anna.p").await.unwrap();
     assert_eq!(holder(&f.store, &of_anna).await, "nobody");
     assert!(is_missing(&token_of("anna.p").await, "operator"));
     let lists = listed(

@@ -291,7 +291,7 @@ async fn a_batch_of_codes_is_made_counted_and_withdrawn_together() {
     let nobody = uuid::Uuid::from_u128(1);
     assert!(is_missing(
         &f.store.withdraw_batch(client, nobody).await,
-        "invitations"
+        "batch of invitations"
     ));
 }
 

@@ -7,70 +7,95 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::is_stdio;
 use crate::{
     failure::{Exit, Failure},
     session::Session,
 };
 
-/// A file that is being written beside its place; it goes when it is dropped unwritten.
+/// A file that is being written beside its place, and goes when it is dropped unwritten; or standard output.
 #[derive(Debug)]
-pub(super) struct Paper {
+pub(super) struct Paper(Option<Beside>);
+
+/// A file beside its place.
+#[derive(Debug)]
+struct Beside {
     file: File,
-    beside: PathBuf,
+    part: PathBuf,
     path: PathBuf,
     replaces: bool,
 }
 
 impl Paper {
+    /// A file that `--yes` replaces; - is standard output.
+    ///
     /// # Errors
     /// When it is there already and nobody said yes, or when it cannot be written.
     pub(super) fn open(session: &Session, path: &Path) -> Result<Self, Failure> {
-        let replaces = session.agreed();
+        Self::beside(session, path, session.agreed())
+    }
+
+    /// A file that nothing replaces; - is standard output.
+    ///
+    /// # Errors
+    /// When it is there already, or cannot be written.
+    pub(super) fn open_new(session: &Session, path: &Path) -> Result<Self, Failure> {
+        Self::beside(session, path, false)
+    }
+
+    fn beside(session: &Session, path: &Path, replaces: bool) -> Result<Self, Failure> {
+        if is_stdio(path) {
+            return Ok(Self(None));
+        }
         if !replaces && path.symlink_metadata().is_ok() {
             return Err(exists(session, path));
         }
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.part", std::process::id()));
-        let beside = path.with_file_name(name);
+        let part = path.with_file_name(name);
         let opened = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(&beside);
+            .open(&part);
         let file = opened.map_err(|cause| cannot(session, path, &cause))?;
-        Ok(Self {
+        Ok(Self(Some(Beside {
             file,
-            beside,
+            part,
             path: path.to_owned(),
             replaces,
-        })
+        })))
     }
 
     /// Writes it, and puts it into its place.
-    pub(super) fn write(mut self, session: &Session, bytes: &[u8]) -> Result<(), Failure> {
-        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_all());
+    pub(super) fn write(self, session: &Session, bytes: &[u8]) -> Result<(), Failure> {
+        let Some(mut it) = self.0 else {
+            let mut out = io::stdout().lock();
+            return Ok(out.write_all(bytes).and_then(|()| out.flush())?);
+        };
+        let written = it.file.write_all(bytes).and_then(|()| it.file.sync_all());
         let placed = written.and_then(|()| {
-            if self.replaces {
-                fs::rename(&self.beside, &self.path)
+            if it.replaces {
+                fs::rename(&it.part, &it.path)
             } else {
                 // Unlike renaming, this never replaces what came meanwhile.
-                fs::hard_link(&self.beside, &self.path)
+                fs::hard_link(&it.part, &it.path)
             }
         });
         placed.map_err(|cause| {
             if cause.kind() == io::ErrorKind::AlreadyExists {
-                exists(session, &self.path)
+                exists(session, &it.path)
             } else {
-                cannot(session, &self.path, &cause)
+                cannot(session, &it.path, &cause)
             }
         })
     }
 }
 
-impl Drop for Paper {
+impl Drop for Beside {
     fn drop(&mut self) {
         // It is gone when it was renamed.
-        let _ = fs::remove_file(&self.beside);
+        let _ = fs::remove_file(&self.part);
     }
 }
 
