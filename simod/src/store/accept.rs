@@ -259,10 +259,13 @@ impl Store {
                 _ => None,
             })
             .collect();
-        if stored.is_empty() {
+        if !stored.is_empty() {
+            insert::store(&mut tx, &stored, now).await?;
+        }
+        if stored.is_empty() && !keys.has_bound() {
             tx.rollback().await?;
         } else {
-            insert::store(&mut tx, &stored, now).await?;
+            keys.store_bound(&mut tx, now).await?;
             tx.commit_messages_unsynced().await?;
         }
         charges.keep();
@@ -331,9 +334,20 @@ async fn decide_audiences(tx: &mut super::Write, slots: &mut [Slot<'_>], now: i6
 fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) -> Charges {
     let mut charges = Charges::default();
     for (place, slot) in slots.iter_mut().enumerate() {
+        let winner = keys.winner(place);
+        if let Some(message_id) = keys.repeated(place) {
+            match winner {
+                Some(winner) => *slot = Slot::SameAs(winner.place, winner.kind),
+                None => keys.bind(place, message_id),
+            }
+        }
         let Slot::Open(item) = slot else { continue };
-        if let Some((winner, kind)) = keys.winner(place) {
-            *slot = Slot::SameAs(winner, kind);
+        if let Some(winner) = winner {
+            let is_repeat = winner.kind == KeyKind::ExternalId && keys.means_the_same(winner.place, place);
+            if is_repeat && !item.incoming.dry_run {
+                keys.bind(place, winner.message_id);
+            }
+            *slot = Slot::SameAs(winner.place, winner.kind);
             continue;
         }
         if item.audience.accepted == 0 && !item.incoming.draft.allow_empty {
@@ -347,7 +361,7 @@ fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) -> Charges {
         if !charged {
             *slot = Slot::refused(Refusal::TooManyDeliveries);
         } else if !item.incoming.dry_run {
-            keys.take(place);
+            keys.take(place, item.id);
         }
     }
     charges

@@ -328,6 +328,15 @@ async fn insert_keys(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Result<()
             ))
         })
         .collect();
+    insert_key_rows(tx, &rows, now).await
+}
+
+/// Stores `Idempotency-Key`s: whose, the key, the message that it stands for, and that one's meaning.
+pub(super) async fn insert_key_rows(
+    tx: &mut Write,
+    rows: &[(Simple, Simple, &str, Simple, Option<String>)],
+    now: i64,
+) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }

@@ -56,6 +56,57 @@ async fn a_message_is_taken_once_with_its_audience_counted_or_refused_with_a_rea
 }
 
 #[tokio::test]
+async fn a_key_that_came_with_a_known_external_id_stands_for_that_message() {
+    let f = Fixture::new().await;
+    let one = |key: Option<&str>, external_id: Option<&str>, meaning| {
+        let mut incoming = f.personal("a", &["1"]);
+        incoming.idempotency_key = key.map(str::to_owned);
+        incoming.draft.external_id = external_id.map(str::to_owned);
+        incoming.draft.fingerprint = Some([meaning; 32]);
+        incoming
+    };
+    let reused = Err(Refusal::KeyReused(KeyKind::IdempotencyKey));
+    let first = post(&f, one(None, Some("order"), 1)).await;
+
+    let repeat = f
+        .store
+        .accept(&[one(Some("key"), Some("order"), 1)])
+        .await
+        .unwrap();
+    assert_eq!(
+        (posted(&repeat[0]).id, posted(&repeat[0]).duplicate),
+        (first, true)
+    );
+    let other = f.store.accept(&[one(Some("key"), None, 2)]).await.unwrap();
+    assert_eq!(other[0].answer, reused);
+
+    // The same within one batch, whichever comes first, and for a message of the same batch.
+    let mut rehearsed = one(Some("rehearsed"), Some("order"), 1);
+    rehearsed.dry_run = true;
+    let batch = [
+        one(Some("late"), Some("order"), 1),
+        one(Some("late"), None, 2),
+        one(Some("early"), None, 3),
+        one(Some("early"), Some("order"), 1),
+        one(Some("new"), Some("second"), 4),
+        one(Some("newer"), Some("second"), 4),
+        one(Some("newer"), None, 5),
+        rehearsed,
+        one(Some("rehearsed"), None, 6),
+    ];
+    let accepted = f.store.accept(&batch).await.unwrap();
+    assert_eq!(posted(&accepted[0]).id, first);
+    assert_eq!(accepted[1].answer, reused);
+    assert!(accepted[2].stored);
+    assert_eq!(accepted[3].answer, reused);
+    assert_eq!(posted(&accepted[5]).id, posted(&accepted[4]).id);
+    assert_eq!(accepted[6].answer, reused);
+    assert!(accepted[8].stored, "a rehearsal uses up no key");
+    let later = f.store.accept(&[one(Some("newer"), None, 7)]).await.unwrap();
+    assert_eq!(later[0].answer, reused);
+}
+
+#[tokio::test]
 async fn a_message_that_cannot_be_stored_does_not_take_the_others_with_it() {
     let f = Fixture::new().await;
     // No message of ours brings a fault of the database about; this makes one that both engines have.
