@@ -244,6 +244,7 @@ impl Record for Push {
         }),
         Column::new("reason", "Why", "Почему", |p| reason(p.reason.as_deref())),
         Column::wide("sent_at", "Sent", "Отправлено", |p| p.sent_at.into()),
+        Column::wide("done_at", "Done", "Завершено", |p| p.done_at.into()),
         Column::wide("device_id", "Device id", "Id устройства", |p| {
             p.device_id.into()
         }),
