@@ -135,9 +135,8 @@ async fn read_one(
     let Params(PostParams { dry_run }) = Params::from_request_parts(&mut parts, app).await?;
     let from = Peer::of(&parts.extensions).ip();
     let idempotency_key = idempotency_key(&parts.headers)?;
-    let message: PostMessage =
-        body::parse(&body::read(Request::from_parts(parts, request_body), app).await?)?;
-    let draft = validate::validate(message, idempotency_key.is_some())?;
+    let bytes = body::read(Request::from_parts(parts, request_body), app).await?;
+    let draft = validate::read(&bytes, idempotency_key.is_some())?;
     Ok(Incoming {
         poster,
         from,
