@@ -71,7 +71,7 @@ pub(in crate::api) async fn post_batch(
             dry_run,
             budget: Some(budget.clone()),
         };
-        submit(&app, incoming).await
+        submit(&app, incoming).await.map_err(ApiError::from)
     }))
     .await;
     let failed_with = |status| {

@@ -57,6 +57,9 @@ async fn topics_keep_their_grants_while_they_are_archived() {
     assert_eq!(f.store.grants(client, "it").await.unwrap().len(), 1);
     assert_eq!(f.store.add_topic(client, &named).await.unwrap(), topic("ИТ", 1));
 
+    let like = async |slug| f.store.topic_like(client, slug).await.unwrap();
+    assert_eq!(like("boilr").await.as_deref(), Some("boiler"));
+    assert_eq!(like("payroll").await, None);
     assert!(is_missing(&f.store.topic(client, "x").await, "topic"));
     assert!(is_missing(
         &f.store.edit_topic(client, "x", &rename).await,
