@@ -158,6 +158,31 @@ async fn a_scheduled_message_is_decided_when_it_is_due() {
     let id = post(&f, later).await;
     let message = async || f.store.message(f.client_id, None, id).await.unwrap().unwrap();
     assert!(message().await.scheduled);
+    let mut later_still = f.personal("ещё позже", &["1"]);
+    later_still.draft.send_at = Moment::parse("2026-11-01T14:00:00+03:00");
+    let last = post(&f, later_still).await;
+    let scheduled = async |acs_id, limit, cursor| {
+        let page = f
+            .store
+            .scheduled_messages(f.client_id, acs_id, limit, cursor)
+            .await
+            .unwrap();
+        let ids: Vec<_> = page.items.iter().map(|message| message.id).collect();
+        (ids, page.next)
+    };
+    assert_eq!(scheduled(None, 10, None).await, (vec![id, last], None));
+    assert_eq!(scheduled(Some(uuid::Uuid::nil()), 10, None).await, (vec![], None));
+    let (first, next) = scheduled(None, 1, None).await;
+    assert_eq!(
+        (first, scheduled(None, 1, next.as_deref()).await.0),
+        (vec![id], vec![last])
+    );
+    f.store.cancel_message(f.client_id, None, last).await.unwrap();
+    assert_eq!(
+        scheduled(None, 10, None).await.0,
+        [id],
+        "a canceled one waits for nothing"
+    );
     assert_eq!(f.store.release_due().await.unwrap(), 0);
     f.store.block_employee(f.client_id, "2").await.unwrap();
     f.clock.set(NOON + HOUR);
