@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -10,6 +11,7 @@ use toml::{Table, Value};
 use super::{
     Config, KEYS,
     keys::{Kind, mistyped, nearest},
+    without_password,
 };
 
 /// Where a value came from, for errors.
@@ -236,7 +238,36 @@ fn check(table: &Table, from: &Source, key: &str) -> Result<(), ConfigError> {
     if config.fcm.streams_per_connection == 0 || config.fcm.streams_per_connection > 100 {
         return Err(value("fcm.streams_per_connection", "must be 1 to 100".to_owned()));
     }
+    if !is_address(&config.listen) {
+        let detail = format!("`{}` is not an address such as 127.0.0.1:7466", config.listen);
+        return Err(value("listen", detail));
+    }
+    let urls = [
+        ("public_url", config.public_url.as_deref()),
+        ("fcm.token_url", config.fcm.token_url.as_deref()),
+        ("fcm.base_url", Some(config.fcm.base_url.as_str())),
+        ("fcm.proxy", config.fcm.proxy.as_deref()),
+    ];
+    for (key, url) in urls {
+        if let Some(url) = url.filter(|url| !is_web_url(url)) {
+            let shown = without_password(url);
+            let detail = format!("`{shown}` is not a URL such as https://simo.example.org");
+            return Err(value(key, detail));
+        }
+    }
     Ok(())
+}
+
+/// A host, or an IP address, and a port.
+fn is_address(text: &str) -> bool {
+    text.parse::<SocketAddr>().is_ok()
+        || text.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && !host.contains([':', '/', ' ']) && port.parse::<u16>().is_ok()
+        })
+}
+
+fn is_web_url(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 #[cfg(test)]
@@ -310,6 +341,39 @@ mod tests {
             error,
             "SIMO_SHUTDOWN_GRACE: `shutdown_grace`: `soon` is not a whole number"
         );
+    }
+
+    #[test]
+    fn addresses_and_urls_that_are_none_are_refused() {
+        for (name, bad) in [
+            ("SIMO_LISTEN", "abc"),
+            ("SIMO_LISTEN", "127.0.0.1"),
+            ("SIMO_LISTEN", "127.0.0.1:99999"),
+            ("SIMO_PUBLIC_URL", "ftp://x"),
+            ("SIMO_PUBLIC_URL", "simo.example.org"),
+            ("SIMO_FCM__PROXY", "not a url"),
+            ("SIMO_FCM__BASE_URL", "fcm"),
+        ] {
+            let error = load(None, environment(&[(name, bad)]), &[])
+                .unwrap_err()
+                .to_string();
+            assert!(error.starts_with(name) && error.contains(bad), "{error}");
+        }
+        for (name, good) in [
+            ("SIMO_LISTEN", "localhost:0"),
+            ("SIMO_LISTEN", "[::1]:7466"),
+            ("SIMO_PUBLIC_URL", "https://simo.example.org/phones"),
+            ("SIMO_FCM__PROXY", "http://user:secret@proxy:3128"),
+        ] {
+            assert!(load(None, environment(&[(name, good)]), &[]).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_section_is_told_as_a_section() {
+        let file = file("[htp]\nconnections = 1\n");
+        let error = load(Some(file.path()), [], &[]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `http`?"), "{error}");
     }
 
     #[test]
