@@ -80,8 +80,8 @@ async fn show(lang: Lang, url: &str, socket: &Path, folder: &Path) -> anyhow::Re
     }
 
     headline(lang.pick(
-        "3. The ACS posts five messages",
-        "3. АСУ отправляет пять сообщений",
+        "\n3. The ACS posts five messages",
+        "\n3. АСУ отправляет пять сообщений",
     ));
     let acs = Client::new(&address, lang)?.with_token(company.acs_token.clone());
     let mut expected = 0;
