@@ -37,7 +37,7 @@ pub(super) fn demo(lang: Lang) -> anyhow::Result<()> {
         let shutdown = CancellationToken::new();
         stop_on_signals(&shutdown)?;
         let store = Arc::new(Store::open(&config.database, Clock::System).await?);
-        let listeners = bind(&config).await?;
+        let listeners = bind(&config, lang).await?;
         let url = format!("http://{}", listeners.tcp.local_addr()?);
         let socket = config.socket.clone();
         let daemon = tokio::spawn(simod::run(config, store, listeners, shutdown.clone()));
