@@ -404,7 +404,7 @@ fn nothing_is_asked_for_and_nothing_is_wrong_until_a_client_is_chosen() {
             .unwrap(),
     );
     assert_eq!(update(&mut model, later), []);
-    let screen = crate::fixture::screen(&model);
+    let screen = screen(&model);
     assert!(screen.contains("choose a client: c"), "{screen}");
     assert!(
         !screen.contains("say which client") && !screen.contains("refuses"),
