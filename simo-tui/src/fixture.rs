@@ -266,6 +266,7 @@ pub(crate) fn story(lang: Lang) -> Box<Story> {
                 last_answer: Some("200 projects/simo/messages/17".into()),
                 reason: None,
                 sent_at: Some(at(5)),
+                done_at: Some(at(30)),
             }],
             story: vec![
                 line(

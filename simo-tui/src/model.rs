@@ -63,6 +63,8 @@ pub(crate) struct Selection {
 pub(crate) enum Link {
     /// Not known yet.
     Connecting,
+    /// There, and waiting for the operator to choose a client; until then it is asked for nothing.
+    ClientNeeded,
     /// There, and telling what happens.
     Live,
     /// Not there, or it will not have us.

@@ -39,6 +39,8 @@ texts! {
         "Проверьте токен: simo-tui --token ТОКЕН или профиль, созданный simoctl login.";
     no_clients: "There is no client yet: simoctl client add SLUG makes one.",
         "Клиентов ещё нет: simoctl client add SLUG создаст первого.";
+    choose_client: "choose a client: c", "выберите клиента: c";
+    no_client_yet: "no client yet", "клиентов ещё нет";
     order: "Order", "Порядок";
     clients: "Client", "Клиент";
     keys: "Keys", "Клавиши";
@@ -79,6 +81,7 @@ texts! {
     next_try: "next try", "следующая попытка";
     hint_help: "help", "справка";
     hint_query: "query", "запрос";
+    hint_client: "client", "клиент";
     hint_order: "order", "порядок";
     hint_open: "open", "открыть";
     hint_quit: "quit", "выход";
@@ -126,7 +129,7 @@ pub(crate) fn sort(sort: Sort, lang: Lang) -> &'static str {
     match (sort.key, sort.descending) {
         (SortKey::Date, true) => lang.pick("date: newest first", "дата: сначала новые"),
         (SortKey::Date, false) => lang.pick("date: oldest first", "дата: сначала старые"),
-        (SortKey::Employee, false) => lang.pick("employee: А to Z", "сотрудник: от А до Я"),
+        (SortKey::Employee, false) => lang.pick("employee: A to Z", "сотрудник: от А до Я"),
         (SortKey::Employee, true) => lang.pick("employee: Z to A", "сотрудник: от Я до А"),
         (SortKey::State, false) => lang.pick("state: queued first", "состояние: сначала «в очереди»"),
         (SortKey::State, true) => lang.pick("state: denied first", "состояние: сначала «нет доступа»"),
@@ -243,6 +246,12 @@ impl Clock<'_> {
         }
     }
 
+    /// The same with the offset from UTC, where times of another zone stand beside it: `03:04:05 +03:00`.
+    pub(crate) fn exact(&self, at: Timestamp) -> String {
+        let offset = at.to_zoned(self.zone.clone()).strftime("%:z");
+        format!("{} {offset}", self.full(at))
+    }
+
     /// `03:04` for today, else with a date that is short but whole.
     pub(crate) fn short(&self, at: Timestamp) -> String {
         if self.is_today(at) {
@@ -290,6 +299,10 @@ mod tests {
         assert_eq!(
             clock.full("2026-11-22T18:59:59Z".parse().unwrap()),
             "22.11.2026 23:59:59"
+        );
+        assert_eq!(
+            clock.exact("2026-11-22T19:30:00Z".parse().unwrap()),
+            "00:30:00 +05:00"
         );
         assert_eq!(
             clock.short("2026-11-22T18:59:59Z".parse().unwrap()),

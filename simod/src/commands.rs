@@ -2,18 +2,35 @@
 
 mod copy;
 mod demo;
+mod russian;
 mod serve;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use anyhow::anyhow;
+use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use simo_common::lang::Lang;
-use simod::config::{self, Config, ConfigError};
+use simod::config::{self, Config};
 
 /// SiMO's daemon: takes messages from automated control systems, delivers them to employees' phones, keeps the history.
 #[derive(Debug, Parser)]
-#[command(name = "simod", version, arg_required_else_help = true)]
+#[command(
+    name = "simod",
+    version,
+    arg_required_else_help = true,
+    disable_help_flag = true,
+    disable_version_flag = true
+)]
 struct Arguments {
+    /// The language: ru or en; that of the locale unless given
+    #[arg(long, global = true)]
+    lang: Option<Lang>,
+    /// Print help
+    #[arg(short, long, global = true, action = ArgAction::Help)]
+    help: Option<bool>,
+    /// Print version
+    #[arg(short = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
     #[command(subcommand)]
     command: Command,
 }
@@ -23,11 +40,7 @@ enum Command {
     /// Run the daemon.
     Serve(ConfigArguments),
     /// Show the whole way of a message: a daemon in a temporary directory, an ACS, three phones.
-    Demo {
-        /// The language: ru or en; that of the locale unless given.
-        #[arg(long)]
-        lang: Option<Lang>,
-    },
+    Demo,
     /// Create or migrate the database and leave.
     Migrate(MigrateArguments),
     /// Copy an installation from an SQLite file to a PostgreSQL server.
@@ -74,7 +87,7 @@ struct MigrateArguments {
 }
 
 impl ConfigArguments {
-    fn load(&self) -> Result<Config, ConfigError> {
+    fn load(&self, lang: Lang) -> anyhow::Result<Config> {
         let flags = [
             ("database", self.database.clone()),
             ("listen", self.listen.clone()),
@@ -93,21 +106,24 @@ impl ConfigArguments {
         // Names and values that are no text are nothing of ours.
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        config::load(self.config.as_deref(), variables, &flags)
+        config::load(self.config.as_deref(), variables, &flags).map_err(|error| anyhow!(error.in_words(lang)))
     }
 }
 
 /// Parses the arguments and runs the command.
 pub(crate) fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        Command::Serve(arguments) => serve::serve(&arguments),
-        Command::Demo { lang } => demo::demo(Lang::of_terminal(lang)),
-        Command::Migrate(arguments) => serve::migrate(&arguments.config, arguments.check),
-        Command::Copy(arguments) => copy::copy(&arguments),
-        Command::Config(arguments) => arguments
-            .load()
-            .map(|config| print!("{}", config.shown()))
-            .map_err(anyhow::Error::from),
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let lang = Lang::of_terminal(said_language(&words));
+    let arguments = match parse(words, lang) {
+        Ok(arguments) => arguments,
+        Err(refusal) => return refuse(&refusal, lang),
+    };
+    let result = match arguments.command {
+        Command::Serve(arguments) => serve::serve(&arguments, lang),
+        Command::Demo => demo::demo(lang),
+        Command::Migrate(arguments) => serve::migrate(&arguments.config, arguments.check, lang),
+        Command::Copy(arguments) => copy::copy(&arguments, lang),
+        Command::Config(arguments) => arguments.load(lang).map(|config| print!("{}", config.shown())),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -116,6 +132,38 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `--lang` before the command line is understood: what is wrong with it is said in that language too.
+fn said_language(words: &[OsString]) -> Option<Lang> {
+    let words: Vec<_> = words.iter().filter_map(|word| word.to_str()).collect();
+    words.iter().enumerate().find_map(|(place, word)| {
+        let value = match word.strip_prefix("--lang") {
+            Some("") => words.get(place + 1)?,
+            rest => rest?.strip_prefix('=')?,
+        };
+        value.parse().ok()
+    })
+}
+
+fn parse(words: Vec<OsString>, lang: Lang) -> Result<Arguments, clap::Error> {
+    let english = Arguments::command();
+    let mut command = lang.pick(english.clone(), russian::translate(english));
+    let mut matches = command.try_get_matches_from_mut(words)?;
+    Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// Says why a command line is not understood, or shows the help that was asked for.
+fn refuse(refusal: &clap::Error, lang: Lang) -> ExitCode {
+    match lang {
+        Lang::En => {
+            // Whoever has closed our output wants to hear nothing.
+            let _closed = refusal.print();
+        }
+        Lang::Ru if refusal.use_stderr() => eprint!("{}", russian::refusal(refusal)),
+        Lang::Ru => print!("{}", russian::refusal(refusal)),
+    }
+    ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(2))
 }
 
 /// What went wrong, with its causes. Many errors tell their cause themselves: nothing is said twice.

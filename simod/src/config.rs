@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use simo_common::paths;
+use url::{Url, form_urlencoded};
 
 use crate::store::{self, Place};
 
@@ -195,7 +196,14 @@ impl Config {
         let mut shown = self.clone();
         shown.database = self.shown_database();
         shown.database_direct = shown.database_direct.as_deref().map(without_password);
-        shown.fcm.proxy = shown.fcm.proxy.as_deref().map(without_password);
+        for url in [
+            &mut shown.fcm.proxy,
+            &mut shown.fcm.token_url,
+            &mut shown.public_url,
+        ] {
+            *url = url.as_deref().map(without_password);
+        }
+        shown.fcm.base_url = without_password(&shown.fcm.base_url);
         // Every field is a plain value, which TOML can express.
         toml::to_string_pretty(&shown).unwrap_or_default()
     }
@@ -227,16 +235,45 @@ impl Config {
     }
 }
 
-/// A URL without its password.
+/// A URL without its passwords: the one before the host, and those among the parameters (`?password=`, `sslpassword=`),
+/// where PostgreSQL's URLs may have them too.
 pub fn without_password(text: &str) -> String {
-    match url::Url::parse(text) {
-        Ok(mut url) if url.password().is_some() => {
-            // Only URLs that cannot have a password refuse one.
-            let _cannot = url.set_password(Some("***"));
-            url.to_string()
-        }
-        _ => text.to_owned(),
+    let Ok(mut url) = Url::parse(text) else {
+        // What cannot be read may have a password anywhere.
+        return match text.split_once("://") {
+            Some((scheme, rest)) if rest.contains(['@', '?']) => format!("{scheme}://{HIDDEN}"),
+            _ => text.to_owned(),
+        };
+    };
+    let query = url.query().map(query_without_passwords);
+    if url.password().is_none() && url.query() == query.as_deref() {
+        return text.to_owned();
     }
+    if url.password().is_some() {
+        // Only URLs that cannot have a password refuse one.
+        let _cannot = url.set_password(Some(HIDDEN));
+    }
+    url.set_query(query.as_deref());
+    url.to_string()
+}
+
+/// What stands for a password.
+const HIDDEN: &str = "***";
+
+fn query_without_passwords(query: &str) -> String {
+    let pairs = query.split('&').map(|pair| {
+        let is_secret = form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| {
+            let name = name.to_ascii_lowercase();
+            ["password", "secret", "token"]
+                .iter()
+                .any(|word| name.contains(word))
+        });
+        match pair.split_once('=') {
+            Some((name, _)) if is_secret => format!("{name}={HIDDEN}"),
+            _ => pair.to_owned(),
+        }
+    });
+    pairs.collect::<Vec<_>>().join("&")
 }
 
 #[cfg(test)]
@@ -250,5 +287,28 @@ mod tests {
         config.database = "postgres://simo:secret@db/simo".to_owned();
         assert!(!config.shown().contains("secret"));
         assert!(config.shown().contains("user:***@proxy"));
+    }
+
+    #[test]
+    fn passwords_among_the_parameters_of_a_url_are_not_shown() {
+        for (url, shown) in [
+            (
+                "postgres://db/simo?user=a&password=hunter2&sslrootcert=/etc/ca.pem",
+                "postgres://db/simo?user=a&password=***&sslrootcert=/etc/ca.pem",
+            ),
+            (
+                "postgres://a:hunter2@db/simo?sslmode=require&sslPassword=hunter2",
+                "postgres://a:***@db/simo?sslmode=require&sslPassword=***",
+            ),
+            (
+                "postgres://db/simo?pass%77ord=hunter2",
+                "postgres://db/simo?pass%77ord=***",
+            ),
+            ("postgres://a:hunter2@[db/simo", "postgres://***"),
+            ("postgres://db/simo?user=a", "postgres://db/simo?user=a"),
+            ("sqlite:/var/lib/simo/simo.db", "sqlite:/var/lib/simo/simo.db"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
     }
 }

@@ -61,7 +61,7 @@ use std::{
 
 pub(crate) use self::disk::Write;
 pub use self::{
-    accept::{Accepted, Draft, Expiry, Incoming, KeyKind, Poster, Refusal},
+    accept::{Accepted, Draft, Expiry, Incoming, KeyKind, Nobody, Poster, Refusal},
     attempts::{Counted, Refused, RefusedKey, RefusedToken},
     audit::{AuditFilter, SERVER},
     caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},

@@ -311,6 +311,18 @@ impl Events {
         }
     }
 
+    /// The id that comes before the first event.
+    pub(crate) async fn first_id(&mut self) -> String {
+        loop {
+            let id = self.read.lines().find_map(|line| line.strip_prefix("id: "));
+            if let Some(id) = id.filter(|_| self.read.ends_with("\n\n")) {
+                return id.to_owned();
+            }
+            let chunk = self.body.next().await.unwrap().unwrap();
+            self.read.push_str(&String::from_utf8_lossy(&chunk));
+        }
+    }
+
     /// The next event; `None` when the stream ended.
     pub(crate) async fn next(&mut self) -> Option<Received> {
         loop {

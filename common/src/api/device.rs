@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{delivery::DeliveryState, message::Priority, receipt::ReceiptKind};
+use crate::{api::problem::FieldError, delivery::DeliveryState, message::Priority, receipt::ReceiptKind};
 
 /// The way to a phone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -112,4 +112,16 @@ pub struct ReceiptsAnswer {
     pub stored: usize,
     /// Messages that are not this person's; drop these receipts.
     pub unknown: Vec<Uuid>,
+    /// Receipts that cannot be read; drop them too. The others are stored all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedReceipt>,
+}
+
+/// A receipt that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefusedReceipt {
+    /// Its place in the request, from 0.
+    pub index: usize,
+    /// What is wrong with it.
+    pub errors: Vec<FieldError>,
 }

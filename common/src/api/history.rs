@@ -183,4 +183,7 @@ pub struct Push {
     /// When a provider accepted it.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub sent_at: Option<Timestamp>,
+    /// When nothing was left to do.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub done_at: Option<Timestamp>,
 }

@@ -107,6 +107,12 @@ impl Client {
         self.get("/messages", &list.pairs()).await
     }
 
+    pub async fn scheduled_messages(&self, list: &ListQuery) -> Result<Page<Message>> {
+        let mut pairs = list.pairs();
+        pairs.push(("scheduled", "true".to_owned()));
+        self.get("/messages", &pairs).await
+    }
+
     pub async fn message_by_external_id(&self, external_id: &str) -> Result<Page<Message>> {
         self.get("/messages", &[("external_id", external_id.to_owned())])
             .await

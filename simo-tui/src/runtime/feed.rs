@@ -41,12 +41,14 @@ pub(crate) async fn follow(client: Client, actions: Sender<Action>, wake: Arc<No
         };
         let retry_in = Duration::from_secs(PAUSES[tries.min(PAUSES.len() - 1)]);
         tries += 1;
+        let waits = failure.wants_client();
         let lost = Feed::Lost { failure, retry_in };
         if actions.send(Action::Feed(lost)).await.is_err() {
             return;
         }
         tokio::select! {
-            () = tokio::time::sleep(retry_in) => {}
+            // No try gets further before the operator has chosen a client; then this task makes way for another.
+            () = tokio::time::sleep(retry_in), if !waits => {}
             () = wake.notified() => {}
         }
     }

@@ -90,11 +90,16 @@ pub(super) fn ask(model: &mut Model, height: usize, effects: &mut Vec<Effect>) {
         detail.stale = false;
         effects.push(Effect::Story(detail.key.clone()));
     }
+    if model.link == Link::ClientNeeded && has_no_clients(model) && model.paused_until <= model.now {
+        // There is nothing to choose yet: the first client may come any moment.
+        model.clients.wanted = true;
+        model.paused_until = later(model, PAUSE);
+    }
     if model.clients.wanted && !model.clients.asked {
         model.clients.asked = true;
         effects.push(Effect::Clients);
     }
-    if model.loads.first.is_some() || matches!(model.link, Link::Away { .. }) {
+    if model.loads.first.is_some() || matches!(model.link, Link::Away { .. } | Link::ClientNeeded) {
         return;
     }
     if model.freshness.again_at.is_some_and(|at| at <= model.now) {
@@ -168,8 +173,8 @@ pub(super) fn loaded(model: &mut Model, ticket: u64, result: Result<Page<Deliver
             }
         }
         Err(Failure::Refused(problem)) if first && names_query(&problem) => refused_query(model, &problem),
+        Err(failure) if needs_client(model, &failure) => want_client(model),
         Err(failure) => {
-            want_client(model, &failure);
             model.paused_until = later(model, PAUSE);
             model.freshness.stale |= fresh;
             model.notice = Some(failure.detail(model.lang).to_owned());
@@ -177,14 +182,23 @@ pub(super) fn loaded(model: &mut Model, ticket: u64, result: Result<Page<Deliver
     }
 }
 
-/// Offers the choice of a client where the server cannot do without.
-fn want_client(model: &mut Model, failure: &Failure) {
-    if failure.wants_client()
-        && model.client.is_none()
-        && model.clients.known.as_ref().is_none_or(Vec::is_empty)
-    {
+/// Whether the server cannot do without a client, and none was chosen.
+fn needs_client(model: &Model, failure: &Failure) -> bool {
+    failure.wants_client() && model.client.is_none()
+}
+
+/// Offers the choice of a client; until one is chosen, nothing is asked for.
+fn want_client(model: &mut Model) {
+    model.link = Link::ClientNeeded;
+    model.notice = None;
+    forget_loads(model);
+    if model.clients.known.is_none() {
         model.clients.wanted = true;
     }
+}
+
+fn has_no_clients(model: &Model) -> bool {
+    model.clients.known.as_ref().is_some_and(Vec::is_empty)
 }
 
 fn names_query(problem: &Problem) -> bool {
@@ -242,10 +256,10 @@ pub(super) fn feed(model: &mut Model, feed: Feed) {
             }
         }
         Feed::Event(event) => happened(model, &event),
+        Feed::Lost { failure, .. } if needs_client(model, &failure) => want_client(model),
         Feed::Lost { failure, retry_in } => {
             // What is on its way will hardly arrive, and is asked for again afterwards.
             forget_loads(model);
-            want_client(model, &failure);
             model.freshness.stale = true;
             let since = match model.link {
                 Link::Away { since, .. } => since,

@@ -377,6 +377,46 @@ fn who_must_name_a_client_is_offered_those_there_are() {
 }
 
 #[test]
+fn nothing_is_asked_for_and_nothing_is_wrong_until_a_client_is_chosen() {
+    let mut model = model(En);
+    model.client = None;
+    let failure = || refused("client", "say which client");
+    let effects = update(&mut model, Action::Resize(80, 24));
+    let [Effect::Load(load)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    let answer = Action::Loaded(load.ticket, Err(failure()));
+    assert_eq!(update(&mut model, answer), [Effect::Clients]);
+    let retry_in = std::time::Duration::from_secs(1);
+    let failure = failure();
+    act(
+        &mut model,
+        [
+            Action::Feed(Feed::Lost { failure, retry_in }),
+            Action::Clients(Ok(clients())),
+        ],
+    );
+    press(&mut model, [Command::Escape]);
+    let later = Action::Tick(
+        model
+            .now
+            .saturating_add(std::time::Duration::from_secs(60))
+            .unwrap(),
+    );
+    assert_eq!(update(&mut model, later), []);
+    let screen = screen(&model);
+    assert!(screen.contains("choose a client: c"), "{screen}");
+    assert!(
+        !screen.contains("say which client") && !screen.contains("refuses"),
+        "{screen}"
+    );
+    assert_eq!(
+        update(&mut model, Action::Command(Command::ChooseClient)),
+        [Effect::Clients]
+    );
+}
+
+#[test]
 fn the_language_changes_on_the_fly_and_the_story_follows() {
     let mut model = loaded(En, (80, 24), 20, None);
     press(&mut model, [Command::Enter]);

@@ -102,11 +102,16 @@ impl Page<'_> {
         let told = detail.story.as_ref();
         if let Some(delivery) = told.and_then(|s| s.explanation.delivery.as_ref()).or(row) {
             self.delivery(delivery);
-            let mut accepted = self.model.clock().full(delivery.accepted_at);
-            if let Some(story) = told {
-                let expires = self.model.clock().full(story.message.expires_at);
-                accepted = format!("{accepted}, {} {expires}", text::expires(lang));
-            }
+            let clock = self.model.clock();
+            let accepted = match told {
+                None => clock.exact(delivery.accepted_at),
+                Some(story) => format!(
+                    "{}, {} {}",
+                    clock.full(delivery.accepted_at),
+                    text::expires(lang),
+                    clock.exact(story.message.expires_at)
+                ),
+            };
             self.field(text::accepted(lang), &accepted);
         }
         if let Some(failure) = &detail.failure {
@@ -198,7 +203,7 @@ impl Page<'_> {
         let times: Vec<String> = explanation
             .story
             .iter()
-            .map(|line| line.at.map(|at| clock.full(at)).unwrap_or_default())
+            .map(|line| line.at.map(|at| clock.exact(at)).unwrap_or_default())
             .collect();
         let column = times.iter().map(|time| time.width()).max().unwrap_or(0) + 2;
         for (time, line) in times.iter().zip(&explanation.story) {
@@ -251,7 +256,7 @@ impl Page<'_> {
                 let (claimed, known) = (claimed?, known?);
                 let apart = known.duration_since(claimed).abs();
                 (apart.as_secs() >= 2)
-                    .then(|| format!("{} {}", text::state_name(state, lang), clock.full(claimed)))
+                    .then(|| format!("{} {}", text::state_name(state, lang), clock.exact(claimed)))
             })
             .collect();
         if !claims.is_empty() {
@@ -278,13 +283,13 @@ impl Page<'_> {
         self.lines.extend(labelled(&head, &what, style, self.width));
         let clock = self.model.clock();
         if let Some(answer) = &push.last_answer {
-            let when = push.last_tried_at.map(|at| clock.full(at)).unwrap_or_default();
+            let when = push.last_tried_at.map(|at| clock.exact(at)).unwrap_or_default();
             let label = Span::styled(format!("  {when} "), self.palette.quiet());
             self.lines
                 .extend(labelled(&label, answer, self.palette.quiet(), self.width));
         }
         if let Some(at) = push.due_at {
-            let next = format!("  {} {}", text::next_try(lang), clock.full(at));
+            let next = format!("  {} {}", text::next_try(lang), clock.exact(at));
             self.text(&next, self.palette.quiet());
         }
     }

@@ -60,6 +60,15 @@ fn left(model: &Model, palette: Palette) -> Line<'static> {
             format!("○ {}", text::connecting(lang)),
             palette.notice(),
         )],
+        Link::ClientNeeded => {
+            let is_empty = model.clients.known.as_ref().is_some_and(Vec::is_empty);
+            let what = if is_empty {
+                text::no_client_yet(lang)
+            } else {
+                text::choose_client(lang)
+            };
+            vec![Span::styled(format!("○ {what}"), palette.notice())]
+        }
         Link::Away {
             since,
             retry_at,
@@ -98,6 +107,11 @@ fn left(model: &Model, palette: Palette) -> Line<'static> {
 fn hints(model: &Model, palette: Palette, room: usize) -> Line<'static> {
     let lang = model.lang;
     let hints: &[(&str, &str)] = match model.focus {
+        Focus::Table if model.link == Link::ClientNeeded => &[
+            ("c", text::hint_client(lang)),
+            ("?", text::hint_help(lang)),
+            ("q", text::hint_quit(lang)),
+        ],
         Focus::Table => &[
             ("?", text::hint_help(lang)),
             ("/", text::hint_query(lang)),

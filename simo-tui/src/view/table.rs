@@ -263,9 +263,10 @@ fn nothing(model: &Model, area: Rect, buffer: &mut Buffer) {
     let palette = Palette::new(model.colour);
     let quiet = palette.quiet();
     let said: Vec<(&str, Style)> = match &model.link {
-        Link::Away { refused: true, .. } if model.clients.known.as_ref().is_some_and(Vec::is_empty) => {
+        Link::ClientNeeded if model.clients.known.as_ref().is_some_and(Vec::is_empty) => {
             vec![(text::no_clients(lang), Style::new())]
         }
+        Link::ClientNeeded => vec![(text::choose_client(lang), Style::new())],
         Link::Away {
             why,
             hint,

@@ -83,6 +83,7 @@ fn clients_are_chosen_from_a_list() {
 #[test]
 fn a_server_without_clients_says_how_to_make_one() {
     let mut model = model(En);
+    model.client = None;
     let lost = Action::Feed(Feed::Lost {
         failure: refused("client", "say which client"),
         retry_in: std::time::Duration::from_secs(1),

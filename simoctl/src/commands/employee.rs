@@ -107,6 +107,20 @@ pub(crate) struct Edit {
     no_groups: bool,
 }
 
+/// What to do when the number is taken, as it is typed here.
+fn in_our_words(session: &Session, mut error: Error) -> Error {
+    if let Error::Problem(problem) = &mut error
+        && problem.code == "conflict"
+    {
+        let hint = session.say(
+            "If the number passes to somebody else: --new-person",
+            "Если номер переходит к другому человеку: --new-person",
+        );
+        problem.hint = Some(hint.to_owned());
+    }
+    error
+}
+
 pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let api = session.client()?;
     match verb {
@@ -129,7 +143,9 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 ask_to_succeed(session, api, &new).await?;
                 api.succeed_employee(&new).await?
             } else {
-                api.add_employee(&new).await?
+                api.add_employee(&new)
+                    .await
+                    .map_err(|error| in_our_words(session, error))?
             };
             let person = person(&employee);
             let text = session.say(

@@ -67,12 +67,16 @@ Examples:
   simoctl message list
   simoctl message list state:failed,expired after:today
   simoctl message list employee:иванов topic:boiler -state:read
-  simoctl message list '\"утечка газа\"' --sort employee --all -o csv";
+  simoctl message list '\"утечка газа\"' --sort employee --all -o csv
+  simoctl message list --scheduled";
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// What to look for: words, and state: employee: group: acs: topic: device: priority: reason: after: before:
     pub(crate) query: Vec<String>,
+    /// Instead: the messages that wait for their time, the next one first
+    #[arg(long, conflicts_with_all = ["query", "sort"])]
+    scheduled: bool,
     /// The order: date, employee or state; a minus in front turns it round (--sort=-state)
     #[arg(long, value_name = "KEY", default_value = "-date", allow_hyphen_values = true)]
     sort: Sort,
@@ -102,6 +106,13 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 
 async fn list(session: &Session, list: List) -> Result<(), Failure> {
     let api = session.client()?;
+    if list.scheduled {
+        let limit = (!list.all).then_some(list.limit);
+        let fetch = async |query: &_| view::scheduled(api.scheduled_messages(query).await?);
+        return session
+            .list(ListQuery::default(), limit, view::Scheduled::key, fetch)
+            .await;
+    }
     let query = ListQuery {
         query: (!list.query.is_empty()).then(|| list.query.join(" ")),
         ..ListQuery::default()
@@ -146,19 +157,45 @@ async fn cancel(session: &Session, id: Uuid) -> Result<(), Failure> {
     let api = session.client()?;
     let message = api.message(id).await?;
     let (title, count) = (&message.title, message.counts.accepted);
-    session.confirm(&session.say(
-        format!("Cancel “{title}” ({count} recipients)?"),
-        format!("Отменить «{title}» (получателей: {count})?"),
-    ))?;
+    // Nothing is asked of who cancels again: he changes nothing.
+    if message.canceled_at.is_none() {
+        let about = if message.scheduled {
+            session.say(
+                format!("Cancel “{title}”? It is scheduled and will not be sent."),
+                format!("Отменить «{title}»? Оно запланировано и не будет отправлено."),
+            )
+        } else {
+            session.say(
+                format!("Cancel “{title}” ({count} recipients)?"),
+                format!("Отменить «{title}» (получателей: {count})?"),
+            )
+        };
+        session.confirm(&about)?;
+    }
     let done = api.cancel_message(id).await?;
     if session.out.is_structured() {
         session.out.record(&done)?;
     }
     let (canceled, late) = (done.canceled, done.too_late);
-    session.done(&session.say(
-        format!("Canceled; deliveries stopped: {canceled}, too late for: {late}."),
-        format!("Отменено; остановлено доставок: {canceled}, поздно для: {late}."),
-    ));
+    // It may have come due while the question stood there.
+    let was_waiting = message.scheduled && canceled == 0 && late == 0;
+    let text = if message.canceled_at.is_some() {
+        session.say(
+            format!("It was canceled already; deliveries stopped: {canceled}, too late for: {late}."),
+            format!("Оно уже было отменено; остановлено доставок: {canceled}, поздно для: {late}."),
+        )
+    } else if was_waiting {
+        session.say(
+            "Canceled: it will not be sent.".to_owned(),
+            "Отменено: оно не будет отправлено.".to_owned(),
+        )
+    } else {
+        session.say(
+            format!("Canceled; deliveries stopped: {canceled}, too late for: {late}."),
+            format!("Отменено; остановлено доставок: {canceled}, поздно для: {late}."),
+        )
+    };
+    session.done(&text);
     Ok(())
 }
 
@@ -232,6 +269,10 @@ pub(super) const RUSSIAN: Help = &[
     (
         "message list/sort",
         "Порядок: date, employee или state; минус впереди обращает его (--sort=-state)",
+    ),
+    (
+        "message list/scheduled",
+        "Вместо этого: сообщения, ждущие своего времени, ближайшее первым",
     ),
     ("message list/all", "Все строки, сколько бы их ни было"),
     ("message show", "Показать сообщение: текст и состояние доставок"),

@@ -11,6 +11,10 @@ use simo_common::{lang::Text, text};
 use super::error::ApiError;
 use crate::serve::TooSlow;
 
+mod fields;
+
+pub(super) use self::fields::{WHOLE, in_words, named_field};
+
 /// A JSON body. A UTF-8 BOM before it is skipped (1C sends one).
 #[derive(Debug, Clone)]
 pub(crate) struct Json<T>(pub(crate) T);
@@ -52,15 +56,53 @@ fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// Parses a JSON body.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let value = parse_parts(bytes)?;
-    refuse_nul(without_bom(bytes))?;
+    parse_or_mend(bytes).map_err(|wrong| wrong.error)
+}
+
+/// Parses a JSON body; one with wrong fields comes back without them too, so that the others can be checked as well.
+pub(crate) fn parse_or_mend<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Wrong<T>> {
+    let bytes = without_bom(bytes);
+    let value = serde_json::from_slice(bytes).map_err(|_| explain::<T>(bytes, Told::All))?;
+    refuse_nul(bytes)?;
+    Ok(value)
+}
+
+/// Parses a JSON body; of what is wrong only the first is told, which costs next to nothing.
+pub(crate) fn parse_briefly<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let bytes = without_bom(bytes);
+    let value = serde_json::from_slice(bytes).map_err(|_| explain::<T>(bytes, Told::First).error)?;
+    refuse_nul(bytes)?;
     Ok(value)
 }
 
 /// Parses JSON into parts that are going to be parsed each by itself, so that a NUL spoils its own part only.
 pub(crate) fn parse_parts<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let bytes = without_bom(bytes);
-    serde_json::from_slice(bytes).map_err(|_| explain::<T>(bytes))
+    serde_json::from_slice(bytes).map_err(|_| explain::<T>(bytes, Told::First).error)
+}
+
+/// How much is told of wrong fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// The first one.
+    First,
+    /// All.
+    All,
+}
+
+/// What is wrong with a body.
+#[derive(Debug)]
+pub(crate) struct Wrong<T> {
+    /// The answer.
+    pub(crate) error: ApiError,
+    /// The body with harmless values in the place of those that the answer names, where that makes sense of it.
+    pub(crate) mended: Option<T>,
+}
+
+impl<T> From<ApiError> for Wrong<T> {
+    fn from(error: ApiError) -> Self {
+        Self { error, mended: None }
+    }
 }
 
 /// The bytes without a leading UTF-8 BOM.
@@ -75,119 +117,53 @@ fn refuse_nul(bytes: &[u8]) -> Result<(), ApiError> {
         return Ok(());
     }
     let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
-    match find_nul(&value, String::new()) {
-        Some(field) => Err(ApiError::field(
-            field,
-            text!(
-                "must not contain the NUL character (\\u0000)",
-                "не должно содержать символ NUL (\\u0000)"
-            ),
-        )),
-        None => Ok(()),
+    let fields = fields::with_nul(&value);
+    if fields.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::invalid(fields))
     }
 }
 
-fn find_nul(value: &serde_json::Value, path: String) -> Option<String> {
-    match value {
-        serde_json::Value::String(text) => text.contains('\0').then_some(path),
-        serde_json::Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .find_map(|(n, item)| find_nul(item, format!("{path}[{n}]"))),
-        serde_json::Value::Object(fields) => fields.iter().find_map(|(name, item)| {
-            let inner = if path.is_empty() {
-                name.replace('\0', "")
-            } else {
-                format!("{path}.{}", name.replace('\0', ""))
-            };
-            if name.contains('\0') {
-                Some(inner)
-            } else {
-                find_nul(item, inner)
-            }
-        }),
-        _ => None,
-    }
-}
-
-/// Parses again, slowly, to learn where it went wrong.
-fn explain<T: DeserializeOwned>(bytes: &[u8]) -> ApiError {
+/// Parses again, slowly, to learn what is wrong with it; where that are single fields, with what it is without them.
+fn explain<T: DeserializeOwned>(bytes: &[u8], told: Told) -> Wrong<T> {
     if let Err(error) = std::str::from_utf8(bytes) {
         let place = error.valid_up_to() + 1;
         return malformed(&text!(
             "the body is not UTF-8 (byte {place})",
             "тело запроса не в UTF-8 (байт {place})"
-        ));
+        ))
+        .into();
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut json) else {
         return malformed(&text!(
             "there is something after the JSON value",
             "после значения JSON есть что-то ещё"
-        ));
+        ))
+        .into();
     };
-    let field = error.path().to_string();
     let cause = error.inner();
     if cause.to_string().starts_with("recursion limit exceeded") {
         return malformed(&text!(
             "the body is nested too deeply",
             "слишком глубокая вложенность в теле запроса"
-        ));
+        ))
+        .into();
     }
-    if cause.is_data() {
-        let said = cause.to_string();
-        let said = said.split(" at line ").next().unwrap_or(&said);
-        let field = if field == "." {
-            named_field(said).unwrap_or("body").to_owned()
-        } else {
-            field
+    // serde_json calls a number in the place of a name a mistake of syntax.
+    if cause.is_data() || serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+        return match told {
+            Told::All => fields::all_wrong(bytes, &error),
+            Told::First => fields::first_wrong(&error).into(),
         };
-        let first = (field, in_words(said));
-        let more = more_mistakes::<T>(bytes, &first.0);
-        return ApiError::invalid([vec![first], more].concat());
-    }
-    if field != "." && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
-        // serde_json calls a number in the place of a name a mistake of syntax.
-        return ApiError::field(
-            field,
-            text!("has a value of the wrong type", "значение неверного типа"),
-        );
     }
     let (line, column) = (cause.line(), cause.column());
     malformed(&text!(
         "the body is not JSON (line {line}, column {column})",
         "тело запроса не является JSON (строка {line}, столбец {column})"
     ))
-}
-
-/// What else is wrong with the fields of an object: those that are told are taken out, and the rest is looked at again.
-fn more_mistakes<T: DeserializeOwned>(bytes: &[u8], first: &str) -> Vec<(String, Text)> {
-    let mut mistakes = Vec::new();
-    let Ok(serde_json::Value::Object(mut object)) = serde_json::from_slice(bytes) else {
-        return mistakes;
-    };
-    let top = |field: &str| field.split(['.', '[']).next().unwrap_or_default().to_owned();
-    let mut told = vec![top(first)];
-    // What was missing stays so: then there is nothing to take out, and no way on.
-    while told.last().is_some_and(|field| object.remove(field).is_some()) {
-        let rest = serde_json::Value::Object(object.clone());
-        let Err(error) = serde_path_to_error::deserialize::<_, T>(rest) else {
-            break;
-        };
-        let said = error.inner().to_string();
-        let path = error.path().to_string();
-        let field = if path == "." {
-            named_field(&said).unwrap_or_default().to_owned()
-        } else {
-            path
-        };
-        if told.contains(&top(&field)) {
-            break;
-        }
-        told.push(top(&field));
-        mistakes.push((field, in_words(&said)));
-    }
-    mistakes
+    .into()
 }
 
 fn malformed(detail: &Text) -> ApiError {
@@ -195,55 +171,6 @@ fn malformed(detail: &Text) -> ApiError {
         "send one JSON value in UTF-8",
         "пришлите одно значение JSON в UTF-8"
     ))
-}
-
-/// serde names an unknown or missing field in its text only.
-pub(super) fn named_field(said: &str) -> Option<&str> {
-    let rest = said
-        .strip_prefix("unknown field `")
-        .or_else(|| said.strip_prefix("missing field `"))?;
-    rest.split('`').next()
-}
-
-/// What serde says of a value, without the names of our types.
-pub(super) fn in_words(said: &str) -> Text {
-    let known = said
-        .split_once("expected ")
-        .map(|(_, known)| known.trim_start_matches("one of ").replace('`', ""));
-    if let (true, Some(known)) = (said.starts_with("unknown field"), &known) {
-        return text!(
-            "is not known here; known: {known}",
-            "такого поля здесь нет; есть: {known}"
-        );
-    }
-    if let (true, Some(known)) = (said.starts_with("unknown variant"), &known) {
-        return text!("must be one of: {known}", "возможны значения: {known}");
-    }
-    if said.starts_with("missing field") {
-        return text!("is missing", "обязательное поле отсутствует");
-    }
-    if said.starts_with("duplicate field") {
-        return text!("stands there twice", "поле повторяется");
-    }
-    let Some((_, expected)) = said.split_once(", expected ") else {
-        return Text::new(said, format!("значение не подходит ({said})"));
-    };
-    let has = |kinds: &[&str]| kinds.iter().any(|kind| expected.contains(kind));
-    if has(&["struct ", "map", "object"]) {
-        text!("must be an object", "должен быть объект")
-    } else if has(&["sequence", "array"]) {
-        text!("must be a list", "должен быть список")
-    } else if has(&["boolean"]) {
-        text!("must be true or false", "должно быть true или false")
-    } else if has(&["i64", "u64", "i32", "u32", "integer"]) {
-        text!("must be a whole number", "должно быть целое число")
-    } else if has(&["f64", "floating"]) {
-        text!("must be a number", "должно быть число")
-    } else if has(&["string"]) {
-        text!("must be a text", "должна быть строка")
-    } else {
-        Text::new(said, format!("значение не подходит ({said})"))
-    }
 }
 
 #[cfg(test)]
@@ -268,6 +195,7 @@ mod tests {
         assert_eq!(refusal(r#"{"body":"a"}"#).errors[0].0, "title");
         assert_eq!(refusal(r#"{"title":"#).code, "malformed");
         assert_eq!(refusal("{} {}").status, 422);
+        assert_eq!(refusal("[]").errors[0].0, "(request)");
         assert_eq!(refusal(r#"{"title":"a"} {}"#).code, "malformed");
         let deep = format!(r#"{{"title":"a","data":{}"#, r#"{"a":"#.repeat(200));
         assert!(refusal(&deep).detail.en.contains("nested"));
@@ -276,17 +204,6 @@ mod tests {
             (latin.code, latin.detail.en.contains("byte 11")),
             ("malformed", true)
         );
-    }
-
-    #[test]
-    fn all_wrong_fields_are_named_at_once() {
-        let error = refusal(r#"{"topic":5,"title":7,"priority":"x","foo":1,"recipients":{"groups":"a"}}"#);
-        let mut fields: Vec<_> = error.errors.iter().map(|(field, _)| field.as_str()).collect();
-        fields.sort_unstable();
-        assert_eq!(fields, ["foo", "priority", "recipients.groups", "title", "topic"]);
-        let missing = refusal(r#"{"topic":5}"#);
-        let fields: Vec<_> = missing.errors.iter().map(|(field, _)| field.as_str()).collect();
-        assert_eq!(fields, ["topic", "title"]);
     }
 
     #[test]
@@ -325,6 +242,16 @@ mod tests {
                 "must be one of: low, normal, high, critical",
                 "возможны значения: low, normal, high, critical",
             ),
+            (
+                r#"{"title":"a","priority":3}"#,
+                "must be one of: low, normal, high, critical",
+                "возможны значения: low, normal, high, critical",
+            ),
+            (
+                r#"{"title":"a","titel":"b"}"#,
+                "is not known here; did you mean title?",
+                "такого поля здесь нет; возможно, имелось в виду title",
+            ),
             ("5", "must be an object", "должен быть объект"),
         ] {
             assert_eq!(
@@ -333,6 +260,75 @@ mod tests {
                 "{json}"
             );
         }
+    }
+
+    #[test]
+    fn all_wrong_fields_are_named_at_once() {
+        let fields = |json: &str| -> Vec<String> {
+            let mut fields: Vec<_> = refusal(json).errors.into_iter().map(|(field, _)| field).collect();
+            fields.sort();
+            fields
+        };
+        assert_eq!(
+            fields(
+                r#"{"titel":"a","priority":3,"ttl":"1","require_ack":0,"recipients":{"employees":[1,"2",3],"grupy":[]},
+                    "body":"\u0000","data":{"x":["\u0000","\u0000"]}}"#
+            ),
+            [
+                "body",
+                "data.x[0]",
+                "data.x[1]",
+                "priority",
+                "recipients.employees[0]",
+                "recipients.employees[2]",
+                "recipients.grupy",
+                "require_ack",
+                "titel",
+                "title",
+                "ttl"
+            ]
+        );
+        assert_eq!(
+            fields(r#"{"title":"a\u0000","body":"\u0000"}"#),
+            ["body", "title"]
+        );
+        let many = format!(r#"{{"title":"a","recipients":{{"employees":{:?}}}}}"#, [1; 1000]);
+        assert_eq!(fields(&many).len(), 32, "no book is written about one request");
+    }
+
+    #[test]
+    fn ids_and_times_have_words_of_their_own() {
+        use simo_common::api::device::{Pair, Receipt};
+        let told = |json: &str| parse::<Vec<Receipt>>(json.as_bytes()).unwrap_err().errors;
+        let id = "019ab3c4-0000-7000-8000-000000000000";
+        for (json, field, en) in [
+            (
+                r#"[{"message_id":"x","kind":"read","at":"2026-11-22T03:00:00Z"}]"#.to_owned(),
+                "[0].message_id",
+                "is not an id such as 019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6a7b",
+            ),
+            (
+                format!(r#"[{{"message_id":"{id}","kind":"read","at":"вчера"}}]"#),
+                "[0].at",
+                "is not a time such as 2026-11-22T03:00:00+03:00",
+            ),
+            (
+                format!(r#"[{{"message_id":"{id}","kind":"read","at":"9999-12-31T23:59:59Z"}}]"#),
+                "[0].at",
+                "is not a time such as 2026-11-22T03:00:00+03:00",
+            ),
+            (
+                format!(r#"[{{"message_id":"{id}","kind":"read"}}]"#),
+                "[0].at",
+                "is missing",
+            ),
+        ] {
+            let errors = told(&json);
+            assert_eq!((errors[0].0.as_str(), errors[0].1.en.as_str()), (field, en));
+            assert_ne!(errors[0].1.en, errors[0].1.ru);
+        }
+        let pair = parse::<Pair>(br#"{"code":"a","channel":{},"name":"b","platform":"c"}"#);
+        assert_eq!(pair.unwrap_err().errors[0].0, "channel.kind");
     }
 
     #[test]

@@ -47,7 +47,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// Follow what happens
 ///
-/// Without `Last-Event-ID` from now on; with it from there on, nothing skipped, repeats possible. A cursor that is too
+/// Without `Last-Event-ID` from now on: an id without an event comes at once, to resume from. With it from there on, nothing
+/// skipped, repeats possible. A cursor that is too
 /// old (events are kept for a day) or not one of ours is answered with an event `reset`: read the history anew, and
 /// follow from here.
 #[utoipa::path(
@@ -97,6 +98,11 @@ async fn events(
     };
     if reset {
         follower.reset_to(cursor);
+    } else if resumed.is_none() {
+        // Without data it is no event for anybody, but its id is remembered: a connection that is lost before the first
+        // event can be resumed.
+        let begin = sse::Event::default().id(encode_cursor(&cursor));
+        follower.ready.push_back(begin);
     }
     let events = stream::unfold(follower, Follower::next).take_until(shutdown.cancelled_owned());
     Ok(respond(events))

@@ -52,6 +52,8 @@ pub(super) struct ListParameters {
     limit: Option<u32>,
     cursor: Option<String>,
     external_id: Option<String>,
+    #[serde(default)]
+    scheduled: bool,
 }
 
 /// Parameters that were read, with every mistake in them told together.
@@ -177,6 +179,7 @@ async fn deliveries(
     params(
         ("query" = Option<String>, Query, description = "A history query"),
         ("external_id" = Option<String>, Query, description = "The ACS's own id of the message"),
+        ("scheduled" = Option<bool>, Query, description = "Only those that wait for their `send_at`, the next one first; goes with neither `query` nor `external_id`"),
         ("limit" = Option<u32>, Query, description = "Rows on the page, 1 to 1000; 50 unless given"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
         ("client" = Option<String>, Query, description = "The client's slug, where the caller may see several"),
@@ -191,7 +194,24 @@ async fn messages(
     reader: Reader,
     Params(list): Params<ListParameters>,
 ) -> ApiResult<Json<Page<Message>>> {
+    let scheduled = list.scheduled;
+    if scheduled && !(list.query.is_empty() && list.external_id.is_none()) {
+        return Err(ApiError::field(
+            "scheduled",
+            text!(
+                "goes with neither query nor external_id",
+                "не сочетается с query и external_id"
+            ),
+        ));
+    }
     let list = List::read(list, Sort::default())?;
+    if scheduled {
+        let (client_id, acs_id) = (reader.client_id(), reader.acs_id());
+        let page = app
+            .store
+            .scheduled_messages(client_id, acs_id, list.limit, list.cursor.as_deref());
+        return Ok(Json(page.await?));
+    }
     let ask = AskMessages {
         client_id: reader.client_id(),
         acs_id: reader.acs_id(),

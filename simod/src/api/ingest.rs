@@ -1,6 +1,7 @@
 //! Where messages come in: `POST /messages`, `/messages/batch`, and their cancelation.
 
 mod batch;
+mod refused;
 mod validate;
 
 use std::{
@@ -25,6 +26,7 @@ use utoipa_axum::{
     routes,
 };
 
+use self::refused::Unposted;
 use super::{
     ApiError, ApiResult,
     auth::{self, Admin, Caller, Peer},
@@ -33,7 +35,7 @@ use super::{
 };
 use crate::{
     app::App,
-    store::{Incoming, KeyKind, Poster, Refusal, TokenHolder, TokenLimits},
+    store::{Incoming, Poster, Refusal, TokenHolder, TokenLimits},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -122,8 +124,13 @@ pub(super) async fn post_message(
         Ok(incoming) => incoming,
         Err(error) => return Err(refuse_strangers(&app, poster, from, error).await),
     };
-    let posted = submit(&app, incoming).await?;
-    Ok((StatusCode::ACCEPTED, Json(posted)))
+    match submit(&app, incoming).await {
+        Ok(posted) => Ok((StatusCode::ACCEPTED, Json(posted))),
+        Err(Unposted::Refused(Refusal::UnknownTopic(slug))) => {
+            Err(refused::unknown_topic(&app, poster, &slug).await)
+        }
+        Err(unposted) => Err(unposted.into()),
+    }
 }
 
 async fn read_one(
@@ -135,9 +142,8 @@ async fn read_one(
     let Params(PostParams { dry_run }) = Params::from_request_parts(&mut parts, app).await?;
     let from = Peer::of(&parts.extensions).ip();
     let idempotency_key = idempotency_key(&parts.headers)?;
-    let message: PostMessage =
-        body::parse(&body::read(Request::from_parts(parts, request_body), app).await?)?;
-    let draft = validate::validate(message, idempotency_key.is_some())?;
+    let bytes = body::read(Request::from_parts(parts, request_body), app).await?;
+    let draft = validate::read(&bytes, idempotency_key.is_some())?;
     Ok(Incoming {
         poster,
         from,
@@ -149,9 +155,22 @@ async fn read_one(
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(value) = headers.get("idempotency-key") else {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    // Whichever of them counted, the other one would let a second message in.
+    if values.any(|other| other != value) {
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "bad_request",
+            text!(
+                "the request has several Idempotency-Key headers",
+                "в запросе несколько заголовков Idempotency-Key"
+            ),
+        )
+        .hint(text!("send one", "пришлите один")));
+    }
     let text = String::from_utf8_lossy(value.as_bytes())
         .trim()
         .trim_matches('"')
@@ -169,96 +188,16 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 /// Hands a message to the group commit and waits until it is on disk.
-async fn submit(app: &App, incoming: Incoming) -> Result<PostedMessage, ApiError> {
+async fn submit(app: &App, incoming: Incoming) -> Result<PostedMessage, Unposted> {
     let poster = incoming.poster;
     let posted = match app.ingest.submit(incoming).await {
-        Ok(result) => result?.map_err(refused)?,
-        Err(_stopped) => return Err(ApiError::unavailable()),
+        Ok(result) => result.map_err(ApiError::from)?.map_err(Unposted::Refused)?,
+        Err(_stopped) => return Err(ApiError::unavailable().into()),
     };
     if let Poster::Token(hash) = poster {
         app.guard.welcome(&hash);
     }
     Ok(posted)
-}
-
-fn refused(refusal: Refusal) -> ApiError {
-    let unprocessable = |code, detail| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
-    match refusal {
-        Refusal::Unauthenticated => auth::not_let_in(),
-        Refusal::WrongNetwork(from) => super::limits::wrong_network(from),
-        Refusal::WrongScope(scope) => super::limits::wrong_scope(scope),
-        Refusal::WrongTopic { topic, allowed } => super::limits::wrong_topic(&topic, &allowed),
-        Refusal::TopicNeeded => ApiError::forbidden(text!(
-            "this token may not send without a topic",
-            "этот токен не может отправлять сообщения без темы"
-        ))
-        .hint(text!("name a topic", "укажите тему (topic)")),
-        Refusal::UnknownTopic(slug) => {
-            ApiError::field("topic", text!("there is no topic `{slug}`", "нет темы «{slug}»")).hint(text!(
-                "make it: simoctl topic add {slug}",
-                "создайте её: simoctl topic add {slug}"
-            ))
-        }
-        Refusal::Nobody(counts) => {
-            let (denied, unknown) = (counts.denied, counts.unknown.len());
-            let mut error = unprocessable(
-                "no_recipients",
-                text!(
-                    "nobody would receive this message ({denied} without access, {unknown} unknown)",
-                    "сообщение никто не получит (без доступа: {denied}, неизвестных: {unknown})"
-                ),
-            )
-            .hint(text!(
-                "grant the topic to the recipients, correct the names, or set allow_empty",
-                "дайте получателям доступ к теме, исправьте имена или укажите allow_empty"
-            ));
-            error.errors = counts
-                .unknown
-                .iter()
-                .map(|name| {
-                    (
-                        "recipients".to_owned(),
-                        text!("`{name}` does not exist", "«{name}» не существует"),
-                    )
-                })
-                .collect();
-            error
-        }
-        Refusal::KeyReused(kind) => {
-            let field = match kind {
-                KeyKind::IdempotencyKey => "Idempotency-Key",
-                KeyKind::ExternalId => "external_id",
-            };
-            let mut error = unprocessable(
-                "key_reused",
-                text!(
-                    "this {field} was used for a message with another meaning",
-                    "этот {field} уже использован для сообщения с другим содержанием"
-                ),
-            )
-            .hint(text!(
-                "send the same message again, or another message under a new key",
-                "повторите то же сообщение или отправьте новое с другим ключом"
-            ));
-            error.errors = vec![(
-                field.to_owned(),
-                text!("belongs to another message", "принадлежит другому сообщению"),
-            )];
-            error
-        }
-        Refusal::Invalid(errors) => ApiError::invalid(errors),
-        Refusal::TooManyDeliveries => unprocessable(
-            "too_many_deliveries",
-            text!(
-                "the batch would make more than 1,000,000 deliveries",
-                "пакет создал бы больше 1 000 000 доставок"
-            ),
-        )
-        .hint(text!(
-            "send this item in another batch",
-            "отправьте этот элемент в другом пакете"
-        )),
-    }
 }
 
 /// Cancel a message

@@ -51,9 +51,6 @@ pub(super) struct CopyArguments {
     /// Do not ask before that.
     #[arg(long, requires = "restart")]
     yes: bool,
-    /// The language: ru or en; that of the locale unless given.
-    #[arg(long)]
-    lang: Option<Lang>,
 }
 
 fn file(url: &str) -> Result<PathBuf, &'static str> {
@@ -71,8 +68,7 @@ fn server(url: &str) -> Result<String, &'static str> {
 }
 
 /// Copies, and says what to do next.
-pub(super) fn copy(arguments: &CopyArguments) -> anyhow::Result<()> {
-    let lang = Lang::of_terminal(arguments.lang);
+pub(super) fn copy(arguments: &CopyArguments, lang: Lang) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let began = Instant::now();
         let mut copier = Copier::open(&arguments.from, &arguments.to).await?;

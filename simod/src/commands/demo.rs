@@ -37,7 +37,7 @@ pub(super) fn demo(lang: Lang) -> anyhow::Result<()> {
         let shutdown = CancellationToken::new();
         stop_on_signals(&shutdown)?;
         let store = Arc::new(Store::open(&config.database, Clock::System).await?);
-        let listeners = bind(&config).await?;
+        let listeners = bind(&config, lang).await?;
         let url = format!("http://{}", listeners.tcp.local_addr()?);
         let socket = config.socket.clone();
         let daemon = tokio::spawn(simod::run(config, store, listeners, shutdown.clone()));
@@ -80,8 +80,8 @@ async fn show(lang: Lang, url: &str, socket: &Path, folder: &Path) -> anyhow::Re
     }
 
     headline(lang.pick(
-        "3. The ACS posts five messages",
-        "3. АСУ отправляет пять сообщений",
+        "\n3. The ACS posts five messages",
+        "\n3. АСУ отправляет пять сообщений",
     ));
     let acs = Client::new(&address, lang)?.with_token(company.acs_token.clone());
     let mut expected = 0;

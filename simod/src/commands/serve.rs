@@ -26,14 +26,14 @@ use tracing_subscriber::EnvFilter;
 use super::ConfigArguments;
 
 /// Runs the daemon until SIGTERM or SIGINT.
-pub(super) fn serve(arguments: &ConfigArguments) -> anyhow::Result<()> {
-    let config = arguments.load()?;
+pub(super) fn serve(arguments: &ConfigArguments, lang: Lang) -> anyhow::Result<()> {
+    let config = arguments.load(lang)?;
     start_logging(&config)?;
     runtime()?.block_on(async {
         let shutdown = CancellationToken::new();
         stop_on_signals(&shutdown)?;
         let store = Arc::new(Store::open_at(&config.place()?, Clock::System).await?);
-        let listeners = bind(&config).await?;
+        let listeners = bind(&config, lang).await?;
         let address = listeners.tcp.local_addr()?;
         let scheme = config.scheme();
         let mut stdout = std::io::stdout();
@@ -41,7 +41,7 @@ pub(super) fn serve(arguments: &ConfigArguments) -> anyhow::Result<()> {
         let _closed = writeln!(stdout, "listening on {scheme}://{address}").and_then(|()| stdout.flush());
         tracing::info!(%address, socket = %config.socket.display(), database = %config.shown_database(), "simod starts");
         if !store.has_clients().await? {
-            say_how_to_begin(&config.socket);
+            say_how_to_begin(&config.socket, lang);
         }
         let socket = config.socket.clone();
         let result = simod::run(config, store, listeners, shutdown).await;
@@ -53,8 +53,7 @@ pub(super) fn serve(arguments: &ConfigArguments) -> anyhow::Result<()> {
 }
 
 /// What to do after the very first start.
-fn say_how_to_begin(socket: &Path) {
-    let lang = Lang::of_terminal(None);
+fn say_how_to_begin(socket: &Path, lang: Lang) {
     let simoctl = if socket == paths::default_socket() {
         "simoctl".to_owned()
     } else {
@@ -70,8 +69,8 @@ fn say_how_to_begin(socket: &Path) {
 }
 
 /// Creates or migrates the database, or with `check` says what would be run.
-pub(super) fn migrate(arguments: &ConfigArguments, check: bool) -> anyhow::Result<()> {
-    let config = arguments.load()?;
+pub(super) fn migrate(arguments: &ConfigArguments, check: bool, lang: Lang) -> anyhow::Result<()> {
+    let config = arguments.load(lang)?;
     runtime()?.block_on(async {
         let place = config.place()?;
         let pending = Store::pending_migrations(&place).await?;
@@ -79,10 +78,15 @@ pub(super) fn migrate(arguments: &ConfigArguments, check: bool) -> anyhow::Resul
             Store::open_at(&place, Clock::System).await?.close().await;
         }
         if pending.is_empty() {
-            println!("nothing to migrate");
+            println!("{}", lang.pick("nothing to migrate", "обновлять нечего"));
         }
         for name in pending {
-            println!("{} {name}", if check { "pending" } else { "migrated" });
+            let done = if check {
+                lang.pick("pending", "предстоит")
+            } else {
+                lang.pick("migrated", "выполнено")
+            };
+            println!("{done} {name}");
         }
         Ok(())
     })
@@ -97,35 +101,45 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 /// Binds what the configuration names.
-pub(super) async fn bind(config: &Config) -> anyhow::Result<Listeners> {
+pub(super) async fn bind(config: &Config, lang: Lang) -> anyhow::Result<Listeners> {
     let tls = match (&config.tls_certificate, &config.tls_key) {
         (Some(certificate), Some(key)) => Some(Arc::new(Tls::read(certificate, key)?)),
         (None, None) => None,
-        (Some(_), None) => bail!("`tls_certificate` needs its key: `tls_key`, --tls-key, SIMO_TLS_KEY"),
-        (None, Some(_)) => {
-            bail!(
-                "`tls_key` needs its certificate: `tls_certificate`, --tls-certificate, SIMO_TLS_CERTIFICATE"
-            )
-        }
+        (Some(_), None) => bail!(lang.pick(
+            "`tls_certificate` needs its key: `tls_key`, --tls-key, SIMO_TLS_KEY",
+            "к `tls_certificate` нужен ключ: `tls_key`, --tls-key, SIMO_TLS_KEY",
+        )),
+        (None, Some(_)) => bail!(lang.pick(
+            "`tls_key` needs its certificate: `tls_certificate`, --tls-certificate, SIMO_TLS_CERTIFICATE",
+            "к `tls_key` нужен сертификат: `tls_certificate`, --tls-certificate, SIMO_TLS_CERTIFICATE",
+        )),
     };
-    let tcp = TcpListener::bind(&config.listen).await.with_context(|| {
-        format!(
-            "cannot listen on {} (`listen`, --listen, SIMO_LISTEN)",
-            config.listen
+    let listen = &config.listen;
+    let tcp = TcpListener::bind(listen).await.with_context(|| {
+        lang.pick(
+            format!("cannot listen on {listen} (`listen`, --listen, SIMO_LISTEN)"),
+            format!("не удаётся принимать соединения на {listen} (`listen`, --listen, SIMO_LISTEN)"),
         )
     })?;
     if tls.is_none() && !config.allow_plain_http && !tcp.local_addr()?.ip().is_loopback() {
-        bail!(
-            "other machines reach {}, and tokens and messages would go there unencrypted. Give a certificate \
-             (`tls_certificate` and `tls_key`), listen on 127.0.0.1, or, behind a proxy that speaks HTTPS, say \
-             `allow_plain_http = true` (--allow-plain-http)",
-            config.listen
-        );
+        bail!(lang.pick(
+            format!(
+                "other machines reach {listen}, and tokens and messages would go there unencrypted. Give a certificate \
+                 (`tls_certificate` and `tls_key`), listen on 127.0.0.1, or, behind a proxy that speaks HTTPS, say \
+                 `allow_plain_http = true` (--allow-plain-http)"
+            ),
+            format!(
+                "адрес {listen} доступен другим машинам, и токены с сообщениями шли бы без шифрования. Укажите сертификат \
+                 (`tls_certificate` и `tls_key`), принимайте соединения на 127.0.0.1 или, за прокси с HTTPS, укажите \
+                 `allow_plain_http = true` (--allow-plain-http)"
+            ),
+        ));
     }
-    let unix = bind_socket(&config.socket).await.with_context(|| {
-        format!(
-            "cannot listen on {} (`socket`, --socket, SIMO_SOCKET)",
-            config.socket.display()
+    let unix = bind_socket(&config.socket, lang).await.with_context(|| {
+        let socket = config.socket.display();
+        lang.pick(
+            format!("cannot listen on {socket} (`socket`, --socket, SIMO_SOCKET)"),
+            format!("не удаётся принимать соединения на {socket} (`socket`, --socket, SIMO_SOCKET)"),
         )
     })?;
     Ok(Listeners {
@@ -136,18 +150,21 @@ pub(super) async fn bind(config: &Config) -> anyhow::Result<Listeners> {
 }
 
 /// Binds the Unix socket, for this user only; one that a dead daemon left behind is taken over.
-async fn bind_socket(path: &Path) -> anyhow::Result<UnixListener> {
+async fn bind_socket(path: &Path, lang: Lang) -> anyhow::Result<UnixListener> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)?;
     }
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {
             if UnixStream::connect(path).await.is_ok() {
-                bail!("another daemon answers there");
+                bail!(lang.pick("another daemon answers there", "там отвечает другой сервер"));
             }
             std::fs::remove_file(path)?;
         }
-        Ok(_) => bail!("there is a file that is not a socket"),
+        Ok(_) => bail!(lang.pick(
+            "there is a file that is not a socket",
+            "там файл, который не сокет"
+        )),
         Err(_) => {}
     }
     let listener = UnixListener::bind(path)?;

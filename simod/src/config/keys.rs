@@ -96,10 +96,16 @@ pub(super) fn mistyped(name: &str) -> Option<String> {
         .map(|(_, known)| known)
 }
 
-/// The known key most like `path`, if any is like it at all.
+/// The known key most like `path`, if any is like it at all; of a name without a dot also a section.
 pub(super) fn nearest(path: &str) -> Option<&'static str> {
+    let sections = KEYS
+        .iter()
+        .filter_map(|key| Some(key.path.split_once('.')?.0))
+        .filter(|_| !path.contains('.'));
     KEYS.iter()
-        .map(|key| (strsim::jaro_winkler(path, key.path), key.path))
+        .map(|key| key.path)
+        .chain(sections)
+        .map(|known| (strsim::jaro_winkler(path, known), known))
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, path)| path)

@@ -2,14 +2,20 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
+use simo_common::{
+    lang::{Lang, Text},
+    text,
+};
 use toml::{Table, Value};
 
 use super::{
     Config, KEYS,
     keys::{Kind, mistyped, nearest},
+    without_password,
 };
 
 /// Where a value came from, for errors.
@@ -61,15 +67,33 @@ pub enum ConfigError {
         nearest: String,
     },
     /// A value that does not fit its key.
-    #[error("{from}: `{key}`: {detail}")]
+    #[error("{from}: `{key}`: {}", .detail.en)]
     Value {
         /// Where it stands.
         from: Source,
         /// The key.
         key: String,
         /// What is wrong.
-        detail: String,
+        detail: Text,
     },
+}
+
+impl ConfigError {
+    /// For whoever started us, in his language.
+    pub fn in_words(&self, lang: Lang) -> String {
+        match (lang, self) {
+            (Lang::Ru, Self::UnknownKey { from, key, nearest }) => {
+                let meant = nearest.map(|n| format!("; возможно, имелось в виду `{n}`"));
+                format!("{from}: неизвестный ключ `{key}`{}", meant.unwrap_or_default())
+            }
+            (Lang::Ru, Self::UnknownVariable { name, nearest }) => {
+                format!("неизвестная переменная {name}; возможно, имелось в виду {nearest}")
+            }
+            (Lang::Ru, Self::Value { from, key, detail }) => format!("{from}: `{key}`: {}", detail.ru),
+            // What the system and the reader of TOML say.
+            _ => self.to_string(),
+        }
+    }
 }
 
 /// Loads the configuration: defaults, `file`, `variables` of the environment, `flags` (key and value).
@@ -115,7 +139,7 @@ pub fn load(
     let config: Config = parse(&table).map_err(|(key, detail)| ConfigError::Value {
         from: Source::Flag("configuration"),
         key,
-        detail,
+        detail: library_says(&detail),
     })?;
     Ok(config)
 }
@@ -142,28 +166,31 @@ fn refuse_unknown(table: &Table, prefix: &str, from: &Source) -> Result<(), Conf
 }
 
 fn typed(text: &str, kind: Kind, key: &str, from: &Source) -> Result<Value, ConfigError> {
-    let wrong = |expected: &str| ConfigError::Value {
+    let wrong = |expected: &str, in_russian: &str| ConfigError::Value {
         from: from.clone(),
         key: key.to_owned(),
-        detail: format!("`{text}` is not {expected}"),
+        detail: text!("`{text}` is not {expected}", "`{text}` не {in_russian}"),
     };
     match kind {
         Kind::Text => Ok(Value::String(text.to_owned())),
         Kind::Whole => text
             .parse()
             .map(Value::Integer)
-            .map_err(|_| wrong("a whole number")),
+            .map_err(|_| wrong("a whole number", "целое число")),
         Kind::Switch => text
             .parse()
             .map(Value::Boolean)
-            .map_err(|_| wrong("true or false")),
+            .map_err(|_| wrong("true or false", "true и не false")),
         Kind::List => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             Ok(Value::Array(
                 parts.map(|part| Value::String(part.to_owned())).collect(),
             ))
         }
-        Kind::Number => text.parse().map(Value::Float).map_err(|_| wrong("a number")),
+        Kind::Number => text
+            .parse()
+            .map(Value::Float)
+            .map_err(|_| wrong("a number", "число")),
     }
 }
 
@@ -208,13 +235,18 @@ fn value_at<'a>(table: &'a Table, path: &serde_path_to_error::Path) -> Option<&'
     value?.as_str()
 }
 
+/// What a library says of a value, in English only.
+fn library_says(said: &str) -> Text {
+    Text::new(said, format!("значение не подходит ({said})"))
+}
+
 fn check(table: &Table, from: &Source) -> Result<(), ConfigError> {
-    let value = |key: &str, detail: String| ConfigError::Value {
+    let value = |key: &str, detail: Text| ConfigError::Value {
         from: from.clone(),
         key: key.to_owned(),
         detail,
     };
-    let config = parse(table).map_err(|(key, detail)| value(&key, detail))?;
+    let config = parse(table).map_err(|(key, detail)| value(&key, library_says(&detail)))?;
     let seconds = [
         ("http.head_timeout_seconds", config.http.head_timeout_seconds),
         ("http.body_timeout_seconds", config.http.body_timeout_seconds),
@@ -232,32 +264,86 @@ fn check(table: &Table, from: &Source) -> Result<(), ConfigError> {
     ];
     for (key, seconds) in seconds {
         if !(seconds > 0.0 && seconds <= 86_400.0 * 28.0) {
-            return Err(value(key, "must be above 0 and at most 28 days".to_owned()));
+            return Err(value(
+                key,
+                text!(
+                    "must be above 0 and at most 28 days",
+                    "должно быть больше 0 и не больше 28 дней"
+                ),
+            ));
         }
     }
     if !(0.0..=1.0).contains(&config.delivery.brake_share) {
         return Err(value(
             "delivery.brake_share",
-            "must be between 0 and 1".to_owned(),
+            text!("must be between 0 and 1", "должно быть от 0 до 1"),
         ));
     }
     if config.http.connections == 0 {
-        return Err(value("http.connections", "must be at least 1".to_owned()));
+        return Err(value(
+            "http.connections",
+            text!("must be at least 1", "должно быть не меньше 1"),
+        ));
     }
     for origin in &config.cors_origins {
         let parsed = url::Url::parse(origin).ok();
         if parsed.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
-            let detail = format!("`{origin}` is not an origin such as https://admin.example.org");
+            let detail = text!(
+                "`{origin}` is not an origin such as https://admin.example.org",
+                "`{origin}` не источник вида https://admin.example.org"
+            );
             return Err(value("cors_origins", detail));
         }
     }
     if config.fcm.connections == 0 || config.fcm.connections > 64 {
-        return Err(value("fcm.connections", "must be 1 to 64".to_owned()));
+        return Err(value(
+            "fcm.connections",
+            text!("must be 1 to 64", "должно быть от 1 до 64"),
+        ));
     }
     if config.fcm.streams_per_connection == 0 || config.fcm.streams_per_connection > 100 {
-        return Err(value("fcm.streams_per_connection", "must be 1 to 100".to_owned()));
+        return Err(value(
+            "fcm.streams_per_connection",
+            text!("must be 1 to 100", "должно быть от 1 до 100"),
+        ));
+    }
+    if !is_address(&config.listen) {
+        let listen = &config.listen;
+        let detail = text!(
+            "`{listen}` is not an address such as 127.0.0.1:7466",
+            "`{listen}` не адрес вида 127.0.0.1:7466"
+        );
+        return Err(value("listen", detail));
+    }
+    let urls = [
+        ("public_url", config.public_url.as_deref()),
+        ("fcm.token_url", config.fcm.token_url.as_deref()),
+        ("fcm.base_url", Some(config.fcm.base_url.as_str())),
+        ("fcm.proxy", config.fcm.proxy.as_deref()),
+    ];
+    for (key, url) in urls {
+        if let Some(url) = url.filter(|url| !is_web_url(url)) {
+            let shown = without_password(url);
+            let detail = text!(
+                "`{shown}` is not a URL such as https://simo.example.org",
+                "`{shown}` не URL вида https://simo.example.org"
+            );
+            return Err(value(key, detail));
+        }
     }
     Ok(())
+}
+
+/// A host, or an IP address, and a port.
+fn is_address(text: &str) -> bool {
+    text.parse::<SocketAddr>().is_ok()
+        || text.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && !host.contains([':', '/', ' ']) && port.parse::<u16>().is_ok()
+        })
+}
+
+fn is_web_url(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 #[cfg(test)]
@@ -353,6 +439,53 @@ mod tests {
             error.starts_with("SIMO_TRUSTED_PROXIES: `trusted_proxies[0]`: `bogus`: "),
             "{error}"
         );
+    }
+
+    #[test]
+    fn addresses_and_urls_that_are_none_are_refused() {
+        for (name, bad) in [
+            ("SIMO_LISTEN", "abc"),
+            ("SIMO_LISTEN", "127.0.0.1"),
+            ("SIMO_LISTEN", "127.0.0.1:99999"),
+            ("SIMO_PUBLIC_URL", "ftp://x"),
+            ("SIMO_PUBLIC_URL", "simo.example.org"),
+            ("SIMO_FCM__PROXY", "not a url"),
+            ("SIMO_FCM__BASE_URL", "fcm"),
+        ] {
+            let error = load(None, environment(&[(name, bad)]), &[])
+                .unwrap_err()
+                .to_string();
+            assert!(error.starts_with(name) && error.contains(bad), "{error}");
+        }
+        for (name, good) in [
+            ("SIMO_LISTEN", "localhost:0"),
+            ("SIMO_LISTEN", "[::1]:7466"),
+            ("SIMO_PUBLIC_URL", "https://simo.example.org/phones"),
+            ("SIMO_FCM__PROXY", "http://user:secret@proxy:3128"),
+        ] {
+            assert!(load(None, environment(&[(name, good)]), &[]).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_section_is_told_as_a_section() {
+        let file = file("[htp]\nconnections = 1\n");
+        let error = load(Some(file.path()), [], &[]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `http`?"), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_russian_too() {
+        let said = |name: &str, value: &str| {
+            let error = load(None, environment(&[(name, value)]), &[]).unwrap_err();
+            error.in_words(Lang::Ru)
+        };
+        assert_eq!(
+            said("SIMO_SHUTDOWN_GRACE", "soon"),
+            "SIMO_SHUTDOWN_GRACE: `shutdown_grace`: `soon` не целое число"
+        );
+        assert!(said("SIMO_DATABSE", "x").contains("возможно, имелось в виду SIMO_DATABASE"));
+        assert!(said("SIMO_LISTEN", "abc").contains("не адрес"));
     }
 
     #[test]

@@ -12,12 +12,14 @@ mod release;
 mod times;
 
 use std::{
+    collections::HashSet,
     net::IpAddr,
     sync::{Arc, atomic::AtomicU64},
 };
 
 use simo_common::{
     api::message::{PostedMessage, RecipientCounts, Recipients},
+    delivery::reason,
     id,
     lang::Text,
     message::Priority,
@@ -37,7 +39,10 @@ pub(super) use self::{
     insert::{Origin, insert_deliveries, insert_pushes, part_rows},
     load::{Question, TopicName},
 };
-use super::{Error, Races, Result, Store, audience::Audience};
+use super::{
+    Error, Races, Result, Store,
+    audience::{Audience, Part},
+};
 
 /// A message as the API has validated it.
 #[derive(Debug, Clone)]
@@ -140,13 +145,26 @@ pub enum Refusal {
     /// There is no such topic.
     UnknownTopic(String),
     /// Nobody would receive it.
-    Nobody(RecipientCounts),
+    Nobody(Box<Nobody>),
     /// The key was used for a message with another meaning.
     KeyReused(KeyKind),
     /// Fields are wrong in a way that only the client's settings tell.
     Invalid(Vec<(String, Text)>),
     /// The request would make more deliveries than one may.
     TooManyDeliveries,
+}
+
+/// Why a message would reach nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nobody {
+    /// Its numbers.
+    pub counts: RecipientCounts,
+    /// How many of the denied are blocked.
+    pub blocked: u64,
+    /// Whether it has no topic: then no grant matters.
+    pub is_personal: bool,
+    /// The fields that name somebody who does not exist, and whom.
+    pub unknown: Vec<(String, String)>,
 }
 
 /// Which key was used again.
@@ -259,10 +277,13 @@ impl Store {
                 _ => None,
             })
             .collect();
-        if stored.is_empty() {
+        if !stored.is_empty() {
+            insert::store(&mut tx, &stored, now).await?;
+        }
+        if stored.is_empty() && !keys.has_bound() {
             tx.rollback().await?;
         } else {
-            insert::store(&mut tx, &stored, now).await?;
+            keys.store_bound(&mut tx, now).await?;
             tx.commit_messages_unsynced().await?;
         }
         charges.keep();
@@ -331,14 +352,25 @@ async fn decide_audiences(tx: &mut super::Write, slots: &mut [Slot<'_>], now: i6
 fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) -> Charges {
     let mut charges = Charges::default();
     for (place, slot) in slots.iter_mut().enumerate() {
+        let winner = keys.winner(place);
+        if let Some(message_id) = keys.repeated(place) {
+            match winner {
+                Some(winner) => *slot = Slot::SameAs(winner.place, winner.kind),
+                None => keys.bind(place, message_id),
+            }
+        }
         let Slot::Open(item) = slot else { continue };
-        if let Some((winner, kind)) = keys.winner(place) {
-            *slot = Slot::SameAs(winner, kind);
+        if let Some(winner) = winner {
+            let is_repeat = winner.kind == KeyKind::ExternalId && keys.means_the_same(winner.place, place);
+            if is_repeat && !item.incoming.dry_run {
+                keys.bind(place, winner.message_id);
+            }
+            *slot = Slot::SameAs(winner.place, winner.kind);
             continue;
         }
         if item.audience.accepted == 0 && !item.incoming.draft.allow_empty {
-            let counts = item.audience.counts(std::mem::take(&mut item.unknown));
-            *slot = Slot::refused(Refusal::Nobody(counts));
+            let nobody = reaches_nobody(item);
+            *slot = Slot::refused(Refusal::Nobody(Box::new(nobody)));
             continue;
         }
         let rows = item.audience.rows();
@@ -347,11 +379,47 @@ fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) -> Charges {
         if !charged {
             *slot = Slot::refused(Refusal::TooManyDeliveries);
         } else if !item.incoming.dry_run {
-            keys.take(place);
+            keys.take(place, item.id);
         }
     }
     charges
 }
+
+fn reaches_nobody(item: &Item<'_>) -> Nobody {
+    let draft = &item.incoming.draft;
+    let blocked = |part: &&Part| part.closed.is_some_and(|(_, why)| why == reason::BLOCKED);
+    let recipients = draft.recipients.as_ref().or(item.usual.as_ref());
+    let unknown: HashSet<&String> = item.unknown.iter().collect();
+    let is_unknown = |name: &String| unknown.contains(name);
+    let fields = recipients.into_iter().flat_map(|recipients| {
+        let fields = [
+            ("employees", &recipients.employees),
+            ("groups", &recipients.groups),
+        ];
+        fields.into_iter().flat_map(|(field, names)| {
+            names
+                .iter()
+                .enumerate()
+                .filter(|(_, name)| is_unknown(name))
+                .map(move |(place, name)| (format!("recipients.{field}[{place}]"), name.clone()))
+        })
+    });
+    Nobody {
+        counts: item.audience.counts(item.unknown.clone()),
+        blocked: item
+            .audience
+            .parts
+            .iter()
+            .filter(blocked)
+            .map(|part| part.members.len())
+            .sum(),
+        is_personal: draft.topic.is_none(),
+        unknown: fields.take(NAMED_UNKNOWN).collect(),
+    }
+}
+
+/// Unknown names that one answer tells.
+const NAMED_UNKNOWN: usize = 100;
 
 /// The answers, in the batch's order; whoever lost to an earlier item with the same key gets the winner's.
 fn answers(slots: Vec<Slot<'_>>, keys: &Keys) -> Vec<Accepted> {

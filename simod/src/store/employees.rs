@@ -244,17 +244,13 @@ pub(super) async fn taken(tx: &mut Write, client_id: Uuid, no: &str) -> Result<E
     .await?;
     Ok(Error::Conflict(if archived {
         text!(
-            "`{no}` was {name}: say `new_person` (--new-person) if the number passes to somebody else; if it is the same \
-             person, add him under that name and rename him then",
-            "«{no}» — это {name}: если номер переходит к другому человеку, укажите `new_person` (--new-person); если это \
-             тот же человек, добавьте его под прежним именем и затем переименуйте"
+            "`{no}` was {name}; if it is the same person, add him under that name and rename him then",
+            "«{no}» — это {name}; если это тот же человек, добавьте его под прежним именем и затем переименуйте"
         )
     } else {
         text!(
-            "there is an employee `{no}` already: {name}; say `new_person` (--new-person) if the number passes to \
-             somebody else",
-            "сотрудник «{no}» уже есть: {name}; если номер переходит к другому человеку, укажите `new_person` \
-             (--new-person)"
+            "there is an employee `{no}` already: {name}",
+            "сотрудник «{no}» уже есть: {name}"
         )
     }))
 }

@@ -8,6 +8,7 @@ mod messages;
 mod plan;
 mod rows;
 mod scan;
+mod scheduled;
 mod sql;
 mod story;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     DeviceCaller, Result, Store, Write,
+    bind::{hex, json},
     devices::{device, device_change},
     engine::{query, query_scalar},
     guesses,
@@ -128,7 +129,8 @@ impl Store {
         }))
     }
 
-    /// Stores a new way to a phone: its quarantine ends, and what waits goes the new way at once. The way that is known
+    /// Stores a new way to a phone: its quarantine ends, and what waits goes the new way at once; a stream also gets what
+    /// went the old way without a receipt. The way that is known
     /// already is a sign of life, and may say anew whether notifications are shown.
     pub async fn change_way(&self, phone: &DeviceCaller, way: &Way) -> Result<()> {
         let now = self.clock.now();
@@ -169,8 +171,10 @@ impl Store {
         .bind(oldest_open(now))
         .execute(&mut tx)
         .await?;
-        tx.commit().await?;
-        Ok(())
+        if way.channel == "stream" {
+            reopen_unconfirmed(&mut tx, phone, now).await?;
+        }
+        tx.commit().await
     }
 
     /// A phone leaves: its token is dead, and what waits for it is closed.
@@ -218,6 +222,41 @@ pub(super) async fn retire(
 /// No delivery that was accepted earlier is still open.
 pub(super) fn oldest_open(now: i64) -> i64 {
     now - limits::TTL_SECONDS * SECOND - HOUR
+}
+
+/// A stream gets everything without a receipt, so also what the provider took for this phone, or could not bring to it
+/// while it brought it to another one. Only what nobody has confirmed: a message that is seen needs no second way.
+async fn reopen_unconfirmed(tx: &mut Write, phone: &DeviceCaller, now: i64) -> Result<()> {
+    // Deliveries first, in their order, as receipts and results take them.
+    let lock = tx.locked("d");
+    let unconfirmed: Vec<Uuid> = query_scalar(format!(
+        "select d.message_id from delivery d
+         join message m on m.client_id = d.client_id and m.id = d.message_id
+         where d.client_id = $1 and d.employee_id = $2 and d.accepted_at >= $3
+         and d.state = $4 and d.expires_at > $5 and m.canceled_at is null
+         order by d.message_id{lock}"
+    ))
+    .bind(phone.client_id)
+    .bind(phone.employee_id)
+    .bind(oldest_open(now))
+    .bind(DeliveryState::Sent.rank())
+    .bind(now)
+    .fetch_all(tx)
+    .await?;
+    let unconfirmed: Vec<_> = unconfirmed.into_iter().map(hex).collect();
+    query(
+        "update push set channel = 'stream', due_at = $4, done_at = null, outcome = null, reason = null
+         where client_id = $1 and employee_id = $2 and device_id = $3
+         and message_id in (select unhex(j.atom) from jsonb_each($5) j) and outcome in ('accepted', 'failed')",
+    )
+    .bind(phone.client_id)
+    .bind(phone.employee_id)
+    .bind(phone.device_id)
+    .bind(now)
+    .bind(json(&unconfirmed))
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// A phone says the way that is known.

@@ -147,6 +147,7 @@ fn answer(reported: &Reported, known: &HashMap<Key, Option<Uuid>>, changed: &Has
         answer: ReceiptsAnswer {
             stored: reported.receipts.iter().filter(is_known).count(),
             unknown: unknown.into_iter().collect(),
+            refused: Vec::new(),
         },
         changed: reported
             .receipts

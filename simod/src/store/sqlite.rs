@@ -74,6 +74,7 @@ impl File {
             let made = make.recursive(true).mode(0o700).create(folder);
             made.map_err(|e| Error::File(folder.to_owned(), e))?;
         }
+        let is_new = !path.exists();
         let lock = FileLock::take(path)?;
         // Names, telephone numbers and texts are nobody else's business. SQLite gives its log the same mode.
         let handle = OpenOptions::new()
@@ -82,6 +83,10 @@ impl File {
             .mode(0o600)
             .open(path)
             .map_err(|e| Error::File(path.to_owned(), e))?;
+        if is_new {
+            // Whoever mistyped the path would look for his data in vain.
+            tracing::info!(file = %path.display(), "there was no database file: a new one is made");
+        }
         let options = options(path);
         let writer = pool(1)
             .connect_with(

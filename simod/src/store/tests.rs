@@ -134,7 +134,7 @@ async fn a_message_that_reaches_nobody_is_refused_unless_it_may() {
     let mut alone = f.personal("a", &["404"]);
     alone.draft.allow_empty = true;
     let accepted = f.store.accept(&[f.personal("a", &["404"]), alone]).await.unwrap();
-    assert!(matches!(&accepted[0].answer, Err(Refusal::Nobody(counts)) if counts.unknown == ["404"]));
+    assert!(matches!(&accepted[0].answer, Err(Refusal::Nobody(nobody)) if nobody.counts.unknown == ["404"]));
     assert_eq!(posted(&accepted[1]).recipients.accepted, 0);
 }
 

@@ -60,6 +60,21 @@ impl Store {
         .await
     }
 
+    /// The topic whose slug is most like one that is not there, if any is like it at all.
+    pub async fn topic_like(&self, client_id: Uuid, slug: &str) -> Result<Option<String>> {
+        let slugs: Vec<String> =
+            query_scalar("select slug from topic where client_id = $1 and archived_at is null")
+                .bind(client_id)
+                .fetch_all(&mut *self.read().await?)
+                .await?;
+        Ok(slugs
+            .into_iter()
+            .map(|known| (strsim::jaro_winkler(slug, &known), known))
+            .filter(|(likeness, _)| *likeness > 0.85)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, known)| known))
+    }
+
     /// The topic with this slug, archived or not.
     pub async fn topic(&self, client_id: Uuid, slug: &str) -> Result<Topic> {
         topic(&mut *self.read().await?, client_id, slug).await

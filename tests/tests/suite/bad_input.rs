@@ -112,7 +112,7 @@ async fn every_wrong_field_is_named() {
             with("recipients", json!({"everyone": "yes"})),
             "recipients.everyone",
         ),
-        (with("recipients", json!({"people": []})), "people"),
+        (with("recipients", json!({"people": []})), "recipients.people"),
         (with("data", json!([1])), "data"),
         (with("data", json!({"k": "x".repeat(4096)})), "data"),
         (with("data", json!({"k": {"inner": "\u{0}"}})), "data.k.inner"),
@@ -255,6 +255,12 @@ async fn a_wrong_idempotency_key_is_named() {
     let simod = Simod::start().await;
     let (plant, token) = plant(&simod).await;
     let body = r#"{"title":"a","recipients":{"everyone":true}}"#;
+    let two = raw::post(&simod.api("/messages"), &token, body)
+        .header("idempotency-key", "one")
+        .header("idempotency-key", "two")
+        .send()
+        .await;
+    assert_eq!(two.status, StatusCode::BAD_REQUEST, "{}", two.text);
     for key in ["", &"k".repeat(201)] {
         let answer = raw::post(&simod.api("/messages"), &token, body)
             .header("idempotency-key", key)

@@ -116,7 +116,13 @@ async fn a_successor_is_only_made_when_it_is_said_so() {
     let archived = ctl.ok(&["employee", "list", "--archived", "Котов"]);
     assert!(archived.starts_with("2~20"), "{archived}");
 
-    assert_eq!(ctl.run(&["employee", "add", "1", "Новый Иван"]).code, 5);
+    let taken = ctl.run(&["employee", "add", "1", "Новый Иван"]);
+    assert_eq!(taken.code, 5);
+    assert!(
+        taken.err.contains("--new-person") && !taken.err.contains("new_person"),
+        "{}",
+        taken.err
+    );
     ctl.ok(&["employee", "add", "1", "Новый Иван", "--new-person", "--yes"]);
     assert_eq!(ctl.json(&["employee", "show", "1"])["full_name"], "Новый Иван");
 }

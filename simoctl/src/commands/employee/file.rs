@@ -132,6 +132,13 @@ pub(super) fn parse(bytes: &[u8], groups: &GroupNames, lang: Lang) -> Result<Tab
     let (text, encoding) = decode::text(bytes, lang).map_err(|mistake| vec![mistake])?;
     let (text, said) = decode::unwrapped(text);
     let delimiter = said.unwrap_or_else(|| decode::delimiter(&text));
+    if let Some(line) = decode::unclosed_quote(&text, delimiter) {
+        let what = lang.pick(
+            "a quote that begins here is never closed",
+            "кавычка, открытая здесь, нигде не закрыта",
+        );
+        return Err(vec![Mistake::of_line(line, what)]);
+    }
     let mut reader = ReaderBuilder::new()
         .delimiter(delimiter)
         .trim(Trim::All)

@@ -105,6 +105,13 @@ fn message(session: &Session, args: Send) -> Result<PostMessage, Failure> {
         groups: args.groups,
         everyone: args.everyone,
     };
+    if args.topic.is_none() && recipients.is_empty() {
+        return Err(Failure::usage(session.say(
+            "To whom? A message needs a topic, recipients, or both.",
+            "Кому? Сообщению нужна тема, получатели или то и другое.",
+        ))
+        .hint("--topic, --employee, --group, --everyone"));
+    }
     let body = if args.body == "-" {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map_err(|cause| {

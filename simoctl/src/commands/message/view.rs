@@ -6,6 +6,7 @@ use simo_common::{
         message::{Canceled, Message},
     },
     delivery::DeliveryState as State,
+    page::Page,
 };
 use uuid::Uuid;
 
@@ -49,6 +50,49 @@ pub(super) async fn explanation(session: &Session, id: Uuid, employee: &str) -> 
         out.list(&told.pushes)?;
     }
     Ok(())
+}
+
+/// A message that waits for its time, as a row.
+#[derive(serde::Serialize)]
+#[serde(transparent)]
+pub(super) struct Scheduled(Message);
+
+impl Scheduled {
+    pub(super) fn key(&self) -> String {
+        self.0.id.to_string()
+    }
+}
+
+/// A page of messages that wait for their time.
+pub(super) fn scheduled(page: Page<Message>) -> simo_common::client::Result<Page<Scheduled>> {
+    Ok(Page {
+        items: page.items.into_iter().map(Scheduled).collect(),
+        next: page.next,
+    })
+}
+
+impl Record for Scheduled {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("send_at", "To be sent", "Отправить", |m| {
+            m.0.send_at.into()
+        }),
+        Column::new("title", "Title", "Заголовок", |m| (&m.0.title).into()),
+        Column::new("topic", "Topic", "Тема", |m| m.0.topic.as_deref().into()),
+        Column::new("priority", "Priority", "Важность", |m| {
+            m.0.priority.into()
+        }),
+        Column::new("acs", "ACS", "АСУ", |m| (&m.0.acs).into()),
+        Column::wide("expires_at", "Expires", "Истекает", |m| {
+            m.0.expires_at.into()
+        }),
+        Column::wide("accepted_at", "Accepted", "Принято", |m| {
+            m.0.accepted_at.into()
+        }),
+        Column::wide("external_id", "External id", "Внешний номер", |m| {
+            m.0.external_id.as_deref().into()
+        }),
+        Column::new("id", "Message", "Сообщение", |m| m.0.id.into()),
+    ];
 }
 
 fn heading(session: &Session, told: &Explanation) -> String {
@@ -250,6 +294,7 @@ impl Record for Push {
         }),
         Column::new("reason", "Why", "Почему", |p| reason(p.reason.as_deref())),
         Column::wide("sent_at", "Sent", "Отправлено", |p| p.sent_at.into()),
+        Column::wide("done_at", "Done", "Завершено", |p| p.done_at.into()),
         Column::wide("device_id", "Device id", "Id устройства", |p| {
             p.device_id.into()
         }),

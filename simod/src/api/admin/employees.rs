@@ -100,11 +100,25 @@ async fn add(
     check.employee(&new);
     check.done()?;
     if !new_person {
-        return Ok(created(app.store.add_employee(admin.client_id, &new).await?));
+        let added = app.store.add_employee(admin.client_id, &new).await;
+        return Ok(created(added.map_err(or_new_person)?));
     }
     let employee = app.store.succeed_employee(admin.client_id, &new).await?;
     app.wake.all();
     Ok(created(employee))
+}
+
+/// The number is taken: it may pass to another person, if that is said.
+fn or_new_person(error: store::Error) -> ApiError {
+    let is_taken = matches!(error, store::Error::Conflict(_));
+    let error = ApiError::from(error);
+    if !is_taken {
+        return error;
+    }
+    error.hint(text!(
+        "if the number passes to somebody else, say `?new_person=true`",
+        "если номер переходит к другому человеку, укажите `?new_person=true`"
+    ))
 }
 
 /// Show an employee

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
+use serde_json::value::RawValue;
 use simo_common::{
     api::{
-        device::{Receipt, ReceiptsAnswer},
+        device::{Receipt, ReceiptsAnswer, RefusedReceipt},
         problem::Problem,
     },
+    lang::Text,
     text,
 };
 
 use crate::{
-    api::{ApiError, ApiResult, auth::Phone, body::Json},
+    api::{ApiError, ApiResult, auth::Phone, body, edge},
     app::App,
     store::Reported,
 };
@@ -22,7 +24,8 @@ const MOST: usize = 1000;
 
 /// Send receipts
 ///
-/// Repeats change nothing, so that a phone sends again whatever it is not sure of.
+/// Repeats change nothing, so that a phone sends again whatever it is not sure of. A receipt that cannot be read does not
+/// spoil the others: they are stored, and it is named in `refused`.
 #[utoipa::path(
     post,
     path = "/device/receipts",
@@ -34,27 +37,76 @@ const MOST: usize = 1000;
         (status = 401, description = "No token, or a dead one", body = Problem),
         (status = 403, description = "`blocked`: the employee is", body = Problem),
         (status = 413, description = "More than 256 KiB", body = Problem),
-        (status = 422, description = "A field is not valid, or there are more than 1000 receipts", body = Problem),
+        (status = 422, description = "None of the receipts can be read, or there are more than 1000", body = Problem),
     )
 )]
 pub(super) async fn post_receipts(
     State(app): State<Arc<App>>,
     Phone(phone): Phone,
-    Json(receipts): Json<Vec<Receipt>>,
+    request: Request,
 ) -> ApiResult<axum::Json<ReceiptsAnswer>> {
-    if receipts.len() > MOST {
+    let lang = edge::language(request.headers());
+    let bytes = body::read(request, &app).await?;
+    let parts: Vec<Box<RawValue>> = body::parse_parts(&bytes)?;
+    if parts.len() > MOST {
         return Err(ApiError::field(
-            "body",
+            body::WHOLE,
             text!(
                 "at most {MOST} receipts; send the rest in another request",
                 "не больше {MOST} квитанций; остальные пришлите следующим запросом"
             ),
         ));
     }
+    let (receipts, refused) = read(&parts);
+    if receipts.is_empty() && !refused.is_empty() {
+        return Err(all_refused(refused));
+    }
+    let refused = refused
+        .iter()
+        .map(|(index, error)| RefusedReceipt {
+            index: *index,
+            errors: error.problem(lang).errors,
+        })
+        .collect();
     match app.receipts.submit(Reported { phone, receipts }).await {
-        Ok(recorded) => Ok(axum::Json(recorded?.answer)),
+        Ok(recorded) => Ok(axum::Json(ReceiptsAnswer {
+            refused,
+            ..recorded?.answer
+        })),
         Err(_stopped) => Err(ApiError::unavailable()),
     }
+}
+
+/// The receipts, each read by itself, and what is wrong with those that cannot be: their places and the answers.
+fn read(parts: &[Box<RawValue>]) -> (Vec<Receipt>, Vec<(usize, ApiError)>) {
+    let mut receipts = Vec::with_capacity(parts.len());
+    let mut refused = Vec::new();
+    for (place, part) in parts.iter().enumerate() {
+        match body::parse(part.get().as_bytes()) {
+            Ok(receipt) => receipts.push(receipt),
+            Err(error) => refused.push((place, error)),
+        }
+    }
+    (receipts, refused)
+}
+
+/// Fields that one answer names.
+const NAMED: usize = 100;
+
+/// Nothing is stored: the answer is that to a wrong request.
+fn all_refused(refused: Vec<(usize, ApiError)>) -> ApiError {
+    let errors: Vec<(String, Text)> = refused
+        .into_iter()
+        .flat_map(|(place, error)| {
+            error.errors.into_iter().map(move |(field, text)| {
+                let inner = field.strip_prefix(body::WHOLE);
+                let field = inner.map_or_else(|| format!("[{place}].{field}"), |_| format!("[{place}]"));
+                (field, text)
+            })
+        })
+        .take(NAMED)
+        .collect();
+    ApiError::invalid(errors)
 }
 
 #[cfg(test)]
@@ -97,13 +149,54 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_receipt_that_cannot_be_read_costs_none_of_the_others() {
+        let plant = Plant::new().await;
+        let me = plant.employee(1).await;
+        let mine = plant.message("mine", &[me]).await;
+        let phone = plant.phone(me, None).await;
+        let app = plant.app();
+        let receipts = json!([
+            {"message_id": mine, "kind": "read"},
+            {"message_id": mine, "kind": "delivered", "at": "2026-11-21T10:00:00Z"},
+            {"message_id": "x", "kind": "eaten", "at": "9999-12-31T23:59:59Z"},
+        ]);
+        let token = Some(phone.token.as_str());
+        let (status, answer) = call(&app, Method::POST, "/device/receipts", token, Some(receipts)).await;
+        assert_eq!((status.as_u16(), &answer["stored"]), (200, &json!(1)), "{answer}");
+        let fields = |place: usize| -> Vec<&str> {
+            let errors = answer["refused"][place]["errors"].as_array().unwrap();
+            errors
+                .iter()
+                .filter_map(|error| error["field"].as_str())
+                .collect()
+        };
+        assert_eq!(
+            (&answer["refused"][0]["index"], fields(0)),
+            (&json!(0), vec!["at"])
+        );
+        assert_eq!(answer["refused"][1]["index"], json!(2));
+        assert_eq!(fields(1).len(), 3);
+        assert_eq!(
+            plant
+                .number("select count(*) from delivery where delivered_at is not null")
+                .await,
+            Some(1)
+        );
+    }
+
+    #[tokio::test]
     async fn too_many_or_malformed_receipts_are_refused_by_name() {
         let plant = Plant::new().await;
         let phone = plant.phone(plant.employee(1).await, None).await;
         let app = plant.app();
         let good = json!({"message_id": Uuid::max(), "kind": "read", "at": "2026-11-21T10:00:00Z"});
-        let bad = json!([good, {"message_id": Uuid::max(), "kind": "eaten", "at": "2026-11-21T10:00:00Z"}]);
-        for (body, field) in [(json!(vec![good; 1001]), "body"), (bad, "[1].kind")] {
+        let bad = json!([{"message_id": Uuid::max(), "kind": "eaten", "at": "2026-11-21T10:00:00Z"}, 5]);
+        for (body, field) in [
+            (json!(vec![good; 1001]), "(request)"),
+            (json!({"a": 1}), "(request)"),
+            (bad, "[0].kind"),
+            (json!([{"message_id": Uuid::max(), "kind": "read"}]), "[0].at"),
+        ] {
             let (status, problem) = call(
                 &app,
                 Method::POST,

@@ -44,6 +44,18 @@ async fn without_a_cursor_the_feed_begins_now_and_with_one_nothing_is_skipped() 
 }
 
 #[tokio::test]
+async fn a_connection_that_is_lost_before_the_first_event_can_be_resumed() {
+    let (plant, app) = started().await;
+    let begin = Events::open(&app, "/events", &plant.acs_token, None)
+        .await
+        .first_id()
+        .await;
+    add(&plant, &app, "accepted").await;
+    let mut resumed = Events::open(&app, "/events", &plant.acs_token, Some(&begin)).await;
+    assert_eq!(resumed.next().await.unwrap().event, "accepted");
+}
+
+#[tokio::test]
 async fn more_events_than_one_read_takes_come_in_their_order() {
     let (plant, app) = started().await;
     add(&plant, &app, "accepted").await;

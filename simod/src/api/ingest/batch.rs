@@ -71,7 +71,7 @@ pub(in crate::api) async fn post_batch(
             dry_run,
             budget: Some(budget.clone()),
         };
-        submit(&app, incoming).await
+        submit(&app, incoming).await.map_err(ApiError::from)
     }))
     .await;
     let failed_with = |status| {
@@ -121,23 +121,18 @@ fn items(bytes: &[u8]) -> Result<Vec<Result<PostMessage, ApiError>>, ApiError> {
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     let items: Vec<Result<PostMessage, ApiError>> = if first == Some(&b'[') {
         let raw: Vec<Box<RawValue>> = body::parse_parts(bytes)?;
-        raw.into_iter()
-            .map(|item| body::parse(item.get().as_bytes()))
-            .collect()
+        items_of(raw.iter().map(|item| item.get().as_bytes()))
     } else {
-        bytes
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.trim_ascii().is_empty())
-            .map(body::parse)
-            .collect()
+        let lines = bytes.split(|byte| *byte == b'\n');
+        items_of(lines.filter(|line| !line.trim_ascii().is_empty()))
     };
     match items.len() {
         0 => Err(ApiError::field(
-            "body",
+            body::WHOLE,
             text!("there are no items", "нет ни одного элемента"),
         )),
         count if count > limits::BATCH_ITEMS => Err(ApiError::field(
-            "body",
+            body::WHOLE,
             text!(
                 "{count} items are more than the 10000 of one batch",
                 "{count} элементов больше, чем 10000 в одном пакете"
@@ -145,6 +140,23 @@ fn items(bytes: &[u8]) -> Result<Vec<Result<PostMessage, ApiError>>, ApiError> {
         )),
         _ => Ok(items),
     }
+}
+
+/// Of the first wrong items all is told, of further ones the first mistake: a large batch of nothing else would take long.
+fn items_of<'a>(items: impl Iterator<Item = &'a [u8]>) -> Vec<Result<PostMessage, ApiError>> {
+    const TOLD_WHOLLY: usize = 100;
+    let mut wrong = 0;
+    items
+        .map(|item| {
+            let parsed = if wrong < TOLD_WHOLLY {
+                body::parse(item)
+            } else {
+                body::parse_briefly(item)
+            };
+            wrong += usize::from(parsed.is_err());
+            parsed
+        })
+        .collect()
 }
 
 fn answer(

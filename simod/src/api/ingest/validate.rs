@@ -11,16 +11,42 @@ use simo_common::{
 };
 
 use crate::{
-    api::ApiError,
+    api::{ApiError, body},
     store::{Draft, Expiry},
 };
+
+/// Reads and checks a message. `keyed`: it came with an `Idempotency-Key`.
+pub(super) fn read(bytes: &[u8], keyed: bool) -> Result<Draft, ApiError> {
+    let wrong = match body::parse_or_mend::<PostMessage>(bytes) {
+        Ok(message) => return validate(message, keyed),
+        Err(wrong) => wrong,
+    };
+    let mut errors = wrong.error.errors.clone();
+    let rest = wrong.mended.and_then(|message| validate(message, keyed).err());
+    for (field, text) in rest.into_iter().flat_map(|rest| rest.errors) {
+        // Not what only our own replacement brought about.
+        let is_told = errors.iter().any(|(told, _)| {
+            let name = |field: &str| field.split(['.', '[']).next().map(str::to_owned);
+            name(told) == name(&field)
+        });
+        if !is_told {
+            errors.push((field, text));
+        }
+    }
+    if errors.len() > wrong.error.errors.len() {
+        return Err(ApiError::invalid(errors));
+    }
+    Err(wrong.error)
+}
 
 /// Checks a message. `keyed`: it came with an `Idempotency-Key`.
 pub(super) fn validate(mut message: PostMessage, keyed: bool) -> Result<Draft, ApiError> {
     let mut errors: Vec<(String, Text)> = Vec::new();
     let mut wrong = |field: &str, text: Text| errors.push((field.to_owned(), text));
     let title_chars = message.title.chars().count();
-    if message.title.trim().is_empty() || title_chars > limits::TITLE_CHARS {
+    if message.title.trim().is_empty() {
+        wrong("title", text!("is blank", "пустой"));
+    } else if title_chars > limits::TITLE_CHARS {
         wrong(
             "title",
             text!(
@@ -142,13 +168,18 @@ fn check_recipients(message: &PostMessage, wrong: &mut impl FnMut(&str, Text)) {
         return;
     };
     if recipients.is_empty() {
-        wrong(
-            "recipients",
+        let text = if message.topic.is_some() {
             text!(
                 "names nobody; leave it out to reach all who hold a grant for the topic",
                 "никто не указан; уберите поле, чтобы сообщение получили все, у кого есть доступ к теме"
-            ),
-        );
+            )
+        } else {
+            text!(
+                "names nobody: give employees, groups, or everyone: true",
+                "никто не указан: нужны employees, groups или everyone: true"
+            )
+        };
+        wrong("recipients", text);
     }
     for (field, names) in [
         ("recipients.employees", &recipients.employees),
@@ -250,6 +281,30 @@ mod tests {
             fields(&json),
             ["title", "recipients.employees[0]", "send_at", "ttl"]
         );
+    }
+
+    #[test]
+    fn wrong_types_and_wrong_values_are_told_together() {
+        let fields = |json: &str| -> Vec<String> {
+            let errors = read(json.as_bytes(), false).unwrap_err().errors;
+            errors.into_iter().map(|(field, _)| field).collect()
+        };
+        assert_eq!(
+            fields(r#"{"title":" ","topic":"Тема!","ttl":"1","send_at":"x"}"#),
+            ["ttl", "title", "topic", "send_at"]
+        );
+        assert_eq!(fields(r#"{"title":"a","topic":5}"#), ["topic"]);
+        assert_eq!(fields(r#"{"title":"a","recipients":[]}"#), ["recipients"]);
+    }
+
+    #[test]
+    fn what_is_said_of_nobody_leads_to_a_message_that_is_taken() {
+        let said = |json: &str| validate(message(json), false).unwrap_err().errors.remove(0).1.en;
+        assert!(
+            said(r#"{"title":"a","topic":"t","recipients":{"everyone":false}}"#).contains("leave it out")
+        );
+        assert!(!said(r#"{"title":"a","recipients":{"everyone":false}}"#).contains("leave it out"));
+        assert_eq!(said(r#"{"title":"   ","topic":"t"}"#), "is blank");
     }
 
     #[test]

@@ -286,7 +286,12 @@ async fn insert_keys(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Result<()
             now.into(),
         ])
     });
-    Ok(INSERT_KEYS.execute(tx, rows.collect()).await?)
+    insert_key_rows(tx, rows.collect()).await
+}
+
+/// Stores `Idempotency-Key`s: the values of [`INSERT_KEYS`].
+pub(super) async fn insert_key_rows(tx: &mut Write, rows: Vec<Values<'_, 6>>) -> Result<()> {
+    Ok(INSERT_KEYS.execute(tx, rows).await?)
 }
 
 /// Freezes one part of a large audience.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use simo_common::api::message::{PostedMessage, RecipientCounts};
 use uuid::Uuid;
 
-use super::{Accepted, Incoming, KeyKind, Refusal, Slot};
+use super::{Accepted, Incoming, KeyKind, Refusal, Slot, insert::insert_key_rows};
 use crate::store::{
     Result, Write,
     bind::{hex, json},
@@ -25,7 +25,19 @@ struct Earlier {
 pub(super) struct Keys {
     by_item: Vec<Vec<Key>>,
     fingerprints: Vec<Option<[u8; 32]>>,
-    taken: HashMap<Key, usize>,
+    taken: HashMap<Key, (usize, Uuid)>,
+    /// The messages that items were found to repeat by `external_id` alone: their `Idempotency-Key` is new.
+    repeats: HashMap<usize, Uuid>,
+    /// Items whose `Idempotency-Key` is to be stored for a message that is there without them.
+    bound: Vec<(usize, Uuid)>,
+}
+
+/// The earlier item of a batch that has a key, and what is stored under it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Winner {
+    pub place: usize,
+    pub kind: KeyKind,
+    pub message_id: Uuid,
 }
 
 impl Keys {
@@ -34,19 +46,63 @@ impl Keys {
         self.fingerprints[one] == self.fingerprints[other]
     }
 
-    /// The earlier item of the batch that is stored under one of this one's keys, and which key.
-    pub(super) fn winner(&self, place: usize) -> Option<(usize, KeyKind)> {
-        self.by_item[place]
-            .iter()
-            .find_map(|key| Some((*self.taken.get(key)?, key.2)))
+    /// The earlier item of the batch that is stored under one of this one's keys.
+    pub(super) fn winner(&self, place: usize) -> Option<Winner> {
+        self.by_item[place].iter().find_map(|key| {
+            let (place, message_id) = *self.taken.get(key)?;
+            Some(Winner {
+                place,
+                kind: key.2,
+                message_id,
+            })
+        })
+    }
+
+    /// The message of an earlier batch that the item repeats under a new `Idempotency-Key`.
+    pub(super) fn repeated(&self, place: usize) -> Option<Uuid> {
+        self.repeats.get(&place).copied()
     }
 
     /// The item is going to be stored: later ones with its keys lose to it. One that is refused or only rehearsed must
     /// not win, or the loser would be told of a message that is not there.
-    pub(super) fn take(&mut self, place: usize) {
+    pub(super) fn take(&mut self, place: usize, message_id: Uuid) {
         for key in &self.by_item[place] {
-            self.taken.insert(key.clone(), place);
+            self.taken.insert(key.clone(), (place, message_id));
         }
+    }
+
+    /// The item repeats a message by its `external_id`: from now on its `Idempotency-Key` stands for that message too, or
+    /// the same key could make a second one later.
+    pub(super) fn bind(&mut self, place: usize, message_id: Uuid) {
+        let by_header = |key: &&Key| key.2 == KeyKind::IdempotencyKey;
+        if let Some(key) = self.by_item[place].iter().find(by_header) {
+            self.taken.insert(key.clone(), (place, message_id));
+            self.bound.push((place, message_id));
+        }
+    }
+
+    /// Whether [`Keys::store_bound`] has something to do.
+    pub(super) fn has_bound(&self) -> bool {
+        !self.bound.is_empty()
+    }
+
+    /// Stores the keys that stand for messages which are there already.
+    pub(super) async fn store_bound(&self, tx: &mut Write, now: i64) -> Result<()> {
+        let rows = self.bound.iter().filter_map(|(place, message_id)| {
+            let (client_id, acs_id, _, text) = self.by_item[*place]
+                .iter()
+                .find(|key| key.2 == KeyKind::IdempotencyKey)?;
+            let fingerprint = self.fingerprints[*place].as_ref();
+            Some([
+                (*client_id).into(),
+                (*acs_id).into(),
+                text.into(),
+                (*message_id).into(),
+                fingerprint.map(|fingerprint| &fingerprint[..]).into(),
+                now.into(),
+            ])
+        });
+        insert_key_rows(tx, rows.collect()).await
     }
 }
 
@@ -60,10 +116,12 @@ pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Key
             _ => None,
         })
         .collect();
-    let keys = Keys {
+    let mut keys = Keys {
         by_item: keys,
         fingerprints,
         taken: HashMap::new(),
+        repeats: HashMap::new(),
+        bound: Vec::new(),
     };
     if keys.by_item.iter().all(Vec::is_empty) {
         return Ok(keys);
@@ -76,6 +134,11 @@ pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Key
         let Some((earlier, kind)) = known else { continue };
         let fingerprint = keys.fingerprints[place].as_ref().map(<[u8; 32]>::as_slice);
         let answer = if earlier.fingerprint.as_deref() == fingerprint {
+            // A rehearsal leaves no trace.
+            let is_stored = matches!(slot, Slot::Open(item) if !item.incoming.dry_run);
+            if kind == KeyKind::ExternalId && is_stored {
+                keys.repeats.insert(place, earlier.answer.id);
+            }
             Ok(earlier.answer.clone())
         } else {
             Err(Refusal::KeyReused(kind))

@@ -151,7 +151,7 @@ async fn pushes(conn: &mut Conn, client_id: Uuid, message_id: Uuid, employee_id:
 }
 
 fn push(row: &Row) -> Result<Push> {
-    let is_done = moment(row, "done_at")?.is_some();
+    let done_at = moment(row, "done_at")?;
     Ok(Push {
         device_id: row.try_get("device_id")?,
         device: row.try_get("device")?,
@@ -160,11 +160,12 @@ fn push(row: &Row) -> Result<Push> {
             .try_get::<Option<String>, _>("outcome")?
             .unwrap_or_else(|| "waiting".to_owned()),
         tries: row.try_get::<i64, _>("tries")? as u32,
-        due_at: moment(row, "due_at")?.filter(|_| !is_done),
+        due_at: moment(row, "due_at")?.filter(|_| done_at.is_none()),
         last_tried_at: moment(row, "last_tried_at")?,
         last_answer: row.try_get("last_answer")?,
         reason: row.try_get("reason")?,
         sent_at: moment(row, "sent_at")?,
+        done_at,
     })
 }
 

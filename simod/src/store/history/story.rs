@@ -120,7 +120,7 @@ impl Teller<'_> {
     /// A time within a sentence, as the client's clocks show it.
     fn time(&self, at: Timestamp) -> String {
         at.to_zoned(self.known.zone.clone())
-            .strftime("%Y-%m-%d %H:%M:%S")
+            .strftime("%Y-%m-%d %H:%M:%S %:z")
             .to_string()
     }
 
@@ -278,10 +278,16 @@ impl Teller<'_> {
             )
         });
         if let Some(at) = push.sent_at {
+            // A stream is no provider: the phone has changed to it since.
+            let (by_en, by_ru) = if channel == "stream" {
+                ("the channel before", "прежний канал")
+            } else {
+                (channel.as_str(), channel.as_str())
+            };
             self.tell(
                 Some(at),
-                format!("{channel} took it for the device {device} (tries: {tries})"),
-                format!("{channel} принял отправку на устройство {device} (попыток: {tries})"),
+                format!("{by_en} took it for the device {device} (tries: {tries})"),
+                format!("{by_ru} принял отправку на устройство {device} (попыток: {tries})"),
             );
         }
         let code = push.reason.as_deref().unwrap_or_default();
@@ -293,7 +299,7 @@ impl Teller<'_> {
                 format!("отправка на устройство {device} не удалась, попыток: {tries}: {why_ru}{answer_ru}"),
             ),
             "expired" | "canceled" => self.tell(
-                push.last_tried_at,
+                push.done_at,
                 format!("the push to the device {device} was stopped: {why_en}{answer_en}"),
                 format!("отправка на устройство {device} остановлена: {why_ru}{answer_ru}"),
             ),

@@ -205,6 +205,76 @@ async fn a_new_address_ends_the_quarantine_and_takes_what_waits_along() {
 }
 
 #[tokio::test]
+async fn a_phone_that_changes_to_a_stream_gets_what_it_has_not_confirmed() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    let phone = plant.phone(employee, Some("address")).await;
+    let other = plant.phone(employee, Some("other")).await;
+    let accepted = "sent_at = 1, done_at = 1, outcome = 'accepted'";
+    for (title, push, change) in [
+        ("accepted", accepted, "delivery set sent_at = 1"),
+        (
+            "failed",
+            "done_at = 1, outcome = 'failed'",
+            "delivery set sent_at = 1",
+        ),
+        ("waits", "tries = 1", "delivery set reason = null"),
+        (
+            "received",
+            "done_at = 1, outcome = 'received'",
+            "delivery set sent_at = 1, delivered_at = 1",
+        ),
+        (
+            "read elsewhere",
+            accepted,
+            "delivery set sent_at = 1, read_at = 1",
+        ),
+        (
+            "expired",
+            accepted,
+            "delivery set sent_at = 1, expires_at = accepted_at",
+        ),
+        ("canceled", accepted, "message set canceled_at = 1"),
+    ] {
+        let id = sql(plant.message(title, &[employee]).await);
+        let key = if change.starts_with("message") {
+            "id"
+        } else {
+            "message_id"
+        };
+        plant
+            .run(&format!(
+                "update push set {push} where message_id = {id}; update {change} where {key} = {id}"
+            ))
+            .await;
+    }
+    plant
+        .run("update delivery set sent_at = 1 where message_id in (select id from message where title = 'canceled')")
+        .await;
+    let stream = Way {
+        channel: "stream".to_owned(),
+        address: None,
+        address_kind: "token".to_owned(),
+        notifications: None,
+    };
+    plant.store.change_way(&phone.caller, &stream).await.unwrap();
+    let open = async |device: Uuid| {
+        let device = sql(device);
+        plant
+            .texts(&format!(
+                "select m.title || ' ' || p.channel from push p join message m on m.id = p.message_id
+                 where p.device_id = {device} and p.done_at is null and p.outcome is null order by 1"
+            ))
+            .await
+    };
+    assert_eq!(
+        open(phone.caller.device_id).await,
+        ["accepted stream", "failed stream", "waits stream"]
+    );
+    assert_eq!(open(other.caller.device_id).await, ["waits fcm"]);
+}
+
+#[tokio::test]
 async fn a_phone_that_left_is_out_and_its_messages_wait_for_the_next() {
     let plant = Plant::new().await;
     let employee = plant.employee(1).await;

@@ -24,6 +24,17 @@ pub(super) fn text(bytes: &[u8], lang: Lang) -> Result<(String, &'static str), M
     if let Some(text) = decoded.filter(|text| !text.contains('\0')) {
         return Ok((text.into_owned(), encoding.name()));
     }
+    if let Ok(text) = str::from_utf8(rest)
+        && let Some(line) = line_of_nul(text)
+    {
+        return Err(Mistake::of_line(
+            line,
+            lang.pick(
+                "there is a NUL character, which no text has: the file is damaged",
+                "есть символ NUL, которого в тексте не бывает: файл повреждён",
+            ),
+        ));
+    }
     let (text, _) = WINDOWS_1251.decode_without_bom_handling(rest);
     if mark == 0 && !is_broken_utf8(bytes) && is_russian(&text) {
         return Ok((text.into_owned(), WINDOWS_1251.name()));
@@ -37,6 +48,31 @@ pub(super) fn text(bytes: &[u8], lang: Lang) -> Result<(String, &'static str), M
             "это не UTF-8 и не Windows-1251; сохраните файл как «CSV UTF-8»",
         ),
     ))
+}
+
+/// Where a text has its first NUL. One that has them everywhere is no UTF-8, but UTF-16 without its mark.
+fn line_of_nul(text: &str) -> Option<u64> {
+    let nuls = text.bytes().filter(|byte| *byte == 0).count();
+    let first = text.find('\0').filter(|_| nuls * 4 < text.len())?;
+    Some(text[..first].matches('\n').count() as u64 + 1)
+}
+
+/// The line on which a quote begins that is never closed, so that it swallows all that follows.
+pub(super) fn unclosed_quote(text: &str, delimiter: u8) -> Option<u64> {
+    let (mut line, mut opened) = (1, None);
+    let mut is_start = true;
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        match (byte, opened) {
+            (b'"', None) if is_start => opened = Some(line),
+            // Two of them are one within the value.
+            (b'"', Some(_)) if bytes.next_if_eq(&b'"').is_none() => opened = None,
+            _ => {}
+        }
+        is_start = byte == delimiter || byte == b'\n';
+        line += u64::from(byte == b'\n');
+    }
+    opened
 }
 
 /// Whether most of what is not ASCII is UTF-8: then the rest is damage, no other encoding.
@@ -117,6 +153,15 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "Табельный номер;ФИО;Группы\r\n1;Ёлкин Пётр;it\r\n";
+
+    #[test]
+    fn a_nul_is_told_by_its_line_and_a_quote_by_where_it_begins() {
+        let mistake = text(b"a;b\n1;\0\n2;3\n", Lang::En).unwrap_err();
+        assert_eq!(mistake.place().0, 2);
+        assert!(mistake.in_words(Lang::En).contains("NUL"));
+        assert_eq!(unclosed_quote("a;b\n1;\"x\n2;3\n4;5\n", b';'), Some(2));
+        assert_eq!(unclosed_quote("a;\"b\nc\"\n1;\"\"\"x\"\"\"\n5\";6\n", b';'), None);
+    }
 
     #[test]
     fn the_encodings_of_russian_programs_are_told_apart() {

@@ -207,7 +207,7 @@ async fn a_grant_counts_at_its_times_only() {
         // Who merely held the grants is not named, and gets no row.
         let nobody = refused(&f, to(Recipients::default(), &f, Some("boiler"))).await;
         assert!(
-            matches!(&nobody, Refusal::Nobody(counts) if counts.denied == 0),
+            matches!(&nobody, Refusal::Nobody(nobody) if nobody.counts.denied == 0),
             "{nobody:?}"
         );
     }

@@ -178,6 +178,23 @@ async fn deliveries_are_paged_in_every_order_and_narrowed_by_a_query() {
 }
 
 #[tokio::test]
+async fn a_push_that_was_stopped_is_told_when_it_was_not_when_it_was_last_tried() {
+    let f = Fixture::new().await;
+    let id = post(&f, f.personal("Давление", &["1"])).await;
+    f.execute(&format!("update push set tries = 1, last_tried_at = {NOON}"))
+        .await;
+    f.clock.set(NOON + HOUR);
+    f.store.cancel_message(f.client_id, None, id).await.unwrap();
+    let told = f
+        .store
+        .explain(f.client_id, None, id, "1", Lang::En)
+        .await
+        .unwrap();
+    let stopped = told.story.iter().find(|line| line.text.contains("was stopped"));
+    assert_eq!(stopped.and_then(|line| line.at), Some(from_us(NOON + HOUR)));
+}
+
+#[tokio::test]
 async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
     let f = Fixture::new().await;
     f.grant_group("boiler", "smena-a").await;
@@ -211,7 +228,7 @@ async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
             "it was addressed to him by his personnel number",
             "a grant to the group smena-a let him in",
             "fcm took it for the device phone (tries: 1)",
-            "he read it (by the phone's clock at 2026-11-01 11:00:00)",
+            "he read it (by the phone's clock at 2026-11-01 11:00:00 +03:00)",
         ]
     );
     assert_eq!(

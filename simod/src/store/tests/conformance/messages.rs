@@ -61,6 +61,57 @@ async fn a_message_is_taken_once_with_its_audience_counted_or_refused_with_a_rea
 }
 
 #[tokio::test]
+async fn a_key_that_came_with_a_known_external_id_stands_for_that_message() {
+    let f = Fixture::new().await;
+    let one = |key: Option<&str>, external_id: Option<&str>, meaning| {
+        let mut incoming = f.personal("a", &["1"]);
+        incoming.idempotency_key = key.map(str::to_owned);
+        incoming.draft.external_id = external_id.map(str::to_owned);
+        incoming.draft.fingerprint = Some([meaning; 32]);
+        incoming
+    };
+    let reused = Err(Refusal::KeyReused(KeyKind::IdempotencyKey));
+    let first = post(&f, one(None, Some("order"), 1)).await;
+
+    let repeat = f
+        .store
+        .accept(&[one(Some("key"), Some("order"), 1)])
+        .await
+        .unwrap();
+    assert_eq!(
+        (posted(&repeat[0]).id, posted(&repeat[0]).duplicate),
+        (first, true)
+    );
+    let other = f.store.accept(&[one(Some("key"), None, 2)]).await.unwrap();
+    assert_eq!(other[0].answer, reused);
+
+    // The same within one batch, whichever comes first, and for a message of the same batch.
+    let mut rehearsed = one(Some("rehearsed"), Some("order"), 1);
+    rehearsed.dry_run = true;
+    let batch = [
+        one(Some("late"), Some("order"), 1),
+        one(Some("late"), None, 2),
+        one(Some("early"), None, 3),
+        one(Some("early"), Some("order"), 1),
+        one(Some("new"), Some("second"), 4),
+        one(Some("newer"), Some("second"), 4),
+        one(Some("newer"), None, 5),
+        rehearsed,
+        one(Some("rehearsed"), None, 6),
+    ];
+    let accepted = f.store.accept(&batch).await.unwrap();
+    assert_eq!(posted(&accepted[0]).id, first);
+    assert_eq!(accepted[1].answer, reused);
+    assert!(accepted[2].stored);
+    assert_eq!(accepted[3].answer, reused);
+    assert_eq!(posted(&accepted[5]).id, posted(&accepted[4]).id);
+    assert_eq!(accepted[6].answer, reused);
+    assert!(accepted[8].stored, "a rehearsal uses up no key");
+    let later = f.store.accept(&[one(Some("newer"), None, 7)]).await.unwrap();
+    assert_eq!(later[0].answer, reused);
+}
+
+#[tokio::test]
 async fn a_message_that_cannot_be_stored_does_not_take_the_others_with_it() {
     let f = Fixture::new().await;
     // No message of ours brings a fault of the database about; this makes one that both engines have.
@@ -112,6 +163,31 @@ async fn a_scheduled_message_is_decided_when_it_is_due() {
     let id = post(&f, later).await;
     let message = async || f.store.message(f.client_id, None, id).await.unwrap().unwrap();
     assert!(message().await.scheduled);
+    let mut later_still = f.personal("ещё позже", &["1"]);
+    later_still.draft.send_at = Moment::parse("2026-11-01T14:00:00+03:00");
+    let last = post(&f, later_still).await;
+    let scheduled = async |acs_id, limit, cursor| {
+        let page = f
+            .store
+            .scheduled_messages(f.client_id, acs_id, limit, cursor)
+            .await
+            .unwrap();
+        let ids: Vec<_> = page.items.iter().map(|message| message.id).collect();
+        (ids, page.next)
+    };
+    assert_eq!(scheduled(None, 10, None).await, (vec![id, last], None));
+    assert_eq!(scheduled(Some(Uuid::nil()), 10, None).await, (vec![], None));
+    let (first, next) = scheduled(None, 1, None).await;
+    assert_eq!(
+        (first, scheduled(None, 1, next.as_deref()).await.0),
+        (vec![id], vec![last])
+    );
+    f.store.cancel_message(f.client_id, None, last).await.unwrap();
+    assert_eq!(
+        scheduled(None, 10, None).await.0,
+        [id],
+        "a canceled one waits for nothing"
+    );
     assert_eq!(f.store.release_due().await.unwrap(), 0);
     f.store.block_employee(f.client_id, "2").await.unwrap();
     f.clock.set(NOON + HOUR);

@@ -62,6 +62,9 @@ async fn topics_come_back_from_the_archive_without_their_grants() {
     };
     assert_eq!(f.store.add_topic(client, &named).await.unwrap(), back);
 
+    let like = async |slug| f.store.topic_like(client, slug).await.unwrap();
+    assert_eq!(like("boilr").await.as_deref(), Some("boiler"));
+    assert_eq!(like("payroll").await, None);
     assert!(is_missing(&f.store.topic(client, "x").await, "topic"));
     assert!(is_missing(
         &f.store.edit_topic(client, "x", &rename).await,

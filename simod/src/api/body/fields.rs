@@ -1,0 +1,332 @@
+//! All that is wrong with a body's fields, told at once: what fails is replaced by something harmless until nothing
+//! fails. Only refused requests pay for it.
+
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use serde_path_to_error::{Path, Segment};
+use simo_common::{lang::Text, text};
+
+use super::Wrong;
+use crate::api::error::ApiError;
+
+/// How an error names the request as a whole: no field has this name.
+pub(in crate::api) const WHOLE: &str = "(request)";
+
+/// Fields that one answer names.
+const MOST: usize = 32;
+
+/// Larger bodies are told their first mistake only: each further one costs another look at all of it.
+const LOOKED_THROUGH: usize = 64 * 1024;
+
+type Fields = Vec<(String, Text)>;
+
+/// What is wrong with the field of a body that is JSON, and fails as `first` says.
+pub(super) fn first_wrong(first: &Failed) -> ApiError {
+    let said = said(first.inner());
+    let words = if first.inner().is_data() {
+        in_words(&said)
+    } else {
+        text!("has a value of the wrong type", "значение неверного типа")
+    };
+    ApiError::field(name(first.path(), &said), words)
+}
+
+/// The same of all its fields.
+pub(super) fn all_wrong<T: DeserializeOwned>(bytes: &[u8], first: &Failed) -> Wrong<T> {
+    if bytes.len() > LOOKED_THROUGH {
+        return first_wrong(first).into();
+    }
+    let Ok(value) = serde_json::from_slice(bytes) else {
+        return first_wrong(first).into();
+    };
+    let nuls = with_nul(&value);
+    let (mut errors, mended) = mend::<T>(value);
+    if errors.is_empty() {
+        // What only the text shows: a field that stands there twice.
+        return first_wrong(first).into();
+    }
+    let told: BTreeSet<String> = errors.iter().map(|(field, _)| field.clone()).collect();
+    errors.extend(nuls.into_iter().filter(|(field, _)| !told.contains(field)));
+    errors.truncate(MOST);
+    Wrong {
+        error: ApiError::invalid(errors),
+        mended,
+    }
+}
+
+/// The fields with a NUL character in them.
+pub(super) fn with_nul(value: &Value) -> Fields {
+    let mut found = Vec::new();
+    find_nul(value, String::new(), &mut found);
+    found.truncate(MOST);
+    found
+}
+
+fn find_nul(value: &Value, path: String, found: &mut Fields) {
+    let says = || {
+        text!(
+            "must not contain the NUL character (\\u0000)",
+            "не должно содержать символ NUL (\\u0000)"
+        )
+    };
+    match value {
+        Value::String(text) if text.contains('\0') => {
+            let field = if path.is_empty() { WHOLE.to_owned() } else { path };
+            found.push((field, says()));
+        }
+        Value::Array(items) => {
+            for (n, item) in items.iter().enumerate() {
+                find_nul(item, format!("{path}[{n}]"), found);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, item) in fields {
+                let inner = joined(&path, &name.replace('\0', ""));
+                if name.contains('\0') {
+                    found.push((inner, says()));
+                } else {
+                    find_nul(item, inner, found);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Replaces what fails until nothing does: what failed, and what became of the body.
+fn mend<T: DeserializeOwned>(mut value: Value) -> (Fields, Option<T>) {
+    let mut errors: Fields = Vec::new();
+    let mut replaced: BTreeSet<String> = BTreeSet::new();
+    // An object in the place of something else may lack fields of its own, each of which takes another step.
+    for _ in 0..MOST * 4 {
+        let failed = match attempt::<T>(&value) {
+            Ok(mended) => return (errors, Some(mended)),
+            Err(failed) => failed,
+        };
+        let said = said(failed.inner());
+        let field = name(failed.path(), &said);
+        // What is wrong with our own replacements is not the caller's fault.
+        let is_ours = replaced.iter().any(|ours| is_within(&field, ours));
+        let Some(words) = replace::<T>(&mut value, failed.path(), &said) else {
+            if !is_ours {
+                errors.push((field, in_words(&said)));
+            }
+            break;
+        };
+        if !is_ours {
+            errors.push((field.clone(), words));
+        }
+        if errors.len() == MOST {
+            break;
+        }
+        replaced.insert(field);
+    }
+    (errors, None)
+}
+
+fn is_within(field: &str, outer: &str) -> bool {
+    let inner = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+    outer == WHOLE || field.strip_prefix(outer).is_some_and(inner)
+}
+
+type Failed = serde_path_to_error::Error<serde_json::Error>;
+
+fn attempt<T: DeserializeOwned>(value: &Value) -> Result<T, Failed> {
+    serde_path_to_error::deserialize(value)
+}
+
+/// Takes away what fails at `path` as `said`; `None`: nothing helps. What to say of it is found by trying, where serde's
+/// text does not tell it: of ids and times it says what their types say.
+fn replace<T: DeserializeOwned>(value: &mut Value, path: &Path, said: &str) -> Option<Text> {
+    let words = in_words(said);
+    if said.starts_with("unknown field") {
+        let path = places(path);
+        let (Segment::Map { key }, holder) = path.split_last()? else {
+            return None;
+        };
+        let removed = at(value, holder)?.as_object_mut()?.remove(key);
+        return removed.map(|_| words);
+    }
+    if said.starts_with("missing field") {
+        let name = named_field(said)?.to_owned();
+        let fields = at(value, &places(path))?.as_object_mut()?;
+        return fields.insert(name, Value::Null).is_none().then_some(words);
+    }
+    let path = places(path);
+    at(value, &path)?;
+    let mut fails_with = |candidate: Value| -> Option<String> {
+        *at(value, &path)? = candidate;
+        let failed = attempt::<T>(value).err()?;
+        let said = self::said(failed.inner());
+        let failed_at = places(failed.path());
+        let is_here =
+            failed_at.len() >= path.len() && failed_at.iter().zip(&path).all(|(a, b)| is_same(a, b));
+        // That an object lacks fields is the next step's business.
+        (is_here && !said.starts_with("missing field")).then_some(said)
+    };
+    let Some(said_of_text) = fails_with(json!("")) else {
+        return Some(words);
+    };
+    if said_of_text.starts_with("unknown variant") {
+        let first = said_of_text.split('`').nth(3)?.to_owned();
+        return fails_with(json!(first))
+            .is_none()
+            .then(|| in_words(&said_of_text));
+    }
+    for (candidate, words) in [
+        (json!(0), words.clone()),
+        (json!(false), words.clone()),
+        (json!([]), words.clone()),
+        (json!({}), words.clone()),
+        (json!(ID), id_in_words()),
+        (json!(TIME), time_in_words()),
+        (Value::Null, words.clone()),
+    ] {
+        if fails_with(candidate).is_none() {
+            return Some(words);
+        }
+    }
+    None
+}
+
+const ID: &str = "00000000-0000-0000-0000-000000000000";
+const TIME: &str = "1970-01-01T00:00:00Z";
+
+fn id_in_words() -> Text {
+    text!(
+        "is not an id such as 019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6a7b",
+        "не является id, например 019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6a7b"
+    )
+}
+
+fn time_in_words() -> Text {
+    text!(
+        "is not a time such as 2026-11-22T03:00:00+03:00",
+        "не время; пишите, например, 2026-11-22T03:00:00+03:00"
+    )
+}
+
+/// The part of a path that leads through JSON.
+fn places(path: &Path) -> Vec<&Segment> {
+    path.iter()
+        .filter(|segment| matches!(segment, Segment::Seq { .. } | Segment::Map { .. }))
+        .collect()
+}
+
+fn is_same(one: &Segment, other: &Segment) -> bool {
+    match (one, other) {
+        (Segment::Seq { index: a }, Segment::Seq { index: b }) => a == b,
+        (Segment::Map { key: a }, Segment::Map { key: b }) => a == b,
+        _ => false,
+    }
+}
+
+fn at<'a>(value: &'a mut Value, path: &[&Segment]) -> Option<&'a mut Value> {
+    path.iter().try_fold(value, |value, segment| match segment {
+        Segment::Seq { index } => value.get_mut(index),
+        Segment::Map { key } => value.get_mut(key),
+        _ => None,
+    })
+}
+
+/// How the caller knows a field.
+fn name(path: &Path, said: &str) -> String {
+    let mut name = String::new();
+    for segment in places(path) {
+        match segment {
+            Segment::Seq { index } => name = format!("{name}[{index}]"),
+            other => name = joined(&name, &other.to_string()),
+        }
+    }
+    // serde's path leads to the object that lacks a field, and to the name that an object must not have.
+    match named_field(said) {
+        Some(missing) if said.starts_with("missing field") => joined(&name, missing),
+        Some(unknown) if name.is_empty() => unknown.to_owned(),
+        None if name.is_empty() => WHOLE.to_owned(),
+        _ => name,
+    }
+}
+
+fn joined(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+/// serde's words without the place in the text.
+fn said(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    said.split(" at line ").next().unwrap_or(&said).to_owned()
+}
+
+/// serde names an unknown or missing field in its text only.
+pub(in crate::api) fn named_field(said: &str) -> Option<&str> {
+    let rest = said
+        .strip_prefix("unknown field `")
+        .or_else(|| said.strip_prefix("missing field `"))?;
+    rest.split('`').next()
+}
+
+/// What serde says of a value, without the names of our types.
+pub(in crate::api) fn in_words(said: &str) -> Text {
+    let known = said
+        .split_once("expected ")
+        .map(|(_, known)| known.trim_start_matches("one of ").replace('`', ""));
+    if let (true, Some(known)) = (said.starts_with("unknown field"), &known) {
+        return match meant(named_field(said).unwrap_or_default(), said) {
+            Some(meant) => text!(
+                "is not known here; did you mean {meant}?",
+                "такого поля здесь нет; возможно, имелось в виду {meant}"
+            ),
+            None => text!(
+                "is not known here; known: {known}",
+                "такого поля здесь нет; есть: {known}"
+            ),
+        };
+    }
+    if let (true, Some(known)) = (said.starts_with("unknown variant"), &known) {
+        return text!("must be one of: {known}", "возможны значения: {known}");
+    }
+    if said.starts_with("missing field") {
+        return text!("is missing", "обязательное поле отсутствует");
+    }
+    if said.starts_with("duplicate field") {
+        return text!("stands there twice", "поле повторяется");
+    }
+    let Some((_, expected)) = said.split_once(", expected ") else {
+        return Text::new(said, format!("значение не подходит ({said})"));
+    };
+    let has = |kinds: &[&str]| kinds.iter().any(|kind| expected.contains(kind));
+    if has(&["struct ", "map", "object"]) {
+        text!("must be an object", "должен быть объект")
+    } else if has(&["sequence", "array"]) {
+        text!("must be a list", "должен быть список")
+    } else if has(&["boolean"]) {
+        text!("must be true or false", "должно быть true или false")
+    } else if has(&["i64", "u64", "i32", "u32", "integer"]) {
+        text!("must be a whole number", "должно быть целое число")
+    } else if has(&["f64", "floating"]) {
+        text!("must be a number", "должно быть число")
+    } else if has(&["string"]) {
+        text!("must be a text", "должна быть строка")
+    } else {
+        Text::new(said, format!("значение не подходит ({said})"))
+    }
+}
+
+/// The known field that an unknown one probably is with a mistake in it.
+fn meant<'a>(unknown: &str, said: &'a str) -> Option<&'a str> {
+    let (_, known) = said.split_once("expected ")?;
+    known
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(|known| (strsim::jaro_winkler(unknown, known), known))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}

@@ -1,0 +1,201 @@
+//! The command line in Russian: clap speaks English only, so help comes from a table, clap's own words and refusals from
+//! another one.
+
+use clap::{
+    Command,
+    builder::{Resettable, StyledStr},
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+/// Of a command under its name, of an argument under a slash and its id: arguments mean the same everywhere.
+const HELP: &[(&str, &str)] = &[
+    (
+        "",
+        "Сервер SiMO: принимает сообщения от автоматизированных систем управления, доставляет их на телефоны сотрудников и хранит историю",
+    ),
+    ("serve", "Запустить сервер"),
+    (
+        "demo",
+        "Показать весь путь сообщения: сервер во временном каталоге, АСУ, три телефона",
+    ),
+    ("migrate", "Создать или обновить базу данных и завершиться"),
+    ("copy", "Скопировать всё из файла SQLite на сервер PostgreSQL"),
+    ("config", "Показать действующую конфигурацию в TOML без секретов"),
+    ("/config", "Файл конфигурации (TOML) [переменная: SIMO_CONFIG]"),
+    (
+        "/database",
+        "База данных: sqlite:/path/simo.db или postgres://user:password@host/simo [переменная: SIMO_DATABASE]",
+    ),
+    (
+        "/listen",
+        "Адрес TCP, на котором принимать соединения; порт 0 — любой свободный [переменная: SIMO_LISTEN]",
+    ),
+    (
+        "/tls_certificate",
+        "Сертификат для HTTPS и промежуточные за ним (PEM) [переменная: SIMO_TLS_CERTIFICATE]",
+    ),
+    (
+        "/tls_key",
+        "Закрытый ключ сертификата (PEM) [переменная: SIMO_TLS_KEY]",
+    ),
+    (
+        "/allow_plain_http",
+        "Разрешить HTTP без шифрования на адресе, доступном другим машинам: перед сервером стоит прокси с HTTPS [переменная: SIMO_ALLOW_PLAIN_HTTP]",
+    ),
+    (
+        "/socket",
+        "Unix-сокет для управления с этой машины [переменная: SIMO_SOCKET]",
+    ),
+    ("/check", "Только показать, что будет выполнено"),
+    ("/from", "Файл: sqlite:/path/simo.db"),
+    (
+        "/to",
+        "Сервер: postgres://user:password@host/simo, пустая база данных",
+    ),
+    (
+        "/restart",
+        "Очистить незаконченную копию на сервере и начать заново",
+    ),
+    ("/yes", "Не спрашивать перед этим"),
+    ("/lang", "Язык: ru или en; если не указан, как в системе"),
+    ("/help", "Показать справку"),
+    ("/version", "Показать версию"),
+];
+
+const ABOUT_COPY: &str = "\
+Скопировать всё из файла SQLite на сервер PostgreSQL.
+
+Сначала остановите simod: файлом в это время никто не должен пользоваться; он только читается и остаётся как был. Сервер — \
+пустая база данных, таблицы создаются. Прерванная копия (Ctrl-C, сбой, потеря связи) продолжается с того же места, если \
+запустить ту же команду ещё раз, и пока она не закончена, simod на сервере не запустится. В конце обе стороны читаются ещё \
+раз и сравниваются построчно.";
+
+/// What clap itself writes.
+const WORDS: &[(&str, &str)] = &[
+    ("Usage:", "Использование:"),
+    ("Commands:", "Команды:"),
+    ("Options:", "Параметры:"),
+    ("Examples:", "Примеры:"),
+    (
+        "The password may stand in PGPASSWORD or ~/.pgpass instead of the URL.",
+        "Пароль может стоять в PGPASSWORD или ~/.pgpass вместо URL.",
+    ),
+    ("[OPTIONS]", "[ПАРАМЕТРЫ]"),
+    ("<COMMAND>", "<КОМАНДА>"),
+    ("<FILE>", "<ФАЙЛ>"),
+    ("<PATH>", "<ПУТЬ>"),
+    ("<ADDR>", "<АДРЕС>"),
+    ("<LANG>", "<ЯЗЫК>"),
+    (
+        "Print this message or the help of the given subcommand(s)",
+        "Показать эту справку или справку по команде",
+    ),
+];
+
+/// The command line with Russian help.
+pub(super) fn translate(command: Command) -> Command {
+    let about = text_of(command.get_name())
+        .or_else(|| text_of(""))
+        .unwrap_or_default();
+    let whole: Resettable<StyledStr> = if command.get_name() == "copy" {
+        Resettable::Value(ABOUT_COPY.into())
+    } else {
+        Resettable::Reset
+    };
+    command
+        .about(about)
+        .long_about(whole)
+        .mut_args(|argument| {
+            let help = text_of(&format!("/{}", argument.get_id())).unwrap_or_default();
+            // The help names the variable itself.
+            argument.help(help).long_help(Resettable::Reset).hide_env(true)
+        })
+        .mut_subcommands(translate)
+}
+
+fn text_of(key: &str) -> Option<&'static str> {
+    HELP.iter()
+        .find_map(|(name, text)| (*name == key).then_some(*text))
+}
+
+fn translated(rendered: &str) -> String {
+    WORDS
+        .iter()
+        .fold(rendered.to_owned(), |text, (english, russian)| {
+            text.replace(english, russian)
+        })
+}
+
+/// Says in Russian why a command line is not understood, or shows the help that was asked for.
+pub(super) fn refusal(error: &clap::Error) -> String {
+    let said = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(", "),
+        _ => String::new(),
+    };
+    let argument = said(ContextKind::InvalidArg);
+    let value = said(ContextKind::InvalidValue);
+    let what = match error.kind() {
+        ErrorKind::InvalidValue if value.is_empty() => format!("для «{argument}» нужно значение"),
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            format!("значение «{value}» не подходит для «{argument}»")
+        }
+        ErrorKind::UnknownArgument => format!("неизвестный параметр «{argument}»"),
+        ErrorKind::InvalidSubcommand => format!("нет команды «{}»", said(ContextKind::InvalidSubcommand)),
+        ErrorKind::MissingRequiredArgument => format!("не указано: {argument}"),
+        ErrorKind::ArgumentConflict => format!(
+            "«{argument}» нельзя указывать вместе с «{}»",
+            said(ContextKind::PriorArg)
+        ),
+        _ => return translated(&error.render().to_string()),
+    };
+    format!("ошибка: {what}\n\nСправка: simod --help\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::commands::Arguments;
+
+    #[test]
+    fn every_command_and_argument_has_its_russian_text_and_no_text_is_left_over() {
+        fn keys(command: &Command, found: &mut Vec<String>) {
+            found.extend(
+                command
+                    .get_arguments()
+                    .map(|argument| format!("/{}", argument.get_id())),
+            );
+            for verb in command.get_subcommands() {
+                found.push(verb.get_name().to_owned());
+                keys(verb, found);
+            }
+        }
+        let mut needed = vec![String::new()];
+        keys(&Arguments::command(), &mut needed);
+        for key in &needed {
+            assert!(text_of(key).is_some(), "no Russian text for {key}");
+        }
+        for (key, _) in HELP {
+            assert!(needed.iter().any(|needed| needed == key), "{key} is not there");
+        }
+    }
+
+    #[test]
+    fn help_and_refusals_are_russian_to_the_last_word() {
+        let parse = |line: &str| {
+            let command = translate(Arguments::command());
+            refusal(&command.try_get_matches_from(line.split(' ')).unwrap_err())
+        };
+        for line in ["simod", "simod --help", "simod serve --help", "simod copy --help"] {
+            let help = parse(line);
+            for (english, _) in WORDS {
+                assert!(!help.contains(english), "{line}: {english}\n{help}");
+            }
+        }
+        assert!(parse("simod server").contains("нет команды «server»"));
+        assert!(parse("simod serve --liste x").contains("неизвестный параметр"));
+        assert!(parse("simod copy").contains("не указано"));
+    }
+}

@@ -1,0 +1,59 @@
+//! Messages that wait for their time.
+
+use simo_common::{
+    api::message::Message,
+    page::{Page, decode_cursor, encode_cursor},
+    text,
+};
+use uuid::Uuid;
+
+use super::{PAGE_MOST, message::read};
+use crate::store::{Error, Result, Store, engine::query_as};
+
+impl Store {
+    /// A page of the messages of a client (and, if given, of one ACS) that wait for their time, the next one first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the cursor is not one of this list.
+    pub async fn scheduled_messages(
+        &self,
+        client_id: Uuid,
+        acs_id: Option<Uuid>,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<Message>> {
+        let after = match cursor {
+            None => (i64::MIN, Uuid::nil()),
+            Some(text) => decode_cursor::<(i64, Uuid)>(text).ok_or_else(|| {
+                let text = text!(
+                    "is not a cursor of this list: pass `next` of its last page",
+                    "это не курсор данного списка: передайте `next` предыдущей страницы"
+                );
+                Error::Invalid(vec![("cursor".to_owned(), text)])
+            })?,
+        };
+        let limit = limit.clamp(1, PAGE_MOST) as usize;
+        let mut snapshot = self.snapshot().await?;
+        let mut places: Vec<(i64, Uuid)> = query_as(
+            "select m.due_at, m.id from message m indexed by message_due
+             where m.due_at is not null and (m.due_at, m.id) > ($3, $4) and m.client_id = $1
+             and ($2 is null or m.acs_id = $2)
+             order by m.due_at, m.id limit $5",
+        )
+        .bind(client_id)
+        .bind(acs_id)
+        .bind(after.0)
+        .bind(after.1)
+        .bind(limit as i64 + 1)
+        .fetch_all(&mut *snapshot)
+        .await?;
+        let more = places.len() > limit;
+        places.truncate(limit);
+        let ids: Vec<Uuid> = places.iter().map(|(_, id)| *id).collect();
+        let rows = read(&mut snapshot, client_id, &ids).await?;
+        Ok(Page {
+            items: rows.into_iter().map(|(_, message)| message).collect(),
+            next: places.last().filter(|_| more).map(encode_cursor),
+        })
+    }
+}
