@@ -400,7 +400,7 @@ fn nothing_is_asked_for_and_nothing_is_wrong_until_a_client_is_chosen() {
     let later = Action::Tick(
         model
             .now
-            .saturating_add(std::time::Duration::from_secs(60))
+            .saturating_add(std::time::Duration::from_mins(1))
             .unwrap(),
     );
     assert_eq!(update(&mut model, later), []);

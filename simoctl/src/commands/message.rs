@@ -108,7 +108,7 @@ async fn list(session: &Session, list: List) -> Result<(), Failure> {
     let api = session.client()?;
     if list.scheduled {
         let limit = (!list.all).then_some(list.limit);
-        let fetch = async |query: &_| view::scheduled(api.scheduled_messages(query).await?);
+        let fetch = async |query: &_| Ok(view::scheduled(api.scheduled_messages(query).await?));
         return session
             .list(ListQuery::default(), limit, view::Scheduled::key, fetch)
             .await;

@@ -64,11 +64,11 @@ impl Scheduled {
 }
 
 /// A page of messages that wait for their time.
-pub(super) fn scheduled(page: Page<Message>) -> simo_common::client::Result<Page<Scheduled>> {
-    Ok(Page {
+pub(super) fn scheduled(page: Page<Message>) -> Page<Scheduled> {
+    Page {
         items: page.items.into_iter().map(Scheduled).collect(),
         next: page.next,
-    })
+    }
 }
 
 impl Record for Scheduled {

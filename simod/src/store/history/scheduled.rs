@@ -45,7 +45,7 @@ impl Store {
         .bind(after.0)
         .bind(after.1)
         .bind(limit as i64 + 1)
-        .fetch_all(&mut *snapshot)
+        .fetch_all(&mut snapshot)
         .await?;
         let more = places.len() > limit;
         places.truncate(limit);

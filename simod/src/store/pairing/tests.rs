@@ -1,10 +1,16 @@
+use std::time::Duration;
+
 use simo_common::{
+    delivery::reason,
     time::{DAY, HOUR},
     token::{self, TokenKind},
 };
 
 use super::*;
-use crate::testing::{Plant, new_device, sql};
+use crate::{
+    store::{DeviceEffect, Finished, PushResult},
+    testing::{Plant, new_device, sql},
+};
 
 async fn open_pushes(plant: &Plant, device: Uuid) -> Option<i64> {
     let device = sql(device);
@@ -251,13 +257,7 @@ async fn a_phone_that_changes_to_a_stream_gets_what_it_has_not_confirmed() {
     plant
         .run("update delivery set sent_at = 1 where message_id in (select id from message where title = 'canceled')")
         .await;
-    let stream = Way {
-        channel: "stream".to_owned(),
-        address: None,
-        address_kind: "token".to_owned(),
-        notifications: None,
-    };
-    plant.store.change_way(&phone.caller, &stream).await.unwrap();
+    plant.store.change_way(&phone.caller, &stream()).await.unwrap();
     let open = async |device: Uuid| {
         let device = sql(device);
         plant
@@ -272,6 +272,52 @@ async fn a_phone_that_changes_to_a_stream_gets_what_it_has_not_confirmed() {
         ["accepted stream", "failed stream", "waits stream"]
     );
     assert_eq!(open(other.caller.device_id).await, ["waits fcm"]);
+}
+
+#[tokio::test]
+async fn what_was_under_way_when_a_phone_changed_to_a_stream_is_owed_to_the_stream() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    let phone = plant.phone(employee, Some("address")).await.caller;
+    for title in ["accepted", "refused"] {
+        plant.message(title, &[employee]).await;
+    }
+    let lease = Duration::from_mins(1);
+    let claimed = plant.store.claim("fcm", 10, lease).await.unwrap().pushes;
+    plant.store.change_way(&phone, &stream()).await.unwrap();
+    let finished: Vec<Finished> = claimed
+        .into_iter()
+        .map(|push| Finished {
+            claim: push.claim,
+            at: 1,
+            result: match &*push.title {
+                "accepted" => PushResult::Accepted {
+                    answer: "yes".to_owned(),
+                },
+                _ => PushResult::Failed {
+                    reason: reason::DEAD_ADDRESS,
+                    answer: "no".to_owned(),
+                    device: DeviceEffect::None,
+                },
+            },
+        })
+        .collect();
+    assert_eq!(finished.len(), 2);
+    plant.store.finish(&finished).await.unwrap();
+    assert_eq!(open_pushes(&plant, phone.device_id).await, Some(2));
+    let states = plant.texts(
+        "select m.title || ' ' || d.state from delivery d join message m on m.id = d.message_id order by 1",
+    );
+    assert_eq!(states.await, ["accepted 1", "refused 0"]);
+}
+
+fn stream() -> Way {
+    Way {
+        channel: "stream".to_owned(),
+        address: None,
+        address_kind: "token".to_owned(),
+        notifications: None,
+    }
 }
 
 #[tokio::test]

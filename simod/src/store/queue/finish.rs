@@ -138,18 +138,19 @@ async fn store_pushes(tx: &mut Write, batch: &[Finished]) -> Result<()> {
 
 macro_rules! store_pushes {
     ($claim:literal, $is_ours:literal) => {
-        // A receipt may have closed the push meanwhile: then only what the provider said is added.
+        // A receipt may have closed the push meanwhile: then only what the provider said is added. So too when its phone
+        // takes a stream now, which owes it the message.
         concat!(
             "update push set
                  tries = tries + {1},
                  last_tried_at = coalesce({2}, last_tried_at),
                  last_answer = coalesce({3}, last_answer),
                  sent_at = coalesce(sent_at, {4}),
-                 outcome = case when done_at is null then {6} else outcome end,
-                 reason = case when done_at is null then {7} else reason end,
+                 outcome = case when done_at is null and channel <> 'stream' then {6} else outcome end,
+                 reason = case when done_at is null and channel <> 'stream' then {7} else reason end,
                  due_at = coalesce({8}, due_at),",
             $claim,
-            "    done_at = coalesce(done_at, {5})
+            "    done_at = coalesce(done_at, case when channel <> 'stream' then {5} end)
              from {rows} where push.seq = {0}",
             $is_ours
         )

@@ -228,7 +228,7 @@ async fn of_a_message_that_was_canceled_while_it_waited_nobody_is_told_more() {
     f.store.cancel_message(f.client_id, None, id).await.unwrap();
     let expected = [
         "0h the ACS 1c posted the message on the topic boiler, priority normal",
-        "0h it was scheduled for 2026-11-01 13:00:00",
+        "0h it was scheduled for 2026-11-01 13:00:00 +03:00",
         "0h it was canceled before its recipients were decided",
     ];
     for no in ["1", "3"] {
