@@ -285,7 +285,10 @@ mod tests {
         let zone = TimeZone::fixed(jiff::tz::offset(3));
         let at: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
         assert_eq!(Value::from(at).exact(), "2026-11-22T00:00:00Z");
-        assert_eq!(Value::from(at).readable(Lang::Ru, &zone), "2026-11-22 03:00:00 +03");
+        assert_eq!(
+            Value::from(at).readable(Lang::Ru, &zone),
+            "2026-11-22 03:00:00 +03"
+        );
         let failed = Value::from(DeliveryState::Failed);
         assert_eq!(failed.exact(), "failed");
         assert_eq!(failed.readable(Lang::Ru, &zone), "не доставлено");

@@ -75,6 +75,8 @@ impl<const N: usize> RowStatement<N> {
         while rows.len() > 0 {
             let (text, size) = self.for_sqlite(rows.len());
             let values = rows.by_ref().take(size).flatten();
+            #[cfg(test)]
+            tests::refuse_scans(text, conn).await?;
             query(text).bind_all(values).execute(conn).await?;
         }
         Ok(())
@@ -102,6 +104,8 @@ impl<const N: usize> RowStatement<N> {
         while rows.len() > 0 {
             let (text, size) = self.for_sqlite(rows.len());
             let values = rows.by_ref().take(size).flatten();
+            #[cfg(test)]
+            tests::refuse_scans(text, conn).await?;
             found.extend(query(text).bind_all(values).read_as().fetch_all(conn).await?);
         }
         Ok(found)
@@ -190,6 +194,19 @@ mod tests {
             "update pairing_failure set count = {1} from {rows} where address = 'a' || {0} returning count",
         )
     });
+
+    /// A row leads to others by a key, whatever SQLite believes of the tables: it has no statistics.
+    pub(super) async fn refuse_scans(text: &str, conn: &mut Conn) -> sqlx::Result<()> {
+        let plan = query(format!("explain query plan {text}")).unprepared();
+        for row in plan.fetch_all(conn).await? {
+            let step: String = row.try_get(3)?;
+            let ours = ["VALUES CLAUSE", "CONSTANT ROW", "(subquery"];
+            let is_ours = ours.iter().any(|rows| step.contains(rows));
+            let looks_through = step.starts_with("SCAN") && !is_ours;
+            assert!(!looks_through && !step.contains("AUTOMATIC"), "{step}: {text}");
+        }
+        Ok(())
+    }
 
     #[tokio::test]
     async fn every_row_arrives_however_many_there_are() {

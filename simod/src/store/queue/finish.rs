@@ -293,8 +293,9 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
 static END_QUARANTINES: LazyLock<RowStatement<2>> = LazyLock::new(|| {
     RowStatement::new(
         [Id, Id],
+        // With the plus, SQLite does not take the index of living phones, all of whom it would look through.
         "update device set quarantined_at = null, reason = null from {rows}
-         where device.client_id = {0} and device.id = {1} and quarantined_at is not null and retired_at is null",
+         where device.client_id = {0} and device.id = {1} and quarantined_at is not null and +retired_at is null",
     )
 });
 
