@@ -1,6 +1,9 @@
 -- Why simod canceled a message itself; null: somebody did.
 alter table message add column cancel_reason text;
 
+-- A client's messages that wait for their time, the next one first.
+create index message_scheduled on message (client_id, due_at, id) where due_at is not null;
+
 -- A person's codes, which are withdrawn with him.
 create index invite_employee on invite (client_id, employee_id) where used_at is null;
 

@@ -24,7 +24,8 @@ pub(super) async fn edge(request: Request, next: Next) -> Response {
         .cloned()
         .unwrap_or_else(new_id);
     // At every level: an error's line says which request it was.
-    let span = tracing::error_span!("request", id = %id.to_str().unwrap_or_default(), method = %request.method(), path = request.uri().path());
+    // What the caller sends as its id is quoted.
+    let span = tracing::error_span!("request", ?id, method = %request.method(), path = request.uri().path());
     let from = Peer::of(request.extensions()).origin();
     let mut response = actor::serve(from, next.run(request)).instrument(span).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {

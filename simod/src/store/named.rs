@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Result, Write,
-    engine::{query, query_scalar},
+    engine::{query, query_as, query_scalar},
 };
 
 /// A table of slugs and names.
@@ -47,8 +47,10 @@ pub(super) async fn add_named(
     now: i64,
 ) -> Result<Option<Uuid>> {
     let table = nouns.table;
-    let archived: Option<Uuid> = query_scalar(format!(
-        "select id from {table} where client_id = $1 and slug = $2 and archived_at is not null"
+    // Whoever is archiving it has done so, or waits for us.
+    let lock = tx.locked(table);
+    let there: Option<(Uuid, Option<i64>)> = query_as(format!(
+        "select id, archived_at from {table} where client_id = $1 and slug = $2{lock}"
     ))
     .bind(client_id)
     .bind(&new.slug)
@@ -74,5 +76,5 @@ pub(super) async fn add_named(
             "{russian} «{slug}» уже есть"
         )));
     }
-    Ok(archived)
+    Ok(there.and_then(|(id, archived_at)| archived_at.map(|_| id)))
 }

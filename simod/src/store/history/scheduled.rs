@@ -35,8 +35,8 @@ impl Store {
         let limit = limit.clamp(1, PAGE_MOST) as usize;
         let mut snapshot = self.snapshot().await?;
         let mut places: Vec<(i64, Uuid)> = query_as(
-            "select m.due_at, m.id from message m indexed by message_due
-             where m.due_at is not null and (m.due_at, m.id) > ($3, $4) and m.client_id = $1
+            "select m.due_at, m.id from message m indexed by message_scheduled
+             where m.client_id = $1 and m.due_at is not null and (m.due_at, m.id) > ($3, $4)
              and ($2 is null or m.acs_id = $2)
              order by m.due_at, m.id limit $5",
         )
