@@ -132,6 +132,22 @@ impl Plant {
         query_scalar(query).fetch_all(&mut reader).await.unwrap()
     }
 
+    /// The pushes to a phone that are not done.
+    pub(crate) async fn open_pushes(&self, device: Uuid) -> Option<i64> {
+        let device = sql(device);
+        self.number(&format!(
+            "select count(*) from push where device_id = {device} and done_at is null"
+        ))
+        .await
+    }
+
+    /// How many phones an employee has, as his row counts them.
+    pub(crate) async fn devices_of(&self, employee: Uuid) -> Option<i64> {
+        let employee = sql(employee);
+        self.number(&format!("select devices from employee where id = {employee}"))
+            .await
+    }
+
     pub(crate) fn advance(&self, us: i64) {
         self.store.clock().set(self.store.clock().now() + us);
     }

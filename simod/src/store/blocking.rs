@@ -9,7 +9,7 @@ use super::{
     bind::{hex, json},
     employees::{employee, employee_change, live_employee},
     engine::{query, query_scalar},
-    pairing::{oldest_open, retire},
+    retire::{oldest_open, retire},
     topics::refuse_recipient,
 };
 

@@ -19,7 +19,6 @@ use std::{
 use simo_common::{api::access::Payload, message::Priority};
 use uuid::Uuid;
 
-pub(super) use self::finish::retire_device;
 pub use self::room::Room;
 use super::{
     Result, Store,

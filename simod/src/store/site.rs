@@ -28,7 +28,7 @@ use super::{
     Error, Races, Result, Store,
     bind::{hex, json},
     engine::query_scalar,
-    pairing::retire,
+    retire::retire,
 };
 
 /// Phones that are let go in one transaction, so that nobody waits long for the writer.

@@ -21,7 +21,7 @@ use super::{
     bind::{hex, hex_bytes, json},
     employees::{employee, employee_change, group_ids, insert_employee, set_groups, taken},
     engine::{query, query_as, query_scalar},
-    pairing::retire,
+    retire::retire,
 };
 
 /// Who had a number.

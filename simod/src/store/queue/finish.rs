@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
-use simo_common::{delivery::reason, token::TokenKind};
+use simo_common::delivery::reason;
 use uuid::Uuid;
 
 use super::{DeviceEffect, Finished, PushResult, Skip};
@@ -12,10 +12,10 @@ use crate::store::{
     engine::{
         Engine,
         Kind::{Id, Text, Whole},
-        RowStatement, Values, query, query_as, query_scalar,
+        RowStatement, Values, query, query_as,
     },
     feed,
-    tokens::revoke_tokens_of,
+    retire::retire_device,
 };
 
 impl Store {
@@ -297,36 +297,6 @@ static END_QUARANTINES: LazyLock<RowStatement<2>> = LazyLock::new(|| {
          where device.client_id = {0} and device.id = {1} and quarantined_at is not null and retired_at is null",
     )
 });
-
-/// Takes a device out of use for good, with its token; its open pushes are closed when they come due.
-pub(in crate::store) async fn retire_device(
-    tx: &mut Write,
-    client_id: Uuid,
-    device_id: Uuid,
-    reason: &str,
-    at: i64,
-) -> Result<bool> {
-    let owner: Option<Uuid> = query_scalar(
-        "update device set retired_at = $3, reason = $4 where client_id = $1 and id = $2 and retired_at is null
-         returning employee_id",
-    )
-    .bind(client_id)
-    .bind(device_id)
-    .bind(at)
-    .bind(reason)
-    .fetch_optional(tx)
-    .await?;
-    let Some(employee_id) = owner else {
-        return Ok(false);
-    };
-    query("update employee set devices = case when devices > 0 then devices - 1 else 0 end where client_id = $1 and id = $2")
-        .bind(client_id)
-        .bind(employee_id)
-        .execute(tx)
-        .await?;
-    revoke_tokens_of(tx, Some(client_id), TokenKind::Device, device_id, at).await?;
-    Ok(true)
-}
 
 async fn add_delivery_events(tx: &mut Write, batch: &[Finished], changed: &Changed, at: i64) -> Result<()> {
     if changed.is_empty() {
