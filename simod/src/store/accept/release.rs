@@ -5,7 +5,7 @@ use simo_common::{api::message::Recipients, delivery::reason};
 use uuid::Uuid;
 
 use super::{
-    Decided, decide,
+    decide::{self, Decided},
     insert::{Origin, insert_audiences, recipients_json},
     load::{Question, TopicName},
 };

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::LazyLock};
 use simo_common::delivery::reason;
 use uuid::Uuid;
 
-use super::{DeviceEffect, Finished, PushResult, Skip};
+use super::{Claim, Skip};
 use crate::store::{
     Result, Store, Write,
     bind::{hex, json},
@@ -17,6 +17,58 @@ use crate::store::{
     feed,
     retire::retire_device,
 };
+
+/// How a push went.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The claim that ends with this.
+    pub claim: Claim,
+    /// When it was known.
+    pub at: i64,
+    /// The result.
+    pub result: PushResult,
+}
+
+/// The result of one try.
+#[derive(Debug, Clone)]
+pub enum PushResult {
+    /// The provider took it.
+    Accepted {
+        /// What it said.
+        answer: String,
+    },
+    /// Not now.
+    Retry {
+        /// When to try again.
+        due_at: i64,
+        /// What the provider said, or what went wrong on the way.
+        answer: String,
+        /// Whether it counts as a try (a pause does not).
+        counts: bool,
+    },
+    /// Never.
+    Failed {
+        /// The reason code.
+        reason: &'static str,
+        /// What the provider said.
+        answer: String,
+        /// What it means for the device.
+        device: DeviceEffect,
+    },
+    /// It was not sent.
+    Skipped(Skip),
+}
+
+/// What a failure means for the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceEffect {
+    /// Nothing.
+    None,
+    /// Its address is dead: no pushes but one later probe.
+    Quarantine,
+    /// Its address is dead, and was so when probed: it is retired.
+    Retire,
+}
 
 impl Store {
     /// Stores how claimed pushes went, and what follows for their deliveries and devices; then the claims end. It is on
