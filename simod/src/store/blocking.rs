@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     Error, Result, Store, Write,
     archive::end_people,
-    bind::{hex, json},
+    bind,
     employees::{employee, employee_change, live_employee},
     engine::{query, query_scalar},
     retire::{oldest_open, retire},
@@ -148,8 +148,7 @@ async fn deny_queued(
     .bind(AT_ONCE as i64)
     .fetch_all(tx)
     .await?;
-    let ids: Vec<_> = messages.iter().map(|id| hex(*id)).collect();
-    let ids = json(&ids);
+    let ids = bind::ids(&messages);
     query(
         "update push set done_at = $4, outcome = 'canceled', reason = $5
          where client_id = $1 and employee_id = $2 and done_at is null

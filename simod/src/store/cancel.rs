@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     Error, Result, Store, Write,
     audit::Change,
+    bind,
     engine::{query, query_as, query_scalar},
     feed::add_delivery_events,
 };
@@ -67,14 +68,13 @@ impl Store {
         .bind(CLOSED_AT_ONCE)
         .fetch_all(&mut tx)
         .await?;
-        let employees = super::bind::json(&closed.iter().map(|id| super::bind::hex(*id)).collect::<Vec<_>>());
         query(
             "update push set done_at = $4, outcome = 'canceled', reason = $5 from jsonb_each($3) j
              where client_id = $1 and message_id = $2 and employee_id = unhex(j.atom) and done_at is null",
         )
         .bind(client_id)
         .bind(id)
-        .bind(employees)
+        .bind(bind::ids(&closed))
         .bind(now)
         .bind(reason::CANCELED)
         .execute(&mut tx)

@@ -26,7 +26,7 @@ use self::{
 };
 use super::{
     Error, Races, Result, Store,
-    bind::{hex, json},
+    bind,
     engine::query_scalar,
     retire::retire,
 };
@@ -139,8 +139,7 @@ impl Store {
         for employee_id in left.blocked {
             self.deny_rest(client_id, employee_id, reason::BLOCKED, 1).await?;
         }
-        let gone: Vec<_> = left.gone.iter().map(|id| hex(*id)).collect();
-        let gone = json(&gone);
+        let gone = bind::ids(&left.gone);
         loop {
             let now = self.clock.now();
             let mut tx = self.write().await?;

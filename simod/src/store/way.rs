@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     DeviceCaller, Result, Store, Write,
-    bind::{hex, json},
+    bind,
     engine::{query, query_scalar},
     receipts::SEEN_EVERY,
     retire::{oldest_open, retire},
@@ -93,7 +93,6 @@ async fn reopen_unconfirmed(tx: &mut Write, phone: &DeviceCaller, now: i64) -> R
     .bind(now)
     .fetch_all(tx)
     .await?;
-    let unconfirmed: Vec<_> = unconfirmed.into_iter().map(hex).collect();
     query(
         "update push set channel = 'stream', due_at = $4, done_at = null, outcome = null, reason = null
          where client_id = $1 and employee_id = $2 and device_id = $3
@@ -103,7 +102,7 @@ async fn reopen_unconfirmed(tx: &mut Write, phone: &DeviceCaller, now: i64) -> R
     .bind(phone.employee_id)
     .bind(phone.device_id)
     .bind(now)
-    .bind(json(&unconfirmed))
+    .bind(bind::ids(&unconfirmed))
     .execute(tx)
     .await?;
     Ok(())

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::store::{
     Result, Store,
-    bind::{hex, json},
+    bind,
     engine::{Conn, Row, query, query_as},
 };
 
@@ -184,7 +184,7 @@ pub(super) async fn read(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = json(&ids.iter().map(|id| hex(*id)).collect::<Vec<_>>());
+    let ids = bind::ids(ids);
     let rows = query(
         "select m.*, c.slug as client, t.slug as topic, a.name as acs
          from jsonb_each($2) k
