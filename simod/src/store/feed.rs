@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use simo_common::{
     api::event::{Event, EventKind},
     delivery::DeliveryState,
+    message::OPERATOR,
     time::from_us,
 };
 use uuid::Uuid;
@@ -221,7 +222,7 @@ fn read_event(row: &Row) -> Result<Event> {
         message_id: row.try_get("message_id")?,
         acs: row
             .try_get::<Option<String>, _>("acs")?
-            .unwrap_or_else(|| "operator".to_owned()),
+            .unwrap_or_else(|| OPERATOR.to_owned()),
         external_id: row.try_get("external_id")?,
         personnel_no: row.try_get("personnel_no")?,
         state: state.and_then(DeliveryState::from_rank),

@@ -7,7 +7,7 @@ use simo_common::{
         message::{Message, RecipientCounts, StateCount},
     },
     delivery::DeliveryState,
-    message::Priority,
+    message::{OPERATOR, Priority},
     page::{Page, encode_cursor},
     query::Query,
     time::from_us,
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     Ask, Cursor, Order, PAGE_MOST,
     messages::Candidate,
-    rows::{OPERATOR, moment},
+    rows::moment,
     wanted::Wanted,
 };
 use crate::store::{

@@ -2,7 +2,10 @@
 
 use std::{sync::LazyLock, time::Instant};
 
-use simo_common::{api::access::Payload, message::Priority};
+use simo_common::{
+    api::access::Payload,
+    message::{OPERATOR, Priority},
+};
 use uuid::Uuid;
 
 use super::{Claim, ClaimedPush, PushKey, Skip};
@@ -97,7 +100,7 @@ pub(super) fn read_claimed(row: &Row, client_id: Uuid, now: i64, claimed: Instan
         topic: row.try_get("topic")?,
         acs: row
             .try_get::<Option<String>, _>("acs")?
-            .unwrap_or_else(|| "operator".to_owned()),
+            .unwrap_or_else(|| OPERATOR.to_owned()),
         require_ack: row.try_get("require_ack")?,
         accepted_at: row.try_get("accepted_at")?,
         expires_at,
