@@ -29,7 +29,7 @@ use utoipa_axum::{
 use self::refused::Unposted;
 use super::{
     ApiError, ApiResult,
-    auth::{self, Admin, Caller, Peer},
+    auth::{self, Admin, Caller},
     body,
     parameters::{self, Params},
 };

@@ -15,7 +15,7 @@ use simo_common::{
 use crate::{
     api::{
         ApiError, ApiResult,
-        auth::{Phone, TokenHash},
+        auth::{OwnToken, Phone},
         sse,
     },
     app::App,
@@ -41,7 +41,7 @@ use crate::{
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
     Phone(phone): Phone,
-    TokenHash(token_hash): TokenHash,
+    OwnToken(token_hash): OwnToken,
 ) -> ApiResult<Response> {
     if phone.channel != "stream" {
         let channel = phone.channel;
