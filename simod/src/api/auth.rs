@@ -1,7 +1,7 @@
 //! Who calls, and what he may do. A handler says whom it lets in by the type of its extractor:
 //! [`Viewer`], [`Admin`], [`Owner`] for operators, [`Phone`] for phones, [`Reader`] for an ACS or a viewer; an ACS that
-//! posts is let in by the transaction that stores its message ([`crate::store::Poster`]). Nobody learns of a client that
-//! is not his: it is not found.
+//! posts is let in by the transaction that stores its message ([`crate::store::Poster`]). Nobody learns of a client
+//! that is not his: it is not found.
 
 mod extractors;
 

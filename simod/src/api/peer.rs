@@ -1,4 +1,5 @@
-//! Where a connection comes from: its address, the network that attempts to get in are counted under, or the local socket.
+//! Where a connection comes from: its address, the network that attempts to get in are counted under, or the local
+//! socket.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

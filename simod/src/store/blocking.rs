@@ -59,8 +59,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Archives an employee: his devices are retired, his own grants and pairing codes end, what was queued for him is denied. One who is archived already
-    /// stays so.
+    /// Archives an employee: his devices are retired, his own grants and pairing codes end, what was queued for him is
+    /// denied. One who is archived already stays so.
     ///
     /// # Errors
     /// [`Error::Conflict`] when a topic's messages are for him.

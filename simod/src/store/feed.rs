@@ -97,7 +97,8 @@ impl Store {
     /// returned sees all that older ones have written. Those of other databases on the same server, which may run for
     /// hours, do not count.
     async fn oldest_transaction(&self) -> Result<i64> {
-        // Every role may see these numbers. Transactions have 32 bits there; what is "older" by more than half of them began meanwhile.
+        // Every role may see these numbers. Transactions have 32 bits there; what is "older" by more than half of them
+        // began meanwhile.
         let oldest = query_scalar(
             "select n.next - coalesce((
                  select max(r.age) from (

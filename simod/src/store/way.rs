@@ -25,8 +25,8 @@ pub struct Way {
 }
 
 impl Store {
-    /// Stores a new way to a phone: its quarantine ends, and what waits goes the new way at once; a stream also gets what
-    /// went the old way without a receipt. The way that is known already is a sign of life, and may say anew whether
+    /// Stores a new way to a phone: its quarantine ends, and what waits goes the new way at once; a stream also gets
+    /// what went the old way without a receipt. The way that is known already is a sign of life, and may say anew whether
     /// notifications are shown.
     pub async fn change_way(&self, phone: &DeviceCaller, way: &Way) -> Result<()> {
         let now = self.clock.now();

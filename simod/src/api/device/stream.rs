@@ -24,7 +24,8 @@ use crate::{
 
 /// Receive messages
 ///
-/// Everything without a receipt, then live, as server-sent events `message` with the message's id. A second connection of the same device takes the place of the first.
+/// Everything without a receipt, then live, as server-sent events `message` with the message's id. A second connection of
+/// the same device takes the place of the first.
 #[utoipa::path(
     get,
     path = "/device/stream",
