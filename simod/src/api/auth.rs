@@ -13,8 +13,8 @@ use simo_common::{people::Role, text, token};
 use url::form_urlencoded;
 use uuid::Uuid;
 
-pub use self::extractors::{Admin, AnyOperator, Keeper, Owner, Phone, Reader, Viewer};
 pub(super) use self::extractors::OwnToken;
+pub use self::extractors::{Admin, AnyOperator, Keeper, Owner, Phone, Reader, Viewer};
 use super::{error::ApiError, limits, peer::Peer};
 use crate::{
     actor,

@@ -4,8 +4,7 @@ use simo_common::delivery::{DeliveryState, reason};
 use uuid::Uuid;
 
 use super::{
-    DeviceCaller, Result, Store, Write,
-    bind,
+    DeviceCaller, Result, Store, Write, bind,
     engine::{query, query_scalar},
     receipts::SEEN_EVERY,
     retire::{oldest_open, retire},
