@@ -28,7 +28,7 @@ use utoipa_axum::{
 
 use self::refused::Unposted;
 use super::{
-    ApiError, ApiResult,
+    ApiError, ApiResult, Peer,
     auth::{self, Admin, Caller},
     body,
     parameters::{self, Params},
