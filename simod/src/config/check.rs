@@ -137,9 +137,7 @@ mod tests {
             ("SIMO_FCM__PROXY", "not a url"),
             ("SIMO_FCM__BASE_URL", "fcm"),
         ] {
-            let error = load(None, one(name, bad), &[])
-                .unwrap_err()
-                .to_string();
+            let error = load(None, one(name, bad), &[]).unwrap_err().to_string();
             assert!(error.starts_with(name) && error.contains(bad), "{error}");
         }
         for (name, good) in [
