@@ -89,7 +89,7 @@ pub struct Incoming {
 #[derive(Debug, Clone)]
 pub struct Accepted {
     /// The answer.
-    pub answer: std::result::Result<PostedMessage, Refusal>,
+    pub answer: Result<PostedMessage, Refusal>,
     /// Whether there is something new in the database.
     pub stored: bool,
 }
