@@ -14,15 +14,9 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::{
-    Ask, Cursor, Order, PAGE_MOST,
-    messages::Candidate,
-    rows::moment,
-    wanted::Wanted,
-};
+use super::{Ask, Cursor, Order, PAGE_MOST, messages::Candidate, rows::moment, wanted::Wanted};
 use crate::store::{
-    Result, Store,
-    bind,
+    Result, Store, bind,
     engine::{Conn, Row, query, query_as},
 };
 
