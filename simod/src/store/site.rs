@@ -24,12 +24,7 @@ use self::{
     plan::Plan,
     write::Prepared,
 };
-use super::{
-    Error, Races, Result, Store,
-    bind,
-    engine::query_scalar,
-    retire::retire,
-};
+use super::{Error, Races, Result, Store, bind, engine::query_scalar, retire::retire};
 
 /// Phones that are let go in one transaction, so that nobody waits long for the writer.
 const PHONES_AT_ONCE: i64 = 50;
