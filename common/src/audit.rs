@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+pub use crate::hex::hex;
 use crate::{
     api::audit::{AuditEntry, AuditHead, AuditPayload},
     lang::Text,
@@ -92,15 +93,6 @@ impl End {
             hash: hash.into(),
         }
     }
-}
-
-/// A hash as it is written.
-pub fn hex(hash: &Hash) -> String {
-    use std::fmt::Write as _;
-    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A hash as it was written.

@@ -5,6 +5,7 @@ pub mod api;
 pub mod audit;
 pub mod client;
 pub mod delivery;
+pub mod hex;
 pub mod hours;
 pub mod id;
 pub mod lang;

@@ -36,6 +36,9 @@ pub mod limits {
     pub const BATCH_REQUEST_BYTES: usize = 64 * 1024 * 1024;
 }
 
+/// What the sender of a message that an operator posted is called where an ACS is named; no ACS can be called so.
+pub const OPERATOR: &str = "operator";
+
 /// How urgent a message is; more urgent ones overtake in the queue.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, ToSchema,

@@ -10,6 +10,8 @@ pub const SECOND: i64 = 1_000_000;
 pub const HOUR: i64 = 3_600 * SECOND;
 /// Microseconds in a day of 24 hours.
 pub const DAY: i64 = 24 * HOUR;
+/// Seconds in a day of 24 hours.
+pub const DAY_SECONDS: i64 = DAY / SECOND;
 
 /// Microseconds as a [`Timestamp`]; what lies outside its range is cut to it.
 pub fn from_us(us: i64) -> Timestamp {

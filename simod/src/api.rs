@@ -17,6 +17,7 @@ mod ingest;
 mod limits;
 pub mod openapi;
 mod parameters;
+mod peer;
 mod proxy;
 mod service;
 mod sse;
@@ -28,7 +29,7 @@ use simo_common::api::PREFIX;
 use tower::util::option_layer;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use self::{auth::Peer, error::ApiError};
+pub use self::{error::ApiError, peer::Peer};
 use crate::app::App;
 
 /// What handlers return.

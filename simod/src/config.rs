@@ -1,5 +1,7 @@
 //! The daemon's configuration: defaults, then a TOML file, then the environment (`SIMO_…`), then flags.
 
+mod check;
+mod error;
 mod keys;
 mod load;
 
@@ -13,8 +15,9 @@ use url::{Url, form_urlencoded};
 use crate::store::{self, Place};
 
 pub use self::{
+    error::{ConfigError, Source},
     keys::{KEYS, Key, Kind},
-    load::{ConfigError, Source, load},
+    load::load,
 };
 
 /// Everything that can be configured. Unknown keys are refused.

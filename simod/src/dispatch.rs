@@ -1,7 +1,8 @@
 //! Dispatch: claims what is due, sends it through its channel, and stores how it went.
 //!
 //! A permit is held from the claim until the result is committed, so that a crash repeats no more pushes than there are
-//! permits. A slow or dead provider keeps its own permits busy and nobody else's, and one client's crowd never all of a channel's.
+//! permits. A slow or dead provider keeps its own permits busy and nobody else's, and one client's crowd never all of a
+//! channel's.
 
 mod brake;
 mod finish;

@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use simo_common::time::SECOND;
+use simo_common::{hex::hex, time::SECOND};
 use uuid::Uuid;
 
 use crate::store::{Counted, Refused};
@@ -278,12 +278,7 @@ impl Guard {
 
 /// As the database knows it, besides the token's own row.
 fn key_of(token: &TokenHash) -> String {
-    use std::fmt::Write as _;
-    token.iter().fold("token ".to_owned(), |mut key, byte| {
-        // Writing to a string does not fail.
-        let _written = write!(key, "{byte:02x}");
-        key
-    })
+    format!("token {}", hex(token))
 }
 
 #[cfg(test)]

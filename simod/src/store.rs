@@ -42,6 +42,7 @@ mod pairing;
 mod postgres;
 mod queue;
 mod receipts;
+mod retire;
 mod sessions;
 mod silent;
 mod site;
@@ -51,6 +52,7 @@ mod sweep;
 mod tokens;
 mod topics;
 mod uses;
+mod way;
 mod words;
 
 use std::{
@@ -74,13 +76,14 @@ pub use self::{
     limits::{TokenLimits, network},
     list::{Find, Listing, Rows},
     login::{LoggedIn, NewSession},
-    pairing::{NewDevice, PairedDevice, Pairing, Way},
+    pairing::{NewDevice, PairedDevice, Pairing},
     queue::{Claim, Claimed, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Room, Skip},
     receipts::{Recorded, Reported},
     sessions::Ended,
     site::Reach,
     sweep::StreamCursor,
     tokens::{TokenFor, TokenKey, TokenTerms},
+    way::Way,
 };
 use self::{
     engine::{Engine, Read, query},

@@ -8,6 +8,7 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use simo_common::{
+    hex::hex,
     id,
     time::{DAY, SECOND},
     token::{self, TokenKind},
@@ -92,7 +93,7 @@ impl Plant {
                  insert into topic (client_id, id, slug, name, created_at)
                  values ({client}, {topic}, 'boiler', 'Котельная', {START})",
                 sql(id::new(START)),
-                hexed(&token::hash(&plant.acs_token)),
+                hex(&token::hash(&plant.acs_token)),
             ))
             .await;
         plant
@@ -132,6 +133,22 @@ impl Plant {
         query_scalar(query).fetch_all(&mut reader).await.unwrap()
     }
 
+    /// The pushes to a phone that are not done.
+    pub(crate) async fn open_pushes(&self, device: Uuid) -> Option<i64> {
+        let device = sql(device);
+        self.number(&format!(
+            "select count(*) from push where device_id = {device} and done_at is null"
+        ))
+        .await
+    }
+
+    /// How many phones an employee has, as his row counts them.
+    pub(crate) async fn devices_of(&self, employee: Uuid) -> Option<i64> {
+        let employee = sql(employee);
+        self.number(&format!("select devices from employee where id = {employee}"))
+            .await
+    }
+
     pub(crate) fn advance(&self, us: i64) {
         self.store.clock().set(self.store.clock().now() + us);
     }
@@ -155,7 +172,7 @@ impl Plant {
         self.run(&format!(
             "insert into invite (code_hash, client_id, employee_id, created_at, expires_at)
              values (x'{}', {}, {}, {now}, {})",
-            hexed(&token::hash(&token::normalize_code(&code))),
+            hex(&token::hash(&token::normalize_code(&code))),
             sql(self.client_id),
             sql(employee),
             now + DAY,
@@ -244,14 +261,6 @@ pub(crate) fn new_device(code: &str, token: &str, address: Option<&str>) -> NewD
 /// An id as SQL writes it.
 pub(crate) fn sql(id: Uuid) -> String {
     format!("x'{}'", id.simple())
-}
-
-pub(crate) fn hexed(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
 }
 
 /// Calls the API as the holder of `token` does.

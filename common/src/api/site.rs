@@ -246,7 +246,7 @@ pub struct SiteTopic {
 #[serde(deny_unknown_fields, default)]
 pub struct SiteGrant {
     /// To everyone of the client.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub everyone: bool,
     /// To the members of a group, by slug.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -263,11 +263,6 @@ pub struct SiteGrant {
     /// At which hours of the week: `mon-fri 08:00-20:00; sat,sun 10:00-14:00`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hours: Option<String>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 impl SiteGrant {

@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use super::{
     ApiResult,
-    auth::{Reader, TokenHash},
+    auth::{OwnToken, Reader},
     sse::respond,
 };
 use crate::{
@@ -69,7 +69,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 async fn events(
     State(app): State<Arc<App>>,
     reader: Reader,
-    TokenHash(token_hash): TokenHash,
+    OwnToken(token_hash): OwnToken,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     // Before the cursor, so that nothing happens unseen between the two.

@@ -28,8 +28,8 @@ use utoipa_axum::{
 
 use self::refused::Unposted;
 use super::{
-    ApiError, ApiResult,
-    auth::{self, Admin, Caller, Peer},
+    ApiError, ApiResult, Peer,
+    auth::{self, Admin, Caller},
     body,
     parameters::{self, Params},
 };

@@ -110,3 +110,43 @@ pub(super) fn nearest(path: &str) -> Option<&'static str> {
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, path)| path)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use toml::Value;
+
+    use super::KEYS;
+    use crate::config::Config;
+
+    #[test]
+    fn the_list_of_keys_is_that_of_the_struct() {
+        let mut config = Config {
+            database_direct: Some(String::new()),
+            public_url: Some(String::new()),
+            tls_certificate: Some(PathBuf::new()),
+            tls_key: Some(PathBuf::new()),
+            shutdown_delay: Some(0),
+            ..Config::default()
+        };
+        config.fcm.service_account = Some(PathBuf::new());
+        config.fcm.token_url = Some(String::new());
+        config.fcm.proxy = Some(String::new());
+        config.fcm.ca = Some(PathBuf::new());
+        let Value::Table(table) = Value::try_from(config).unwrap() else {
+            panic!("not a table")
+        };
+        let mut paths = Vec::new();
+        for (name, value) in &table {
+            match value {
+                Value::Table(inner) => paths.extend(inner.keys().map(|key| format!("{name}.{key}"))),
+                _ => paths.push(name.clone()),
+            }
+        }
+        paths.sort();
+        let mut known: Vec<String> = KEYS.iter().map(|key| key.path.to_owned()).collect();
+        known.sort();
+        assert_eq!(paths, known);
+    }
+}

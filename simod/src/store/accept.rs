@@ -5,33 +5,29 @@
 
 mod charges;
 mod decide;
+mod incoming;
 mod insert;
 mod keys;
 mod load;
+mod nobody;
 mod release;
 mod times;
 
-use std::{
-    collections::HashSet,
-    net::IpAddr,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::sync::Arc;
 
 use simo_common::{
-    api::message::{PostedMessage, RecipientCounts, Recipients},
-    delivery::reason,
+    api::message::{PostedMessage, Recipients},
     id,
-    lang::Text,
     message::Priority,
-    time::Moment,
-    token::Scope,
 };
 use uuid::Uuid;
 
+pub use self::incoming::{Accepted, Draft, Expiry, Incoming, KeyKind, Nobody, Poster, Refusal};
 use self::{
     charges::Charges,
     keys::Keys,
     load::Sender,
+    nobody::reaches_nobody,
     times::{Times, times},
 };
 pub(super) use self::{
@@ -39,142 +35,7 @@ pub(super) use self::{
     insert::{Origin, insert_deliveries, insert_pushes, part_rows},
     load::{Question, TopicName},
 };
-use super::{
-    Error, Races, Result, Store,
-    audience::{Audience, Part},
-};
-
-/// A message as the API has validated it.
-#[derive(Debug, Clone)]
-pub struct Draft {
-    /// Its title.
-    pub title: String,
-    /// Its text.
-    pub body: String,
-    /// The topic's slug.
-    pub topic: Option<String>,
-    /// How urgent it is; `None`: as the topic says.
-    pub priority: Option<Priority>,
-    /// Whom it is for; `None`: whom the topic says, or else the holders of its grants.
-    pub recipients: Option<Recipients>,
-    /// A JSON object.
-    pub data: Option<String>,
-    /// When to send it; `None`: now.
-    pub send_at: Option<Moment>,
-    /// When to give up.
-    pub expiry: Expiry,
-    /// Whether it must be acknowledged.
-    pub require_ack: bool,
-    /// The ACS's own id.
-    pub external_id: Option<String>,
-    /// Whether it may reach nobody.
-    pub allow_empty: bool,
-    /// Of its meaning; needed where a key may bring it again.
-    pub fingerprint: Option<[u8; 32]>,
-}
-
-/// When a message is given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expiry {
-    /// After the client's default.
-    Default,
-    /// So many seconds after it is sent.
-    Ttl(i64),
-    /// At a moment.
-    At(Moment),
-}
-
-/// Who posts a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Poster {
-    /// Whoever holds the token with this hash; the transaction looks.
-    Token([u8; 32]),
-    /// An operator who was let in already; `operator_id` is absent for the local socket.
-    Operator {
-        /// The client that he posts for.
-        client_id: Uuid,
-        /// Who he is.
-        operator_id: Option<Uuid>,
-    },
-}
-
-/// A message that wants to be taken in.
-#[derive(Debug, Clone)]
-pub struct Incoming {
-    /// Who posts it.
-    pub poster: Poster,
-    /// From which network address.
-    pub from: Option<IpAddr>,
-    /// What it is.
-    pub draft: Draft,
-    /// The `Idempotency-Key` header.
-    pub idempotency_key: Option<String>,
-    /// Only say what would happen.
-    pub dry_run: bool,
-    /// How many deliveries the request that it is part of may still make.
-    pub budget: Option<Arc<AtomicU64>>,
-}
-
-/// What became of a message.
-#[derive(Debug, Clone)]
-pub struct Accepted {
-    /// The answer.
-    pub answer: std::result::Result<PostedMessage, Refusal>,
-    /// Whether there is something new in the database.
-    pub stored: bool,
-}
-
-/// Why a message was not taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// The token does not let in.
-    Unauthenticated,
-    /// The token may not be used from this address.
-    WrongNetwork(Option<IpAddr>),
-    /// The token may not be used for this.
-    WrongScope(Scope),
-    /// The token may not post to this topic.
-    WrongTopic {
-        /// The topic that the message names.
-        topic: String,
-        /// Those that it may post to.
-        allowed: Vec<String>,
-    },
-    /// The token may not send without a topic.
-    TopicNeeded,
-    /// There is no such topic.
-    UnknownTopic(String),
-    /// Nobody would receive it.
-    Nobody(Box<Nobody>),
-    /// The key was used for a message with another meaning.
-    KeyReused(KeyKind),
-    /// Fields are wrong in a way that only the client's settings tell.
-    Invalid(Vec<(String, Text)>),
-    /// The request would make more deliveries than one may.
-    TooManyDeliveries,
-}
-
-/// Why a message would reach nobody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Nobody {
-    /// Its numbers.
-    pub counts: RecipientCounts,
-    /// How many of the denied are blocked.
-    pub blocked: u64,
-    /// Whether it has no topic: then no grant matters.
-    pub is_personal: bool,
-    /// The fields that name somebody who does not exist, and whom.
-    pub unknown: Vec<(String, String)>,
-}
-
-/// Which key was used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeyKind {
-    /// The `Idempotency-Key` header.
-    IdempotencyKey,
-    /// `external_id`.
-    ExternalId,
-}
+use super::{Error, Races, Result, Store, audience::Audience};
 
 /// A message on its way through the transaction.
 struct Item<'a> {
@@ -385,42 +246,6 @@ fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) -> Charges {
     charges
 }
 
-fn reaches_nobody(item: &Item<'_>) -> Nobody {
-    let draft = &item.incoming.draft;
-    let blocked = |part: &&Part| part.closed.is_some_and(|(_, why)| why == reason::BLOCKED);
-    let recipients = draft.recipients.as_ref().or(item.usual.as_ref());
-    let unknown: HashSet<&String> = item.unknown.iter().collect();
-    let is_unknown = |name: &String| unknown.contains(name);
-    let fields = recipients.into_iter().flat_map(|recipients| {
-        let fields = [
-            ("employees", &recipients.employees),
-            ("groups", &recipients.groups),
-        ];
-        fields.into_iter().flat_map(|(field, names)| {
-            names
-                .iter()
-                .enumerate()
-                .filter(|(_, name)| is_unknown(name))
-                .map(move |(place, name)| (format!("recipients.{field}[{place}]"), name.clone()))
-        })
-    });
-    Nobody {
-        counts: item.audience.counts(item.unknown.clone()),
-        blocked: item
-            .audience
-            .parts
-            .iter()
-            .filter(blocked)
-            .map(|part| part.members.len())
-            .sum(),
-        is_personal: draft.topic.is_none(),
-        unknown: fields.take(NAMED_UNKNOWN).collect(),
-    }
-}
-
-/// Unknown names that one answer tells.
-const NAMED_UNKNOWN: usize = 100;
-
 /// The answers, in the batch's order; whoever lost to an earlier item with the same key gets the winner's.
 fn answers(slots: Vec<Slot<'_>>, keys: &Keys) -> Vec<Accepted> {
     let mut results: Vec<Accepted> = Vec::with_capacity(slots.len());
@@ -453,15 +278,4 @@ fn answers(slots: Vec<Slot<'_>>, keys: &Keys) -> Vec<Accepted> {
         results.push(accepted);
     }
     results
-}
-
-/// A decided audience and what was found on the way.
-pub(super) struct Decided {
-    pub topic_id: Option<Uuid>,
-    /// What the topic says of messages that say nothing.
-    pub priority: Option<Priority>,
-    /// Whom it says that they are for.
-    pub usual: Option<Recipients>,
-    pub audience: Audience,
-    pub unknown: Vec<String>,
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     Result, Write,
     audit::Change,
-    bind::{hex, json},
+    bind,
     engine::{query, query_as, query_scalar},
     grants::take_back,
     operators::archive_operator,
@@ -61,7 +61,7 @@ pub(super) async fn end_topics(tx: &mut Write, client_id: Uuid, ids: &[Uuid], no
 /// Ends who is in groups, what they include and are in, and what was granted to them.
 pub(super) async fn end_groups(tx: &mut Write, client_id: Uuid, ids: &[Uuid], now: i64) -> Result<()> {
     take_back(tx, client_id, "group_id", ids, now).await?;
-    let ids = ids_json(ids);
+    let ids = bind::ids(ids);
     let members: Vec<(String, String)> = query_as(
         "select g.slug, e.personnel_no from jsonb_each($2) j cross join \"group\" g
          cross join group_member m cross join employee e
@@ -122,7 +122,7 @@ pub(super) async fn end_people(tx: &mut Write, client_id: Uuid, ids: &[Uuid], no
            and used_at is null and expires_at > $3",
     )
     .bind(client_id)
-    .bind(ids_json(ids))
+    .bind(bind::ids(ids))
     .bind(now)
     .execute(tx)
     .await?;
@@ -154,8 +154,4 @@ pub(super) async fn sweep(tx: &mut Write, client_id: Uuid, now: i64) -> Result<(
     .execute(tx)
     .await?;
     Ok(())
-}
-
-fn ids_json(ids: &[Uuid]) -> String {
-    json(&ids.iter().map(|id| hex(*id)).collect::<Vec<_>>())
 }

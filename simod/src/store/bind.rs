@@ -1,11 +1,17 @@
 //! How a batch reaches its statement: as one JSON text for `jsonb_each`, with ids and hashes in hexadecimal digits.
 
 use serde::Serialize;
+pub(in crate::store) use simo_common::hex::hex as hex_bytes;
 use uuid::Uuid;
 
 /// Rows for `jsonb_each`. Our rows are strings and numbers, whose serialisation cannot fail.
 pub(in crate::store) fn json<T: Serialize>(rows: &[T]) -> String {
     serde_json::to_string(rows).unwrap_or_default()
+}
+
+/// Ids for `jsonb_each`, whose atoms are for `unhex`.
+pub(in crate::store) fn ids(ids: &[Uuid]) -> String {
+    json(&ids.iter().map(|id| hex(*id)).collect::<Vec<_>>())
 }
 
 /// An id for `unhex`, which makes a blob of it again.
@@ -16,16 +22,4 @@ pub(in crate::store) fn hex(id: Uuid) -> uuid::fmt::Simple {
 /// A hash for `unhex`.
 pub(in crate::store) fn hex_hash(hash: &[u8; 32]) -> String {
     hex_bytes(hash)
-}
-
-/// Bytes for `unhex`.
-pub(in crate::store) fn hex_bytes(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            use std::fmt::Write as _;
-            // Writing to a string does not fail.
-            let _written = write!(text, "{byte:02x}");
-            text
-        })
 }

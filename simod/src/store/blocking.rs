@@ -6,10 +6,10 @@ use uuid::Uuid;
 use super::{
     Error, Result, Store, Write,
     archive::end_people,
-    bind::{hex, json},
+    bind,
     employees::{employee, employee_change, live_employee},
     engine::{query, query_scalar},
-    pairing::{oldest_open, retire},
+    retire::{oldest_open, retire},
     topics::refuse_recipient,
 };
 
@@ -59,8 +59,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Archives an employee: his devices are retired, his own grants and pairing codes end, what was queued for him is denied. One who is archived already
-    /// stays so.
+    /// Archives an employee: his devices are retired, his own grants and pairing codes end, what was queued for him is
+    /// denied. One who is archived already stays so.
     ///
     /// # Errors
     /// [`Error::Conflict`] when a topic's messages are for him.
@@ -148,8 +148,7 @@ async fn deny_queued(
     .bind(AT_ONCE as i64)
     .fetch_all(tx)
     .await?;
-    let ids: Vec<_> = messages.iter().map(|id| hex(*id)).collect();
-    let ids = json(&ids);
+    let ids = bind::ids(&messages);
     query(
         "update push set done_at = $4, outcome = 'canceled', reason = $5
          where client_id = $1 and employee_id = $2 and done_at is null

@@ -4,9 +4,11 @@ use simo_common::{api::message::Canceled, delivery::reason};
 use uuid::Uuid;
 
 use super::{
-    Error, Result, Store,
+    Error, Result, Store, Write,
     audit::Change,
+    bind,
     engine::{query, query_as, query_scalar},
+    feed::add_delivery_events,
 };
 
 /// Deliveries that one transaction closes.
@@ -34,28 +36,7 @@ impl Store {
             return Err(Error::not_found("message", id.to_string()));
         };
         if !was_canceled {
-            let first = query(
-                "update message set canceled_at = $3, due_at = null
-                 where client_id = $1 and id = $2 and canceled_at is null",
-            )
-            .bind(client_id)
-            .bind(id)
-            .bind(now)
-            .execute(&mut tx)
-            .await?;
-            // Otherwise another instance canceled it just now.
-            if first.rows_affected() > 0 {
-                query(
-                    "insert into event (client_id, acs_id, at, kind, message_id) values ($1, $2, $3, 'canceled', $4)",
-                )
-                .bind(client_id)
-                .bind(poster)
-                .bind(now)
-                .bind(id)
-                .execute(&mut tx)
-                .await?;
-                tx.record(client_id, Change::new("message.cancel", id.to_string()));
-            }
+            end(&mut tx, client_id, poster, id, None, now).await?;
         }
         tx.commit().await?;
         // Also the second time: the first one may have been cut short. A step may find fewer than there are: what was sent
@@ -87,29 +68,22 @@ impl Store {
         .bind(CLOSED_AT_ONCE)
         .fetch_all(&mut tx)
         .await?;
-        let employees = super::bind::json(&closed.iter().map(|id| super::bind::hex(*id)).collect::<Vec<_>>());
         query(
             "update push set done_at = $4, outcome = 'canceled', reason = $5 from jsonb_each($3) j
              where client_id = $1 and message_id = $2 and employee_id = unhex(j.atom) and done_at is null",
         )
         .bind(client_id)
         .bind(id)
-        .bind(&employees)
+        .bind(bind::ids(&closed))
         .bind(now)
         .bind(reason::CANCELED)
         .execute(&mut tx)
         .await?;
-        query(
-            "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
-             select $1, $2, $3, 'delivery', $4, unhex(atom) from jsonb_each($5)",
-        )
-        .bind(client_id)
-        .bind(acs_id)
-        .bind(now)
-        .bind(id)
-        .bind(&employees)
-        .execute(&mut tx)
-        .await?;
+        let changed: Vec<_> = closed
+            .iter()
+            .map(|employee_id| (client_id, acs_id, id, *employee_id))
+            .collect();
+        add_delivery_events(&mut tx, &changed, now).await?;
         tx.commit().await?;
         Ok(closed.len() as u64)
     }
@@ -146,4 +120,43 @@ impl Store {
             too_late: too_late as u64,
         })
     }
+}
+
+/// Writes down that a message of an ACS is canceled, and why when nobody asked for it; nothing when another instance
+/// canceled it just now.
+pub(super) async fn end(
+    tx: &mut Write,
+    client_id: Uuid,
+    acs_id: Option<Uuid>,
+    id: Uuid,
+    reason: Option<&str>,
+    now: i64,
+) -> Result<()> {
+    let first = query(
+        "update message set canceled_at = $3, due_at = null, cancel_reason = $4
+         where client_id = $1 and id = $2 and canceled_at is null",
+    )
+    .bind(client_id)
+    .bind(id)
+    .bind(now)
+    .bind(reason)
+    .execute(tx)
+    .await?;
+    if first.rows_affected() == 0 {
+        return Ok(());
+    }
+    query("insert into event (client_id, acs_id, at, kind, message_id) values ($1, $2, $3, 'canceled', $4)")
+        .bind(client_id)
+        .bind(acs_id)
+        .bind(now)
+        .bind(id)
+        .execute(tx)
+        .await?;
+    let change = Change::new("message.cancel", id.to_string());
+    let change = match reason {
+        Some(reason) => change.after(&serde_json::json!({ "reason": reason })),
+        None => change,
+    };
+    tx.record(client_id, change);
+    Ok(())
 }

@@ -10,7 +10,7 @@ use super::{
     employees::live_employee,
     engine::{Conn, Row, query, query_as, query_scalar},
     list::page,
-    pairing::retire,
+    retire::retire,
 };
 
 macro_rules! select_device {

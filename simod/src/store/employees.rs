@@ -13,7 +13,7 @@ use super::{
     Error, Listing, Result, Rows, Store, Write,
     archive::end_people,
     audit::Change,
-    bind::{hex, hex_bytes, json},
+    bind::{self, hex, hex_bytes, json},
     engine::{Conn, Row, query, query_as, query_scalar},
     groups::{group_id, slugs, within},
     list::page,
@@ -315,14 +315,13 @@ pub(super) async fn set_groups(
         .bind(employee_id)
         .execute(tx)
         .await?;
-    let groups: Vec<_> = groups.iter().map(|id| hex(*id)).collect();
     query(
         "insert into group_member (client_id, group_id, employee_id)
          select $1, unhex(j.atom), $2 from jsonb_each($3) j where true on conflict do nothing",
     )
     .bind(client_id)
     .bind(employee_id)
-    .bind(json(&groups))
+    .bind(bind::ids(groups))
     .execute(tx)
     .await?;
     Ok(())

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use simo_common::{
     api::event::{Event, EventKind},
     delivery::DeliveryState,
+    message::OPERATOR,
     time::from_us,
 };
 use uuid::Uuid;
@@ -96,7 +97,8 @@ impl Store {
     /// returned sees all that older ones have written. Those of other databases on the same server, which may run for
     /// hours, do not count.
     async fn oldest_transaction(&self) -> Result<i64> {
-        // Every role may see these numbers. Transactions have 32 bits there; what is "older" by more than half of them began meanwhile.
+        // Every role may see these numbers. Transactions have 32 bits there; what is "older" by more than half of them
+        // began meanwhile.
         let oldest = query_scalar(
             "select n.next - coalesce((
                  select max(r.age) from (
@@ -221,7 +223,7 @@ fn read_event(row: &Row) -> Result<Event> {
         message_id: row.try_get("message_id")?,
         acs: row
             .try_get::<Option<String>, _>("acs")?
-            .unwrap_or_else(|| "operator".to_owned()),
+            .unwrap_or_else(|| OPERATOR.to_owned()),
         external_id: row.try_get("external_id")?,
         personnel_no: row.try_get("personnel_no")?,
         state: state.and_then(DeliveryState::from_rank),

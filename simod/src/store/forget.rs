@@ -59,8 +59,8 @@ impl Store {
         Ok(gone.len() as u64)
     }
 
-    /// Forgets some of what is too old to matter: keys of idempotency, events, failed pairings, refused attempts, invitations. Returns
-    /// whether there may be more.
+    /// Forgets some of what is too old to matter: keys of idempotency, events, failed pairings, refused
+    /// attempts, invitations. Returns whether there may be more.
     pub async fn forget_old(&self) -> Result<bool> {
         let now = self.clock.now();
         let forgotten = [

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     Error, Result, Store, Write,
     audit::Change,
-    bind::{hex, json},
+    bind,
     employees::live_employee,
     engine::{Row, query},
     groups::group_id,
@@ -178,8 +178,7 @@ pub(super) async fn take_back(
     ids: &[Uuid],
     now: i64,
 ) -> Result<()> {
-    let ids: Vec<_> = ids.iter().map(|id| hex(*id)).collect();
-    let ids = json(&ids);
+    let ids = bind::ids(ids);
     let rows = query(format!(
         "select g.*, t.slug as topic, r.slug as \"group\", e.personnel_no, c.timezone from topic_grant g
          join client c on c.id = g.client_id

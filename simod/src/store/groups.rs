@@ -11,7 +11,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-pub(in crate::store) use self::nesting::{groups_around, within};
+pub(in crate::store) use self::nesting::{groups_around, loop_in_words, within};
 use super::{
     Error, Listing, Result, Rows, Store,
     archive::end_groups,

@@ -1,6 +1,11 @@
 //! What phones may read: their employee's own history, and what a stream still owes its device.
 
-use simo_common::{api::device::DeviceMessage, delivery::DeliveryState, message::Priority, time::from_us};
+use simo_common::{
+    api::device::DeviceMessage,
+    delivery::DeliveryState,
+    message::{OPERATOR, Priority},
+    time::from_us,
+};
 use uuid::Uuid;
 
 use super::{
@@ -180,7 +185,7 @@ fn read_message(row: &Row) -> Result<DeviceMessage> {
         body: row.try_get("body")?,
         topic: row.try_get("topic")?,
         topic_name: row.try_get("topic_name")?,
-        acs: acs.unwrap_or_else(|| "operator".to_owned()),
+        acs: acs.unwrap_or_else(|| OPERATOR.to_owned()),
         priority: Priority::from_rank(row.try_get("priority")?),
         data: data.and_then(|text| serde_json::from_str(&text).ok()),
         require_ack: row.try_get("require_ack")?,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     Error, Listing, Result, Rows, Store, Write,
     audit::Change,
-    bind::{hex, hex_hash, json},
+    bind::{self, hex, hex_hash, json},
     employees::group_ids,
     engine::{query, query_scalar},
     groups::within,
@@ -167,7 +167,6 @@ impl Store {
 /// Who gets a code, by name, and the numbers of those who are blocked.
 async fn invited(tx: &mut Write, client_id: Uuid, new: &NewBatch) -> Result<(Vec<Invited>, Vec<String>)> {
     let groups = group_ids(tx, client_id, &new.groups).await?;
-    let groups: Vec<_> = groups.iter().map(|id| hex(*id)).collect();
     // Whoever is archived or blocked meanwhile is refused when he pairs.
     let rows = query(concat!(
         within!("$1", "select unhex(atom) from jsonb_each($4)"),
@@ -184,7 +183,7 @@ async fn invited(tx: &mut Write, client_id: Uuid, new: &NewBatch) -> Result<(Vec
     .bind(client_id)
     .bind(new.without_device)
     .bind(new.everyone)
-    .bind(json(&groups))
+    .bind(bind::ids(&groups))
     .fetch_all(tx)
     .await?;
     let (mut people, mut blocked) = (Vec::with_capacity(rows.len()), Vec::new());

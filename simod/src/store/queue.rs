@@ -1,10 +1,12 @@
-//! The queue of pushes: claim what is due, and store how it went (`queue/finish.rs`).
+//! The queue of pushes: claim what is due (its statements: `queue/claim.rs`), and store how it went
+//! (`queue/finish.rs`).
 //!
 //! A push is claimed from [`Store::claim`] until [`Store::finish`] has committed. On SQLite claims live in memory, because
 //! one process owns the file: after a crash nothing is claimed, and what was in flight is sent again. On PostgreSQL they
 //! stand in the row, with a number of their own and a lease that counts in the server's time: what an instance held that is
 //! gone, another one claims when the lease is over.
 
+mod claim;
 mod finish;
 mod room;
 #[cfg(test)]
@@ -12,18 +14,21 @@ mod tests;
 
 use std::{
     collections::HashSet,
-    sync::{LazyLock, atomic::Ordering},
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
 use simo_common::{api::access::Payload, message::Priority};
 use uuid::Uuid;
 
-pub(super) use self::finish::retire_device;
-pub use self::room::Room;
+use self::claim::{CLAIM_IN_MEMORY, CLAIM_IN_ROWS, read_claimed};
+pub use self::{
+    finish::{DeviceEffect, Finished, PushResult},
+    room::Room,
+};
 use super::{
     Result, Store,
-    engine::{Engine, Row, query, query_scalar},
+    engine::{Engine, query, query_scalar},
 };
 
 /// Which push: one message for one employee on its way to one device.
@@ -111,58 +116,6 @@ pub enum Skip {
     Blocked,
     /// The device left, was removed or retired, or is reached another way now.
     DeviceGone,
-}
-
-/// How a push went.
-#[derive(Debug, Clone)]
-pub struct Finished {
-    /// The claim that ends with this.
-    pub claim: Claim,
-    /// When it was known.
-    pub at: i64,
-    /// The result.
-    pub result: PushResult,
-}
-
-/// The result of one try.
-#[derive(Debug, Clone)]
-pub enum PushResult {
-    /// The provider took it.
-    Accepted {
-        /// What it said.
-        answer: String,
-    },
-    /// Not now.
-    Retry {
-        /// When to try again.
-        due_at: i64,
-        /// What the provider said, or what went wrong on the way.
-        answer: String,
-        /// Whether it counts as a try (a pause does not).
-        counts: bool,
-    },
-    /// Never.
-    Failed {
-        /// The reason code.
-        reason: &'static str,
-        /// What the provider said.
-        answer: String,
-        /// What it means for the device.
-        device: DeviceEffect,
-    },
-    /// It was not sent.
-    Skipped(Skip),
-}
-
-/// What a failure means for the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceEffect {
-    /// Nothing.
-    None,
-    /// Its address is dead: no pushes but one later probe.
-    Quarantine,
-    /// Its address is dead, and was so when probed: it is retired.
-    Retire,
 }
 
 impl Store {
@@ -296,105 +249,4 @@ impl Store {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-}
-
-/// What a channel must know of the pushes `due`. Their rows stand in for `{}`.
-const CLAIMED: &str = "select due.seq, due.claim, p.message_id, p.employee_id, p.device_id, p.tries, p.urgency, m.acs_id,
-            m.title, m.body, m.data, m.require_ack, m.accepted_at, m.expires_at, m.canceled_at, t.slug as topic,
-            a.name as acs, d.address, d.address_kind, d.quarantined_at, d.retired_at, p.channel <> d.channel as moved,
-            e.blocked_at, e.archived_at, c.payload, c.notification
-     from {} due
-     cross join push p cross join client c cross join message m cross join device d cross join employee e
-     left join topic t on t.client_id = m.client_id and t.id = m.topic_id
-     left join acs a on a.client_id = m.client_id and a.id = m.acs_id
-     where p.seq = due.seq and c.id = p.client_id and m.client_id = p.client_id and m.id = p.message_id
-       and d.client_id = p.client_id and d.id = p.device_id
-       and e.client_id = p.client_id and e.id = p.employee_id";
-
-/// The due pushes of one client that we do not hold: a short seek per urgency, so that a long queue of retries in the
-/// future or of less urgent ones is never read.
-static CLAIM_IN_MEMORY: LazyLock<String> = LazyLock::new(|| {
-    let due = [3, 2, 1, 0].map(|urgency| {
-        format!(
-            "select * from (select seq, urgency, due_at from push
-             where channel = $1 and client_id = $2 and urgency = {urgency} and due_at <= $3
-             and done_at is null and channel <> 'stream'
-             and seq not in (select value from jsonb_each($5))
-             order by due_at limit $4)"
-        )
-    });
-    let due = format!(
-        "(select seq, 0 as claim from ({}) order by urgency desc, due_at limit $4)",
-        due.join(" union all ")
-    );
-    CLAIMED.replace("{}", &due)
-});
-
-/// The same, written down in the rows: what another instance is claiming is left to it.
-static CLAIM_IN_ROWS: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "with free as (
-             select push.seq from (values (3), (2), (1), (0)) urgent (rank) cross join lateral (
-                 select seq, due_at from push
-                 where channel = $1 and client_id = $2 and urgency = urgent.rank and due_at <= $3
-                 and done_at is null and channel <> 'stream'
-                 and (held_until is null or held_until < clock_timestamp())
-                 order by due_at limit $4 for update skip locked) push
-             order by urgent.rank desc, push.due_at limit $4),
-         taken as (
-             update push set claim = nextval('push_claim'),
-                 held_until = clock_timestamp() + $5 * interval '1 microsecond'
-             from free where push.seq = free.seq returning push.seq, push.claim)
-         {}",
-        CLAIMED.replace("{}", "taken")
-    )
-});
-
-fn read_claimed(row: &Row, client_id: Uuid, now: i64, claimed: Instant) -> Result<ClaimedPush> {
-    let expires_at: i64 = row.try_get("expires_at")?;
-    let is_set = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.is_some());
-    let skip = if is_set("canceled_at")? {
-        Some(Skip::Canceled)
-    } else if expires_at <= now {
-        Some(Skip::Expired)
-    } else if is_set("blocked_at")? || is_set("archived_at")? {
-        Some(Skip::Blocked)
-    } else if is_set("retired_at")? || row.try_get("moved")? {
-        Some(Skip::DeviceGone)
-    } else {
-        None
-    };
-    let payload: String = row.try_get("payload")?;
-    Ok(ClaimedPush {
-        claim: Claim {
-            seq: row.try_get("seq")?,
-            number: row.try_get("claim")?,
-            acs_id: row.try_get("acs_id")?,
-            key: PushKey {
-                client_id,
-                message_id: row.try_get("message_id")?,
-                employee_id: row.try_get("employee_id")?,
-                device_id: row.try_get("device_id")?,
-            },
-        },
-        claimed,
-        skip,
-        tries: row.try_get::<i64, _>("tries")? as u32,
-        priority: Priority::from_rank(row.try_get("urgency")?),
-        title: row.try_get("title")?,
-        body: row.try_get("body")?,
-        data: row.try_get("data")?,
-        topic: row.try_get("topic")?,
-        acs: row
-            .try_get::<Option<String>, _>("acs")?
-            .unwrap_or_else(|| "operator".to_owned()),
-        require_ack: row.try_get("require_ack")?,
-        accepted_at: row.try_get("accepted_at")?,
-        expires_at,
-        address: row.try_get::<Option<String>, _>("address")?.unwrap_or_default(),
-        address_kind: row.try_get("address_kind")?,
-        payload: Payload::from_name(&payload),
-        notification: row.try_get("notification")?,
-        quarantined_at: row.try_get("quarantined_at")?,
-    })
 }

@@ -87,7 +87,8 @@ impl Store {
     }
 
     /// Stores what phones report, in one transaction; it is on disk when [`Store::on_disk`] has returned. The first
-    /// receipt of a kind counts, with our time and the phone's; repeats change nothing. A receipt closes the push to this device and ends its quarantine.
+    /// receipt of a kind counts, with our time and the phone's; repeats change nothing. A receipt closes the push to this
+    /// device and ends its quarantine.
     pub async fn record(&self, batch: &[Reported]) -> Result<Vec<Recorded>> {
         let now = self.clock.now();
         let deliveries = by_delivery(batch);

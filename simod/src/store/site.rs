@@ -24,12 +24,7 @@ use self::{
     plan::Plan,
     write::Prepared,
 };
-use super::{
-    Error, Races, Result, Store,
-    bind::{hex, json},
-    engine::query_scalar,
-    pairing::retire,
-};
+use super::{Error, Races, Result, Store, bind, engine::query_scalar, retire::retire};
 
 /// Phones that are let go in one transaction, so that nobody waits long for the writer.
 const PHONES_AT_ONCE: i64 = 50;
@@ -139,8 +134,7 @@ impl Store {
         for employee_id in left.blocked {
             self.deny_rest(client_id, employee_id, reason::BLOCKED, 1).await?;
         }
-        let gone: Vec<_> = left.gone.iter().map(|id| hex(*id)).collect();
-        let gone = json(&gone);
+        let gone = bind::ids(&left.gone);
         loop {
             let now = self.clock.now();
             let mut tx = self.write().await?;

@@ -18,10 +18,10 @@ use super::{
     Result, Store, Write,
     archive::end_people,
     audit::Change,
-    bind::{hex, hex_bytes, json},
+    bind::{self, hex, hex_bytes, json},
     employees::{employee, employee_change, group_ids, insert_employee, set_groups, taken},
     engine::{query, query_as, query_scalar},
-    pairing::retire,
+    retire::retire,
 };
 
 /// Who had a number.
@@ -118,7 +118,7 @@ pub(super) async fn free_numbers(
          where d.client_id = $1 and d.employee_id = unhex(j.atom) and d.retired_at is null",
     )
     .bind(client_id)
-    .bind(json(&ids.iter().map(|id| hex(*id)).collect::<Vec<_>>()))
+    .bind(bind::ids(&ids))
     .fetch_all(tx)
     .await?;
     for device_id in devices {

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 use simo_common::{
     api::access::{Acs, EditAcs, Named},
+    message::OPERATOR,
     page::Page,
     text,
 };
@@ -25,9 +26,6 @@ use crate::{
     },
     app::App,
 };
-
-/// What history calls the sender of a message that an operator posted; no ACS can be called so.
-const RESERVED: &str = "operator";
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -115,12 +113,12 @@ async fn remove(
 /// Checks the name of an ACS.
 pub(super) fn acs_name(check: &mut Check, field: &str, name: &str) {
     check.slug(field, name);
-    if name == RESERVED {
+    if name == OPERATOR {
         check.wrong(
             field,
             text!(
-                "`{RESERVED}` stands for messages of operators",
-                "«{RESERVED}» обозначает сообщения операторов"
+                "`{OPERATOR}` stands for messages of operators",
+                "«{OPERATOR}» обозначает сообщения операторов"
             ),
         );
     }

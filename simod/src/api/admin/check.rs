@@ -10,11 +10,11 @@ use simo_common::{
     message::limits,
     people::{is_personnel_no, is_slug},
     text,
+    time::DAY_SECONDS,
 };
 
 use super::{ApiError, ApiResult};
 
-const DAY_SECONDS: i64 = 24 * 3_600;
 /// Days of history that may be asked for: a century.
 const RETENTION_DAYS: i64 = 36_500;
 const NAME_CHARS: usize = 200;

@@ -11,7 +11,8 @@ use simo_common::{
         people::{Device, SilentPhone},
     },
     page::Page,
-    text, time,
+    text,
+    time::{self, DAY_SECONDS},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
@@ -79,7 +80,7 @@ struct SilentParam {
 }
 
 fn a_week() -> i64 {
-    7 * 24 * 3_600
+    7 * DAY_SECONDS
 }
 
 /// List phones that would miss the next alarm

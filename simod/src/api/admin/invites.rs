@@ -9,7 +9,8 @@ use simo_common::{
         people::{Invite, NewInvite},
     },
     page::Page,
-    text, time,
+    text,
+    time::{self, DAY_SECONDS},
 };
 use url::form_urlencoded;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -31,7 +32,6 @@ use crate::{
     app::App,
 };
 
-const DAY_SECONDS: i64 = 24 * 3_600;
 /// Seconds that a code works, and one of many, and at most.
 const INVITE_SECONDS: i64 = DAY_SECONDS;
 const BATCH_SECONDS: i64 = 7 * DAY_SECONDS;

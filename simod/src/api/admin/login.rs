@@ -9,7 +9,9 @@ use simo_common::{
         login::{LogIn, LoginCode, MOST_CODE_DAYS, NewLoginCode},
         problem::Problem,
     },
-    text, token,
+    text,
+    time::DAY_SECONDS,
+    token,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -25,7 +27,6 @@ use crate::{
     store::{LoggedIn, NewSession},
 };
 
-const DAY_SECONDS: i64 = 24 * 3_600;
 /// How long a code works that is said nothing of.
 pub(super) const CODE_SECONDS: i64 = DAY_SECONDS;
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     api::{
-        auth::{AnyOperator, Keeper, TokenHash},
+        auth::{AnyOperator, Keeper, OwnToken},
         openapi::Problems,
     },
     app::App,
@@ -43,7 +43,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     responses((status = 200, description = "Newest first", body = Page<Session>), Problems))]
 async fn list(
     AnyOperator(operator): AnyOperator,
-    TokenHash(token): TokenHash,
+    OwnToken(token): OwnToken,
     State(app): State<Arc<App>>,
     List(listing): List<TokenKey>,
 ) -> ApiResult<axum::Json<Page<Session>>> {
@@ -67,7 +67,7 @@ async fn list(
     responses((status = 200, description = "How many there were", body = EndedSessions), Problems))]
 async fn end_others(
     AnyOperator(operator): AnyOperator,
-    TokenHash(token): TokenHash,
+    OwnToken(token): OwnToken,
     State(app): State<Arc<App>>,
 ) -> ApiResult<axum::Json<EndedSessions>> {
     let sessions = match &token {
@@ -89,7 +89,7 @@ async fn end_others(
     responses((status = 204, description = "Ended"), Problems))]
 async fn end(
     AnyOperator(operator): AnyOperator,
-    TokenHash(token): TokenHash,
+    OwnToken(token): OwnToken,
     State(app): State<Arc<App>>,
     Path(session): Path<String>,
 ) -> ApiResult<StatusCode> {
@@ -114,7 +114,7 @@ async fn end(
     responses((status = 200, description = "Newest first", body = Page<Session>), Problems))]
 async fn list_of(
     keeper: Keeper,
-    TokenHash(token): TokenHash,
+    OwnToken(token): OwnToken,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     List(listing): List<TokenKey>,

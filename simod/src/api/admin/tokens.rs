@@ -12,7 +12,7 @@ use simo_common::{
     api::access::{IssuedToken, NewToken, Token},
     page::Page,
     text,
-    time::Moment,
+    time::{DAY_SECONDS, Moment},
     token::TokenKind,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -57,7 +57,7 @@ struct RotateParams {
 }
 
 /// Seconds that a token may go on working beside its successor.
-const MOST_GRACE_SECONDS: i64 = 30 * 24 * 3_600;
+const MOST_GRACE_SECONDS: i64 = 30 * DAY_SECONDS;
 
 /// List tokens
 ///

@@ -15,7 +15,7 @@ use simo_common::{
 use crate::{
     api::{
         ApiError, ApiResult,
-        auth::{Phone, TokenHash},
+        auth::{OwnToken, Phone},
         sse,
     },
     app::App,
@@ -24,7 +24,8 @@ use crate::{
 
 /// Receive messages
 ///
-/// Everything without a receipt, then live, as server-sent events `message` with the message's id. A second connection of the same device takes the place of the first.
+/// Everything without a receipt, then live, as server-sent events `message` with the message's id. A second connection of
+/// the same device takes the place of the first.
 #[utoipa::path(
     get,
     path = "/device/stream",
@@ -41,7 +42,7 @@ use crate::{
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
     Phone(phone): Phone,
-    TokenHash(token_hash): TokenHash,
+    OwnToken(token_hash): OwnToken,
 ) -> ApiResult<Response> {
     if phone.channel != "stream" {
         let channel = phone.channel;

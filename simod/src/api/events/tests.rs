@@ -1,4 +1,4 @@
-use simo_common::token;
+use simo_common::{hex::hex, token};
 
 use super::*;
 use crate::{
@@ -109,7 +109,7 @@ async fn a_revoked_token_is_out_at_once() {
     plant
         .run(&format!(
             "update token set revoked_at = 1 where hash = x'{}'",
-            crate::testing::hexed(&token::hash(&plant.acs_token))
+            hex(&token::hash(&plant.acs_token))
         ))
         .await;
     add(&plant, &app, "delivery").await;

@@ -6,18 +6,26 @@ use std::{
 };
 
 use roaring::RoaringBitmap;
-use simo_common::api::message::Recipients;
+use simo_common::{api::message::Recipients, message::Priority};
 use uuid::Uuid;
 
-use super::{
-    Decided,
-    load::{self, Groups, Holders, Named, Question, Topic, TopicName},
-};
+use super::load::{self, Groups, Holders, Named, Question, Topic, TopicName};
 use crate::store::{
     Result,
-    audience::{self, Access, Grant, People, Target, TargetKind},
+    audience::{self, Access, Audience, Grant, People, Target, TargetKind},
     engine::Conn,
 };
+
+/// A decided audience and what was found on the way.
+pub(in crate::store) struct Decided {
+    pub(in crate::store) topic_id: Option<Uuid>,
+    /// What the topic says of messages that say nothing.
+    pub(in crate::store) priority: Option<Priority>,
+    /// Whom it says that they are for.
+    pub(in crate::store) usual: Option<Recipients>,
+    pub(in crate::store) audience: Audience,
+    pub(in crate::store) unknown: Vec<String>,
+}
 
 /// The rows that a batch's questions need, each loaded once.
 struct Rows {

@@ -5,14 +5,14 @@ use simo_common::{api::message::Recipients, delivery::reason};
 use uuid::Uuid;
 
 use super::{
-    Decided, decide,
+    decide::{self, Decided},
     insert::{Origin, insert_audiences, recipients_json},
     load::{Question, TopicName},
 };
 use crate::store::{
-    Result, Store, Write,
-    audit::Change,
+    Result, Store,
     bind::json,
+    cancel,
     engine::{query, query_scalar},
 };
 
@@ -67,7 +67,13 @@ impl Store {
                 recipients: recipients.and_then(|text| serde_json::from_str(&text).ok()),
             };
             if row.try_get("closed")? {
-                cancel(&mut tx, &message, now).await?;
+                let Origin {
+                    client_id,
+                    message_id,
+                    ..
+                } = message.origin;
+                let why = Some(reason::TOPIC_ARCHIVED);
+                cancel::end(&mut tx, client_id, message.acs_id, message_id, why, now).await?;
             } else {
                 due.push(message);
             }
@@ -110,33 +116,4 @@ impl Store {
         self.on_disk().await?;
         Ok(count)
     }
-}
-
-/// Cancels a message on an archived topic.
-async fn cancel(tx: &mut Write, due: &Due, now: i64) -> Result<()> {
-    let Origin {
-        client_id,
-        message_id,
-        ..
-    } = due.origin;
-    query(
-        "update message set due_at = null, canceled_at = $3, cancel_reason = $4 where client_id = $1 and id = $2",
-    )
-    .bind(client_id)
-    .bind(message_id)
-    .bind(now)
-    .bind(reason::TOPIC_ARCHIVED)
-    .execute(tx)
-    .await?;
-    query("insert into event (client_id, acs_id, at, kind, message_id) values ($1, $2, $3, 'canceled', $4)")
-        .bind(client_id)
-        .bind(due.acs_id)
-        .bind(now)
-        .bind(message_id)
-        .execute(tx)
-        .await?;
-    let why = serde_json::json!({ "reason": reason::TOPIC_ARCHIVED });
-    let change = Change::new("message.cancel", message_id.to_string()).after(&why);
-    tx.record(client_id, change);
-    Ok(())
 }

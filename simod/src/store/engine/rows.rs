@@ -89,15 +89,13 @@ impl<const N: usize> RowStatement<N> {
         rows: Vec<Values<'_, N>>,
     ) -> sqlx::Result<Vec<T>> {
         if let Conn::Postgres(_) = conn {
-            return match rows.is_empty() {
-                true => Ok(Vec::new()),
-                false => {
-                    query_as(self.for_postgres())
-                        .bind(json(&rows))
-                        .fetch_all(conn)
-                        .await
-                }
-            };
+            if rows.is_empty() {
+                return Ok(Vec::new());
+            }
+            return query_as(self.for_postgres())
+                .bind(json(&rows))
+                .fetch_all(conn)
+                .await;
         }
         let mut rows = rows.into_iter();
         let mut found = Vec::new();

@@ -1,8 +1,11 @@
 //! Groups within groups: who is in the included one is in the other one too.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::{
+    borrow::Borrow,
+    collections::{HashMap, HashSet, VecDeque},
+};
 
-use simo_common::text;
+use simo_common::{lang::Text, text};
 use uuid::Uuid;
 
 use super::group_id;
@@ -56,19 +59,7 @@ impl Store {
         let outer = group_id(&mut tx, client_id, slug).await?;
         let inner = group_id(&mut tx, client_id, included).await?;
         if let Some(path) = path(&mut tx, client_id, inner, outer).await? {
-            let first = path.first().cloned().unwrap_or_default();
-            let names = path.join(" › ");
-            return Err(Error::Conflict(if path.len() == 1 {
-                text!(
-                    "the group `{first}` cannot be in itself",
-                    "группа «{first}» не может входить в саму себя"
-                )
-            } else {
-                text!(
-                    "the group `{first}` would be in itself: {names} › {first}",
-                    "группа «{first}» вошла бы в саму себя: {names} › {first}"
-                )
-            }));
+            return Err(Error::Conflict(loop_in_words(&path)));
         }
         let included_now = query(
             "insert into group_inclusion (client_id, group_id, included_id) values ($1, $2, $3) on conflict do nothing",
@@ -107,6 +98,23 @@ impl Store {
             tx.record(client_id, Change::new("group.exclude", slug).before(&group));
         }
         tx.commit().await
+    }
+}
+
+/// What is wrong with a loop of groups: each is in the one before, and the first in the last.
+pub(in crate::store) fn loop_in_words<S: Borrow<str>>(way: &[S]) -> Text {
+    let first = way.first().map_or("", Borrow::borrow);
+    let names = way.join(" › ");
+    if way.len() == 1 {
+        text!(
+            "the group `{first}` cannot be in itself",
+            "группа «{first}» не может входить в саму себя"
+        )
+    } else {
+        text!(
+            "the group `{first}` would be in itself: {names} › {first}",
+            "группа «{first}» вошла бы в саму себя: {names} › {first}"
+        )
     }
 }
 

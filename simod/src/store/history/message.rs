@@ -7,22 +7,16 @@ use simo_common::{
         message::{Message, RecipientCounts, StateCount},
     },
     delivery::DeliveryState,
-    message::Priority,
+    message::{OPERATOR, Priority},
     page::{Page, encode_cursor},
     query::Query,
     time::from_us,
 };
 use uuid::Uuid;
 
-use super::{
-    Ask, Cursor, Order, PAGE_MOST,
-    messages::Candidate,
-    rows::{OPERATOR, moment},
-    wanted::Wanted,
-};
+use super::{Ask, Cursor, Order, PAGE_MOST, messages::Candidate, rows::moment, wanted::Wanted};
 use crate::store::{
-    Result, Store,
-    bind::{hex, json},
+    Result, Store, bind,
     engine::{Conn, Row, query, query_as},
 };
 
@@ -184,7 +178,7 @@ pub(super) async fn read(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = json(&ids.iter().map(|id| hex(*id)).collect::<Vec<_>>());
+    let ids = bind::ids(ids);
     let rows = query(
         "select m.*, c.slug as client, t.slug as topic, a.name as acs
          from jsonb_each($2) k

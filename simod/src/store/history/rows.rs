@@ -1,7 +1,12 @@
 //! Deliveries as history shows them.
 
 use jiff::Timestamp;
-use simo_common::{api::history::Delivery, delivery::DeliveryState, message::Priority, time::from_us};
+use simo_common::{
+    api::history::Delivery,
+    delivery::DeliveryState,
+    message::{OPERATOR, Priority},
+    time::from_us,
+};
 use uuid::Uuid;
 
 use super::scan::Key;
@@ -10,9 +15,6 @@ use crate::store::{
     bind::{hex, json},
     engine::{Conn, Row, query},
 };
-
-/// The name that stands for operators where an ACS is named.
-pub(super) const OPERATOR: &str = "operator";
 
 /// The deliveries with these keys, in their order.
 pub(super) async fn read(conn: &mut Conn, client_id: Uuid, keys: &[Key]) -> Result<Vec<Delivery>> {

@@ -11,10 +11,8 @@ use simo_common::{
     },
     delivery::{DeliveryState, Outcome, reason},
     lang::Lang,
-    message::Priority,
+    message::{OPERATOR, Priority},
 };
-
-use super::rows::OPERATOR;
 
 /// All that is known of one message and one person.
 #[derive(Debug)]

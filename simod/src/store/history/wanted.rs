@@ -8,7 +8,7 @@ use std::{
 use jiff::tz::TimeZone;
 use simo_common::{
     delivery::DeliveryState,
-    message::Priority,
+    message::{OPERATOR, Priority},
     people::fold_name,
     query::{Filter, Query, Text},
     time::from_us,
@@ -159,7 +159,7 @@ impl Wanted {
                     .into_iter()
                     .map(Some)
                     .collect();
-                if names.iter().any(|name| name == "operator") {
+                if names.iter().any(|name| name == OPERATOR) {
                     ids.push(None);
                 }
                 self.acs.narrow(negated, ids);

@@ -1,32 +1,10 @@
-use std::time::Duration;
-
 use simo_common::{
-    delivery::reason,
     time::{DAY, HOUR},
     token::{self, TokenKind},
 };
 
 use super::*;
-use crate::{
-    store::{DeviceEffect, Finished, PushResult},
-    testing::{Plant, new_device, sql},
-};
-
-async fn open_pushes(plant: &Plant, device: Uuid) -> Option<i64> {
-    let device = sql(device);
-    plant
-        .number(&format!(
-            "select count(*) from push where device_id = {device} and done_at is null"
-        ))
-        .await
-}
-
-async fn devices(plant: &Plant, employee: Uuid) -> Option<i64> {
-    let employee = sql(employee);
-    plant
-        .number(&format!("select devices from employee where id = {employee}"))
-        .await
-}
+use crate::testing::{Plant, new_device, sql};
 
 #[tokio::test]
 async fn a_code_works_once_and_not_after_its_time() {
@@ -50,7 +28,7 @@ async fn a_code_works_once_and_not_after_its_time() {
             .unwrap()
             .is_some()
     );
-    assert_eq!(devices(&plant, employee).await, Some(1));
+    assert_eq!(plant.devices_of(employee).await, Some(1));
     assert_eq!(plant.store.pair("a", &device).await.unwrap(), Pairing::WrongCode);
 
     let late = plant.invite(employee).await;
@@ -142,185 +120,6 @@ async fn a_new_phone_gets_what_waits_and_nothing_that_is_over() {
 }
 
 #[tokio::test]
-async fn an_address_belongs_to_the_device_that_named_it_last() {
-    let plant = Plant::new().await;
-    let (one, two) = (plant.employee(1).await, plant.employee(2).await);
-    let old = plant.phone(one, Some("address")).await;
-    plant.message("m", &[one]).await;
-    let new = plant.phone(two, Some("address")).await;
-    let reasons = plant.texts("select coalesce(reason, 'lives') from device").await;
-    assert_eq!(reasons.len(), 2);
-    assert!(reasons.contains(&reason::REPLACED.to_owned()));
-    assert_eq!(
-        (devices(&plant, one).await, devices(&plant, two).await),
-        (Some(0), Some(1))
-    );
-    assert_eq!(open_pushes(&plant, old.caller.device_id).await, Some(0));
-    let holder = plant.store.token_holder(&token::hash(&old.token)).await.unwrap();
-    assert!(holder.is_none(), "the replaced phone is out");
-
-    let third = plant.phone(one, Some("other")).await;
-    let way = Way {
-        channel: "fcm".to_owned(),
-        address: Some("address".to_owned()),
-        address_kind: "token".to_owned(),
-        notifications: None,
-    };
-    plant.store.change_way(&third.caller, &way).await.unwrap();
-    let holder = plant.store.token_holder(&token::hash(&new.token)).await.unwrap();
-    assert!(holder.is_none(), "it moved on");
-}
-
-#[tokio::test]
-async fn a_new_address_ends_the_quarantine_and_takes_what_waits_along() {
-    let plant = Plant::new().await;
-    let employee = plant.employee(1).await;
-    let phone = plant.phone(employee, Some("address")).await;
-    plant.message("m", &[employee]).await;
-    plant
-        .run(&format!(
-            "update device set quarantined_at = 1, reason = 'dead_address'; update push set due_at = {}",
-            i64::MAX
-        ))
-        .await;
-    let same = Way {
-        channel: "fcm".to_owned(),
-        address: Some("address".to_owned()),
-        address_kind: "token".to_owned(),
-        notifications: None,
-    };
-    plant.store.change_way(&phone.caller, &same).await.unwrap();
-    assert_eq!(
-        plant.number("select quarantined_at from device").await,
-        Some(1),
-        "the address is as dead as before"
-    );
-    let way = Way {
-        channel: "stream".to_owned(),
-        address: None,
-        address_kind: "token".to_owned(),
-        notifications: None,
-    };
-    plant.store.change_way(&phone.caller, &way).await.unwrap();
-    assert_eq!(plant.number("select quarantined_at from device").await, None);
-    assert_eq!(plant.texts("select channel from push").await, ["stream"]);
-    assert_eq!(
-        plant.number("select due_at from push").await,
-        Some(plant.store.clock().now())
-    );
-}
-
-#[tokio::test]
-async fn a_phone_that_changes_to_a_stream_gets_what_it_has_not_confirmed() {
-    let plant = Plant::new().await;
-    let employee = plant.employee(1).await;
-    let phone = plant.phone(employee, Some("address")).await;
-    let other = plant.phone(employee, Some("other")).await;
-    let accepted = "sent_at = 1, done_at = 1, outcome = 'accepted'";
-    for (title, push, change) in [
-        ("accepted", accepted, "delivery set sent_at = 1"),
-        (
-            "failed",
-            "done_at = 1, outcome = 'failed'",
-            "delivery set sent_at = 1",
-        ),
-        ("waits", "tries = 1", "delivery set reason = null"),
-        (
-            "received",
-            "done_at = 1, outcome = 'received'",
-            "delivery set sent_at = 1, delivered_at = 1",
-        ),
-        (
-            "read elsewhere",
-            accepted,
-            "delivery set sent_at = 1, read_at = 1",
-        ),
-        (
-            "expired",
-            accepted,
-            "delivery set sent_at = 1, expires_at = accepted_at",
-        ),
-        ("canceled", accepted, "message set canceled_at = 1"),
-    ] {
-        let id = sql(plant.message(title, &[employee]).await);
-        let key = if change.starts_with("message") {
-            "id"
-        } else {
-            "message_id"
-        };
-        plant
-            .run(&format!(
-                "update push set {push} where message_id = {id}; update {change} where {key} = {id}"
-            ))
-            .await;
-    }
-    plant
-        .run("update delivery set sent_at = 1 where message_id in (select id from message where title = 'canceled')")
-        .await;
-    plant.store.change_way(&phone.caller, &stream()).await.unwrap();
-    let open = async |device: Uuid| {
-        let device = sql(device);
-        plant
-            .texts(&format!(
-                "select m.title || ' ' || p.channel from push p join message m on m.id = p.message_id
-                 where p.device_id = {device} and p.done_at is null and p.outcome is null order by 1"
-            ))
-            .await
-    };
-    assert_eq!(
-        open(phone.caller.device_id).await,
-        ["accepted stream", "failed stream", "waits stream"]
-    );
-    assert_eq!(open(other.caller.device_id).await, ["waits fcm"]);
-}
-
-#[tokio::test]
-async fn what_was_under_way_when_a_phone_changed_to_a_stream_is_owed_to_the_stream() {
-    let plant = Plant::new().await;
-    let employee = plant.employee(1).await;
-    let phone = plant.phone(employee, Some("address")).await.caller;
-    for title in ["accepted", "refused"] {
-        plant.message(title, &[employee]).await;
-    }
-    let lease = Duration::from_mins(1);
-    let claimed = plant.store.claim("fcm", 10, lease).await.unwrap().pushes;
-    plant.store.change_way(&phone, &stream()).await.unwrap();
-    let finished: Vec<Finished> = claimed
-        .into_iter()
-        .map(|push| Finished {
-            claim: push.claim,
-            at: 1,
-            result: match &*push.title {
-                "accepted" => PushResult::Accepted {
-                    answer: "yes".to_owned(),
-                },
-                _ => PushResult::Failed {
-                    reason: reason::DEAD_ADDRESS,
-                    answer: "no".to_owned(),
-                    device: DeviceEffect::None,
-                },
-            },
-        })
-        .collect();
-    assert_eq!(finished.len(), 2);
-    plant.store.finish(&finished).await.unwrap();
-    assert_eq!(open_pushes(&plant, phone.device_id).await, Some(2));
-    let states = plant.texts(
-        "select m.title || ' ' || d.state from delivery d join message m on m.id = d.message_id order by 1",
-    );
-    assert_eq!(states.await, ["accepted 1", "refused 0"]);
-}
-
-fn stream() -> Way {
-    Way {
-        channel: "stream".to_owned(),
-        address: None,
-        address_kind: "token".to_owned(),
-        notifications: None,
-    }
-}
-
-#[tokio::test]
 async fn a_phone_that_left_is_out_and_its_messages_wait_for_the_next() {
     let plant = Plant::new().await;
     let employee = plant.employee(1).await;
@@ -335,11 +134,11 @@ async fn a_phone_that_left_is_out_and_its_messages_wait_for_the_next() {
             .unwrap()
             .is_none()
     );
-    assert_eq!(devices(&plant, employee).await, Some(0));
+    assert_eq!(plant.devices_of(employee).await, Some(0));
     assert_eq!(
         plant.texts("select outcome || ' ' || reason from push").await,
         ["canceled device_gone"]
     );
     let next = plant.phone(employee, None).await;
-    assert_eq!(open_pushes(&plant, next.caller.device_id).await, Some(1));
+    assert_eq!(plant.open_pushes(next.caller.device_id).await, Some(1));
 }

@@ -2,21 +2,73 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
-use simo_common::{delivery::reason, token::TokenKind};
+use simo_common::delivery::reason;
 use uuid::Uuid;
 
-use super::{DeviceEffect, Finished, PushResult, Skip};
+use super::{Claim, Skip};
 use crate::store::{
     Result, Store, Write,
     bind::{hex, json},
     engine::{
         Engine,
         Kind::{Id, Text, Whole},
-        RowStatement, Values, query, query_as, query_scalar,
+        RowStatement, Values, query, query_as,
     },
     feed,
-    tokens::revoke_tokens_of,
+    retire::retire_device,
 };
+
+/// How a push went.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The claim that ends with this.
+    pub claim: Claim,
+    /// When it was known.
+    pub at: i64,
+    /// The result.
+    pub result: PushResult,
+}
+
+/// The result of one try.
+#[derive(Debug, Clone)]
+pub enum PushResult {
+    /// The provider took it.
+    Accepted {
+        /// What it said.
+        answer: String,
+    },
+    /// Not now.
+    Retry {
+        /// When to try again.
+        due_at: i64,
+        /// What the provider said, or what went wrong on the way.
+        answer: String,
+        /// Whether it counts as a try (a pause does not).
+        counts: bool,
+    },
+    /// Never.
+    Failed {
+        /// The reason code.
+        reason: &'static str,
+        /// What the provider said.
+        answer: String,
+        /// What it means for the device.
+        device: DeviceEffect,
+    },
+    /// It was not sent.
+    Skipped(Skip),
+}
+
+/// What a failure means for the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceEffect {
+    /// Nothing.
+    None,
+    /// Its address is dead: no pushes but one later probe.
+    Quarantine,
+    /// Its address is dead, and was so when probed: it is retired.
+    Retire,
+}
 
 impl Store {
     /// Stores how claimed pushes went, and what follows for their deliveries and devices; then the claims end. It is on
@@ -298,36 +350,6 @@ static END_QUARANTINES: LazyLock<RowStatement<2>> = LazyLock::new(|| {
          where device.client_id = {0} and device.id = {1} and quarantined_at is not null and +retired_at is null",
     )
 });
-
-/// Takes a device out of use for good, with its token; its open pushes are closed when they come due.
-pub(in crate::store) async fn retire_device(
-    tx: &mut Write,
-    client_id: Uuid,
-    device_id: Uuid,
-    reason: &str,
-    at: i64,
-) -> Result<bool> {
-    let owner: Option<Uuid> = query_scalar(
-        "update device set retired_at = $3, reason = $4 where client_id = $1 and id = $2 and retired_at is null
-         returning employee_id",
-    )
-    .bind(client_id)
-    .bind(device_id)
-    .bind(at)
-    .bind(reason)
-    .fetch_optional(tx)
-    .await?;
-    let Some(employee_id) = owner else {
-        return Ok(false);
-    };
-    query("update employee set devices = case when devices > 0 then devices - 1 else 0 end where client_id = $1 and id = $2")
-        .bind(client_id)
-        .bind(employee_id)
-        .execute(tx)
-        .await?;
-    revoke_tokens_of(tx, Some(client_id), TokenKind::Device, device_id, at).await?;
-    Ok(true)
-}
 
 async fn add_delivery_events(tx: &mut Write, batch: &[Finished], changed: &Changed, at: i64) -> Result<()> {
     if changed.is_empty() {

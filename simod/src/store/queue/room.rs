@@ -4,24 +4,24 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-/// The part of all places that is kept for clients who have little under way.
+/// The part of all permits that is kept for clients who have little under way.
 const KEPT: usize = 8;
 
-/// The free places of a channel.
+/// The free permits of a channel.
 ///
-/// A client that holds an eighth of all places or more leaves the last free eighth to others. Otherwise one client's crowd
+/// A client that holds an eighth of all permits or more leaves the last free eighth to others. Otherwise one client's crowd
 /// would hold all of them until its results are committed, or until a provider that hangs has been given up, and everybody
 /// else would wait behind it.
 #[derive(Debug, Clone, Default)]
 pub struct Room {
     free: usize,
-    /// Places that are kept for those who hold fewer.
+    /// Permits that are kept for those who hold fewer.
     kept: usize,
     held: HashMap<Uuid, usize>,
 }
 
 impl Room {
-    /// So many free places of a channel that has `all` of them, of which clients hold these.
+    /// So many free permits of a channel that has `all` of them, of which clients hold these.
     pub fn new(all: usize, free: usize, held: HashMap<Uuid, usize>) -> Self {
         Self {
             free,
@@ -30,7 +30,7 @@ impl Room {
         }
     }
 
-    /// How many places are free.
+    /// How many permits are free.
     pub fn free(&self) -> usize {
         self.free
     }
@@ -52,15 +52,15 @@ impl Room {
         for_all.max(for_few.min(self.free))
     }
 
-    /// A client takes places.
-    pub(super) fn take(&mut self, client_id: Uuid, places: usize) {
-        self.free = self.free.saturating_sub(places);
-        *self.held.entry(client_id).or_default() += places;
+    /// A client takes permits.
+    pub(super) fn take(&mut self, client_id: Uuid, permits: usize) {
+        self.free = self.free.saturating_sub(permits);
+        *self.held.entry(client_id).or_default() += permits;
     }
 }
 
 impl From<usize> for Room {
-    /// So many free places, for whoever comes.
+    /// So many free permits, for whoever comes.
     fn from(free: usize) -> Self {
         Self {
             free,
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn few_places_are_for_all() {
+    fn few_permits_are_for_all() {
         for all in 0..KEPT {
             let room = Room::new(all, all, HashMap::from([(CROWD, 100)]));
             assert_eq!(room.free_for(CROWD), all);

@@ -1,6 +1,9 @@
 //! What time does to the database.
 
-use simo_common::time::{DAY, HOUR as HOUR_US};
+use simo_common::{
+    hex::hex,
+    time::{DAY, HOUR as HOUR_US},
+};
 use uuid::Uuid;
 
 use super::{
@@ -8,7 +11,7 @@ use super::{
     claim_all, finished,
     fixture::{Fixture, HOUR, NOON},
 };
-use crate::testing::{hexed, sql};
+use crate::testing::sql;
 
 const AFTER_EXPIRY: i64 = NOON + 3 * HOUR;
 
@@ -161,7 +164,7 @@ async fn old_keys_events_failures_and_invitations_are_forgotten_and_young_ones_k
             client = id(1),
             other = id(2),
             message = id(3),
-            code = hexed(name.as_bytes()),
+            code = hex(name.as_bytes()),
         )
     };
     f.execute(&rows(NOON - 40 * DAY, "old")).await;

@@ -1,6 +1,6 @@
 //! A history that is large enough for both engines to go about it as they do in a plant.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
 use simo_common::{
@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     store::{
         self, Store,
-        bind::{hex, json},
+        bind::{hex, hex_bytes, json},
         engine::{self, Engine},
     },
 };
@@ -170,10 +170,7 @@ async fn fill(tx: &mut store::Write, number: u64, messages: usize, word: &str) -
         .map(|i| {
             let name = format!("{} Иван", SURNAMES[i % SURNAMES.len()]);
             let no = format!("{:06}", 100_000 + i);
-            let mut key = String::new();
-            for byte in sort_key(&name, &no) {
-                write!(key, "{byte:02x}").unwrap();
-            }
+            let key = hex_bytes(&sort_key(&name, &no));
             (hex(id(4, number, i)), i, no, fold_name(&name), key, name)
         })
         .collect();

@@ -15,7 +15,7 @@ use super::{
     super::live::{Employee, Group},
     draft::{Draft, entries},
 };
-use crate::store::import::doubt;
+use crate::store::{groups::loop_in_words, import::doubt};
 
 /// The groups, by slug: those that will not be in the archive.
 pub(super) type Groups = BTreeMap<String, Group>;
@@ -130,19 +130,8 @@ impl Draft<'_> {
                 let included = group.includes.as_ref()?.iter().position(|slug| slug == inner)?;
                 Some(format!("{path}[{place}].includes[{included}]"))
             });
-            let (first, names) = (way[0], way.join(" › "));
-            let text = if way.len() == 1 {
-                text!(
-                    "the group `{first}` cannot be in itself",
-                    "группа «{first}» не может входить в саму себя"
-                )
-            } else {
-                text!(
-                    "the group `{first}` would be in itself: {names} › {first}",
-                    "группа «{first}» вошла бы в саму себя: {names} › {first}"
-                )
-            };
-            self.out.wrong(place.unwrap_or_else(|| path.to_owned()), text);
+            let place = place.unwrap_or_else(|| path.to_owned());
+            self.out.wrong(place, loop_in_words(&way));
         }
     }
 

@@ -8,15 +8,13 @@ use simo_common::{
         login::Session,
     },
     people::Role,
-    time::{SECOND, from_us},
+    time::{DAY_SECONDS, SECOND, from_us},
     token,
 };
 use uuid::Uuid;
 
 use super::{super::fixture::NOON, Fixture, HOUR, Listing, TokenHolder, is_conflict, is_missing, listed};
 use crate::store::{Ended, Find, LoggedIn, NewSession};
-
-const DAY_SECONDS: i64 = 24 * 3_600;
 
 async fn operator(f: &Fixture, name: &str, role: Role) {
     let client = (role != Role::Owner).then_some(f.client_id);

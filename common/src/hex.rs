@@ -1,0 +1,12 @@
+//! Bytes as hexadecimal digits.
+
+/// Bytes in lower-case digits, two for each.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let text = String::with_capacity(2 * bytes.len());
+    bytes.iter().fold(text, |mut text, byte| {
+        // Writing to a string does not fail.
+        let _written = write!(text, "{byte:02x}");
+        text
+    })
+}

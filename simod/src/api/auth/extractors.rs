@@ -1,0 +1,214 @@
+//! Whom a handler lets in, by the type of its extractor.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use simo_common::{
+    people::Role,
+    token::{self, Scope},
+};
+use uuid::Uuid;
+
+use super::{Caller, bearer, blocked, named_scope, operator, scope, the_only_client, wrong_kind};
+use crate::{
+    api::{error::ApiError, limits},
+    app::App,
+    store::{AcsCaller, DeviceCaller, OperatorCaller},
+};
+
+/// An operator with at least the role `viewer`, and the client that he looks at.
+#[derive(Debug, Clone)]
+pub struct Viewer {
+    /// Who.
+    pub operator: OperatorCaller,
+    /// Of which client.
+    pub client_id: Uuid,
+    /// Its slug.
+    pub client: String,
+}
+
+/// An operator with at least the role `admin`, and the client that he administers.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// Who.
+    pub operator: OperatorCaller,
+    /// Of which client.
+    pub client_id: Uuid,
+    /// Its slug.
+    pub client: String,
+}
+
+/// An operator with at least the role `admin`, where he keeps what may belong to no client: operators and tokens.
+#[derive(Debug, Clone)]
+pub struct Keeper {
+    /// Who.
+    pub operator: OperatorCaller,
+    /// His client; for an owner the one that he names, if he does.
+    pub client: Option<(Uuid, String)>,
+}
+
+impl Keeper {
+    /// The client beyond which he sees nothing; owners see all.
+    pub fn within(&self) -> Option<Uuid> {
+        self.operator.client.as_ref().map(|(id, _)| *id)
+    }
+
+    /// The client that he keeps; for an owner who names none the only one there is.
+    pub async fn one_client(&self, app: &Arc<App>) -> Result<(Uuid, String), ApiError> {
+        match &self.client {
+            Some(client) => Ok(client.clone()),
+            None => the_only_client(app).await,
+        }
+    }
+}
+
+/// Any operator, whatever client he names.
+#[derive(Debug, Clone)]
+pub struct AnyOperator(pub OperatorCaller);
+
+/// An operator with the role `owner`.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    /// Who.
+    pub operator: OperatorCaller,
+}
+
+/// The phone of an employee who is not blocked.
+#[derive(Debug, Clone)]
+pub struct Phone(pub DeviceCaller);
+
+/// Who may read messages: an ACS its own, a viewer his client's.
+#[derive(Debug, Clone)]
+pub enum Reader {
+    /// An ACS.
+    Acs(AcsCaller),
+    /// A viewer.
+    Viewer(Viewer),
+}
+
+impl Reader {
+    /// The client that he reads of.
+    pub fn client_id(&self) -> Uuid {
+        match self {
+            Self::Acs(acs) => acs.client_id,
+            Self::Viewer(viewer) => viewer.client_id,
+        }
+    }
+
+    /// The ACS to which his reading is limited.
+    pub fn acs_id(&self) -> Option<Uuid> {
+        match self {
+            Self::Acs(acs) => Some(acs.acs_id),
+            Self::Viewer(_) => None,
+        }
+    }
+}
+
+/// Of the token that the request carries, for whoever looks at it again later; `None` on the local socket.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::api) struct OwnToken(pub(in crate::api) Option<[u8; 32]>);
+
+impl<S: Send + Sync> FromRequestParts<S> for OwnToken {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(bearer(&parts.headers)?.map(token::hash)))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Viewer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        let operator = operator(parts, app, Role::Viewer).await?;
+        let (client_id, client) = scope(parts, app, &operator).await?;
+        Ok(Self {
+            operator,
+            client_id,
+            client,
+        })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        let operator = operator(parts, app, Role::Admin).await?;
+        let (client_id, client) = scope(parts, app, &operator).await?;
+        Ok(Self {
+            operator,
+            client_id,
+            client,
+        })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Keeper {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        let operator = operator(parts, app, Role::Admin).await?;
+        let client = named_scope(parts, app, &operator).await?;
+        Ok(Self { operator, client })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for AnyOperator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        operator(parts, app, Role::Viewer).await.map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Owner {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        Ok(Self {
+            operator: operator(parts, app, Role::Owner).await?,
+        })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Phone {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        match Caller::from_request_parts(parts, app).await? {
+            Caller::Device(device) if device.blocked => Err(blocked()),
+            Caller::Device(device) => Ok(Self(device)),
+            _ => Err(wrong_kind(
+                "a phone's token, from pairing",
+                "токен телефона, полученный при подключении",
+            )),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Reader {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        match Caller::from_request_parts(parts, app).await? {
+            Caller::Acs(acs) => {
+                limits::let_in_for(&acs.limits, Scope::Read)?;
+                Ok(Self::Acs(acs))
+            }
+            Caller::Operator(operator) => {
+                let (client_id, client) = scope(parts, app, &operator).await?;
+                Ok(Self::Viewer(Viewer {
+                    operator,
+                    client_id,
+                    client,
+                }))
+            }
+            Caller::Device(_) => Err(wrong_kind(
+                "an ACS's or an operator's token",
+                "токен АСУ или оператора",
+            )),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What values must be beyond their types.
+
+use std::net::SocketAddr;
+
+use simo_common::{lang::Text, text};
+use toml::Table;
+
+use super::{
+    error::{ConfigError, Source},
+    load::{library_says, parse},
+    without_password,
+};
+
+/// Checks the configuration in a table, where `from` has set values.
+pub(super) fn check(table: &Table, from: &Source) -> Result<(), ConfigError> {
+    let value = |key: &str, detail: Text| ConfigError::Value {
+        from: from.clone(),
+        key: key.to_owned(),
+        detail,
+    };
+    let config = parse(table).map_err(|(key, detail)| value(&key, library_says(&detail)))?;
+    let seconds = [
+        ("http.head_timeout_seconds", config.http.head_timeout_seconds),
+        ("http.body_timeout_seconds", config.http.body_timeout_seconds),
+        ("http.write_timeout_seconds", config.http.write_timeout_seconds),
+        ("fcm.timeout_seconds", config.fcm.timeout_seconds),
+        (
+            "delivery.retry_first_seconds",
+            config.delivery.retry_first_seconds,
+        ),
+        ("delivery.retry_max_seconds", config.delivery.retry_max_seconds),
+        (
+            "delivery.quarantine_probe_seconds",
+            config.delivery.quarantine_probe_seconds,
+        ),
+    ];
+    for (key, seconds) in seconds {
+        if !(seconds > 0.0 && seconds <= 86_400.0 * 28.0) {
+            return Err(value(
+                key,
+                text!(
+                    "must be above 0 and at most 28 days",
+                    "должно быть больше 0 и не больше 28 дней"
+                ),
+            ));
+        }
+    }
+    if !(0.0..=1.0).contains(&config.delivery.brake_share) {
+        return Err(value(
+            "delivery.brake_share",
+            text!("must be between 0 and 1", "должно быть от 0 до 1"),
+        ));
+    }
+    if config.http.connections == 0 {
+        return Err(value(
+            "http.connections",
+            text!("must be at least 1", "должно быть не меньше 1"),
+        ));
+    }
+    for origin in &config.cors_origins {
+        let parsed = url::Url::parse(origin).ok();
+        if parsed.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
+            let detail = text!(
+                "`{origin}` is not an origin such as https://admin.example.org",
+                "`{origin}` не источник вида https://admin.example.org"
+            );
+            return Err(value("cors_origins", detail));
+        }
+    }
+    if config.fcm.connections == 0 || config.fcm.connections > 64 {
+        return Err(value(
+            "fcm.connections",
+            text!("must be 1 to 64", "должно быть от 1 до 64"),
+        ));
+    }
+    if config.fcm.streams_per_connection == 0 || config.fcm.streams_per_connection > 100 {
+        return Err(value(
+            "fcm.streams_per_connection",
+            text!("must be 1 to 100", "должно быть от 1 до 100"),
+        ));
+    }
+    if !is_address(&config.listen) {
+        let listen = &config.listen;
+        let detail = text!(
+            "`{listen}` is not an address such as 127.0.0.1:7466",
+            "`{listen}` не адрес вида 127.0.0.1:7466"
+        );
+        return Err(value("listen", detail));
+    }
+    let urls = [
+        ("public_url", config.public_url.as_deref()),
+        ("fcm.token_url", config.fcm.token_url.as_deref()),
+        ("fcm.base_url", Some(config.fcm.base_url.as_str())),
+        ("fcm.proxy", config.fcm.proxy.as_deref()),
+    ];
+    for (key, url) in urls {
+        if let Some(url) = url.filter(|url| !is_web_url(url)) {
+            let shown = without_password(url);
+            let detail = text!(
+                "`{shown}` is not a URL such as https://simo.example.org",
+                "`{shown}` не URL вида https://simo.example.org"
+            );
+            return Err(value(key, detail));
+        }
+    }
+    Ok(())
+}
+
+/// A host, or an IP address, and a port.
+fn is_address(text: &str) -> bool {
+    text.parse::<SocketAddr>().is_ok()
+        || text.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && !host.contains([':', '/', ' ']) && port.parse::<u16>().is_ok()
+        })
+}
+
+fn is_web_url(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load;
+
+    fn one(name: &str, value: &str) -> [(String, String); 1] {
+        [(name.to_owned(), value.to_owned())]
+    }
+
+    #[test]
+    fn addresses_and_urls_that_are_none_are_refused() {
+        for (name, bad) in [
+            ("SIMO_LISTEN", "abc"),
+            ("SIMO_LISTEN", "127.0.0.1"),
+            ("SIMO_LISTEN", "127.0.0.1:99999"),
+            ("SIMO_PUBLIC_URL", "ftp://x"),
+            ("SIMO_PUBLIC_URL", "simo.example.org"),
+            ("SIMO_FCM__PROXY", "not a url"),
+            ("SIMO_FCM__BASE_URL", "fcm"),
+        ] {
+            let error = load(None, one(name, bad), &[]).unwrap_err().to_string();
+            assert!(error.starts_with(name) && error.contains(bad), "{error}");
+        }
+        for (name, good) in [
+            ("SIMO_LISTEN", "localhost:0"),
+            ("SIMO_LISTEN", "[::1]:7466"),
+            ("SIMO_PUBLIC_URL", "https://simo.example.org/phones"),
+            ("SIMO_FCM__PROXY", "http://user:secret@proxy:3128"),
+        ] {
+            assert!(load(None, one(name, good), &[]).is_ok(), "{good}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Why there is no configuration, and where it says so.
+
+use std::path::PathBuf;
+
+use simo_common::lang::{Lang, Text};
+
+/// Where a value came from, for errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The file.
+    File(PathBuf),
+    /// A variable of the environment.
+    Variable(String),
+    /// A flag.
+    Flag(&'static str),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {}", .0.display(), .1)]
+    Unreadable(PathBuf, std::io::Error),
+    /// The file is not TOML.
+    #[error("{}: {}", .0.display(), .1)]
+    Syntax(PathBuf, toml::de::Error),
+    /// A key that does not exist.
+    #[error("{from}: unknown key `{key}`{}", nearest.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    UnknownKey {
+        /// Where it stands.
+        from: Source,
+        /// The key.
+        key: String,
+        /// What was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// A variable that is none, but looks like one.
+    #[error("unknown variable {name}; did you mean {nearest}?")]
+    UnknownVariable {
+        /// The variable.
+        name: String,
+        /// What was probably meant.
+        nearest: String,
+    },
+    /// A value that does not fit its key.
+    #[error("{from}: `{key}`: {}", .detail.en)]
+    Value {
+        /// Where it stands.
+        from: Source,
+        /// The key.
+        key: String,
+        /// What is wrong.
+        detail: Text,
+    },
+}
+
+impl ConfigError {
+    /// For whoever started us, in his language.
+    pub fn in_words(&self, lang: Lang) -> String {
+        match (lang, self) {
+            (Lang::Ru, Self::UnknownKey { from, key, nearest }) => {
+                let meant = nearest.map(|n| format!("; возможно, имелось в виду `{n}`"));
+                format!("{from}: неизвестный ключ `{key}`{}", meant.unwrap_or_default())
+            }
+            (Lang::Ru, Self::UnknownVariable { name, nearest }) => {
+                format!("неизвестная переменная {name}; возможно, имелось в виду {nearest}")
+            }
+            (Lang::Ru, Self::Value { from, key, detail }) => format!("{from}: `{key}`: {}", detail.ru),
+            // What the system and the reader of TOML say.
+            _ => self.to_string(),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The statements that claim pushes, and what they answer.
+
+use std::{sync::LazyLock, time::Instant};
+
+use simo_common::{
+    api::access::Payload,
+    message::{OPERATOR, Priority},
+};
+use uuid::Uuid;
+
+use super::{Claim, ClaimedPush, PushKey, Skip};
+use crate::store::{Result, engine::Row};
+
+/// What a channel must know of the pushes `due`. Their rows stand in for `{}`.
+const CLAIMED: &str = "select due.seq, due.claim, p.message_id, p.employee_id, p.device_id, p.tries, p.urgency, m.acs_id,
+            m.title, m.body, m.data, m.require_ack, m.accepted_at, m.expires_at, m.canceled_at, t.slug as topic,
+            a.name as acs, d.address, d.address_kind, d.quarantined_at, d.retired_at, p.channel <> d.channel as moved,
+            e.blocked_at, e.archived_at, c.payload, c.notification
+     from {} due
+     cross join push p cross join client c cross join message m cross join device d cross join employee e
+     left join topic t on t.client_id = m.client_id and t.id = m.topic_id
+     left join acs a on a.client_id = m.client_id and a.id = m.acs_id
+     where p.seq = due.seq and c.id = p.client_id and m.client_id = p.client_id and m.id = p.message_id
+       and d.client_id = p.client_id and d.id = p.device_id
+       and e.client_id = p.client_id and e.id = p.employee_id";
+
+/// The due pushes of one client that we do not hold: a short seek per urgency, so that a long queue of retries in the
+/// future or of less urgent ones is never read.
+pub(super) static CLAIM_IN_MEMORY: LazyLock<String> = LazyLock::new(|| {
+    let due = [3, 2, 1, 0].map(|urgency| {
+        format!(
+            "select * from (select seq, urgency, due_at from push
+             where channel = $1 and client_id = $2 and urgency = {urgency} and due_at <= $3
+             and done_at is null and channel <> 'stream'
+             and seq not in (select value from jsonb_each($5))
+             order by due_at limit $4)"
+        )
+    });
+    let due = format!(
+        "(select seq, 0 as claim from ({}) order by urgency desc, due_at limit $4)",
+        due.join(" union all ")
+    );
+    CLAIMED.replace("{}", &due)
+});
+
+/// The same, written down in the rows: what another instance is claiming is left to it.
+pub(super) static CLAIM_IN_ROWS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "with free as (
+             select push.seq from (values (3), (2), (1), (0)) urgent (rank) cross join lateral (
+                 select seq, due_at from push
+                 where channel = $1 and client_id = $2 and urgency = urgent.rank and due_at <= $3
+                 and done_at is null and channel <> 'stream'
+                 and (held_until is null or held_until < clock_timestamp())
+                 order by due_at limit $4 for update skip locked) push
+             order by urgent.rank desc, push.due_at limit $4),
+         taken as (
+             update push set claim = nextval('push_claim'),
+                 held_until = clock_timestamp() + $5 * interval '1 microsecond'
+             from free where push.seq = free.seq returning push.seq, push.claim)
+         {}",
+        CLAIMED.replace("{}", "taken")
+    )
+});
+
+pub(super) fn read_claimed(row: &Row, client_id: Uuid, now: i64, claimed: Instant) -> Result<ClaimedPush> {
+    let expires_at: i64 = row.try_get("expires_at")?;
+    let is_set = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.is_some());
+    let skip = if is_set("canceled_at")? {
+        Some(Skip::Canceled)
+    } else if expires_at <= now {
+        Some(Skip::Expired)
+    } else if is_set("blocked_at")? || is_set("archived_at")? {
+        Some(Skip::Blocked)
+    } else if is_set("retired_at")? || row.try_get("moved")? {
+        Some(Skip::DeviceGone)
+    } else {
+        None
+    };
+    let payload: String = row.try_get("payload")?;
+    Ok(ClaimedPush {
+        claim: Claim {
+            seq: row.try_get("seq")?,
+            number: row.try_get("claim")?,
+            acs_id: row.try_get("acs_id")?,
+            key: PushKey {
+                client_id,
+                message_id: row.try_get("message_id")?,
+                employee_id: row.try_get("employee_id")?,
+                device_id: row.try_get("device_id")?,
+            },
+        },
+        claimed,
+        skip,
+        tries: row.try_get::<i64, _>("tries")? as u32,
+        priority: Priority::from_rank(row.try_get("urgency")?),
+        title: row.try_get("title")?,
+        body: row.try_get("body")?,
+        data: row.try_get("data")?,
+        topic: row.try_get("topic")?,
+        acs: row
+            .try_get::<Option<String>, _>("acs")?
+            .unwrap_or_else(|| OPERATOR.to_owned()),
+        require_ack: row.try_get("require_ack")?,
+        accepted_at: row.try_get("accepted_at")?,
+        expires_at,
+        address: row.try_get::<Option<String>, _>("address")?.unwrap_or_default(),
+        address_kind: row.try_get("address_kind")?,
+        payload: Payload::from_name(&payload),
+        notification: row.try_get("notification")?,
+        quarantined_at: row.try_get("quarantined_at")?,
+    })
+}
