@@ -35,10 +35,10 @@ texts! {
     refuses: "The server refuses.", "Сервер отказывает.";
     away_help: "Is simod running? Another server: simo-tui --url URL or --socket PATH.",
         "simod запущен? Другой сервер: simo-tui --url URL или --socket ПУТЬ.";
-    refused_help: "Check the token: simo-tui --token TOKEN, or a profile made by simoctl login.",
-        "Проверьте токен: simo-tui --token ТОКЕН или профиль, созданный simoctl login.";
+    refused_help: "Check the token: simo-tui --token TOKEN, or a context made by simoctl login.",
+        "Проверьте токен: simo-tui --token ТОКЕН или контекст, созданный simoctl login.";
     no_clients: "There is no client yet: simoctl client add SLUG makes one.",
-        "Клиентов ещё нет: simoctl client add SLUG создаст первого.";
+        "Клиентов ещё нет: simoctl client add ИМЯ создаст первого.";
     choose_client: "choose a client: c", "выберите клиента: c";
     no_client_yet: "no client yet", "клиентов ещё нет";
     order: "Order", "Порядок";

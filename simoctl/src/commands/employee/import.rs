@@ -63,7 +63,7 @@ pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Resul
             session.confirm(&session.say(
                 format!("Pass {count} numbers on to other people? Their predecessors are archived, with their phones let go."),
                 format!(
-                    "Передать номера другим людям ({count})? Прежние сотрудники уйдут в архив, их телефоны будут отвязаны."
+                    "Передать номера другим людям ({count})? Прежние сотрудники уйдут в архив, их телефоны будут отключены."
                 ),
             ))?;
         }

@@ -78,7 +78,7 @@ fn reaches_nobody(nobody: &Nobody) -> ApiError {
     if blocked > 0 {
         ways.push(text!(
             "unblock the recipients (simoctl employee unblock NO)",
-            "разблокируйте получателей (simoctl employee unblock №)"
+            "разблокируйте получателей (simoctl employee unblock НОМЕР)"
         ));
     }
     if without_access > 0 || (!nobody.is_personal && blocked == 0 && unknown == 0) {
