@@ -116,12 +116,7 @@ pub(crate) fn state_name(state: DeliveryState, lang: Lang) -> &'static str {
 
 /// A priority's name.
 pub(crate) fn priority(priority: Priority, lang: Lang) -> &'static str {
-    match priority {
-        Priority::Low => lang.pick("low", "низкий"),
-        Priority::Normal => lang.pick("normal", "обычный"),
-        Priority::High => lang.pick("high", "высокий"),
-        Priority::Critical => lang.pick("critical", "критический"),
-    }
+    lang.pick(priority.as_str(), priority.as_russian())
 }
 
 /// An order, in words.

@@ -243,13 +243,12 @@ impl From<DeliveryState> for Value {
 
 impl From<Priority> for Value {
     fn from(priority: Priority) -> Self {
-        let (russian, color) = match priority {
-            Priority::Low => ("низкая", None),
-            Priority::Normal => ("обычная", None),
-            Priority::High => ("высокая", Some(AnsiColor::Yellow)),
-            Priority::Critical => ("критическая", Some(AnsiColor::Red)),
+        let color = match priority {
+            Priority::Low | Priority::Normal => None,
+            Priority::High => Some(AnsiColor::Yellow),
+            Priority::Critical => Some(AnsiColor::Red),
         };
-        let names = (priority.as_str().to_owned(), russian.to_owned());
+        let names = (priority.as_str().to_owned(), priority.as_russian().to_owned());
         Self::Code(priority.as_str().to_owned(), names, color)
     }
 }
@@ -285,7 +284,10 @@ mod tests {
         let zone = TimeZone::fixed(jiff::tz::offset(3));
         let at: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
         assert_eq!(Value::from(at).exact(), "2026-11-22T00:00:00Z");
-        assert_eq!(Value::from(at).readable(Lang::Ru, &zone), "2026-11-22 03:00:00 +03");
+        assert_eq!(
+            Value::from(at).readable(Lang::Ru, &zone),
+            "2026-11-22 03:00:00 +03"
+        );
         let failed = Value::from(DeliveryState::Failed);
         assert_eq!(failed.exact(), "failed");
         assert_eq!(failed.readable(Lang::Ru, &zone), "не доставлено");
