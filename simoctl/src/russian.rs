@@ -209,7 +209,7 @@ pub(crate) fn refusal(error: &clap::Error) -> String {
     .map(said)
     .concat();
     if !suggested.is_empty() {
-        let _ = writeln!(text, "подсказка: похоже на «{suggested}»");
+        let _ = writeln!(text, "подсказка: может быть, «{suggested}»?");
     }
     let usage = said(ContextKind::Usage);
     if !usage.is_empty() {
@@ -303,7 +303,7 @@ mod tests {
             }
         }
         assert!(parse("simoctl employe list").contains("нет команды «employe»"));
-        assert!(parse("simoctl employee list --limi 3").contains("похоже на «--limit»"));
+        assert!(parse("simoctl employee list --limi 3").contains("может быть, «--limit»?"));
         assert!(parse("simoctl topic grant boiler").contains("не указано"));
         assert!(parse("simoctl -o xml topic list").contains("не подходит"));
         assert!(parse("simoctl device invite 1 --valid-for week").contains("нужно число"));

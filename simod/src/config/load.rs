@@ -59,7 +59,7 @@ pub enum ConfigError {
         nearest: Option<&'static str>,
     },
     /// A variable that is none, but looks like one.
-    #[error("unknown variable {name}; did you mean {nearest}?")]
+    #[error("unknown variable {name}; did you mean `{nearest}`?")]
     UnknownVariable {
         /// The variable.
         name: String,
@@ -83,11 +83,11 @@ impl ConfigError {
     pub fn in_words(&self, lang: Lang) -> String {
         match (lang, self) {
             (Lang::Ru, Self::UnknownKey { from, key, nearest }) => {
-                let meant = nearest.map(|n| format!("; возможно, имелось в виду `{n}`"));
+                let meant = nearest.map(|n| format!("; может быть, «{n}»?"));
                 format!("{from}: неизвестный ключ `{key}`{}", meant.unwrap_or_default())
             }
             (Lang::Ru, Self::UnknownVariable { name, nearest }) => {
-                format!("неизвестная переменная {name}; возможно, имелось в виду {nearest}")
+                format!("неизвестная переменная {name}; может быть, «{nearest}»?")
             }
             (Lang::Ru, Self::Value { from, key, detail }) => format!("{from}: `{key}`: {}", detail.ru),
             // What the system and the reader of TOML say.
@@ -370,7 +370,7 @@ mod tests {
             let error = load(None, environment(&[(name, "x")]), &[]).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                format!("unknown variable {name}; did you mean {nearest}?")
+                format!("unknown variable {name}; did you mean `{nearest}`?")
             );
         }
         for name in [
@@ -484,7 +484,7 @@ mod tests {
             said("SIMO_SHUTDOWN_GRACE", "soon"),
             "SIMO_SHUTDOWN_GRACE: `shutdown_grace`: `soon` не целое число"
         );
-        assert!(said("SIMO_DATABSE", "x").contains("возможно, имелось в виду SIMO_DATABASE"));
+        assert!(said("SIMO_DATABSE", "x").contains("может быть, «SIMO_DATABASE»?"));
         assert!(said("SIMO_LISTEN", "abc").contains("не адрес"));
     }
 

@@ -45,7 +45,7 @@ pub(super) async fn unknown_topic(app: &Arc<App>, poster: Poster, slug: &str) ->
         },
     };
     match app.store.topic_like(client_id, slug).await {
-        Ok(Some(meant)) => error.hint(text!("did you mean {meant}?", "возможно, имелось в виду {meant}")),
+        Ok(Some(meant)) => error.hint(text!("did you mean `{meant}`?", "может быть, «{meant}»?")),
         Ok(None) => error,
         Err(error) => error.into(),
     }
