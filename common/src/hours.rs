@@ -6,7 +6,7 @@ use jiff::civil::DateTime;
 
 use crate::{
     lang::{Lang, Text},
-    spelling::nearest,
+    spelling::{meant, nearest},
     text,
 };
 
@@ -160,9 +160,9 @@ fn day(name: &str) -> Result<u8, Text> {
         .chain([&DAILY])
         .flat_map(|(english, russian)| [*english, *russian]);
     Err(match nearest(name, known) {
-        Some(nearest) => text!(
-            "`{name}` is no day; did you mean `{nearest}`?",
-            "«{name}» — не день недели; возможно, «{nearest}»?"
+        Some(near) => meant(
+            text!("`{name}` is no day", "«{name}» — не день недели"),
+            Some(near),
         ),
         None => text!(
             "`{name}` is no day; days are mon tue wed thu fri sat sun, or daily",

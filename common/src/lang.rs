@@ -1,5 +1,7 @@
 //! The two languages that SiMO speaks to people.
 
+use std::ffi::OsString;
+
 use serde::{Deserialize, Serialize};
 
 /// A language for what a person reads.
@@ -58,6 +60,17 @@ impl Lang {
         best.0
     }
 
+    /// What `--lang` says in a command line that nobody has understood yet: its refusal speaks that language too. The last
+    /// one counts.
+    pub fn said(words: &[OsString]) -> Option<Self> {
+        let words: Vec<_> = words.iter().filter_map(|word| word.to_str()).collect();
+        let named = |(place, word): (usize, &&str)| match word.strip_prefix("--lang")? {
+            "" => words.get(place + 1)?.parse().ok(),
+            value => value.strip_prefix('=')?.parse().ok(),
+        };
+        words.iter().enumerate().rev().find_map(named)
+    }
+
     /// The language of the person at this terminal: `--lang` if given, else the locale.
     pub fn of_terminal(flag: Option<Self>) -> Self {
         flag.unwrap_or_else(|| sys_locale::get_locale().map_or(Self::En, |tag| Self::from_tag(&tag)))
@@ -88,6 +101,11 @@ impl Text {
     }
 }
 
+/// Why something typed is refused, for whoever asks for an error and shows it in English.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.en)]
+pub struct Wrong(pub Text);
+
 /// Formats a [`Text`]: `text!("no topic `{slug}`", "нет темы «{slug}»")`.
 #[macro_export]
 macro_rules! text {
@@ -97,13 +115,13 @@ macro_rules! text {
 }
 
 impl std::str::FromStr for Lang {
-    type Err = String;
+    type Err = Wrong;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "en" => Ok(Self::En),
             "ru" => Ok(Self::Ru),
-            _ => Err("expected `ru` or `en`".to_owned()),
+            _ => Err(Wrong(text!("expected `ru` or `en`", "нужно `ru` или `en`"))),
         }
     }
 }
@@ -118,5 +136,18 @@ mod tests {
         assert_eq!(Lang::from_accept_language("de, en;q=0.9, ru;q=0.1"), Lang::En);
         assert_eq!(Lang::from_accept_language("ru;q=0"), Lang::En);
         assert_eq!(Lang::from_accept_language("*"), Lang::En);
+    }
+
+    #[test]
+    fn the_language_is_known_before_anything_is_parsed_and_the_last_one_counts() {
+        for (line, lang) in [
+            ("simoctl --lang ru nonsense --x", Some(Lang::Ru)),
+            ("simod serve --lang=ru", Some(Lang::Ru)),
+            ("simoctl --lang ru topic list --lang en", Some(Lang::En)),
+            ("simo-tui --language ru --lang", None),
+        ] {
+            let words: Vec<_> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(Lang::said(&words), lang, "{line}");
+        }
     }
 }

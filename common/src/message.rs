@@ -70,6 +70,16 @@ impl Priority {
         }
     }
 
+    /// Its Russian name, to go with «приоритет».
+    pub fn as_russian(self) -> &'static str {
+        match self {
+            Self::Low => "низкий",
+            Self::Normal => "обычный",
+            Self::High => "высокий",
+            Self::Critical => "критический",
+        }
+    }
+
     /// The number that the database stores: 0 for `low` to 3 for `critical`.
     pub fn rank(self) -> i64 {
         self as i64

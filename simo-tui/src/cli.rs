@@ -1,12 +1,15 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{error::Error as _, ffi::OsString, path::PathBuf, process::exit};
 
-use clap::{ArgAction, Command, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{
+    ArgAction, Command, CommandFactory as _, FromArgMatches as _, Parser,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use simo_common::{
     api::history::Sort,
     client::{Connection, ProfileError, Profiles, Wish, parse_url},
-    lang::Lang,
+    lang::{Lang, Wrong},
     paths,
 };
 use url::Url;
@@ -64,18 +67,44 @@ pub(crate) struct Arguments {
 
 /// Reads the command line; help and mistakes end the program here.
 pub(crate) fn parse() -> Arguments {
-    let given: Vec<_> = std::env::args_os().collect();
-    let named = given.iter().filter_map(|word| word.to_str()).collect::<Vec<_>>();
-    let flag = named.windows(2).find_map(|pair| match pair {
-        ["--lang", tag] => tag.parse().ok(),
-        [_, tag] => tag.strip_prefix("--lang=")?.parse().ok(),
-        _ => None,
-    });
-    let mut command = command(Lang::of_terminal(flag));
-    let parsed = command
-        .try_get_matches_from_mut(given)
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let lang = Lang::of_terminal(Lang::said(&words));
+    let parsed = command(lang)
+        .try_get_matches_from(words)
         .and_then(|matches| Arguments::from_arg_matches(&matches));
-    parsed.unwrap_or_else(|error| error.exit())
+    parsed.unwrap_or_else(|error| {
+        if lang == Lang::En || !error.use_stderr() {
+            error.exit();
+        }
+        eprintln!("{}", refusal(&error));
+        exit(error.exit_code());
+    })
+}
+
+/// Says in Russian why a command line is not understood.
+fn refusal(error: &clap::Error) -> String {
+    let said = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(", "),
+        _ => String::new(),
+    };
+    let argument = said(ContextKind::InvalidArg);
+    let value = said(ContextKind::InvalidValue);
+    let what = match error.kind() {
+        ErrorKind::InvalidValue if value.is_empty() => format!("для «{argument}» нужно значение"),
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            let wrong = error.source().and_then(|cause| cause.downcast_ref::<Wrong>());
+            let cause = wrong.map(|wrong| format!(": {}", wrong.0.ru)).unwrap_or_default();
+            format!("значение «{value}» не подходит для «{argument}»{cause}")
+        }
+        ErrorKind::UnknownArgument => format!("неизвестный параметр «{argument}»"),
+        ErrorKind::ArgumentConflict => match said(ContextKind::PriorArg) {
+            prior if prior == argument => format!("«{argument}» указан дважды"),
+            prior => format!("«{argument}» нельзя указывать вместе с «{prior}»"),
+        },
+        _ => error.to_string(),
+    };
+    format!("ошибка: {what}\n\nСправка: simo-tui --help")
 }
 
 /// The command line with its help in one language.
@@ -147,6 +176,26 @@ impl Arguments {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refusals_are_russian() {
+        let refused = |line: &str| {
+            let parsed = command(Lang::Ru).try_get_matches_from(line.split(' '));
+            refusal(&parsed.unwrap_err())
+        };
+        for (line, said) in [
+            ("simo-tui --lang de", "нужно `ru` или `en`"),
+            ("simo-tui --url simo", "нужен адрес вроде"),
+            ("simo-tui --sort size", "возможны значения: date"),
+            ("simo-tui --sorted", "неизвестный параметр «--sorted»"),
+            ("simo-tui --token", "нужно значение"),
+            ("simo-tui --socket s --url http://a", "нельзя указывать вместе"),
+            ("simo-tui --ca a --ca b", "указан дважды"),
+        ] {
+            let told = refused(line);
+            assert!(told.starts_with("ошибка: ") && told.contains(said), "{told}");
+        }
+    }
 
     #[test]
     fn every_argument_is_explained_in_both_languages() {

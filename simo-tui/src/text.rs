@@ -35,10 +35,10 @@ texts! {
     refuses: "The server refuses.", "Сервер отказывает.";
     away_help: "Is simod running? Another server: simo-tui --url URL or --socket PATH.",
         "simod запущен? Другой сервер: simo-tui --url URL или --socket ПУТЬ.";
-    refused_help: "Check the token: simo-tui --token TOKEN, or a profile made by simoctl login.",
-        "Проверьте токен: simo-tui --token ТОКЕН или профиль, созданный simoctl login.";
+    refused_help: "Check the token: simo-tui --token TOKEN, or a context made by simoctl login.",
+        "Проверьте токен: simo-tui --token ТОКЕН или контекст, созданный simoctl login.";
     no_clients: "There is no client yet: simoctl client add SLUG makes one.",
-        "Клиентов ещё нет: simoctl client add SLUG создаст первого.";
+        "Клиентов ещё нет: simoctl client add ИМЯ создаст первого.";
     choose_client: "choose a client: c", "выберите клиента: c";
     no_client_yet: "no client yet", "клиентов ещё нет";
     order: "Order", "Порядок";
@@ -116,12 +116,7 @@ pub(crate) fn state_name(state: DeliveryState, lang: Lang) -> &'static str {
 
 /// A priority's name.
 pub(crate) fn priority(priority: Priority, lang: Lang) -> &'static str {
-    match priority {
-        Priority::Low => lang.pick("low", "низкий"),
-        Priority::Normal => lang.pick("normal", "обычный"),
-        Priority::High => lang.pick("high", "высокий"),
-        Priority::Critical => lang.pick("critical", "критический"),
-    }
+    lang.pick(priority.as_str(), priority.as_russian())
 }
 
 /// An order, in words.

@@ -4,19 +4,10 @@
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use simo_common::{
-    client::parse_url,
-    lang::{Lang, Text},
-};
+use simo_common::{client::parse_url, lang::Lang};
 use url::Url;
 
-use crate::{
-    commands,
-    failure::Exit,
-    output::Format,
-    russian::{self, Wrong},
-    terminal,
-};
+use crate::{commands, failure::Exit, output::Format, russian, terminal};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,7 +48,7 @@ pub(crate) struct Globals {
     #[arg(long, global = true, value_name = "PATH", conflicts_with = "url")]
     pub(crate) socket: Option<PathBuf>,
     /// The server's address [env: SIMO_URL]
-    #[arg(long, global = true, value_name = "URL", value_parser = url)]
+    #[arg(long, global = true, value_name = "URL", value_parser = parse_url)]
     pub(crate) url: Option<Url>,
     /// CA certificates to trust besides the system's (PEM) [env: SIMO_CA]
     #[arg(long, global = true, value_name = "FILE")]
@@ -89,16 +80,6 @@ pub(crate) struct Globals {
     /// Show the version
     #[arg(short = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
-}
-
-/// Reads a server's address.
-pub(crate) fn url(text: &str) -> Result<Url, Wrong> {
-    parse_url(text).map_err(|_| {
-        Wrong(Text::new(
-            "expected an address such as https://simo.example.org",
-            "нужен адрес вроде https://simo.example.org",
-        ))
-    })
 }
 
 /// What a command is about.
@@ -155,17 +136,6 @@ pub(crate) enum Noun {
     Completions(commands::generate::Completions),
     /// Print the manual page
     Man(commands::generate::Man),
-}
-
-/// The language to speak, found before anything else so that refusals speak it too: `--lang`, else the locale.
-pub(crate) fn language(arguments: &[OsString]) -> Lang {
-    let words: Vec<_> = arguments.iter().filter_map(|word| word.to_str()).collect();
-    let named = |(index, word): (usize, &&str)| match *word {
-        "--lang" => words.get(index + 1)?.parse().ok(),
-        word => word.strip_prefix("--lang=")?.parse().ok(),
-    };
-    let flag = words.iter().enumerate().rev().find_map(named);
-    Lang::of_terminal(flag)
 }
 
 /// The whole command line in one language.
@@ -241,16 +211,6 @@ mod tests {
     fn the_command_line_is_sound_in_both_languages() {
         command(Lang::En).debug_assert();
         command(Lang::Ru).debug_assert();
-    }
-
-    #[test]
-    fn the_language_is_known_before_anything_is_parsed() {
-        assert_eq!(language(&words("simoctl --lang ru nonsense --x")), Lang::Ru);
-        assert_eq!(language(&words("simoctl topic list --lang=ru")), Lang::Ru);
-        assert_eq!(
-            language(&words("simoctl --lang ru topic list --lang en")),
-            Lang::En
-        );
     }
 
     #[test]

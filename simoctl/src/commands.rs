@@ -23,7 +23,7 @@ pub(crate) mod token;
 pub(crate) mod topic;
 mod whoami;
 
-use std::path::Path;
+use std::{fmt::Display, path::Path};
 
 use clap::Args;
 use simo_common::client::ListQuery;
@@ -53,6 +53,24 @@ pub(crate) const RUSSIAN: &[Help] = &[
 /// Whether a path means standard input or output.
 fn is_stdio(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// A file, or standard input, that cannot be read.
+fn unreadable(session: &Session, path: &Path, cause: impl Display) -> Failure {
+    let path = path.display();
+    Failure::failed(session.say(
+        format!("Cannot read {path}: {cause}."),
+        format!("Не удаётся прочитать {path}: {cause}."),
+    ))
+}
+
+/// A file or directory that cannot be written.
+fn unwritable(session: &Session, path: &Path, cause: impl Display) -> Failure {
+    let path = path.display();
+    Failure::failed(session.say(
+        format!("Cannot write {path}: {cause}."),
+        format!("Не удаётся записать {path}: {cause}."),
+    ))
 }
 
 /// Does what was typed.

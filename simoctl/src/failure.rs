@@ -262,7 +262,7 @@ fn problem_in_words(problem: &Problem, lang: Lang, connection: Option<&Connectio
     } else if problem.errors.iter().any(|error| error.field == "client") {
         let text = lang.pick(
             "Name it with --client SLUG or SIMO_CLIENT; `simoctl client list` shows them, `simoctl client add` makes one.",
-            "Укажите его: --client КОД или SIMO_CLIENT; список — `simoctl client list`, новый — `simoctl client add`.",
+            "Укажите его: --client ИМЯ или SIMO_CLIENT; список — `simoctl client list`, новый — `simoctl client add`.",
         );
         Some(text.to_owned())
     } else {

@@ -14,9 +14,11 @@ mod terminal;
 
 use std::process::ExitCode;
 
+use simo_common::lang::Lang;
+
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    let lang = cli::language(&arguments);
+    let lang = Lang::of_terminal(Lang::said(&arguments));
     let parsed = match cli::parse(arguments, lang) {
         Ok(parsed) => parsed,
         Err(refusal) => return cli::refuse(&refusal, lang),

@@ -10,25 +10,13 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use simo_common::lang::{Lang, Text};
+use simo_common::lang::Wrong;
 
 use crate::{commands, terminal::styled};
 
 /// Russian help: of a command under its path (`employee import`), of an argument under the path, a slash and its id
 /// (`employee import/file`), of one that means the same everywhere under the slash and its id alone.
 pub(crate) type Help = &'static [(&'static str, &'static str)];
-
-/// Why a value is refused, for clap, which asks for an error and shows it in English.
-#[derive(Debug)]
-pub(crate) struct Wrong(pub(crate) Text);
-
-impl std::fmt::Display for Wrong {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.get(Lang::En))
-    }
-}
-
-impl std::error::Error for Wrong {}
 
 /// What belongs to no noun.
 const COMMON: Help = &[
@@ -179,7 +167,7 @@ pub(crate) fn refusal(error: &clap::Error) -> String {
         ErrorKind::ValueValidation => {
             let cause = std::error::Error::source(error).map(|cause| {
                 let ours = cause.downcast_ref::<Wrong>();
-                ours.map_or_else(|| cause.to_string(), |wrong| wrong.0.get(Lang::Ru).to_owned())
+                ours.map_or_else(|| cause.to_string(), |wrong| wrong.0.ru.clone())
             });
             let cause = cause.unwrap_or_default();
             format!("значение «{value}» не подходит для «{argument}»: {cause}")
@@ -209,7 +197,7 @@ pub(crate) fn refusal(error: &clap::Error) -> String {
     .map(said)
     .concat();
     if !suggested.is_empty() {
-        let _ = writeln!(text, "подсказка: похоже на «{suggested}»");
+        let _ = writeln!(text, "подсказка: может быть, «{suggested}»?");
     }
     let usage = said(ContextKind::Usage);
     if !usage.is_empty() {
@@ -238,6 +226,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use clap::CommandFactory as _;
+
+    use simo_common::lang::Lang;
 
     use super::*;
     use crate::cli::{self, Cli};
@@ -303,9 +293,11 @@ mod tests {
             }
         }
         assert!(parse("simoctl employe list").contains("нет команды «employe»"));
-        assert!(parse("simoctl employee list --limi 3").contains("похоже на «--limit»"));
+        assert!(parse("simoctl employee list --limi 3").contains("может быть, «--limit»?"));
         assert!(parse("simoctl topic grant boiler").contains("не указано"));
         assert!(parse("simoctl -o xml topic list").contains("не подходит"));
         assert!(parse("simoctl device invite 1 --valid-for week").contains("нужно число"));
+        assert!(parse("simoctl topic list --lang de").contains("нужно `ru` или `en`"));
+        assert!(parse("simoctl topic list --url simo").contains("нужен адрес"));
     }
 }

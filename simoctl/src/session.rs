@@ -111,8 +111,8 @@ impl Session {
     fn profile_directory(&self) -> Result<PathBuf, Failure> {
         paths::profiles().ok_or_else(|| {
             Failure::failed(self.say(
-                "There is no home directory to keep profiles in.",
-                "Нет домашнего каталога, где хранить профили.",
+                "There is no home directory to keep contexts in.",
+                "Нет домашнего каталога, где хранить контексты.",
             ))
         })
     }

@@ -113,7 +113,7 @@ impl ConfigArguments {
 /// Parses the arguments and runs the command.
 pub(crate) fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
-    let lang = Lang::of_terminal(said_language(&words));
+    let lang = Lang::of_terminal(Lang::said(&words));
     let arguments = match parse(words, lang) {
         Ok(arguments) => arguments,
         Err(refusal) => return refuse(&refusal, lang),
@@ -132,18 +132,6 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// `--lang` before the command line is understood: what is wrong with it is said in that language too.
-fn said_language(words: &[OsString]) -> Option<Lang> {
-    let words: Vec<_> = words.iter().filter_map(|word| word.to_str()).collect();
-    words.iter().enumerate().find_map(|(place, word)| {
-        let value = match word.strip_prefix("--lang") {
-            Some("") => words.get(place + 1)?,
-            rest => rest?.strip_prefix('=')?,
-        };
-        value.parse().ok()
-    })
 }
 
 fn parse(words: Vec<OsString>, lang: Lang) -> Result<Arguments, clap::Error> {

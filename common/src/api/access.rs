@@ -135,7 +135,7 @@ pub struct EditAcs {
     pub name: String,
 }
 
-/// A new ACS, group or topic: a short name, and one for people.
+/// A new ACS or group: a short name, and one for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Named {

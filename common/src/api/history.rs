@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{delivery::DeliveryState, message::Priority};
+use crate::{delivery::DeliveryState, lang::Wrong, message::Priority, text};
 
 /// One row of history: one message for one employee.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -93,7 +93,7 @@ impl std::fmt::Display for Sort {
 }
 
 impl std::str::FromStr for Sort {
-    type Err = String;
+    type Err = Wrong;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (descending, name) = match text.strip_prefix('-') {
@@ -104,7 +104,12 @@ impl std::str::FromStr for Sort {
             "date" => SortKey::Date,
             "employee" => SortKey::Employee,
             "state" => SortKey::State,
-            _ => return Err("date, -date, employee, -employee, state, -state".to_owned()),
+            _ => {
+                return Err(Wrong(text!(
+                    "must be one of: date, -date, employee, -employee, state, -state",
+                    "возможны значения: date, -date, employee, -employee, state, -state"
+                )));
+            }
         };
         Ok(Self { key, descending })
     }

@@ -8,7 +8,10 @@ use super::{
     Client, Result, Server,
     profile::{Profile, ProfileError, Profiles},
 };
-use crate::{lang::Lang, paths};
+use crate::{
+    lang::{Lang, Wrong},
+    paths, text,
+};
 
 /// What one source (the flags, the environment) says; all of it is optional.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,12 +59,17 @@ impl Wish {
 /// Reads a server's address: `http://` or `https://`, a host, perhaps a port and a path.
 ///
 /// # Errors
-/// In English, when it is something else.
-pub fn parse_url(text: &str) -> std::result::Result<Url, String> {
+/// When it is something else.
+pub fn parse_url(text: &str) -> std::result::Result<Url, Wrong> {
     Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| "expected an address such as https://simo.example.org".to_owned())
+        .ok_or_else(|| {
+            Wrong(text!(
+                "expected an address such as https://simo.example.org",
+                "нужен адрес вроде https://simo.example.org"
+            ))
+        })
 }
 
 /// Who said where the server is.

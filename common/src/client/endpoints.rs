@@ -236,8 +236,7 @@ impl Client {
         self.get(&format!("/tokens/{id}"), &[]).await
     }
 
-    /// Issues a successor and revokes the token.
-    /// The old one goes on working for so many seconds.
+    /// Issues a successor. The token itself works for `grace` more seconds; without any it is revoked.
     pub async fn rotate_token(&self, id: Uuid, grace: Option<i64>) -> Result<IssuedToken> {
         let grace = grace.map(|seconds| ("grace", seconds.to_string()));
         let request = self.request(Method::POST, &format!("/tokens/{id}/rotate"));

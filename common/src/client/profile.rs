@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::lang::Lang;
+use crate::lang::{Lang, Wrong};
 
 /// The file's name in the directory of profiles.
 const FILE: &str = "contexts.toml";
@@ -84,7 +84,7 @@ pub enum ProfileError {
         /// Its name.
         variable: &'static str,
         /// What is wrong with it.
-        cause: String,
+        cause: Wrong,
     },
 }
 
@@ -144,13 +144,16 @@ impl ProfileError {
                     )
                 }),
             ),
-            Self::Variable { variable, cause } => (
-                lang.pick(
-                    format!("The environment variable {variable} is wrong: {cause}."),
-                    format!("Неверная переменная окружения {variable}: {cause}."),
-                ),
-                None,
-            ),
+            Self::Variable { variable, cause } => {
+                let cause = cause.0.get(lang);
+                (
+                    lang.pick(
+                        format!("The environment variable {variable} is wrong: {cause}."),
+                        format!("Неверная переменная окружения {variable}: {cause}."),
+                    ),
+                    None,
+                )
+            }
         }
     }
 }

@@ -97,7 +97,7 @@ fn unknown_key(key: &str, nearest: Option<&str>, lang: Lang) -> String {
     let instead = if let Some(name) = nearest {
         lang.pick(
             format!("did you mean `{name}:`?"),
-            format!("может быть, `{name}:`?"),
+            format!("может быть, «{name}:»?"),
         )
     } else {
         let names = Key::ALL.map(|key| lang.pick(key.as_str(), key.as_russian()));
@@ -118,7 +118,7 @@ fn unknown_value(key: Key, value: &str, nearest: Option<&str>, lang: Lang) -> St
     let instead = match nearest {
         Some(name) => lang.pick(
             format!("did you mean `{name}`?"),
-            format!("может быть, `{name}`?"),
+            format!("может быть, «{name}»?"),
         ),
         None => lang.pick(
             format!("try {}", example(key)),

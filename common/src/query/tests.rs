@@ -86,7 +86,7 @@ fn mistakes_point_at_the_column_and_name_the_nearest() {
     assert_eq!((found[2].0, found[2].1), (30, 4));
     assert!(found[2].2.contains("did you mean `read`?"), "{}", found[2].2);
     let russian = parse("состаяние:прочитано").unwrap_err()[0].message(Lang::Ru);
-    assert!(russian.contains("может быть, `состояние:`?"), "{russian}");
+    assert!(russian.contains("может быть, «состояние:»?"), "{russian}");
 }
 
 #[test]

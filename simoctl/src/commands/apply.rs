@@ -19,6 +19,7 @@ use super::{
     operator,
     paper::Paper,
     site::files::{self, Files},
+    unreadable,
 };
 use crate::{
     failure::{Exit, Failure},
@@ -67,17 +68,14 @@ pub(crate) struct Apply {
 pub(crate) async fn run(session: &Session, args: Apply) -> Result<(), Failure> {
     let mut files = files::read(&args.file).map_err(|(path, cause)| {
         let is_empty = cause.kind() == std::io::ErrorKind::NotFound && path.is_dir();
-        let path = path.display();
         if is_empty {
+            let path = path.display();
             return Failure::failed(session.say(
                 format!("There is no *.yaml file in {path}."),
                 format!("В {path} нет ни одного файла *.yaml."),
             ));
         }
-        Failure::failed(session.say(
-            format!("Cannot read {path}: {cause}."),
-            format!("Не удаётся прочитать {path}: {cause}."),
-        ))
+        unreadable(session, &path, cause)
     })?;
     // The files say which clients they are about.
     let api = session.client()?.clone().for_client(None);

@@ -15,7 +15,7 @@ use simo_common::{
     client::{AuditQuery, ListQuery},
 };
 
-use super::is_stdio;
+use super::{is_stdio, unwritable};
 use crate::{
     failure::Failure,
     output::{Column, Record, Value},
@@ -143,13 +143,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 async fn export(session: &Session, file: Option<PathBuf>, server: bool) -> Result<(), Failure> {
     let mut out: Box<dyn Write> = match &file {
         Some(path) => {
-            let created = File::create(path).map_err(|cause| {
-                let path = path.display();
-                Failure::failed(session.say(
-                    format!("Cannot write {path}: {cause}."),
-                    format!("Не удалось записать {path}: {cause}."),
-                ))
-            })?;
+            let created = File::create(path).map_err(|cause| unwritable(session, path, cause))?;
             Box::new(BufWriter::new(created))
         }
         None => Box::new(BufWriter::new(io::stdout())),

@@ -136,10 +136,10 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let (name, employee) = (&device.name, &device.employee);
             session.confirm(&session.say(
                 format!("Let the device “{name}” of {employee} go? It has to be paired anew to come back."),
-                format!("Отвязать устройство «{name}» ({employee})? Чтобы вернуть, его надо будет привязать заново."),
+                format!("Отключить устройство «{name}» ({employee})? Чтобы вернуть, его надо будет подключить заново."),
             ))?;
             api.remove_device(id).await?;
-            session.done(session.say("Device let go.", "Устройство отвязано."));
+            session.done(session.say("Device let go.", "Устройство отключено."));
             Ok(())
         }
     }
@@ -196,7 +196,7 @@ impl Record for Device {
         }),
         Column::new("state", "State", "Состояние", |d| state(&d.state)),
         Column::wide("reason", "Why", "Почему", |d| reason(d.reason.as_deref())),
-        Column::alone("paired_at", "Paired", "Привязано", |d| {
+        Column::alone("paired_at", "Paired", "Подключено", |d| {
             d.paired_at.into()
         }),
         Column::wide("seen_at", "Seen", "На связи", |d| d.seen_at.into()),
@@ -249,7 +249,7 @@ fn state(code: &str) -> Value {
     match code {
         "active" => named(code, "active", "работает"),
         "quarantined" => named(code, "quarantined", "в карантине"),
-        "retired" => named(code, "retired", "отвязано"),
+        "retired" => named(code, "retired", "отключено"),
         other => other.into(),
     }
 }
@@ -266,7 +266,7 @@ impl Record for Invite {
 pub(super) const RUSSIAN: Help = &[
     (
         "device invite",
-        "Выдать код привязки для телефона сотрудника и его QR-код; или сразу многим",
+        "Выдать код подключения для телефона сотрудника и его QR-код; или сразу многим",
     ),
     (
         "device invite/groups",
@@ -322,7 +322,7 @@ pub(super) const RUSSIAN: Help = &[
     ("device show/id", "Его id"),
     (
         "device remove",
-        "Отвязать устройство: его токен сразу перестаёт работать",
+        "Отключить устройство: его токен сразу перестаёт работать",
     ),
     ("device remove/id", "Его id"),
 ];

@@ -183,7 +183,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let person = person(&api.employee(&personnel_no).await?);
             session.confirm(&session.say(
                 format!("Archive {person}? His phones are let go at once."),
-                format!("Отправить в архив сотрудника {person}? Его телефоны сразу будут отвязаны."),
+                format!("Отправить в архив сотрудника {person}? Его телефоны сразу будут отключены."),
             ))?;
             api.remove_employee(&personnel_no).await?;
             session.done(&session.say(
@@ -223,7 +223,7 @@ async fn ask_to_succeed(session: &Session, api: &Client, new: &NewEmployee) -> R
     let name = &new.full_name;
     session.confirm(&session.say(
         format!("Archive {before}, let his phones go, and give his number to {name}?"),
-        format!("Отправить в архив сотрудника {before}, отвязать его телефоны и передать номер: {name}?"),
+        format!("Отправить в архив сотрудника {before}, отключить его телефоны и передать номер: {name}?"),
     ))
 }
 
@@ -289,7 +289,7 @@ pub(super) const RUSSIAN: Help = &[
     ("employee edit/no_groups", "Убрать его из всех групп"),
     (
         "employee remove",
-        "Отправить сотрудника в архив: телефоны отвязываются, личные доступы прекращаются, история остаётся",
+        "Отправить сотрудника в архив: телефоны отключаются, личные доступы прекращаются, история остаётся",
     ),
     (
         "employee block",
@@ -318,6 +318,6 @@ pub(super) const RUSSIAN: Help = &[
     ),
     (
         "employee add/new_person",
-        "Номер переходит к нему: прежний сотрудник уходит в архив, телефоны отвязываются, история остаётся за прежним",
+        "Номер переходит к нему: прежний сотрудник уходит в архив, телефоны отключаются, история остаётся за прежним",
     ),
 ];

@@ -1,9 +1,6 @@
 //! `simoctl export`: writes what there is as files that `apply` takes. Secrets are never in them.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use clap::Args;
 use simo_common::api::site::Site;
@@ -11,6 +8,7 @@ use simo_common::api::site::Site;
 use super::{
     is_stdio,
     site::{files::within, write::yaml},
+    unreadable, unwritable,
 };
 use crate::{failure::Failure, output::write_text, russian::Help, session::Session};
 
@@ -33,28 +31,21 @@ pub(crate) async fn run(session: &Session, args: Export) -> Result<(), Failure> 
     if session.out.is_structured() && file.is_none() && args.dir.is_none() {
         return Ok(session.out.json(&site)?);
     }
-    let failed = |path: &Path, cause: &io::Error| {
-        let path = path.display();
-        Failure::failed(session.say(
-            format!("Cannot write {path}: {cause}."),
-            format!("Не удалось записать {path}: {cause}."),
-        ))
-    };
     let comment = session.say(
         "What SiMO has, for `simoctl apply -f`. Tokens are named only; what is in the archive is left out.",
         "То, что есть в SiMO, для `simoctl apply -f`. Токены только названы; архива здесь нет.",
     );
     if let Some(path) = &file {
-        fs::write(path, yaml(&site, comment)).map_err(|cause| failed(path, &cause))?;
+        fs::write(path, yaml(&site, comment)).map_err(|cause| unwritable(session, path, cause))?;
     } else if let Some(directory) = &args.dir {
-        fs::create_dir_all(directory).map_err(|cause| failed(directory, &cause))?;
+        fs::create_dir_all(directory).map_err(|cause| unwritable(session, directory, cause))?;
         let mut written = Vec::new();
         for (name, part) in parts(site) {
             let path = directory.join(name);
-            fs::write(&path, yaml(&part, comment)).map_err(|cause| failed(&path, &cause))?;
+            fs::write(&path, yaml(&part, comment)).map_err(|cause| unwritable(session, &path, cause))?;
             written.push(path);
         }
-        let all = within(directory).map_err(|cause| failed(directory, &cause))?;
+        let all = within(directory).map_err(|cause| unreadable(session, directory, cause))?;
         for path in all.iter().filter(|path| !written.contains(path)) {
             let path = path.display();
             session.talk(&session.say(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap_complete::Shell;
 
+use super::unwritable;
 use crate::{cli, failure::Failure, output::write_text, russian::Help, session::Session};
 
 const COMPLETIONS: &str = "\
@@ -42,13 +43,7 @@ pub(crate) fn man(args: &Man, session: &Session) -> Result<(), Failure> {
         write_text(&String::from_utf8_lossy(&text))?;
         return Ok(());
     };
-    clap_mangen::generate_to(command, directory).map_err(|cause| {
-        let directory = directory.display();
-        Failure::failed(session.say(
-            format!("Cannot write to {directory}: {cause}."),
-            format!("Не удаётся записать в {directory}: {cause}."),
-        ))
-    })
+    clap_mangen::generate_to(command, directory).map_err(|cause| unwritable(session, directory, cause))
 }
 
 pub(super) const RUSSIAN: Help = &[

@@ -127,7 +127,7 @@ async fn pair(session: &Session, code: &str, name: &str) -> Result<(Phone, Clien
             employee.personnel_no, employee.full_name
         ),
         format!(
-            "Привязано: теперь это телефон сотрудника {} {}.",
+            "Подключено: теперь это телефон сотрудника {} {}.",
             employee.personnel_no, employee.full_name
         ),
     ));
@@ -158,7 +158,7 @@ async fn leave(session: &Session, api: &Client, phone: &Phone, file: &Path) -> R
     let name = &phone.full_name;
     session.confirm(&session.say(
         format!("Unpair this phone of {name}?"),
-        format!("Отвязать этот телефон ({name})?"),
+        format!("Отключить этот телефон ({name})?"),
     ))?;
     match api.leave().await {
         // The server has let it go already.
@@ -166,7 +166,7 @@ async fn leave(session: &Session, api: &Client, phone: &Phone, file: &Path) -> R
         answer => answer?,
     }
     std::fs::remove_file(file).map_err(|cause| phone::unsaved(session, file, &cause))?;
-    session.done(session.say("Unpaired.", "Отвязано."));
+    session.done(session.say("Unpaired.", "Отключено."));
     Ok(())
 }
 
@@ -364,7 +364,7 @@ impl Record for DeviceMessage {
 pub(super) const RUSSIAN: Help = &[
     (
         "listen/code",
-        "Код привязки из `device invite`; нужен в первый раз",
+        "Код подключения из `device invite`; нужен в первый раз",
     ),
     (
         "listen/name",
@@ -373,5 +373,5 @@ pub(super) const RUSSIAN: Help = &[
     ("listen/read", "Сообщать и о прочтении"),
     ("listen/ack", "Сообщать и о прочтении, и о подтверждении"),
     ("listen/count", "Завершиться после стольких сообщений"),
-    ("listen/leave", "Отказаться от телефона: отвязать и забыть его"),
+    ("listen/leave", "Отказаться от телефона: отключить и забыть его"),
 ];

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use clap::Args;
 use simo_common::{
     api::login::LogIn,
-    client::{Connection, Origin, Profile, Profiles, Server},
+    client::{Connection, Origin, Profile, Profiles, Server, parse_url},
     token,
 };
 use url::Url;
@@ -32,7 +32,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Login {
     /// The server's address, unless --url says it
-    #[arg(value_name = "URL", value_parser = crate::cli::url, conflicts_with_all = ["url", "socket"])]
+    #[arg(value_name = "URL", value_parser = parse_url, conflicts_with_all = ["url", "socket"])]
     address: Option<Url>,
     /// The one-time code that an administrator gave you; asked for when left out
     #[arg(long, value_name = "CODE", conflicts_with = "token")]

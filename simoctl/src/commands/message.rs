@@ -11,15 +11,11 @@ use simo_common::{
         problem::FieldError,
     },
     client::{Error, ListQuery},
-    lang::Text,
+    lang::{Text, Wrong},
 };
 use uuid::Uuid;
 
-use crate::{
-    failure::Failure,
-    russian::{Help, Wrong},
-    session::Session,
-};
+use crate::{failure::Failure, russian::Help, session::Session};
 
 /// Rows of history that are shown when nobody says how many.
 const HISTORY: u64 = 50;

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::is_stdio;
+use super::{is_stdio, unwritable};
 use crate::{
     failure::{Exit, Failure},
     session::Session,
@@ -58,7 +58,7 @@ impl Paper {
             .create_new(true)
             .mode(0o600)
             .open(&part);
-        let file = opened.map_err(|cause| cannot(session, path, &cause))?;
+        let file = opened.map_err(|cause| unwritable(session, path, cause))?;
         Ok(Self(Some(Beside {
             file,
             part,
@@ -86,7 +86,7 @@ impl Paper {
             if cause.kind() == io::ErrorKind::AlreadyExists {
                 exists(session, &it.path)
             } else {
-                cannot(session, &it.path, &cause)
+                unwritable(session, &it.path, cause)
             }
         })
     }
@@ -108,13 +108,5 @@ fn exists(session: &Session, path: &Path) -> Failure {
     .hint(session.say(
         "Name another file, or add --yes to replace it.",
         "Укажите другой файл или добавьте --yes, чтобы заменить этот.",
-    ))
-}
-
-fn cannot(session: &Session, path: &Path, cause: &io::Error) -> Failure {
-    let path = path.display();
-    Failure::failed(session.say(
-        format!("Cannot write {path}: {cause}."),
-        format!("Не удаётся записать {path}: {cause}."),
     ))
 }

@@ -243,13 +243,12 @@ impl From<DeliveryState> for Value {
 
 impl From<Priority> for Value {
     fn from(priority: Priority) -> Self {
-        let (russian, color) = match priority {
-            Priority::Low => ("низкая", None),
-            Priority::Normal => ("обычная", None),
-            Priority::High => ("высокая", Some(AnsiColor::Yellow)),
-            Priority::Critical => ("критическая", Some(AnsiColor::Red)),
+        let color = match priority {
+            Priority::Low | Priority::Normal => None,
+            Priority::High => Some(AnsiColor::Yellow),
+            Priority::Critical => Some(AnsiColor::Red),
         };
-        let names = (priority.as_str().to_owned(), russian.to_owned());
+        let names = (priority.as_str().to_owned(), priority.as_russian().to_owned());
         Self::Code(priority.as_str().to_owned(), names, color)
     }
 }

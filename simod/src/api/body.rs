@@ -249,8 +249,8 @@ mod tests {
             ),
             (
                 r#"{"title":"a","titel":"b"}"#,
-                "is not known here; did you mean title?",
-                "такого поля здесь нет; возможно, имелось в виду title",
+                "is not known here; did you mean `title`?",
+                "такого поля здесь нет; может быть, «title»?",
             ),
             ("5", "must be an object", "должен быть объект"),
         ] {

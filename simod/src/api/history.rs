@@ -13,7 +13,7 @@ use simo_common::{
         message::Message,
         problem::Problem,
     },
-    lang::{Lang, Text},
+    lang::{Lang, Text, Wrong},
     page::Page,
     query, text,
 };
@@ -80,8 +80,8 @@ impl List {
             .sort
             .as_deref()
             .map_or(Ok(default), str::parse)
-            .unwrap_or_else(|known: String| {
-                errors.push(("sort".to_owned(), text!("is one of {known}", "одно из: {known}")));
+            .unwrap_or_else(|wrong: Wrong| {
+                errors.push(("sort".to_owned(), wrong.0));
                 default
             });
         let limit = list.limit.unwrap_or(PAGE);

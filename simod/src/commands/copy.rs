@@ -10,7 +10,10 @@ use std::{
 
 use anyhow::bail;
 use clap::Args;
-use simo_common::lang::Lang;
+use simo_common::{
+    lang::{Lang, Wrong},
+    text,
+};
 use simod::{
     config::without_password,
     store::{
@@ -53,17 +56,23 @@ pub(super) struct CopyArguments {
     yes: bool,
 }
 
-fn file(url: &str) -> Result<PathBuf, &'static str> {
+fn file(url: &str) -> Result<PathBuf, Wrong> {
     match Place::of(url) {
         Ok(Place::File(path)) => Ok(path),
-        _ => Err("a copy goes from an SQLite file: sqlite:/path/to/simo.db"),
+        _ => Err(Wrong(text!(
+            "a copy goes from an SQLite file: sqlite:/path/to/simo.db",
+            "копируют из файла SQLite: sqlite:/path/to/simo.db"
+        ))),
     }
 }
 
-fn server(url: &str) -> Result<String, &'static str> {
+fn server(url: &str) -> Result<String, Wrong> {
     match Place::of(url) {
         Ok(Place::Server { url, .. }) => Ok(url),
-        _ => Err("a copy goes to a PostgreSQL server: postgres://user@host/simo"),
+        _ => Err(Wrong(text!(
+            "a copy goes to a PostgreSQL server: postgres://user@host/simo",
+            "копируют на сервер PostgreSQL: postgres://user@host/simo"
+        ))),
     }
 }
 

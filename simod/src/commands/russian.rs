@@ -6,6 +6,7 @@ use clap::{
     builder::{Resettable, StyledStr},
     error::{ContextKind, ContextValue, ErrorKind},
 };
+use simo_common::lang::Wrong;
 
 /// Of a command under its name, of an argument under a slash and its id: arguments mean the same everywhere.
 const HELP: &[(&str, &str)] = &[
@@ -138,7 +139,9 @@ pub(super) fn refusal(error: &clap::Error) -> String {
     let what = match error.kind() {
         ErrorKind::InvalidValue if value.is_empty() => format!("для «{argument}» нужно значение"),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            format!("значение «{value}» не подходит для «{argument}»")
+            let wrong = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Wrong>());
+            let cause = wrong.map(|wrong| format!(": {}", wrong.0.ru)).unwrap_or_default();
+            format!("значение «{value}» не подходит для «{argument}»{cause}")
         }
         ErrorKind::UnknownArgument => format!("неизвестный параметр «{argument}»"),
         ErrorKind::InvalidSubcommand => format!("нет команды «{}»", said(ContextKind::InvalidSubcommand)),
@@ -197,5 +200,7 @@ mod tests {
         assert!(parse("simod server").contains("нет команды «server»"));
         assert!(parse("simod serve --liste x").contains("неизвестный параметр"));
         assert!(parse("simod copy").contains("не указано"));
+        assert!(parse("simod copy --from x.db --to y").contains("копируют из файла SQLite"));
+        assert!(parse("simod serve --lang de").contains("нужно `ru` или `en`"));
     }
 }

@@ -45,7 +45,7 @@ pub enum ConfigError {
         nearest: Option<&'static str>,
     },
     /// A variable that is none, but looks like one.
-    #[error("unknown variable {name}; did you mean {nearest}?")]
+    #[error("unknown variable {name}; did you mean `{nearest}`?")]
     UnknownVariable {
         /// The variable.
         name: String,
@@ -69,11 +69,11 @@ impl ConfigError {
     pub fn in_words(&self, lang: Lang) -> String {
         match (lang, self) {
             (Lang::Ru, Self::UnknownKey { from, key, nearest }) => {
-                let meant = nearest.map(|n| format!("; возможно, имелось в виду `{n}`"));
+                let meant = nearest.map(|n| format!("; может быть, «{n}»?"));
                 format!("{from}: неизвестный ключ `{key}`{}", meant.unwrap_or_default())
             }
             (Lang::Ru, Self::UnknownVariable { name, nearest }) => {
-                format!("неизвестная переменная {name}; возможно, имелось в виду {nearest}")
+                format!("неизвестная переменная {name}; может быть, «{nearest}»?")
             }
             (Lang::Ru, Self::Value { from, key, detail }) => format!("{from}: `{key}`: {}", detail.ru),
             // What the system and the reader of TOML say.

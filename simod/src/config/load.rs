@@ -182,7 +182,7 @@ mod tests {
             let error = load(None, environment(&[(name, "x")]), &[]).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                format!("unknown variable {name}; did you mean {nearest}?")
+                format!("unknown variable {name}; did you mean `{nearest}`?")
             );
         }
         for name in [
@@ -270,7 +270,7 @@ mod tests {
             said("SIMO_SHUTDOWN_GRACE", "soon"),
             "SIMO_SHUTDOWN_GRACE: `shutdown_grace`: `soon` не целое число"
         );
-        assert!(said("SIMO_DATABSE", "x").contains("возможно, имелось в виду SIMO_DATABASE"));
+        assert!(said("SIMO_DATABSE", "x").contains("может быть, «SIMO_DATABASE»?"));
         assert!(said("SIMO_LISTEN", "abc").contains("не адрес"));
     }
 }

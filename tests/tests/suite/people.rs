@@ -51,7 +51,7 @@ async fn a_file_of_excel_is_imported_as_it_is_and_it_is_said_how_it_was_read() {
     let ran = ctl.run(&["employee", "import", &path]);
     assert_eq!(ran.code, 1);
     for mistake in [
-        "line 2, column 1 (Подразделение): no group has the name “Котельня”; did you mean kotel?",
+        "line 2, column 1 (Подразделение): no group has the name “Котельня”; did you mean `kotel`?",
         "line 3: 3 values instead of 4",
         "line 4, column 2 (Таб. №): is empty",
     ] {

@@ -199,7 +199,7 @@ async fn mistakes_in_a_list_are_told_together_in_the_callers_language() {
     let fields: Vec<&str> = problem.errors.iter().map(|error| error.field.as_str()).collect();
     assert_eq!(fields, ["query:1", "query:17", "sort", "limit"]);
     assert!(
-        problem.errors[0].detail.contains("может быть, `state:`?"),
+        problem.errors[0].detail.contains("может быть, «state:»?"),
         "{problem:?}"
     );
     for path in [

@@ -17,6 +17,7 @@ use simo_common::{
 
 use super::{Chain, each, is_stdio};
 use crate::{
+    commands::unreadable,
     failure::Failure,
     output::{Column, Record},
     session::Session,
@@ -103,14 +104,14 @@ fn each_line(
     let input: Box<dyn BufRead> = if is_stdio(path) {
         Box::new(io::stdin().lock())
     } else {
-        let file = File::open(path).map_err(|cause| unreadable(session, path, &cause.to_string()))?;
+        let file = File::open(path).map_err(|cause| unreadable(session, path, cause))?;
         Box::new(BufReader::new(file))
     };
     for (number, line) in (1..).zip(input.lines()) {
         let entry = line
             .map_err(|cause| cause.to_string())
             .and_then(|line| serde_json::from_str(&line).map_err(|cause| cause.to_string()))
-            .map_err(|cause| unreadable(session, path, &format!("{number}: {cause}")))?;
+            .map_err(|cause| unreadable(session, path, format!("{number}: {cause}")))?;
         take(&entry)?;
     }
     Ok(())
@@ -120,15 +121,7 @@ fn head(session: &Session, path: &Path) -> Result<AuditHead, Failure> {
     fs::read_to_string(path)
         .map_err(|cause| cause.to_string())
         .and_then(|text| serde_json::from_str(&text).map_err(|cause| cause.to_string()))
-        .map_err(|cause| unreadable(session, path, &cause))
-}
-
-fn unreadable(session: &Session, path: &Path, cause: &str) -> Failure {
-    let path = path.display();
-    Failure::failed(session.say(
-        format!("Cannot read {path}: {cause}."),
-        format!("Не удалось прочитать {path}: {cause}."),
-    ))
+        .map_err(|cause| unreadable(session, path, cause))
 }
 
 impl Record for Verified {

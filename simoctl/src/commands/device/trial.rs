@@ -104,7 +104,7 @@ async fn addressed(
             let name = &device.name;
             return Err(Failure::failed(session.say(
                 format!("The device “{name}” is retired."),
-                format!("Устройство «{name}» отвязано."),
+                format!("Устройство «{name}» отключено."),
             )));
         }
         let employee = api.employee(&device.personnel_no).await?;

@@ -16,6 +16,7 @@ use super::{
     persons,
 };
 use crate::{
+    commands::{is_stdio, unreadable},
     failure::Failure,
     output::{Column, Record, Value, value::named},
     session::Session,
@@ -63,7 +64,7 @@ pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Resul
             session.confirm(&session.say(
                 format!("Pass {count} numbers on to other people? Their predecessors are archived, with their phones let go."),
                 format!(
-                    "Передать номера другим людям ({count})? Прежние сотрудники уйдут в архив, их телефоны будут отвязаны."
+                    "Передать номера другим людям ({count})? Прежние сотрудники уйдут в архив, их телефоны будут отключены."
                 ),
             ))?;
         }
@@ -127,19 +128,13 @@ fn sent(
 
 async fn read(session: &Session, api: &Client, args: &Import) -> Result<Table, Failure> {
     let path = &args.file;
-    let bytes = if path.as_os_str() == "-" {
+    let bytes = if is_stdio(path) {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
     } else {
         std::fs::read(path)
     };
-    let bytes = bytes.map_err(|cause| {
-        let path = path.display();
-        Failure::failed(session.say(
-            format!("Cannot read {path}: {cause}."),
-            format!("Не удаётся прочитать {path}: {cause}."),
-        ))
-    })?;
+    let bytes = bytes.map_err(|cause| unreadable(session, path, cause))?;
     let parse = |groups: &GroupNames| {
         file::parse(&bytes, groups, session.lang).map_err(|mistakes| refusal(session, args, mistakes))
     };

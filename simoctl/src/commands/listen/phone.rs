@@ -83,11 +83,11 @@ impl Phone {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                 return Err(Failure::usage(session.say(
                     format!("The phone “{name}” is not paired yet."),
-                    format!("Телефон «{name}» ещё не привязан."),
+                    format!("Телефон «{name}» ещё не подключён."),
                 ))
                 .hint(session.say(
                     "Pair it once: simoctl listen --code CODE; the code comes from simoctl device invite NO.",
-                    "Привяжите его один раз: simoctl listen --code КОД; код выдаёт simoctl device invite НОМЕР.",
+                    "Подключите его один раз: simoctl listen --code КОД; код выдаёт simoctl device invite НОМЕР.",
                 )));
             }
             Err(cause) => return Err(unsaved(session, file, &cause)),

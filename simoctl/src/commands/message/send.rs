@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use simo_common::api::message::{PostMessage, PostedMessage, Recipients};
 
 use crate::{
-    commands::priority::PriorityName,
+    commands::{priority::PriorityName, unreadable},
     failure::Failure,
     output::{Column, Record, write_text},
     session::Session,
@@ -143,12 +143,9 @@ fn message(session: &Session, args: Send) -> Result<PostMessage, Failure> {
 fn data(session: &Session, given: &str) -> Result<Map<String, Json>, Failure> {
     let text = match given.strip_prefix('@') {
         None => given.to_owned(),
-        Some(path) => std::fs::read_to_string(path).map_err(|cause| {
-            Failure::failed(session.say(
-                format!("Cannot read {path}: {cause}."),
-                format!("Не удаётся прочитать {path}: {cause}."),
-            ))
-        })?,
+        Some(path) => {
+            std::fs::read_to_string(path).map_err(|cause| unreadable(session, path.as_ref(), cause))?
+        }
     };
     serde_json::from_str(&text).map_err(|cause| {
         Failure::usage(session.say(

@@ -78,7 +78,7 @@ impl Record for Scheduled {
         }),
         Column::new("title", "Title", "Заголовок", |m| (&m.0.title).into()),
         Column::new("topic", "Topic", "Тема", |m| m.0.topic.as_deref().into()),
-        Column::new("priority", "Priority", "Важность", |m| {
+        Column::new("priority", "Priority", "Приоритет", |m| {
             m.0.priority.into()
         }),
         Column::new("acs", "ACS", "АСУ", |m| (&m.0.acs).into()),
@@ -143,7 +143,9 @@ impl Record for Delivery {
         Column::wide("acs", "ACS", "АСУ", |d| (&d.acs).into()),
         Column::wide("topic", "Topic", "Тема", |d| d.topic.as_deref().into()),
         Column::new("title", "Title", "Заголовок", |d| (&d.title).into()),
-        Column::alone("priority", "Priority", "Важность", |d| d.priority.into()),
+        Column::alone("priority", "Priority", "Приоритет", |d| {
+            d.priority.into()
+        }),
         Column::new("state", "State", "Состояние", |d| d.state.into()),
         Column::wide("reason", "Why", "Почему", |d| reason(d.reason.as_deref())),
         Column::alone(
@@ -181,7 +183,9 @@ impl Record for Message {
         Column::new("client", "Client", "Клиент", |m| (&m.client).into()),
         Column::new("acs", "ACS", "АСУ", |m| (&m.acs).into()),
         Column::new("topic", "Topic", "Тема", |m| m.topic.as_deref().into()),
-        Column::new("priority", "Priority", "Важность", |m| m.priority.into()),
+        Column::new("priority", "Priority", "Приоритет", |m| {
+            m.priority.into()
+        }),
         Column::new("recipients", "To", "Кому", recipients),
         Column::new("data", "Data", "Данные", |m| {
             let text = m.data.as_ref().and_then(|data| serde_json::to_string(data).ok());

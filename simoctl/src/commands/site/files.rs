@@ -16,6 +16,7 @@ use super::{
     shape::{self, Reader, SITE, Shape},
     yaml::{self, Is, Mistake, Node, Place},
 };
+use crate::commands::is_stdio;
 
 /// Files as they were read.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Files, Unreadable> {
     let mut texts = Vec::new();
     for path in paths {
         let failed = |cause| (path.clone(), cause);
-        if path.as_os_str() == "-" {
+        if is_stdio(path) {
             let mut text = String::new();
             io::stdin().read_to_string(&mut text).map_err(failed)?;
             texts.push(("-".to_owned(), text));

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
-use simo_common::{lang::Text, spelling::nearest, text};
+use simo_common::{
+    lang::Text,
+    spelling::{meant, nearest},
+    text,
+};
 
 use super::{
     super::message::seconds,
@@ -253,9 +257,12 @@ impl Reader<'_> {
         }
         let known = words.join(", ");
         let text = match nearest(typed, words.iter().copied()) {
-            Some(near) => text!(
-                "`{typed}` is none of {known}; did you mean `{near}`?",
-                "«{typed}» здесь не подходит, возможны {known}; может быть, «{near}»?"
+            Some(near) => meant(
+                text!(
+                    "`{typed}` is none of {known}",
+                    "«{typed}» здесь не подходит, возможны {known}"
+                ),
+                Some(near),
             ),
             None => text!("must be one of: {known}", "возможны значения: {known}"),
         };
@@ -326,9 +333,9 @@ impl Reader<'_> {
                 let names = fields.iter().map(|field| field.name);
                 let known = names.clone().collect::<Vec<_>>().join(", ");
                 let text = match nearest(name, names) {
-                    Some(near) => text!(
-                        "`{name}` is not known here; did you mean `{near}`?",
-                        "ключа «{name}» здесь нет; может быть, «{near}»?"
+                    Some(near) => meant(
+                        text!("`{name}` is not known here", "ключа «{name}» здесь нет"),
+                        Some(near),
                     ),
                     None => text!(
                         "`{name}` is not known here; known: {known}",

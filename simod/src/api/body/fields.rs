@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use serde_path_to_error::{Path, Segment};
-use simo_common::{lang::Text, text};
+use simo_common::{lang::Text, spelling, text};
 
 use super::Wrong;
 use crate::api::error::ApiError;
@@ -278,10 +278,7 @@ pub(in crate::api) fn in_words(said: &str) -> Text {
         .map(|(_, known)| known.trim_start_matches("one of ").replace('`', ""));
     if let (true, Some(known)) = (said.starts_with("unknown field"), &known) {
         return match meant(named_field(said).unwrap_or_default(), said) {
-            Some(meant) => text!(
-                "is not known here; did you mean {meant}?",
-                "такого поля здесь нет; возможно, имелось в виду {meant}"
-            ),
+            Some(name) => spelling::meant(text!("is not known here", "такого поля здесь нет"), Some(name)),
             None => text!(
                 "is not known here; known: {known}",
                 "такого поля здесь нет; есть: {known}"

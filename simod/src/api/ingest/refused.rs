@@ -45,7 +45,7 @@ pub(super) async fn unknown_topic(app: &Arc<App>, poster: Poster, slug: &str) ->
         },
     };
     match app.store.topic_like(client_id, slug).await {
-        Ok(Some(meant)) => error.hint(text!("did you mean {meant}?", "возможно, имелось в виду {meant}")),
+        Ok(Some(meant)) => error.hint(text!("did you mean `{meant}`?", "может быть, «{meant}»?")),
         Ok(None) => error,
         Err(error) => error.into(),
     }
@@ -78,7 +78,7 @@ fn reaches_nobody(nobody: &Nobody) -> ApiError {
     if blocked > 0 {
         ways.push(text!(
             "unblock the recipients (simoctl employee unblock NO)",
-            "разблокируйте получателей (simoctl employee unblock №)"
+            "разблокируйте получателей (simoctl employee unblock НОМЕР)"
         ));
     }
     if without_access > 0 || (!nobody.is_personal && blocked == 0 && unknown == 0) {

@@ -11,7 +11,7 @@ use simo_common::{
     },
     delivery::{DeliveryState, Outcome, reason},
     lang::Lang,
-    message::{OPERATOR, Priority},
+    message::OPERATOR,
 };
 
 /// All that is known of one message and one person.
@@ -124,13 +124,7 @@ impl Teller<'_> {
 
     fn posted(&mut self) {
         let message = &self.known.message;
-        let priority = match message.priority {
-            Priority::Low => "низкий",
-            Priority::Normal => "обычный",
-            Priority::High => "высокий",
-            Priority::Critical => "критический",
-        };
-        let english = message.priority.as_str();
+        let (english, russian) = (message.priority.as_str(), message.priority.as_russian());
         let (who_en, who_ru) = if message.acs == OPERATOR {
             ("an operator posted".to_owned(), "оператор отправил".to_owned())
         } else {
@@ -144,7 +138,7 @@ impl Teller<'_> {
         self.tell(
             Some(self.known.posted_at()),
             format!("{who_en} the message {topic_en}, priority {english}"),
-            format!("{who_ru} сообщение {topic_ru}, приоритет: {priority}"),
+            format!("{who_ru} сообщение {topic_ru}, приоритет: {russian}"),
         );
         let decided = !message.scheduled && !self.known.was_canceled_early();
         if let Some(at) = message.send_at.filter(|_| decided) {

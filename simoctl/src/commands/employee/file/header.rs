@@ -226,7 +226,7 @@ fn unknown(name: &str, lang: Lang) -> String {
     if let Some(column) = nearest(name) {
         let shown = column.shown(lang);
         return lang.pick(
-            format!("unknown column “{name}”; did you mean {shown}?"),
+            format!("unknown column “{name}”; did you mean `{shown}`?"),
             format!("неизвестный столбец «{name}»; может быть, «{shown}»?"),
         );
     }

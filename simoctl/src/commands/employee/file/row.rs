@@ -216,8 +216,8 @@ impl<'t> Check<'t> {
             Some(slug) => self.wrong(
                 line,
                 "groups",
-                format!("no group has the name “{name}”; did you mean {slug}?"),
-                format!("нет группы с названием «{name}»; может быть, {slug}?"),
+                format!("no group has the name “{name}”; did you mean `{slug}`?"),
+                format!("нет группы с названием «{name}»; может быть, «{slug}»?"),
             ),
             None => self.wrong(
                 line,

@@ -81,7 +81,7 @@ fn a_wrong_header_is_told_before_any_line() {
     assert_eq!(
         mistakes("personnel_no,name,Таб. №,groups,colour\n1,А,1,\n"),
         [
-            "line 1, column 2: unknown column “name”; did you mean full_name?",
+            "line 1, column 2: unknown column “name”; did you mean `full_name`?",
             "line 1, column 3: “Таб. №” means personnel_no, as column 1 does",
             "line 1, column 5: unknown column “colour”; known are personnel_no, full_name, email, phone, groups, \
              locale, timezone",
@@ -118,7 +118,7 @@ fn a_group_is_named_as_people_call_it_or_nothing_is_read() {
     assert!(table.lacks_groups && table.rows.is_empty());
     assert_eq!(
         table.mistakes[0].in_words(Lang::En),
-        "line 2, column 3 (groups): no group has the name “Котельня”; did you mean boiler?"
+        "line 2, column 3 (groups): no group has the name “Котельня”; did you mean `boiler`?"
     );
 }
 
@@ -140,7 +140,7 @@ fn a_group_that_may_be_several_or_is_written_otherwise_is_told_by_its_short_name
         told[0].contains("several groups have the name “Смена”: g, h"),
         "{told:?}"
     );
-    assert!(told[1].contains("did you mean ceh-1?"), "{told:?}");
+    assert!(told[1].contains("did you mean `ceh-1`?"), "{told:?}");
 }
 
 #[test]

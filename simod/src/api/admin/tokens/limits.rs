@@ -5,7 +5,6 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use simo_common::{
     api::{access::NewToken, site::LimitedToken},
-    lang::Text,
     spelling, text,
     token::Scope,
 };
@@ -110,7 +109,7 @@ fn scopes(texts: &[String], check: &mut Check) -> Vec<Scope> {
             "there is no scope `{text}`; there are `send` and `read`",
             "нет права «{text}»; есть `send` и `read`"
         );
-        check.wrong(&format!("scopes[{place}]"), meant(unknown, nearest));
+        check.wrong(&format!("scopes[{place}]"), spelling::meant(unknown, nearest));
     }
     scopes.sort_unstable();
     scopes.dedup();
@@ -135,8 +134,8 @@ fn networks(texts: &[String], check: &mut Check) -> Vec<IpNet> {
                 check.wrong(
                     &field,
                     text!(
-                        "`{text}` has bits beyond its prefix; is {right} meant, or one address?",
-                        "у «{text}» есть биты за пределами префикса; имелось в виду {right} или один адрес?"
+                        "`{text}` has bits beyond its prefix; did you mean `{right}`, or one address?",
+                        "у «{text}» есть биты за пределами префикса; может быть, «{right}» или один адрес?"
                     ),
                 );
             }
@@ -169,23 +168,9 @@ async fn topics(app: &Arc<App>, client_id: Uuid, slugs: &[String], check: &mut C
             let nearest = spelling::nearest(slug, known.iter().copied());
             check.wrong(
                 &format!("topics[{place}]"),
-                meant(text!("there is no topic `{slug}`", "нет темы «{slug}»"), nearest),
+                spelling::meant(text!("there is no topic `{slug}`", "нет темы «{slug}»"), nearest),
             );
         }
     }
     Ok(())
-}
-
-/// With the word that was probably meant.
-fn meant(text: Text, nearest: Option<&str>) -> Text {
-    match nearest {
-        None => text,
-        Some(nearest) => {
-            let (english, russian) = (&text.en, &text.ru);
-            text!(
-                "{english}; is `{nearest}` meant?",
-                "{russian}; имелось в виду «{nearest}»?"
-            )
-        }
-    }
 }

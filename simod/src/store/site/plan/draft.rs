@@ -7,7 +7,7 @@ use serde_json::Value;
 use simo_common::{
     api::site::{SiteAction, SiteChange, SiteClient, SiteKind},
     lang::Text,
-    spelling::nearest,
+    spelling::{meant, nearest},
     text,
 };
 
@@ -46,14 +46,8 @@ impl Out {
         let near = (self.mistakes.len() < HINTS)
             .then(|| nearest(name, names))
             .flatten();
-        let text = match near {
-            Some(near) => text!(
-                "there is no {noun} `{name}`; did you mean `{near}`?",
-                "нет {russian} «{name}»; может быть, «{near}»?"
-            ),
-            None => text!("there is no {noun} `{name}`", "нет {russian} «{name}»"),
-        };
-        self.wrong(field, text);
+        let text = text!("there is no {noun} `{name}`", "нет {russian} «{name}»");
+        self.wrong(field, meant(text, near));
     }
 
     /// Notes a change; of an object that stays only what differs is told.
