@@ -178,6 +178,8 @@ pub mod reason {
     pub const CANCELED: &str = "canceled";
     /// The topic was archived before the message came due (why the server canceled it).
     pub const TOPIC_ARCHIVED: &str = "topic_archived";
+    /// The client was archived before the message came due (why the server canceled it).
+    pub const CLIENT_ARCHIVED: &str = "client_archived";
     /// The provider says that the address is dead.
     pub const DEAD_ADDRESS: &str = "dead_address";
     /// The device is quarantined since its address was reported dead.
@@ -214,6 +216,10 @@ pub mod reason {
             TOPIC_ARCHIVED => lang.pick(
                 "the topic was archived before it came due",
                 "тема отправлена в архив раньше, чем подошёл срок",
+            ),
+            CLIENT_ARCHIVED => lang.pick(
+                "the client was archived before it came due",
+                "клиент отправлен в архив раньше, чем подошёл срок",
             ),
             DEAD_ADDRESS => lang.pick(
                 "the provider says the address is dead",

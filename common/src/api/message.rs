@@ -159,7 +159,7 @@ pub struct Message {
     /// When it was canceled.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub canceled_at: Option<Timestamp>,
-    /// Why the server canceled it by itself: `topic_archived` (the topic was archived before the message came due).
+    /// Why the server canceled it by itself: `topic_archived` or `client_archived` (before the message came due).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_reason: Option<String>,
     /// Whether it waits for `send_at`; its audience is decided then.

@@ -51,6 +51,10 @@ pub struct Claim {
     /// Which claim it is, on PostgreSQL: what came of an earlier one must not undo a later one.
     number: i64,
     acs_id: Option<Uuid>,
+    /// Where the provider is to find the phone, and what kind of address that is: what it says of it does not concern
+    /// another address that the phone has got meanwhile.
+    address: String,
+    address_kind: String,
     /// Which push.
     pub key: PushKey,
 }

@@ -31,6 +31,7 @@ impl Store {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         lock_employee(&mut tx, phone.client_id, phone.employee_id).await?;
+        let unconfirmed = unconfirmed(&mut tx, phone, now).await?;
         let changed = query(
             "update device set channel = $3, address = $4, address_kind = $5, quarantined_at = null, reason = null,
                                seen_at = $6, notifications = coalesce($7, notifications)
@@ -67,31 +68,37 @@ impl Store {
         .execute(&mut tx)
         .await?;
         if way.channel == "stream" {
-            reopen_unconfirmed(&mut tx, phone, now).await?;
+            reopen(&mut tx, phone, &unconfirmed, now).await?;
         }
         tx.commit().await
     }
 }
 
-/// A stream gets everything without a receipt, so also what the provider took for this phone, or could not bring to it
-/// while it brought it to another one. Only what nobody has confirmed: a message that is seen needs no second way.
-async fn reopen_unconfirmed(tx: &mut Write, phone: &DeviceCaller, now: i64) -> Result<()> {
-    // Deliveries first, in their order, as receipts and results take them.
+/// The messages that nobody has confirmed, and that may still arrive. Their deliveries are taken first, and in their order,
+/// as receipts and results take them: pushes come after them.
+async fn unconfirmed(tx: &mut Write, phone: &DeviceCaller, now: i64) -> Result<Vec<Uuid>> {
     let lock = tx.locked("d");
-    let unconfirmed: Vec<Uuid> = query_scalar(format!(
+    Ok(query_scalar(format!(
         "select d.message_id from delivery d
          join message m on m.client_id = d.client_id and m.id = d.message_id
          where d.client_id = $1 and d.employee_id = $2 and d.accepted_at >= $3
-         and d.state = $4 and d.expires_at > $5 and m.canceled_at is null
-         order by d.message_id{lock}"
+         and d.state in ({}, {}, {}) and d.expires_at > $4 and m.canceled_at is null
+         order by d.message_id{lock}",
+        DeliveryState::Queued.rank(),
+        DeliveryState::Sent.rank(),
+        DeliveryState::Failed.rank(),
     ))
     .bind(phone.client_id)
     .bind(phone.employee_id)
     .bind(oldest_open(now))
-    .bind(DeliveryState::Sent.rank())
     .bind(now)
     .fetch_all(tx)
-    .await?;
+    .await?)
+}
+
+/// A stream gets everything without a receipt, so also what the provider took for this phone, or could not bring to it.
+/// Only what nobody has confirmed: a message that is seen needs no second way.
+async fn reopen(tx: &mut Write, phone: &DeviceCaller, unconfirmed: &[Uuid], now: i64) -> Result<()> {
     query(
         "update push set channel = 'stream', due_at = $4, done_at = null, outcome = null, reason = null
          where client_id = $1 and employee_id = $2 and device_id = $3
@@ -101,7 +108,7 @@ async fn reopen_unconfirmed(tx: &mut Write, phone: &DeviceCaller, now: i64) -> R
     .bind(phone.employee_id)
     .bind(phone.device_id)
     .bind(now)
-    .bind(bind::ids(&unconfirmed))
+    .bind(bind::ids(unconfirmed))
     .execute(tx)
     .await?;
     Ok(())

@@ -28,7 +28,8 @@ struct Due {
 }
 
 impl Store {
-    /// Releases scheduled messages that are due: decides their audiences now, or cancels them where their topic is archived.
+    /// Releases scheduled messages that are due: decides their audiences now, or cancels them where their topic or client is
+    /// archived.
     /// Returns how many; zero: none is due.
     pub async fn release_due(&self) -> Result<usize> {
         let now = self.clock.now();
@@ -42,8 +43,10 @@ impl Store {
         let skip = tx.skip_locked("message");
         let rows = query(format!(
             "select client_id, id, acs_id, topic_id, recipients, priority, expires_at, exists (
+                 select 1 from client c where c.id = message.client_id and c.archived_at is not null) as client_gone,
+                 exists (
                  select 1 from topic t where t.client_id = message.client_id and t.id = message.topic_id
-                 and t.archived_at is not null) as closed
+                 and t.archived_at is not null) as topic_gone
              from message where due_at is not null and due_at <= $1 order by due_at limit $2{skip}"
         ))
         .bind(now)
@@ -66,13 +69,17 @@ impl Store {
                 topic_id: row.try_get("topic_id")?,
                 recipients: recipients.and_then(|text| serde_json::from_str(&text).ok()),
             };
-            if row.try_get("closed")? {
+            let why = match (row.try_get("client_gone")?, row.try_get("topic_gone")?) {
+                (true, _) => Some(reason::CLIENT_ARCHIVED),
+                (false, true) => Some(reason::TOPIC_ARCHIVED),
+                (false, false) => None,
+            };
+            if why.is_some() {
                 let Origin {
                     client_id,
                     message_id,
                     ..
                 } = message.origin;
-                let why = Some(reason::TOPIC_ARCHIVED);
                 cancel::end(&mut tx, client_id, message.acs_id, message_id, why, now).await?;
             } else {
                 due.push(message);

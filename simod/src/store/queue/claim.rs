@@ -78,11 +78,15 @@ pub(super) fn read_claimed(row: &Row, client_id: Uuid, now: i64, claimed: Instan
         None
     };
     let payload: String = row.try_get("payload")?;
+    let address = row.try_get::<Option<String>, _>("address")?.unwrap_or_default();
+    let address_kind: String = row.try_get("address_kind")?;
     Ok(ClaimedPush {
         claim: Claim {
             seq: row.try_get("seq")?,
             number: row.try_get("claim")?,
             acs_id: row.try_get("acs_id")?,
+            address: address.clone(),
+            address_kind: address_kind.clone(),
             key: PushKey {
                 client_id,
                 message_id: row.try_get("message_id")?,
@@ -104,8 +108,8 @@ pub(super) fn read_claimed(row: &Row, client_id: Uuid, now: i64, claimed: Instan
         require_ack: row.try_get("require_ack")?,
         accepted_at: row.try_get("accepted_at")?,
         expires_at,
-        address: row.try_get::<Option<String>, _>("address")?.unwrap_or_default(),
-        address_kind: row.try_get("address_kind")?,
+        address,
+        address_kind,
         payload: Payload::from_name(&payload),
         notification: row.try_get("notification")?,
         quarantined_at: row.try_get("quarantined_at")?,

@@ -1,6 +1,6 @@
 //! Storing how pushes went, and what follows for their deliveries and devices.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
 use simo_common::delivery::reason;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::store::{
     engine::{
         Engine,
         Kind::{Id, Text, Whole},
-        RowStatement, Values, query, query_as,
+        RowStatement, Values, query, query_as, query_scalar,
     },
     feed,
     retire::retire_device,
@@ -82,6 +82,7 @@ impl Store {
         }
         let mut tx = self.write().await?;
         lock_deliveries(&mut tx, batch).await?;
+        let batch = &*reconsider(&mut tx, batch).await?;
         store_pushes(&mut tx, batch).await?;
         let mut changed = mark_sent(&mut tx, batch).await?;
         changed.extend(close_deliveries(&mut tx, batch).await?);
@@ -94,6 +95,48 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// A failure is one of the address that was tried. Where the phone has told another one meanwhile, it is tried there, at once.
+async fn reconsider<'a>(tx: &mut Write, batch: &'a [Finished]) -> Result<Cow<'a, [Finished]>> {
+    let failed = |finished: &&Finished| matches!(finished.result, PushResult::Failed { .. });
+    let rows: Vec<_> = batch
+        .iter()
+        .filter(failed)
+        .map(|finished| {
+            let claim = &finished.claim;
+            let (client, device) = (hex(claim.key.client_id), hex(claim.key.device_id));
+            (claim.seq, client, device, &claim.address, &claim.address_kind)
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(Cow::Borrowed(batch));
+    }
+    let stale: HashSet<i64> = query_scalar(
+        "select cast(j.value->>0 as integer) from jsonb_each($1) j cross join device d
+         where d.client_id = unhex(j.value->>1) and d.id = unhex(j.value->>2) and d.retired_at is null
+           and (coalesce(d.address, '') <> j.value->>3 or d.address_kind <> j.value->>4)",
+    )
+    .bind(json(&rows))
+    .fetch_all(tx)
+    .await?
+    .into_iter()
+    .collect();
+    if stale.is_empty() {
+        return Ok(Cow::Borrowed(batch));
+    }
+    let again = |finished: &Finished| match &finished.result {
+        PushResult::Failed { answer, .. } if stale.contains(&finished.claim.seq) => Finished {
+            result: PushResult::Retry {
+                due_at: finished.at,
+                answer: answer.clone(),
+                counts: false,
+            },
+            ..finished.clone()
+        },
+        _ => finished.clone(),
+    };
+    Ok(batch.iter().map(again).collect())
 }
 
 /// What becomes of one push: the values of [`STORE_PUSHES`].
@@ -313,12 +356,15 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
             DeviceEffect::Quarantine => {
                 query(
                     "update device set quarantined_at = $3, reason = $4
-                     where client_id = $1 and id = $2 and quarantined_at is null and retired_at is null",
+                     where client_id = $1 and id = $2 and quarantined_at is null and retired_at is null
+                       and coalesce(address, '') = $5 and address_kind = $6",
                 )
                 .bind(key.client_id)
                 .bind(key.device_id)
                 .bind(finished.at)
                 .bind(reason::DEAD_ADDRESS)
+                .bind(&finished.claim.address)
+                .bind(&finished.claim.address_kind)
                 .execute(tx)
                 .await?;
             }

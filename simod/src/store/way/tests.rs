@@ -117,6 +117,11 @@ async fn a_phone_that_changes_to_a_stream_gets_what_it_has_not_confirmed() {
             "delivery set sent_at = 1, expires_at = accepted_at",
         ),
         ("canceled", accepted, "message set canceled_at = 1"),
+        (
+            "given up",
+            "done_at = 1, outcome = 'failed'",
+            "delivery set outcome = 'failed', reason = 'rejected'",
+        ),
     ] {
         let id = sql(plant.message(title, &[employee]).await);
         let key = if change.starts_with("message") {
@@ -145,9 +150,54 @@ async fn a_phone_that_changes_to_a_stream_gets_what_it_has_not_confirmed() {
     };
     assert_eq!(
         open(phone.caller.device_id).await,
-        ["accepted stream", "failed stream", "waits stream"]
+        [
+            "accepted stream",
+            "failed stream",
+            "given up stream",
+            "waits stream"
+        ]
     );
     assert_eq!(open(other.caller.device_id).await, ["waits fcm"]);
+}
+
+#[tokio::test]
+async fn what_a_provider_says_of_an_address_does_not_concern_the_next_one() {
+    let plant = Plant::new().await;
+    let employee = plant.employee(1).await;
+    let phone = plant.phone(employee, Some("old")).await.caller;
+    for title in ["quarantine", "retire"] {
+        plant.message(title, &[employee]).await;
+    }
+    let lease = Duration::from_mins(1);
+    let claimed = plant.store.claim("fcm", 10, lease).await.unwrap().pushes;
+    let next = Way {
+        channel: "fcm".to_owned(),
+        address: Some("new".to_owned()),
+        ..stream()
+    };
+    plant.store.change_way(&phone, &next).await.unwrap();
+    let finished: Vec<Finished> = claimed
+        .into_iter()
+        .map(|push| Finished {
+            claim: push.claim,
+            at: 1,
+            result: PushResult::Failed {
+                reason: reason::DEAD_ADDRESS,
+                answer: "UNREGISTERED".to_owned(),
+                device: match &*push.title {
+                    "retire" => DeviceEffect::Retire,
+                    _ => DeviceEffect::Quarantine,
+                },
+            },
+        })
+        .collect();
+    plant.store.finish(&finished).await.unwrap();
+    let untouched =
+        "select count(*) from device where address = 'new' and quarantined_at is null and retired_at is null";
+    assert_eq!(plant.number(untouched).await, Some(1));
+    let again = plant.store.claim("fcm", 10, lease).await.unwrap().pushes;
+    let addresses: Vec<&str> = again.iter().map(|push| &*push.address).collect();
+    assert_eq!(addresses, ["new", "new"]);
 }
 
 #[tokio::test]
