@@ -200,7 +200,9 @@ mod tests {
         assert!(parse("simod server").contains("нет команды «server»"));
         assert!(parse("simod serve --liste x").contains("неизвестный параметр"));
         assert!(parse("simod copy").contains("не указано"));
-        assert!(parse("simod copy --from x.db --to y").contains("копируют из файла SQLite"));
+        let copied = |from, to| parse(&format!("simod copy --from {from} --to {to}"));
+        assert!(copied("postgres://h/a", "postgres://h/b").contains("копируют из файла SQLite"));
+        assert!(copied("sqlite:a.db", "sqlite:b.db").contains("копируют на сервер PostgreSQL"));
         assert!(parse("simod serve --lang de").contains("нужно `ru` или `en`"));
     }
 }
