@@ -60,8 +60,8 @@ pub(super) struct LiveToken {
     pub(super) id: Uuid,
     pub(super) acs: String,
     pub(super) terms: TokenTerms,
-    /// It has a successor, and works on beside it for a while.
-    pub(super) is_leaving: bool,
+    /// The last of its successors that works: what is said of the token is that one's, beside which it works on for a while.
+    pub(super) heir: Option<Uuid>,
 }
 
 impl LiveToken {

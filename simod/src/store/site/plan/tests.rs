@@ -85,7 +85,7 @@ fn live() -> Live {
                 },
                 ..TokenTerms::default()
             },
-            is_leaving: false,
+            heir: None,
         }],
         operators: BTreeMap::from([("anna".to_owned(), kept(4, Role::Admin))]),
         groups: BTreeMap::from([
@@ -235,6 +235,37 @@ fn a_token_that_works_is_as_it_is_said_or_it_is_a_mistake() {
         "acs[0].tokens[3]: `third` is there already: clients.zavod.acs[0].tokens[2]"
     );
     assert_eq!(said.len(), 3);
+}
+
+#[test]
+fn pruning_takes_back_every_token_that_the_list_does_not_mean_also_one_of_the_same_name() {
+    let mut live = live();
+    let tokens = &mut live.clients.get_mut("zavod").unwrap().tokens;
+    let limited = tokens[0].clone();
+    let mut more = |id: u128, heir: Option<u128>| {
+        let mut token = limited.clone();
+        token.id = Uuid::from_u128(id);
+        token.heir = heir.map(Uuid::from_u128);
+        token.terms.limits = TokenLimits::default();
+        tokens.push(token);
+    };
+    // Unlimited, and one that works on beside it.
+    more(50, None);
+    more(51, Some(50));
+    // One that works on beside the limited one.
+    more(52, Some(3));
+    let gone = |tokens: Value, reach: Reach| {
+        let said = site(json!({"acs": [{"name": "1c", "tokens": tokens}]}));
+        let plan = Plan::new(&said, &live, reach).unwrap();
+        let gone = plan.clients.iter().flat_map(|client| &client.tokens_gone);
+        gone.map(Uuid::as_u128).collect::<Vec<_>>()
+    };
+    let limited = json!([{"name": "main", "scopes": ["send"]}]);
+    assert_eq!(gone(limited.clone(), OWNER), [0; 0]);
+    assert_eq!(gone(limited, PRUNE), [50, 51]);
+    assert_eq!(gone(json!([]), PRUNE), [3, 50, 51, 52]);
+    let both = json!(["main", {"name": "main", "scopes": ["send"]}]);
+    assert_eq!(gone(both, PRUNE), [0; 0]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Tokens of ACS. What a token may do is not changed: one that is to do something else is another token.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
@@ -10,6 +10,7 @@ use simo_common::{
     time::{self, Moment},
     token::Scope,
 };
+use uuid::Uuid;
 
 use super::{super::live::LiveToken, draft::Draft};
 use crate::store::{TokenLimits, TokenTerms};
@@ -40,9 +41,7 @@ impl Draft<'_> {
     pub(super) fn tokens(&mut self, acs: &str, path: &str, list: &[AcsToken]) {
         let live = self.live.into_iter().flat_map(|live| &live.tokens);
         let live: Vec<&LiveToken> = live.filter(|token| token.acs == acs).collect();
-        let mut free = live.clone();
-        // One that has a successor is the last to be meant.
-        free.sort_by_key(|token| token.is_leaving);
+        let mut free: Vec<&LiveToken> = live.iter().copied().filter(|live| live.heir.is_none()).collect();
         let mut wanted: Vec<(usize, &AcsToken)> = list.iter().enumerate().collect();
         // A name alone takes what those leave that say more.
         wanted.sort_by_key(|(_, token)| token.limited().is_none());
@@ -94,8 +93,12 @@ impl Draft<'_> {
             self.note(SiteAction::Create, SiteKind::Token, &name, None, told);
             self.plan.tokens.push((acs.to_owned(), terms));
         }
+        if !self.prune {
+            return;
+        }
+        let free: HashSet<Uuid> = free.iter().map(|live| live.id).collect();
         for token in live {
-            if self.prune && !first.contains_key(token.name()) {
+            if free.contains(&token.heir.unwrap_or(token.id)) {
                 self.plan.tokens_gone.push(token.id);
                 let name = format!("{acs}/{}", token.name());
                 self.note::<()>(SiteAction::Revoke, SiteKind::Token, &name, None, None);

@@ -314,3 +314,33 @@ async fn the_audit_knows_every_change_of_a_site() {
             .any(|change| change.kind == SiteKind::Token)
     );
 }
+
+#[tokio::test]
+async fn a_token_that_works_on_beside_its_successors_stays_and_goes_with_the_last_of_them() {
+    let (_folder, store) = empty().await;
+    let tokens =
+        |tokens: Value| site(json!({"clients": {"zavod": {"acs": [{"name": "1c", "tokens": tokens}]}}}));
+    let named = tokens(json!(["main"]));
+    let applied = apply(&store, &named, OWNER).await.unwrap();
+    let first = &applied.tokens[0].issued;
+    let second = store.rotate_token(None, first.id, 3_600).await.unwrap();
+    let last = store.rotate_token(None, second.id, 0).await.unwrap();
+    let work = async || {
+        let mut work = Vec::new();
+        for token in [first, &second, &last] {
+            let holder = store.token_holder(&token::hash(&token.token)).await.unwrap();
+            work.push(holder.is_some());
+        }
+        work
+    };
+    let exported = store.site(None).await.unwrap();
+    let said = exported.clients["zavod"].acs.as_ref().unwrap()[0].tokens.as_ref();
+    assert_eq!(said.map(Vec::len), Some(1));
+    for same in [named, Arc::new(exported)] {
+        assert_eq!(apply(&store, &same, PRUNE).await.unwrap().changes, []);
+    }
+    assert_eq!(work().await, [true, false, true]);
+    let pruned = apply(&store, &tokens(json!([])), PRUNE).await.unwrap();
+    assert_eq!(pruned.changes.len(), 2);
+    assert_eq!(work().await, [false; 3]);
+}
