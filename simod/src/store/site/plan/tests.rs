@@ -221,20 +221,47 @@ fn a_token_that_works_is_as_it_is_said_or_it_is_a_mistake() {
     let other = json!([
         {"name": "main", "rate_limit": 5},
         {"name": "second", "scopes": ["send", "read"], "topics": ["boilr"]},
-        "third",
-        "third",
     ]);
     let said = mistakes(tokens(other));
+    assert!(said[0].contains("did you mean `boiler`?"), "{said:?}");
     assert!(
-        said[0].starts_with("acs[0].tokens[0].rate_limit: the token `main`"),
+        said[1].starts_with("acs[0].tokens[0].rate_limit: the token `main`"),
         "{said:?}"
     );
-    assert!(said[1].contains("did you mean `boiler`?"), "{said:?}");
+    assert_eq!(said.len(), 2);
+}
+
+#[test]
+fn each_of_several_tokens_of_a_name_is_one_that_works_or_a_new_one() {
+    let mut live = live();
+    let mut token = live.clients["zavod"].tokens[0].clone();
+    token.id = Uuid::from_u128(50);
+    token.terms.limits.rate_limit = Some(5);
+    live.clients.get_mut("zavod").unwrap().tokens.insert(0, token);
+    let planned = |tokens: Value| -> Vec<String> {
+        let said = site(json!({"acs": [{"name": "1c", "tokens": tokens}]}));
+        let changes = Plan::new(&said, &live, PRUNE).unwrap().changes.into_iter();
+        changes
+            .map(|change| format!("{:?} {}", change.action, change.name).to_lowercase())
+            .collect()
+    };
+    let send = json!({"name": "main", "scopes": ["send"]});
+    let slow = json!({"name": "main", "scopes": ["send"], "rate_limit": 5});
+    // In any order, and whatever else one of them might be taken for.
+    for same in [
+        json!([send, slow]),
+        json!([slow, send]),
+        json!(["main", send]),
+        json!(["main", "main"]),
+    ] {
+        assert_eq!(planned(same), [""; 0]);
+    }
+    let read = json!({"name": "main", "scopes": ["read"]});
+    assert_eq!(planned(json!([read, send, slow])), ["create 1c/main"]);
     assert_eq!(
-        said[2],
-        "acs[0].tokens[3]: `third` is there already: clients.zavod.acs[0].tokens[2]"
+        planned(json!(["third", "third", "main"])),
+        ["create 1c/third", "create 1c/third", "revoke 1c/main"]
     );
-    assert_eq!(said.len(), 3);
 }
 
 #[test]

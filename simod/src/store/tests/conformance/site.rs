@@ -250,7 +250,7 @@ fn any_site(dice: &mut Dice) -> Arc<Site> {
     let acs: Vec<Value> = dice
         .picks(&["1c", "scada"])
         .iter()
-        .map(|name| json!({"name": name, "tokens": dice.picks(&["main", "spare"])}))
+        .map(|name| json!({"name": name, "tokens": dice.picks(&["main", "spare", "main"])}))
         .collect();
     let role = ["admin", "viewer"][dice.roll(2) as usize];
     let operators: Vec<Value> = dice
