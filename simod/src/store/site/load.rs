@@ -172,6 +172,7 @@ async fn client(conn: &mut Conn, row: &Row, now: i64) -> Result<LiveClient> {
         },
         acs: BTreeMap::new(),
         tokens: Vec::new(),
+        ended: Vec::new(),
         operators: BTreeMap::new(),
         groups: BTreeMap::new(),
         employees: BTreeMap::new(),
@@ -181,6 +182,7 @@ async fn client(conn: &mut Conn, row: &Row, now: i64) -> Result<LiveClient> {
     if client.archived {
         // None works, nor will it when the client comes back.
         client.tokens.clear();
+        client.ended.clear();
     }
     let groups = groups(conn, &mut client).await?;
     let employees = employees(conn, &mut client, &groups).await?;
@@ -227,15 +229,18 @@ async fn acs(conn: &mut Conn, client: &mut LiveClient, now: i64) -> Result<()> {
             },
             heir: None,
         };
-        if token.terms.expires_at.is_none_or(|end| end > now) {
+        if token.terms.expires_at.is_some_and(|end| end <= now) {
+            client.ended.push(token);
+        } else {
             client.tokens.push(token);
         }
     }
     let works: HashSet<Uuid> = client.tokens.iter().map(|token| token.id).collect();
-    for token in &mut client.tokens {
+    for token in client.tokens.iter_mut().chain(&mut client.ended) {
         let line = iter::successors(successors.get(&token.id), |id| successors.get(id));
         token.heir = line.copied().filter(|id| works.contains(id)).last();
     }
+    client.ended.retain(|token| token.heir.is_none());
     Ok(())
 }
 

@@ -87,6 +87,7 @@ fn live() -> Live {
             },
             heir: None,
         }],
+        ended: Vec::new(),
         operators: BTreeMap::from([("anna".to_owned(), kept(4, Role::Admin))]),
         groups: BTreeMap::from([
             ("smena-a".to_owned(), kept(10, group("Смена А"))),

@@ -122,7 +122,8 @@ impl Draft<'_> {
         let mut free: Vec<&LiveToken> = live.iter().copied().filter(|live| live.heir.is_none()).collect();
         let mut wanted = Vec::new();
         for (place, token) in list.iter().enumerate() {
-            if let Some(terms) = self.token_terms(&format!("{path}[{place}]"), token) {
+            let terms = self.token_terms(&format!("{path}[{place}]"), token);
+            if let Some(terms) = terms.filter(|terms| !self.has_ended(acs, terms)) {
                 wanted.push(Wanted { place, token, terms });
             }
         }
@@ -138,7 +139,7 @@ impl Draft<'_> {
                 if let Some(field) = wanted.unlike(live) {
                     self.differs(&format!("{at}.{field}"), name);
                 }
-            } else if wanted.terms.expires_at.is_some_and(|end| end <= self.all.now) {
+            } else if self.is_past(&wanted.terms) {
                 let text = text!(
                     "has passed: give another time, or leave the token out",
                     "уже прошло: укажите другое время или уберите токен"
@@ -163,6 +164,18 @@ impl Draft<'_> {
                 self.note::<()>(SiteAction::Revoke, SiteKind::Token, &name, None, None);
             }
         }
+    }
+
+    fn is_past(&self, terms: &TokenTerms) -> bool {
+        terms.expires_at.is_some_and(|end| end <= self.all.now)
+    }
+
+    /// Whether there was such a token until its time had passed: that is what was wanted.
+    fn has_ended(&self, acs: &str, terms: &TokenTerms) -> bool {
+        let ended = self.live.into_iter().flat_map(|live| &live.ended);
+        let mut ended = ended.filter(|token| token.acs == acs).map(|token| &token.terms);
+        self.is_past(terms)
+            && ended.any(|ended| ended.name == terms.name && ended.expires_at == terms.expires_at)
     }
 
     fn differs(&mut self, at: &str, name: &str) {

@@ -13,11 +13,15 @@ use simo_common::{
         access::Named,
         site::{AppliedSite, Site, SiteAction, SiteKind},
     },
+    time::from_us,
     token,
 };
 
 use super::{Fixture, Store, empty, invalid, is_missing, post, states};
-use crate::store::{Error, Reach, Result, TokenHolder};
+use crate::store::{
+    Error, Reach, Result, TokenHolder,
+    tests::fixture::{HOUR, NOON},
+};
 
 const OWNER: Reach = Reach {
     prune: false,
@@ -343,4 +347,33 @@ async fn a_token_that_works_on_beside_its_successors_stays_and_goes_with_the_las
     let pruned = apply(&store, &tokens(json!([])), PRUNE).await.unwrap();
     assert_eq!(pruned.changes.len(), 2);
     assert_eq!(work().await, [false; 3]);
+}
+
+#[tokio::test]
+async fn a_token_whose_time_has_passed_is_no_mistake_where_it_was() {
+    let f = Fixture::new().await;
+    let tokens = |tokens: &[(&str, i64)]| {
+        let tokens = tokens
+            .iter()
+            .map(|(name, end)| json!({"name": name, "expires_at": from_us(*end)}));
+        let tokens: Vec<Value> = tokens.collect();
+        site(json!({"clients": {"zavod": {"acs": [{"name": "cron", "tokens": tokens}]}}}))
+    };
+    let (end, later) = (NOON + HOUR, NOON + 9 * HOUR);
+    let both = tokens(&[("brief", end), ("brief", later)]);
+    let applied = apply(&f.store, &both, PRUNE).await.unwrap();
+    assert_eq!(applied.tokens.len(), 2);
+    f.clock.set(end);
+    let again = apply(&f.store, &both, PRUNE).await.unwrap();
+    assert_eq!(again.changes, []);
+    let exported = f.store.site(Some("zavod")).await.unwrap();
+    let said = exported.clients["zavod"].acs.as_ref().unwrap()[0].tokens.as_ref();
+    assert_eq!(said.map(Vec::len), Some(1));
+
+    // Never was.
+    let others = tokens(&[("other", end), ("brief", later), ("brief", NOON), ("brief", end)]);
+    assert_eq!(
+        invalid(f.store.plan_site(others, PRUNE).await),
+        [0, 2].map(|place| format!("clients.zavod.acs[0].tokens[{place}].expires_at"))
+    );
 }
