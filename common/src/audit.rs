@@ -190,22 +190,6 @@ impl Verifier {
         Ok(())
     }
 
-    /// Whether there is an entry at all: a client's chain begins when it is made.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn is_a_clients(&self) -> Result<(), Text> {
-        if self.end.seq == 0 {
-            return Err(text!(
-                "there is no entry, not even that of the client's making (a client that is older than the audit has none \
-                 before its first change)",
-                "нет ни одной записи, даже о создании клиента (у клиента, который старше аудита, их нет до первого \
-                 изменения)"
-            ));
-        }
-        Ok(())
-    }
-
     /// Whether the entry that has just been taken is the one that a head names, when it has that number.
     ///
     /// # Errors
@@ -380,9 +364,8 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_was_set_back_and_a_chain_without_entries_are_faults() {
+    fn a_head_that_was_set_back_and_one_without_entries_are_faults() {
         let mut verifier = Verifier::default();
-        assert!(verifier.is_a_clients().is_err());
         let entries = three();
         for entry in &entries {
             verifier.take(entry).unwrap();
@@ -391,7 +374,16 @@ mod tests {
             seq,
             hash: entries[2].hash.clone(),
         };
-        assert!(verifier.is_a_clients().is_ok());
+        let nothing = Verifier::default();
+        assert!(nothing.finish(Some(&head(3))).is_err());
+        assert!(
+            nothing
+                .finish(Some(&AuditHead {
+                    hash: hex(&Hash::default()),
+                    ..head(0)
+                }))
+                .is_ok()
+        );
         assert!(verifier.ends_by(&head(2)).is_err());
         assert!(verifier.ends_by(&head(3)).is_ok());
         assert!(verifier.ends_by(&head(4)).is_ok(), "one more was made meanwhile");

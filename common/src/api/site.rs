@@ -77,7 +77,7 @@ pub struct SiteClient {
 pub struct SiteAcs {
     /// Its short name: a slug.
     pub name: String,
-    /// Its tokens; one that does not exist is issued.
+    /// Its tokens, of which several may have the same name; one that does not exist is issued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Vec<AcsToken>>,
 }

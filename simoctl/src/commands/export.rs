@@ -32,8 +32,8 @@ pub(crate) async fn run(session: &Session, args: Export) -> Result<(), Failure> 
         return Ok(session.out.json(&site)?);
     }
     let comment = session.say(
-        "What SiMO has, for `simoctl apply -f`. Tokens are named only; what is in the archive is left out.",
-        "То, что есть в SiMO, для `simoctl apply -f`. Токены только названы; архива здесь нет.",
+        "What SiMO has, for `simoctl apply -f`. Secrets and the archive are left out.",
+        "То, что есть в SiMO, для `simoctl apply -f`. Секретов и архива здесь нет.",
     );
     if let Some(path) = &file {
         fs::write(path, yaml(&site, comment)).map_err(|cause| unwritable(session, path, cause))?;

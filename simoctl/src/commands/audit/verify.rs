@@ -68,7 +68,6 @@ pub(super) async fn run(session: &Session, args: Verify) -> Result<(), Failure> 
         .iter()
         .try_for_each(|head| verifier.finish(*head))
         .and_then(|()| after.iter().try_for_each(|head| verifier.ends_by(head)))
-        .and_then(|()| if server { Ok(()) } else { verifier.is_a_clients() })
         .map_err(|why| broken(session, &why))?;
     let verified = Verified {
         entries: verifier.end().seq,
@@ -76,13 +75,25 @@ pub(super) async fn run(session: &Session, args: Verify) -> Result<(), Failure> 
         hash: hex(&verifier.end().hash),
     };
     let (entries, erased) = (verified.entries, verified.erased);
-    session.made(
-        &verified,
-        &session.say(
+    let said = if entries > 0 {
+        session.say(
             format!("The audit is whole: entries {entries}, of them erased {erased}."),
             format!("Аудит цел: записей {entries}, из них стёрто {erased}."),
-        ),
-    )
+        )
+    } else if args.file.is_some() {
+        // Not that nothing was recorded: the file may be cut.
+        session
+            .say("There is no entry in the file.", "В файле нет ни одной записи.")
+            .to_owned()
+    } else {
+        session
+            .say(
+                "No change was recorded yet.",
+                "Пока не записано ни одного изменения.",
+            )
+            .to_owned()
+    };
+    session.made(&verified, &said)
 }
 
 fn broken(session: &Session, why: &Text) -> Failure {

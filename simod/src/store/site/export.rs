@@ -45,7 +45,7 @@ fn client(it: &LiveClient) -> SiteClient {
         let tokens = it
             .tokens
             .iter()
-            .filter(|token| token.acs == *name && !token.is_leaving);
+            .filter(|token| token.acs == *name && token.heir.is_none());
         SiteAcs {
             name: name.clone(),
             tokens: Some(tokens.map(|it| token(&it.terms)).collect()),

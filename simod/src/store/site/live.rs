@@ -48,20 +48,22 @@ pub(super) struct LiveClient {
     pub(super) acs: BTreeMap<String, Kept<()>>,
     /// Tokens of ACS that work.
     pub(super) tokens: Vec<LiveToken>,
+    /// Those that worked until their time had passed, and have no heir.
+    pub(super) ended: Vec<LiveToken>,
     pub(super) operators: BTreeMap<String, Kept<Role>>,
     pub(super) groups: BTreeMap<String, Kept<Group>>,
     pub(super) employees: BTreeMap<String, Kept<Employee>>,
     pub(super) topics: BTreeMap<String, Kept<Topic>>,
 }
 
-/// A token that works.
+/// A token that was not revoked.
 #[derive(Debug, Clone)]
 pub(super) struct LiveToken {
     pub(super) id: Uuid,
     pub(super) acs: String,
     pub(super) terms: TokenTerms,
-    /// It has a successor, and works on beside it for a while.
-    pub(super) is_leaving: bool,
+    /// The last of its successors that works: what is said of the token is that one's, beside which it works on for a while.
+    pub(super) heir: Option<Uuid>,
 }
 
 impl LiveToken {

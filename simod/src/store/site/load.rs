@@ -1,6 +1,9 @@
 //! Reads what there is of a site.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    iter,
+};
 
 use simo_common::{
     api::{
@@ -169,6 +172,7 @@ async fn client(conn: &mut Conn, row: &Row, now: i64) -> Result<LiveClient> {
         },
         acs: BTreeMap::new(),
         tokens: Vec::new(),
+        ended: Vec::new(),
         operators: BTreeMap::new(),
         groups: BTreeMap::new(),
         employees: BTreeMap::new(),
@@ -178,6 +182,7 @@ async fn client(conn: &mut Conn, row: &Row, now: i64) -> Result<LiveClient> {
     if client.archived {
         // None works, nor will it when the client comes back.
         client.tokens.clear();
+        client.ended.clear();
     }
     let groups = groups(conn, &mut client).await?;
     let employees = employees(conn, &mut client, &groups).await?;
@@ -196,20 +201,25 @@ async fn acs(conn: &mut Conn, client: &mut LiveClient, now: i64) -> Result<()> {
         names.insert(acs.id, name.clone());
         client.acs.insert(name, acs);
     }
-    let tokens = query(
-        "select * from token where client_id = $1 and kind = 'acs' and revoked_at is null
-         and (expires_at is null or expires_at > $2) order by name, id",
+    let rows = query(
+        "select * from token where client_id = $1 and kind = 'acs' and (revoked_at is null or successor_id is not null)
+         order by name, id",
     )
     .bind(client.id)
-    .bind(now)
     .fetch_all(conn)
     .await?;
-    for row in tokens {
-        let Some(acs) = names.get(&row.try_get("holder_id")?) else {
+    let mut successors: HashMap<Uuid, Uuid> = HashMap::new();
+    for row in rows {
+        let id: Uuid = row.try_get("id")?;
+        if let Some(successor) = row.try_get("successor_id")? {
+            successors.insert(id, successor);
+        }
+        let is_revoked = row.try_get::<Option<i64>, _>("revoked_at")?.is_some();
+        let Some(acs) = names.get(&row.try_get("holder_id")?).filter(|_| !is_revoked) else {
             continue;
         };
-        client.tokens.push(LiveToken {
-            id: row.try_get("id")?,
+        let token = LiveToken {
+            id,
             acs: acs.clone(),
             terms: TokenTerms {
                 name: row.try_get("name")?,
@@ -217,9 +227,20 @@ async fn acs(conn: &mut Conn, client: &mut LiveClient, now: i64) -> Result<()> {
                 personal: row.try_get("personal")?,
                 limits: TokenLimits::read(&row)?,
             },
-            is_leaving: row.try_get::<Option<Uuid>, _>("successor_id")?.is_some(),
-        });
+            heir: None,
+        };
+        if token.terms.expires_at.is_some_and(|end| end <= now) {
+            client.ended.push(token);
+        } else {
+            client.tokens.push(token);
+        }
     }
+    let works: HashSet<Uuid> = client.tokens.iter().map(|token| token.id).collect();
+    for token in client.tokens.iter_mut().chain(&mut client.ended) {
+        let line = iter::successors(successors.get(&token.id), |id| successors.get(id));
+        token.heir = line.copied().filter(|id| works.contains(id)).last();
+    }
+    client.ended.retain(|token| token.heir.is_none());
     Ok(())
 }
 

@@ -104,9 +104,59 @@ async fn an_audit_whose_end_or_whole_chain_is_gone_is_not_whole() {
     );
     let servers = ctl.run(&["audit", "verify", "--server"]);
     assert_eq!(servers.code, 0, "there are no owners: {}", servers.err);
+    assert!(
+        servers.err.contains("No change was recorded yet."),
+        "{}",
+        servers.err
+    );
     let file = TempDir::new().unwrap();
     let file = file.path().join("audit.ndjson");
     fs::write(&file, "").unwrap();
     let empty = ctl.run(&["audit", "verify", "--file", file.to_str().unwrap()]);
-    assert!(empty.err.contains("there is no entry"), "{}", empty.err);
+    assert!(
+        empty.err.contains("There is no entry in the file."),
+        "{}",
+        empty.err
+    );
+}
+
+#[tokio::test]
+async fn a_client_older_than_the_audit_is_no_fault_until_its_head_has_lost_its_entries() {
+    let simod = Simod::start().await;
+    Plant::new(&simod, "zavod").await;
+    let mut database = database::connect(&simod.database_url()).await;
+    let id = if database::is_on_server(&simod.database_url()) {
+        "gen_random_uuid()"
+    } else {
+        "randomblob(16)"
+    };
+    let client = format!(
+        "insert into client (id, slug, name, timezone, default_ttl, created_at)
+         values ({id}, 'old', 'old', 'Europe/Moscow', 7200, 1)"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(client))
+        .execute(&mut database)
+        .await
+        .unwrap();
+    let ctl = Ctl::new(&simod, "old");
+    let verified = ctl.run(&["audit", "verify"]);
+    assert_eq!(verified.code, 0, "{}", verified.err);
+    assert!(
+        verified.err.contains("No change was recorded yet."),
+        "{}",
+        verified.err
+    );
+    assert_eq!(ctl.json(&["audit", "verify"])["entries"], 0);
+
+    let head = "insert into audit_head (client_id, seq, hash, revision)
+                select c.id, 2, h.hash, 0 from client c cross join audit_head h where c.slug = 'old' limit 1";
+    sqlx::query(head).execute(&mut database).await.unwrap();
+    let lost = ctl.run(&["audit", "verify"]);
+    assert_eq!(lost.code, 1, "{}", lost.err);
+    assert!(
+        lost.err
+            .contains("the chain ends at entry 0, but there was an entry 2"),
+        "{}",
+        lost.err
+    );
 }

@@ -112,17 +112,20 @@ async fn tokens_are_as_limited_on_an_empty_server_as_where_they_were_exported() 
         (&"send".into(), &"boiler".into(), &60.into(), &false.into())
     );
 
-    // A second token of the name is not lost without a word.
+    // Another token of the name, with and without limits.
     ctl.ok(&issue);
-    let file = ctl.file("twice.yaml", &ctl.ok(&["export"]));
-    assert!(apply(&ctl, &file, &["--prune"]).err.contains("Nothing to change"));
+    ctl.ok(&issue[..8]);
+    let file = ctl.file("thrice.yaml", &ctl.ok(&["export"]));
     let empty = Simod::start().await;
-    let ran = apply(&owner(&empty), &file, &[]);
-    assert!(
-        ran.code == 1 && ran.err.contains("`narrow` is there already"),
-        "{}",
-        ran.err
-    );
+    let elsewhere = owner(&empty);
+    elsewhere.ok(&["apply", "-f", &file, "--yes"]);
+    for ctl in [&ctl, &elsewhere] {
+        let again = apply(ctl, &file, &["--prune"]);
+        assert!(again.err.contains("Nothing to change"), "{}", again.err);
+        let tokens = ctl.json(&["--client", "romashka", "token", "list"]);
+        let names = tokens.as_array().unwrap().iter().map(|token| &token["name"]);
+        assert_eq!(names.filter(|name| *name == "narrow").count(), 3);
+    }
 }
 
 #[tokio::test]

@@ -85,8 +85,9 @@ fn live() -> Live {
                 },
                 ..TokenTerms::default()
             },
-            is_leaving: false,
+            heir: None,
         }],
+        ended: Vec::new(),
         operators: BTreeMap::from([("anna".to_owned(), kept(4, Role::Admin))]),
         groups: BTreeMap::from([
             ("smena-a".to_owned(), kept(10, group("Смена А"))),
@@ -221,20 +222,78 @@ fn a_token_that_works_is_as_it_is_said_or_it_is_a_mistake() {
     let other = json!([
         {"name": "main", "rate_limit": 5},
         {"name": "second", "scopes": ["send", "read"], "topics": ["boilr"]},
-        "third",
-        "third",
     ]);
     let said = mistakes(tokens(other));
+    assert!(said[0].contains("did you mean `boiler`?"), "{said:?}");
     assert!(
-        said[0].starts_with("acs[0].tokens[0].rate_limit: the token `main`"),
+        said[1].starts_with("acs[0].tokens[0].rate_limit: the token `main`"),
         "{said:?}"
     );
-    assert!(said[1].contains("did you mean `boiler`?"), "{said:?}");
+    assert_eq!(said.len(), 2);
+}
+
+#[test]
+fn each_of_several_tokens_of_a_name_is_one_that_works_or_a_new_one() {
+    let mut live = live();
+    let mut token = live.clients["zavod"].tokens[0].clone();
+    token.id = Uuid::from_u128(50);
+    token.terms.limits.rate_limit = Some(5);
+    live.clients.get_mut("zavod").unwrap().tokens.insert(0, token);
+    let planned = |tokens: Value| -> Vec<String> {
+        let said = site(json!({"acs": [{"name": "1c", "tokens": tokens}]}));
+        let changes = Plan::new(&said, &live, PRUNE).unwrap().changes.into_iter();
+        changes
+            .map(|change| format!("{:?} {}", change.action, change.name).to_lowercase())
+            .collect()
+    };
+    let send = json!({"name": "main", "scopes": ["send"]});
+    let slow = json!({"name": "main", "scopes": ["send"], "rate_limit": 5});
+    // In any order, and whatever else one of them might be taken for.
+    for same in [
+        json!([send, slow]),
+        json!([slow, send]),
+        json!(["main", send]),
+        json!(["main", "main"]),
+    ] {
+        assert_eq!(planned(same), [""; 0]);
+    }
+    let read = json!({"name": "main", "scopes": ["read"]});
+    assert_eq!(planned(json!([read, send, slow])), ["create 1c/main"]);
     assert_eq!(
-        said[2],
-        "acs[0].tokens[3]: `third` is there already: clients.zavod.acs[0].tokens[2]"
+        planned(json!(["third", "third", "main"])),
+        ["create 1c/third", "create 1c/third", "revoke 1c/main"]
     );
-    assert_eq!(said.len(), 3);
+}
+
+#[test]
+fn pruning_takes_back_every_token_that_the_list_does_not_mean_also_one_of_the_same_name() {
+    let mut live = live();
+    let tokens = &mut live.clients.get_mut("zavod").unwrap().tokens;
+    let limited = tokens[0].clone();
+    let mut more = |id: u128, heir: Option<u128>| {
+        let mut token = limited.clone();
+        token.id = Uuid::from_u128(id);
+        token.heir = heir.map(Uuid::from_u128);
+        token.terms.limits = TokenLimits::default();
+        tokens.push(token);
+    };
+    // Unlimited, and one that works on beside it.
+    more(50, None);
+    more(51, Some(50));
+    // One that works on beside the limited one.
+    more(52, Some(3));
+    let gone = |tokens: Value, reach: Reach| {
+        let said = site(json!({"acs": [{"name": "1c", "tokens": tokens}]}));
+        let plan = Plan::new(&said, &live, reach).unwrap();
+        let gone = plan.clients.iter().flat_map(|client| &client.tokens_gone);
+        gone.map(Uuid::as_u128).collect::<Vec<_>>()
+    };
+    let limited = json!([{"name": "main", "scopes": ["send"]}]);
+    assert_eq!(gone(limited.clone(), OWNER), [0; 0]);
+    assert_eq!(gone(limited, PRUNE), [50, 51]);
+    assert_eq!(gone(json!([]), PRUNE), [3, 50, 51, 52]);
+    let both = json!(["main", {"name": "main", "scopes": ["send"]}]);
+    assert_eq!(gone(both, PRUNE), [0; 0]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Tokens of ACS. What a token may do is not changed: one that is to do something else is another token.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
@@ -10,6 +10,7 @@ use simo_common::{
     time::{self, Moment},
     token::Scope,
 };
+use uuid::Uuid;
 
 use super::{super::live::LiveToken, draft::Draft};
 use crate::store::{TokenLimits, TokenTerms};
@@ -36,71 +37,145 @@ impl From<&TokenTerms> for Limits {
     }
 }
 
+/// A token that a site names.
+struct Wanted<'a> {
+    place: usize,
+    token: &'a AcsToken,
+    /// As it would be made.
+    terms: TokenTerms,
+}
+
+impl Wanted<'_> {
+    /// Whether one that works is as this one would be made.
+    fn is(&self, live: &LiveToken) -> bool {
+        live.name() == self.token.name() && self.differing(live).next().is_none()
+    }
+
+    /// Whether one that works is all that is said.
+    fn fits(&self, live: &LiveToken) -> bool {
+        live.name() == self.token.name() && self.unlike(live).is_none()
+    }
+
+    /// The first thing that is said and is otherwise with one that works.
+    fn unlike(&self, live: &LiveToken) -> Option<&'static str> {
+        self.differing(live)
+            .find_map(|(field, is_said)| is_said.then_some(field))
+    }
+
+    /// What is otherwise with one that works, and whether it is said.
+    fn differing(&self, live: &LiveToken) -> impl Iterator<Item = (&'static str, bool)> {
+        let networks = |terms: &TokenTerms| {
+            let mut networks = terms.limits.networks.clone();
+            networks.sort_unstable();
+            networks
+        };
+        let nothing = LimitedToken::default();
+        let said = self.token.limited().unwrap_or(&nothing);
+        let (this, that) = (&self.terms, &live.terms);
+        let (limits, other) = (&this.limits, &that.limits);
+        [
+            (
+                "personal",
+                said.personal.is_some(),
+                this.personal != that.personal,
+            ),
+            ("scopes", said.scopes.is_some(), limits.scopes != other.scopes),
+            ("topics", said.topics.is_some(), limits.topics != other.topics),
+            (
+                "networks",
+                said.networks.is_some(),
+                networks(this) != networks(that),
+            ),
+            (
+                "rate_limit",
+                said.rate_limit.is_some(),
+                limits.rate_limit != other.rate_limit,
+            ),
+            (
+                "expires_at",
+                said.expires_at.is_some(),
+                this.expires_at != that.expires_at,
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(field, is_said, differs)| differs.then_some((field, is_said)))
+    }
+}
+
+/// Finds each of those that are wanted one that works; what finds none stays in its list.
+fn pair<'a>(
+    wanted: &mut Vec<Wanted<'a>>,
+    free: &mut Vec<&LiveToken>,
+    fits: impl Fn(&Wanted<'a>, &LiveToken) -> bool,
+) {
+    wanted.retain(|token| {
+        let found = free.iter().position(|live| fits(token, live));
+        found.map(|found| free.remove(found)).is_none()
+    });
+}
+
 impl Draft<'_> {
+    /// Each token of the list is one that works or a new one: several may have the same name.
     pub(super) fn tokens(&mut self, acs: &str, path: &str, list: &[AcsToken]) {
         let live = self.live.into_iter().flat_map(|live| &live.tokens);
         let live: Vec<&LiveToken> = live.filter(|token| token.acs == acs).collect();
-        let mut free = live.clone();
-        // One that has a successor is the last to be meant.
-        free.sort_by_key(|token| token.is_leaving);
-        let mut wanted: Vec<(usize, &AcsToken)> = list.iter().enumerate().collect();
-        // A name alone takes what those leave that say more.
-        wanted.sort_by_key(|(_, token)| token.limited().is_none());
-        let mut first: HashMap<&str, usize> = HashMap::new();
-        let mut made = Vec::new();
-        for (place, token) in wanted {
-            let (name, at) = (token.name(), format!("{path}[{place}]"));
-            let Some(terms) = self.token_terms(&at, token) else {
-                first.entry(name).or_insert(place);
-                continue;
-            };
-            let differs = |live: &LiveToken| {
-                token
-                    .limited()
-                    .and_then(|said| differing(said, &terms, &live.terms))
-            };
-            let named = |live: &&LiveToken| live.name() == name;
-            let found = free
-                .iter()
-                .position(|live| named(live) && differs(live).is_none())
-                .or_else(|| free.iter().position(named));
-            match found.map(|found| free.remove(found)) {
-                Some(live) => {
-                    if let Some(field) = differs(live) {
-                        self.differs(&format!("{at}.{field}"), name);
-                    }
-                }
-                None if first.contains_key(name) => {
-                    let first = format!("{path}[{}]", first.get(name).copied().unwrap_or_default());
-                    let text = text!("`{name}` is there already: {first}", "«{name}» уже есть: {first}");
-                    self.out.wrong(at, text);
-                }
-                None if terms.expires_at.is_some_and(|end| end <= self.all.now) => {
-                    let text = text!(
-                        "has passed: give another time, or leave the token out",
-                        "уже прошло: укажите другое время или уберите токен"
-                    );
-                    self.out.wrong(format!("{at}.expires_at"), text);
-                }
-                None => made.push((place, terms)),
+        let mut free: Vec<&LiveToken> = live.iter().copied().filter(|live| live.heir.is_none()).collect();
+        let mut wanted = Vec::new();
+        for (place, token) in list.iter().enumerate() {
+            let terms = self.token_terms(&format!("{path}[{place}]"), token);
+            if let Some(terms) = terms.filter(|terms| !self.has_ended(acs, terms)) {
+                wanted.push(Wanted { place, token, terms });
             }
-            first.entry(name).or_insert(place);
         }
-        made.sort_by_key(|(place, _)| *place);
-        for (_, terms) in made {
-            let name = format!("{acs}/{}", terms.name.as_deref().unwrap_or_default());
-            let limits = Limits::from(&terms);
-            let told = (limits != Limits::default()).then_some(&limits);
-            self.note(SiteAction::Create, SiteKind::Token, &name, None, told);
-            self.plan.tokens.push((acs.to_owned(), terms));
+        pair(&mut wanted, &mut free, Wanted::is);
+        // A name alone takes what those leave that say more.
+        wanted.sort_by_key(|wanted| wanted.token.limited().is_none());
+        pair(&mut wanted, &mut free, Wanted::fits);
+        wanted.sort_by_key(|wanted| wanted.place);
+        for wanted in wanted {
+            let (name, at) = (wanted.token.name(), format!("{path}[{}]", wanted.place));
+            let found = free.iter().position(|live| live.name() == name);
+            if let Some(live) = found.map(|found| free.remove(found)) {
+                if let Some(field) = wanted.unlike(live) {
+                    self.differs(&format!("{at}.{field}"), name);
+                }
+            } else if self.is_past(&wanted.terms) {
+                let text = text!(
+                    "has passed: give another time, or leave the token out",
+                    "уже прошло: укажите другое время или уберите токен"
+                );
+                self.out.wrong(format!("{at}.expires_at"), text);
+            } else {
+                let limits = Limits::from(&wanted.terms);
+                let told = (limits != Limits::default()).then_some(&limits);
+                let name = format!("{acs}/{name}");
+                self.note(SiteAction::Create, SiteKind::Token, &name, None, told);
+                self.plan.tokens.push((acs.to_owned(), wanted.terms));
+            }
         }
+        if !self.prune {
+            return;
+        }
+        let free: HashSet<Uuid> = free.iter().map(|live| live.id).collect();
         for token in live {
-            if self.prune && !first.contains_key(token.name()) {
+            if free.contains(&token.heir.unwrap_or(token.id)) {
                 self.plan.tokens_gone.push(token.id);
                 let name = format!("{acs}/{}", token.name());
                 self.note::<()>(SiteAction::Revoke, SiteKind::Token, &name, None, None);
             }
         }
+    }
+
+    fn is_past(&self, terms: &TokenTerms) -> bool {
+        terms.expires_at.is_some_and(|end| end <= self.all.now)
+    }
+
+    /// Whether there was such a token until its time had passed: that is what was wanted.
+    fn has_ended(&self, acs: &str, terms: &TokenTerms) -> bool {
+        let ended = self.live.into_iter().flat_map(|live| &live.ended);
+        let mut ended = ended.filter(|token| token.acs == acs).map(|token| &token.terms);
+        self.is_past(terms)
+            && ended.any(|ended| ended.name == terms.name && ended.expires_at == terms.expires_at)
     }
 
     fn differs(&mut self, at: &str, name: &str) {
@@ -171,42 +246,4 @@ fn parsed<T: std::str::FromStr>(texts: Option<&[String]>) -> Vec<T> {
         .iter()
         .filter_map(|text| text.parse().ok())
         .collect()
-}
-
-/// The first thing that is said of a token and is otherwise with the one that works.
-fn differing(said: &LimitedToken, wanted: &TokenTerms, live: &TokenTerms) -> Option<&'static str> {
-    let networks = |terms: &TokenTerms| {
-        let mut networks = terms.limits.networks.clone();
-        networks.sort_unstable();
-        networks
-    };
-    let differs = [
-        (
-            "personal",
-            said.personal.is_some() && wanted.personal != live.personal,
-        ),
-        (
-            "scopes",
-            said.scopes.is_some() && wanted.limits.scopes != live.limits.scopes,
-        ),
-        (
-            "topics",
-            said.topics.is_some() && wanted.limits.topics != live.limits.topics,
-        ),
-        (
-            "networks",
-            said.networks.is_some() && networks(wanted) != networks(live),
-        ),
-        (
-            "rate_limit",
-            said.rate_limit.is_some() && wanted.limits.rate_limit != live.limits.rate_limit,
-        ),
-        (
-            "expires_at",
-            said.expires_at.is_some() && wanted.expires_at != live.expires_at,
-        ),
-    ];
-    differs
-        .into_iter()
-        .find_map(|(field, differs)| differs.then_some(field))
 }

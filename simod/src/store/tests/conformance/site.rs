@@ -13,11 +13,15 @@ use simo_common::{
         access::Named,
         site::{AppliedSite, Site, SiteAction, SiteKind},
     },
+    time::from_us,
     token,
 };
 
 use super::{Fixture, Store, empty, invalid, is_missing, post, states};
-use crate::store::{Error, Reach, Result, TokenHolder};
+use crate::store::{
+    Error, Reach, Result, TokenHolder,
+    tests::fixture::{HOUR, NOON},
+};
 
 const OWNER: Reach = Reach {
     prune: false,
@@ -250,7 +254,7 @@ fn any_site(dice: &mut Dice) -> Arc<Site> {
     let acs: Vec<Value> = dice
         .picks(&["1c", "scada"])
         .iter()
-        .map(|name| json!({"name": name, "tokens": dice.picks(&["main", "spare"])}))
+        .map(|name| json!({"name": name, "tokens": dice.picks(&["main", "spare", "main"])}))
         .collect();
     let role = ["admin", "viewer"][dice.roll(2) as usize];
     let operators: Vec<Value> = dice
@@ -312,5 +316,64 @@ async fn the_audit_knows_every_change_of_a_site() {
             .changes
             .iter()
             .any(|change| change.kind == SiteKind::Token)
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_works_on_beside_its_successors_stays_and_goes_with_the_last_of_them() {
+    let (_folder, store) = empty().await;
+    let tokens =
+        |tokens: Value| site(json!({"clients": {"zavod": {"acs": [{"name": "1c", "tokens": tokens}]}}}));
+    let named = tokens(json!(["main"]));
+    let applied = apply(&store, &named, OWNER).await.unwrap();
+    let first = &applied.tokens[0].issued;
+    let second = store.rotate_token(None, first.id, 3_600).await.unwrap();
+    let last = store.rotate_token(None, second.id, 0).await.unwrap();
+    let work = async || {
+        let mut work = Vec::new();
+        for token in [first, &second, &last] {
+            let holder = store.token_holder(&token::hash(&token.token)).await.unwrap();
+            work.push(holder.is_some());
+        }
+        work
+    };
+    let exported = store.site(None).await.unwrap();
+    let said = exported.clients["zavod"].acs.as_ref().unwrap()[0].tokens.as_ref();
+    assert_eq!(said.map(Vec::len), Some(1));
+    for same in [named, Arc::new(exported)] {
+        assert_eq!(apply(&store, &same, PRUNE).await.unwrap().changes, []);
+    }
+    assert_eq!(work().await, [true, false, true]);
+    let pruned = apply(&store, &tokens(json!([])), PRUNE).await.unwrap();
+    assert_eq!(pruned.changes.len(), 2);
+    assert_eq!(work().await, [false; 3]);
+}
+
+#[tokio::test]
+async fn a_token_whose_time_has_passed_is_no_mistake_where_it_was() {
+    let f = Fixture::new().await;
+    let tokens = |tokens: &[(&str, i64)]| {
+        let tokens = tokens
+            .iter()
+            .map(|(name, end)| json!({"name": name, "expires_at": from_us(*end)}));
+        let tokens: Vec<Value> = tokens.collect();
+        site(json!({"clients": {"zavod": {"acs": [{"name": "cron", "tokens": tokens}]}}}))
+    };
+    let (end, later) = (NOON + HOUR, NOON + 9 * HOUR);
+    let both = tokens(&[("brief", end), ("brief", later)]);
+    let applied = apply(&f.store, &both, PRUNE).await.unwrap();
+    assert_eq!(applied.tokens.len(), 2);
+    f.clock.set(end);
+    let again = apply(&f.store, &both, PRUNE).await.unwrap();
+    assert_eq!(again.changes, []);
+    let exported = f.store.site(Some("zavod")).await.unwrap();
+    let said = exported.clients["zavod"].acs.as_ref().unwrap()[0].tokens.as_ref();
+    assert_eq!(said.map(Vec::len), Some(1));
+
+    // Never was.
+    let others = tokens(&[("other", end), ("brief", later), ("brief", NOON), ("brief", end)]);
+    assert_eq!(
+        invalid(f.store.plan_site(others, PRUNE).await),
+        [0, 2].map(|place| format!("clients.zavod.acs[0].tokens[{place}].expires_at"))
     );
 }
