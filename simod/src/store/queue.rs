@@ -28,7 +28,7 @@ pub use self::{
 };
 use super::{
     Result, Store,
-    engine::{Engine, query, query_scalar},
+    engine::{Engine, query, query_as, query_scalar},
 };
 
 /// Which push: one message for one employee on its way to one device.
@@ -127,10 +127,14 @@ impl Store {
     /// oldest of each first. On PostgreSQL others may claim them again after `lease`.
     pub async fn claim(&self, channel: &str, room: impl Into<Room>, lease: Duration) -> Result<Claimed> {
         let mut room = room.into();
+        if room.is_full() {
+            return Ok(Claimed::default());
+        }
         let now = self.clock.now();
         // One seek per client and urgency, however long the queue is.
-        let clients: Vec<Uuid> = query_scalar(
-            "select c.id from client c where exists (
+        let clients: Vec<(Uuid, bool)> = query_as(
+            "select c.id, (select count(*) from (select 1 from client where archived_at is null limit 2) living) > 1
+             from client c where exists (
                  select 1 from push p where p.channel = $1 and p.client_id = c.id and p.urgency in (0, 1, 2, 3)
                  and p.done_at is null and p.channel <> 'stream' and p.due_at <= $2)",
         )
@@ -138,9 +142,13 @@ impl Store {
         .bind(now)
         .fetch_all(&mut *self.read().await?)
         .await?;
-        if clients.is_empty() || room.is_full() {
+        let Some((_, has_others)) = clients.first().copied() else {
             return Ok(Claimed::default());
+        };
+        if !has_others {
+            room.keep_none();
         }
+        let clients: Vec<Uuid> = clients.into_iter().map(|(id, _)| id).collect();
         // Whom the rounding down leaves out this time, comes first next time.
         let first = self.claim_turn.fetch_add(1, Ordering::Relaxed) % clients.len();
         let mut hungry = [&clients[first..], &clients[..first]].concat();

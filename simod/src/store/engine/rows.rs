@@ -8,7 +8,7 @@ use std::{borrow::Cow, sync::OnceLock};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use super::{Conn, FromRow, Value, query, query_as};
+use super::{Conn, FromRow, Row, Value, query};
 
 /// How many rows SQLite's texts take; the last ones of a batch may stay empty. Each is prepared when it is first needed.
 const SIZES: [usize; 6] = [1, 4, 16, 32, 64, 128];
@@ -65,21 +65,7 @@ impl<const N: usize> RowStatement<N> {
         conn: &mut Conn,
         rows: Vec<Values<'_, N>>,
     ) -> sqlx::Result<()> {
-        if let Conn::Postgres(_) = conn {
-            if !rows.is_empty() {
-                query(self.for_postgres()).bind(json(&rows)).execute(conn).await?;
-            }
-            return Ok(());
-        }
-        let mut rows = rows.into_iter();
-        while rows.len() > 0 {
-            let (text, size) = self.for_sqlite(rows.len());
-            let values = rows.by_ref().take(size).flatten();
-            #[cfg(test)]
-            tests::refuse_scans(text, conn).await?;
-            query(text).bind_all(values).execute(conn).await?;
-        }
-        Ok(())
+        self.run(conn, rows).await.map(drop)
     }
 
     /// Runs it over all rows, and returns what it returns.
@@ -88,25 +74,29 @@ impl<const N: usize> RowStatement<N> {
         conn: &mut Conn,
         rows: Vec<Values<'_, N>>,
     ) -> sqlx::Result<Vec<T>> {
+        self.run(conn, rows).await?.iter().map(T::from_row).collect()
+    }
+
+    async fn run(&'static self, conn: &mut Conn, rows: Vec<Values<'_, N>>) -> sqlx::Result<Vec<Row>> {
+        let mut returned = Vec::new();
         if let Conn::Postgres(_) = conn {
-            if rows.is_empty() {
-                return Ok(Vec::new());
+            if !rows.is_empty() {
+                returned = query(self.for_postgres())
+                    .bind(json(&rows))
+                    .fetch_all(conn)
+                    .await?;
             }
-            return query_as(self.for_postgres())
-                .bind(json(&rows))
-                .fetch_all(conn)
-                .await;
+            return Ok(returned);
         }
         let mut rows = rows.into_iter();
-        let mut found = Vec::new();
         while rows.len() > 0 {
             let (text, size) = self.for_sqlite(rows.len());
             let values = rows.by_ref().take(size).flatten();
             #[cfg(test)]
             tests::refuse_scans(text, conn).await?;
-            found.extend(query(text).bind_all(values).read_as().fetch_all(conn).await?);
+            returned.extend(query(text).bind_all(values).fetch_all(conn).await?);
         }
-        Ok(found)
+        Ok(returned)
     }
 
     /// The text for so many rows, or for the first of them, and how many it takes.
@@ -176,7 +166,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
-    use crate::testing::Plant;
+    use crate::{store::engine::query_as, testing::Plant};
 
     static INSERT: LazyLock<RowStatement<3>> = LazyLock::new(|| {
         RowStatement::new(

@@ -40,6 +40,11 @@ impl Room {
         self.free == 0
     }
 
+    /// There is one client only: nothing is kept for others.
+    pub(super) fn keep_none(&mut self) {
+        self.kept = 0;
+    }
+
     /// How many a client has.
     pub(super) fn held_by(&self, client_id: Uuid) -> usize {
         self.held.get(&client_id).copied().unwrap_or_default()
@@ -86,6 +91,13 @@ mod tests {
         assert_eq!((room.free_for(OTHER), room.free()), (5, 5));
         room.take(OTHER, 5);
         assert!(room.is_full());
+    }
+
+    #[test]
+    fn a_client_that_is_alone_may_have_all() {
+        let mut room = Room::new(360, 360, HashMap::new());
+        room.keep_none();
+        assert_eq!(room.free_for(CROWD), 360);
     }
 
     #[test]
