@@ -4,6 +4,7 @@
 pub mod api;
 pub mod audit;
 pub mod client;
+pub mod command_line;
 pub mod delivery;
 pub mod hex;
 pub mod hours;

@@ -1,15 +1,13 @@
 //! The command line.
 
-use std::{error::Error as _, ffi::OsString, path::PathBuf, process::exit};
+use std::{ffi::OsString, path::PathBuf, process::exit};
 
-use clap::{
-    ArgAction, Command, CommandFactory as _, FromArgMatches as _, Parser,
-    error::{ContextKind, ContextValue, ErrorKind},
-};
+use clap::{ArgAction, Command, CommandFactory as _, FromArgMatches as _, Parser};
 use simo_common::{
     api::history::Sort,
     client::{Connection, ProfileError, Profiles, Wish, parse_url},
-    lang::{Lang, Wrong},
+    command_line,
+    lang::Lang,
     paths,
 };
 use url::Url;
@@ -76,35 +74,14 @@ pub(crate) fn parse() -> Arguments {
         if lang == Lang::En || !error.use_stderr() {
             error.exit();
         }
-        eprintln!("{}", refusal(&error));
+        eprint!("{}", refusal(&error));
         exit(error.exit_code());
     })
 }
 
 /// Says in Russian why a command line is not understood.
 fn refusal(error: &clap::Error) -> String {
-    let said = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => text.clone(),
-        Some(ContextValue::Strings(texts)) => texts.join(", "),
-        _ => String::new(),
-    };
-    let argument = said(ContextKind::InvalidArg);
-    let value = said(ContextKind::InvalidValue);
-    let what = match error.kind() {
-        ErrorKind::InvalidValue if value.is_empty() => format!("для «{argument}» нужно значение"),
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            let wrong = error.source().and_then(|cause| cause.downcast_ref::<Wrong>());
-            let cause = wrong.map(|wrong| format!(": {}", wrong.0.ru)).unwrap_or_default();
-            format!("значение «{value}» не подходит для «{argument}»{cause}")
-        }
-        ErrorKind::UnknownArgument => format!("неизвестный параметр «{argument}»"),
-        ErrorKind::ArgumentConflict => match said(ContextKind::PriorArg) {
-            prior if prior == argument => format!("«{argument}» указан дважды"),
-            prior => format!("«{argument}» нельзя указывать вместе с «{prior}»"),
-        },
-        _ => error.to_string(),
-    };
-    format!("ошибка: {what}\n\nСправка: simo-tui --help")
+    command_line::refusal(error, "ошибка:").unwrap_or_else(|| error.to_string())
 }
 
 /// The command line with its help in one language.

@@ -1,16 +1,12 @@
-//! The command line in Russian: help from the tables that stand beside the commands, clap's own few words from one
-//! here. clap speaks English only; what it has rendered is translated word by word, refusals are worded anew.
-
-use std::fmt::Write as _;
+//! The command line in Russian: help from the tables that stand beside the commands, clap's own words and refusals as all
+//! programs word them.
 
 use anstyle::AnsiColor;
 use clap::{
     Command,
     builder::{Resettable, StyledStr},
-    error::{ContextKind, ContextValue, ErrorKind},
 };
-
-use simo_common::lang::Wrong;
+use simo_common::command_line::{self, translated};
 
 use crate::{commands, terminal::styled};
 
@@ -79,26 +75,6 @@ const COMMON: Help = &[
     ("/archived", "Вместе с архивными"),
 ];
 
-/// What clap itself writes.
-const WORDS: &[(&str, &str)] = &[
-    ("Usage:", "Использование:"),
-    ("Commands:", "Команды:"),
-    ("Arguments:", "Аргументы:"),
-    ("Global options:", "Общие параметры:"),
-    ("Options:", "Параметры:"),
-    ("Examples:", "Примеры:"),
-    ("Possible values:", "Возможные значения:"),
-    ("[possible values:", "[возможные значения:"),
-    ("[default:", "[по умолчанию:"),
-    ("[OPTIONS]", "[ПАРАМЕТРЫ]"),
-    ("<COMMAND>", "<КОМАНДА>"),
-    ("[COMMAND]", "[КОМАНДА]"),
-    (
-        "Print this message or the help of the given subcommand(s)",
-        "Показать эту справку или справку по команде",
-    ),
-];
-
 /// The command line with Russian help.
 pub(crate) fn translate(command: Command) -> Command {
     translate_under(command, "")
@@ -144,81 +120,11 @@ fn text_of_argument(path: &str, id: &str) -> Option<&'static str> {
     text_of(&format!("{path}/{id}")).or_else(|| text_of(&format!("/{id}")))
 }
 
-/// What clap has rendered, in Russian.
-fn translated(rendered: &str) -> String {
-    WORDS
-        .iter()
-        .fold(rendered.to_owned(), |text, (english, russian)| {
-            text.replace(english, russian)
-        })
-}
-
 /// Says in Russian why a command line is not understood, or shows the help that was asked for.
 pub(crate) fn refusal(error: &clap::Error) -> String {
-    let said = |kind| error.get(kind).map(in_words).unwrap_or_default();
-    let argument = said(ContextKind::InvalidArg);
-    let value = said(ContextKind::InvalidValue);
-    let what = match error.kind() {
-        ErrorKind::InvalidValue if value.is_empty() => format!("для «{argument}» нужно значение"),
-        ErrorKind::InvalidValue => {
-            let valid = said(ContextKind::ValidValue);
-            format!("значение «{value}» не подходит для «{argument}» [возможные значения: {valid}]")
-        }
-        ErrorKind::ValueValidation => {
-            let cause = std::error::Error::source(error).map(|cause| {
-                let ours = cause.downcast_ref::<Wrong>();
-                ours.map_or_else(|| cause.to_string(), |wrong| wrong.0.ru.clone())
-            });
-            let cause = cause.unwrap_or_default();
-            format!("значение «{value}» не подходит для «{argument}»: {cause}")
-        }
-        ErrorKind::UnknownArgument => format!("неизвестный параметр «{argument}»"),
-        ErrorKind::InvalidSubcommand => {
-            format!("нет команды «{}»", said(ContextKind::InvalidSubcommand))
-        }
-        ErrorKind::MissingRequiredArgument => format!("не указано: {argument}"),
-        ErrorKind::ArgumentConflict => {
-            let prior = said(ContextKind::PriorArg);
-            if prior == argument {
-                format!("«{argument}» указан дважды")
-            } else {
-                format!("«{argument}» нельзя указывать вместе с «{prior}»")
-            }
-        }
-        _ => return translated(&error.render().ansi().to_string()),
-    };
     let red = AnsiColor::Red.on_default().bold();
-    let mut text = format!("{} {what}\n", styled(red, "ошибка:"));
-    let suggested = [
-        ContextKind::SuggestedArg,
-        ContextKind::SuggestedSubcommand,
-        ContextKind::SuggestedValue,
-    ]
-    .map(said)
-    .concat();
-    if !suggested.is_empty() {
-        let _ = writeln!(text, "подсказка: может быть, «{suggested}»?");
-    }
-    let usage = said(ContextKind::Usage);
-    if !usage.is_empty() {
-        let _ = writeln!(text, "\n{}", translated(&usage));
-    }
-    text.push_str("\nСправка: --help\n");
-    text
-}
-
-fn in_words(value: &ContextValue) -> String {
-    match value {
-        ContextValue::String(text) => text.clone(),
-        ContextValue::Strings(texts) => texts.join(", "),
-        ContextValue::StyledStr(text) => text.to_string(),
-        ContextValue::StyledStrs(texts) => texts
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
-        _ => String::new(),
-    }
+    command_line::refusal(error, &styled(red, "ошибка:"))
+        .unwrap_or_else(|| translated(&error.render().ansi().to_string()))
 }
 
 #[cfg(test)]
@@ -227,7 +133,7 @@ mod tests {
 
     use clap::CommandFactory as _;
 
-    use simo_common::lang::Lang;
+    use simo_common::{command_line::WORDS, lang::Lang};
 
     use super::*;
     use crate::cli::{self, Cli};

@@ -1,12 +1,10 @@
-//! The command line in Russian: clap speaks English only, so help comes from a table, clap's own words and refusals from
-//! another one.
+//! The command line in Russian: help from a table, clap's own words and refusals as all programs word them.
 
 use clap::{
     Command,
     builder::{Resettable, StyledStr},
-    error::{ContextKind, ContextValue, ErrorKind},
 };
-use simo_common::lang::Wrong;
+use simo_common::command_line;
 
 /// Of a command under its name, of an argument under a slash and its id: arguments mean the same everywhere.
 const HELP: &[(&str, &str)] = &[
@@ -71,26 +69,16 @@ const ABOUT_COPY: &str = "\
 запустить ту же команду ещё раз, и пока она не закончена, simod на сервере не запустится. В конце обе стороны читаются ещё \
 раз и сравниваются построчно.";
 
-/// What clap itself writes.
+/// What stands in English help besides clap's own words.
 const WORDS: &[(&str, &str)] = &[
-    ("Usage:", "Использование:"),
-    ("Commands:", "Команды:"),
-    ("Options:", "Параметры:"),
-    ("Examples:", "Примеры:"),
     (
         "The password may stand in PGPASSWORD or ~/.pgpass instead of the URL.",
         "Пароль может стоять в PGPASSWORD или ~/.pgpass вместо URL.",
     ),
-    ("[OPTIONS]", "[ПАРАМЕТРЫ]"),
-    ("<COMMAND>", "<КОМАНДА>"),
     ("<FILE>", "<ФАЙЛ>"),
     ("<PATH>", "<ПУТЬ>"),
     ("<ADDR>", "<АДРЕС>"),
     ("<LANG>", "<ЯЗЫК>"),
-    (
-        "Print this message or the help of the given subcommand(s)",
-        "Показать эту справку или справку по команде",
-    ),
 ];
 
 /// The command line with Russian help.
@@ -119,40 +107,13 @@ fn text_of(key: &str) -> Option<&'static str> {
         .find_map(|(name, text)| (*name == key).then_some(*text))
 }
 
-fn translated(rendered: &str) -> String {
-    WORDS
-        .iter()
-        .fold(rendered.to_owned(), |text, (english, russian)| {
-            text.replace(english, russian)
-        })
-}
-
 /// Says in Russian why a command line is not understood, or shows the help that was asked for.
 pub(super) fn refusal(error: &clap::Error) -> String {
-    let said = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => text.clone(),
-        Some(ContextValue::Strings(texts)) => texts.join(", "),
-        _ => String::new(),
-    };
-    let argument = said(ContextKind::InvalidArg);
-    let value = said(ContextKind::InvalidValue);
-    let what = match error.kind() {
-        ErrorKind::InvalidValue if value.is_empty() => format!("для «{argument}» нужно значение"),
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            let wrong = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Wrong>());
-            let cause = wrong.map(|wrong| format!(": {}", wrong.0.ru)).unwrap_or_default();
-            format!("значение «{value}» не подходит для «{argument}»{cause}")
-        }
-        ErrorKind::UnknownArgument => format!("неизвестный параметр «{argument}»"),
-        ErrorKind::InvalidSubcommand => format!("нет команды «{}»", said(ContextKind::InvalidSubcommand)),
-        ErrorKind::MissingRequiredArgument => format!("не указано: {argument}"),
-        ErrorKind::ArgumentConflict => format!(
-            "«{argument}» нельзя указывать вместе с «{}»",
-            said(ContextKind::PriorArg)
-        ),
-        _ => return translated(&error.render().to_string()),
-    };
-    format!("ошибка: {what}\n\nСправка: simod --help\n")
+    let text = command_line::refusal(error, "ошибка:")
+        .unwrap_or_else(|| command_line::translated(&error.render().to_string()));
+    WORDS
+        .iter()
+        .fold(text, |text, (english, russian)| text.replace(english, russian))
 }
 
 #[cfg(test)]
@@ -193,7 +154,7 @@ mod tests {
         };
         for line in ["simod", "simod --help", "simod serve --help", "simod copy --help"] {
             let help = parse(line);
-            for (english, _) in WORDS {
+            for (english, _) in WORDS.iter().chain(command_line::WORDS) {
                 assert!(!help.contains(english), "{line}: {english}\n{help}");
             }
         }

@@ -1,0 +1,105 @@
+//! Command lines in Russian. clap speaks English only: its own few words are translated where it has rendered them, and why a
+//! command line is not understood is worded anew.
+
+use std::fmt::Write as _;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::lang::Wrong;
+
+/// What clap itself writes.
+pub const WORDS: &[(&str, &str)] = &[
+    ("Usage:", "Использование:"),
+    ("Commands:", "Команды:"),
+    ("Arguments:", "Аргументы:"),
+    ("Global options:", "Общие параметры:"),
+    ("Options:", "Параметры:"),
+    ("Examples:", "Примеры:"),
+    ("Possible values:", "Возможные значения:"),
+    ("[possible values:", "[возможные значения:"),
+    ("[default:", "[по умолчанию:"),
+    ("[OPTIONS]", "[ПАРАМЕТРЫ]"),
+    ("<COMMAND>", "<КОМАНДА>"),
+    ("[COMMAND]", "[КОМАНДА]"),
+    (
+        "Print this message or the help of the given subcommand(s)",
+        "Показать эту справку или справку по команде",
+    ),
+];
+
+/// What clap has rendered, in Russian.
+pub fn translated(rendered: &str) -> String {
+    WORDS
+        .iter()
+        .fold(rendered.to_owned(), |text, (english, russian)| {
+            text.replace(english, russian)
+        })
+}
+
+/// Says in Russian why a command line is not understood, behind `mark`; `None` when nothing is wrong with it: help was
+/// asked for.
+pub fn refusal(error: &clap::Error, mark: &str) -> Option<String> {
+    let said = |kind| error.get(kind).map(in_words).unwrap_or_default();
+    let argument = said(ContextKind::InvalidArg);
+    let value = said(ContextKind::InvalidValue);
+    let what = match error.kind() {
+        ErrorKind::InvalidValue if value.is_empty() => format!("для «{argument}» нужно значение"),
+        ErrorKind::InvalidValue => {
+            let valid = said(ContextKind::ValidValue);
+            format!("значение «{value}» не подходит для «{argument}» [возможные значения: {valid}]")
+        }
+        ErrorKind::ValueValidation => {
+            let cause = std::error::Error::source(error).map(|cause| {
+                let ours = cause.downcast_ref::<Wrong>();
+                ours.map_or_else(|| cause.to_string(), |wrong| wrong.0.ru.clone())
+            });
+            let cause = cause.unwrap_or_default();
+            format!("значение «{value}» не подходит для «{argument}»: {cause}")
+        }
+        ErrorKind::UnknownArgument => format!("неизвестный параметр «{argument}»"),
+        ErrorKind::InvalidSubcommand => {
+            format!("нет команды «{}»", said(ContextKind::InvalidSubcommand))
+        }
+        ErrorKind::MissingRequiredArgument => format!("не указано: {argument}"),
+        ErrorKind::ArgumentConflict => {
+            let prior = said(ContextKind::PriorArg);
+            if prior == argument {
+                format!("«{argument}» указан дважды")
+            } else {
+                format!("«{argument}» нельзя указывать вместе с «{prior}»")
+            }
+        }
+        _ => return None,
+    };
+    let mut text = format!("{mark} {what}\n");
+    let suggested = [
+        ContextKind::SuggestedArg,
+        ContextKind::SuggestedSubcommand,
+        ContextKind::SuggestedValue,
+    ]
+    .map(said)
+    .concat();
+    if !suggested.is_empty() {
+        let _ = writeln!(text, "подсказка: может быть, «{suggested}»?");
+    }
+    let usage = said(ContextKind::Usage);
+    if !usage.is_empty() {
+        let _ = writeln!(text, "\n{}", translated(&usage));
+    }
+    text.push_str("\nСправка: --help\n");
+    Some(text)
+}
+
+fn in_words(value: &ContextValue) -> String {
+    match value {
+        ContextValue::String(text) => text.clone(),
+        ContextValue::Strings(texts) => texts.join(", "),
+        ContextValue::StyledStr(text) => text.to_string(),
+        ContextValue::StyledStrs(texts) => texts
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+        _ => String::new(),
+    }
+}
