@@ -16,8 +16,8 @@ use crate::{
     streams::Streams,
 };
 
-/// How many messages one transaction takes: beyond it the statements grow without becoming cheaper.
-const INGEST_BATCH: usize = 256;
+/// How many messages one transaction takes: beyond it little is won, and whoever comes next waits longer.
+const INGEST_BATCH: usize = 512;
 
 /// How many phones' receipts one batch takes.
 const RECEIPTS_BATCH: usize = 256;

@@ -3,12 +3,13 @@
 //! SQLite is given every value by itself: taking them out of one JSON text, as PostgreSQL does, was a third of the time that
 //! a batch had the writer.
 
-use std::{borrow::Cow, sync::OnceLock};
+use std::{borrow::Cow, sync::OnceLock, vec};
 
+use futures_util::future::join;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use super::{Conn, FromRow, Row, Value, query};
+use super::{Conn, FromRow, Held, Row, Value, query, statement::OnSqlite};
 
 /// How many rows SQLite's texts take; the last ones of a batch may stay empty. Each is prepared when it is first needed.
 const SIZES: [usize; 6] = [1, 4, 16, 32, 64, 128];
@@ -78,25 +79,50 @@ impl<const N: usize> RowStatement<N> {
     }
 
     async fn run(&'static self, conn: &mut Conn, rows: Vec<Values<'_, N>>) -> sqlx::Result<Vec<Row>> {
-        let mut returned = Vec::new();
-        if let Conn::Postgres(_) = conn {
-            if !rows.is_empty() {
-                returned = query(self.for_postgres())
-                    .bind(json(&rows))
-                    .fetch_all(conn)
-                    .await?;
-            }
-            return Ok(returned);
+        if rows.is_empty() {
+            return Ok(Vec::new());
         }
-        let mut rows = rows.into_iter();
-        while rows.len() > 0 {
-            let (text, size) = self.for_sqlite(rows.len());
-            let values = rows.by_ref().take(size).flatten();
-            #[cfg(test)]
-            tests::refuse_scans(text, conn).await?;
-            returned.extend(query(text).bind_all(values).fetch_all(conn).await?);
+        match conn {
+            Conn::Sqlite(held) => self.run_on_sqlite(held, rows.into_iter()).await,
+            Conn::Postgres(_) => {
+                let all = query(self.for_postgres()).bind(json(&rows));
+                all.fetch_all(conn).await
+            }
+        }
+    }
+
+    async fn run_on_sqlite(
+        &'static self,
+        held: &mut Held,
+        mut rows: vec::IntoIter<Values<'_, N>>,
+    ) -> sqlx::Result<Vec<Row>> {
+        #[cfg(test)]
+        tests::refuse_scans(held, self, rows.len()).await?;
+        let mut returned = Vec::new();
+        let mut next = self.next_on_sqlite(&mut rows)?;
+        while let Some(statement) = next {
+            // The values of the following rows are made ready while SQLite works on these.
+            let following = async { self.next_on_sqlite(&mut rows) };
+            let (found, following) = join(statement.fetch_all(&mut **held), following).await;
+            returned.extend(found?.into_iter().map(Row::Sqlite));
+            next = following?;
         }
         Ok(returned)
+    }
+
+    /// The statement for the next rows, unless there are none.
+    fn next_on_sqlite(
+        &'static self,
+        rows: &mut vec::IntoIter<Values<'_, N>>,
+    ) -> sqlx::Result<Option<OnSqlite>> {
+        if rows.len() == 0 {
+            return Ok(None);
+        }
+        let (text, size) = self.for_sqlite(rows.len());
+        query(text)
+            .bind_all(rows.take(size).flatten())
+            .on_sqlite()
+            .map(Some)
     }
 
     /// The text for so many rows, or for the first of them, and how many it takes.
@@ -165,6 +191,8 @@ impl Serialize for Value<'_> {
 mod tests {
     use std::sync::LazyLock;
 
+    use sqlx::Row as _;
+
     use super::*;
     use crate::{store::engine::query_as, testing::Plant};
 
@@ -184,14 +212,22 @@ mod tests {
     });
 
     /// A row leads to others by a key, whatever SQLite believes of the tables: it has no statistics.
-    pub(super) async fn refuse_scans(text: &str, conn: &mut Conn) -> sqlx::Result<()> {
-        let plan = query(format!("explain query plan {text}")).unprepared();
-        for row in plan.fetch_all(conn).await? {
-            let step: String = row.try_get(3)?;
-            let ours = ["VALUES CLAUSE", "CONSTANT ROW", "(subquery"];
-            let is_ours = ours.iter().any(|rows| step.contains(rows));
-            let looks_through = step.starts_with("SCAN") && !is_ours;
-            assert!(!looks_through && !step.contains("AUTOMATIC"), "{step}: {text}");
+    pub(super) async fn refuse_scans<const N: usize>(
+        held: &mut Held,
+        statement: &'static RowStatement<N>,
+        mut rows: usize,
+    ) -> sqlx::Result<()> {
+        while rows > 0 {
+            let (text, size) = statement.for_sqlite(rows);
+            rows = rows.saturating_sub(size);
+            let plan = query(format!("explain query plan {text}")).unprepared();
+            for row in plan.on_sqlite()?.fetch_all(&mut **held).await? {
+                let step: String = row.try_get(3)?;
+                let ours = ["VALUES CLAUSE", "CONSTANT ROW", "(subquery"];
+                let is_ours = ours.iter().any(|rows| step.contains(rows));
+                let looks_through = step.starts_with("SCAN") && !is_ours;
+                assert!(!looks_through && !step.contains("AUTOMATIC"), "{step}: {text}");
+            }
         }
         Ok(())
     }

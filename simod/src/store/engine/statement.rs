@@ -88,6 +88,9 @@ pub(crate) struct Query<'q> {
     kept: bool,
 }
 
+/// A statement that SQLite can run.
+pub(super) type OnSqlite = SqlxQuery<'static, Sqlite, SqliteArguments>;
+
 /// A statement in the SQL of SQLite.
 pub(crate) fn query<'q>(text: impl Into<Cow<'q, str>>) -> Query<'q> {
     Query {
@@ -137,7 +140,8 @@ impl<'q> Query<'q> {
         }
     }
 
-    fn on_sqlite(self) -> sqlx::Result<SqlxQuery<'static, Sqlite, SqliteArguments>> {
+    /// With its values as SQLite takes them.
+    pub(super) fn on_sqlite(self) -> sqlx::Result<OnSqlite> {
         let mut arguments = SqliteArguments::default();
         arguments.reserve(self.values.len(), 0);
         for value in self.values {
