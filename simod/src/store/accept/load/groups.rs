@@ -264,6 +264,9 @@ fn read_ids(row: &Row, column: usize) -> Result<Vec<Uuid>> {
     Ok(read_list(text.as_deref(), |id| Uuid::try_parse(id).ok()))
 }
 
-fn read_list<T, L: FromIterator<T>>(text: Option<&str>, read: impl Fn(&str) -> Option<T>) -> L {
+pub(in crate::store::accept) fn read_list<T, L: FromIterator<T>>(
+    text: Option<&str>,
+    read: impl Fn(&str) -> Option<T>,
+) -> L {
     text.unwrap_or_default().split(',').filter_map(read).collect()
 }
