@@ -41,6 +41,9 @@ const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
 /// Only what was used takes memory.
 const WRITER_CACHE: &str = "-32768";
 
+/// The same for each that reads: who claims pushes goes through messages and people in turns.
+const READER_CACHE: &str = "-8192";
+
 /// Connections that read at the same time.
 const READERS: u32 = 4;
 
@@ -102,7 +105,11 @@ impl File {
         migrations::check(&MIGRATIONS, &done(&mut *writer.acquire().await?).await?)?;
         MIGRATIONS.run(&writer).await?;
         let readers = pool(READERS)
-            .connect_with(options.pragma("query_only", "on"))
+            .connect_with(
+                options
+                    .pragma("query_only", "on")
+                    .pragma("cache_size", READER_CACHE),
+            )
             .await?;
         Ok(Self {
             readers,
@@ -223,6 +230,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("journal_size_limit", "167772160")
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
+        // Rows that may wait for whoever reads them: when they are more, SQLite's thread goes to sleep and is woken again.
+        .row_buffer_size(1_024)
 }
 
 /// For reading a file that is there. Nothing is set that SQLite would write into it: `auto_vacuum` is.
