@@ -1,5 +1,5 @@
-//! The duty that keeps the word index up with the messages. While messages come in, it takes a small part of the
-//! writer's time; when they cease, it catches up. A search for words does not wait for it
+//! The duty that keeps the word index up with the messages. While others write, be it messages or what became of them,
+//! it takes a small part of the writer's time; when they cease, it catches up. A search for words does not wait for it
 //! ([`Store::deliveries`](crate::store::Store::deliveries)).
 
 use std::{
@@ -7,15 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::FutureExt as _;
-
 use crate::app::App;
 
 /// Messages per step; long ones make it end earlier.
 const STEP: u32 = 500;
 /// How long messages gather before a step, so that their commits do not come in pairs with ours.
 const GATHER: Duration = Duration::from_millis(100);
-/// The part of its own steps that the duty rests for while messages come in.
+/// How many times as long as its own steps the duty rests while others write.
 const REST: u32 = 9;
 /// How long it waits after an error, and how often it looks without being woken.
 const LOOK: Duration = Duration::from_secs(10);
@@ -26,15 +24,21 @@ pub(crate) async fn run(app: Arc<App>) {
 }
 
 async fn index(app: &App) {
+    let mut seen = app.store.writes();
     loop {
         let began = Instant::now();
-        let rest = match app.store.index_words(STEP).await {
+        let indexed = app.store.index_words(STEP).await;
+        let writes = app.store.writes();
+        // One of them is ours.
+        let others = writes - seen > 1;
+        seen = writes;
+        let rest = match indexed {
             Ok(0) => {
                 // Whether it was woken or looks by itself makes no difference.
                 let _ = tokio::time::timeout(LOOK, app.wake.words.notified()).await;
                 GATHER
             }
-            Ok(_) if app.wake.words.notified().now_or_never().is_some() => GATHER.max(began.elapsed() * REST),
+            Ok(_) if others => GATHER.max(began.elapsed() * REST),
             Ok(_) => Duration::ZERO,
             Err(error) => {
                 tracing::warn!(%error, "the word index waits");

@@ -58,7 +58,10 @@ mod words;
 use std::{
     collections::HashSet,
     path::PathBuf,
-    sync::{Mutex as StdMutex, atomic::AtomicUsize},
+    sync::{
+        Mutex as StdMutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 pub(crate) use self::disk::Write;
@@ -107,6 +110,8 @@ pub struct Store {
     uses: Uses,
     /// Whose turn it is when a claim cannot be shared evenly.
     claim_turn: AtomicUsize,
+    /// Transactions that were to write.
+    writes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -200,6 +205,7 @@ impl Store {
             claims: StdMutex::default(),
             uses: Uses::default(),
             claim_turn: AtomicUsize::new(0),
+            writes: AtomicU64::new(0),
         })
     }
 
@@ -244,11 +250,17 @@ impl Store {
 
     /// Begins a transaction that may write.
     pub(crate) async fn write(&self) -> Result<Write> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
         let begun = match &self.database {
             Database::Sqlite(file) => file.write().await,
             Database::Postgres(server) => server.write().await,
         };
         begun.map(|tx| tx.began_at(self.clock.now()))
+    }
+
+    /// How many transactions that may write this process has begun, or wants to begin: duties that can wait look at it.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
     }
 
     /// Waits until everything that was committed before, or that anyone could read before, is on disk.
