@@ -55,28 +55,43 @@ struct Cutter {
 
 impl Cutter {
     fn take(&mut self, c: char, start: usize, end: usize) {
-        for c in c.to_lowercase() {
-            if c.is_alphanumeric() {
-                let (word, chars) = self.open.get_or_insert_with(|| {
-                    let word = Word {
-                        range: start..end,
-                        normal: String::new(),
-                    };
-                    (word, 0)
-                });
-                word.range.end = end;
-                if *chars < WORD_CHARS {
-                    word.normal.push(if c == 'ё' { 'е' } else { c });
-                    *chars += 1;
+        match c {
+            // Most of our texts: the tables of all scripts are searched for them at length.
+            'а'..='я' | 'a'..='z' | '0'..='9' => self.letter(c, start, end),
+            ' ' => self.close(),
+            _ => {
+                for c in c.to_lowercase() {
+                    if c.is_alphanumeric() {
+                        self.letter(c, start, end);
+                    } else if !is_combining_mark(c) {
+                        self.close();
+                    }
                 }
-            } else if !is_combining_mark(c) {
-                self.done.extend(self.open.take().map(|(word, _)| word));
             }
         }
     }
 
-    fn finish(mut self) -> Vec<Word> {
+    fn letter(&mut self, c: char, start: usize, end: usize) {
+        let (word, chars) = self.open.get_or_insert_with(|| {
+            let word = Word {
+                range: start..end,
+                normal: String::new(),
+            };
+            (word, 0)
+        });
+        word.range.end = end;
+        if *chars < WORD_CHARS {
+            word.normal.push(if c == 'ё' { 'е' } else { c });
+            *chars += 1;
+        }
+    }
+
+    fn close(&mut self) {
         self.done.extend(self.open.take().map(|(word, _)| word));
+    }
+
+    fn finish(mut self) -> Vec<Word> {
+        self.close();
         self.done
     }
 }
