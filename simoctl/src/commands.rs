@@ -23,7 +23,12 @@ pub(crate) mod token;
 pub(crate) mod topic;
 mod whoami;
 
-use std::{fmt::Display, path::Path};
+use std::{
+    fmt::Display,
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use clap::Args;
 use simo_common::client::ListQuery;
@@ -55,12 +60,40 @@ fn is_stdio(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
+/// What stands in a file, or comes from standard input.
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    if !is_stdio(path) {
+        return fs::read(path);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+}
+
+/// The same as text.
+fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_bytes(path)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+}
+
 /// A file, or standard input, that cannot be read.
 fn unreadable(session: &Session, path: &Path, cause: impl Display) -> Failure {
+    if is_stdio(path) {
+        return Failure::failed(session.say(
+            format!("Cannot read standard input: {cause}."),
+            format!("Не удаётся прочитать стандартный ввод: {cause}."),
+        ));
+    }
     let path = path.display();
     Failure::failed(session.say(
         format!("Cannot read {path}: {cause}."),
         format!("Не удаётся прочитать {path}: {cause}."),
+    ))
+}
+
+/// Two arguments that both are to come from standard input.
+fn only_one_input(session: &Session, one: &str, other: &str) -> Failure {
+    Failure::usage(session.say(
+        format!("Only one of {one} and {other} can come from standard input."),
+        format!("Со стандартного ввода можно взять только одно: {one} или {other}."),
     ))
 }
 

@@ -236,7 +236,7 @@ pub(super) const RUSSIAN: Help = &[
     ("message send/everyone", "Всем сотрудникам клиента"),
     (
         "message send/data",
-        "Объект JSON для приложения; @ФАЙЛ читает его из файла",
+        "Объект JSON для приложения; @ФАЙЛ читает его из файла, @- со стандартного ввода",
     ),
     (
         "message send/send_at",

@@ -3,6 +3,7 @@
 mod audit;
 mod distribution;
 mod login;
+mod pipes;
 mod site;
 
 use std::{
@@ -125,24 +126,6 @@ async fn a_first_client_comes_as_far_as_its_first_message() {
     let cells: Vec<_> = history.trim_end().split('\t').collect();
     assert_eq!(cells[1..=5], ["007", "Бонд Яков", "1c", "boiler", "Котёл №2"]);
     assert_eq!(cells[6], "queued");
-}
-
-#[tokio::test]
-async fn a_secret_stands_alone_on_stdout() {
-    let simod = Simod::start().await;
-    let plant = Plant::new(&simod, "zavod").await;
-    let ctl = Ctl::new(&simod, &plant.slug);
-    let ran = ctl.run(&["token", "issue", "--acs", "scada"]);
-    assert!(
-        simo_common::token::kind_of(ran.out.trim_end()).is_some(),
-        "{}",
-        ran.out
-    );
-    assert!(ran.err.contains("this once"), "{}", ran.err);
-
-    plant.employees(&["1"], &[]).await;
-    let code = ctl.ok(&["device", "invite", "1"]);
-    assert_eq!(simo_common::token::normalize_code(code.trim_end()).len(), 10);
 }
 
 #[tokio::test]
@@ -272,42 +255,6 @@ async fn a_message_to_many_needs_a_yes_and_one_to_few_does_not() {
 }
 
 #[tokio::test]
-async fn a_body_comes_from_standard_input_and_data_from_a_file() {
-    let simod = Simod::start().await;
-    let plant = Plant::new(&simod, "zavod").await;
-    plant.employees(&["1"], &[]).await;
-    let ctl = Ctl::new(&simod, &plant.slug);
-    let data = format!("@{}", ctl.file("data.json", r#"{"order": 17}"#));
-    let mut child = ctl
-        .command(&[
-            "message",
-            "send",
-            "--employee",
-            "1",
-            "--title",
-            "Журнал",
-            "--body",
-            "-",
-            "--data",
-            &data,
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all("первая\nвторая\n".as_bytes())
-        .unwrap();
-    let id = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    let shown = ctl.json(&["message", "show", id.trim_end()]);
-    assert_eq!(shown["body"], "первая\nвторая");
-    assert_eq!(shown["data"]["order"], 17);
-}
-
-#[tokio::test]
 async fn a_phone_in_the_terminal_resumes_and_shows_every_message_once() {
     let simod = Simod::start().await;
     let plant = Plant::new(&simod, "zavod").await;
@@ -378,55 +325,6 @@ async fn a_context_is_verified_kept_and_read_by_its_owner_alone() {
     let ran = ctl.run(&["whoami"]);
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("chmod 600"), "{}", ran.err);
-}
-
-#[tokio::test]
-async fn every_list_speaks_every_format() {
-    let simod = Simod::start().await;
-    let plant = Plant::new(&simod, "zavod").await;
-    plant.employees(&["1", "2"], &["it"]).await;
-    let ctl = Ctl::new(&simod, &plant.slug);
-    assert_eq!(
-        ctl.ok(&["employee", "list"]),
-        "1\tСотрудник 1\t\tit\t0\t\t\n2\tСотрудник 2\t\tit\t0\t\t\n"
-    );
-    assert_eq!(ctl.json(&["employee", "list"]).as_array().unwrap().len(), 2);
-    let lines = ctl.ok(&["-o", "ndjson", "employee", "list"]);
-    let objects: Vec<Value> = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(objects[1]["personnel_no"], "2");
-    let csv = ctl.ok(&["-o", "csv", "employee", "list"]);
-    assert!(
-        csv.starts_with("personnel_no,full_name,email,phone,groups,"),
-        "{csv}"
-    );
-    let table = ctl.ok(&["-o", "table", "--lang", "ru", "employee", "list"]);
-    assert!(table.contains("Таб. №") && !table.contains('\u{1b}'), "{table}");
-    assert_eq!(ctl.json(&["device", "list"]), Value::Array(Vec::new()));
-}
-
-#[tokio::test]
-async fn a_reader_that_goes_away_is_no_failure() {
-    let simod = Simod::start().await;
-    let plant = Plant::new(&simod, "zavod").await;
-    let numbers: Vec<_> = (1..=3_000).map(|n| n.to_string()).collect();
-    plant
-        .employees(&numbers.iter().map(String::as_str).collect::<Vec<_>>(), &[])
-        .await;
-    let ctl = Ctl::new(&simod, &plant.slug);
-    let mut child = ctl
-        .command(&["-o", "json", "employee", "list"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    stdout.read_exact(&mut [0; 10]).unwrap();
-    drop(stdout);
-    let ran = Ran::from(child.wait_with_output().unwrap());
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
 }
 
 #[tokio::test]
@@ -536,26 +434,4 @@ async fn a_trial_to_somebody_blocked_says_that_he_is_and_how_to_unblock_him() {
         "{}",
         ran.err
     );
-}
-
-#[tokio::test]
-async fn a_dash_is_standard_output_or_input_and_no_file() {
-    let simod = Simod::start().await;
-    let plant = Plant::new(&simod, "zavod").await;
-    plant.employees(&["001"], &[]).await;
-    let ctl = Ctl::new(&simod, &plant.slug);
-    assert!(ctl.ok(&["export", "-f", "-"]).contains("clients:"));
-    let codes = ctl.ok(&["device", "invite", "--all", "--csv", "-"]);
-    assert!(codes.contains("personnel_no,full_name"), "{codes}");
-    let audit = ctl.ok(&["audit", "export", "--file", "-"]);
-    assert!(audit.starts_with('{'), "{audit}");
-    let mut verify = ctl
-        .command(&["audit", "verify", "--file", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    verify.stdin.take().unwrap().write_all(audit.as_bytes()).unwrap();
-    assert!(verify.wait().unwrap().success());
-    assert!(!std::path::Path::new("-").exists());
 }

@@ -2,7 +2,7 @@
 //! server says of its end must fit all the same: more entries may be made meanwhile, but none may be missing.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
 };
@@ -17,7 +17,7 @@ use simo_common::{
 
 use super::{Chain, each, is_stdio};
 use crate::{
-    commands::unreadable,
+    commands::{only_one_input, read_text, unreadable},
     failure::Failure,
     output::{Column, Record},
     session::Session,
@@ -28,7 +28,8 @@ pub(crate) struct Verify {
     /// A file that `audit export` wrote, - is standard input; the server is asked unless given
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// What `audit head -o json` said earlier, in a file: shows that the chain was not cut or written anew
+    /// What `audit head -o json` said earlier, in a file or, with -, on standard input: shows that the chain was not cut
+    /// or written anew
     #[arg(long, value_name = "FILE")]
     head: Option<PathBuf>,
     #[command(flatten)]
@@ -44,6 +45,9 @@ struct Verified {
 }
 
 pub(super) async fn run(session: &Session, args: Verify) -> Result<(), Failure> {
+    if [&args.head, &args.file].map(|path| path.as_deref().is_some_and(is_stdio)) == [true, true] {
+        return Err(only_one_input(session, "--head", "--file"));
+    }
     let head = args.head.as_deref().map(|path| head(session, path)).transpose()?;
     let server = args.chain.server;
     let of_server = async || match &args.file {
@@ -129,7 +133,7 @@ fn each_line(
 }
 
 fn head(session: &Session, path: &Path) -> Result<AuditHead, Failure> {
-    fs::read_to_string(path)
+    read_text(path)
         .map_err(|cause| cause.to_string())
         .and_then(|text| serde_json::from_str(&text).map_err(|cause| cause.to_string()))
         .map_err(|cause| unreadable(session, path, cause))

@@ -1,6 +1,6 @@
 //! `simoctl employee import`: reads the file, lets the server take all of it or nothing, tells what changed.
 
-use std::{io::Read as _, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -16,7 +16,7 @@ use super::{
     persons,
 };
 use crate::{
-    commands::{is_stdio, unreadable},
+    commands::{read_bytes, unreadable},
     failure::Failure,
     output::{Column, Record, Value, value::named},
     session::Session,
@@ -128,13 +128,7 @@ fn sent(
 
 async fn read(session: &Session, api: &Client, args: &Import) -> Result<Table, Failure> {
     let path = &args.file;
-    let bytes = if is_stdio(path) {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        std::fs::read(path)
-    };
-    let bytes = bytes.map_err(|cause| unreadable(session, path, cause))?;
+    let bytes = read_bytes(path).map_err(|cause| unreadable(session, path, cause))?;
     let parse = |groups: &GroupNames| {
         file::parse(&bytes, groups, session.lang).map_err(|mistakes| refusal(session, args, mistakes))
     };

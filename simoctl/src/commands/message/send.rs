@@ -1,13 +1,13 @@
 //! `simoctl message send`: everything that a message can say. One that reaches many is counted first.
 
-use std::{fmt::Write as _, io::Read as _};
+use std::{fmt::Write as _, path::Path};
 
 use clap::Args;
 use serde_json::{Map, Value as Json};
 use simo_common::api::message::{PostMessage, PostedMessage, Recipients};
 
 use crate::{
-    commands::{priority::PriorityName, unreadable},
+    commands::{is_stdio, only_one_input, priority::PriorityName, read_text, unreadable},
     failure::Failure,
     output::{Column, Record, write_text},
     session::Session,
@@ -52,7 +52,7 @@ pub(crate) struct Send {
     /// To everyone of the client
     #[arg(long)]
     everyone: bool,
-    /// A JSON object for the app; @FILE reads it from a file
+    /// A JSON object for the app; @FILE reads it from a file, @- from standard input
     #[arg(long, value_name = "JSON")]
     data: Option<String>,
     /// When to send it: 2026-11-22T08:00; without an offset in the client's time zone
@@ -112,14 +112,12 @@ fn message(session: &Session, args: Send) -> Result<PostMessage, Failure> {
         ))
         .hint("--topic, --employee, --group, --everyone"));
     }
-    let body = if args.body == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|cause| {
-            Failure::failed(session.say(
-                format!("Cannot read the text from standard input: {cause}."),
-                format!("Не удаётся прочитать текст со стандартного ввода: {cause}."),
-            ))
-        })?;
+    let body_path = Path::new(&args.body);
+    let body = if is_stdio(body_path) {
+        if args.data.as_deref() == Some("@-") {
+            return Err(only_one_input(session, "--body", "--data"));
+        }
+        let text = read_text(body_path).map_err(|cause| unreadable(session, body_path, cause))?;
         text.trim_end().to_owned()
     } else {
         args.body
@@ -143,9 +141,7 @@ fn message(session: &Session, args: Send) -> Result<PostMessage, Failure> {
 fn data(session: &Session, given: &str) -> Result<Map<String, Json>, Failure> {
     let text = match given.strip_prefix('@') {
         None => given.to_owned(),
-        Some(path) => {
-            std::fs::read_to_string(path).map_err(|cause| unreadable(session, path.as_ref(), cause))?
-        }
+        Some(path) => read_text(path.as_ref()).map_err(|cause| unreadable(session, path.as_ref(), cause))?,
     };
     serde_json::from_str(&text).map_err(|cause| {
         Failure::usage(session.say(

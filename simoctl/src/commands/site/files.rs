@@ -2,7 +2,6 @@
 
 use std::{
     fs, io,
-    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +15,7 @@ use super::{
     shape::{self, Reader, SITE, Shape},
     yaml::{self, Is, Mistake, Node, Place},
 };
-use crate::commands::is_stdio;
+use crate::commands::read_text;
 
 /// Files as they were read.
 #[derive(Debug)]
@@ -36,22 +35,18 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Files, Unreadable> {
     let mut texts = Vec::new();
     for path in paths {
         let failed = |cause| (path.clone(), cause);
-        if is_stdio(path) {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text).map_err(failed)?;
-            texts.push(("-".to_owned(), text));
-        } else if path.is_dir() {
+        if path.is_dir() {
             let files = within(path).map_err(failed)?;
             if files.is_empty() {
                 // A wrong directory must not look like a site in which nothing changes.
                 return Err(failed(io::ErrorKind::NotFound.into()));
             }
             for file in files {
-                let text = fs::read_to_string(&file).map_err(|cause| (file.clone(), cause))?;
+                let text = read_text(&file).map_err(|cause| (file.clone(), cause))?;
                 texts.push((file.display().to_string(), text));
             }
         } else {
-            let text = fs::read_to_string(path).map_err(failed)?;
+            let text = read_text(path).map_err(failed)?;
             texts.push((path.display().to_string(), text));
         }
     }
