@@ -1,17 +1,23 @@
-//! The typed HTTP client: over TCP or the daemon's Unix socket, one method per endpoint (`client/endpoints.rs`, `client/audit.rs`,
-//! `client/login.rs`, `client/site.rs`).
+//! The typed HTTP client: over TCP or the daemon's Unix socket, one method per endpoint. What each does, and its errors, is
+//! in the OpenAPI document.
 
+mod access;
 mod audit;
 mod connect;
-mod endpoints;
+mod list;
 mod login;
+mod messages;
+mod people;
+mod phone;
 mod profile;
+mod service;
 mod site;
+mod topics;
 
 pub use audit::AuditQuery;
 pub use connect::{Connection, Origin, Wish, parse_url};
-pub use endpoints::ListQuery;
-use endpoints::part;
+pub use list::ListQuery;
+use list::part;
 pub use profile::{Profile, ProfileError, Profiles, write_private};
 
 use std::{
@@ -20,7 +26,10 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt as _, stream};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use crate::{
     api::{self, problem::Problem},
@@ -197,6 +206,11 @@ impl Client {
         self.send(self.request(method, path)).await
     }
 
+    /// A call whose answer says nothing.
+    async fn nothing(&self, method: http::Method, path: &str) -> Result<()> {
+        self.call::<IgnoredAny>(method, path).await.map(|_| ())
+    }
+
     /// A stream of server-sent events; it ends when the connection does, and the caller resumes with the last id.
     async fn events(
         &self,
@@ -269,6 +283,12 @@ impl ServerEvent {
                 return Some(event);
             }
         }
+    }
+
+    /// What its data is.
+    fn parsed<T: DeserializeOwned>(&self) -> Result<T> {
+        let data = self.data.as_bytes();
+        serde_json::from_slice(data).map_err(|_| foreign(200, data))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Key, LONGEST, MOST_TERMS};
-use crate::lang::Lang;
+use crate::{delivery::DeliveryState, lang::Lang};
 
 /// One mistake in a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,12 +52,12 @@ impl QueryError {
             Mistake::NoValue(key) => lang.pick(
                 format!(
                     "`{key}:` needs a value, such as {}",
-                    example(*key),
+                    example(*key, lang),
                     key = key.as_str()
                 ),
                 format!(
                     "после `{key}:` нужно значение, например {}",
-                    example(*key),
+                    example(*key, lang),
                     key = key.as_russian()
                 ),
             ),
@@ -121,29 +121,40 @@ fn unknown_value(key: Key, value: &str, nearest: Option<&str>, lang: Lang) -> St
             format!("может быть, «{name}»?"),
         ),
         None => lang.pick(
-            format!("try {}", example(key)),
-            format!("например, {}", example(key)),
+            format!("try {}", example(key, lang)),
+            format!("например, {}", example(key, lang)),
         ),
     };
     format!("{what}; {instead}")
 }
 
-fn example(key: Key) -> &'static str {
-    match key {
+/// Values that fit, in the reader's language where they have names in it.
+fn example(key: Key, lang: Lang) -> String {
+    let example = match key {
         Key::State => {
-            "`queued`, `sent`, `delivered`, `read`, `acknowledged`, `failed`, `expired`, `canceled`, `denied`"
+            return DeliveryState::ALL
+                .map(|state| lang.pick(state.as_str(), state.as_russian()).replace(' ', "_"))
+                .map(|name| format!("`{name}`"))
+                .join(", ");
         }
         Key::Employee => "`00042`, `иванов`",
         Key::Group => "`smena-a`",
         Key::Acs => "`scada-2`",
         Key::Topic => "`boiler`",
         Key::Device => "`pixel`",
-        Key::Priority => "`high`, `>=high`",
-        Key::After | Key::Before => "`2026-11-01`, `2026-11-01T10:00`, `today`, `-2h`, `-7d`",
-        Key::Date => "`2026-11-01`, `01.11.2026`, `today`, `yesterday`",
+        Key::Priority => lang.pick("`high`, `>=high`", "`высокий`, `>=высокий`"),
+        Key::After | Key::Before => lang.pick(
+            "`2026-11-01`, `2026-11-01T10:00`, `today`, `-2h`, `-7d`",
+            "`01.11.2026`, `2026-11-01T10:00`, `сегодня`, `-2h`, `-7d`",
+        ),
+        Key::Date => lang.pick(
+            "`2026-11-01`, `01.11.2026`, `today`, `yesterday`",
+            "`01.11.2026`, `2026-11-01`, `сегодня`, `вчера`",
+        ),
         Key::Message => "`0193a5f0-7c00-7000-8000-000000000000`",
         Key::External => "`ORDER-17`",
         Key::Reason => "`no_device`",
-        Key::Ack => "`yes`, `no`",
-    }
+        Key::Ack => lang.pick("`yes`, `no`", "`да`, `нет`"),
+    };
+    example.to_owned()
 }

@@ -116,6 +116,22 @@ fn every_mistake_is_told() {
     assert!(mistakes(&"а ".repeat(MOST_TERMS + 1))[0].2.contains("more than"));
 }
 
+#[test]
+fn what_is_named_as_an_example_is_understood() {
+    for lang in [Lang::En, Lang::Ru] {
+        for key in Key::ALL {
+            let name = lang.pick(key.as_str(), key.as_russian());
+            let said = parse(&format!("{name}:")).unwrap_err()[0].message(lang);
+            let examples: Vec<_> = said.split('`').skip(3).step_by(2).collect();
+            assert!(!examples.is_empty(), "{said}");
+            for example in examples {
+                let query = format!("{name}:{example}");
+                assert!(parse(&query).is_ok(), "{query}");
+            }
+        }
+    }
+}
+
 fn anything() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just(" ".to_owned()),

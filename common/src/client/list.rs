@@ -1,0 +1,36 @@
+//! What the lists of all endpoints take.
+
+use url::form_urlencoded::byte_serialize;
+
+/// A part of a path: percent-encoded, so that any personnel number fits.
+pub(super) fn part(text: &str) -> String {
+    byte_serialize(text.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
+}
+
+/// Which rows of a list: all are optional.
+#[derive(Debug, Clone, Default)]
+pub struct ListQuery {
+    /// A filter: a history query for messages and deliveries, a text to find elsewhere.
+    pub query: Option<String>,
+    /// Rows per page, 1 to 1000.
+    pub limit: Option<u32>,
+    /// Where to go on.
+    pub cursor: Option<String>,
+    /// With archived ones.
+    pub archived: bool,
+}
+
+impl ListQuery {
+    pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = Vec::new();
+        pairs.extend(self.query.clone().map(|q| ("query", q)));
+        pairs.extend(self.limit.map(|n| ("limit", n.to_string())));
+        pairs.extend(self.cursor.clone().map(|c| ("cursor", c)));
+        if self.archived {
+            pairs.push(("archived", "true".to_owned()));
+        }
+        pairs
+    }
+}
