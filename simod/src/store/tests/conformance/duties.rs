@@ -39,6 +39,19 @@ async fn what_is_under_way_does_not_expire() {
 }
 
 #[tokio::test]
+async fn a_duty_that_can_wait_sees_that_others_write() {
+    let f = Fixture::new().await;
+    let before = f.store.writes();
+    f.store.waiting_pushes("fcm").await.unwrap();
+    assert_eq!(f.store.writes(), before, "reading is no writing");
+    post(&f, f.personal("a", &["1"])).await;
+    let posted = f.store.writes();
+    assert!(posted > before);
+    f.store.index_words(1).await.unwrap();
+    assert_eq!(f.store.writes(), posted + 1);
+}
+
+#[tokio::test]
 async fn a_key_is_forgotten_after_three_days_and_events_after_one() {
     let f = Fixture::new().await;
     let keyed = || {
