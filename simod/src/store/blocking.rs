@@ -68,9 +68,6 @@ impl Store {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         let before = employee(&mut tx, client_id, personnel_no).await?;
-        if before.archived_at.is_none() {
-            refuse_recipient(&mut tx, client_id, &Grantee::Employee(personnel_no.to_owned())).await?;
-        }
         let employee_id: Uuid =
             query_scalar("select id from employee where client_id = $1 and personnel_no = $2")
                 .bind(client_id)
@@ -85,6 +82,9 @@ impl Store {
             .bind(now)
             .execute(&mut tx)
             .await?;
+        if before.archived_at.is_none() {
+            refuse_recipient(&mut tx, client_id, &Grantee::Employee(personnel_no.to_owned())).await?;
+        }
         let devices: Vec<Uuid> = query_scalar(
             "select id from device where client_id = $1 and employee_id = $2 and retired_at is null",
         )

@@ -114,11 +114,11 @@ impl Store {
     pub async fn remove_group(&self, client_id: Uuid, slug: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let before = group(&mut tx, client_id, slug).await?;
+        let now = self.clock.now();
+        let id = archive_named(&mut tx, GROUPS, client_id, slug, now).await?;
         if before.archived_at.is_none() {
             refuse_recipient(&mut tx, client_id, &Grantee::Group(slug.to_owned())).await?;
         }
-        let now = self.clock.now();
-        let id = archive_named(&mut tx, GROUPS, client_id, slug, now).await?;
         end_groups(&mut tx, client_id, &[id], now).await?;
         let after = group(&mut tx, client_id, slug).await?;
         let change = Change::new("group.remove", slug).before(&before).after(&after);

@@ -1,5 +1,7 @@
 //! Topics: kinds of information, and what is usual for their messages.
 
+use std::collections::HashSet;
+
 use simo_common::{
     api::{
         access::{EditTopic, Grantee, Named, NewTopic, Topic},
@@ -174,39 +176,46 @@ async fn edit(tx: &mut Write, client_id: Uuid, slug: &str, changes: &EditTopic) 
     Ok(())
 }
 
-/// Checks that everyone who is named is there; all who are not are told at once.
+/// Checks that everyone who is named is there, and stays until our transaction ends; all who are not are told at once.
 async fn all_there(tx: &mut Write, client_id: Uuid, recipients: &Recipients) -> Result<()> {
-    let missing_employees: Vec<(i64, String)> = query_as(
-        "select j.key, j.atom from jsonb_each($2) j where not exists (
-             select 1 from employee e where e.client_id = $1 and e.personnel_no = j.atom and e.archived_at is null)
-         order by j.key",
-    )
+    let (of_employees, of_groups) = (tx.shared("e"), tx.shared("g"));
+    let employees: HashSet<String> = query_scalar(format!(
+        "select e.personnel_no from jsonb_each($2) j cross join employee e
+         where e.client_id = $1 and e.personnel_no = j.atom and e.archived_at is null{of_employees}"
+    ))
     .bind(client_id)
     .bind(json(&recipients.employees))
     .fetch_all(tx)
-    .await?;
-    let missing_groups: Vec<(i64, String)> = query_as(
-        "select j.key, j.atom from jsonb_each($2) j where not exists (
-             select 1 from \"group\" g where g.client_id = $1 and g.slug = j.atom and g.archived_at is null)
-         order by j.key",
-    )
+    .await?
+    .into_iter()
+    .collect();
+    let groups: HashSet<String> = query_scalar(format!(
+        "select g.slug from jsonb_each($2) j cross join \"group\" g
+         where g.client_id = $1 and g.slug = j.atom and g.archived_at is null{of_groups}"
+    ))
     .bind(client_id)
     .bind(json(&recipients.groups))
     .fetch_all(tx)
-    .await?;
-    let employees = missing_employees.iter().map(|(place, no)| {
-        (
-            format!("default_recipients.employees[{place}]"),
-            text!("there is no employee `{no}`", "нет сотрудника «{no}»"),
-        )
-    });
-    let groups = missing_groups.iter().map(|(place, slug)| {
-        (
-            format!("default_recipients.groups[{place}]"),
-            text!("there is no group `{slug}`", "нет группы «{slug}»"),
-        )
-    });
-    let missing: Vec<_> = employees.chain(groups).collect();
+    .await?
+    .into_iter()
+    .collect();
+    let mut missing = Vec::new();
+    for (place, no) in recipients.employees.iter().enumerate() {
+        if !employees.contains(no) {
+            missing.push((
+                format!("default_recipients.employees[{place}]"),
+                text!("there is no employee `{no}`", "нет сотрудника «{no}»"),
+            ));
+        }
+    }
+    for (place, slug) in recipients.groups.iter().enumerate() {
+        if !groups.contains(slug) {
+            missing.push((
+                format!("default_recipients.groups[{place}]"),
+                text!("there is no group `{slug}`", "нет группы «{slug}»"),
+            ));
+        }
+    }
     if missing.is_empty() {
         Ok(())
     } else {
@@ -214,7 +223,8 @@ async fn all_there(tx: &mut Write, client_id: Uuid, recipients: &Recipients) -> 
     }
 }
 
-/// Refuses to archive whom a topic's messages are for: those that name nobody would reach nobody.
+/// Refuses to archive whom a topic's messages are for: those that name nobody would reach nobody. His row must have been
+/// changed before, so that no topic is given to him meanwhile.
 ///
 /// # Errors
 /// A conflict, which names the topics.

@@ -3,7 +3,9 @@
 use futures_util::future::BoxFuture;
 use simo_common::{
     api::{
-        access::{ClientSpec, Named, NewTopic},
+        access::{ClientSpec, EditTopic, Named, NewTopic},
+        change::Change,
+        message::Recipients,
         people::NewEmployee,
     },
     people::Role,
@@ -13,6 +15,8 @@ use super::{
     access::{TOKENS, only_token, operator},
     *,
 };
+
+type Make = fn(Arc<Store>, Uuid) -> BoxFuture<'static, Result<()>>;
 
 /// Archiving comes after the device, and retires it.
 #[tokio::test]
@@ -36,7 +40,64 @@ async fn whoever_pairs_while_he_is_archived_keeps_no_device() {
     assert_eq!(plant.number(tokens).await, Some(0));
 }
 
-type Make = fn(Arc<Store>, Uuid) -> BoxFuture<'static, Result<()>>;
+/// A topic is not left with a recipient who is in the archive, whoever comes first.
+#[tokio::test]
+async fn whom_a_topic_is_given_to_while_he_is_archived_is_either_refused_or_kept() {
+    let Some((plant, other)) = two().await else { return };
+    plant.employee(1).await;
+    let client = plant.client_id;
+    plant.store.add_group(client, &same()).await.unwrap();
+    let topic = NewTopic {
+        slug: "pumps".to_owned(),
+        ..NewTopic::default()
+    };
+    plant.store.add_topic(client, &topic).await.unwrap();
+    let whom: [(&str, Recipients, Make); 2] = [
+        (
+            "\"group\"",
+            Recipients {
+                groups: vec!["same".to_owned()],
+                ..Recipients::default()
+            },
+            |store, client| Box::pin(async move { store.remove_group(client, "same").await }),
+        ),
+        (
+            "employee",
+            Recipients {
+                employees: vec!["0001".to_owned()],
+                ..Recipients::default()
+            },
+            |store, client| Box::pin(async move { store.remove_employee(client, "0001").await }),
+        ),
+    ];
+    for (table, recipients, remove) in whom {
+        let changes = EditTopic {
+            default_recipients: Change::Set(recipients),
+            ..EditTopic::default()
+        };
+        let edit = {
+            let (store, changes) = (other.clone(), changes.clone());
+            async move { store.edit_topic(client, "pumps", &changes).await.map(|_| ()) }
+        };
+        let archive = format!("update {table} set archived_at = {START}");
+        let edited = race(&plant.store, &archive, edit).await;
+        assert!(matches!(edited, Err(Error::Invalid(_))), "{table}: {edited:?}");
+        plant.run(&format!("update {table} set archived_at = null")).await;
+
+        let (first, second) = (plant.store.clone(), other.clone());
+        let (edited, removed) = meet(
+            &plant.store,
+            "lock table topic in share mode",
+            async move { first.edit_topic(client, "pumps", &changes).await.map(|_| ()) },
+            remove(second, client),
+        )
+        .await;
+        edited.unwrap();
+        assert!(matches!(removed, Err(Error::Conflict(_))), "{table}: {removed:?}");
+        let archived = format!("select count(*) from {table} where archived_at is not null");
+        assert_eq!(plant.number(&archived).await, Some(0), "{table}");
+    }
+}
 
 /// Both wait for a third one that makes the same and gives up; then only one of them succeeds.
 #[tokio::test]
