@@ -2,6 +2,8 @@
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 
+use crate::{lang::Text, text};
+
 /// Microseconds in a millisecond.
 pub const MILLISECOND: i64 = 1_000;
 /// Microseconds in a second.
@@ -37,6 +39,20 @@ impl Moment {
         text.parse::<civil::DateTime>().ok().map(Self::Civil)
     }
 
+    /// Reads a moment, in microseconds, where the zone is known.
+    ///
+    /// # Errors
+    /// What to tell whoever wrote something else.
+    pub fn read(text: &str, zone: &TimeZone) -> Result<i64, Text> {
+        let moment = Self::parse(text).and_then(|moment| moment.in_zone(zone));
+        moment.ok_or_else(|| {
+            text!(
+                "`{text}` is no time; write 2027-01-01T00:00:00+03:00 or 2027-01-01",
+                "«{text}» не время; пишите 2027-01-01T00:00:00+03:00 или 2027-01-01"
+            )
+        })
+    }
+
     /// The moment in microseconds; a wall clock is read in `zone` (in a gap or fold: the earlier offset's).
     pub fn in_zone(self, zone: &TimeZone) -> Option<i64> {
         match self {
@@ -62,6 +78,16 @@ mod tests {
         let with = Moment::parse("2026-11-22T03:00:00+07:00").unwrap();
         let without = Moment::parse("2026-11-22T03:00:00").unwrap();
         assert_eq!(with.in_zone(&TimeZone::UTC), without.in_zone(&zone));
+        assert_eq!(
+            Moment::read("2026-11-22", &zone),
+            Ok(without.in_zone(&zone).unwrap() - 3 * HOUR)
+        );
         assert_eq!(Moment::parse("вчера"), None);
+        assert!(
+            Moment::read("вчера", &zone)
+                .unwrap_err()
+                .en
+                .starts_with("`вчера` is no time")
+        );
     }
 }

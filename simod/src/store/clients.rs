@@ -1,5 +1,6 @@
 //! Clients: the legal entities that everything else belongs to.
 
+use jiff::tz::TimeZone;
 use simo_common::{
     api::access::{Client, ClientSpec, MadeClient, NewOperator, Payload},
     id,
@@ -48,11 +49,12 @@ impl Store {
     }
 
     /// The time zone of a client, in which times without an offset are read.
-    pub async fn client_timezone(&self, client_id: Uuid) -> Result<String> {
-        Ok(query_scalar("select timezone from client where id = $1")
+    pub async fn client_timezone(&self, client_id: Uuid) -> Result<TimeZone> {
+        let name: String = query_scalar("select timezone from client where id = $1")
             .bind(client_id)
             .fetch_one(&mut *self.read().await?)
-            .await?)
+            .await?;
+        Ok(TimeZone::get(&name).unwrap_or(TimeZone::UTC))
     }
 
     /// Makes a client. With `restore` one that is archived comes back as it was, but for what `spec` says: with its history,

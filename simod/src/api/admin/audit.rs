@@ -149,8 +149,7 @@ impl FilterParams {
         let zone = if chain == SERVER {
             TimeZone::UTC
         } else {
-            let name = app.store.client_timezone(chain).await?;
-            TimeZone::get(&name).unwrap_or(TimeZone::UTC)
+            app.store.client_timezone(chain).await?
         };
         let now = from_us(app.clock().now()).to_zoned(zone);
         let mut check = Check::default();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use http::StatusCode;
-use jiff::tz::TimeZone;
 use simo_common::{
     api::access::{Grant, HeldGrant, NewGrant},
     page::Page,
@@ -103,21 +102,10 @@ async fn access(
 /// When a grant is to count; all that is wrong is told at once.
 async fn terms(app: &App, client_id: Uuid, new: &NewGrant) -> ApiResult<GrantTerms> {
     let mut check = Check::default();
-    let name = app.store.client_timezone(client_id).await?;
-    let zone = TimeZone::get(&name).unwrap_or(TimeZone::UTC);
+    let zone = app.store.client_timezone(client_id).await?;
     let mut moment = |field: &str, text: &Option<String>| {
-        let text = text.as_deref()?;
-        let at = Moment::parse(text).and_then(|moment| moment.in_zone(&zone));
-        if at.is_none() {
-            check.wrong(
-                field,
-                text!(
-                    "`{text}` is no time; write 2027-01-01T00:00:00+03:00 or 2027-01-01",
-                    "«{text}» не время; пишите 2027-01-01T00:00:00+03:00 или 2027-01-01"
-                ),
-            );
-        }
-        at
+        let at = Moment::read(text.as_deref()?, &zone);
+        at.map_err(|mistake| check.wrong(field, mistake)).ok()
     };
     let starts_at = moment("from", &new.from);
     let ends_at = moment("until", &new.until);

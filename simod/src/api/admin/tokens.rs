@@ -214,13 +214,7 @@ async fn expiry(app: &App, client: Option<Uuid>, text: &str, check: &mut Check) 
     };
     let zone = match (moment, client) {
         (Moment::Exact(_), _) => TimeZone::UTC,
-        (Moment::Civil(_), Some(client_id)) => {
-            let name = app.store.client_timezone(client_id).await?;
-            TimeZone::get(&name).map_err(|error| {
-                tracing::error!(%error, timezone = name, "a client's time zone is not known");
-                ApiError::internal()
-            })?
-        }
+        (Moment::Civil(_), Some(client_id)) => app.store.client_timezone(client_id).await?,
         (Moment::Civil(_), None) => {
             check.wrong(
                 "expires_at",

@@ -195,17 +195,10 @@ impl Draft<'_> {
         let said = token.limited().unwrap_or(&nothing);
         let expires_at = said.expires_at.as_deref().and_then(|text| {
             let zone = TimeZone::get(&self.settings.timezone).unwrap_or(TimeZone::UTC);
-            let expires_at = Moment::parse(text).and_then(|moment| moment.in_zone(&zone));
-            if expires_at.is_none() {
-                self.out.wrong(
-                    format!("{at}.expires_at"),
-                    text!(
-                        "`{text}` is no time; write 2027-01-01T00:00:00+03:00 or 2027-01-01",
-                        "«{text}» не время; пишите 2027-01-01T00:00:00+03:00 или 2027-01-01"
-                    ),
-                );
-            }
+            let expires_at = Moment::read(text, &zone);
             expires_at
+                .map_err(|mistake| self.out.wrong(format!("{at}.expires_at"), mistake))
+                .ok()
         });
         let mut topics = said.topics.clone().unwrap_or_default();
         for (place, slug) in topics.iter().enumerate() {

@@ -325,18 +325,9 @@ impl Draft<'_> {
         let zone = TimeZone::get(&self.settings.timezone).unwrap_or(TimeZone::UTC);
         let noted = self.out.mistakes.len();
         let mut moment = |field: &str, text: &Option<String>| {
-            let text = text.as_deref()?;
-            let at = Moment::parse(text).and_then(|moment| moment.in_zone(&zone));
-            if at.is_none() {
-                self.out.wrong(
-                    format!("{path}.{field}"),
-                    text!(
-                        "`{text}` is no time; write 2027-01-01T00:00:00+03:00 or 2027-01-01",
-                        "«{text}» не время; пишите 2027-01-01T00:00:00+03:00 или 2027-01-01"
-                    ),
-                );
-            }
-            at
+            let at = Moment::read(text.as_deref()?, &zone);
+            at.map_err(|mistake| self.out.wrong(format!("{path}.{field}"), mistake))
+                .ok()
         };
         let starts_at = moment("from", &grant.from);
         let ends_at = moment("until", &grant.until);
