@@ -17,7 +17,6 @@ mod topics;
 pub use audit::AuditQuery;
 pub use connect::{Connection, Origin, Wish, parse_url};
 pub use list::ListQuery;
-use list::part;
 pub use profile::{Profile, ProfileError, Profiles, write_private};
 
 use std::{
@@ -30,6 +29,7 @@ use serde::{
     Serialize,
     de::{DeserializeOwned, IgnoredAny},
 };
+use url::form_urlencoded::byte_serialize;
 
 use crate::{
     api::{self, problem::Problem},
@@ -76,6 +76,13 @@ impl Error {
             Self::Unreachable(_) | Self::Certificates(_) => None,
         }
     }
+}
+
+/// A part of a path: percent-encoded, so that any personnel number fits.
+fn part(text: &str) -> String {
+    byte_serialize(text.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
 }
 
 /// The CA certificates in a PEM file.

@@ -55,9 +55,12 @@ pub(crate) const RUSSIAN: &[Help] = &[
     topic::RUSSIAN,
 ];
 
-/// Whether a path means standard input or output.
+/// The path that means standard input or output.
+const STDIO: &str = "-";
+
+/// Whether a path does.
 fn is_stdio(path: &Path) -> bool {
-    path.as_os_str() == "-"
+    path.as_os_str() == STDIO
 }
 
 /// What stands in a file, or comes from standard input.
@@ -71,7 +74,7 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The same as text.
 fn read_text(path: &Path) -> io::Result<String> {
-    String::from_utf8(read_bytes(path)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+    String::from_utf8(read_bytes(path)?).map_err(|cause| io::Error::new(io::ErrorKind::InvalidData, cause))
 }
 
 /// A file, or standard input, that cannot be read.

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt as _;
+
 use crate::app::App;
 
 /// Messages per step; long ones make it end earlier.
@@ -29,8 +31,9 @@ async fn index(app: &App) {
         let began = Instant::now();
         let indexed = app.store.index_words(STEP).await;
         let writes = app.store.writes();
-        // One of them is ours.
-        let others = writes - seen > 1;
+        // One of them is ours. Of what other instances write, we are told when it is messages.
+        let told = app.wake.words.notified().now_or_never().is_some();
+        let others = told || writes - seen > 1;
         seen = writes;
         let rest = match indexed {
             Ok(0) => {

@@ -110,7 +110,7 @@ pub struct Store {
     uses: Uses,
     /// Whose turn it is when a claim cannot be shared evenly.
     claim_turn: AtomicUsize,
-    /// Transactions that were to write.
+    /// How many transactions that may write were asked for.
     writes: AtomicU64,
 }
 
@@ -258,7 +258,7 @@ impl Store {
         begun.map(|tx| tx.began_at(self.clock.now()))
     }
 
-    /// How many transactions that may write this process has begun, or wants to begin: duties that can wait look at it.
+    /// How many transactions that may write this process has asked for: a duty that can wait sees whether others want to.
     pub(crate) fn writes(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
     }

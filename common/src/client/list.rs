@@ -1,14 +1,5 @@
 //! What the lists of all endpoints take.
 
-use url::form_urlencoded::byte_serialize;
-
-/// A part of a path: percent-encoded, so that any personnel number fits.
-pub(super) fn part(text: &str) -> String {
-    byte_serialize(text.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20")
-}
-
 /// Which rows of a list: all are optional.
 #[derive(Debug, Clone, Default)]
 pub struct ListQuery {

@@ -130,13 +130,8 @@ fn unknown_value(key: Key, value: &str, nearest: Option<&str>, lang: Lang) -> St
 
 /// Values that fit, in the reader's language where they have names in it.
 fn example(key: Key, lang: Lang) -> String {
-    let example = match key {
-        Key::State => {
-            return DeliveryState::ALL
-                .map(|state| lang.pick(state.as_str(), state.as_russian()).replace(' ', "_"))
-                .map(|name| format!("`{name}`"))
-                .join(", ");
-        }
+    match key {
+        Key::State => return all_states(lang),
         Key::Employee => "`00042`, `иванов`",
         Key::Group => "`smena-a`",
         Key::Acs => "`scada-2`",
@@ -155,6 +150,13 @@ fn example(key: Key, lang: Lang) -> String {
         Key::External => "`ORDER-17`",
         Key::Reason => "`no_device`",
         Key::Ack => lang.pick("`yes`, `no`", "`да`, `нет`"),
-    };
-    example.to_owned()
+    }
+    .to_owned()
+}
+
+fn all_states(lang: Lang) -> String {
+    DeliveryState::ALL
+        .map(|state| lang.pick(state.as_str(), state.as_russian()).replace(' ', "_"))
+        .map(|name| format!("`{name}`"))
+        .join(", ")
 }

@@ -1,7 +1,7 @@
 //! `simoctl login`: keeps a server and a token as a context, after the server has said that they fit. The token comes from
 //! a one-time code, or is one that was issued. `simoctl logout` ends the session and forgets the context.
 
-use std::io::Read as _;
+use std::path::Path;
 
 use clap::Args;
 use simo_common::{
@@ -12,7 +12,7 @@ use simo_common::{
 use url::Url;
 use uuid::Uuid;
 
-use super::whoami;
+use super::{STDIO, read_text, unreadable, whoami};
 use crate::{
     ask,
     failure::{Exit, Failure},
@@ -237,14 +237,8 @@ fn ask_pass(session: &Session) -> Result<String, Failure> {
             session.lang,
         )?
     } else {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|cause| {
-            Failure::failed(session.say(
-                format!("Cannot read the code from standard input: {cause}."),
-                format!("Не удаётся прочитать код со стандартного ввода: {cause}."),
-            ))
-        })?;
-        text
+        let input = Path::new(STDIO);
+        read_text(input).map_err(|cause| unreadable(session, input, cause))?
     };
     if text.trim().is_empty() {
         return Err(Failure::usage(

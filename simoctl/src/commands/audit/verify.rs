@@ -45,7 +45,8 @@ struct Verified {
 }
 
 pub(super) async fn run(session: &Session, args: Verify) -> Result<(), Failure> {
-    if [&args.head, &args.file].map(|path| path.as_deref().is_some_and(is_stdio)) == [true, true] {
+    let is_input = |path: &Option<PathBuf>| path.as_deref().is_some_and(is_stdio);
+    if is_input(&args.head) && is_input(&args.file) {
         return Err(only_one_input(session, "--head", "--file"));
     }
     let head = args.head.as_deref().map(|path| head(session, path)).transpose()?;

@@ -113,10 +113,10 @@ fn message(session: &Session, args: Send) -> Result<PostMessage, Failure> {
         .hint("--topic, --employee, --group, --everyone"));
     }
     let body_path = Path::new(&args.body);
+    if is_stdio(body_path) && args.data.as_deref() == Some("@-") {
+        return Err(only_one_input(session, "--body", "--data"));
+    }
     let body = if is_stdio(body_path) {
-        if args.data.as_deref() == Some("@-") {
-            return Err(only_one_input(session, "--body", "--data"));
-        }
         let text = read_text(body_path).map_err(|cause| unreadable(session, body_path, cause))?;
         text.trim_end().to_owned()
     } else {

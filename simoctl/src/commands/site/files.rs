@@ -15,7 +15,7 @@ use super::{
     shape::{self, Reader, SITE, Shape},
     yaml::{self, Is, Mistake, Node, Place},
 };
-use crate::commands::read_text;
+use crate::commands::{is_stdio, read_text};
 
 /// Files as they were read.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Files, Unreadable> {
     let mut texts = Vec::new();
     for path in paths {
         let failed = |cause| (path.clone(), cause);
-        if path.is_dir() {
+        if !is_stdio(path) && path.is_dir() {
             let files = within(path).map_err(failed)?;
             if files.is_empty() {
                 // A wrong directory must not look like a site in which nothing changes.

@@ -14,7 +14,7 @@ use simo_common::api::message::Recipients;
 use uuid::Uuid;
 
 pub(super) use self::{
-    groups::{Groups, everyone, group_ids, groups_of, read_list},
+    groups::{Groups, everyone, group_ids, groups_of},
     topics::{Holders, Topic, topics},
 };
 use super::{Incoming, Poster};
@@ -150,7 +150,7 @@ pub(super) async fn named<'a>(
         .iter()
         .map(|(client_id, no)| (hex(*client_id), no))
         .collect();
-    // They come as one text: a row for each would be ten times slower.
+    // They come as one text: a row for each would cross from SQLite's thread by itself, for 11 instead of 4 µs a message.
     let found: Option<String> = query_scalar(
         "select string_agg(cast(j.key as text) || ' ' || hex(e.id) || ' ' || cast(e.ordinal as text)
              || case when e.blocked_at is not null then ' blocked' else ' ' end
@@ -161,7 +161,7 @@ pub(super) async fn named<'a>(
     .bind(json(&asked))
     .fetch_one(tx)
     .await?;
-    let named = read_list(found.as_deref(), |employee| {
+    read_list(found.as_deref(), |employee| {
         let mut parts = employee.split(' ');
         let (client_id, no) = names.get(parts.next()?.parse::<usize>().ok()?)?;
         let named = Named {
@@ -171,6 +171,13 @@ pub(super) async fn named<'a>(
             has_device: !parts.next()?.is_empty(),
         };
         Some(((*client_id, (*no).to_owned()), named))
-    });
-    Ok(named)
+    })
+}
+
+/// What `string_agg` has made one text of, with commas between.
+fn read_list<T, L: FromIterator<T>>(text: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Result<L> {
+    let pieces = text.into_iter().flat_map(|text| text.split(','));
+    // A piece that is left out would be a person who is not found.
+    let read = |piece| read(piece).ok_or_else(|| sqlx::Error::Decode(format!("`{piece}` in a list").into()));
+    Ok(pieces.map(read).collect::<sqlx::Result<L>>()?)
 }

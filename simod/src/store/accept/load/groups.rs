@@ -8,7 +8,7 @@ use std::{
 use roaring::RoaringBitmap;
 use uuid::Uuid;
 
-use super::{Question, topics::Holder};
+use super::{Question, read_list, topics::Holder};
 use crate::store::{
     Result,
     audience::People,
@@ -224,7 +224,7 @@ async fn standings(
         };
         Some((Uuid::try_parse(id).ok()?, holder))
     };
-    let mut standings: Vec<_> = read_list(employees.as_deref(), standing);
+    let mut standings: Vec<_> = read_list(employees.as_deref(), standing)?;
     // Nearly so they come: people are numbered as they are added, and so are their ids.
     standings.sort_unstable_by_key(|(id, _)| *id);
     Ok(standings)
@@ -255,18 +255,11 @@ fn read_people(row: &Row) -> Result<People> {
 /// Ordinals, as `string_agg` writes them.
 fn read_set(row: &Row, column: usize) -> Result<RoaringBitmap> {
     let text: Option<String> = row.try_get(column)?;
-    Ok(read_list(text.as_deref(), |ordinal| ordinal.parse::<u32>().ok()))
+    read_list(text.as_deref(), |ordinal| ordinal.parse::<u32>().ok())
 }
 
 /// Ids, as `string_agg` writes them.
 fn read_ids(row: &Row, column: usize) -> Result<Vec<Uuid>> {
     let text: Option<String> = row.try_get(column)?;
-    Ok(read_list(text.as_deref(), |id| Uuid::try_parse(id).ok()))
-}
-
-pub(in crate::store::accept) fn read_list<T, L: FromIterator<T>>(
-    text: Option<&str>,
-    read: impl Fn(&str) -> Option<T>,
-) -> L {
-    text.unwrap_or_default().split(',').filter_map(read).collect()
+    read_list(text.as_deref(), |id| Uuid::try_parse(id).ok())
 }
