@@ -317,7 +317,11 @@ fn read_payload(text: String) -> AuditPayload {
 
 fn read_entry(row: &Row) -> Result<AuditEntry> {
     let at: Timestamp = time::from_us(row.try_get("at")?);
-    let payload: Option<String> = row.try_get("payload")?;
+    // SQLite takes bytes for a text; those that are none do not fit their hash.
+    let payload: Option<String> = match row.try_get("payload") {
+        Err(sqlx::Error::ColumnDecode { .. }) => Some(String::new()),
+        payload => payload?,
+    };
     let hash = |column: &str| {
         row.try_get::<Vec<u8>, _>(column)
             .map(|bytes| hex_hash(&hash_of(&bytes)))
