@@ -7,6 +7,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    background::keep_up,
     batch::Batcher,
     clock::Clock,
     config::Config,
@@ -173,7 +174,10 @@ impl App {
             )
         };
         let streams = Arc::new(Streams::new(store.clone()));
-        tracker.spawn(streams.clone().serve(wake.feed.subscribe(), shutdown.clone()));
+        let (served, feed, until) = (streams.clone(), wake.clone(), shutdown.clone());
+        keep_up(tracker, "streams", move || {
+            served.clone().serve(feed.feed.subscribe(), until.clone())
+        });
         Arc::new(Self {
             config,
             store,

@@ -3,8 +3,9 @@
 //! There is no timer: a lone item is committed at once, and a batch is as large as the load makes it. A batch that is
 //! committed and waits for the disk does not hold up the next one.
 
-use std::future::Future;
+use std::{future::Future, panic::AssertUnwindSafe};
 
+use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -22,7 +23,7 @@ impl<T, R> Clone for Batcher<T, R> {
     }
 }
 
-/// The batcher has stopped: simod is shutting down.
+/// The batcher has stopped, because simod is shutting down; or a fault of ours ended the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped;
 
@@ -49,7 +50,11 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
             let mut gathered = Vec::with_capacity(most);
             while arrived.recv_many(&mut gathered, most).await > 0 {
                 let (items, callers): (Vec<T>, Vec<_>) = gathered.drain(..).unzip();
-                let committed = commit(items).await;
+                // Whoever handed in what made it panic learns that we cannot say what became of it; others go on.
+                let Ok(committed) = AssertUnwindSafe(commit(items)).catch_unwind().await else {
+                    tracing::error!(items = callers.len(), "a fault in simod; a batch is lost");
+                    continue;
+                };
                 let settling = settle(committed);
                 answering.spawn(async move {
                     for (result, caller) in settling.await.into_iter().zip(callers) {
@@ -65,7 +70,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     /// Hands in one item and waits for its result.
     ///
     /// # Errors
-    /// When the batcher has stopped; the item was not handled then.
+    /// When the batcher has stopped; the item was not handled then, or there is no telling whether it was.
     pub async fn submit(&self, item: T) -> Result<R, Stopped> {
         let (caller, result) = oneshot::channel();
         self.queue.send((item, caller)).await.map_err(|_| Stopped)?;
@@ -153,6 +158,17 @@ mod tests {
         assert!(!first.is_finished() && !second.is_finished());
         disk.add_permits(1);
         assert_eq!((first.await.unwrap(), second.await.unwrap()), (Ok(1), Ok(2)));
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_panics_leaves_the_next_one_alone() {
+        let commit = async |items: Vec<u32>| {
+            assert!(items[0] != 1, "a fault");
+            items
+        };
+        let batcher = Batcher::start(&TaskTracker::new(), 1, commit, async |items| items);
+        assert_eq!(batcher.submit(1).await, Err(Stopped));
+        assert_eq!(batcher.submit(2).await, Ok(2));
     }
 
     #[tokio::test]

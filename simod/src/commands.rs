@@ -1,13 +1,33 @@
 //! The commands of `simod`.
 
+/// A line for people who look on. Whoever has closed our output wants to hear nothing.
+macro_rules! say {
+    () => { say!("") };
+    ($($line:tt)*) => {
+        let _closed = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($line)*)));
+    };
+}
+
+/// The same beside the result.
+macro_rules! say_aside {
+    ($($line:tt)*) => {
+        let _closed = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($line)*)));
+    };
+}
+
 mod copy;
 mod demo;
 mod russian;
 mod serve;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use simo_common::lang::Lang;
 use simod::config::{self, Config};
@@ -123,14 +143,25 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo => demo::demo(lang),
         Command::Migrate(arguments) => serve::migrate(&arguments.config, arguments.check, lang),
         Command::Copy(arguments) => copy::copy(&arguments, lang),
-        Command::Config(arguments) => arguments.load(lang).map(|config| print!("{}", config.shown())),
+        Command::Config(arguments) => arguments
+            .load(lang)
+            .and_then(|config| print(&config.shown(), lang)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("simod: {}", told(&error));
+            say_aside!("simod: {}", told(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Writes a result. Whoever has closed our output wants to hear nothing.
+fn print(text: &str, lang: Lang) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context(lang.pick("cannot write the result", "не удаётся записать результат")),
     }
 }
 

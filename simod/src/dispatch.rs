@@ -36,6 +36,7 @@ use self::{
 };
 use crate::{
     app::App,
+    background::keep_up,
     batch::Batcher,
     channel::{Accepted, Channel, Failure, Outgoing, fcm::Fcm},
     metrics::ChannelMetrics,
@@ -119,10 +120,11 @@ impl<C: Channel> Dispatcher<C> {
             )),
             channel,
         });
-        let tracker = tracker.clone();
-        tracker
-            .clone()
-            .spawn(async move { dispatcher.run(&tracker).await });
+        let pushes = tracker.clone();
+        keep_up(tracker, C::NAME, move || {
+            let (dispatcher, pushes) = (dispatcher.clone(), pushes.clone());
+            async move { dispatcher.run(&pushes).await }
+        });
     }
 
     /// Claims and sends until it is about to stop; what is under way then finishes by itself. A claim is never broken off: nobody

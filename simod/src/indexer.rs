@@ -8,8 +8,9 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use tokio_util::task::TaskTracker;
 
-use crate::app::App;
+use crate::{app::App, background::keep_up_until_shutdown};
 
 /// Messages per step; long ones make it end earlier.
 const STEP: u32 = 500;
@@ -21,8 +22,8 @@ const REST: u32 = 9;
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Indexes until shutdown.
-pub(crate) async fn run(app: Arc<App>) {
-    app.shutdown.run_until_cancelled(index(&app)).await;
+pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
+    keep_up_until_shutdown(app, tracker, "word index", async |app| index(&app).await);
 }
 
 async fn index(app: &App) {

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use crate::app::App;
+use crate::{app::App, background::keep_up_until_shutdown};
 
 /// The others are told at most so often: a word inside every commit would cost more than half of the commits.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -25,10 +25,9 @@ pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
     if !app.store.is_shared() {
         return;
     }
-    let (telling, listening, setting) = (app.clone(), app.clone(), app.clone());
-    tracker.spawn(async move { telling.shutdown.run_until_cancelled(tell(&telling)).await });
-    tracker.spawn(async move { listening.shutdown.run_until_cancelled(listen(&listening)).await });
-    tracker.spawn(async move { setting.shutdown.run_until_cancelled(set_clock(&setting)).await });
+    keep_up_until_shutdown(app, tracker, "telling", async |app| tell(&app).await);
+    keep_up_until_shutdown(app, tracker, "listening", async |app| listen(&app).await);
+    keep_up_until_shutdown(app, tracker, "clock", async |app| set_clock(&app).await);
 }
 
 /// Machines' clocks drift apart, and are set.

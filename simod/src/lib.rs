@@ -3,7 +3,8 @@
 mod actor;
 pub mod api;
 pub mod app;
-pub mod batch;
+pub mod background;
+mod batch;
 pub mod channel;
 pub mod clock;
 pub mod config;
@@ -27,6 +28,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::listen::Listeners;
 use crate::{
     app::App,
+    background::keep_up,
     config::Config,
     listen::{Tcp, local_peer},
     serve::Server,
@@ -60,11 +62,16 @@ pub async fn run(
     });
     dispatch::start(&app, &tracker);
     let grace = app.shutdown_grace();
-    tracker.spawn(indexer::run(app.clone()));
+    indexer::start(&app, &tracker);
     instances::start(&app, &tracker);
     if let Some(tls) = listeners.tls.clone() {
         let shutdown = shutdown.clone();
-        tracker.spawn(async move { shutdown.run_until_cancelled(tls.follow_files()).await });
+        keep_up(&tracker, "TLS", move || {
+            let (tls, shutdown) = (tls.clone(), shutdown.clone());
+            async move {
+                let _ended = shutdown.run_until_cancelled(tls.follow_files()).await;
+            }
+        });
     }
     let server = Server {
         tls: None,

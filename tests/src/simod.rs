@@ -68,6 +68,7 @@ pub struct Setup {
     listen: IpAddr,
     /// Whom its certificate is from.
     ca: Option<PathBuf>,
+    cannot_log: bool,
 }
 
 /// Where a daemon keeps what it knows.
@@ -277,6 +278,7 @@ impl Setup {
             clock_ahead: Duration::ZERO,
             listen: Ipv4Addr::LOCALHOST.into(),
             ca: None,
+            cannot_log: false,
         }
         // A provider's bad minute must not become the test's.
         .set("delivery.retry_first_seconds", 0.05)
@@ -285,6 +287,13 @@ impl Setup {
         .set("failures_per_minute", 0)
         // No load balancer has to turn away.
         .set("shutdown_delay", 0)
+    }
+
+    /// With a log that takes nothing, as on a full disk.
+    #[must_use]
+    pub fn cannot_log(mut self) -> Self {
+        self.cannot_log = true;
+        self
     }
 
     /// With the database in this file instead of the directory's own.
@@ -415,11 +424,11 @@ impl Setup {
         fs::write(&config, self.config.to_string()).expect("the configuration can be written");
         let binary = programs::program("simod");
         let mut command = Command::new(binary);
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.log())
-            .expect("the log can be written");
+        let log = if self.cannot_log {
+            File::options().write(true).open("/dev/full")
+        } else {
+            File::options().create(true).append(true).open(self.log())
+        };
         if !self.clock_ahead.is_zero() {
             let wrong_clock = clock::wrong(self.directory.path());
             command
@@ -442,7 +451,7 @@ impl Setup {
             .env_remove("SIMO_TOKEN")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(log.expect("the log can be opened"))
             .spawn()
             .expect("simod starts")
     }

@@ -90,7 +90,7 @@ pub(super) fn copy(arguments: &CopyArguments, lang: Lang) -> anyhow::Result<()> 
                 }
                 copier.empty().await?;
             } else {
-                eprintln!("{}", goes_on(lang, rows));
+                say_aside!("{}", goes_on(lang, rows));
             }
         }
         let mut shown = Shown::new(lang);

@@ -57,7 +57,7 @@ async fn show(lang: Lang, url: &str, socket: &Path, folder: &Path) -> anyhow::Re
     let address = Server::Url(url.parse()?);
     let admin = Client::new(&Server::Socket(socket.to_owned()), lang)?.for_client(Some("demo".to_owned()));
     headline(lang.pick("SiMO demo", "Демонстрация SiMO"));
-    println!(
+    say!(
         "{}: {url}, {}\n",
         lang.pick("the daemon runs at", "сервер работает по адресу"),
         folder.display()
@@ -88,7 +88,7 @@ async fn show(lang: Lang, url: &str, socket: &Path, folder: &Path) -> anyhow::Re
     for message in company::messages(lang) {
         let posted = acs.post_message(&message, false).await?;
         expected += posted.recipients.accepted;
-        println!(
+        say!(
             "  POST /api/v1/messages  202  «{}»  → {}: {}, {}: {}",
             message.title,
             lang.pick("accepted", "принято"),
@@ -149,9 +149,9 @@ async fn print_history(admin: &Client, expected: u64, lang: Lang) -> anyhow::Res
     for row in rows {
         let state = lang.pick(row.state.as_str(), row.state.as_russian());
         let topic = row.topic.unwrap_or_else(|| "—".to_owned());
-        println!("  {:<14} {:<10} {:<26} {}", state, topic, row.employee, row.title);
+        say!("  {:<14} {:<10} {:<26} {}", state, topic, row.employee, row.title);
     }
-    println!();
+    say!();
     Ok(())
 }
 
@@ -181,16 +181,16 @@ async fn print_what_to_try(
         "6. Now you, in a second terminal (these lines work as long as this demo runs)",
         "6. Теперь вы, во втором терминале (строки работают, пока идёт демонстрация)",
     ));
-    println!(
+    say!(
         "curl -sS {url}/api/v1/messages -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' -d '{}'\n",
         company.acs_token,
         serde_json::to_string(&message)?,
     );
-    println!("{ctl} --socket {socket} message list");
-    println!("{ctl} --socket {socket} topic who boiler");
-    println!("{ctl} --url {url} listen --code {code}");
-    println!("{tui} --socket {socket}\n");
-    println!(
+    say!("{ctl} --socket {socket} message list");
+    say!("{ctl} --socket {socket} topic who boiler");
+    say!("{ctl} --url {url} listen --code {code}");
+    say!("{tui} --socket {socket}\n");
+    say!(
         "{}",
         lang.pick(
             "Ctrl-C ends the demo and removes its files.",
@@ -218,5 +218,5 @@ fn program(name: &str) -> String {
 }
 
 fn headline(text: &str) {
-    println!("{text}");
+    say!("{text}");
 }

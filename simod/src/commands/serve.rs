@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::ConfigArguments;
+use super::{ConfigArguments, print};
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub(super) fn serve(arguments: &ConfigArguments, lang: Lang) -> anyhow::Result<()> {
@@ -59,7 +59,7 @@ fn say_how_to_begin(socket: &Path, lang: Lang) {
     } else {
         format!("simoctl --socket {}", socket.display())
     };
-    eprintln!(
+    say_aside!(
         "{}\n  {simoctl} client add my-company --admin my-name\n  {simoctl} token issue --client my-company --acs my-erp",
         lang.pick(
             "There is no client yet. Make the first one with its admin, and a token for its first system, as this user or root:",
@@ -78,17 +78,15 @@ pub(super) fn migrate(arguments: &ConfigArguments, check: bool, lang: Lang) -> a
             Store::open_at(&place, Clock::System).await?.close().await;
         }
         if pending.is_empty() {
-            println!("{}", lang.pick("nothing to migrate", "обновлять нечего"));
+            return print(lang.pick("nothing to migrate\n", "обновлять нечего\n"), lang);
         }
-        for name in pending {
-            let done = if check {
-                lang.pick("pending", "предстоит")
-            } else {
-                lang.pick("migrated", "выполнено")
-            };
-            println!("{done} {name}");
-        }
-        Ok(())
+        let done = if check {
+            lang.pick("pending", "предстоит")
+        } else {
+            lang.pick("migrated", "выполнено")
+        };
+        let lines: Vec<String> = pending.iter().map(|name| format!("{done} {name}")).collect();
+        print(&(lines.join("\n") + "\n"), lang)
     })
 }
 
@@ -178,6 +176,8 @@ pub(super) fn start_logging(config: &Config) -> anyhow::Result<()> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // On a full disk, or with nobody there to read, a line is lost; to complain of it would be to panic.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     match config.log_format {
         LogFormat::Text => lines.init(),

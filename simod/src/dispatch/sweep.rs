@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     app::App,
+    background::keep_up_until_shutdown,
     store::{Result, StreamCursor, Stride},
 };
 
@@ -85,11 +86,12 @@ pub(super) fn note_missing(app: &Arc<App>, tracker: &TaskTracker, channel: &'sta
 }
 
 fn spawn(app: &Arc<App>, tracker: &TaskTracker, duty: Duty) {
-    let app = app.clone();
-    tracker.spawn(async move {
-        let shutdown = app.shutdown.clone();
-        let _ended = shutdown.run_until_cancelled(duty.perform(&app)).await;
-    });
+    keep_up_until_shutdown(
+        app,
+        tracker,
+        duty,
+        move |app| async move { duty.perform(&app).await },
+    );
 }
 
 impl Duty {

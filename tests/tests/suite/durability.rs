@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{Method, StatusCode, header};
@@ -17,9 +17,10 @@ use simo_common::{
     client::{Client, ListQuery},
 };
 use simo_tests::{
-    FakeFcm, Plant, Simod, eventually,
+    FakeFcm, Plant, Simod, clock, eventually,
     plant::{post, to_employees},
     postgres::{self, OwnServer, TemporaryDatabase},
+    programs::program,
     raw,
     simod::Setup,
     wait::within,
@@ -170,6 +171,62 @@ async fn a_locked_database_is_503_and_loses_nothing() {
     assert!(simod.owner().readiness().await.unwrap().ready);
     let posted = post(&simod.caller(&token), &to_employees("Открыто", &["001"])).await;
     assert_eq!(stored(&plant).await, [posted.id]);
+}
+
+/// A log often lies on the disk that is full.
+#[tokio::test]
+async fn whoever_cannot_log_serves_on_and_goes_on_with_what_was_put_off() {
+    let simod = Setup::new().embedded().cannot_log().start().await;
+    let (plant, token) = plant(&simod).await;
+    let phone = plant.stream_phone(&simod, "001").await;
+    let later = PostMessage {
+        send_at: Some(clock::in_seconds(2)),
+        ..to_employees("Позже", &["001"])
+    };
+    let later = post(&simod.caller(&token), &later).await;
+    let file = format!("sqlite:{}", simod.database().display());
+    let mut other = SqliteConnection::connect(&file).await.unwrap();
+    sqlx::query("begin immediate").execute(&mut other).await.unwrap();
+    // Long enough for every duty to have something to complain of.
+    let body = r#"{"title":"Заперто","recipients":{"employees":["001"]}}"#;
+    let until = Instant::now() + Duration::from_secs(8);
+    while Instant::now() < until {
+        let answer = raw::post(&simod.api("/messages"), &token, body.to_owned())
+            .send()
+            .await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
+    }
+    sqlx::query("rollback").execute(&mut other).await.unwrap();
+    eventually("what was put off arrives", || async {
+        let own = phone.client.own_messages(&ListQuery::default()).await.ok()?;
+        own.items
+            .iter()
+            .any(|message| message.id == later.id)
+            .then_some(())
+    })
+    .await;
+}
+
+/// Neither is a fault of ours.
+#[test]
+fn a_result_that_nobody_reads_is_no_failure_and_one_that_cannot_be_written_is() {
+    let config = |stdout: Stdio| {
+        let mut command = Command::new(program("simod"));
+        let child = command
+            .arg("config")
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn();
+        let ended = child.unwrap().wait_with_output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(config(writer.into()), (Some(0), String::new()));
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let (code, said) = config(full.into());
+    assert_eq!(code, Some(1));
+    assert!(said.contains("cannot write the result"), "{said}");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ impl Shown {
         };
         if !self.is_terminal {
             if progress.table_done {
-                eprintln!("{doing}: {}: {}", progress.table, grouped(progress.table_rows));
+                say_aside!("{doing}: {}: {}", progress.table, grouped(progress.table_rows));
             }
             return;
         }

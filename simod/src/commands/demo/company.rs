@@ -86,14 +86,14 @@ impl Company {
     /// Shows who is who.
     pub(super) fn print(&self, lang: Lang) {
         for employee in &self.employees {
-            println!(
+            say!(
                 "  {}  {:<24} {}",
                 employee.personnel_no,
                 employee.full_name,
                 employee.groups.join(", ")
             );
         }
-        println!(
+        say!(
             "  {}\n",
             lang.pick(
                 "topic boiler: granted to shift-a; topic payroll: granted to everyone",

@@ -54,7 +54,7 @@ impl Phone {
         };
         let stranger = Client::new(server, lang)?;
         let paired = stranger.pair(&pair).await?;
-        println!(
+        say!(
             "  {:<24} {}",
             employee.full_name,
             lang.pick("paired with code ", "подключён по коду ").to_owned() + &code
@@ -73,7 +73,7 @@ impl Phone {
             };
             while let Some(Ok(message)) = stream.next().await {
                 if live.load(Ordering::Relaxed) {
-                    println!("  [{owner}] {}", message.title);
+                    say!("  [{owner}] {}", message.title);
                 }
                 let receipts = receipts(&message);
                 let seen = {
@@ -97,7 +97,7 @@ impl Phone {
 
     /// Shows what it received.
     pub(super) fn print(&self, lang: Lang) {
-        println!("  {}", self.owner);
+        say!("  {}", self.owner);
         for message in self
             .received
             .lock()
@@ -109,9 +109,9 @@ impl Phone {
             } else {
                 ""
             };
-            println!("    {:<9} {}{ack}", message.priority.as_str(), message.title);
+            say!("    {:<9} {}{ack}", message.priority.as_str(), message.title);
         }
-        println!();
+        say!();
     }
 
     /// From now on each message is shown as it arrives.
