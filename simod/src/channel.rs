@@ -95,6 +95,11 @@ pub enum Failure {
         /// What it said.
         answer: String,
     },
+    /// There is no way to the provider for anybody: wait, without counting a try.
+    Unreachable {
+        /// What went wrong.
+        answer: String,
+    },
     /// The configuration is wrong, here or at the provider: raise an alarm and hold what is queued, without counting a
     /// try or touching any phone.
     Misconfigured {

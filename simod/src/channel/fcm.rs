@@ -251,11 +251,7 @@ impl Channel for Fcm {
 /// Without a token nobody gets anything: the channel waits, and no push has been tried.
 fn without_token(error: NoToken) -> Failure {
     match error {
-        NoToken::Unreachable(answer) => Failure::Paused {
-            scope: Scope::Channel,
-            after: None,
-            answer,
-        },
+        NoToken::Unreachable(answer) => Failure::Unreachable { answer },
         NoToken::Refused(answer) => Failure::Misconfigured {
             scope: Scope::Channel,
             answer,

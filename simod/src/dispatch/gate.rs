@@ -93,6 +93,18 @@ impl Gate {
         self.close(now, asked_for(wait, sample), false, answer)
     }
 
+    /// Nobody can be sent anything, for want of a way to the provider. Returns when to look again: as soon as after any
+    /// broken connection, since a network that was down for a moment must not hold up alarms for long.
+    pub(super) fn unreachable(&mut self, now: i64, answer: &str, sample: f64) -> i64 {
+        self.probing = true;
+        self.close(
+            now,
+            self.policy.back_off(self.closed, sample),
+            self.closed > 0,
+            answer,
+        )
+    }
+
     /// The configuration is wrong for everyone. Returns when to look again.
     pub(super) fn misconfigured(&mut self, now: i64, answer: &str, sample: f64) -> i64 {
         self.probing = true;
@@ -214,6 +226,19 @@ mod tests {
         assert_eq!(gate.width(0), 360);
         gate.passed(0);
         assert_eq!(gate.trouble(), None);
+    }
+
+    #[test]
+    fn a_provider_that_cannot_be_reached_is_tried_soon_and_by_one_push() {
+        let mut gate = gate();
+        let first = gate.unreachable(0, "connection refused", 0.0);
+        assert_eq!(gate.trouble().map(|trouble| trouble.alarm), Some(false));
+        let second = gate.unreachable(first, "connection refused", 0.0);
+        assert_eq!((first, second - first), (10 * SECOND, 20 * SECOND));
+        assert_eq!(gate.trouble().map(|trouble| trouble.alarm), Some(true));
+        assert_eq!((gate.width(first), gate.width(second)), (0, 1));
+        gate.passed(second);
+        assert_eq!((gate.width(second), gate.trouble()), (360, None));
     }
 
     #[test]

@@ -79,6 +79,9 @@ impl Learned {
                 after,
                 answer,
             } => attempt.reopens_at = Some(self.gate.exhausted(now, *after, answer, sample)),
+            Failure::Unreachable { answer } => {
+                attempt.reopens_at = Some(self.gate.unreachable(now, answer, sample));
+            }
             Failure::Misconfigured {
                 scope: Scope::Device,
                 answer,

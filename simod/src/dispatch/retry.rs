@@ -116,7 +116,7 @@ pub(super) fn verdict(failure: Failure, attempt: Try, policy: Policy) -> PushRes
             answer,
             counts: false,
         },
-        Failure::Misconfigured { answer, .. } => PushResult::Retry {
+        Failure::Unreachable { answer } | Failure::Misconfigured { answer, .. } => PushResult::Retry {
             due_at: attempt.reopens_at.unwrap_or_else(hold),
             answer,
             counts: false,

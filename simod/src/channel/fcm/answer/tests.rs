@@ -39,6 +39,7 @@ fn kind(answer: &Answer) -> &'static str {
             Failure::Paused {
                 scope: Scope::Device, ..
             } => "device paused",
+            Failure::Unreachable { .. } => "unreachable",
             Failure::Paused { .. } => "channel paused",
             Failure::Misconfigured {
                 scope: Scope::Device, ..
