@@ -115,7 +115,12 @@ fn unknown_value(key: Key, value: &str, nearest: Option<&str>, lang: Lang) -> St
         format!("`{value}` is no value for `{}:`", key.as_str()),
         format!("`{value}` не подходит для `{}:`", key.as_russian()),
     );
-    let instead = match nearest {
+    let is_name = matches!(key, Key::State | Key::Priority | Key::Ack);
+    let instead = match nearest.map(|name| name.replace(' ', "_")) {
+        _ if is_name && value.starts_with('-') => lang.pick(
+            format!("to leave it out, write `-{}:{}`", key.as_str(), &value[1..]),
+            format!("чтобы исключить, пишите `-{}:{}`", key.as_russian(), &value[1..]),
+        ),
         Some(name) => lang.pick(
             format!("did you mean `{name}`?"),
             format!("может быть, «{name}»?"),

@@ -168,7 +168,14 @@ pub(super) fn yes_or_no(value: &str) -> Result<bool, Option<&'static str>> {
 
 fn named<T: Copy + PartialEq>(value: &str, names: &[(&'static str, T)]) -> Result<T, Option<&'static str>> {
     let plain = |text: &str| fold_name(text).replace([' ', '_', '-'], "");
+    if value.starts_with('-') {
+        // Left out among the letters of a name, it would be found instead of left out.
+        return Err(None);
+    }
     let value = plain(value);
+    if value.is_empty() {
+        return Err(None);
+    }
     if let Some((_, exact)) = names.iter().find(|(name, _)| plain(name) == value) {
         return Ok(*exact);
     }
