@@ -33,6 +33,10 @@ impl Moment {
     /// Reads `2026-11-22T03:00:00+03:00`, `2026-11-22T03:00:00`, `2026-11-22 03:00` or `2026-11-22`.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
+        // RFC 3339 knows no names of zones, and offsets within a day; what is taken for less than it says is late.
+        if text.contains('[') || has_no_such_offset(text) {
+            return None;
+        }
         if let Ok(at) = text.parse::<Timestamp>() {
             return Some(Self::Exact(at));
         }
@@ -68,6 +72,19 @@ impl Moment {
     }
 }
 
+/// Whether a time ends with an offset of a day or more.
+fn has_no_such_offset(text: &str) -> bool {
+    let offset = text
+        .get(10..)
+        .and_then(|time| time.rfind(['+', '-']).map(|at| &time[at + 1..]));
+    offset.is_some_and(|offset| {
+        offset
+            .get(..2)
+            .and_then(|hours| hours.parse::<u8>().ok())
+            .is_none_or(|hours| hours > 23)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,7 +99,13 @@ mod tests {
             Moment::read("2026-11-22", &zone),
             Ok(without.in_zone(&zone).unwrap() - 3 * HOUR)
         );
-        assert_eq!(Moment::parse("вчера"), None);
+        for wrong in [
+            "вчера",
+            "2026-12-01T10:00:00[Asia/Vladivostok]",
+            "2026-12-01T10:00:00+25:00",
+        ] {
+            assert_eq!(Moment::parse(wrong), None, "{wrong}");
+        }
         assert!(
             Moment::read("вчера", &zone)
                 .unwrap_err()
