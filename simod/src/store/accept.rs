@@ -18,6 +18,7 @@ use std::sync::Arc;
 use simo_common::{
     api::message::{PostedMessage, Recipients},
     id,
+    lang::Text,
     message::Priority,
 };
 use uuid::Uuid;
@@ -43,6 +44,8 @@ struct Item<'a> {
     sender: Arc<Sender>,
     id: Uuid,
     times: Times,
+    /// What is wrong with its times: it is refused, unless it repeats one that was accepted when they were right.
+    untimely: Vec<(String, Text)>,
     topic_id: Option<Uuid>,
     priority: Priority,
     /// Whom the topic says that it is for, where it says nothing itself.
@@ -129,6 +132,7 @@ impl Store {
             })
             .collect();
         let mut keys = keys::settle(&mut tx, &mut slots).await?;
+        refuse_untimely(&mut slots);
         decide_audiences(&mut tx, &mut slots, now).await?;
         let charges = refuse_and_charge(&mut slots, &mut keys);
         let stored: Vec<&Item<'_>> = slots
@@ -161,19 +165,32 @@ fn open<'a>(incoming: &'a Incoming, sender: &Arc<Sender>, now: i64) -> Slot<'a> 
     if draft.topic.is_none() && !sender.personal {
         return Slot::refused(Refusal::TopicNeeded);
     }
-    match times(draft, &sender.timezone, sender.default_ttl, now) {
-        Ok(times) => Slot::Open(Box::new(Item {
-            incoming,
-            sender: sender.clone(),
-            id: id::new(now),
-            times,
-            topic_id: None,
-            priority: Priority::default(),
-            usual: None,
-            audience: Audience::default(),
-            unknown: Vec::new(),
-        })),
-        Err(errors) => Slot::refused(Refusal::Invalid(errors)),
+    let (times, untimely) = match times(draft, &sender.timezone, sender.default_ttl, now) {
+        Ok(times) => (times, Vec::new()),
+        Err(errors) => (Times::at_once(now), errors),
+    };
+    Slot::Open(Box::new(Item {
+        incoming,
+        sender: sender.clone(),
+        id: id::new(now),
+        times,
+        untimely,
+        topic_id: None,
+        priority: Priority::default(),
+        usual: None,
+        audience: Audience::default(),
+        unknown: Vec::new(),
+    }))
+}
+
+/// Refuses what is new and comes at the wrong time.
+fn refuse_untimely(slots: &mut [Slot<'_>]) {
+    for slot in slots {
+        if let Slot::Open(item) = slot
+            && !item.untimely.is_empty()
+        {
+            *slot = Slot::refused(Refusal::Invalid(std::mem::take(&mut item.untimely)));
+        }
     }
 }
 

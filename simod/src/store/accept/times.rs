@@ -14,6 +14,17 @@ pub(super) struct Times {
     pub(super) expires_at: i64,
 }
 
+impl Times {
+    /// Of a message that has only this moment.
+    pub(super) fn at_once(now: i64) -> Self {
+        Self {
+            accepted_at: now,
+            send_at: None,
+            expires_at: now,
+        }
+    }
+}
+
 /// When a message is sent and given up; moments without offset are in the client's time zone.
 pub(super) fn times(
     draft: &Draft,

@@ -11,7 +11,7 @@ use super::{
     super::{fixture::NOON, posted},
     Fixture, HOUR, acs_id, claim_all, is_conflict, is_missing, post, send_all, states,
 };
-use crate::store::{KeyKind, Refusal, Stride};
+use crate::store::{Expiry, KeyKind, Refusal, Stride};
 
 #[tokio::test]
 async fn a_message_is_taken_once_with_its_audience_counted_or_refused_with_a_reason() {
@@ -58,6 +58,26 @@ async fn a_message_is_taken_once_with_its_audience_counted_or_refused_with_a_rea
     let stored: Vec<_> = accepted.iter().map(|one| one.stored).collect();
     assert_eq!(stored, [true, false, false, false, false, false]);
     assert_eq!(states(&f).await, ["1 queued -", "4 queued -"]);
+}
+
+#[tokio::test]
+async fn what_was_accepted_in_time_is_found_by_its_key_when_its_time_is_over() {
+    let f = Fixture::new().await;
+    let one = |key: &str| {
+        let mut incoming = f.personal("a", &["1"]);
+        incoming.idempotency_key = Some(key.to_owned());
+        incoming.draft.fingerprint = Some([1; 32]);
+        incoming.draft.expiry = Expiry::At(Moment::Exact(from_us(NOON + HOUR)));
+        incoming
+    };
+    let first = post(&f, one("a")).await;
+    f.clock.set(NOON + HOUR);
+    let again = f.store.accept(&[one("a"), one("b"), one("b")]).await.unwrap();
+    assert_eq!((posted(&again[0]).id, posted(&again[0]).duplicate), (first, true));
+    for new in &again[1..] {
+        assert!(matches!(new.answer, Err(Refusal::Invalid(_))), "{new:?}");
+    }
+    assert_eq!(states(&f).await.len(), 1);
 }
 
 #[tokio::test]
