@@ -67,14 +67,25 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         Self { queue }
     }
 
+    /// Hands in one item; what is returned waits for its result.
+    ///
+    /// # Errors
+    /// When the batcher has stopped; the item was not handled then.
+    pub async fn enter(
+        &self,
+        item: T,
+    ) -> Result<impl Future<Output = Result<R, Stopped>> + Send + use<T, R>, Stopped> {
+        let (caller, result) = oneshot::channel();
+        self.queue.send((item, caller)).await.map_err(|_| Stopped)?;
+        Ok(result.map(|result| result.map_err(|_| Stopped)))
+    }
+
     /// Hands in one item and waits for its result.
     ///
     /// # Errors
     /// When the batcher has stopped; the item was not handled then, or there is no telling whether it was.
     pub async fn submit(&self, item: T) -> Result<R, Stopped> {
-        let (caller, result) = oneshot::channel();
-        self.queue.send((item, caller)).await.map_err(|_| Stopped)?;
-        result.await.map_err(|_| Stopped)
+        self.enter(item).await?.await
     }
 }
 

@@ -189,15 +189,25 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 
 /// Hands a message to the group commit and waits until it is on disk.
 async fn submit(app: &App, incoming: Incoming) -> Result<PostedMessage, Unposted> {
+    enter(app, incoming).await?.await
+}
+
+/// Hands a message to the group commit; what is returned waits until it is on disk.
+async fn enter(
+    app: &App,
+    incoming: Incoming,
+) -> Result<impl Future<Output = Result<PostedMessage, Unposted>>, Unposted> {
     let poster = incoming.poster;
-    let posted = match app.ingest.submit(incoming).await {
-        Ok(result) => result.map_err(ApiError::from)?.map_err(Unposted::Refused)?,
-        Err(_stopped) => return Err(ApiError::unavailable().into()),
-    };
-    if let Poster::Token(hash) = poster {
-        app.guard.welcome(&hash);
-    }
-    Ok(posted)
+    let entered = app.ingest.enter(incoming).await;
+    let entered = entered.map_err(|_stopped| ApiError::unavailable())?;
+    Ok(async move {
+        let result = entered.await.map_err(|_stopped| ApiError::unavailable())?;
+        let posted = result.map_err(ApiError::from)?.map_err(Unposted::Refused)?;
+        if let Poster::Token(hash) = poster {
+            app.guard.welcome(&hash);
+        }
+        Ok(posted)
+    })
 }
 
 /// Cancel a message

@@ -150,6 +150,25 @@ async fn a_batch_answers_for_each_item_and_a_bad_one_spoils_none() {
     assert_eq!(all.items.len(), 3);
 }
 
+/// So they reach the phones in their order, and what goes beyond a request's budget are the last ones.
+#[tokio::test]
+async fn the_items_of_a_batch_are_accepted_in_their_order() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let token = plant.token("1c").await;
+    let items: Vec<_> = (0..1_500)
+        .map(|n| to_employees(&n.to_string(), &["001"]))
+        .collect();
+    let answer = simod.caller(&token).post_batch(&items).await.unwrap();
+    let ids: Vec<_> = answer
+        .items
+        .iter()
+        .map(|item| item.message.as_ref().unwrap().id)
+        .collect();
+    assert_eq!(ids.len(), items.len());
+    assert!(ids.is_sorted());
+}
+
 #[tokio::test]
 async fn a_body_may_begin_with_a_bom() {
     let simod = Simod::start().await;

@@ -16,7 +16,7 @@ use simo_common::{
     text,
 };
 
-use super::{PostParams, budget, poster, refuse_strangers, submit, validate};
+use super::{PostParams, budget, enter, poster, refuse_strangers, validate};
 use crate::{
     api::{ApiError, ApiResult, Peer, auth, body, edge, parameters::Params},
     app::App,
@@ -60,19 +60,30 @@ pub(in crate::api) async fn post_batch(
         Err(error) => return Err(refuse_strangers(&app, poster, from, error).await),
     };
     let budget = budget();
-    let answers = join_all(items.into_iter().map(|item| async {
-        let message: PostMessage = item?;
-        let draft = validate::validate(message, false)?;
-        let incoming = Incoming {
-            poster,
-            from,
-            draft,
-            idempotency_key: None,
-            dry_run,
-            budget: Some(budget.clone()),
-        };
-        submit(&app, incoming).await.map_err(ApiError::from)
-    }))
+    // One after the other, so that they are accepted in their order.
+    let mut entered = Vec::with_capacity(items.len());
+    for item in items {
+        let draft = item.and_then(|message| validate::validate(message, false));
+        entered.push(match draft {
+            Ok(draft) => {
+                let incoming = Incoming {
+                    poster,
+                    from,
+                    draft,
+                    idempotency_key: None,
+                    dry_run,
+                    budget: Some(budget.clone()),
+                };
+                enter(&app, incoming).await.map_err(ApiError::from)
+            }
+            Err(error) => Err(error),
+        });
+    }
+    let answers = join_all(
+        entered
+            .into_iter()
+            .map(async |item| item?.await.map_err(ApiError::from)),
+    )
     .await;
     let failed_with = |status| {
         move |answer: &Result<_, ApiError>| {
