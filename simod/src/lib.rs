@@ -3,8 +3,8 @@
 mod actor;
 pub mod api;
 pub mod app;
-pub mod background;
-mod batch;
+mod background;
+pub mod batch;
 pub mod channel;
 pub mod clock;
 pub mod config;

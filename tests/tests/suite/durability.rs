@@ -20,7 +20,6 @@ use simo_tests::{
     FakeFcm, Plant, Simod, clock, eventually,
     plant::{post, to_employees},
     postgres::{self, OwnServer, TemporaryDatabase},
-    programs::program,
     raw,
     simod::Setup,
     wait::within,
@@ -205,28 +204,6 @@ async fn whoever_cannot_log_serves_on_and_goes_on_with_what_was_put_off() {
             .then_some(())
     })
     .await;
-}
-
-/// Neither is a fault of ours.
-#[test]
-fn a_result_that_nobody_reads_is_no_failure_and_one_that_cannot_be_written_is() {
-    let config = |stdout: Stdio| {
-        let mut command = Command::new(program("simod"));
-        let child = command
-            .arg("config")
-            .stdout(stdout)
-            .stderr(Stdio::piped())
-            .spawn();
-        let ended = child.unwrap().wait_with_output().unwrap();
-        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
-    };
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    assert_eq!(config(writer.into()), (Some(0), String::new()));
-    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let (code, said) = config(full.into());
-    assert_eq!(code, Some(1));
-    assert!(said.contains("cannot write the result"), "{said}");
 }
 
 #[tokio::test]

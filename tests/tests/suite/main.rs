@@ -8,6 +8,7 @@
 mod access;
 mod bad_input;
 mod cli;
+mod commands;
 mod copy;
 mod delivery;
 mod distribution;
