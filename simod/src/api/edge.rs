@@ -1,7 +1,9 @@
-//! What happens to every request and response: an id, and errors in the caller's language.
+//! What happens to every request and response: an id, whether it may come in at all, and errors in the caller's language.
+
+use std::sync::Arc;
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -9,13 +11,28 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use simo_common::{lang::Lang, text};
 use tracing::Instrument as _;
 
-use super::{Peer, error::ApiError};
-use crate::actor;
+use super::{Peer, error::ApiError, guard, headers, parameters, proxy};
+use crate::{actor, app::App};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What lies around all routes.
+pub(super) async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    proxy::look_behind(&app.config.trusted_proxies, &mut request);
+    let known = async |request| match parameters::refuse_unknown(&request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    let mut response = in_words(request, |request| guard::guard(&app, request, known)).await;
+    headers::protect(&app, response.headers_mut());
+    response
+}
+
 /// Gives the request an id (or keeps the caller's), remembers where it comes from, and turns an [`ApiError`] into a problem body.
-pub(super) async fn edge(request: Request, next: Next) -> Response {
+async fn in_words<Answer>(request: Request, answer: impl FnOnce(Request) -> Answer) -> Response
+where
+    Answer: Future<Output = Response>,
+{
     let lang = language(request.headers());
     let id = request
         .headers()
@@ -27,7 +44,7 @@ pub(super) async fn edge(request: Request, next: Next) -> Response {
     // What the caller sends as its id is quoted.
     let span = tracing::error_span!("request", ?id, method = %request.method(), path = request.uri().path());
     let from = Peer::of(request.extensions()).origin();
-    let mut response = actor::serve(from, next.run(request)).instrument(span).await;
+    let mut response = actor::serve(from, answer(request)).instrument(span).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         response = error.render(lang);
     } else if response.status().is_client_error() && !is_problem(&response) {
@@ -132,7 +149,12 @@ mod tests {
             .finish();
         let _here = tracing::subscriber::set_default(lines);
         let fails = || async { ApiError::from(store::Error::from(sqlx::Error::RowNotFound)) };
-        let routes = Router::new().fallback(fails).layer(middleware::from_fn(edge));
+        let routes =
+            Router::new()
+                .fallback(fails)
+                .layer(middleware::from_fn(async |request: Request, next: Next| {
+                    in_words(request, |request| next.run(request)).await
+                }));
         let request = Request::get("/")
             .header(&REQUEST_ID, "seven")
             .body(Body::empty())

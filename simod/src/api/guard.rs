@@ -1,11 +1,8 @@
 //! Who is not even asked what he wants: a token or an address of which there was too much ([`crate::guard`]). And what was
 //! refused is kept.
 
-use std::sync::Arc;
-
 use axum::{
-    extract::{Request, State},
-    middleware::Next,
+    extract::Request,
     response::{IntoResponse as _, Response},
 };
 use http::StatusCode;
@@ -45,21 +42,28 @@ impl Attempt {
     }
 }
 
-/// Turns away who has asked too often, before anything is looked up.
-pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Turns away who has asked too often, before anything is looked up; `next` answers the others.
+pub(super) async fn guard<Answer>(
+    app: &App,
+    request: Request,
+    next: impl FnOnce(Request) -> Answer,
+) -> Response
+where
+    Answer: Future<Output = Response>,
+{
     // Whoever nests the router guards it himself; on the local socket there is nobody to guess.
     let Some(address) = Peer::of(request.extensions()).network() else {
-        return next.run(request).await;
+        return next(request).await;
     };
     let attempt = Attempt::of(&request);
-    if let Err(error) = let_pass(&app, attempt, &request, &address) {
+    if let Err(error) = let_pass(app, attempt, &request, &address) {
         app.guard
             .refused(None, &address, "rate_limited", app.clock().now());
         return error.into_response();
     }
-    let response = next.run(request).await;
+    let response = next(request).await;
     if let Some(error) = response.extensions().get::<ApiError>() {
-        note(&app, attempt, &address, error.status, error.code).await;
+        note(app, attempt, &address, error.status, error.code).await;
     }
     response
 }

@@ -1,13 +1,6 @@
 //! Headers that keep browsers from doing with an answer what nobody meant.
 
-use std::sync::Arc;
-
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use crate::app::App;
@@ -28,20 +21,13 @@ const PROTECTING: [(HeaderName, &str); 4] = [
 const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Adds them.
-pub(super) async fn protect(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub(super) fn protect(app: &App, headers: &mut HeaderMap) {
     if app.config.tls_certificate.is_some() {
-        response
-            .headers_mut()
-            .insert(header::STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
     }
     for (name, value) in PROTECTING {
-        response
-            .headers_mut()
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    response
 }
 
 /// Lets pages of these origins call the API; without any nothing is said, and browsers let none.

@@ -40,7 +40,7 @@ use crate::{
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        .routes(routes!(post_message).layer(DefaultBodyLimit::max(limits::MESSAGE_REQUEST_BYTES)))
+        .routes(routes!(post_message))
         .routes(routes!(batch::post_batch).layer(DefaultBodyLimit::max(limits::BATCH_REQUEST_BYTES)))
         .routes(routes!(cancel))
 }
@@ -142,8 +142,10 @@ async fn read_one(
     let Params(PostParams { dry_run }) = Params::from_request_parts(&mut parts, app).await?;
     let from = Peer::of(&parts.extensions).ip();
     let idempotency_key = idempotency_key(&parts.headers)?;
-    let bytes = body::read(Request::from_parts(parts, request_body), app).await?;
-    let draft = validate::read(&bytes, idempotency_key.is_some())?;
+    let mut request = Request::from_parts(parts, request_body);
+    // Not as a layer, which would cost as much as reading the message does.
+    DefaultBodyLimit::max(limits::MESSAGE_REQUEST_BYTES).apply(&mut request);
+    let draft = validate::read(&body::read(request, app).await?, idempotency_key.is_some())?;
     Ok(Incoming {
         poster,
         from,

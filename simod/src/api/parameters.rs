@@ -3,11 +3,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use axum::{
-    extract::{FromRequestParts, MatchedPath, Query, Request},
-    middleware::Next,
-    response::{IntoResponse as _, Response},
-};
+use axum::extract::{FromRequestParts, MatchedPath, Query, Request};
 use http::{Method, request::Parts};
 use serde::de::DeserializeOwned;
 use simo_common::{api::PREFIX, text};
@@ -93,14 +89,7 @@ fn names(operation: Operation) -> Vec<String> {
 }
 
 /// Refuses parameters that the route does not know.
-pub(super) async fn refuse_unknown(request: Request, next: Next) -> Response {
-    match check(&request) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
-    }
-}
-
-fn check(request: &Request) -> Result<(), ApiError> {
+pub(super) fn refuse_unknown(request: &Request) -> ApiResult<()> {
     let (Some(query), Some(path)) = (request.uri().query(), request.extensions().get::<MatchedPath>()) else {
         return Ok(());
     };

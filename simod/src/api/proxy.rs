@@ -1,34 +1,25 @@
 //! Who calls through a proxy. A proxy that the configuration trusts says in `X-Forwarded-For` whom it speaks for; what
 //! anybody else writes there is not looked at.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::net::{IpAddr, SocketAddr};
 
-use axum::{
-    extract::{ConnectInfo, Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::extract::{ConnectInfo, Request};
 use http::HeaderMap;
 use ipnet::IpNet;
 
 use super::Peer;
-use crate::app::App;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Puts the caller into the place of the trusted proxy that he calls through.
-pub(super) async fn look_behind(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub(super) fn look_behind(trusted: &[IpNet], request: &mut Request) {
     if let Peer::Tcp(Some(address)) = Peer::of(request.extensions()) {
-        let caller = caller(address.ip(), request.headers(), &app.config.trusted_proxies);
+        let caller = caller(address.ip(), request.headers(), trusted);
         if caller != Some(address.ip()) {
             let peer = caller.map_or(Peer::Hidden, |caller| Peer::Tcp(Some(SocketAddr::new(caller, 0))));
             request.extensions_mut().insert(ConnectInfo(peer));
         }
     }
-    next.run(request).await
 }
 
 /// From the nearest address back, the first that is no trusted proxy's. Whatever stands before it he may have written himself,
