@@ -300,10 +300,11 @@ impl Store {
 
     /// Whether the database answers, and can be written.
     pub async fn answers(&self) -> Result<()> {
-        query("select 1 from client limit 1")
-            .execute(&mut *self.read().await?)
-            .await?;
-        self.write().await?.rollback().await
+        let look = || query("select 1 from client limit 1");
+        look().execute(&mut *self.read().await?).await?;
+        let mut tx = self.write().await?;
+        look().execute(&mut tx).await?;
+        tx.rollback().await
     }
 
     /// Sets the clock by the server's; an embedded database has none of its own.

@@ -4,6 +4,7 @@
 //! A statement is written once, in the SQL of SQLite; `dialect` makes PostgreSQL's of it. Where the engines really differ,
 //! the text is chosen by [`Conn::engine`], with the reason beside it.
 
+mod held;
 mod row;
 mod rows;
 mod session;
@@ -13,11 +14,11 @@ use std::ops::{Deref, DerefMut};
 
 #[cfg(test)]
 use sqlx::AssertSqlSafe;
-use sqlx::{Sqlite, SqliteConnection, Transaction, pool::PoolConnection};
 
 #[cfg(test)]
 pub(crate) use self::statement::plans;
 pub(crate) use self::{
+    held::{Held, Writer},
     row::{Column, FromRow, Row},
     rows::{Kind, RowStatement, Values},
     session::{Session, answered},
@@ -40,49 +41,6 @@ pub(crate) enum Engine {
 pub(crate) enum Conn {
     Sqlite(Held),
     Postgres(Session),
-}
-
-/// What a connection to a file is held by.
-#[derive(Debug)]
-pub(crate) enum Held {
-    Alone(PoolConnection<Sqlite>),
-    Within(Transaction<'static, Sqlite>),
-}
-
-impl Deref for Held {
-    type Target = SqliteConnection;
-
-    fn deref(&self) -> &SqliteConnection {
-        match self {
-            Self::Alone(connection) => connection,
-            Self::Within(transaction) => transaction,
-        }
-    }
-}
-
-impl DerefMut for Held {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
-        match self {
-            Self::Alone(connection) => connection,
-            Self::Within(transaction) => transaction,
-        }
-    }
-}
-
-impl Held {
-    async fn commit(self) -> sqlx::Result<()> {
-        match self {
-            Self::Alone(_) => Ok(()),
-            Self::Within(transaction) => transaction.commit().await,
-        }
-    }
-
-    async fn rollback(self) -> sqlx::Result<()> {
-        match self {
-            Self::Alone(_) => Ok(()),
-            Self::Within(transaction) => transaction.rollback().await,
-        }
-    }
 }
 
 impl Conn {
@@ -142,8 +100,9 @@ impl Conn {
     pub(crate) async fn run(&mut self, statements: &str) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(held) => {
-                let statements = AssertSqlSafe(statements);
-                sqlx::raw_sql(statements).execute(&mut **held).await?;
+                let mut script = held::Script::default();
+                script.push(statements);
+                held.execute(script).await?;
             }
             Self::Postgres(session) => {
                 let statements = AssertSqlSafe(dialect::postgres(statements));

@@ -9,7 +9,10 @@ use std::{
     fs::{DirBuilder, OpenOptions},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::Path,
-    sync::{Arc, LazyLock, atomic::AtomicI64},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,10 +24,12 @@ use sqlx::{
     },
 };
 
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
 use super::{
     Error, Result,
     disk::{Log, Write, unsynced},
-    engine::{Conn, Held, Read},
+    engine::{Conn, Held, Read, Writer},
     lock::FileLock,
     migrations,
 };
@@ -57,8 +62,11 @@ const FREE_KEPT: i64 = 4_096;
 #[derive(Debug)]
 pub(super) struct File {
     readers: SqlitePool,
-    /// One connection: SQLite has one writer, and the pool hands it out first come, first served.
-    writer: SqlitePool,
+    /// One connection: SQLite has one writer. The lock hands it out first come, first served.
+    writer: Arc<Mutex<Writer>>,
+    /// How it is opened.
+    to_write: SqliteConnectOptions,
+    is_closed: AtomicBool,
     log: Arc<Log>,
     /// The file, for syncing it. It stays open for as long as SQLite has it: closing it would take the locks away that
     /// SQLite holds on it.
@@ -91,20 +99,18 @@ impl File {
             tracing::info!(file = %path.display(), "there was no database file: a new one is made");
         }
         let options = options(path);
-        let writer = pool(1)
-            .connect_with(
-                options
-                    .clone()
-                    // Before the first table, or it has no effect. Readers leave it alone: SQLite writes the setting into
-                    // the file each time, for which they would wait for the writer.
-                    .auto_vacuum(SqliteAutoVacuum::Incremental)
-                    .pragma("cache_size", WRITER_CACHE),
-            )
+        let to_write = options
+            .clone()
+            // Before the first table, or it has no effect. Readers leave it alone: SQLite writes the setting into
+            // the file each time, for which they would wait for the writer.
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            .pragma("cache_size", WRITER_CACHE);
+        let mut writer = SqliteConnection::connect_with(&to_write)
             .await
             .map_err(|e| Error::Open(path.display().to_string(), e))?;
-        migrations::check(&MIGRATIONS, &done(&mut *writer.acquire().await?).await?)?;
-        MIGRATIONS.run(&writer).await?;
-        let readers = pool(READERS)
+        migrations::check(&MIGRATIONS, &done(&mut writer).await?)?;
+        MIGRATIONS.run(&mut writer).await?;
+        let readers = pool()
             .connect_with(
                 options
                     .pragma("query_only", "on")
@@ -113,7 +119,9 @@ impl File {
             .await?;
         Ok(Self {
             readers,
-            writer,
+            writer: Arc::new(Mutex::new(Some(writer))),
+            to_write,
+            is_closed: AtomicBool::new(false),
             log: Arc::new(Log::of(path)),
             handle: Arc::new(handle),
             copied: AtomicI64::new(0),
@@ -123,30 +131,33 @@ impl File {
 
     pub(super) async fn read(&self) -> Result<Read> {
         let connection = self.readers.acquire().await?;
-        Ok(Read(Conn::Sqlite(Held::Alone(connection))))
+        Ok(Read(Conn::Sqlite(Held::reader(connection))))
     }
 
     pub(super) async fn snapshot(&self) -> Result<Read> {
-        let transaction = self.readers.begin().await?;
-        Ok(Read(Conn::Sqlite(Held::Within(transaction))))
+        let connection = self.readers.acquire().await?;
+        Ok(Read(Conn::Sqlite(Held::reading(connection))))
     }
 
-    /// Waits for the writer, first come first served, and begins a transaction.
+    /// Waits for the writer, first come first served. The transaction begins with its first statement.
     pub(super) async fn write(&self) -> Result<Write> {
         if self.log.is_broken() {
             return Err(unsynced());
         }
-        let transaction = match self.writer.begin_with("begin immediate").await {
-            // When the disk is full, SQLite rolls back by itself. sqlx goes on counting a transaction that is not there,
-            // and the connection is of no use any more.
-            Err(sqlx::Error::InvalidSavePointStatement | sqlx::Error::WorkerCrashed) => {
-                let _broken = self.writer.acquire().await?.close().await;
-                self.writer.begin_with("begin immediate").await?
-            }
-            begun => begun?,
-        };
-        let conn = Conn::Sqlite(Held::Within(transaction));
+        let conn = Conn::Sqlite(Held::writing(self.writer().await?));
         Ok(Write::new(conn, Some(self.log.clone())))
+    }
+
+    async fn writer(&self) -> Result<OwnedMutexGuard<Writer>> {
+        let waited = tokio::time::timeout(WAIT_FOR_CONNECTION, self.writer.clone().lock_owned()).await;
+        let mut writer = waited.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        if self.is_closed() {
+            return Err(sqlx::Error::PoolClosed.into());
+        }
+        if writer.is_none() {
+            *writer = Some(SqliteConnection::connect_with(&self.to_write).await?);
+        }
+        Ok(writer)
     }
 
     pub(super) async fn on_disk(&self) -> Result<()> {
@@ -172,21 +183,26 @@ impl File {
         if free < FREE_KEPT || free * 4 < pages {
             return Ok(false);
         }
+        let mut writer = Held::writer(self.writer().await?);
         sqlx::query(sqlx::AssertSqlSafe(format!(
             "pragma incremental_vacuum({VACUUMED})"
         )))
-        .fetch_all(&self.writer)
+        .fetch_all(&mut *writer)
         .await?;
         Ok(true)
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.writer.is_closed()
+        self.is_closed.load(Ordering::Relaxed)
     }
 
     pub(super) async fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
         self.readers.close().await;
-        self.writer.close().await;
+        if let Some(writer) = self.writer.lock().await.take() {
+            // Nobody is left to be told.
+            let _closed = writer.close().await;
+        }
     }
 }
 
@@ -244,10 +260,10 @@ pub(super) fn read_only(path: &Path) -> SqliteConnectOptions {
         .pragma("temp_store", "memory")
 }
 
-fn pool(most: u32) -> SqlitePoolOptions {
+fn pool() -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .min_connections(1)
-        .max_connections(most)
+        .max_connections(READERS)
         .acquire_timeout(WAIT_FOR_CONNECTION)
         .idle_timeout(None)
         .max_lifetime(None)

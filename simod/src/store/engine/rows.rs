@@ -9,10 +9,20 @@ use futures_util::future::join;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use super::{Conn, FromRow, Held, Row, Value, query, statement::OnSqlite};
+use super::{Conn, FromRow, Held, Row, Value, held::Script, query};
 
 /// How many rows SQLite's texts take; the last ones of a batch may stay empty. Each is prepared when it is first needed.
 const SIZES: [usize; 6] = [1, 4, 16, 32, 64, 128];
+
+/// So many rows are not worth a way to SQLite's thread of their own: they go with what follows them.
+const PUT_OFF: usize = 64;
+
+/// What is wanted back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Returned {
+    Nothing,
+    Rows,
+}
 
 /// What the values of a column are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +76,7 @@ impl<const N: usize> RowStatement<N> {
         conn: &mut Conn,
         rows: Vec<Values<'_, N>>,
     ) -> sqlx::Result<()> {
-        self.run(conn, rows).await.map(drop)
+        self.run(conn, rows, Returned::Nothing).await.map(drop)
     }
 
     /// Runs it over all rows, and returns what it returns.
@@ -75,15 +85,21 @@ impl<const N: usize> RowStatement<N> {
         conn: &mut Conn,
         rows: Vec<Values<'_, N>>,
     ) -> sqlx::Result<Vec<T>> {
-        self.run(conn, rows).await?.iter().map(T::from_row).collect()
+        let returned = self.run(conn, rows, Returned::Rows).await?;
+        returned.iter().map(T::from_row).collect()
     }
 
-    async fn run(&'static self, conn: &mut Conn, rows: Vec<Values<'_, N>>) -> sqlx::Result<Vec<Row>> {
+    async fn run(
+        &'static self,
+        conn: &mut Conn,
+        rows: Vec<Values<'_, N>>,
+        what: Returned,
+    ) -> sqlx::Result<Vec<Row>> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
         match conn {
-            Conn::Sqlite(held) => self.run_on_sqlite(held, rows.into_iter()).await,
+            Conn::Sqlite(held) => self.run_on_sqlite(held, rows.into_iter(), what).await,
             Conn::Postgres(_) => {
                 let all = query(self.for_postgres()).bind(json(&rows));
                 all.fetch_all(conn).await
@@ -95,33 +111,44 @@ impl<const N: usize> RowStatement<N> {
         &'static self,
         held: &mut Held,
         mut rows: vec::IntoIter<Values<'_, N>>,
+        what: Returned,
     ) -> sqlx::Result<Vec<Row>> {
         #[cfg(test)]
         tests::refuse_scans(held, self, rows.len()).await?;
         let mut returned = Vec::new();
-        let mut next = self.next_on_sqlite(&mut rows)?;
-        while let Some(statement) = next {
+        if rows.len() <= PUT_OFF && matches!(what, Returned::Nothing) {
+            if let Some(script) = self.next_on_sqlite(held.take_put_off(), &mut rows)? {
+                held.put_off(script);
+            }
+            return Ok(returned);
+        }
+        let mut next = self.next_on_sqlite(Script::default(), &mut rows)?;
+        while let Some(script) = next {
             // The values of the following rows are made ready while SQLite works on these.
-            let following = async { self.next_on_sqlite(&mut rows) };
-            let (found, following) = join(statement.fetch_all(&mut **held), following).await;
+            let following = async { self.next_on_sqlite(Script::default(), &mut rows) };
+            let (found, following) = join(held.fetch_all(script), following).await;
             returned.extend(found?.into_iter().map(Row::Sqlite));
             next = following?;
         }
         Ok(returned)
     }
 
-    /// The statement for the next rows, unless there are none.
+    /// The statement for the next rows after other ones, unless there are no rows.
     fn next_on_sqlite(
         &'static self,
+        before: Script,
         rows: &mut vec::IntoIter<Values<'_, N>>,
-    ) -> sqlx::Result<Option<OnSqlite>> {
+    ) -> sqlx::Result<Option<Script>> {
         if rows.len() == 0 {
             return Ok(None);
         }
         let (text, size) = self.for_sqlite(rows.len());
+        // Or what follows in the script would stand in the place of rows.
+        let empty = size.saturating_sub(rows.len()) * N;
         query(text)
             .bind_all(rows.take(size).flatten())
-            .on_sqlite()
+            .bind_all(std::iter::repeat_n(Value::Whole(None), empty))
+            .after(before)
             .map(Some)
     }
 
@@ -134,12 +161,14 @@ impl<const N: usize> RowStatement<N> {
         let size = SIZES[class];
         let text = self.made_for_sqlite[class].get_or_init(|| {
             let row = format!("({})", vec!["?"; N].join(","));
-            // What is not bound is null. Names would have to be looked for, from the first one on for each value.
+            // Names would have to be looked for, from the first one on for each value.
             let rows = format!(
                 "(select * from (values {}) where column1 is not null) j",
                 vec![&*row; size].join(",")
             );
-            self.make(&self.sqlite, &rows, |place, _| format!("j.column{}", place + 1))
+            self.make(&or_fail(&self.sqlite), &rows, |place, _| {
+                format!("j.column{}", place + 1)
+            })
         });
         (text, size)
     }
@@ -163,6 +192,17 @@ impl<const N: usize> RowStatement<N> {
             text.replace(&format!("{{{place}}}"), &value(place, *kind))
         })
     }
+}
+
+/// A statement that SQLite need not be able to undo by itself: it would copy every page that it changes first. When it
+/// fails, its whole transaction is given up.
+fn or_fail(text: &str) -> String {
+    ["insert", "update"].iter().fold(text.to_owned(), |text, verb| {
+        match text.trim_start().strip_prefix(verb) {
+            Some(rest) => format!("{verb} or fail{rest}"),
+            None => text,
+        }
+    })
 }
 
 /// Rows as PostgreSQL is given them. They are strings and numbers, whose serialisation cannot fail.
@@ -194,7 +234,10 @@ mod tests {
     use sqlx::Row as _;
 
     use super::*;
-    use crate::{store::engine::query_as, testing::Plant};
+    use crate::{
+        store::engine::{query_as, query_scalar},
+        testing::Plant,
+    };
 
     static INSERT: LazyLock<RowStatement<3>> = LazyLock::new(|| {
         RowStatement::new(
@@ -221,7 +264,7 @@ mod tests {
             let (text, size) = statement.for_sqlite(rows);
             rows = rows.saturating_sub(size);
             let plan = query(format!("explain query plan {text}")).unprepared();
-            for row in plan.on_sqlite()?.fetch_all(&mut **held).await? {
+            for row in held.fetch_all(plan.on_sqlite()?).await? {
                 let step: String = row.try_get(3)?;
                 let ours = ["VALUES CLAUSE", "CONSTANT ROW", "(subquery"];
                 let is_ours = ours.iter().any(|rows| step.contains(rows));
@@ -255,12 +298,70 @@ mod tests {
         }
     }
 
+    async fn insert(plant: &Plant, names: &[&'static str]) -> crate::store::Write {
+        let mut tx = plant.store.write().await.unwrap();
+        let rows = names
+            .iter()
+            .map(|name| [(*name).into(), 7_i64.into(), "a".into()]);
+        INSERT.execute(&mut tx, rows.collect()).await.unwrap();
+        tx
+    }
+
+    async fn stored(plant: &Plant) -> i64 {
+        let mut reader = plant.store.read().await.unwrap();
+        let count = query_scalar("select count(*) from pairing_failure");
+        count.fetch_one(&mut reader).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn rows_that_were_put_off_share_the_fate_of_their_transaction() {
+        let plant = Plant::new().await;
+        drop(insert(&plant, &["dropped"]).await);
+        insert(&plant, &["undone"]).await.rollback().await.unwrap();
+        let mut seen = insert(&plant, &["seen", "too"]).await;
+        let at = query_scalar::<i64>("select count(*) from pairing_failure where hour = $1 and count = $2")
+            .bind(7_i64)
+            .bind(1_i64);
+        assert_eq!(at.fetch_one(&mut seen).await.unwrap(), 2, "by the next statement");
+        drop(seen);
+        assert_eq!(stored(&plant).await, 0);
+        insert(&plant, &["kept", "as well", "and this"])
+            .await
+            .commit()
+            .await
+            .unwrap();
+        assert_eq!(stored(&plant).await, 3);
+        plant.store.write().await.unwrap().commit().await.unwrap();
+        plant.store.write().await.unwrap().rollback().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_rows_that_were_put_off_undoes_all() {
+        static WRONG: LazyLock<RowStatement<2>> = LazyLock::new(|| {
+            RowStatement::new(
+                [Kind::Text, Kind::Text],
+                "insert into pairing_failure (address, hour, count) select {0}, 1, {1} from {rows}",
+            )
+        });
+        let plant = Plant::new().await;
+        if plant.is_shared() {
+            return; // PostgreSQL says so at once.
+        }
+        for _ in 0..3 {
+            let mut tx = insert(&plant, &["right"]).await;
+            let rows = ["a", "b"].map(|name| [name.into(), (name == "a").then_some("1").into()]);
+            WRONG.execute(&mut tx, rows.to_vec()).await.unwrap();
+            assert!(tx.commit().await.is_err());
+            assert_eq!(stored(&plant).await, 0);
+        }
+    }
+
     #[test]
     fn a_text_is_made_for_each_engine() {
         assert_eq!(
             RETURN.for_sqlite(3),
             (
-                "update pairing_failure set count = j.column2 from (select * from (values (?,?),(?,?),(?,?),(?,?)) \
+                "update or fail pairing_failure set count = j.column2 from (select * from (values (?,?),(?,?),(?,?),(?,?)) \
                  where column1 is not null) j where address = 'a' || j.column1 returning count",
                 4
             )

@@ -7,12 +7,11 @@ use std::borrow::Cow;
 
 use futures_util::{StreamExt as _, stream, stream::BoxStream};
 use sqlx::{
-    Arguments as _, AssertSqlSafe, Encode, Postgres, Sqlite, Type, postgres::PgArguments,
-    query::Query as SqlxQuery, sqlite::SqliteArguments,
+    Arguments as _, AssertSqlSafe, Encode, Postgres, Type, postgres::PgArguments, query::Query as SqlxQuery,
 };
 use uuid::Uuid;
 
-use super::{Column, Conn, FromRow, Row, Session, answered};
+use super::{Column, Conn, FromRow, Row, Session, answered, held::Script};
 use crate::store::dialect;
 
 /// A value that a statement is given.
@@ -88,9 +87,6 @@ pub(crate) struct Query<'q> {
     kept: bool,
 }
 
-/// A statement that SQLite can run.
-pub(super) type OnSqlite = SqlxQuery<'static, Sqlite, SqliteArguments>;
-
 /// A statement in the SQL of SQLite.
 pub(crate) fn query<'q>(text: impl Into<Cow<'q, str>>) -> Query<'q> {
     Query {
@@ -141,14 +137,19 @@ impl<'q> Query<'q> {
     }
 
     /// With its values as SQLite takes them.
-    pub(super) fn on_sqlite(self) -> sqlx::Result<OnSqlite> {
-        let mut arguments = SqliteArguments::default();
-        arguments.reserve(self.values.len(), 0);
+    pub(super) fn on_sqlite(self) -> sqlx::Result<Script> {
+        self.after(Script::default())
+    }
+
+    /// The same after other statements, where the places of its values have no numbers.
+    pub(super) fn after(self, mut script: Script) -> sqlx::Result<Script> {
+        script.push(&self.text);
+        script.arguments.reserve(self.values.len(), 0);
         for value in self.values {
-            value.add_to(&mut arguments)?;
+            value.add_to(&mut script.arguments)?;
         }
-        let text = AssertSqlSafe(self.text.into_owned());
-        Ok(sqlx::query_with(text, arguments).persistent(self.kept))
+        script.kept &= self.kept;
+        Ok(script)
     }
 
     fn on_postgres(self, session: &Session) -> sqlx::Result<SqlxQuery<'static, Postgres, PgArguments>> {
@@ -168,7 +169,10 @@ impl<'q> Query<'q> {
     /// Runs it; returns how many rows it changed.
     pub(crate) async fn execute(self, conn: &mut Conn) -> sqlx::Result<Changed> {
         let rows = match conn {
-            Conn::Sqlite(held) => self.on_sqlite()?.execute(&mut **held).await?.rows_affected(),
+            Conn::Sqlite(held) => {
+                let script = self.on_sqlite()?;
+                held.execute(script).await?
+            }
             Conn::Postgres(session) => {
                 let query = self.on_postgres(session)?;
                 answered(query.execute(&mut **session)).await?.rows_affected()
@@ -181,7 +185,7 @@ impl<'q> Query<'q> {
     pub(crate) fn fetch(self, conn: &mut Conn) -> BoxStream<'_, sqlx::Result<Row>> {
         match conn {
             Conn::Sqlite(held) => match self.on_sqlite() {
-                Ok(query) => query.fetch(&mut **held).map(|row| row.map(Row::Sqlite)).boxed(),
+                Ok(script) => held.fetch(script).map(|row| row.map(Row::Sqlite)).boxed(),
                 Err(error) => failed(error),
             },
             Conn::Postgres(session) => match self.on_postgres(session) {
@@ -208,7 +212,8 @@ impl<'q> Query<'q> {
     async fn rows(self, conn: &mut Conn) -> sqlx::Result<Vec<Row>> {
         Ok(match conn {
             Conn::Sqlite(held) => {
-                let rows = self.on_sqlite()?.fetch_all(&mut **held).await?;
+                let script = self.on_sqlite()?;
+                let rows = held.fetch_all(script).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Conn::Postgres(session) => {
@@ -222,11 +227,10 @@ impl<'q> Query<'q> {
     /// Its first row, if there is one.
     pub(crate) async fn fetch_optional(self, conn: &mut Conn) -> sqlx::Result<Option<Row>> {
         Ok(match conn {
-            Conn::Sqlite(held) => self
-                .on_sqlite()?
-                .fetch_optional(&mut **held)
-                .await?
-                .map(Row::Sqlite),
+            Conn::Sqlite(held) => {
+                let script = self.on_sqlite()?;
+                held.fetch_optional(script).await?.map(Row::Sqlite)
+            }
             Conn::Postgres(session) => {
                 let query = self.on_postgres(session)?;
                 answered(query.fetch_optional(&mut **session))

@@ -5,9 +5,9 @@
 
 use std::sync::atomic::Ordering;
 
-use sqlx::SqlitePool;
+use sqlx::SqliteConnection;
 
-use super::{File, Result};
+use super::{File, Held, Result};
 
 /// Frames of the log after which it begins anew: 80 MiB.
 const LONG: i64 = 20_000;
@@ -46,7 +46,8 @@ impl File {
                 now = self.copy_and_sync().await?;
             }
             // What is left fits between two commits; the next one finds all of the log in the file.
-            now = copy(&self.writer).await?;
+            let mut writer = Held::writer(self.writer().await?);
+            now = copy(&mut writer).await?;
         }
         self.copied.store(now.copied, Ordering::Relaxed);
         Ok(many)
@@ -55,7 +56,9 @@ impl File {
     /// Copies beside the writer. SQLite syncs the file when all of the log is in it, which it never is while the writer
     /// writes; the less is unsynced, the sooner the writer has done it.
     async fn copy_and_sync(&self) -> Result<Progress> {
-        let progress = copy(&self.readers).await?;
+        let mut reader = self.readers.acquire().await?;
+        let progress = copy(&mut reader).await?;
+        drop(reader);
         let handle = self.handle.clone();
         let synced = tokio::task::spawn_blocking(move || handle.sync_data()).await?;
         synced.map_err(sqlx::Error::Io)?;
@@ -64,9 +67,9 @@ impl File {
 }
 
 /// Copies as far as nobody stands in the way.
-async fn copy(connections: &SqlitePool) -> Result<Progress> {
+async fn copy(connection: &mut SqliteConnection) -> Result<Progress> {
     let (_busy, frames, copied): (i64, i64, i64) = sqlx::query_as("pragma wal_checkpoint(passive)")
-        .fetch_one(connections)
+        .fetch_one(connection)
         .await?;
     Ok(Progress { frames, copied })
 }
