@@ -63,7 +63,8 @@ where
     }
     let response = next(request).await;
     if let Some(error) = response.extensions().get::<ApiError>() {
-        note(app, attempt, &address, error.status, error.code).await;
+        // Boxed: it is seldom needed, and the future of every request would have room for it.
+        Box::pin(note(app, attempt, &address, error.status, error.code)).await;
     }
     response
 }

@@ -65,7 +65,7 @@ async fn poster(parts: &mut Parts, app: &Arc<App>) -> Result<Poster, ApiError> {
             _ => {}
         }
     }
-    let admin = Admin::from_request_parts(parts, app).await?;
+    let admin = Box::pin(Admin::from_request_parts(parts, app)).await?;
     Ok(Poster::Operator {
         client_id: admin.client_id,
         operator_id: admin.operator.operator_id,
@@ -76,7 +76,8 @@ async fn poster(parts: &mut Parts, app: &Arc<App>) -> Result<Poster, ApiError> {
 async fn refuse_strangers(app: &Arc<App>, poster: Poster, from: Option<IpAddr>, error: ApiError) -> ApiError {
     match poster {
         Poster::Operator { .. } => error,
-        Poster::Token(hash) => match app.store.token_holder(&hash).await {
+        // Boxed, as all that is seldom needed here: the future of every message would have room for it.
+        Poster::Token(hash) => match Box::pin(app.store.token_holder(&hash)).await {
             Ok(Some(TokenHolder::Acs(acs))) => may_send(&acs.limits, from).err().unwrap_or(error),
             Ok(Some(_)) => error,
             Ok(None) => auth::not_let_in(),
@@ -127,7 +128,7 @@ pub(super) async fn post_message(
     match submit(&app, incoming).await {
         Ok(posted) => Ok((StatusCode::ACCEPTED, Json(posted))),
         Err(Unposted::Refused(Refusal::UnknownTopic(slug))) => {
-            Err(refused::unknown_topic(&app, poster, &slug).await)
+            Err(Box::pin(refused::unknown_topic(&app, poster, &slug)).await)
         }
         Err(unposted) => Err(unposted.into()),
     }
