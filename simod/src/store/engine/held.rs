@@ -3,9 +3,16 @@
 //! Each way to SQLite's thread and back costs as much as a dozen rows. What returns nothing that anybody waits for (where a
 //! transaction begins, rows that are put in, the commit) goes together with what follows it.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    task::Poll,
+};
 
-use futures_util::{StreamExt as _, TryFutureExt as _, TryStreamExt as _, stream::BoxStream};
+use futures_util::{
+    FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as _, future::BoxFuture, poll,
+    stream::BoxStream,
+};
 use sqlx::{
     Arguments as _, AssertSqlSafe, Connection as _, Either, Executor as _, Sqlite, SqliteConnection,
     pool::PoolConnection,
@@ -47,16 +54,26 @@ impl Script {
     }
 }
 
+/// Why a connection is there when it is asked for.
+const THERE: &str = "a connection is lent until it is let go, and nothing is under way";
+
 /// The connection that writes; none when it was given up, until somebody opens it anew.
 pub(crate) type Writer = Option<SqliteConnection>;
 
-#[derive(Debug)]
 enum Lent {
     Reader(PoolConnection<Sqlite>),
     Writer(OwnedMutexGuard<Writer>),
 }
 
 impl Lent {
+    #[expect(clippy::expect_used, reason = "the writer is opened before it is lent")]
+    fn connection(&mut self) -> &mut SqliteConnection {
+        match self {
+            Self::Reader(reader) => reader,
+            Self::Writer(writer) => writer.as_mut().expect("there is a writer"),
+        }
+    }
+
     /// What it is good for is not known any more.
     async fn give_up(self) {
         match self {
@@ -75,10 +92,11 @@ impl Lent {
 ///
 /// sqlx's own transactions would do, if they did not go to SQLite's thread once more for each of beginning, committing and
 /// letting go.
-#[derive(Debug)]
 pub(crate) struct Held {
-    /// There until this is dropped.
+    /// There until this is dropped, unless something is under way.
     lent: Option<Lent>,
+    /// What SQLite works on by itself; it gives the connection back.
+    under_way: Option<BoxFuture<'static, (Lent, sqlx::Result<()>)>>,
     is_within: bool,
     /// Whether a transaction was begun that has not ended.
     is_open: bool,
@@ -113,6 +131,7 @@ impl Held {
         }
         Self {
             lent: Some(lent),
+            under_way: None,
             is_within: begin.is_some(),
             is_open: false,
             put_off,
@@ -132,35 +151,60 @@ impl Held {
         self.put_off = script;
     }
 
-    /// A script after what was put off. What was put off with values is run at once: sqlx counts those that have numbers from
-    /// the first value of all.
+    /// Waits for what is under way.
+    async fn settle(&mut self) -> sqlx::Result<()> {
+        // It stays where it is until it is done: the caller may be cut short.
+        let Some(work) = &mut self.under_way else {
+            return Ok(());
+        };
+        let (lent, done) = work.await;
+        self.under_way = None;
+        self.lent = Some(lent);
+        done
+    }
+
+    /// A script after what is under way and what was put off. What was put off with values is run at once: sqlx counts those
+    /// that have numbers from the first value of all.
     async fn after_put_off(&mut self, mut script: Script) -> sqlx::Result<Script> {
+        self.settle().await?;
         let mut before = self.take_put_off();
-        if before.arguments.len() == 0 {
+        if before.arguments.len() > 0 {
+            run(self, before).await?;
+        } else if !before.text.is_empty() {
             before.push(&script.text);
             script.text = before.text;
-        } else {
-            self.run(before).await?;
         }
         Ok(script)
     }
 
-    /// Runs a script; returns how many rows its last statement changed.
-    async fn run(&mut self, script: Script) -> sqlx::Result<u64> {
-        let mut changed = 0;
-        let mut results = (&mut **self).fetch_many(script.query());
-        while let Some(result) = results.try_next().await? {
-            if let Either::Left(done) = result {
-                changed = done.rows_affected();
+    /// Runs a script beside the caller; what is wrong with it is said by what follows it.
+    pub(super) async fn start(&mut self, script: Script) -> sqlx::Result<()> {
+        let script = self.after_put_off(script).await?;
+        let Some(mut lent) = self.lent.take() else {
+            return Ok(());
+        };
+        let mut work = async move {
+            let done = run(lent.connection(), script).await;
+            (lent, done.map(drop))
+        }
+        .boxed();
+        // SQLite's thread has it when it was polled once.
+        match poll!(&mut work) {
+            Poll::Ready((lent, done)) => {
+                self.lent = Some(lent);
+                done
+            }
+            Poll::Pending => {
+                self.under_way = Some(work);
+                Ok(())
             }
         }
-        Ok(changed)
     }
 
-    /// The same, after what was put off.
+    /// Runs a script; returns how many rows its last statement changed.
     pub(super) async fn execute(&mut self, script: Script) -> sqlx::Result<u64> {
         let script = self.after_put_off(script).await?;
-        self.run(script).await
+        run(self, script).await
     }
 
     pub(super) fn fetch(&mut self, script: Script) -> BoxStream<'_, sqlx::Result<SqliteRow>> {
@@ -183,11 +227,12 @@ impl Held {
 
     /// Commits the transaction, if it is within one.
     pub(super) async fn commit(mut self) -> sqlx::Result<()> {
+        self.settle().await?;
         // One that only would have begun changes nothing.
         if self.is_open {
             let mut script = self.take_put_off();
             script.push("commit");
-            self.run(script).await?;
+            run(&mut self, script).await?;
             self.is_open = false;
         }
         Ok(())
@@ -195,12 +240,26 @@ impl Held {
 
     /// Undoes the transaction, if it is within one.
     pub(super) async fn rollback(mut self) -> sqlx::Result<()> {
+        // Whatever is wrong with it is undone, too.
+        let _undone = self.settle().await;
         if self.is_open {
             undo(&mut self).await?;
             self.is_open = false;
         }
         Ok(())
     }
+}
+
+/// Runs a script; returns how many rows its last statement changed.
+async fn run(connection: &mut SqliteConnection, script: Script) -> sqlx::Result<u64> {
+    let mut changed = 0;
+    let mut results = connection.fetch_many(script.query());
+    while let Some(result) = results.try_next().await? {
+        if let Either::Left(done) = result {
+            changed = done.rows_affected();
+        }
+    }
+    Ok(changed)
 }
 
 async fn undo(connection: &mut SqliteConnection) -> sqlx::Result<()> {
@@ -211,16 +270,10 @@ async fn undo(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     }
 }
 
-/// What [`Held::lent`] promises.
-const THERE: &str = "a connection is lent until it is let go";
-
 impl Deref for Held {
     type Target = SqliteConnection;
 
-    #[expect(
-        clippy::expect_used,
-        reason = "it is taken on drop only, and the writer is there when it is lent"
-    )]
+    #[expect(clippy::expect_used, reason = "see `THERE`")]
     fn deref(&self) -> &SqliteConnection {
         match self.lent.as_ref().expect(THERE) {
             Lent::Reader(reader) => reader,
@@ -230,15 +283,17 @@ impl Deref for Held {
 }
 
 impl DerefMut for Held {
-    #[expect(
-        clippy::expect_used,
-        reason = "it is taken on drop only, and the writer is there when it is lent"
-    )]
+    #[expect(clippy::expect_used, reason = "see `THERE`")]
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        match self.lent.as_mut().expect(THERE) {
-            Lent::Reader(reader) => reader,
-            Lent::Writer(writer) => writer.as_mut().expect(THERE),
-        }
+        self.lent.as_mut().expect(THERE).connection()
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held")
+            .field("is_open", &self.is_open)
+            .finish_non_exhaustive()
     }
 }
 
@@ -247,15 +302,18 @@ impl Drop for Held {
         if !self.is_open {
             return;
         }
-        // Nobody gets it before the transaction is undone.
-        let (Some(lent), Ok(runtime)) = (self.lent.take(), Handle::try_current()) else {
+        let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let mut undone = Self::new(lent, None);
+        let (lent, under_way) = (self.lent.take(), self.under_way.take());
+        // Nobody gets it before the transaction is undone.
         runtime.spawn(async move {
-            if let Err(error) = undo(&mut undone).await
-                && let Some(lent) = undone.lent.take()
-            {
+            let lent = match under_way {
+                Some(work) => Some(work.await.0),
+                None => lent,
+            };
+            let Some(mut lent) = lent else { return };
+            if let Err(error) = undo(lent.connection()).await {
                 tracing::warn!(%error, "a transaction cannot be undone: its connection is given up");
                 lent.give_up().await;
             }

@@ -115,33 +115,41 @@ impl<const N: usize> RowStatement<N> {
     ) -> sqlx::Result<Vec<Row>> {
         #[cfg(test)]
         tests::refuse_scans(held, self, rows.len()).await?;
+        // Further rows, and what the caller does next, are made ready while SQLite works on these.
         let mut returned = Vec::new();
-        if rows.len() <= PUT_OFF && matches!(what, Returned::Nothing) {
-            if let Some(script) = self.next_on_sqlite(held.take_put_off(), &mut rows)? {
-                held.put_off(script);
+        match what {
+            Returned::Nothing => {
+                while rows.len() > PUT_OFF {
+                    held.start(self.next_on_sqlite(Script::default(), &mut rows)?)
+                        .await?;
+                }
+                if rows.len() > 0 {
+                    let script = self.next_on_sqlite(held.take_put_off(), &mut rows)?;
+                    held.put_off(script);
+                }
             }
-            return Ok(returned);
-        }
-        let mut next = self.next_on_sqlite(Script::default(), &mut rows)?;
-        while let Some(script) = next {
-            // The values of the following rows are made ready while SQLite works on these.
-            let following = async { self.next_on_sqlite(Script::default(), &mut rows) };
-            let (found, following) = join(held.fetch_all(script), following).await;
-            returned.extend(found?.into_iter().map(Row::Sqlite));
-            next = following?;
+            Returned::Rows => {
+                let mut next = self.next_on_sqlite(Script::default(), &mut rows)?;
+                loop {
+                    let is_last = rows.len() == 0;
+                    let following =
+                        async { (!is_last).then(|| self.next_on_sqlite(Script::default(), &mut rows)) };
+                    let (found, following) = join(held.fetch_all(next), following).await;
+                    returned.extend(found?.into_iter().map(Row::Sqlite));
+                    let Some(following) = following else { break };
+                    next = following?;
+                }
+            }
         }
         Ok(returned)
     }
 
-    /// The statement for the next rows after other ones, unless there are no rows.
+    /// The statement for the next rows after other ones.
     fn next_on_sqlite(
         &'static self,
         before: Script,
         rows: &mut vec::IntoIter<Values<'_, N>>,
-    ) -> sqlx::Result<Option<Script>> {
-        if rows.len() == 0 {
-            return Ok(None);
-        }
+    ) -> sqlx::Result<Script> {
         let (text, size) = self.for_sqlite(rows.len());
         // Or what follows in the script would stand in the place of rows.
         let empty = size.saturating_sub(rows.len()) * N;
@@ -149,7 +157,6 @@ impl<const N: usize> RowStatement<N> {
             .bind_all(rows.take(size).flatten())
             .bind_all(std::iter::repeat_n(Value::Whole(None), empty))
             .after(before)
-            .map(Some)
     }
 
     /// The text for so many rows, or for the first of them, and how many it takes.
@@ -235,7 +242,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        store::engine::{query_as, query_scalar},
+        store::{
+            Write,
+            engine::{query_as, query_scalar},
+        },
         testing::Plant,
     };
 
@@ -298,11 +308,9 @@ mod tests {
         }
     }
 
-    async fn insert(plant: &Plant, names: &[&'static str]) -> crate::store::Write {
+    async fn insert(plant: &Plant, count: usize) -> Write {
         let mut tx = plant.store.write().await.unwrap();
-        let rows = names
-            .iter()
-            .map(|name| [(*name).into(), 7_i64.into(), "a".into()]);
+        let rows = (0..count).map(|number| [number.to_string().into(), 7_i64.into(), "a".into()]);
         INSERT.execute(&mut tx, rows.collect()).await.unwrap();
         tx
     }
@@ -314,46 +322,49 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn rows_that_were_put_off_share_the_fate_of_their_transaction() {
-        let plant = Plant::new().await;
-        drop(insert(&plant, &["dropped"]).await);
-        insert(&plant, &["undone"]).await.rollback().await.unwrap();
-        let mut seen = insert(&plant, &["seen", "too"]).await;
-        let at = query_scalar::<i64>("select count(*) from pairing_failure where hour = $1 and count = $2")
-            .bind(7_i64)
-            .bind(1_i64);
-        assert_eq!(at.fetch_one(&mut seen).await.unwrap(), 2, "by the next statement");
-        drop(seen);
-        assert_eq!(stored(&plant).await, 0);
-        insert(&plant, &["kept", "as well", "and this"])
-            .await
-            .commit()
-            .await
-            .unwrap();
-        assert_eq!(stored(&plant).await, 3);
-        plant.store.write().await.unwrap().commit().await.unwrap();
-        plant.store.write().await.unwrap().rollback().await.unwrap();
+    async fn rows_that_were_put_off_or_are_under_way_share_the_fate_of_their_transaction() {
+        for count in [1, 3, 70, 300] {
+            let plant = Plant::new().await;
+            drop(insert(&plant, count).await);
+            insert(&plant, count).await.rollback().await.unwrap();
+            let mut seen = insert(&plant, count).await;
+            let at =
+                query_scalar::<i64>("select count(*) from pairing_failure where hour = $1 and count = $2")
+                    .bind(7_i64)
+                    .bind(1_i64);
+            let at = at.fetch_one(&mut seen).await.unwrap();
+            assert_eq!(at, count as i64, "by the next statement");
+            drop(seen);
+            assert_eq!(stored(&plant).await, 0);
+            insert(&plant, count).await.commit().await.unwrap();
+            assert_eq!(stored(&plant).await, count as i64);
+            plant.store.write().await.unwrap().commit().await.unwrap();
+            plant.store.write().await.unwrap().rollback().await.unwrap();
+        }
     }
 
     #[tokio::test]
-    async fn what_is_wrong_with_rows_that_were_put_off_undoes_all() {
+    async fn what_is_wrong_with_rows_that_were_put_off_or_are_under_way_undoes_all() {
         static WRONG: LazyLock<RowStatement<2>> = LazyLock::new(|| {
             RowStatement::new(
-                [Kind::Text, Kind::Text],
+                [Kind::Text, Kind::Whole],
                 "insert into pairing_failure (address, hour, count) select {0}, 1, {1} from {rows}",
             )
         });
         let plant = Plant::new().await;
-        if plant.is_shared() {
-            return; // PostgreSQL says so at once.
-        }
-        for _ in 0..3 {
-            let mut tx = insert(&plant, &["right"]).await;
-            let rows = ["a", "b"].map(|name| [name.into(), (name == "a").then_some("1").into()]);
-            WRONG.execute(&mut tx, rows.to_vec()).await.unwrap();
-            assert!(tx.commit().await.is_err());
+        for count in [2, 100, 300] {
+            let mut tx = insert(&plant, 5).await;
+            let rows =
+                (0..count).map(|number| [format!("w{number}").into(), (number > 0).then_some(1).into()]);
+            let done = match WRONG.execute(&mut tx, rows.collect()).await {
+                Ok(()) => tx.commit().await,
+                Err(error) => Err(error.into()),
+            };
+            assert!(done.is_err(), "{count}");
             assert_eq!(stored(&plant).await, 0);
         }
+        insert(&plant, 5).await.commit().await.unwrap();
+        assert_eq!(stored(&plant).await, 5);
     }
 
     #[test]
