@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many messages one transaction takes: beyond it little is won, and whoever comes next waits longer.
-const INGEST_BATCH: usize = 512;
+const INGEST_BATCH: usize = 1_024;
 
 /// How many phones' receipts one batch takes.
 const RECEIPTS_BATCH: usize = 256;

@@ -19,7 +19,7 @@ use crate::store::{
 /// Messages with more deliveries than this are frozen and expanded afterwards.
 const SMALL_AUDIENCE: u64 = 128;
 /// Deliveries that one transaction makes at once; what goes beyond is frozen, so that nobody waits long for the writer.
-const DELIVERIES_AT_ONCE: u64 = 1_024;
+const DELIVERIES_AT_ONCE: u64 = 2_048;
 
 macro_rules! insert_messages {
     () => {

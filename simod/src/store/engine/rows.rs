@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Conn, FromRow, Held, Row, Value, held::Script, query};
 
 /// How many rows SQLite's texts take; the last ones of a batch may stay empty. Each is prepared when it is first needed.
-const SIZES: [usize; 6] = [1, 4, 16, 32, 64, 128];
+const SIZES: [usize; 7] = [1, 4, 16, 32, 64, 128, 256];
 
 /// So many rows are not worth a way to SQLite's thread of their own: they go with what follows them.
 const PUT_OFF: usize = 64;
