@@ -116,7 +116,7 @@ pub struct Store {
 
 #[derive(Debug)]
 enum Database {
-    Sqlite(File),
+    Sqlite(Box<File>),
     Postgres(Server),
 }
 
@@ -191,7 +191,7 @@ impl Store {
     /// As [`Store::open`].
     pub async fn open_at(place: &Place, mut clock: Clock) -> Result<Self> {
         let database = match place {
-            Place::File(path) => Database::Sqlite(File::open(path).await?),
+            Place::File(path) => Database::Sqlite(Box::new(File::open(path).await?)),
             Place::Server { url, direct } => {
                 clock = clock.into_correctable();
                 let server = Server::open(url, direct.as_deref()).await?;
