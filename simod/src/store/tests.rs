@@ -174,7 +174,7 @@ async fn a_large_audience_is_frozen_and_expanded_in_steps() {
 #[tokio::test]
 async fn small_audiences_that_were_frozen_are_expanded_many_at_once() {
     let f = Fixture::new().await;
-    let batch: Vec<_> = (0..600)
+    let batch: Vec<_> = (0..1_000)
         .map(|number| f.personal(&number.to_string(), &["1", "2", "3"]))
         .collect();
     f.store.accept(&batch).await.unwrap();
@@ -186,7 +186,7 @@ async fn small_audiences_that_were_frozen_are_expanded_many_at_once() {
         steps += 1;
     }
     assert!(steps < frozen / 10, "{steps} steps for {frozen}");
-    assert_eq!(f.rows("select count(*) from delivery").await, ["1800"]);
+    assert_eq!(f.rows("select count(*) from delivery").await, ["3000"]);
     assert_eq!(f.rows("select count(*) from audience").await, ["0"]);
 }
 
