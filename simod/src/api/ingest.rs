@@ -205,7 +205,7 @@ async fn enter(
     let entered = entered.map_err(|_stopped| ApiError::unavailable())?;
     Ok(async move {
         let result = entered.await.map_err(|_stopped| ApiError::unavailable())?;
-        let posted = result.map_err(ApiError::from)?.map_err(Unposted::Refused)?;
+        let posted = result.map_err(Unposted::Undone)?.map_err(Unposted::Refused)?;
         if let Poster::Token(hash) = poster {
             app.guard.welcome(&hash);
         }

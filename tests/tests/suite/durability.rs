@@ -158,13 +158,16 @@ async fn a_locked_database_is_503_and_loses_nothing() {
     sqlx::query("begin immediate").execute(&mut other).await.unwrap();
     for (path, body) in [
         ("/messages", body.to_owned()),
-        ("/messages/batch", format!("[{body}]")),
+        ("/messages/batch", format!("[{}]", vec![body; 100].join(","))),
     ] {
         let answer = raw::post(&simod.api(path), &token, body).send().await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
         assert!(answer.headers.contains_key(header::RETRY_AFTER), "{path}");
         answer.problem();
     }
+    // The log says so once for each transaction, not for each item.
+    let lines = simod.log().matches("the database is unavailable").count();
+    assert!((2..10).contains(&lines), "{lines} lines");
     assert!(!simod.owner().readiness().await.unwrap().ready);
     sqlx::query("rollback").execute(&mut other).await.unwrap();
     assert!(simod.owner().readiness().await.unwrap().ready);

@@ -10,17 +10,17 @@ use futures_util::future::join_all;
 use http::StatusCode;
 use serde_json::value::RawValue;
 use simo_common::{
-    api::message::{BatchAnswer, BatchItem, PostMessage},
+    api::message::{BatchAnswer, BatchItem, PostMessage, PostedMessage},
     lang::Lang,
     message::limits,
     text,
 };
 
-use super::{PostParams, budget, enter, poster, refuse_strangers, validate};
+use super::{PostParams, budget, enter, poster, refuse_strangers, refused::Unposted, validate};
 use crate::{
     api::{ApiError, ApiResult, Peer, auth, body, edge, parameters::Params},
     app::App,
-    store::Incoming,
+    store::{self, Incoming},
 };
 
 /// Post many messages
@@ -74,17 +74,12 @@ pub(in crate::api) async fn post_batch(
                     dry_run,
                     budget: Some(budget.clone()),
                 };
-                enter(&app, incoming).await.map_err(ApiError::from)
+                enter(&app, incoming).await
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         });
     }
-    let answers = join_all(
-        entered
-            .into_iter()
-            .map(async |item| item?.await.map_err(ApiError::from)),
-    )
-    .await;
+    let answers = explained(join_all(entered.into_iter().map(async |item| item?.await)).await);
     let failed_with = |status| {
         move |answer: &Result<_, ApiError>| {
             answer
@@ -170,10 +165,23 @@ fn items_of<'a>(items: impl Iterator<Item = &'a [u8]>) -> Vec<Result<PostMessage
         .collect()
 }
 
-fn answer(
-    answers: Vec<Result<simo_common::api::message::PostedMessage, ApiError>>,
-    lang: Lang,
-) -> BatchAnswer {
+/// Why items were not posted. What undid a transaction is explained, and logged, once for all of its items.
+fn explained(answers: Vec<Result<PostedMessage, Unposted>>) -> Vec<Result<PostedMessage, ApiError>> {
+    let mut last: Option<(Arc<store::Error>, ApiError)> = None;
+    let mut explain = |unposted| match unposted {
+        Unposted::Undone(cause) => match &last {
+            Some((known, error)) if Arc::ptr_eq(known, &cause) => error.clone(),
+            _ => last.insert((cause.clone(), cause.into())).1.clone(),
+        },
+        unposted => unposted.into(),
+    };
+    answers
+        .into_iter()
+        .map(|answer| answer.map_err(&mut explain))
+        .collect()
+}
+
+fn answer(answers: Vec<Result<PostedMessage, ApiError>>, lang: Lang) -> BatchAnswer {
     let items: Vec<BatchItem> = answers
         .into_iter()
         .enumerate()

@@ -8,13 +8,15 @@ use simo_common::{lang::Text, text};
 use crate::{
     api::{ApiError, auth, limits},
     app::App,
-    store::{KeyKind, Nobody, Poster, Refusal, TokenHolder},
+    store::{self, KeyKind, Nobody, Poster, Refusal, TokenHolder},
 };
 
 /// Why a message was not posted.
 pub(super) enum Unposted {
     /// The transaction said so.
     Refused(Refusal),
+    /// The transaction failed, with all that was in it.
+    Undone(Arc<store::Error>),
     /// It did not come so far.
     Failed(ApiError),
 }
@@ -29,6 +31,7 @@ impl From<Unposted> for ApiError {
     fn from(unposted: Unposted) -> Self {
         match unposted {
             Unposted::Refused(refusal) => refused(refusal),
+            Unposted::Undone(error) => error.into(),
             Unposted::Failed(error) => error,
         }
     }
