@@ -27,6 +27,10 @@ pub(super) enum Mistake {
         value: String,
         nearest: Option<&'static str>,
     },
+    /// A key that is not written as one: `state=read`, `(state:read)`.
+    NearlyKey(Key),
+    /// `NOT`, `OR` … beside a key.
+    Operator(String),
     OpenQuote,
     StarInside,
     NoWord,
@@ -62,6 +66,8 @@ impl QueryError {
                 ),
             ),
             Mistake::UnknownValue { key, value, nearest } => unknown_value(*key, value, *nearest, lang),
+            Mistake::NearlyKey(key) => nearly_key(*key, lang),
+            Mistake::Operator(word) => operator(word, lang),
             Mistake::OpenQuote => lang
                 .pick("the quotation mark is not closed", "кавычка не закрыта")
                 .to_owned(),
@@ -92,6 +98,37 @@ impl QueryError {
     }
 }
 
+/// What to do with what was not meant for the language.
+fn as_text(lang: Lang) -> &'static str {
+    lang.pick(
+        "to search for it as text, put it in quotation marks",
+        "чтобы искать это как текст, возьмите его в кавычки",
+    )
+}
+
+fn nearly_key(key: Key, lang: Lang) -> String {
+    let name = lang.pick(key.as_str(), key.as_russian());
+    let written = lang.pick(
+        format!("a condition is written `{name}:…` or `-{name}:…`, with no other signs"),
+        format!("условие пишется `{name}:…` или `-{name}:…`, без других знаков"),
+    );
+    format!("{written} ({})", as_text(lang))
+}
+
+fn operator(word: &str, lang: Lang) -> String {
+    let instead = lang.pick(
+        format!(
+            "`{word}` is no operator: all terms must hold, `-` before one turns it round, several values stand with commas, \
+             such as `state:failed,expired`"
+        ),
+        format!(
+            "«{word}» не оператор: должны выполняться все условия, `-` перед условием обращает его, несколько значений пишутся \
+             через запятую, например `состояние:не_доставлено,истекло`"
+        ),
+    );
+    format!("{instead} ({})", as_text(lang))
+}
+
 fn unknown_key(key: &str, nearest: Option<&str>, lang: Lang) -> String {
     let what = lang.pick(format!("there is no key `{key}:`"), format!("нет ключа `{key}:`"));
     let instead = if let Some(name) = nearest {
@@ -103,11 +140,7 @@ fn unknown_key(key: &str, nearest: Option<&str>, lang: Lang) -> String {
         let names = Key::ALL.map(|key| lang.pick(key.as_str(), key.as_russian()));
         lang.pick("the keys are ", "ключи: ").to_owned() + &names.join(", ")
     };
-    let words = lang.pick(
-        "to search for it as text, put it in quotation marks",
-        "чтобы искать это как текст, возьмите его в кавычки",
-    );
-    format!("{what}; {instead} ({words})")
+    format!("{what}; {instead} ({})", as_text(lang))
 }
 
 fn unknown_value(key: Key, value: &str, nearest: Option<&str>, lang: Lang) -> String {

@@ -17,6 +17,7 @@ pub fn parse(text: &str) -> Result<Query, Vec<QueryError>> {
     let mut parser = Parser {
         text,
         at: 0,
+        after_key: false,
         mistakes: Vec::new(),
     };
     let terms = parser.query();
@@ -30,7 +31,38 @@ pub fn parse(text: &str) -> Result<Query, Vec<QueryError>> {
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    /// Whether the last term had a key.
+    after_key: bool,
     mistakes: Vec<QueryError>,
+}
+
+/// What other languages join terms with. Small letters, and those far from keys, are words of a text.
+const OPERATORS: [&str; 6] = ["AND", "OR", "NOT", "И", "ИЛИ", "НЕ"];
+
+/// The key that a word was probably meant to have: in brackets, or with a sign of comparison.
+fn nearly_key(word: &str) -> Option<Key> {
+    let bare = word.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let (name, rest) = key_name(bare);
+    let signs: &[char] = if bare.len() < word.len() {
+        &[':', '=', '<', '>']
+    } else {
+        &['=', '<', '>']
+    };
+    rest.trim_start_matches('!')
+        .starts_with(signs)
+        .then(|| Key::find(name))?
+}
+
+fn begins_with_key(text: &str) -> bool {
+    let text = text.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let (name, rest) = key_name(text);
+    rest.starts_with(':') && Key::find(name).is_some()
+}
+
+/// What may be the name of a key, and what follows it.
+fn key_name(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !(c.is_alphabetic() || c == '_'));
+    text.split_at(end.unwrap_or(text.len()))
 }
 
 /// What closes a quotation mark; `None` when it is none.
@@ -73,6 +105,7 @@ impl Parser<'_> {
             }
             let negated = self.negation();
             if let Some(filter) = self.filter() {
+                self.after_key = !matches!(filter, Filter::Text(_));
                 terms.push(Term {
                     negated,
                     filter,
@@ -120,6 +153,14 @@ impl Parser<'_> {
         }
         self.skip(|c| !c.is_whitespace() && closing(c).is_none());
         let word = &self.text[start..self.at];
+        if let Some(key) = nearly_key(word) {
+            self.mistake(start..self.at, Mistake::NearlyKey(key));
+            return None;
+        }
+        if OPERATORS.contains(&word) && (self.after_key || begins_with_key(self.rest())) {
+            self.mistake(start..self.at, Mistake::Operator(word.to_owned()));
+            return None;
+        }
         match word.strip_suffix('*') {
             Some(beginning) => self.words(beginning, start..self.at, Match::Beginning),
             None => self.words(word, start..self.at, Match::Forms),

@@ -106,6 +106,14 @@ fn every_mistake_is_told() {
         ("priority:<low", "high"),
         ("\"фраза", "not closed"),
         ("state:\"read", "not closed"),
+        ("state=read", "written `state:…`"),
+        ("priority>=high", "written `priority:…`"),
+        ("-state!=read", "written `state:…`"),
+        ("(state:read)", "written `state:…`"),
+        ("!state:read", "written `state:…`"),
+        ("котёл NOT state:read", "`NOT` is no operator"),
+        ("state:read OR котёл", "`OR` is no operator"),
+        ("НЕ (", "no letter or digit"),
         ("ко*л", "at the end of a word"),
         ("-", "no letter or digit"),
         ("\"—\"", "no letter or digit"),
@@ -114,6 +122,17 @@ fn every_mistake_is_told() {
         let found = mistakes(text);
         assert_eq!(found.len(), 1, "{text}: {found:?}");
         assert!(found[0].2.contains(part), "{text}: {found:?}");
+    }
+    for text in [
+        "\"state=read\"",
+        "НАСОС НЕ РАБОТАЕТ",
+        "not state:read",
+        "a=b",
+        "(котёл)",
+        "foo>bar",
+        "state",
+    ] {
+        assert!(parse(text).is_ok(), "{text}");
     }
     assert!(parse(&"а".repeat(LONGEST)).is_ok());
     assert!(mistakes(&"а".repeat(LONGEST + 1))[0].2.contains("longer than"));

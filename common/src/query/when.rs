@@ -35,7 +35,7 @@ const UNITS: [(i64, &[&str]); 5] = [
 ];
 
 impl When {
-    /// Reads `today`, `вчера`, `-2h`, `2026-11-01`, `01.11.2026`, `2026-11-01T10:00`, with or without an offset.
+    /// Reads `today`, `вчера`, `-2h`, `2026-11-01`, `01.11.2026`, either of them with `T10:00`, with or without an offset.
     pub fn parse(text: &str) -> Option<Self> {
         match fold_name(text).as_str() {
             "today" | "сегодня" => return Some(Self::Today),
@@ -48,7 +48,10 @@ impl When {
         if let Some(day) = day(text) {
             return Some(Self::Day(day));
         }
-        match Moment::parse(text)? {
+        let dated = text
+            .split_once(['T', ' '])
+            .and_then(|(date, clock)| Some(format!("{}T{clock}", day(date)?)));
+        match Moment::parse(dated.as_deref().unwrap_or(text))? {
             Moment::Exact(at) => Some(Self::Exact(at)),
             Moment::Civil(at) => Some(Self::Wall(at)),
         }
@@ -170,6 +173,9 @@ mod tests {
         let start = |text| When::parse(text).unwrap().start(&now());
         assert_eq!(start("2026-11-01T10:00"), us("2026-11-01T10:00:00+07:00"));
         assert_eq!(start("2026-11-01 10:00"), us("2026-11-01T10:00:00+07:00"));
+        assert_eq!(start("01.11.2026T10:00"), us("2026-11-01T10:00:00+07:00"));
+        assert_eq!(start("01.11.2026 10:00"), us("2026-11-01T10:00:00+07:00"));
+        assert_eq!(start("01.11.2026T10:00Z"), us("2026-11-01T10:00:00Z"));
         assert_eq!(start("2026-11-01T10:00:00Z"), us("2026-11-01T10:00:00Z"));
         assert_eq!(start("-2h"), us("2026-11-03T08:00:00+07:00"));
         assert_eq!(start("-30мин"), us("2026-11-03T09:30:00+07:00"));
@@ -184,6 +190,8 @@ mod tests {
             "-2x",
             "2026-13-01",
             "32.01.2026",
+            "01.11.2026T",
+            "01.11.2026T25:00",
             "скоро",
             "-99999999999999999999s",
         ] {

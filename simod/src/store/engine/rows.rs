@@ -288,7 +288,7 @@ mod tests {
     #[tokio::test]
     async fn every_row_arrives_however_many_there_are() {
         let plant = Plant::new().await;
-        for count in [0, 1, 2, 17, 128, 129, 300] {
+        for count in [0, 1, 2, 17, 256, 257, 600] {
             let mut tx = plant.store.write().await.unwrap();
             let numbers: Vec<i64> = (0..count).collect();
             let name = |n: &i64| Value::from(n.to_string());
