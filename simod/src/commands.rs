@@ -27,10 +27,13 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use simo_common::lang::Lang;
-use simod::config::{self, Config};
+use simod::{
+    config::{self, Config, ConfigError},
+    store::{self, copy::CopyError},
+};
 
 /// SiMO's daemon: takes messages from automated control systems, delivers them to employees' phones, keeps the history.
 #[derive(Debug, Parser)]
@@ -107,7 +110,7 @@ struct MigrateArguments {
 }
 
 impl ConfigArguments {
-    fn load(&self, lang: Lang) -> anyhow::Result<Config> {
+    fn load(&self) -> anyhow::Result<Config> {
         let flags = [
             ("database", self.database.clone()),
             ("listen", self.listen.clone()),
@@ -126,7 +129,7 @@ impl ConfigArguments {
         // Names and values that are no text are nothing of ours.
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        config::load(self.config.as_deref(), variables, &flags).map_err(|error| anyhow!(error.in_words(lang)))
+        Ok(config::load(self.config.as_deref(), variables, &flags)?)
     }
 }
 
@@ -143,14 +146,12 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo => demo::demo(lang),
         Command::Migrate(arguments) => serve::migrate(&arguments.config, arguments.check, lang),
         Command::Copy(arguments) => copy::copy(&arguments, lang),
-        Command::Config(arguments) => arguments
-            .load(lang)
-            .and_then(|config| print(&config.shown(), lang)),
+        Command::Config(arguments) => arguments.load().and_then(|config| print(&config.shown(), lang)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say_aside!("simod: {}", told(&error));
+            say_aside!("simod: {}", told(&error, lang));
             ExitCode::FAILURE
         }
     }
@@ -186,10 +187,10 @@ fn refuse(refusal: &clap::Error, lang: Lang) -> ExitCode {
 }
 
 /// What went wrong, with its causes. Many errors tell their cause themselves: nothing is said twice.
-fn told(error: &anyhow::Error) -> String {
+fn told(error: &anyhow::Error, lang: Lang) -> String {
     error
         .chain()
-        .map(ToString::to_string)
+        .map(|cause| in_words(cause, lang))
         .reduce(|said, cause| {
             if said.contains(&cause) {
                 said
@@ -198,4 +199,17 @@ fn told(error: &anyhow::Error) -> String {
             }
         })
         .unwrap_or_default()
+}
+
+/// One of the causes, in the reader's language where it is one of ours.
+fn in_words(cause: &(dyn std::error::Error + 'static), lang: Lang) -> String {
+    if let Some(error) = cause.downcast_ref::<ConfigError>() {
+        error.in_words(lang)
+    } else if let Some(error) = cause.downcast_ref::<CopyError>() {
+        error.in_words(lang)
+    } else if let Some(error) = cause.downcast_ref::<store::Error>() {
+        error.in_words(lang)
+    } else {
+        cause.to_string()
+    }
 }

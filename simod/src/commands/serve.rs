@@ -27,7 +27,7 @@ use super::{ConfigArguments, print};
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub(super) fn serve(arguments: &ConfigArguments, lang: Lang) -> anyhow::Result<()> {
-    let config = arguments.load(lang)?;
+    let config = arguments.load()?;
     start_logging(&config)?;
     runtime()?.block_on(async {
         let shutdown = CancellationToken::new();
@@ -70,7 +70,7 @@ fn say_how_to_begin(socket: &Path, lang: Lang) {
 
 /// Creates or migrates the database, or with `check` says what would be run.
 pub(super) fn migrate(arguments: &ConfigArguments, check: bool, lang: Lang) -> anyhow::Result<()> {
-    let config = arguments.load(lang)?;
+    let config = arguments.load()?;
     runtime()?.block_on(async {
         let place = config.place()?;
         let pending = Store::pending_migrations(&place).await?;

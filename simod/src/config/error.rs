@@ -11,8 +11,10 @@ pub enum Source {
     File(PathBuf),
     /// A variable of the environment.
     Variable(String),
-    /// A flag.
+    /// A flag, by the key that it sets.
     Flag(&'static str),
+    /// All of them together.
+    Together,
 }
 
 impl std::fmt::Display for Source {
@@ -20,7 +22,8 @@ impl std::fmt::Display for Source {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Variable(name) => f.write_str(name),
-            Self::Flag(name) => f.write_str(name),
+            Self::Flag(key) => write!(f, "--{}", key.replace('_', "-")),
+            Self::Together => f.write_str("configuration"),
         }
     }
 }

@@ -53,7 +53,7 @@ pub fn load(
         check(&table, &source)?;
     }
     let config: Config = parse(&table).map_err(|(key, detail)| ConfigError::Value {
-        from: Source::Flag("configuration"),
+        from: Source::Together,
         key,
         detail: library_says(&detail),
     })?;

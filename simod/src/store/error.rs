@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use simo_common::lang::Text;
+use simo_common::lang::{Lang, Text};
 use sqlx::postgres::PgDatabaseError;
 
 /// What a method of the store returns.
@@ -42,7 +42,7 @@ pub enum Error {
     /// Migrations of a later minor version were run.
     #[error(
         "a later version of simod has migrated the database (migrations {}), and this one does not know what it left: start that version, or restore a backup",
-        .0.iter().map(|version| format!("{version:04}")).collect::<Vec<_>>().join(", ")
+        numbers(.0)
     )]
     Newer(Vec<i64>),
     /// Part of an installation is there.
@@ -93,6 +93,46 @@ impl Error {
 }
 
 impl Error {
+    /// For whoever started a program that works on the database, in his language.
+    pub fn in_words(&self, lang: Lang) -> String {
+        if lang == Lang::En {
+            return self.to_string();
+        }
+        match self {
+            Self::Url(url) => format!(
+                "`{url}` — не адрес базы данных: нужно sqlite:/путь/simo.db или postgres://пользователь@сервер/simo"
+            ),
+            Self::DirectToFile => {
+                "`database_direct` — собственный адрес сервера, когда `database` ведёт к нему через пулер: \
+                 оба начинаются с postgres://"
+                    .to_owned()
+            }
+            Self::Held { database, holder } => {
+                format!("{} занят другим simod: {holder}", database.display())
+            }
+            Self::Unmigrated(missing) => format!(
+                "в базе данных не хватает миграций ({}), а через пулер их не выполнить: укажите в `database_direct` \
+                 собственный адрес сервера или выполните с ним `simod migrate`",
+                missing.join(", ")
+            ),
+            Self::Newer(versions) => format!(
+                "базу данных обновила более поздняя версия simod (миграции {}), и этой неизвестно, что там осталось: \
+                 запустите ту версию или восстановите резервную копию",
+                numbers(versions)
+            ),
+            Self::HalfCopied(source) => format!(
+                "в базе данных незавершённая копия {source}: выполните тот же `simod copy` ещё раз, он продолжит с места \
+                 остановки"
+            ),
+            Self::Migrate(error) => format!("не удаётся обновить базу данных: {error}"),
+            Self::Unavailable(error) => format!("база данных недоступна: {error}"),
+            Self::Internal(error) => format!("база данных: {error}"),
+            Self::Conflict(text) => text.ru.clone(),
+            // What the system says, and what only requests bring about: the API words that itself.
+            _ => self.to_string(),
+        }
+    }
+
     /// Whether another transaction was in the way, so that the same one succeeds when it is tried again: it took the same
     /// key, or waited for us as we did for it.
     pub(super) fn is_race(&self) -> bool {
@@ -104,6 +144,12 @@ impl Error {
                 .code()
                 .is_some_and(|code| ["23505", "40001", "40P01"].contains(&&*code))
     }
+}
+
+/// Migrations by the numbers that their files begin with.
+fn numbers(versions: &[i64]) -> String {
+    let numbers: Vec<_> = versions.iter().map(|version| format!("{version:04}")).collect();
+    numbers.join(", ")
 }
 
 impl From<sqlx::Error> for Error {

@@ -43,7 +43,7 @@ impl FileLock {
         file.set_len(0).map_err(failed)?;
         file.rewind().map_err(failed)?;
         let program = std::env::current_exe().unwrap_or_default();
-        write!(file, "process {} ({})", std::process::id(), program.display()).map_err(failed)?;
+        write!(file, "PID {} ({})", std::process::id(), program.display()).map_err(failed)?;
         Ok(Self { _file: file })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use simo_common::lang::Lang;
+
 use crate::store::Error;
 
 /// Why an installation was not copied.
@@ -70,6 +72,46 @@ pub enum CopyError {
     /// What the databases say.
     #[error(transparent)]
     Store(#[from] Error),
+}
+
+impl CopyError {
+    /// For whoever copies, in his language.
+    pub fn in_words(&self, lang: Lang) -> String {
+        if lang == Lang::En {
+            return self.to_string();
+        }
+        match self {
+            Self::NoSource(file) => format!("нет файла {}", file.display()),
+            Self::SourceUnmigrated { file, pending } => format!(
+                "в {} не хватает миграций ({}): сначала выполните `simod migrate --database sqlite:{}`",
+                file.display(),
+                pending.join(", "),
+                file.display()
+            ),
+            Self::Occupied(table) => format!(
+                "в целевой базе есть свои данные (таблица `{table}`): создайте там пустую базу и копируйте в неё"
+            ),
+            Self::Served => {
+                "к целевой базе подключён simod: остановите его и выполните команду ещё раз".to_owned()
+            }
+            Self::SourceChanged { begun, now } => format!(
+                "в целевой базе незавершённая копия {begun}, а {now} — не то, с чего она начата: файл с тех пор \
+                 использовали или это другой файл; начните заново с --restart, который сначала удалит незавершённую копию"
+            ),
+            Self::Value { table, column, why } => format!("таблица `{table}`, столбец `{column}`: {why}"),
+            Self::Tables(difference) => format!("таблицы двух баз не одинаковы: {difference}"),
+            Self::Overtaken => "с целевой базой работает другой `simod copy`".to_owned(),
+            Self::Differs {
+                table,
+                in_file,
+                on_server,
+            } => format!(
+                "таблица `{table}` не одинакова с двух сторон (строк в файле {in_file}, на сервере {on_server}): в целевую \
+                 базу писал кто-то ещё; из неё ничего не доставляется, начните заново с --restart"
+            ),
+            Self::Store(error) => error.in_words(lang),
+        }
+    }
 }
 
 impl From<sqlx::Error> for CopyError {
