@@ -7,6 +7,7 @@
 //! first of November. The manual for people is `docs/query-language.*.md`.
 
 mod error;
+mod foreign;
 mod highlight;
 mod key;
 mod parse;

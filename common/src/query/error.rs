@@ -28,7 +28,11 @@ pub(super) enum Mistake {
         nearest: Option<&'static str>,
     },
     /// A key that is not written as one: `state=read`, `(state:read)`.
-    NearlyKey(Key),
+    NearlyKey {
+        key: Key,
+        /// As it was written.
+        name: String,
+    },
     /// `NOT`, `OR` … beside a key.
     Operator(String),
     OpenQuote,
@@ -66,7 +70,7 @@ impl QueryError {
                 ),
             ),
             Mistake::UnknownValue { key, value, nearest } => unknown_value(*key, value, *nearest, lang),
-            Mistake::NearlyKey(key) => nearly_key(*key, lang),
+            Mistake::NearlyKey { key, name } => nearly_key(*key, name, lang),
             Mistake::Operator(word) => operator(word, lang),
             Mistake::OpenQuote => lang
                 .pick("the quotation mark is not closed", "кавычка не закрыта")
@@ -106,13 +110,20 @@ fn as_text(lang: Lang) -> &'static str {
     )
 }
 
-fn nearly_key(key: Key, lang: Lang) -> String {
-    let name = lang.pick(key.as_str(), key.as_russian());
+fn nearly_key(key: Key, name: &str, lang: Lang) -> String {
     let written = lang.pick(
         format!("a condition is written `{name}:…` or `-{name}:…`, with no other signs"),
         format!("условие пишется `{name}:…` или `-{name}:…`, без других знаков"),
     );
-    format!("{written} ({})", as_text(lang))
+    let compared = if key == Key::Priority {
+        lang.pick(
+            format!(", such as `{name}:>=high`"),
+            format!(", например `{name}:>=высокий`"),
+        )
+    } else {
+        String::new()
+    };
+    format!("{written}{compared} ({})", as_text(lang))
 }
 
 fn operator(word: &str, lang: Lang) -> String {

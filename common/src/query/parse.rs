@@ -5,7 +5,10 @@ use std::ops::Range;
 use uuid::Uuid;
 
 use super::{
-    Filter, Key, LONGEST, MOST_TERMS, Match, Query, QueryError, Term, Text, When, error::Mistake, key,
+    Filter, Key, LONGEST, MOST_TERMS, Match, Query, QueryError, Term, Text, When,
+    error::Mistake,
+    foreign::{self, Condition},
+    key,
 };
 use crate::{message::Priority, text::normal_words};
 
@@ -17,7 +20,6 @@ pub fn parse(text: &str) -> Result<Query, Vec<QueryError>> {
     let mut parser = Parser {
         text,
         at: 0,
-        after_key: false,
         mistakes: Vec::new(),
     };
     let terms = parser.query();
@@ -31,38 +33,7 @@ pub fn parse(text: &str) -> Result<Query, Vec<QueryError>> {
 struct Parser<'a> {
     text: &'a str,
     at: usize,
-    /// Whether the last term had a key.
-    after_key: bool,
     mistakes: Vec<QueryError>,
-}
-
-/// What other languages join terms with. Small letters, and those far from keys, are words of a text.
-const OPERATORS: [&str; 6] = ["AND", "OR", "NOT", "И", "ИЛИ", "НЕ"];
-
-/// The key that a word was probably meant to have: in brackets, or with a sign of comparison.
-fn nearly_key(word: &str) -> Option<Key> {
-    let bare = word.trim_start_matches(|c: char| !c.is_alphanumeric());
-    let (name, rest) = key_name(bare);
-    let signs: &[char] = if bare.len() < word.len() {
-        &[':', '=', '<', '>']
-    } else {
-        &['=', '<', '>']
-    };
-    rest.trim_start_matches('!')
-        .starts_with(signs)
-        .then(|| Key::find(name))?
-}
-
-fn begins_with_key(text: &str) -> bool {
-    let text = text.trim_start_matches(|c: char| !c.is_alphanumeric());
-    let (name, rest) = key_name(text);
-    rest.starts_with(':') && Key::find(name).is_some()
-}
-
-/// What may be the name of a key, and what follows it.
-fn key_name(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !(c.is_alphabetic() || c == '_'));
-    text.split_at(end.unwrap_or(text.len()))
 }
 
 /// What closes a quotation mark; `None` when it is none.
@@ -104,8 +75,9 @@ impl Parser<'_> {
                 return terms;
             }
             let negated = self.negation();
-            if let Some(filter) = self.filter() {
-                self.after_key = !matches!(filter, Filter::Text(_));
+            let is_after_key =
+                (terms.last()).is_some_and(|term: &Term| !matches!(term.filter, Filter::Text(_)));
+            if let Some(filter) = self.filter(is_after_key) {
                 terms.push(Term {
                     negated,
                     filter,
@@ -122,7 +94,7 @@ impl Parser<'_> {
         negates
     }
 
-    fn filter(&mut self) -> Option<Filter> {
+    fn filter(&mut self, is_after_key: bool) -> Option<Filter> {
         let start = self.at;
         if self.peek().and_then(closing).is_some() {
             let phrase = self.quoted()?;
@@ -151,13 +123,13 @@ impl Parser<'_> {
             }
             return self.keyed(key, values);
         }
-        self.skip(|c| !c.is_whitespace() && closing(c).is_none());
-        let word = &self.text[start..self.at];
-        if let Some(key) = nearly_key(word) {
-            self.mistake(start..self.at, Mistake::NearlyKey(key));
+        self.at = start;
+        if self.is_foreign() {
             return None;
         }
-        if OPERATORS.contains(&word) && (self.after_key || begins_with_key(self.rest())) {
+        self.skip(|c| !c.is_whitespace() && closing(c).is_none());
+        let word = &self.text[start..self.at];
+        if foreign::is_operator(word, is_after_key, self.rest()) {
             self.mistake(start..self.at, Mistake::Operator(word.to_owned()));
             return None;
         }
@@ -165,6 +137,33 @@ impl Parser<'_> {
             Some(beginning) => self.words(beginning, start..self.at, Match::Beginning),
             None => self.words(word, start..self.at, Match::Forms),
         }
+    }
+
+    /// Whether a condition follows that is written with other signs: that is a mistake then. Without a value that can be
+    /// meant, it is text: `status=firing`, `id=17`.
+    fn is_foreign(&mut self) -> bool {
+        let (start, mistakes) = (self.at, self.mistakes.len());
+        let Some(Condition { key, name, value_at }) = Condition::at_start(&self.text[start..]) else {
+            return false;
+        };
+        self.at += value_at;
+        let values = self.values();
+        let is_meant = |value: &Value| can_be_meant(key, value.text.trim_end_matches([')', ']']));
+        let are_meant = values.is_some_and(|values| values.iter().all(is_meant));
+        self.mistakes.truncate(mistakes);
+        if are_meant {
+            self.skip(|c| !c.is_whitespace());
+            self.mistake(
+                start..self.at,
+                Mistake::NearlyKey {
+                    key,
+                    name: name.to_owned(),
+                },
+            );
+        } else {
+            self.at = start;
+        }
+        are_meant
     }
 
     fn words(&mut self, text: &str, range: Range<usize>, how: Match) -> Option<Filter> {
@@ -302,6 +301,23 @@ impl Parser<'_> {
 
     fn mistake(&mut self, range: Range<usize>, mistake: Mistake) {
         self.mistakes.push(QueryError::new(self.text, range, mistake));
+    }
+}
+
+/// Whether somebody who writes that means a value of the key, if mistyped.
+fn can_be_meant(key: Key, value: &str) -> bool {
+    fn is_near<T>(read: &Result<T, Option<&'static str>>) -> bool {
+        !matches!(read, Err(None))
+    }
+    match key {
+        Key::State => is_near(&key::state(value)),
+        Key::Priority => is_near(&priorities(value)),
+        Key::Ack => is_near(&key::yes_or_no(value)),
+        Key::After | Key::Before | Key::Date => is_near(&time(value)),
+        Key::Message => value.parse::<Uuid>().is_ok(),
+        Key::Employee | Key::Group | Key::Acs | Key::Topic | Key::Device | Key::External | Key::Reason => {
+            !value.is_empty()
+        }
     }
 }
 

@@ -107,12 +107,22 @@ fn every_mistake_is_told() {
         ("\"фраза", "not closed"),
         ("state:\"read", "not closed"),
         ("state=read", "written `state:…`"),
-        ("priority>=high", "written `priority:…`"),
+        ("state = read", "written `state:…`"),
+        ("state :read", "written `state:…`"),
+        ("status==raed", "written `status:…`"),
+        ("priority>=high", "such as `priority:>=high`"),
+        ("приоритет ≥ высокий", "written `приоритет:…`"),
         ("-state!=read", "written `state:…`"),
         ("(state:read)", "written `state:…`"),
+        ("(state:\"не доставлено\")", "written `state:…`"),
         ("!state:read", "written `state:…`"),
+        ("(topic:boiler", "written `topic:…`"),
+        ("тема=котёл", "written `тема:…`"),
+        ("after>-2h", "written `after:…`"),
         ("котёл NOT state:read", "`NOT` is no operator"),
         ("state:read OR котёл", "`OR` is no operator"),
+        ("state:read НЕ котёл", "`НЕ` is no operator"),
+        ("state:read И НАСОС", "`И` is no operator"),
         ("НЕ (", "no letter or digit"),
         ("ко*л", "at the end of a word"),
         ("-", "no letter or digit"),
@@ -123,20 +133,56 @@ fn every_mistake_is_told() {
         assert_eq!(found.len(), 1, "{text}: {found:?}");
         assert!(found[0].2.contains(part), "{text}: {found:?}");
     }
+    assert!(parse(&"а".repeat(LONGEST)).is_ok());
+    assert!(mistakes(&"а".repeat(LONGEST + 1))[0].2.contains("longer than"));
+    assert!(mistakes(&"а ".repeat(MOST_TERMS + 1))[0].2.contains("more than"));
+}
+
+#[test]
+fn what_only_looks_like_a_condition_is_text() {
     for text in [
         "\"state=read\"",
-        "НАСОС НЕ РАБОТАЕТ",
-        "not state:read",
         "a=b",
         "(котёл)",
         "foo>bar",
         "state",
+        "status=firing",
+        "id=17",
+        "#id=5",
+        "до=5",
+        "после=7",
+        "scada/alarm?id=5",
+        "?id=5",
+        "<message>boiler</message>",
+        "#тема:котёл",
+        "(10:00)",
+        "НАСОС НЕ РАБОТАЕТ",
+        "topic:boiler НЕ РАБОТАЕТ",
+        "after:today NOT RUNNING",
+        "НАСОС НЕ \"причина:перегрев\"",
+        "И «тема:котёл»",
+        "not state:read",
+        "state:read or котёл",
     ] {
-        assert!(parse(text).is_ok(), "{text}");
+        let query = parse(text).unwrap_or_else(|mistakes| panic!("{text}: {mistakes:?}"));
+        let last = &query.terms.last().unwrap().filter;
+        assert!(
+            matches!(last, Filter::Text(_)) || text == "not state:read",
+            "{text}"
+        );
     }
-    assert!(parse(&"а".repeat(LONGEST)).is_ok());
-    assert!(mistakes(&"а".repeat(LONGEST + 1))[0].2.contains("longer than"));
-    assert!(mistakes(&"а ".repeat(MOST_TERMS + 1))[0].2.contains("more than"));
+}
+
+#[test]
+fn the_right_way_to_write_a_condition_is_told_in_both_languages() {
+    let told = |text: &str| parse(text).unwrap_err()[0].message(Lang::Ru);
+    assert!(told("состояние=прочитано").contains("условие пишется `состояние:…`"));
+    for text in ["приоритет>=высокий", "котёл ИЛИ состояние:прочитано"]
+    {
+        let told = told(text);
+        let example = told.split("например").nth(1).unwrap().split('`').nth(1).unwrap();
+        assert!(parse(example).is_ok(), "{told}");
+    }
 }
 
 #[test]
@@ -163,6 +209,7 @@ fn anything() -> impl Strategy<Value = String> {
         Just(",".to_owned()),
         Just("*".to_owned()),
         Just("\\".to_owned()),
+        prop::sample::select(vec!["=", ":", "(", ")", "!", " >= ", " НЕ ", " OR "]).prop_map(str::to_owned),
         prop::sample::select(Key::ALL.to_vec()).prop_map(|key| format!("{}:", key.as_str())),
         prop::sample::select(vec![
             "read",
