@@ -302,6 +302,7 @@ impl Store {
     pub async fn answers(&self) -> Result<()> {
         let look = || query("select 1 from client limit 1");
         look().execute(&mut *self.read().await?).await?;
+        // A transaction begins with its first statement: without one, nobody would notice that the file is locked.
         let mut tx = self.write().await?;
         look().execute(&mut tx).await?;
         tx.rollback().await

@@ -7,6 +7,7 @@
 mod held;
 mod row;
 mod rows;
+mod script;
 mod session;
 mod statement;
 
@@ -100,9 +101,7 @@ impl Conn {
     pub(crate) async fn run(&mut self, statements: &str) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(held) => {
-                let mut script = held::Script::default();
-                script.push(statements);
-                held.execute(script).await?;
+                held.execute(script::Script::of(statements)).await?;
             }
             Self::Postgres(session) => {
                 let statements = AssertSqlSafe(dialect::postgres(statements));

@@ -23,13 +23,12 @@ use sqlx::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
     },
 };
-
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
     Error, Result,
     disk::{Log, Write, unsynced},
-    engine::{Conn, Held, Read, Writer},
+    engine::{Conn, Held, Read, Writer, query, query_scalar},
     lock::FileLock,
     migrations,
 };
@@ -136,7 +135,7 @@ impl File {
 
     pub(super) async fn snapshot(&self) -> Result<Read> {
         let connection = self.readers.acquire().await?;
-        Ok(Read(Conn::Sqlite(Held::reading(connection))))
+        Ok(Read(Conn::Sqlite(Held::snapshot(connection))))
     }
 
     /// Waits for the writer, first come first served. The transaction begins with its first statement.
@@ -144,12 +143,13 @@ impl File {
         if self.log.is_broken() {
             return Err(unsynced());
         }
-        let conn = Conn::Sqlite(Held::writing(self.writer().await?));
+        let conn = Conn::Sqlite(Held::write(self.writer().await?));
         Ok(Write::new(conn, Some(self.log.clone())))
     }
 
     async fn writer(&self) -> Result<OwnedMutexGuard<Writer>> {
         let waited = tokio::time::timeout(WAIT_FOR_CONNECTION, self.writer.clone().lock_owned()).await;
+        // As a pool of one would say it: both mean that the caller should come back.
         let mut writer = waited.map_err(|_| sqlx::Error::PoolTimedOut)?;
         if self.is_closed() {
             return Err(sqlx::Error::PoolClosed.into());
@@ -171,24 +171,19 @@ impl File {
     /// Gives a piece of what deleted rows have left free back to the file system, when that is much. Returns whether
     /// there is more.
     pub(super) async fn vacuum(&self) -> Result<bool> {
-        let mut reader = self.readers.acquire().await?;
-        let free: i64 = sqlx::query_scalar("pragma freelist_count")
-            .fetch_one(&mut *reader)
+        let mut reader = self.read().await?;
+        let free: i64 = query_scalar("pragma freelist_count")
+            .fetch_one(&mut reader)
             .await?;
-        let pages: i64 = sqlx::query_scalar("pragma page_count")
-            .fetch_one(&mut *reader)
-            .await?;
+        let pages: i64 = query_scalar("pragma page_count").fetch_one(&mut reader).await?;
         drop(reader);
         // New rows take free pages first: only a file that has become much too large is made smaller.
         if free < FREE_KEPT || free * 4 < pages {
             return Ok(false);
         }
-        let mut writer = Held::writer(self.writer().await?);
-        sqlx::query(sqlx::AssertSqlSafe(format!(
-            "pragma incremental_vacuum({VACUUMED})"
-        )))
-        .fetch_all(&mut *writer)
-        .await?;
+        let mut writer = Conn::Sqlite(Held::writer(self.writer().await?));
+        let vacuum = query(format!("pragma incremental_vacuum({VACUUMED})"));
+        vacuum.fetch_all(&mut writer).await?;
         Ok(true)
     }
 

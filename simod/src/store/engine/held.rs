@@ -1,61 +1,18 @@
-//! A connection to an embedded file, and statements on their way to it.
+//! A connection to an embedded file, within a transaction or not.
 //!
 //! Each way to SQLite's thread and back costs as much as a dozen rows. What returns nothing that anybody waits for (where a
 //! transaction begins, rows that are put in, the commit) goes together with what follows it.
 
-use std::{
-    fmt,
-    ops::{Deref, DerefMut},
-    task::Poll,
-};
+use std::{fmt, task::Poll};
 
 use futures_util::{
     FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as _, future::BoxFuture, poll,
     stream::BoxStream,
 };
-use sqlx::{
-    Arguments as _, AssertSqlSafe, Connection as _, Either, Executor as _, Sqlite, SqliteConnection,
-    pool::PoolConnection,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
-};
+use sqlx::{Connection as _, Sqlite, SqliteConnection, pool::PoolConnection, sqlite::SqliteRow};
 use tokio::{runtime::Handle, sync::OwnedMutexGuard};
 
-/// Statements with their values, run one after the other; the rows of the last one are read.
-#[derive(Debug)]
-pub(super) struct Script {
-    pub(super) text: String,
-    pub(super) arguments: SqliteArguments,
-    /// Whether the same text will come again, so that it is worth preparing.
-    pub(super) kept: bool,
-}
-
-impl Default for Script {
-    fn default() -> Self {
-        Self {
-            text: String::new(),
-            arguments: SqliteArguments::default(),
-            kept: true,
-        }
-    }
-}
-
-impl Script {
-    /// One more statement; its values are to be added.
-    pub(super) fn push(&mut self, statement: &str) {
-        if !self.text.is_empty() {
-            self.text.push(';');
-        }
-        self.text.push_str(statement);
-    }
-
-    fn query(self) -> Query<'static, Sqlite, SqliteArguments> {
-        sqlx::query_with(AssertSqlSafe(self.text), self.arguments).persistent(self.kept)
-    }
-}
-
-/// Why a connection is there when it is asked for.
-const THERE: &str = "a connection is lent until it is let go, and nothing is under way";
+use super::script::Script;
 
 /// The connection that writes; none when it was given up, until somebody opens it anew.
 pub(crate) type Writer = Option<SqliteConnection>;
@@ -88,6 +45,27 @@ impl Lent {
     }
 }
 
+/// How far the transaction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    None,
+    /// Its beginning was put off.
+    Due,
+    /// It may have begun.
+    Open,
+    /// A statement failed in it. Half of that one's rows may stand, or what follows would be outside of any transaction: it
+    /// can only be undone.
+    Spoiled,
+}
+
+impl Transaction {
+    fn spoil(&mut self) {
+        if *self != Self::None {
+            *self = Self::Spoiled;
+        }
+    }
+}
+
 /// A connection to a file, within a transaction or not. Dropped without a commit, the transaction leaves no trace.
 ///
 /// sqlx's own transactions would do, if they did not go to SQLite's thread once more for each of beginning, committing and
@@ -97,58 +75,79 @@ pub(crate) struct Held {
     lent: Option<Lent>,
     /// What SQLite works on by itself; it gives the connection back.
     under_way: Option<BoxFuture<'static, (Lent, sqlx::Result<()>)>>,
-    is_within: bool,
-    /// Whether a transaction was begun that has not ended.
-    is_open: bool,
+    transaction: Transaction,
     put_off: Script,
 }
 
 impl Held {
     /// A connection that reads, outside a transaction.
     pub(crate) fn reader(reader: PoolConnection<Sqlite>) -> Self {
-        Self::new(Lent::Reader(reader), None)
+        Self::outside(Lent::Reader(reader))
     }
 
-    /// The same, within a transaction.
-    pub(crate) fn reading(reader: PoolConnection<Sqlite>) -> Self {
-        Self::new(Lent::Reader(reader), Some("begin"))
+    /// The same, within a transaction: everything at the same moment.
+    pub(crate) fn snapshot(reader: PoolConnection<Sqlite>) -> Self {
+        Self::within(Lent::Reader(reader), "begin")
     }
 
     /// The connection that writes, outside a transaction.
     pub(crate) fn writer(writer: OwnedMutexGuard<Writer>) -> Self {
-        Self::new(Lent::Writer(writer), None)
+        Self::outside(Lent::Writer(writer))
     }
 
     /// The same, within a transaction.
-    pub(crate) fn writing(writer: OwnedMutexGuard<Writer>) -> Self {
-        Self::new(Lent::Writer(writer), Some("begin immediate"))
+    pub(crate) fn write(writer: OwnedMutexGuard<Writer>) -> Self {
+        Self::within(Lent::Writer(writer), "begin immediate")
     }
 
-    fn new(lent: Lent, begin: Option<&str>) -> Self {
-        let mut put_off = Script::default();
-        if let Some(begin) = begin {
-            put_off.push(begin);
-        }
+    fn outside(lent: Lent) -> Self {
+        Self::new(lent, Transaction::None, Script::default())
+    }
+
+    fn within(lent: Lent, begin: &str) -> Self {
+        Self::new(lent, Transaction::Due, Script::of(begin))
+    }
+
+    fn new(lent: Lent, transaction: Transaction, put_off: Script) -> Self {
         Self {
             lent: Some(lent),
             under_way: None,
-            is_within: begin.is_some(),
-            is_open: false,
+            transaction,
             put_off,
         }
     }
 
-    /// What was put off, for a statement to be added to it. Whoever takes it runs it, or puts it off again.
-    pub(super) fn take_put_off(&mut self) -> Script {
-        // Whatever becomes of it, the transaction may have begun.
-        self.is_open = self.is_within;
-        std::mem::take(&mut self.put_off)
+    /// Puts off what `add` adds to what was put off before, until the next statement or the commit: what is wrong with it is
+    /// said there.
+    pub(super) fn put_off(&mut self, add: impl FnOnce(Script) -> sqlx::Result<Script>) -> sqlx::Result<()> {
+        let added = self.take_put_off().and_then(add);
+        self.put_off = self.noted(added)?;
+        Ok(())
     }
 
-    /// Puts a script off that began with [`Held::take_put_off`], until the next statement or the commit: what is wrong with
-    /// it is said there.
-    pub(super) fn put_off(&mut self, script: Script) {
-        self.put_off = script;
+    fn take_put_off(&mut self) -> sqlx::Result<Script> {
+        match self.transaction {
+            Transaction::Spoiled => return Err(spoiled()),
+            Transaction::Due => self.transaction = Transaction::Open,
+            Transaction::None | Transaction::Open => {}
+        }
+        Ok(std::mem::take(&mut self.put_off))
+    }
+
+    fn noted<T>(&mut self, done: sqlx::Result<T>) -> sqlx::Result<T> {
+        if done.is_err() {
+            self.transaction.spoil();
+        }
+        done
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "whoever comes here has waited for what is under way"
+    )]
+    fn connection(&mut self) -> &mut SqliteConnection {
+        let lent = self.lent.as_mut();
+        lent.expect("nothing is under way").connection()
     }
 
     /// Waits for what is under way.
@@ -160,19 +159,19 @@ impl Held {
         let (lent, done) = work.await;
         self.under_way = None;
         self.lent = Some(lent);
-        done
+        self.noted(done)
     }
 
     /// A script after what is under way and what was put off. What was put off with values is run at once: sqlx counts those
     /// that have numbers from the first value of all.
-    async fn after_put_off(&mut self, mut script: Script) -> sqlx::Result<Script> {
+    async fn after_put_off(&mut self, script: Script) -> sqlx::Result<Script> {
         self.settle().await?;
-        let mut before = self.take_put_off();
-        if before.arguments.len() > 0 {
-            run(self, before).await?;
-        } else if !before.text.is_empty() {
-            before.push(&script.text);
-            script.text = before.text;
+        let before = self.take_put_off()?;
+        if before.has_values() {
+            let done = before.execute(self.connection()).await;
+            self.noted(done)?;
+        } else if !before.is_empty() {
+            return Ok(script.after(before));
         }
         Ok(script)
     }
@@ -181,10 +180,10 @@ impl Held {
     pub(super) async fn start(&mut self, script: Script) -> sqlx::Result<()> {
         let script = self.after_put_off(script).await?;
         let Some(mut lent) = self.lent.take() else {
-            return Ok(());
+            return Err(sqlx::Error::WorkerCrashed);
         };
         let mut work = async move {
-            let done = run(lent.connection(), script).await;
+            let done = script.execute(lent.connection()).await;
             (lent, done.map(drop))
         }
         .boxed();
@@ -192,7 +191,7 @@ impl Held {
         match poll!(&mut work) {
             Poll::Ready((lent, done)) => {
                 self.lent = Some(lent);
-                done
+                self.noted(done)
             }
             Poll::Pending => {
                 self.under_way = Some(work);
@@ -204,36 +203,45 @@ impl Held {
     /// Runs a script; returns how many rows its last statement changed.
     pub(super) async fn execute(&mut self, script: Script) -> sqlx::Result<u64> {
         let script = self.after_put_off(script).await?;
-        run(self, script).await
+        let done = script.execute(self.connection()).await;
+        self.noted(done)
     }
 
     pub(super) fn fetch(&mut self, script: Script) -> BoxStream<'_, sqlx::Result<SqliteRow>> {
         let rows = async move {
             let script = self.after_put_off(script).await?;
-            Ok(script.query().fetch(&mut **self))
+            let Self {
+                lent, transaction, ..
+            } = self;
+            let lent = lent.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+            Ok(script
+                .fetch(lent.connection())
+                .inspect_err(|_| transaction.spoil()))
         };
         rows.try_flatten_stream().boxed()
     }
 
     pub(super) async fn fetch_all(&mut self, script: Script) -> sqlx::Result<Vec<SqliteRow>> {
         let script = self.after_put_off(script).await?;
-        script.query().fetch_all(&mut **self).await
+        let found = script.fetch_all(self.connection()).await;
+        self.noted(found)
     }
 
     pub(super) async fn fetch_optional(&mut self, script: Script) -> sqlx::Result<Option<SqliteRow>> {
         let script = self.after_put_off(script).await?;
-        script.query().fetch_optional(&mut **self).await
+        let found = script.fetch_optional(self.connection()).await;
+        self.noted(found)
     }
 
     /// Commits the transaction, if it is within one.
     pub(super) async fn commit(mut self) -> sqlx::Result<()> {
         self.settle().await?;
         // One that only would have begun changes nothing.
-        if self.is_open {
-            let mut script = self.take_put_off();
+        if self.has_begun() {
+            let mut script = self.take_put_off()?;
             script.push("commit");
-            run(&mut self, script).await?;
-            self.is_open = false;
+            script.execute(self.connection()).await?;
+            self.transaction = Transaction::None;
         }
         Ok(())
     }
@@ -242,24 +250,20 @@ impl Held {
     pub(super) async fn rollback(mut self) -> sqlx::Result<()> {
         // Whatever is wrong with it is undone, too.
         let _undone = self.settle().await;
-        if self.is_open {
-            undo(&mut self).await?;
-            self.is_open = false;
+        if self.has_begun() {
+            undo(self.connection()).await?;
+            self.transaction = Transaction::None;
         }
         Ok(())
     }
+
+    fn has_begun(&self) -> bool {
+        matches!(self.transaction, Transaction::Open | Transaction::Spoiled)
+    }
 }
 
-/// Runs a script; returns how many rows its last statement changed.
-async fn run(connection: &mut SqliteConnection, script: Script) -> sqlx::Result<u64> {
-    let mut changed = 0;
-    let mut results = connection.fetch_many(script.query());
-    while let Some(result) = results.try_next().await? {
-        if let Either::Left(done) = result {
-            changed = done.rows_affected();
-        }
-    }
-    Ok(changed)
+fn spoiled() -> sqlx::Error {
+    sqlx::Error::AnyDriverError("a statement failed in this transaction: it can only be undone".into())
 }
 
 async fn undo(connection: &mut SqliteConnection) -> sqlx::Result<()> {
@@ -270,38 +274,20 @@ async fn undo(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     }
 }
 
-impl Deref for Held {
-    type Target = SqliteConnection;
-
-    #[expect(clippy::expect_used, reason = "see `THERE`")]
-    fn deref(&self) -> &SqliteConnection {
-        match self.lent.as_ref().expect(THERE) {
-            Lent::Reader(reader) => reader,
-            Lent::Writer(writer) => writer.as_ref().expect(THERE),
-        }
-    }
-}
-
-impl DerefMut for Held {
-    #[expect(clippy::expect_used, reason = "see `THERE`")]
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
-        self.lent.as_mut().expect(THERE).connection()
-    }
-}
-
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Held")
-            .field("is_open", &self.is_open)
+            .field("transaction", &self.transaction)
             .finish_non_exhaustive()
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if !self.is_open {
+        if !self.has_begun() {
             return;
         }
+        // Without a runtime nobody comes after us.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };

@@ -11,7 +11,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Column, Conn, FromRow, Row, Session, answered, held::Script};
+use super::{Column, Conn, FromRow, Row, Session, answered, script::Script};
 use crate::store::dialect;
 
 /// A value that a statement is given.
@@ -144,11 +144,14 @@ impl<'q> Query<'q> {
     /// The same after other statements, where the places of its values have no numbers.
     pub(super) fn after(self, mut script: Script) -> sqlx::Result<Script> {
         script.push(&self.text);
-        script.arguments.reserve(self.values.len(), 0);
+        let values = script.values();
+        values.reserve(self.values.len(), 0);
         for value in self.values {
-            value.add_to(&mut script.arguments)?;
+            value.add_to(values)?;
         }
-        script.kept &= self.kept;
+        if !self.kept {
+            script.unprepared();
+        }
         Ok(script)
     }
 

@@ -5,9 +5,8 @@
 
 use std::sync::atomic::Ordering;
 
-use sqlx::SqliteConnection;
-
-use super::{File, Held, Result};
+use super::{Conn, File, Held, Result};
+use crate::store::engine::query_as;
 
 /// Frames of the log after which it begins anew: 80 MiB.
 const LONG: i64 = 20_000;
@@ -46,7 +45,7 @@ impl File {
                 now = self.copy_and_sync().await?;
             }
             // What is left fits between two commits; the next one finds all of the log in the file.
-            let mut writer = Held::writer(self.writer().await?);
+            let mut writer = Conn::Sqlite(Held::writer(self.writer().await?));
             now = copy(&mut writer).await?;
         }
         self.copied.store(now.copied, Ordering::Relaxed);
@@ -56,7 +55,7 @@ impl File {
     /// Copies beside the writer. SQLite syncs the file when all of the log is in it, which it never is while the writer
     /// writes; the less is unsynced, the sooner the writer has done it.
     async fn copy_and_sync(&self) -> Result<Progress> {
-        let mut reader = self.readers.acquire().await?;
+        let mut reader = self.read().await?;
         let progress = copy(&mut reader).await?;
         drop(reader);
         let handle = self.handle.clone();
@@ -67,9 +66,8 @@ impl File {
 }
 
 /// Copies as far as nobody stands in the way.
-async fn copy(connection: &mut SqliteConnection) -> Result<Progress> {
-    let (_busy, frames, copied): (i64, i64, i64) = sqlx::query_as("pragma wal_checkpoint(passive)")
-        .fetch_one(connection)
-        .await?;
+async fn copy(conn: &mut Conn) -> Result<Progress> {
+    let (_busy, frames, copied): (i64, i64, i64) =
+        query_as("pragma wal_checkpoint(passive)").fetch_one(conn).await?;
     Ok(Progress { frames, copied })
 }
