@@ -43,7 +43,7 @@ pub fn router(app: Arc<App>) -> Router {
         // All in one: each layer costs a request two to four microseconds, more than most of what they do.
         .layer(middleware::from_fn_with_state(app.clone(), edge::edge));
     let router = match headers::cors(&app.config.cors_origins) {
-        // Its own answers are protected like ours.
+        // Its own answers are protected like ours, which are so for the second time.
         Some(cors) => router.layer(cors).layer(middleware::map_response_with_state(
             app.clone(),
             async |State(app): State<Arc<App>>, mut response: Response| {

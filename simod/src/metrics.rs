@@ -54,7 +54,7 @@ impl fmt::Debug for ChannelMetrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let sizes = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+        let sizes: Vec<f64> = (0..=10).map(|power| f64::from(1 << power)).collect();
         let seconds = [
             0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
         ];

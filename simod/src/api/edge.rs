@@ -19,11 +19,11 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What lies around all routes.
 pub(super) async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     proxy::look_behind(&app.config.trusted_proxies, &mut request);
-    let known = async |request| match parameters::refuse_unknown(&request) {
+    let route = async |request| match parameters::refuse_unknown(&request) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
-    let mut response = in_words(request, |request| guard::guard(&app, request, known)).await;
+    let mut response = in_words(request, |request| guard::guard(&app, request, route)).await;
     headers::protect(&app, response.headers_mut());
     response
 }

@@ -378,24 +378,34 @@ mod tests {
 
     #[tokio::test]
     async fn tables_of_one_transaction_are_filled_together() {
+        static OTHER: LazyLock<RowStatement<2>> = LazyLock::new(|| {
+            RowStatement::new(
+                [Kind::Whole, Kind::Text],
+                "insert into pairing_failure (address, hour, count) select {1}, {0}, 2 from {rows}",
+            )
+        });
         let plant = Plant::new().await;
         // The second time nothing comes between them (`refuse_scans`).
         for _ in 0..2 {
             let mut tx = plant.store.write().await.unwrap();
             let mut expected = Vec::new();
-            for (hour, count) in [
-                (1_i64, 3_usize),
-                (2, 2),
-                (3, 70),
-                (4, 3),
-                (5, 300),
-                (6, 5),
-                (7, 1),
-            ] {
-                let rows =
-                    (0..count).map(|n| [n.to_string().into(), hour.into(), Value::from(format!("{hour}-"))]);
-                INSERT.execute(&mut tx, rows.collect()).await.unwrap();
-                expected.extend((0..count).map(|n| (format!("{hour}-{n}"), hour, 1)));
+            for (hour, count) in [3, 2, 70, 3, 300, 5, 1].into_iter().enumerate() {
+                let hour = hour as i64 + 1;
+                let numbers = 0..count;
+                expected.extend(
+                    numbers
+                        .clone()
+                        .map(|n| (format!("{hour}-{n}"), hour, hour % 2 + 1)),
+                );
+                let done = if hour % 2 == 0 {
+                    let rows =
+                        numbers.map(|n| [n.to_string().into(), hour.into(), Value::from(format!("{hour}-"))]);
+                    INSERT.execute(&mut tx, rows.collect()).await
+                } else {
+                    let rows = numbers.map(|n| [hour.into(), Value::from(format!("{hour}-{n}"))]);
+                    OTHER.execute(&mut tx, rows.collect()).await
+                };
+                done.unwrap();
             }
             tx.commit().await.unwrap();
             let mut tx = plant.store.write().await.unwrap();

@@ -63,6 +63,7 @@ async fn pages_of_other_origins_get_nothing_unless_they_are_named() {
             .unwrap()
             .contains("authorization")
     );
+    assert_eq!(header(&asked.headers, "x-content-type-options"), Some("nosniff"));
     // Also a refusal can be read by the page.
     let answer = from_page(&open, Method::GET, "https://admin.example.org").await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
