@@ -194,9 +194,10 @@ impl Default for Delivery {
 }
 
 impl Config {
-    /// As TOML, with secrets hidden: passwords inside URLs.
+    /// As TOML, with secrets hidden: passwords inside URLs. What is not set is named in a comment.
     pub fn shown(&self) -> String {
         let mut shown = self.clone();
+        shown.shutdown_delay = Some(self.shutdown_delay());
         shown.database = self.shown_database();
         shown.database_direct = shown.database_direct.as_deref().map(without_password);
         for url in [
@@ -208,7 +209,25 @@ impl Config {
         }
         shown.fcm.base_url = without_password(&shown.fcm.base_url);
         // Every field is a plain value, which TOML can express.
-        toml::to_string_pretty(&shown).unwrap_or_default()
+        let set = toml::Table::try_from(&shown).unwrap_or_default();
+        let is_unset = |path: &&str| match path.split_once('.') {
+            Some((section, key)) => set.get(section).is_none_or(|section| section.get(key).is_none()),
+            None => !set.contains_key(*path),
+        };
+        let unset: Vec<&str> = KEYS.iter().map(|key| key.path).filter(is_unset).collect();
+        let unset = if unset.is_empty() {
+            String::new()
+        } else {
+            format!("# not set: {}\n", unset.join(", "))
+        };
+        unset + &toml::to_string_pretty(&shown).unwrap_or_default()
+    }
+
+    /// Seconds that an instance goes on answering after the word to stop: so long that load balancers have seen it and
+    /// turned away.
+    pub fn shutdown_delay(&self) -> u64 {
+        let is_shared = matches!(self.place(), Ok(Place::Server { .. }));
+        self.shutdown_delay.unwrap_or(if is_shared { 5 } else { 0 })
     }
 
     /// Where the database is.
@@ -290,6 +309,26 @@ mod tests {
         config.database = "postgres://simo:secret@db/simo".to_owned();
         assert!(!config.shown().contains("secret"));
         assert!(config.shown().contains("user:***@proxy"));
+    }
+
+    #[test]
+    fn what_is_shown_is_read_back_and_names_every_key() {
+        let shown = Config::default().shown();
+        let unset = shown.lines().next().unwrap();
+        assert!(
+            unset.starts_with("# not set: database_direct, tls_certificate"),
+            "{unset}"
+        );
+        assert!(toml::from_str::<Config>(&shown).is_ok());
+        for key in KEYS {
+            let own = key.path.rsplit('.').next().unwrap();
+            assert!(
+                unset.contains(key.path) || shown.contains(&format!("\n{own} = ")),
+                "{}",
+                key.path
+            );
+        }
+        assert!(shown.contains("\nshutdown_delay = 0\n"));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub async fn run(
     // Invitations name the port that was taken, not a 0.
     config.listen = listeners.tcp.local_addr()?.to_string();
     let tracker = TaskTracker::new();
-    let delay = shutdown_delay(&config, &store);
+    let delay = Duration::from_secs(config.shutdown_delay());
     let app = App::new(config, store.clone(), &tracker, CancellationToken::new());
     let (told, leaving) = (shutdown, app.leaving.clone());
     let shutdown = app.shutdown.clone();
@@ -103,12 +103,6 @@ pub async fn run(
         tracing::warn!("shutdown: cut connections that did not end in time");
     }
     Ok(())
-}
-
-/// How long to go on answering after the word to stop: so long that load balancers have seen it and turned away.
-fn shutdown_delay(config: &Config, store: &Store) -> Duration {
-    let unless_given = if store.is_shared() { 5 } else { 0 };
-    Duration::from_secs(config.shutdown_delay.unwrap_or(unless_given))
 }
 
 /// The work's result; `None` when it did not end within `grace` of the shutdown.

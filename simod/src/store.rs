@@ -135,7 +135,8 @@ pub enum Place {
 }
 
 impl Place {
-    /// Reads `sqlite:/path/simo.db`, a bare path, or `postgres://…`.
+    /// Reads `sqlite:/path/simo.db`, `postgres://…`, or a bare path that begins with `/` or `.`: another word is rather a
+    /// mistyped URL than a file in the working directory.
     ///
     /// # Errors
     /// [`Error::Url`] when it is none of these.
@@ -148,10 +149,10 @@ impl Place {
                 });
             }
             Some(("sqlite", rest)) => rest.strip_prefix("//").unwrap_or(rest),
-            Some((scheme, _)) if scheme.len() > 1 && !scheme.contains('/') => {
-                return Err(Error::Url(format!("{scheme}:…")));
-            }
-            _ => url,
+            _ if url.starts_with(['/', '.']) => url,
+            // A password may follow.
+            Some((scheme, _)) => return Err(Error::Url(format!("{scheme}:…"))),
+            None => return Err(Error::Url(url.to_owned())),
         };
         if path.is_empty() || path.starts_with(":memory:") || path.contains('?') {
             return Err(Error::Url(url.to_owned()));

@@ -193,6 +193,11 @@ mod tests {
         assert_eq!(refusal(r#"{"title":"a","titel":"b"}"#).errors[0].0, "titel");
         assert_eq!(refusal(r#"{"title":"a","priority":1}"#).errors[0].0, "priority");
         assert_eq!(refusal(r#"{"body":"a"}"#).errors[0].0, "title");
+        assert_eq!(refusal(r#"{"title":"a","title":"b"}"#).errors[0].0, "title");
+        assert_eq!(
+            refusal(r#"{"title":"a","recipients":{"groups":[],"groups":[]}}"#).errors[0].0,
+            "recipients.groups"
+        );
         assert_eq!(refusal(r#"{"title":"#).code, "malformed");
         assert_eq!(refusal("{} {}").status, 422);
         assert_eq!(refusal("[]").errors[0].0, "(request)");

@@ -82,8 +82,8 @@ impl ApiError {
             ),
         )
         .hint(text!(
-            "a message may take 256 KiB, a batch, an import or a site 64 MiB: send it in parts",
-            "допустимо 256 КиБ на сообщение, 64 МиБ на пакет, импорт или описание всего: отправьте по частям"
+            "a message or a phone's request may take 256 KiB, a batch, an import or a site 64 MiB: send it in parts",
+            "допустимо 256 КиБ на сообщение или запрос телефона, 64 МиБ на пакет, импорт или описание всего: отправьте по частям"
         ))
     }
 
@@ -151,7 +151,16 @@ impl ApiError {
                 text!("the database cannot do this now", "база данных сейчас недоступна"),
             )
         }
-        .hint(text!(
+        .hint(text!("repeat the same request", "повторите тот же запрос"))
+    }
+
+    /// The same, for whoever posts.
+    #[must_use]
+    pub fn for_poster(self) -> Self {
+        if self.code != "unavailable" {
+            return self;
+        }
+        self.hint(text!(
             "send it again: under the same Idempotency-Key or external_id nothing is stored twice",
             "повторите запрос: с тем же Idempotency-Key или external_id ничего не сохранится дважды"
         ))

@@ -202,9 +202,11 @@ async fn enter(
 ) -> Result<impl Future<Output = Result<PostedMessage, Unposted>>, Unposted> {
     let poster = incoming.poster;
     let entered = app.ingest.enter(incoming).await;
-    let entered = entered.map_err(|_stopped| ApiError::unavailable())?;
+    let entered = entered.map_err(|_stopped| ApiError::unavailable().for_poster())?;
     Ok(async move {
-        let result = entered.await.map_err(|_stopped| ApiError::unavailable())?;
+        let result = entered
+            .await
+            .map_err(|_stopped| ApiError::unavailable().for_poster())?;
         let posted = result.map_err(Unposted::Undone)?.map_err(Unposted::Refused)?;
         if let Poster::Token(hash) = poster {
             app.guard.welcome(&hash);

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::IntoResponse};
+use axum::{
+    extract::{Request, State},
+    response::IntoResponse,
+};
 use http::{StatusCode, header};
 use simo_common::api::service::{Readiness, WhoAmI};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{ApiResult, auth::Caller, openapi::Problems};
+use super::{ApiResult, Peer, auth::Caller, openapi::Problems};
 use crate::app::App;
 
 /// Outside the versioned API.
@@ -36,11 +39,19 @@ async fn healthz() -> &'static str {
 #[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "readyz", security(()),
     responses((status = 200, description = "It can", body = Readiness),
               (status = 503, description = "It cannot", body = Readiness)))]
-async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
+async fn readyz(State(app): State<Arc<App>>, request: Request) -> impl IntoResponse {
     let reason = if app.leaving.is_cancelled() {
         Some("shutting down".to_owned())
     } else {
-        app.store.answers().await.err().map(|error| error.to_string())
+        app.store.answers().await.err().map(|error| {
+            tracing::warn!(%error, "not ready");
+            // What a database says may name servers and files, which is not for everybody.
+            if Peer::of(request.extensions()).is_owner() {
+                error.to_string()
+            } else {
+                "the database is unavailable".to_owned()
+            }
+        })
     };
     let status = if reason.is_none() {
         StatusCode::OK

@@ -38,7 +38,7 @@ pub enum ConfigError {
     #[error("{}: {}", .0.display(), .1)]
     Syntax(PathBuf, toml::de::Error),
     /// A key that does not exist.
-    #[error("{from}: unknown key `{key}`{}", nearest.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    #[error("{from}: unknown key `{key}`{}", nearest.map_or_else(|| "; `simod config` prints those that there are".to_owned(), |n| format!("; did you mean `{n}`?")))]
     UnknownKey {
         /// Where it stands.
         from: Source,
@@ -72,8 +72,11 @@ impl ConfigError {
     pub fn in_words(&self, lang: Lang) -> String {
         match (lang, self) {
             (Lang::Ru, Self::UnknownKey { from, key, nearest }) => {
-                let meant = nearest.map(|n| format!("; может быть, «{n}»?"));
-                format!("{from}: неизвестный ключ `{key}`{}", meant.unwrap_or_default())
+                let meant = nearest.map_or_else(
+                    || "; какие есть, покажет `simod config`".to_owned(),
+                    |n| format!("; может быть, «{n}»?"),
+                );
+                format!("{from}: неизвестный ключ `{key}`{meant}")
             }
             (Lang::Ru, Self::UnknownVariable { name, nearest }) => {
                 format!("неизвестная переменная {name}; может быть, «{nearest}»?")

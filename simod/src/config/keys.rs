@@ -72,9 +72,9 @@ impl Key {
     }
 }
 
-/// The known variable that `name` probably is with a mistake in it. Others that begin with `SIMO_` are let alone: they
-/// belong to the other programs, or to whoever runs this one (a service named `simo` gets a `SIMO_SERVICE_HOST` from
-/// Kubernetes).
+/// The known variable that `name` was probably meant to be: nearly the same, with more behind it (`SIMO_DATABASE_URL`),
+/// without its section (`SIMO_SERVICE_ACCOUNT`), or another key of one (`SIMO_FCM__TIMEOUT`). Others that begin with `SIMO_`
+/// are let alone: they belong to the other programs, or to whoever runs this one.
 pub(super) fn mistyped(name: &str) -> Option<String> {
     let others = [
         "SIMO_CONFIG",
@@ -89,11 +89,29 @@ pub(super) fn mistyped(name: &str) -> Option<String> {
     if !name.starts_with("SIMO_") || others.contains(&name) || known().any(|known| known == name) {
         return None;
     }
+    if is_of_kubernetes(name) {
+        return None;
+    }
+    let section = name.split_once("__").map(|(section, _)| format!("{section}__"));
+    let own = format!("__{}", &name["SIMO_".len()..]);
+    let is_meant = |known: &String| {
+        strsim::damerau_levenshtein(name, known) <= 2
+            || name.replace("__", "_") == known.replace("__", "_")
+            || name.strip_prefix(known).is_some_and(|more| more.starts_with('_'))
+            || known.ends_with(&own)
+            || section
+                .as_ref()
+                .is_some_and(|section| known.starts_with(&**section))
+    };
+    let likeness = |known: &String| strsim::jaro_winkler(name, known);
     known()
-        .map(|known| (strsim::damerau_levenshtein(name, &known), known))
-        .filter(|(distance, known)| *distance <= 2 || name.replace("__", "_") == known.replace("__", "_"))
-        .min()
-        .map(|(_, known)| known)
+        .filter(is_meant)
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+}
+
+/// What Kubernetes sets for services whose names begin with `simo`: `SIMO_SERVICE_HOST`, `SIMO_PORT_7466_TCP_ADDR`.
+fn is_of_kubernetes(name: &str) -> bool {
+    name.contains("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.contains("_PORT")
 }
 
 /// The known key most like `path`, if any is like it at all; of a name without a dot also a section.
@@ -119,6 +137,43 @@ mod tests {
 
     use super::KEYS;
     use crate::config::Config;
+
+    /// The manuals' rows: keys and defaults, of those that are written as code.
+    fn manual(text: &str) -> Vec<(&str, Option<&str>)> {
+        text.lines()
+            .filter_map(|line| {
+                let mut cells = line.strip_prefix("| `")?.split(" | ");
+                let key = cells.next()?.strip_suffix('`')?;
+                let default = cells
+                    .next()?
+                    .strip_prefix('`')
+                    .and_then(|cell| cell.strip_suffix('`'));
+                Some((key, default))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_manuals_name_every_key_and_its_default() {
+        let Value::Table(defaults) = Value::try_from(Config::default()).unwrap() else {
+            panic!("not a table")
+        };
+        let english = manual(include_str!("../../../docs/configuration.en.md"));
+        let russian = manual(include_str!("../../../docs/configuration.ru.md"));
+        assert_eq!(english, russian);
+        let keys: Vec<_> = english.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, KEYS.iter().map(|key| key.path).collect::<Vec<_>>());
+        for (key, default) in english {
+            let real = match key.split_once('.') {
+                Some((section, key)) => defaults[section].get(key),
+                None => defaults.get(key),
+            };
+            let real = real.map(|value| value.to_string().trim_matches('"').to_owned());
+            if !["database", "socket"].contains(&key) {
+                assert_eq!(default.map(str::to_owned), real, "{key}");
+            }
+        }
+    }
 
     #[test]
     fn the_list_of_keys_is_that_of_the_struct() {

@@ -64,10 +64,20 @@ fn refuse_unknown(table: &Table, prefix: &str, from: &Source) -> Result<(), Conf
     for (name, value) in table {
         let path = format!("{prefix}{name}");
         match value {
-            Value::Table(inner) if KEYS.iter().any(|key| key.path.starts_with(&format!("{path}."))) => {
+            Value::Table(inner) if is_section(&path) => {
                 refuse_unknown(inner, &format!("{path}."), from)?;
             }
             _ if KEYS.iter().any(|key| key.path == path) => {}
+            _ if is_section(&path) => {
+                return Err(ConfigError::Value {
+                    from: from.clone(),
+                    detail: text!(
+                        "is a section: write [{path}], and its keys below",
+                        "это раздел: пишите [{path}], а ниже его ключи"
+                    ),
+                    key: path,
+                });
+            }
             _ => {
                 let nearest = nearest(&path);
                 return Err(ConfigError::UnknownKey {
@@ -79,6 +89,10 @@ fn refuse_unknown(table: &Table, prefix: &str, from: &Source) -> Result<(), Conf
         }
     }
     Ok(())
+}
+
+fn is_section(path: &str) -> bool {
+    KEYS.iter().any(|key| key.path.starts_with(&format!("{path}.")))
 }
 
 fn typed(text: &str, kind: Kind, key: &str, from: &Source) -> Result<Value, ConfigError> {
@@ -178,6 +192,12 @@ mod tests {
         for (name, nearest) in [
             ("SIMO_DATABSE", "SIMO_DATABASE"),
             ("SIMO_FCM_BASE_URL", "SIMO_FCM__BASE_URL"),
+            ("SIMO_DATABASE_URL", "SIMO_DATABASE"),
+            ("SIMO_SOCKET_PATH", "SIMO_SOCKET"),
+            ("SIMO_LOG_LEVEL", "SIMO_LOG"),
+            ("SIMO_SERVICE_ACCOUNT", "SIMO_FCM__SERVICE_ACCOUNT"),
+            ("SIMO_FCM__TIMEOUT", "SIMO_FCM__TIMEOUT_SECONDS"),
+            ("SIMO_DELIVERY__RETRY_FIRST", "SIMO_DELIVERY__RETRY_FIRST_SECONDS"),
         ] {
             let error = load(None, environment(&[(name, "x")]), &[]).unwrap_err();
             assert_eq!(
@@ -190,6 +210,10 @@ mod tests {
             "SIMO_LANG",
             "SIMO_SERVICE_HOST",
             "SIMO_PORT",
+            "SIMO_PORT_7466_TCP_ADDR",
+            "SIMO_DATABASE_SERVICE_PORT",
+            "SIMO_DATABASE_PORT_5432_TCP",
+            "SIMO_HELM_RELEASE",
             "DATABASE",
         ] {
             assert!(load(None, environment(&[(name, "x")]), &[]).is_ok(), "{name}");
@@ -249,6 +273,16 @@ mod tests {
         let error = load(None, env, &[]).unwrap_err().to_string();
         assert!(
             error.starts_with("SIMO_TRUSTED_PROXIES: `trusted_proxies[0]`: `bogus`: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_value_in_the_place_of_a_section_is_told() {
+        let file = file("fcm = 5\n");
+        let error = load(Some(file.path()), [], &[]).unwrap_err().to_string();
+        assert!(
+            error.ends_with("`fcm`: is a section: write [fcm], and its keys below"),
             "{error}"
         );
     }

@@ -28,7 +28,7 @@ pub(super) fn first_wrong(first: &Failed) -> ApiError {
     let words = if first.inner().is_data() {
         in_words(&said)
     } else {
-        text!("has a value of the wrong type", "значение неверного типа")
+        text!("has a value that cannot be read", "значение не читается")
     };
     ApiError::field(name(first.path(), &said), words)
 }
@@ -240,9 +240,9 @@ fn name(path: &Path, said: &str) -> String {
             other => name = joined(&name, &other.to_string()),
         }
     }
-    // serde's path leads to the object that lacks a field, and to the name that an object must not have.
+    // serde's path leads to the object that lacks a field or has it twice, and to the name that an object must not have.
     match named_field(said) {
-        Some(missing) if said.starts_with("missing field") => joined(&name, missing),
+        Some(field) if !said.starts_with("unknown field") => joined(&name, field),
         Some(unknown) if name.is_empty() => unknown.to_owned(),
         None if name.is_empty() => WHOLE.to_owned(),
         _ => name,
@@ -263,11 +263,12 @@ fn said(error: &serde_json::Error) -> String {
     said.split(" at line ").next().unwrap_or(&said).to_owned()
 }
 
-/// serde names an unknown or missing field in its text only.
+/// serde names an unknown, missing or repeated field in its text only.
 pub(in crate::api) fn named_field(said: &str) -> Option<&str> {
     let rest = said
         .strip_prefix("unknown field `")
-        .or_else(|| said.strip_prefix("missing field `"))?;
+        .or_else(|| said.strip_prefix("missing field `"))
+        .or_else(|| said.strip_prefix("duplicate field `"))?;
     rest.split('`').next()
 }
 

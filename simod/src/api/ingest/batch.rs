@@ -99,7 +99,7 @@ pub(in crate::api) async fn post_batch(
     }
     // Nothing was stored: the database is away for all of it, and the caller should send it again as it is.
     if answers.iter().all(failed_with(StatusCode::SERVICE_UNAVAILABLE)) {
-        return Err(ApiError::unavailable());
+        return Err(ApiError::unavailable().for_poster());
     }
     Ok(Json(answer(answers, lang)))
 }
@@ -171,7 +171,10 @@ fn explained(answers: Vec<Result<PostedMessage, Unposted>>) -> Vec<Result<Posted
     let mut explain = |unposted| match unposted {
         Unposted::Undone(cause) => match &last {
             Some((known, error)) if Arc::ptr_eq(known, &cause) => error.clone(),
-            _ => last.insert((cause.clone(), cause.into())).1.clone(),
+            _ => last
+                .insert((cause.clone(), Unposted::Undone(cause).into()))
+                .1
+                .clone(),
         },
         unposted => unposted.into(),
     };

@@ -31,7 +31,7 @@ impl From<Unposted> for ApiError {
     fn from(unposted: Unposted) -> Self {
         match unposted {
             Unposted::Refused(refusal) => refused(refusal),
-            Unposted::Undone(error) => error.into(),
+            Unposted::Undone(error) => Self::from(error).for_poster(),
             Unposted::Failed(error) => error,
         }
     }
