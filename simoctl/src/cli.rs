@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Su
 use simo_common::{client::parse_url, lang::Lang};
 use url::Url;
 
-use crate::{commands, failure::Exit, output::Format, russian, terminal};
+use crate::{commands, examples, failure::Exit, output::Format, russian, terminal};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,47 +86,49 @@ pub(crate) struct Globals {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Noun {
     /// Legal entities that use SiMO
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::CLIENT)]
     Client(commands::client::Verb),
     /// People who administer
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::OPERATOR)]
     Operator(commands::operator::Verb),
     /// Automated control systems that post messages
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::ACS)]
     Acs(commands::acs::Verb),
     /// Codes with which ACS and operators get in
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::TOKEN)]
     Token(commands::token::Verb),
     /// People who receive messages
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::EMPLOYEE)]
     Employee(commands::employee::Verb),
     /// Employees together: a department, a shift
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::GROUP)]
     Group(commands::group::Verb),
     /// Kinds of information, and who may receive them
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::TOPIC)]
     Topic(commands::topic::Verb),
     /// Phones, and invitations for new ones
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::DEVICE)]
     Device(commands::device::Verb),
     /// Messages: send them, find out who got what
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::MESSAGE)]
     Message(commands::message::Verb),
     /// Who changed what
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::AUDIT)]
     Audit(commands::audit::Verb),
     /// Make everything as files describe it: clients, operators, ACS, groups, employees, topics, grants
     Apply(commands::apply::Apply),
     /// Write what there is as files for `apply`
+    #[command(after_help = examples::EXPORT)]
     Export(commands::export::Export),
     /// Be a phone: receive messages in this terminal
     Listen(commands::listen::Listen),
     /// Log in, and keep the server as a context
     Login(commands::login::Login),
     /// End a session, and forget the context
+    #[command(after_help = examples::LOGOUT)]
     Logout(commands::login::Logout),
     /// Servers that you work with
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::CONTEXT)]
     Context(commands::context::Verb),
     /// Say who you are to the server
     Whoami,
@@ -135,6 +137,7 @@ pub(crate) enum Noun {
     /// Print completions for a shell
     Completions(commands::generate::Completions),
     /// Print the manual page
+    #[command(after_help = examples::MAN)]
     Man(commands::generate::Man),
 }
 

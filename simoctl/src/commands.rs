@@ -31,7 +31,8 @@ use std::{
 };
 
 use clap::Args;
-use simo_common::client::ListQuery;
+use simo_common::{client::ListQuery, lang::Wrong, text};
+use uuid::Uuid;
 
 use crate::{cli::Noun, failure::Failure, russian::Help, session::Session};
 
@@ -54,6 +55,16 @@ pub(crate) const RUSSIAN: &[Help] = &[
     token::RUSSIAN,
     topic::RUSSIAN,
 ];
+
+/// Reads an id.
+pub(crate) fn id(text: &str) -> Result<Uuid, Wrong> {
+    text.parse().map_err(|_| {
+        Wrong(text!(
+            "an id looks like 019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6a7b; `list` shows them",
+            "id выглядит так: 019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6a7b; их показывает `list`"
+        ))
+    })
+}
 
 /// The path that means standard input or output.
 const STDIO: &str = "-";

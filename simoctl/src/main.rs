@@ -5,6 +5,7 @@ mod ask;
 mod cli;
 mod clock;
 mod commands;
+mod examples;
 mod failure;
 mod live;
 mod output;

@@ -44,7 +44,7 @@ pub(crate) enum Verb {
         #[command(flatten)]
         list: ListArgs,
         /// Withdraw the unused codes of this batch
-        #[arg(long, value_name = "ID", conflicts_with_all = ["text", "limit", "archived"])]
+        #[arg(long, value_name = "ID", value_parser = super::id, conflicts_with_all = ["text", "limit", "archived"])]
         withdraw: Option<Uuid>,
     },
     /// Send a trial message, and wait for the receipt of each phone
@@ -63,11 +63,13 @@ pub(crate) enum Verb {
     /// Show a device
     Show {
         /// Its id
+        #[arg(value_parser = super::id)]
         id: Uuid,
     },
     /// Rename a device
     Edit {
         /// Its id
+        #[arg(value_parser = super::id)]
         id: Uuid,
         /// Its new name
         #[arg(long)]
@@ -76,6 +78,7 @@ pub(crate) enum Verb {
     /// Let a device go: its token stops working at once
     Remove {
         /// Its id
+        #[arg(value_parser = super::id)]
         id: Uuid,
     },
 }

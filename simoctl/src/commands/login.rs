@@ -48,6 +48,7 @@ pub(crate) struct Login {
 #[derive(Debug, Args)]
 pub(crate) struct Logout {
     /// End this other session of yours, see `simoctl operator sessions`
+    #[arg(value_parser = super::id)]
     id: Option<Uuid>,
     /// End all sessions of yours, on all machines
     #[arg(long, conflicts_with = "id")]

@@ -31,11 +31,13 @@ pub(crate) enum Verb {
     /// Show a message: its text, and where its deliveries stand
     Show {
         /// Its id
+        #[arg(value_parser = super::id)]
         id: Uuid,
     },
     /// List a message's deliveries
     Deliveries {
         /// The message's id
+        #[arg(value_parser = super::id)]
         id: Uuid,
         /// At most so many rows
         #[arg(long, value_name = "N")]
@@ -44,6 +46,7 @@ pub(crate) enum Verb {
     /// Tell the whole way of a message to one employee, or why there was none
     Explain {
         /// The message's id
+        #[arg(value_parser = super::id)]
         id: Uuid,
         /// Whose delivery: a personnel number
         #[arg(long, value_name = "NO")]
@@ -52,6 +55,7 @@ pub(crate) enum Verb {
     /// Cancel a message: stops what no provider has taken yet
     Cancel {
         /// Its id
+        #[arg(value_parser = super::id)]
         id: Uuid,
     },
     /// Follow what happens, live, until Ctrl-C

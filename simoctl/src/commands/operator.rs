@@ -58,6 +58,7 @@ pub(crate) enum Verb {
         /// His short name
         name: String,
         /// Only this session, see `simoctl operator sessions`
+        #[arg(value_parser = super::id)]
         id: Option<Uuid>,
     },
     /// List operators

@@ -30,11 +30,13 @@ pub(crate) enum Verb {
     /// Show a token, without its secret
     Show {
         /// Its id
+        #[arg(value_parser = super::id)]
         id: Uuid,
     },
     /// Issue a successor; the token is out at once, or works on for a while
     Rotate {
         /// Its id
+        #[arg(value_parser = super::id)]
         id: Uuid,
         /// How long the old one goes on working: 30m, 24h, 7d (30 days at most)
         #[arg(long, value_name = "TIME", value_parser = super::message::seconds)]
@@ -43,6 +45,7 @@ pub(crate) enum Verb {
     /// Revoke a token: it is out at once
     Revoke {
         /// Its id
+        #[arg(value_parser = super::id)]
         id: Uuid,
     },
 }

@@ -55,7 +55,7 @@ pub(crate) struct Whose {
     #[arg(long, value_name = "NO")]
     employee: Option<String>,
     /// The grant with this id
-    #[arg(long)]
+    #[arg(long, value_parser = crate::commands::id)]
     id: Option<Uuid>,
 }
 
