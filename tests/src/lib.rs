@@ -19,10 +19,12 @@ pub mod postgres;
 pub mod programs;
 pub mod raw;
 pub mod simod;
+mod skip;
 pub mod wait;
 pub mod wire;
 
 pub use fcm::FakeFcm;
 pub use plant::{Phone, Plant};
 pub use simod::Simod;
+pub use skip::skip;
 pub use wait::eventually;

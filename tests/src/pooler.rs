@@ -10,7 +10,7 @@ use std::{
 use tempfile::TempDir;
 use url::Url;
 
-use crate::eventually;
+use crate::{eventually, skip};
 
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
 const PORT: &str = "6432";
@@ -28,7 +28,7 @@ impl Pooler {
     /// When it does not work.
     pub async fn start(database_url: &str) -> Option<Self> {
         if !Path::new(PROGRAM).exists() {
-            eprintln!("PgBouncer is not installed: not tested");
+            skip("simod behind PgBouncer, which is not installed");
             return None;
         }
         let directory = TempDir::with_prefix("simo-pooler-").expect("a directory can be made");

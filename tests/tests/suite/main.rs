@@ -11,6 +11,7 @@ mod cli;
 mod commands;
 mod copy;
 mod delivery;
+mod demo;
 mod distribution;
 mod durability;
 mod events;
