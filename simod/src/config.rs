@@ -16,7 +16,7 @@ use crate::store::{self, Place};
 
 pub use self::{
     error::{ConfigError, Source},
-    keys::{KEYS, Key, Kind},
+    keys::{KEYS, Key, Kind, is_foreign},
     load::load,
 };
 

@@ -12,7 +12,7 @@ use simo_common::{lang::Lang, paths};
 use simod::{
     Listeners,
     clock::Clock,
-    config::{Config, LogFormat},
+    config::{self, Config, LogFormat},
     store::Store,
     tls::Tls,
 };
@@ -29,6 +29,12 @@ use super::{ConfigArguments, print};
 pub(super) fn serve(arguments: &ConfigArguments, lang: Lang) -> anyhow::Result<()> {
     let config = arguments.load()?;
     start_logging(&config)?;
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if config::is_foreign(&name) {
+            tracing::warn!(variable = &*name, "this is no setting: it has no effect");
+        }
+    }
     runtime()?.block_on(async {
         let shutdown = CancellationToken::new();
         stop_on_signals(&shutdown)?;

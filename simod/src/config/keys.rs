@@ -76,22 +76,10 @@ impl Key {
 /// without its section (`SIMO_SERVICE_ACCOUNT`), or another key of one (`SIMO_FCM__TIMEOUT`). Others that begin with `SIMO_`
 /// are let alone: they belong to the other programs, or to whoever runs this one.
 pub(super) fn mistyped(name: &str) -> Option<String> {
-    let others = [
-        "SIMO_CONFIG",
-        "SIMO_URL",
-        "SIMO_TOKEN",
-        "SIMO_CLIENT",
-        "SIMO_CONTEXT",
-        "SIMO_LANG",
-        "SIMO_CA",
-    ];
+    if !is_foreign(name) {
+        return None;
+    }
     let known = || KEYS.iter().map(|key| key.variable());
-    if !name.starts_with("SIMO_") || others.contains(&name) || known().any(|known| known == name) {
-        return None;
-    }
-    if is_of_kubernetes(name) {
-        return None;
-    }
     let section = name.split_once("__").map(|(section, _)| format!("{section}__"));
     let own = format!("__{}", &name["SIMO_".len()..]);
     let is_meant = |known: &String| {
@@ -107,6 +95,21 @@ pub(super) fn mistyped(name: &str) -> Option<String> {
     known()
         .filter(is_meant)
         .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+}
+
+/// Whether a variable looks like a setting, and is neither one nor known to be for somebody else.
+pub fn is_foreign(name: &str) -> bool {
+    let others = [
+        "SIMO_CONFIG",
+        "SIMO_URL",
+        "SIMO_TOKEN",
+        "SIMO_CLIENT",
+        "SIMO_CONTEXT",
+        "SIMO_LANG",
+        "SIMO_CA",
+    ];
+    let is_known = || KEYS.iter().any(|key| key.variable() == name);
+    name.starts_with("SIMO_") && !others.contains(&name) && !is_of_kubernetes(name) && !is_known()
 }
 
 /// What Kubernetes sets for services whose names begin with `simo`: `SIMO_SERVICE_HOST`, `SIMO_PORT_7466_TCP_ADDR`.
