@@ -6,9 +6,10 @@
 //! beside it.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, File, OpenOptions},
     io,
     ops::{Deref, DerefMut},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -115,14 +116,23 @@ pub(super) struct Log {
     path: PathBuf,
     /// How many have asked for a sync.
     asked: AtomicU64,
-    /// How many of them, from the first one on, have had it.
-    synced: Mutex<u64>,
+    /// Held while it is synced.
+    synced: Arc<Mutex<Synced>>,
     /// Commits of new messages: begun, done, and known to be on disk.
     messages_begun: AtomicU64,
     messages_committed: AtomicU64,
     messages_synced: AtomicU64,
     /// A sync failed: the kernel may have thrown away what it could not write, and would call the next sync a success.
     broken: AtomicBool,
+}
+
+/// What the last sync left.
+#[derive(Debug, Default)]
+struct Synced {
+    /// How many of those who asked, from the first one on, have had their sync.
+    asked: u64,
+    /// The file, kept open: when no further one can be opened, what was accepted is still synced.
+    file: Option<File>,
 }
 
 impl Log {
@@ -133,7 +143,7 @@ impl Log {
         Self {
             path: log.into(),
             asked: AtomicU64::new(0),
-            synced: Mutex::new(0),
+            synced: Arc::default(),
             messages_begun: AtomicU64::new(0),
             messages_committed: AtomicU64::new(0),
             messages_synced: AtomicU64::new(0),
@@ -144,20 +154,17 @@ impl Log {
     /// Waits until everything that was committed before is on disk.
     pub(super) async fn on_disk(self: &Arc<Self>) -> Result<()> {
         let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut synced = self.synced.lock().await;
+        let mut synced = self.synced.clone().lock_owned().await;
         if self.is_broken() {
             return Err(unsynced());
         }
-        if *synced >= mine {
+        if synced.asked >= mine {
             return Ok(());
         }
-        let covers = self.asked.load(Ordering::SeqCst);
-        let messages = self.messages_committed.load(Ordering::SeqCst);
         let log = self.clone();
-        tokio::task::spawn_blocking(move || log.sync()).await??;
-        *synced = covers;
-        self.messages_synced.fetch_max(messages, Ordering::SeqCst);
-        Ok(())
+        // It goes on when nobody waits for it any more, and nobody else syncs meanwhile: what the kernel told one sync of a
+        // failure, it does not tell the next one.
+        tokio::task::spawn_blocking(move || log.sync(&mut synced)).await?
     }
 
     /// Waits until every message that anyone could read before is on disk; mostly they are.
@@ -174,18 +181,38 @@ impl Log {
         self.broken.load(Ordering::SeqCst)
     }
 
-    fn sync(&self) -> Result<()> {
-        // Opened anew each time, so that it is the file that SQLite writes, whatever became of an earlier one.
-        let synced = OpenOptions::new()
-            .write(true)
-            .open(&self.path)
-            .and_then(|log| log.sync_data());
-        synced.map_err(|error| {
+    fn sync(&self, synced: &mut Synced) -> Result<()> {
+        let covers = self.asked.load(Ordering::SeqCst);
+        let messages = self.messages_committed.load(Ordering::SeqCst);
+        let done = match self.current(&mut synced.file) {
+            Ok(file) => file.sync_data(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
+            // It says nothing of the log.
+            Err(error) => return Err(Error::Unavailable(sqlx::Error::Io(error))),
+        };
+        done.map_err(|error| {
             self.broken.store(true, Ordering::SeqCst);
             tracing::error!(path = %self.path.display(), %error,
                 "the log cannot be synced: nothing is accepted until simod is started again");
             unsynced()
-        })
+        })?;
+        synced.asked = covers;
+        self.messages_synced.fetch_max(messages, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// The file that SQLite writes, whatever became of an earlier one.
+    fn current<'a>(&self, kept: &'a mut Option<File>) -> io::Result<&'a File> {
+        let there = fs::metadata(&self.path)?;
+        let is_there = |file: File| {
+            let mine = file.metadata().ok()?;
+            ((mine.dev(), mine.ino()) == (there.dev(), there.ino())).then_some(file)
+        };
+        let file = match kept.take().and_then(is_there) {
+            Some(file) => file,
+            None => OpenOptions::new().write(true).open(&self.path)?,
+        };
+        Ok(kept.insert(file))
     }
 }
 
@@ -211,9 +238,9 @@ mod tests {
         let log = begun.log.clone().unwrap();
         plant.store.on_disk().await.unwrap();
         let (path, aside) = (log.path.clone(), log.path.with_extension("aside"));
-        std::fs::rename(&path, &aside).unwrap();
+        fs::rename(&path, &aside).unwrap();
         assert!(matches!(begun.commit().await, Err(Error::Unavailable(_))));
-        std::fs::rename(&aside, &path).unwrap();
+        fs::rename(&aside, &path).unwrap();
         assert!(matches!(plant.store.write().await, Err(Error::Unavailable(_))));
         assert!(plant.store.on_disk().await.is_err());
         assert!(plant.store.answers().await.is_err());
