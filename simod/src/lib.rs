@@ -30,8 +30,8 @@ use crate::{
     app::App,
     background::keep_up,
     config::Config,
-    listen::{Tcp, local_peer},
-    serve::Server,
+    listen::{Socket, Tcp},
+    serve::{Room, Server},
     store::Store,
 };
 
@@ -73,21 +73,23 @@ pub async fn run(
             }
         });
     }
+    let room = Room::for_each(app.config.http.connections);
     let server = Server {
         tls: None,
         patience: (&app.config.http).into(),
-        connections: app.config.http.connections,
+        connections: room.socket,
         router: api::router(app),
         shutdown: shutdown.clone(),
     };
     let tcp = Server {
         tls: listeners.tls,
+        connections: room.tcp,
         ..server.clone()
     }
     .serve(Tcp(listeners.tcp), Tcp::peer);
     let unix = async {
         if let Some(unix) = listeners.unix {
-            server.serve(unix, local_peer).await;
+            server.serve(Socket(unix), Socket::peer).await;
         }
     };
     let served = within_grace(&shutdown, grace, async { tokio::join!(tcp, unix) }).await;

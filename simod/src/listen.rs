@@ -14,7 +14,7 @@ pub struct Listeners {
     pub tcp: TcpListener,
     /// What TCP is encrypted with; without it HTTP is plain.
     pub tls: Option<Arc<Tls>>,
-    /// The Unix socket for local administration.
+    /// The Unix socket for local administration. Its file goes with it.
     pub unix: Option<UnixListener>,
 }
 
@@ -45,10 +45,54 @@ impl Listener for Tcp {
     }
 }
 
-/// Who has connected to the Unix socket.
-pub(crate) fn local_peer(stream: &UnixStream, _: &unix::SocketAddr) -> Peer {
-    // Without credentials nobody is trusted: the overflow user is no daemon's user.
-    Peer::Local {
-        uid: stream.peer_cred().map_or(u32::MAX, |cred| cred.uid()),
+/// A Unix socket that takes its file along.
+pub(crate) struct Socket(pub(crate) UnixListener);
+
+impl Socket {
+    /// Who has connected.
+    pub(crate) fn peer(stream: &UnixStream, _: &unix::SocketAddr) -> Peer {
+        // Without credentials nobody is trusted: the overflow user is no daemon's user.
+        Peer::Local {
+            uid: stream.peer_cred().map_or(u32::MAX, |cred| cred.uid()),
+        }
+    }
+}
+
+impl Listener for Socket {
+    type Io = UnixStream;
+    type Addr = unix::SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        Listener::accept(&mut self.0).await
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.0.local_addr()
+    }
+}
+
+impl Drop for Socket {
+    /// Before it is closed: afterwards the file may be that of whoever comes next.
+    fn drop(&mut self) {
+        let address = self.0.local_addr();
+        if let Some(path) = address.as_ref().ok().and_then(unix::SocketAddr::as_pathname) {
+            // The next start would take it over anyway.
+            let _gone = std::fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_takes_its_file_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.sock");
+        let socket = Socket(UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        drop(socket);
+        assert!(!path.exists());
     }
 }

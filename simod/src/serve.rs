@@ -4,14 +4,16 @@
 //! cut, so that a handful of machines that do nothing slowly cannot hold what others need. What streams on is not cut as
 //! long as its reader reads.
 
+mod activity;
 mod paced;
 mod patient;
 mod rest;
+mod room;
 
 use std::{
     fmt::Debug,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, serve::Listener};
@@ -28,10 +30,14 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-use self::{paced::Paced, patient::Patient};
+use self::{
+    activity::{Activity, Answer, Turn},
+    paced::Paced,
+    patient::Patient,
+};
 use crate::{api::Peer, config, tls::Tls};
 
-pub(crate) use self::paced::TooSlow;
+pub(crate) use self::{paced::TooSlow, room::Room};
 
 /// Bytes of a request's head; what is longer is answered with 431.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -43,10 +49,13 @@ const REQUESTS_PER_CONNECTION: u32 = 128;
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_PATIENCE: Duration = Duration::from_secs(20);
 
+/// How often it is told that there is no place for another connection.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
 /// How long simod waits for whom.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// For a request's head: the first one, and the next.
+    /// For a request's head: the first one, and the next; on HTTP/2, for the first request or the next.
     head: Duration,
     /// How much longer than at the least pace a body may take.
     body: Duration,
@@ -85,9 +94,10 @@ impl Server {
     {
         let tracker = TaskTracker::new();
         let places = Arc::new(Semaphore::new(self.connections));
+        let mut told = None;
         loop {
             let next = async {
-                let place = self.place(&places).await;
+                let place = self.place(&places, &mut told).await;
                 (listener.accept().await, place)
             };
             let ((io, address), place) = tokio::select! {
@@ -117,8 +127,15 @@ impl Server {
         tracker.wait().await;
     }
 
-    async fn place(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        if places.available_permits() == 0 {
+    /// A place for the next connection; `told` is when it was last told that there is none.
+    async fn place(
+        &self,
+        places: &Arc<Semaphore>,
+        told: &mut Option<Instant>,
+    ) -> Option<OwnedSemaphorePermit> {
+        let is_news = told.is_none_or(|told| told.elapsed() > TELL_EVERY);
+        if places.available_permits() == 0 && is_news {
+            *told = Some(Instant::now());
             tracing::warn!(
                 connections = self.connections,
                 "as many connections as are allowed (http.connections): new ones wait"
@@ -146,7 +163,10 @@ impl Server {
             .max_concurrent_streams(REQUESTS_PER_CONNECTION)
             .max_header_list_size(HEAD_BYTES as u32);
         let (router, body) = (self.router.clone(), self.patience.body);
+        let activity = Arc::new(Activity::new());
+        let stirred = activity.clone();
         let service = service_fn(move |request: Request<Incoming>| {
+            let turn = Turn::ours(stirred.clone());
             let is_http2 = request.version() == Version::HTTP_2;
             let (parts, incoming) = request.into_parts();
             let incoming = Arc::new(Mutex::new(incoming));
@@ -159,20 +179,29 @@ impl Server {
                 if let Some(left) = Arc::into_inner(incoming).filter(|_| is_http2) {
                     rest::take_in(left.into_inner().unwrap_or_else(PoisonError::into_inner)).await;
                 }
-                answer
+                answer.map(|answer| answer.map(|body| Answer::new(body, turn)))
             }
         });
-        let io = TokioIo::new(Patient::new(io, self.patience.head, self.patience.write));
+        let Patience { head, write, .. } = self.patience;
+        let io = TokioIo::new(Patient::new(io, head, write, activity.clone()));
         let mut connection = std::pin::pin!(builder.serve_connection(io, service));
-        let result = tokio::select! {
-            result = connection.as_mut() => result,
-            () = self.shutdown.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+        let mut ended = tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            () = self.shutdown.cancelled() => None,
+            () = activity.quiet(head) => None,
         };
-        if let Err(error) = result {
-            tracing::debug!(%error, ?peer, "a connection ended badly");
+        if ended.is_none() {
+            connection.as_mut().graceful_shutdown();
+            activity.stir();
+            ended = tokio::select! {
+                ended = connection => Some(ended),
+                () = activity.quiet(write) => None,
+            };
+        }
+        match ended {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::debug!(%error, ?peer, "a connection ended badly"),
+            None => tracing::debug!(?peer, "a connection was cut: nothing went on there"),
         }
     }
 }

@@ -69,6 +69,7 @@ pub struct Setup {
     /// Whom its certificate is from.
     ca: Option<PathBuf>,
     cannot_log: bool,
+    open_files: Option<u32>,
 }
 
 /// Where a daemon keeps what it knows.
@@ -279,6 +280,7 @@ impl Setup {
             listen: Ipv4Addr::LOCALHOST.into(),
             ca: None,
             cannot_log: false,
+            open_files: None,
         }
         // A provider's bad minute must not become the test's.
         .set("delivery.retry_first_seconds", 0.05)
@@ -366,6 +368,13 @@ impl Setup {
         self
     }
 
+    /// On a machine that lets a process have so many files open.
+    #[must_use]
+    pub fn open_files(mut self, most: u32) -> Self {
+        self.open_files = Some(most);
+        self
+    }
+
     /// On another address than this machine's own.
     #[must_use]
     pub fn listen(mut self, address: impl Into<IpAddr>) -> Self {
@@ -423,7 +432,17 @@ impl Setup {
         let config = self.directory.path().join("simod.toml");
         fs::write(&config, self.config.to_string()).expect("the configuration can be written");
         let binary = programs::program("simod");
-        let mut command = Command::new(binary);
+        let mut command = match self.open_files {
+            None => Command::new(binary),
+            Some(most) => {
+                let mut shell = Command::new("sh");
+                shell
+                    .arg("-c")
+                    .arg(format!("ulimit -n {most}; exec \"$0\" \"$@\""))
+                    .arg(binary);
+                shell
+            }
+        };
         let log = if self.cannot_log {
             File::options().write(true).open("/dev/full")
         } else {

@@ -49,12 +49,9 @@ pub(super) fn serve(arguments: &ConfigArguments, lang: Lang) -> anyhow::Result<(
         if !store.has_clients().await? {
             say_how_to_begin(&config.socket, lang);
         }
-        let socket = config.socket.clone();
-        let result = simod::run(config, store, listeners, shutdown).await;
-        // The next start would take it over anyway.
-        let _gone = std::fs::remove_file(socket);
+        simod::run(config, store, listeners, shutdown).await?;
         tracing::info!("simod ends");
-        Ok(result?)
+        Ok(())
     })
 }
 

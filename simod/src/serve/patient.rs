@@ -3,6 +3,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -11,6 +12,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
 };
+
+use super::activity::Activity;
 
 /// So many bytes tell HTTP/2 from HTTP/1; before them nobody else looks at the clock.
 const OPENING: usize = 24;
@@ -24,17 +27,27 @@ pub(super) struct Patient<I> {
     write: Duration,
     /// Since the peer has taken nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    activity: Arc<Activity>,
 }
 
 impl<I> Patient<I> {
-    pub(super) fn new(io: I, head: Duration, write: Duration) -> Self {
+    pub(super) fn new(io: I, head: Duration, write: Duration, activity: Arc<Activity>) -> Self {
         Self {
             io,
             missing: OPENING,
             opening: Box::pin(sleep(head)),
             write,
             stalled: None,
+            activity,
         }
+    }
+
+    /// What a write of bytes came to.
+    fn wrote(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = result {
+            self.activity.wrote(bytes);
+        }
+        self.written(cx, result)
     }
 
     /// What a write came to, unless it has stalled for too long.
@@ -73,7 +86,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Patient<I> {
 impl<I: AsyncWrite + Unpin> AsyncWrite for Patient<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.written(cx, result)
+        self.wrote(cx, result)
     }
 
     fn poll_write_vectored(
@@ -82,7 +95,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Patient<I> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write_vectored(cx, parts);
-        self.written(cx, result)
+        self.wrote(cx, result)
     }
 
     fn is_write_vectored(&self) -> bool {

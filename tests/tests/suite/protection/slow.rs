@@ -107,6 +107,75 @@ async fn who_says_no_whole_request_is_cut_and_who_streams_is_not() {
 }
 
 #[tokio::test]
+async fn an_http2_peer_that_asks_or_takes_nothing_is_cut() {
+    let simod = impatient().await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    // SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.5.2): a byte of each answer is taken, or none.
+    let window = |bytes: u8| [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, bytes];
+    // `GET /` on stream 1, by entries of HPACK's static table.
+    let request = [0, 0, 3, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84];
+    for (what, said) in [
+        ("nothing is asked", [&preface[..], &settings].concat()),
+        (
+            "no answer is taken",
+            [&preface[..], &window(0), &request].concat(),
+        ),
+        ("a byte is taken", [&preface[..], &window(1), &request].concat()),
+    ] {
+        let mut connection = connect(&simod).await;
+        connection.write_all(&said).await.unwrap();
+        let started = Instant::now();
+        let _answer = until_closed(&mut connection).await;
+        assert!(
+            started.elapsed() >= Duration::from_secs_f64(PATIENCE / 2.0),
+            "{what}: it was cut at once"
+        );
+    }
+}
+
+#[tokio::test]
+async fn when_no_more_files_may_be_open_what_is_posted_is_still_stored() {
+    let simod = Setup::new()
+        .embedded()
+        .open_files(128)
+        .set("http.head_timeout_seconds", 5)
+        .start()
+        .await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["001"], &[]).await;
+    let token = plant.token("1c").await;
+    let body = r#"{"title":"a","recipients":{"employees":["001"]}}"#;
+    let request = format!(
+        "POST /api/v1/messages HTTP/1.1\r\nhost: simo\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut open = connect(&simod).await;
+    let mut said = [0; 4096];
+    let mut held = Vec::new();
+    for connections in [0, 120] {
+        for _ in 0..connections {
+            held.push(connect(&simod).await);
+        }
+        open.write_all(request.as_bytes()).await.unwrap();
+        let read = open.read(&mut said).await.unwrap();
+        let said = String::from_utf8_lossy(&said[..read]);
+        assert!(said.starts_with("HTTP/1.1 202"), "{connections}: {said}");
+    }
+    simod.owner().whoami().await.unwrap();
+    // Whoever comes now waits until those who say nothing are cut.
+    post(&simod.caller(&token), &to_employees("После", &["001"])).await;
+    assert!(simod.log().contains("LimitNOFILE"), "{}", simod.log());
+    assert_eq!(
+        simod.log().matches("new ones wait").count(),
+        1,
+        "the log is not flooded: {}",
+        simod.log()
+    );
+}
+
+#[tokio::test]
 async fn a_body_that_drips_is_given_up() {
     let simod = impatient().await;
     let token = Plant::new(&simod, "zavod").await.token("1c").await;
