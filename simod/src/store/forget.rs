@@ -137,7 +137,7 @@ impl Store {
     async fn forget_messages(&self, client_id: Uuid, messages: &[(i64, Uuid)]) -> Result<()> {
         let mut tx = self.write().await?;
         let mut left = STEP;
-        for &(seq, id) in messages {
+        'messages: for &(seq, id) in messages {
             for table in ["push", "delivery"] {
                 let deleted = query(format!(
                     "delete from {table} where client_id = $1 and message_id = $2 and employee_id in (
@@ -149,10 +149,11 @@ impl Store {
                 .execute(&mut tx)
                 .await?
                 .rows_affected();
+                // Whoever is chosen loses all of his pushes, so that it may be more than were left.
                 left -= deleted as i64;
-            }
-            if left <= 0 {
-                break;
+                if left <= 0 {
+                    break 'messages;
+                }
             }
             for table in ["audience", "event"] {
                 query(format!(

@@ -191,13 +191,14 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
         let rows = query(
             "select i.client_id, i.acs_id, i.key, i.fingerprint, m.id, m.accepted, m.without_device, m.denied,
                     m.unknown
-             from jsonb_each($1) j cross join idempotency i cross join message m
-             where i.client_id = unhex(j.value->>0) and i.acs_id = unhex(j.value->>1) and i.key = j.value->>2
-               and m.client_id = i.client_id and m.id = i.message_id",
+             from jsonb_each($1) j cross join idempotency i
+             left join message m on m.client_id = i.client_id and m.id = i.message_id
+             where i.client_id = unhex(j.value->>0) and i.acs_id = unhex(j.value->>1) and i.key = j.value->>2",
         )
         .bind(json(&by_header))
         .fetch_all(tx)
         .await?;
+        let mut leads_nowhere = Vec::new();
         for row in rows {
             let key = (
                 row.try_get(0)?,
@@ -205,8 +206,13 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
                 KeyKind::IdempotencyKey,
                 row.try_get(2)?,
             );
-            earlier.insert(key, read_earlier(&row)?);
+            if row.try_get::<Option<Uuid>, _>("id")?.is_some() {
+                earlier.insert(key, read_earlier(&row)?);
+            } else {
+                leads_nowhere.push(key);
+            }
         }
+        forget(tx, &leads_nowhere).await?;
     }
     if !by_id.is_empty() {
         let rows = query(
@@ -226,6 +232,26 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
         }
     }
     Ok(earlier)
+}
+
+/// Forgets keys whose messages are forgotten: one that was given to a message later than its acceptance is younger than it,
+/// and would be in the way of the message that is to have it now.
+async fn forget(tx: &mut Write, keys: &[Key]) -> Result<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|(client_id, acs_id, _, text)| (hex(*client_id), hex(*acs_id), text))
+        .collect();
+    query(
+        "delete from idempotency where (client_id, acs_id, key) in (
+             select unhex(j.value->>0), unhex(j.value->>1), j.value->>2 from jsonb_each($1) j)",
+    )
+    .bind(json(&keys))
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 fn read_earlier(row: &Row) -> Result<Earlier> {

@@ -116,3 +116,58 @@ async fn history_goes_when_its_client_keeps_it_no_longer() {
     assert!(f.store.message(f.client_id, acs, young).await.unwrap().is_some());
     assert_eq!(states(&f).await, ["1 queued -"]);
 }
+
+#[tokio::test]
+async fn history_of_people_with_several_phones_is_forgotten_whole() {
+    let f = Fixture::new().await;
+    super::pair(&f, "1", Some("another address")).await;
+    // More rows than a step deletes, so that some step ends between the phones of one person.
+    for _ in 0..5 {
+        let messages: Vec<_> = (0..40).map(|_| f.personal("a", &["1"])).collect();
+        f.store.accept(&messages).await.unwrap();
+    }
+    let left = async || {
+        f.rows("select count(*) from push union all select count(*) from delivery union all select count(*) from message")
+            .await
+    };
+    assert_eq!(left().await, ["400", "200", "200"]);
+    let three_days = simo_common::api::access::ClientSpec {
+        retention_days: Some(3),
+        ..Default::default()
+    };
+    f.store.edit_client("zavod", &three_days).await.unwrap();
+    f.clock.set(NOON + 4 * DAY);
+    let mut steps = 0;
+    while f.store.forget_history().await.unwrap() {
+        steps += 1;
+    }
+    assert!(steps >= 3, "{steps}");
+    assert_eq!(left().await, ["0", "0", "0"]);
+}
+
+#[tokio::test]
+async fn a_key_that_outlived_its_message_is_free() {
+    let f = Fixture::new().await;
+    let keyed = |key: &str| {
+        let mut incoming = f.personal("a", &["1"]);
+        incoming.draft.external_id = Some("order-1".to_owned());
+        incoming.draft.fingerprint = Some([1; 32]);
+        incoming.idempotency_key = Some(key.to_owned());
+        incoming
+    };
+    let first = post(&f, keyed("first")).await;
+    f.clock.set(NOON + 3 * DAY - HOUR);
+    assert_eq!(post(&f, keyed("second")).await, first, "it is the same order");
+    let three_days = simo_common::api::access::ClientSpec {
+        retention_days: Some(3),
+        ..Default::default()
+    };
+    f.store.edit_client("zavod", &three_days).await.unwrap();
+    f.clock.set(NOON + 4 * DAY);
+    while f.store.forget_history().await.unwrap() {}
+    let second = post(&f, keyed("second")).await;
+    assert_ne!(second, first);
+    assert_eq!(post(&f, keyed("second")).await, second);
+    let keys = "select key from idempotency where key = 'second'";
+    assert_eq!(f.rows(keys).await, ["second"]);
+}
