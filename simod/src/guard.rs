@@ -10,6 +10,7 @@ use std::{
 };
 
 use simo_common::{hex::hex, time::SECOND};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::store::{Counted, Refused};
@@ -27,6 +28,9 @@ const TOGETHER: u64 = 32;
 /// under no address.
 const REFUSED: usize = 4_096;
 
+/// Tokens that are looked up at once for addresses which have to wait: whoever guesses gets no more of the database than that.
+const STRANGERS: usize = 2;
+
 /// A token's SHA-256. It is looked up by value: whoever could learn from the time that takes how a hash begins would still
 /// have to find a token to it.
 pub(crate) type TokenHash = [u8; 32];
@@ -41,6 +45,8 @@ pub struct Guard {
     limits: Mutex<HashMap<TokenHash, u64>>,
     addresses: Mutex<HashMap<String, Count>>,
     refused: Mutex<HashMap<Kind, Seen>>,
+    /// Tokens that are looked up at once for addresses which have to wait.
+    pub(crate) strangers: Semaphore,
 }
 
 /// One minute's requests.
@@ -121,6 +127,7 @@ impl Guard {
             limits: Mutex::default(),
             addresses: Mutex::default(),
             refused: Mutex::default(),
+            strangers: Semaphore::new(STRANGERS),
         }
     }
 

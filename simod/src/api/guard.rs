@@ -56,7 +56,7 @@ where
         return next(request).await;
     };
     let attempt = Attempt::of(&request);
-    if let Err(error) = let_pass(app, attempt, &request, &address) {
+    if let Err(error) = let_pass(app, attempt, brings_code(&request), &address).await {
         app.guard
             .refused(None, &address, "rate_limited", app.clock().now());
         return error.into_response();
@@ -69,20 +69,33 @@ where
     response
 }
 
-fn let_pass(app: &App, attempt: Attempt, request: &Request, address: &str) -> Result<(), ApiError> {
+async fn let_pass(app: &App, attempt: Attempt, brings_code: bool, address: &str) -> Result<(), ApiError> {
     let now = app.clock().now();
     let tries = match attempt {
         Attempt::Nothing => false,
         Attempt::Malformed => true,
         Attempt::Token(hash) => !app.guard.is_good(&hash),
     };
-    if tries || brings_code(request) {
-        app.guard.may_try(address, now).map_err(too_many_failures)?;
+    if (tries || brings_code)
+        && let Err(too_many) = app.guard.may_try(address, now)
+    {
+        match attempt.token().filter(|_| !brings_code) {
+            // Boxed: it is seldom needed, and the future of every request would have room for it.
+            Some(hash) if Box::pin(lets_in(app, hash)).await => {}
+            _ => return Err(too_many_failures(too_many)),
+        }
     }
     match attempt.token() {
         Some(hash) => app.guard.take(hash, now).map_err(too_many_requests),
         None => Ok(()),
     }
+}
+
+/// Whether a token that nobody has seen yet is good. Behind the address of whoever guesses may stand a whole plant, and an
+/// alarm does not wait for the end of his minute.
+async fn lets_in(app: &App, hash: TokenHash) -> bool {
+    let _turn = app.guard.strangers.acquire().await;
+    matches!(app.store.token_holder(&hash).await, Ok(Some(_)))
 }
 
 /// Whether a code is the way in, not a token.
