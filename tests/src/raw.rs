@@ -52,11 +52,11 @@ impl Ask {
         }
     }
 
-    /// With a header.
+    /// With a header, which need not be text.
     #[must_use]
-    pub fn header(self, name: &str, value: &str) -> Self {
+    pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         Self {
-            request: self.request.header(name, value),
+            request: self.request.header(name, value.as_ref()),
         }
     }
 

@@ -174,10 +174,14 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
         )
         .hint(text!("send one", "пришлите один")));
     }
-    let text = String::from_utf8_lossy(value.as_bytes())
-        .trim()
-        .trim_matches('"')
-        .to_owned();
+    // Read in another way, different keys could become the same one.
+    let Ok(text) = std::str::from_utf8(value.as_bytes()) else {
+        return Err(ApiError::field(
+            "Idempotency-Key",
+            text!("must be UTF-8", "должен быть в кодировке UTF-8"),
+        ));
+    };
+    let text = text.trim().trim_matches('"').to_owned();
     if text.is_empty() || text.chars().count() > limits::KEY_CHARS {
         return Err(ApiError::field(
             "Idempotency-Key",

@@ -89,7 +89,7 @@ impl Acs {
                 .token(&self.token)
                 .json_text(body.clone());
             if number.is_multiple_of(2) {
-                ask = ask.header("idempotency-key", &format!("key-{number}"));
+                ask = ask.header("idempotency-key", format!("key-{number}"));
             }
             match ask.try_send().await {
                 Ok(answer) if answer.status == StatusCode::ACCEPTED => break answer.value(),

@@ -275,6 +275,14 @@ async fn a_wrong_idempotency_key_is_named() {
             answer.text
         );
     }
+    // In windows-1251, as a 1C may send it: read as UTF-8, all keys of a length would be one.
+    let answer = raw::post(&simod.api("/messages"), &token, body)
+        .header("idempotency-key", b"\xe0\xe2\xe0")
+        .header("accept-language", "ru")
+        .send()
+        .await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text);
+    assert!(answer.text.contains("UTF-8") && answer.text.contains("Idempotency-Key"));
     nothing_is_stored(&plant).await;
 }
 
