@@ -31,6 +31,8 @@ use crate::{clock::Clock, config};
 /// The longest body of an answer that is read; a provider's are far shorter.
 const ANSWER_BYTES: usize = 64 * 1024;
 
+const TIMED_OUT: &str = "timed out";
+
 /// The channel `fcm`.
 #[derive(Debug)]
 pub struct Fcm {
@@ -40,7 +42,7 @@ pub struct Fcm {
     turn: AtomicUsize,
     send_url: Url,
     tokens: TokenSource,
-    /// How long a push may take, the waiting for a token included.
+    /// How long a push may take, the waiting for tokens included.
     time_out: Duration,
     clock: Clock,
 }
@@ -182,6 +184,25 @@ impl Fcm {
         Some((&connection.client, permit))
     }
 
+    /// Sends, and once more with a new token where the old one is not taken.
+    async fn try_twice(&self, push: &Outgoing) -> Result<Accepted, Failure> {
+        let body = Bytes::from(payload::request(push));
+        let token = self.tokens.get().await.map_err(without_token)?;
+        match self.post(body.clone(), token.authorization.clone()).await {
+            Answer::Unauthenticated(_) => {}
+            Answer::Known(result) => return result,
+        }
+        self.tokens.forget(&token);
+        let token = self.tokens.get().await.map_err(without_token)?;
+        match self.post(body, token.authorization).await {
+            Answer::Unauthenticated(answer) => Err(Failure::Misconfigured {
+                scope: Scope::Channel,
+                answer,
+            }),
+            Answer::Known(result) => result,
+        }
+    }
+
     async fn post(&self, body: Bytes, authorization: HeaderValue) -> Answer {
         let Some((client, _permit)) = self.stream().await else {
             // The semaphores are never closed.
@@ -230,21 +251,14 @@ impl Channel for Fcm {
     }
 
     async fn send(&self, push: &Outgoing) -> Result<Accepted, Failure> {
-        let body = Bytes::from(payload::request(push));
-        let token = self.tokens.get().await.map_err(without_token)?;
-        match self.post(body.clone(), token.authorization.clone()).await {
-            Answer::Unauthenticated(_) => {}
-            Answer::Known(result) => return result,
-        }
-        self.tokens.forget(&token);
-        let token = self.tokens.get().await.map_err(without_token)?;
-        match self.post(body, token.authorization).await {
-            Answer::Unauthenticated(answer) => Err(Failure::Misconfigured {
-                scope: Scope::Channel,
-                answer,
-            }),
-            Answer::Known(result) => result,
-        }
+        // Each request has its own time, and there may be four: longer than its claim holds it must not take.
+        let sent = tokio::time::timeout(self.time_out, self.try_twice(push)).await;
+        sent.unwrap_or_else(|_| {
+            Err(Failure::Retry {
+                answer: TIMED_OUT.to_owned(),
+                after: None,
+            })
+        })
     }
 }
 
@@ -262,7 +276,7 @@ fn without_token(error: NoToken) -> Failure {
 /// An error with what caused it: reqwest's own text stops at "error sending request".
 fn describe(error: &reqwest::Error) -> String {
     let mut text = if error.is_timeout() {
-        "timed out".to_owned()
+        TIMED_OUT.to_owned()
     } else {
         error.to_string()
     };

@@ -78,7 +78,9 @@ impl Answer {
     pub(super) fn read(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Self {
         if status.is_success() {
             return Self::Known(match serde_json::from_slice::<Success>(body) {
-                Ok(success) => Ok(Accepted { answer: success.name }),
+                Ok(success) => Ok(Accepted {
+                    answer: shorten(&success.name),
+                }),
                 // A proxy's page, not FCM: nobody took the push.
                 Err(_) => Err(Failure::Retry {
                     answer: format!("{status} without the message's name"),
@@ -196,12 +198,13 @@ pub(super) fn retry_after(value: &HeaderValue, now: i64) -> Option<Duration> {
     Some(after.min(LONGEST_PAUSE))
 }
 
-/// Cuts what strangers say to a length that history can keep.
+/// Makes of what strangers say what history can keep: it has an end, and no NUL, which PostgreSQL does not store.
 pub(super) fn shorten(text: &str) -> String {
-    match text.char_indices().nth(KEPT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+    let mut kept: String = text.chars().take(KEPT).collect();
+    if kept.len() < text.len() {
+        kept.push('…');
     }
+    kept.replace('\0', "\u{fffd}")
 }
 
 #[cfg(test)]

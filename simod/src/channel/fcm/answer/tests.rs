@@ -221,6 +221,21 @@ fn what_the_provider_said_is_kept_in_words() {
 }
 
 #[test]
+fn what_is_kept_of_an_answer_has_no_nul() {
+    let mut body = error(400, "INVALID_ARGUMENT", "", &[]);
+    body["error"]["message"] = "a\0b".into();
+    let Answer::Known(Err(failure)) = read_bytes(400, None, body.to_string().as_bytes()) else {
+        panic!("not a failure")
+    };
+    assert!(format!("{failure:?}").contains("a\u{fffd}b"), "{failure:?}");
+    let taken = read_bytes(200, None, br#"{"name":"projects/p/messages/1\u0000"}"#);
+    let Answer::Known(Ok(accepted)) = taken else {
+        panic!("not accepted")
+    };
+    assert_eq!(accepted.answer, "projects/p/messages/1\u{fffd}");
+}
+
+#[test]
 fn retry_after_is_seconds_or_a_date() {
     let now = "1994-11-06T08:49:07Z"
         .parse::<jiff::Timestamp>()
