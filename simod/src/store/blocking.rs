@@ -30,33 +30,39 @@ impl Store {
             .bind(now)
             .execute(&mut tx)
             .await?;
-        let denied = deny_queued(&mut tx, client_id, employee_id, reason::BLOCKED, now).await?;
+        let denied = deny_queued(&mut tx, client_id, employee_id, now).await?;
         let after = employee(&mut tx, client_id, personnel_no).await?;
         tx.record(
             client_id,
             employee_change("employee.block", Some(&before), &after),
         );
         tx.commit().await?;
-        self.deny_rest(client_id, employee_id, reason::BLOCKED, denied)
-            .await
+        self.deny_rest(client_id, employee_id, denied).await
     }
 
-    /// Lets an employee receive again; what was denied stays so.
+    /// Lets an employee receive again; what was denied stays so, and what was to be.
     pub async fn unblock_employee(&self, client_id: Uuid, personnel_no: &str) -> Result<()> {
-        let mut tx = self.write().await?;
-        let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
-        let before = employee(&mut tx, client_id, personnel_no).await?;
-        query("update employee set blocked_at = null where client_id = $1 and id = $2")
-            .bind(client_id)
-            .bind(employee_id)
-            .execute(&mut tx)
-            .await?;
-        let after = employee(&mut tx, client_id, personnel_no).await?;
-        tx.record(
-            client_id,
-            employee_change("employee.unblock", Some(&before), &after),
-        );
-        tx.commit().await
+        loop {
+            let mut tx = self.write().await?;
+            let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
+            // The block may have been cut short.
+            if deny_queued(&mut tx, client_id, employee_id, self.clock.now()).await? > 0 {
+                tx.commit().await?;
+                continue;
+            }
+            let before = employee(&mut tx, client_id, personnel_no).await?;
+            query("update employee set blocked_at = null where client_id = $1 and id = $2")
+                .bind(client_id)
+                .bind(employee_id)
+                .execute(&mut tx)
+                .await?;
+            let after = employee(&mut tx, client_id, personnel_no).await?;
+            tx.record(
+                client_id,
+                employee_change("employee.unblock", Some(&before), &after),
+            );
+            return tx.commit().await;
+        }
     }
 
     /// Archives an employee: his devices are retired, his own grants and pairing codes end, what was queued for him is
@@ -92,7 +98,7 @@ impl Store {
         .bind(employee_id)
         .fetch_all(&mut tx)
         .await?;
-        let denied = deny_queued(&mut tx, client_id, employee_id, reason::ARCHIVED, now).await?;
+        let denied = deny_queued(&mut tx, client_id, employee_id, now).await?;
         for device_id in devices {
             retire(&mut tx, client_id, device_id, reason::DEVICE_GONE, now).await?;
         }
@@ -102,36 +108,43 @@ impl Store {
             employee_change("employee.remove", Some(&before), &after),
         );
         tx.commit().await?;
-        self.deny_rest(client_id, employee_id, reason::ARCHIVED, denied)
-            .await
+        self.deny_rest(client_id, employee_id, denied).await
     }
 
-    /// Denies what is still queued for an employee, when the last step denied some.
+    /// Denies what is still queued for an employee who is blocked or archived, when the last step denied some.
     pub(super) async fn deny_rest(
         &self,
         client_id: Uuid,
         employee_id: Uuid,
-        why: &str,
         mut denied: usize,
     ) -> Result<()> {
         // A step may find fewer than there are: what was sent meanwhile does not count.
         while denied > 0 {
             let mut tx = self.write().await?;
-            denied = deny_queued(&mut tx, client_id, employee_id, why, self.clock.now()).await?;
+            denied = deny_queued(&mut tx, client_id, employee_id, self.clock.now()).await?;
             tx.commit().await?;
         }
         Ok(())
     }
 }
 
-/// Denies deliveries of an employee that no provider took, with their pushes; says how many, [`AT_ONCE`] at most.
-async fn deny_queued(
-    tx: &mut Write,
-    client_id: Uuid,
-    employee_id: Uuid,
-    why: &str,
-    now: i64,
-) -> Result<usize> {
+/// Denies deliveries that no provider took, with their pushes, if the employee is blocked or archived; says how many,
+/// [`AT_ONCE`] at most.
+async fn deny_queued(tx: &mut Write, client_id: Uuid, employee_id: Uuid, now: i64) -> Result<usize> {
+    // Between two steps he may have been let in again.
+    let is_archived: Option<bool> = query_scalar(
+        "select archived_at is not null from employee
+         where client_id = $1 and id = $2 and (archived_at is not null or blocked_at is not null)",
+    )
+    .bind(client_id)
+    .bind(employee_id)
+    .fetch_optional(tx)
+    .await?;
+    let why = match is_archived {
+        None => return Ok(0),
+        Some(true) => reason::ARCHIVED,
+        Some(false) => reason::BLOCKED,
+    };
     let messages: Vec<Uuid> = query_scalar(
         "update delivery set outcome = 'denied', reason = $4, outcome_at = $5
          where client_id = $1 and employee_id = $2 and message_id in (

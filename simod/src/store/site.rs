@@ -73,6 +73,13 @@ impl Store {
         if plan.changes.is_empty() {
             return Ok(AppliedSite::default());
         }
+        for client in &plan.clients {
+            for employee_id in &client.people_unblocked {
+                let client_id = client.id.unwrap_or_default();
+                // Blocking them may have been cut short, and what was to be denied is not to reach them now.
+                self.deny_rest(client_id, *employee_id, 1).await?;
+            }
+        }
         let now = self.clock.now();
         // Rows, ids and secrets are made before the writer is held.
         let prepared = tokio::task::spawn_blocking(move || Prepared::new(plan, now)).await?;
@@ -132,7 +139,7 @@ impl Store {
     async fn end(&self, left: Left) -> Result<()> {
         let client_id = left.client_id;
         for employee_id in left.blocked {
-            self.deny_rest(client_id, employee_id, reason::BLOCKED, 1).await?;
+            self.deny_rest(client_id, employee_id, 1).await?;
         }
         let gone = bind::ids(&left.gone);
         loop {

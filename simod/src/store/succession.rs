@@ -54,8 +54,7 @@ impl Store {
     /// at the archive; so this may follow the transaction that archived them.
     pub(super) async fn deny_what_is_left(&self, client_id: Uuid, people: &[Uuid]) -> Result<()> {
         for employee_id in people {
-            self.deny_rest(client_id, *employee_id, reason::ARCHIVED, 1)
-                .await?;
+            self.deny_rest(client_id, *employee_id, 1).await?;
         }
         Ok(())
     }

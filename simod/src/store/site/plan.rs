@@ -80,6 +80,8 @@ pub(super) struct ClientPlan {
     pub(super) people_gone: Vec<Uuid>,
     /// Of those who change: they are blocked from now on.
     pub(super) people_blocked: Vec<Uuid>,
+    /// Of those who change: they are blocked no more.
+    pub(super) people_unblocked: Vec<Uuid>,
     /// Employee and group.
     pub(super) members: Vec<(String, String)>,
     pub(super) members_gone: Vec<(String, String)>,

@@ -198,9 +198,12 @@ impl Draft<'_> {
                 Some(before) if before.is != *employee => SiteAction::Change,
                 Some(_) => continue,
             };
-            if let Some(before) = before.filter(|before| !succeeds && !before.is.blocked && employee.blocked)
-            {
-                self.plan.people_blocked.push(before.id);
+            if let Some(before) = before.filter(|_| !succeeds) {
+                match (before.is.blocked, employee.blocked) {
+                    (false, true) => self.plan.people_blocked.push(before.id),
+                    (true, false) => self.plan.people_unblocked.push(before.id),
+                    _ => {}
+                }
             }
             let people = match action {
                 SiteAction::Create | SiteAction::Succeed => &mut self.plan.people_made,

@@ -393,3 +393,17 @@ async fn who_is_blocked_or_archived_gets_nothing_of_what_was_queued() {
     let accepted = f.store.accept(&[f.personal("b", &["1"])]).await.unwrap();
     assert_eq!(posted(&accepted[0]).recipients.accepted, 1);
 }
+
+#[tokio::test]
+async fn what_a_block_that_was_cut_short_left_is_denied_before_it_ends() {
+    let f = Fixture::new().await;
+    post(&f, f.personal("a", &["1", "2"])).await;
+    // What the first of its transactions leaves behind when there are more to come.
+    f.execute("update employee set blocked_at = 1 where personnel_no = '1'")
+        .await;
+    assert_eq!(states(&f).await[0], "1 queued -");
+    f.store.unblock_employee(f.client_id, "1").await.unwrap();
+    assert_eq!(states(&f).await, ["1 denied blocked", "2 queued -"]);
+    f.store.unblock_employee(f.client_id, "2").await.unwrap();
+    assert_eq!(states(&f).await[1], "2 queued -", "he was not blocked");
+}

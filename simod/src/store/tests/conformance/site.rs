@@ -177,6 +177,19 @@ async fn whoever_is_blocked_or_pruned_gets_nothing_further() {
 }
 
 #[tokio::test]
+async fn what_a_block_that_was_cut_short_left_is_denied_before_a_site_ends_it() {
+    let f = Fixture::new().await;
+    post(&f, f.personal("Проверка", &["1"])).await;
+    f.execute("update employee set blocked_at = 1 where personnel_no = '1'")
+        .await;
+    let back = site(json!({"clients": {"zavod": {"employees": [{"personnel_no": "1", "blocked": false}]}}}));
+    apply(&f.store, &back, OWNER).await.unwrap();
+    let employee = f.store.employee(f.client_id, "1").await.unwrap();
+    assert_eq!(employee.blocked_at, None);
+    assert_eq!(states(&f).await, ["1 denied blocked"]);
+}
+
+#[tokio::test]
 async fn a_successor_holds_nothing_of_his_predecessors() {
     let (_folder, store) = empty().await;
     apply(&store, &whole(), OWNER).await.unwrap();
