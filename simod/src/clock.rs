@@ -1,8 +1,11 @@
 //! What time it is. Everything in simod that asks, asks a [`Clock`], so that tests can set it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Instant,
 };
 
 use jiff::Timestamp;
@@ -14,10 +17,19 @@ pub enum Clock {
     /// The system's clock.
     #[default]
     System,
-    /// The system's clock, and by how much it is to be corrected: instances that share a server go by its clock.
-    Corrected(Arc<AtomicI64>),
+    /// That of a server, by which all instances go that share it.
+    Corrected(Arc<Corrected>),
     /// A clock that stands still until it is set.
     Manual(Arc<AtomicI64>),
+}
+
+/// What the system's clock said once, what has passed since, and by how much that is to be corrected. The system's clock may
+/// be set between two corrections; what has passed is not changed by that.
+#[derive(Debug)]
+pub struct Corrected {
+    then: i64,
+    since: Instant,
+    by: AtomicI64,
 }
 
 /// Clocks that differ by less than this are let alone: time had better not jump.
@@ -36,7 +48,7 @@ impl Clock {
     pub fn now(&self) -> i64 {
         match self {
             Self::System | Self::Manual(_) => self.uncorrected(),
-            Self::Corrected(by) => self.uncorrected() + by.load(Ordering::Relaxed),
+            Self::Corrected(clock) => self.uncorrected() + clock.by.load(Ordering::Relaxed),
         }
     }
 
@@ -44,7 +56,8 @@ impl Clock {
     pub(crate) fn uncorrected(&self) -> i64 {
         match self {
             #[allow(clippy::disallowed_methods, reason = "the one place where time comes from")]
-            Self::System | Self::Corrected(_) => Timestamp::now().as_microsecond(),
+            Self::System => Timestamp::now().as_microsecond(),
+            Self::Corrected(clock) => clock.then + clock.since.elapsed().as_micros() as i64,
             Self::Manual(us) => us.load(Ordering::Relaxed),
         }
     }
@@ -52,19 +65,23 @@ impl Clock {
     /// The same clock, which [`Clock::correct`] can correct; a manual one stays as it is.
     pub(crate) fn into_correctable(self) -> Self {
         match self {
-            Self::System => Self::Corrected(Arc::default()),
+            Self::System => Self::Corrected(Arc::new(Corrected {
+                then: self.uncorrected(),
+                since: Instant::now(),
+                by: AtomicI64::default(),
+            })),
             other => other,
         }
     }
 
     /// Corrects the clock by so much, which is known but for `uncertainty`.
     pub(crate) fn correct(&self, by: i64, uncertainty: i64) {
-        let Self::Corrected(corrected) = self else { return };
-        let old = corrected.load(Ordering::Relaxed);
+        let Self::Corrected(clock) = self else { return };
+        let old = clock.by.load(Ordering::Relaxed);
         if (by - old).abs() <= TOLERATED + uncertainty {
             return;
         }
-        corrected.store(by, Ordering::Relaxed);
+        clock.by.store(by, Ordering::Relaxed);
         if (by - old).abs() >= REMARKABLE {
             let seconds = by as f64 / SECOND as f64;
             tracing::warn!("the database server's clock is {seconds:+.1} s off ours; we go by the server's");
