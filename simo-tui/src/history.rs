@@ -139,14 +139,15 @@ impl History {
         self.next = page.next;
     }
 
-    /// Takes in the first rows as they are now.
-    pub(crate) fn refresh(&mut self, page: Page<Delivery>) {
+    /// Takes in the first rows as they are now; with `all`, as many as there are here, so that the others are gone.
+    pub(crate) fn refresh(&mut self, page: Page<Delivery>, all: bool) {
         let items = distinct(page.items, &HashSet::new());
         let old: HashMap<Key<'_>, usize> = self.rows.iter().enumerate().map(|(i, r)| (key(r), i)).collect();
         let joint = items.iter().rev().find_map(|row| old.get(&key(row)).copied());
         let (rows, next) = match (page.next, joint) {
             (None, _) => (items, None),
             (next, None) if self.following || self.rows.is_empty() => (items, next),
+            (next, Some(_)) if all => (items, next),
             (Some(_), None) => {
                 self.unseen = items.len();
                 self.gap = true;

@@ -2,8 +2,9 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 use simo_common::{
-    api::history::{Sort, SortKey},
+    api::history::{Delivery, Sort, SortKey},
     lang::Lang,
+    page::Page,
 };
 use tui_input::Input;
 
@@ -15,7 +16,7 @@ use crate::{
 
 /// Rows per page.
 pub(crate) const PAGE: u32 = 100;
-/// Rows that are kept fresh from above, at most.
+/// Rows that are read again at once, at most.
 pub(crate) const FRESH: u32 = 300;
 
 /// The orders that history comes in.
@@ -182,6 +183,10 @@ pub(crate) struct Loads {
 pub(crate) struct Freshness {
     /// Something has happened that may have changed them.
     pub(crate) stale: bool,
+    /// Events were missed: any row may have changed.
+    pub(crate) missed: bool,
+    /// What was read again so far, while there is more to read.
+    pub(crate) read: Option<Page<Delivery>>,
     /// Not before this: requests are spaced.
     pub(crate) not_before: Timestamp,
     /// Once more at this time: an accepted message's deliveries may follow it by a moment.

@@ -18,7 +18,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{
         Notify,
-        mpsc::{self, Sender},
+        mpsc::{self, Receiver, Sender},
     },
     task::JoinHandle,
     time::MissedTickBehavior,
@@ -49,8 +49,7 @@ pub(crate) fn now() -> Timestamp {
 /// # Errors
 /// When the terminal fails, or the connection cannot be set up.
 pub(crate) async fn run(mut model: Model, connection: Connection) -> anyhow::Result<()> {
-    let (sender, mut actions) = mpsc::channel(256);
-    let mut world = World::new(connection, model.lang, sender)?;
+    let mut world = World::new(connection, model.lang)?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut ticks = tokio::time::interval(TICK);
@@ -70,7 +69,7 @@ pub(crate) async fn run(mut model: Model, connection: Connection) -> anyhow::Res
                 }
             }
             // What has come in meanwhile is drawn together.
-            next = actions.try_recv().ok();
+            next = world.incoming.try_recv().ok();
         }
         terminal.draw(|frame| view::draw(&model, frame))?;
         next = tokio::select! {
@@ -78,7 +77,7 @@ pub(crate) async fn run(mut model: Model, connection: Connection) -> anyhow::Res
                 Some(event) => keys::action(model.focus, &event?),
                 None => return Ok(()),
             },
-            Some(action) = actions.recv() => Some(action),
+            Some(action) = world.incoming.recv() => Some(action),
             _ = ticks.tick() => Some(Action::Tick(now())),
             _ = hangup.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
@@ -92,13 +91,15 @@ struct World {
     lang: Lang,
     client: Client,
     actions: Sender<Action>,
+    incoming: Receiver<Action>,
     feed: JoinHandle<()>,
     wake: Arc<Notify>,
 }
 
 impl World {
-    fn new(connection: Connection, lang: Lang, actions: Sender<Action>) -> anyhow::Result<Self> {
+    fn new(connection: Connection, lang: Lang) -> anyhow::Result<Self> {
         let client = connection.open(lang)?;
+        let (actions, incoming) = mpsc::channel(256);
         let wake = Arc::new(Notify::new());
         Ok(Self {
             feed: tokio::spawn(feed::follow(client.clone(), actions.clone(), Arc::clone(&wake))),
@@ -106,6 +107,7 @@ impl World {
             lang,
             client,
             actions,
+            incoming,
             wake,
         })
     }
@@ -128,10 +130,11 @@ impl World {
         Ok(())
     }
 
+    /// Another world: what comes late of this one, the other client's answers, goes nowhere.
     fn look_at(&mut self, slug: String) -> anyhow::Result<()> {
         self.feed.abort();
         self.connection.client = Some(slug);
-        *self = Self::new(self.connection.clone(), self.lang, self.actions.clone())?;
+        *self = Self::new(self.connection.clone(), self.lang)?;
         Ok(())
     }
 

@@ -27,9 +27,11 @@ const EXPANSION: Duration = Duration::from_secs(1);
 
 /// Wants other deliveries, or another order.
 pub(super) fn want(model: &mut Model, query: String, sort: Sort) {
-    model.wanted = Selection { query, sort };
+    let wanted = Selection { query, sort };
     model.paused_until = model.now;
-    if !model.is_current() {
+    if model.wanted != wanted {
+        // Also when these are the rows on the screen: what is on its way is others.
+        model.wanted = wanted;
         forget_loads(model);
     }
 }
@@ -51,6 +53,7 @@ pub(super) fn look_elsewhere(model: &mut Model) {
     model.history = History::default();
     model.names = Names::default();
     model.names_asked = false;
+    model.clients.asked = false;
     model.detail = None;
     model.focus = Focus::Table;
     model.link = Link::Connecting;
@@ -77,6 +80,7 @@ fn forget_loads(model: &mut Model) {
     model.loads.first = None;
     model.loads.more = None;
     model.loads.fresh = None;
+    model.freshness.read = None;
 }
 
 /// Asks for what the model wants and does not have, no oftener than is fair.
@@ -115,11 +119,17 @@ pub(super) fn ask(model: &mut Model, height: usize, effects: &mut Vec<Effect>) {
         model.loads.first = Some(load.ticket);
         effects.push(Effect::Load(load));
     } else if model.loads.more.is_none() && model.loads.fresh.is_none() {
-        if model.freshness.stale && model.freshness.not_before <= model.now {
+        let cursor = model.freshness.read.as_ref().map(|read| read.next.clone());
+        if let Some(cursor) = cursor {
+            let load = load(model, cursor, FRESH);
+            model.loads.fresh = Some(load.ticket);
+            effects.push(Effect::Load(load));
+        } else if model.freshness.stale && model.freshness.not_before <= model.now {
             model.freshness.stale = false;
-            let rows = (model.history.rows().len() as u32).clamp(PAGE, FRESH);
-            model.freshness.not_before = later(model, SPACING * rows.div_ceil(PAGE));
-            let load = load(model, None, rows);
+            let rows = (model.history.rows().len() as u32).max(PAGE);
+            let read = if reads_all(model) { rows } else { rows.min(FRESH) };
+            model.freshness.not_before = later(model, SPACING * read.div_ceil(PAGE));
+            let load = load(model, None, rows.min(FRESH));
             model.loads.fresh = Some(load.ticket);
             effects.push(Effect::Load(load));
         } else if model.history.wants_more(height) {
@@ -129,6 +139,12 @@ pub(super) fn ask(model: &mut Model, height: usize, effects: &mut Vec<Effect>) {
             effects.push(Effect::Load(load));
         }
     }
+}
+
+/// Whether all rows are read again, not only the first ones. Newest first, what is new stands above, and events tell of the
+/// others; in any other order it may stand anywhere.
+fn reads_all(model: &Model) -> bool {
+    model.freshness.missed || model.wanted.sort != Sort::default()
 }
 
 fn load(model: &mut Model, cursor: Option<String>, limit: u32) -> Load {
@@ -166,19 +182,44 @@ pub(super) fn loaded(model: &mut Model, ticket: u64, result: Result<Page<Deliver
                     model.history.replace(page);
                 }
                 model.shown = Some(model.wanted.clone());
+                model.freshness.missed = false;
             } else if more {
                 model.history.append(page);
             } else {
-                model.history.refresh(page);
+                refresh(model, page);
             }
         }
         Err(Failure::Refused(problem)) if first && names_query(&problem) => refused_query(model, &problem),
         Err(failure) if needs_client(model, &failure) => want_client(model),
         Err(failure) => {
             model.paused_until = later(model, PAUSE);
-            model.freshness.stale |= fresh;
+            if fresh {
+                model.freshness.stale = true;
+                model.freshness.read = None;
+            }
             model.notice = Some(failure.detail(model.lang).to_owned());
         }
+    }
+}
+
+/// The first rows came as they are now, or those after them: all that are to be read are taken in together.
+fn refresh(model: &mut Model, page: Page<Delivery>) {
+    let read = match model.freshness.read.take() {
+        None => page,
+        Some(mut read) => {
+            read.items.extend(page.items);
+            read.next = page.next;
+            read
+        }
+    };
+    if read.next.is_some() && reads_all(model) && read.items.len() < model.history.rows().len() {
+        model.freshness.read = Some(read);
+        return;
+    }
+    model.history.refresh(read, reads_all(model));
+    if std::mem::take(&mut model.freshness.missed) && model.history.gap() {
+        // None of the rows was found again, so that nobody knows how they are.
+        read_anew(model);
     }
 }
 
@@ -282,6 +323,7 @@ fn happened(model: &mut Model, event: &Event) {
     match event.kind {
         EventKind::Accepted => model.freshness.again_at = Some(later(model, EXPANSION)),
         EventKind::Reset if model.history.following() => read_anew(model),
+        EventKind::Reset => model.freshness.missed = true,
         _ => {}
     }
     if let Some(detail) = &mut model.detail
@@ -299,3 +341,6 @@ fn concerns(detail: &Detail, event: &Event) -> bool {
                 .as_ref()
                 .is_none_or(|no| no == &detail.key.personnel_no))
 }
+
+#[cfg(test)]
+mod tests;
