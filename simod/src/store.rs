@@ -106,6 +106,8 @@ pub struct Store {
     clock: Clock,
     /// Pushes that dispatch holds, by row.
     claims: StdMutex<HashSet<i64>>,
+    /// Held while some are claimed.
+    claiming: tokio::sync::Mutex<()>,
     /// When tokens were last used, until it is written down.
     uses: Uses,
     /// Whose turn it is when a claim cannot be shared evenly.
@@ -204,6 +206,7 @@ impl Store {
             database,
             clock,
             claims: StdMutex::default(),
+            claiming: tokio::sync::Mutex::default(),
             uses: Uses::default(),
             claim_turn: AtomicUsize::new(0),
             writes: AtomicU64::new(0),

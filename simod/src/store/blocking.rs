@@ -9,6 +9,7 @@ use super::{
     bind,
     employees::{employee, employee_change, live_employee},
     engine::{query, query_scalar},
+    queue::UnderWay,
     retire::{oldest_open, retire},
     topics::refuse_recipient,
 };
@@ -111,7 +112,8 @@ impl Store {
         self.deny_rest(client_id, employee_id, denied).await
     }
 
-    /// Denies what is still queued for an employee who is blocked or archived, when the last step denied some.
+    /// Denies what is still queued for an employee who is blocked or archived, when the last step denied some, and waits for
+    /// what is on its way to him.
     pub(super) async fn deny_rest(
         &self,
         client_id: Uuid,
@@ -124,7 +126,7 @@ impl Store {
             denied = deny_queued(&mut tx, client_id, employee_id, self.clock.now()).await?;
             tx.commit().await?;
         }
-        Ok(())
+        self.settled(client_id, UnderWay::Employee(employee_id)).await
     }
 }
 

@@ -9,14 +9,15 @@ use super::{
     bind,
     engine::{query, query_as, query_scalar},
     feed::add_delivery_events,
+    queue::UnderWay,
 };
 
 /// Deliveries that one transaction closes.
 const CLOSED_AT_ONCE: i64 = 500;
 
 impl Store {
-    /// Cancels a message of a client (and, if given, of one ACS). From the moment this begins no push of it is claimed;
-    /// canceling twice changes nothing more.
+    /// Cancels a message of a client (and, if given, of one ACS). From the moment this begins no push of it is claimed, and
+    /// what was claimed before is waited for; canceling twice changes nothing more.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such message.
@@ -42,6 +43,7 @@ impl Store {
         // Also the second time: the first one may have been cut short. A step may find fewer than there are: what was sent
         // meanwhile does not count.
         while self.close_canceled(client_id, poster, id).await? > 0 {}
+        self.settled(client_id, UnderWay::Message(id)).await?;
         self.canceled_counts(client_id, id).await
     }
 

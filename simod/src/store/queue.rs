@@ -29,7 +29,23 @@ pub use self::{
 use super::{
     Result, Store,
     engine::{Engine, query, query_as, query_scalar},
+    retire::oldest_open,
 };
+
+/// How long whoever cancels or denies waits for what is on its way to a provider: mostly that takes a part of a second.
+const SETTLES_WITHIN: Duration = Duration::from_secs(3);
+
+/// Between two looks at what is on its way.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Whose pushes may be under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum UnderWay {
+    /// A message's.
+    Message(Uuid),
+    /// An employee's.
+    Employee(Uuid),
+}
 
 /// Which push: one message for one employee on its way to one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -216,6 +232,8 @@ impl Store {
             .bind(client_id)
             .bind(now)
             .bind(want as i64);
+        // Whoever waits for what is claimed does not look between its reading and its noting.
+        let _claiming = self.claiming.lock().await;
         let rows = match self.engine() {
             Engine::Sqlite => {
                 let claim = claim.bind(self.held_rows());
@@ -234,6 +252,54 @@ impl Store {
             self.claims().extend(pushes.iter().map(|push| push.claim.seq));
         }
         Ok(pushes)
+    }
+
+    /// Waits until nothing is under way any more that was claimed before it was canceled or denied, so that whoever did that
+    /// hears of it when nothing more is sent; not longer than [`SETTLES_WITHIN`].
+    pub(super) async fn settled(&self, client_id: Uuid, of: UnderWay) -> Result<()> {
+        let until = Instant::now() + SETTLES_WITHIN;
+        loop {
+            // A claim that is being made is noted first.
+            drop(self.claiming.lock().await);
+            if !self.is_under_way(client_id, of).await? || Instant::now() >= until {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn is_under_way(&self, client_id: Uuid, of: UnderWay) -> Result<bool> {
+        let (on_sqlite, on_postgres, id) = match of {
+            UnderWay::Message(id) => (
+                "select exists (select 1 from jsonb_each($3) held cross join push p
+                 where p.seq = held.value and p.client_id = $1 and p.message_id = $2)",
+                "select exists (select 1 from delivery d join push p
+                     on p.client_id = d.client_id and p.message_id = d.message_id and p.employee_id = d.employee_id
+                 where d.client_id = $1 and d.message_id = $2 and d.accepted_at > $3
+                   and p.held_until > clock_timestamp())",
+                id,
+            ),
+            UnderWay::Employee(id) => (
+                "select exists (select 1 from jsonb_each($3) held cross join push p
+                 where p.seq = held.value and p.client_id = $1 and p.employee_id = $2)",
+                "select exists (select 1 from delivery d join push p
+                     on p.client_id = d.client_id and p.message_id = d.message_id and p.employee_id = d.employee_id
+                 where d.client_id = $1 and d.employee_id = $2 and d.accepted_at > $3
+                   and p.held_until > clock_timestamp())",
+                id,
+            ),
+        };
+        let exists = match self.engine() {
+            Engine::Sqlite => query_scalar(on_sqlite)
+                .bind(client_id)
+                .bind(id)
+                .bind(self.held_rows()),
+            Engine::Postgres => query_scalar(on_postgres)
+                .bind(client_id)
+                .bind(id)
+                .bind(oldest_open(self.clock.now())),
+        };
+        Ok(exists.fetch_one(&mut *self.read().await?).await?)
     }
 
     /// How many pushes of a channel wait, for metrics and tests: due or not, claimed or not.

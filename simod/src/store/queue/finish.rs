@@ -234,15 +234,17 @@ async fn store_pushes(tx: &mut Write, batch: &[Finished]) -> Result<()> {
 macro_rules! store_pushes {
     ($claim:literal, $is_ours:literal) => {
         // A receipt may have closed the push meanwhile: then only what the provider said is added. So too when its phone
-        // takes a stream now, which owes it the message.
+        // takes a stream now, which owes it the message. What was canceled while it was on its way has arrived all the same.
         concat!(
             "update push set
                  tries = tries + {1},
                  last_tried_at = coalesce({2}, last_tried_at),
                  last_answer = coalesce({3}, last_answer),
                  sent_at = coalesce(sent_at, {4}),
-                 outcome = case when done_at is null and channel <> 'stream' then {6} else outcome end,
-                 reason = case when done_at is null and channel <> 'stream' then {7} else reason end,
+                 outcome = case when channel <> 'stream' and (done_at is null or outcome = 'canceled' and {6} = 'accepted')
+                           then {6} else outcome end,
+                 reason = case when channel <> 'stream' and (done_at is null or outcome = 'canceled' and {6} = 'accepted')
+                          then {7} else reason end,
                  due_at = coalesce({8}, due_at),",
             $claim,
             "    done_at = coalesce(done_at, case when channel <> 'stream' then {5} end)
@@ -270,7 +272,12 @@ type Changed = Vec<(Uuid, Uuid)>;
 static MARK_SENT: LazyLock<RowStatement<4>> = LazyLock::new(|| {
     RowStatement::new(
         [Id, Id, Id, Whole],
-        "update delivery set sent_at = {3} from {rows}
+        // Canceled or denied is what no provider has taken: this one did, which had it before.
+        "update delivery set sent_at = {3},
+             outcome = case when outcome in ('canceled', 'denied') then null else outcome end,
+             outcome_at = case when outcome in ('canceled', 'denied') then null else outcome_at end,
+             reason = case when outcome in ('canceled', 'denied') then null else reason end
+         from {rows}
          where client_id = {0} and message_id = {1} and employee_id = {2} and sent_at is null
          returning message_id, employee_id",
     )

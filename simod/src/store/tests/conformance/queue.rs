@@ -4,7 +4,7 @@ use simo_common::{api::access::Payload, message::Priority};
 
 use super::{
     super::{
-        super::{DeviceEffect, PushResult, Skip},
+        super::{ClaimedPush, DeviceEffect, PushResult, Skip},
         LEASE,
         fixture::{HOUR, NOON},
     },
@@ -109,4 +109,47 @@ async fn a_push_is_claimed_once_until_it_is_finished() {
     f.store.finish(&[finished(&late[0], skipped)]).await.unwrap();
     assert_eq!(states(&f).await[2], "3 expired expired");
     assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_was_taken_while_it_was_canceled_or_denied_was_sent() {
+    let f = Fixture::new().await;
+    let canceled = post(&f, f.personal("a", &["1", "2"])).await;
+    post(&f, f.personal("b", &["3"])).await;
+    let claimed = claim_all(&f).await;
+    assert_eq!(claimed.len(), 3);
+    // The answers wait for what is on its way, which ends meanwhile.
+    let cancels = f.store.cancel_message(f.client_id, None, canceled);
+    let blocks = f.store.block_employee(f.client_id, "3");
+    let sends = async {
+        let closed = ["1 canceled canceled", "2 canceled canceled", "3 denied blocked"];
+        while states(&f).await != closed {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let result = |push: &ClaimedPush| {
+            if push.address == "address-1" {
+                PushResult::Retry {
+                    due_at: NOON,
+                    answer: "503".to_owned(),
+                    counts: true,
+                }
+            } else {
+                PushResult::Accepted {
+                    answer: "ok".to_owned(),
+                }
+            }
+        };
+        let results: Vec<_> = claimed.iter().map(|push| finished(push, result(push))).collect();
+        f.store.finish(&results).await.unwrap();
+    };
+    let (counts, blocked, ()) = tokio::join!(cancels, blocks, sends);
+    blocked.unwrap();
+    let counts = counts.unwrap();
+    assert_eq!((counts.canceled, counts.too_late), (1, 1));
+    assert_eq!(states(&f).await, ["1 canceled canceled", "2 sent -", "3 sent -"]);
+    let outcomes = f
+        .rows("select outcome from push where reason is null order by outcome")
+        .await;
+    assert_eq!(outcomes, ["accepted", "accepted"]);
+    assert!(claim_all(&f).await.is_empty());
 }
