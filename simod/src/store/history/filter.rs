@@ -45,13 +45,7 @@ impl Wanted {
         if let (false, Some(states)) = (said.states, self.listed_states()) {
             sql.push(" and d.state in ").list(&states);
         }
-        if !said.reasons {
-            push_choice(sql, "d.reason", &self.reasons);
-        }
-        if self.reasons.only().is_some() {
-            // A late receipt beats the outcome that the reason belongs to.
-            sql.push(" and d.state >= ").bind(DeliveryState::Failed.rank());
-        }
+        self.push_reasons(sql, said);
         push_id_choice(sql, "d.message_id", &self.messages);
         if !said.people {
             self.push_people(sql, "d.employee_id");
@@ -67,6 +61,26 @@ impl Wanted {
                  and p.employee_id = d.employee_id and p.device_id in ",
             );
             sql.ids(devices).push(")");
+        }
+    }
+
+    /// The conditions on the reason. A late receipt beats the outcome that it belongs to: then there is none.
+    fn push_reasons(&self, sql: &mut Sql, said: Said) {
+        let failed = DeliveryState::Failed.rank();
+        match &self.reasons {
+            Choice::Only(codes) => {
+                if !said.reasons {
+                    sql.push(" and d.reason in ").list(codes);
+                }
+                sql.push(" and d.state >= ").bind(failed);
+            }
+            Choice::Except(codes) if codes.is_empty() => {}
+            Choice::Except(codes) => {
+                sql.push(" and (d.state < ").bind(failed);
+                sql.push(" or d.reason is null or d.reason not in ")
+                    .list(codes)
+                    .push(")");
+            }
         }
     }
 

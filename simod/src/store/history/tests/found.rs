@@ -9,7 +9,7 @@ use super::{
     sample::History,
 };
 
-const QUERIES: [&str; 40] = [
+const QUERIES: [&str; 41] = [
     "",
     "state:failed,expired",
     "-state:read,queued",
@@ -43,6 +43,7 @@ const QUERIES: [&str; 40] = [
     "external:X-1,X-2,X-3,X-4,X-5",
     "reason:dead_address",
     "-reason:no_device -reason:canceled",
+    "-reason:dead_address",
     "котёл",
     "насос -давление",
     "-насос",
