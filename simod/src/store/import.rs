@@ -56,14 +56,16 @@ impl Store {
                 });
             }
             let mut tx = self.write().await?;
-            // Someone made employees meanwhile: what is new and what is not has to be found out again.
-            if next_ordinal(&mut tx, client_id).await? != ordinal {
-                continue;
-            }
             let numbers: Vec<&str> = plan.succeeded.iter().map(String::as_str).collect();
             let left = free_numbers(&mut tx, client_id, &numbers, now).await?;
             sweep(&mut tx, client_id, now).await?;
-            store(&mut tx, client_id, &plan, now).await?;
+            // Someone made employees meanwhile: what is new and what is not has to be found out again. Nobody makes any from now
+            // on until we are done.
+            if take_ordinals(&mut tx, client_id, plan.report.created).await? != ordinal {
+                tx.rollback().await?;
+                continue;
+            }
+            store(&mut tx, client_id, &plan, ordinal, now).await?;
             for change in plan.audit.drain(..) {
                 tx.record(client_id, change);
             }
@@ -128,8 +130,19 @@ async fn next_ordinal(connection: &mut Conn, client_id: Uuid) -> Result<i64> {
         .await?)
 }
 
+/// Takes so many ordinals; returns the first one.
+async fn take_ordinals(tx: &mut Write, client_id: Uuid, count: u64) -> Result<i64> {
+    Ok(query_scalar(
+        "update client set next_ordinal = next_ordinal + $2 where id = $1 returning next_ordinal - $2",
+    )
+    .bind(client_id)
+    .bind(count as i64)
+    .fetch_one(tx)
+    .await?)
+}
+
 /// `cross join` tells SQLite to go through the rows that are given, not through all employees for each of them.
-async fn store(tx: &mut Write, client_id: Uuid, plan: &Plan, now: i64) -> Result<()> {
+async fn store(tx: &mut Write, client_id: Uuid, plan: &Plan, first: i64, now: i64) -> Result<()> {
     query(
         "insert into \"group\" (client_id, id, slug, name, created_at)
          select $1, unhex(j.value->>0), j.value->>1, j.value->>1, $3 from jsonb_each($2) j where true
@@ -139,13 +152,6 @@ async fn store(tx: &mut Write, client_id: Uuid, plan: &Plan, now: i64) -> Result
     .bind(&plan.groups)
     .bind(now)
     .execute(tx)
-    .await?;
-    let first: i64 = query_scalar(
-        "update client set next_ordinal = next_ordinal + $2 where id = $1 returning next_ordinal - $2",
-    )
-    .bind(client_id)
-    .bind(plan.report.created as i64)
-    .fetch_one(tx)
     .await?;
     // New people come first in the list, so that exactly they take the ordinals.
     query(
