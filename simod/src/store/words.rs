@@ -112,7 +112,11 @@ impl Store {
             .await?;
         let Some(newest) = newest else { return Ok(()) };
         let waits = match &self.database {
-            Database::Sqlite(_) => concat!("select $1 > ", newest_indexed!()),
+            Database::Sqlite(_) => concat!(
+                "select exists (select 1 from message where seq <= $1 and seq > ",
+                newest_indexed!(),
+                ")"
+            ),
             Database::Postgres(_) => "select exists (select 1 from message_unworded where seq <= $1)",
         };
         while query_scalar::<bool>(waits)
