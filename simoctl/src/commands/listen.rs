@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use self::phone::Phone;
 use crate::{
     clock,
-    failure::{Failure, place},
+    failure::{Exit, Failure, place},
     live::{Backoff, may_pass, stopped},
     output::{Column, Record, value::local, write_text},
     russian::Help,
@@ -74,7 +74,12 @@ pub(crate) async fn run(session: &Session, args: Listen) -> Result<(), Failure> 
     }
     let file = phone::file(session, &args.name)?;
     let (phone, api) = match &args.code {
-        Some(code) => pair(session, code, &args.name).await?,
+        Some(code) => {
+            if file.exists() {
+                refuse_living(session, &file, &args.name).await?;
+            }
+            pair(session, code, &args.name).await?
+        }
         None => resume(session, &file, &args.name)?,
     };
     if args.leave {
@@ -98,6 +103,32 @@ pub(crate) async fn run(session: &Session, args: Listen) -> Result<(), Failure> 
         send_at: None,
     };
     receiver.run().await
+}
+
+/// Refuses to take the place of a phone that is let in: nobody would hold its token any more, and messages would go on to
+/// wait for it.
+async fn refuse_living(session: &Session, file: &Path, name: &str) -> Result<(), Failure> {
+    let (phone, api) = resume(session, file, name)?;
+    match api.whoami().await {
+        Err(error) if error.status() != Some(403) => Ok(()),
+        _ => Err(Failure::new(
+            Exit::Conflict,
+            session.say(
+                format!(
+                    "The phone “{name}” is paired already: it is one of {}.",
+                    phone.full_name
+                ),
+                format!(
+                    "Телефон «{name}» уже подключён, это телефон сотрудника {}.",
+                    phone.full_name
+                ),
+            ),
+        )
+        .hint(session.say(
+            "Give the new one another name: --name NAME; or unpair this one first: simoctl listen --leave.",
+            "Назовите новый иначе: --name ИМЯ; или сначала отключите этот: simoctl listen --leave.",
+        ))),
+    }
 }
 
 async fn pair(session: &Session, code: &str, name: &str) -> Result<(Phone, Client), Failure> {

@@ -99,10 +99,11 @@ impl Watcher<'_> {
         while let Some(first) = events.next().await {
             let mut batch = Vec::new();
             let mut next = Some(first);
+            let mut last_id = None;
             let until = tokio::time::Instant::now() + GATHERED;
             while let Some(Ok((id, event))) = next {
                 if !id.is_empty() {
-                    self.last_id = Some(id);
+                    last_id = Some(id);
                 }
                 batch.push(event);
                 if batch.len() == TOGETHER {
@@ -113,7 +114,12 @@ impl Watcher<'_> {
             if batch.is_empty() {
                 return Ok(());
             }
-            self.show(&batch).await?;
+            match self.show(&batch).await {
+                // They come again with the next connection.
+                Err(Failure::Call(error)) if may_pass(&error) => return Ok(()),
+                shown => shown?,
+            }
+            self.last_id = last_id.or(self.last_id.take());
         }
         Ok(())
     }
