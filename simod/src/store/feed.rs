@@ -113,10 +113,17 @@ impl Store {
     /// What follows the position `after`; `None` when something that followed it is no longer kept, or the position was
     /// never reached.
     pub async fn feed_after(&self, scope: FeedScope, after: FeedPosition) -> Result<Option<FeedPiece>> {
-        // Before the reader, which must see what those that have ended have written.
-        let (text, oldest) = match self.engine() {
-            Engine::Sqlite => (&*AFTER_ON_SQLITE, None),
-            Engine::Postgres => (&*AFTER_ON_POSTGRES, Some(self.oldest_transaction().await?)),
+        let (text, oldest, seen) = match self.engine() {
+            Engine::Sqlite => (&*AFTER_ON_SQLITE, None, self.feed_end().await?),
+            Engine::Postgres => {
+                // Before the reader, which must see what those that have ended have written.
+                let oldest = self.oldest_transaction().await?;
+                let before = FeedPosition {
+                    xact: oldest - 1,
+                    seq: i64::MAX,
+                };
+                (&*AFTER_ON_POSTGRES, Some(oldest), before)
+            }
         };
         let mut reader = self.read().await?;
         let mut rows = query(text)
@@ -136,7 +143,12 @@ impl Store {
             // A power failure must not take away what was read, and give its number to something else.
             self.on_disk().await?;
         }
-        let read_to = rows.last().map(position).transpose()?.unwrap_or(after);
+        // Where nothing of this client is, nothing will come any more; whoever stayed behind would miss what is forgotten
+        // of others.
+        let read_to = match rows.last() {
+            Some(last) => position(last)?,
+            None => after.max(seen),
+        };
         let mut events = Vec::new();
         for row in &rows {
             let acs_id: Option<Uuid> = row.try_get("acs_id")?;

@@ -94,3 +94,21 @@ async fn a_position_is_refused_when_what_followed_it_was_forgotten() {
         "the end is known when all is forgotten"
     );
 }
+
+#[tokio::test]
+async fn who_has_read_all_misses_nothing_that_is_forgotten_of_others() {
+    let f = Fixture::new().await;
+    let quiet = FeedScope {
+        client_id: uuid::Uuid::from_u128(1),
+        acs_id: None,
+    };
+    let begin = f.store.feed_end().await.unwrap();
+    post(&f, f.personal("a", &["1"])).await;
+    let theirs = after(&f, begin, 1).await.events[0].0;
+    let read = f.store.feed_after(quiet, begin).await.unwrap().unwrap();
+    assert!(read.events.is_empty() && read.read_to >= theirs, "{read:?}");
+    f.clock.set(NOON + HOUR);
+    assert_eq!(f.store.forget_events(i64::MAX, 10).await.unwrap(), 1);
+    let piece = f.store.feed_after(quiet, read.read_to).await.unwrap();
+    assert!(piece.is_some(), "nothing of his was forgotten");
+}
