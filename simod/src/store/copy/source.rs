@@ -117,7 +117,7 @@ impl Source {
         table: &Table,
         after: &[KeyPart],
     ) -> BoxStream<'_, sqlx::Result<SqliteRow>> {
-        let key = table.key_list("");
+        let key = table.key_list();
         let places: Vec<String> = (1..=after.len()).map(|place| format!("?{place}")).collect();
         let follows = if after.is_empty() {
             String::new()

@@ -117,19 +117,28 @@ impl Table {
 
     /// Its columns in a statement.
     pub(super) fn list(&self) -> String {
-        list(&self.columns, "")
+        list(&self.columns)
     }
 
-    /// The columns of its key in a statement, each followed by `order`.
-    pub(super) fn key_list(&self, order: &str) -> String {
-        list(&self.key, order)
+    /// The columns of its key in a statement.
+    pub(super) fn key_list(&self) -> String {
+        list(&self.key)
+    }
+
+    /// Its key on a server, from the last on, in SQLite's order of texts whatever the column's own is.
+    pub(super) fn key_backwards(&self) -> String {
+        let backwards = |column: &Column| match column.kind {
+            Kind::Text => format!("\"{}\" collate \"C\" desc", column.name),
+            _ => format!("\"{}\" desc", column.name),
+        };
+        self.key.iter().map(backwards).collect::<Vec<_>>().join(", ")
     }
 }
 
-fn list(columns: &[Column], after: &str) -> String {
+fn list(columns: &[Column]) -> String {
     let names: Vec<String> = columns
         .iter()
-        .map(|column| format!("\"{}\"{after}", column.name))
+        .map(|column| format!("\"{}\"", column.name))
         .collect();
     names.join(", ")
 }

@@ -130,13 +130,13 @@ impl Target {
     }
 
     /// The highest key that a table has; empty when it has no rows. Rows come in the order of their keys, whole chunks at a
-    /// time, so that all before it are there. Both databases order them bytewise.
+    /// time, so that all before it are there. They are ordered bytewise.
     pub(super) async fn highest(&mut self, table: &Table) -> Result<Vec<KeyPart>> {
         let text = AssertSqlSafe(format!(
             "select {} from {} order by {} limit 1",
-            table.key_list(""),
+            table.key_list(),
             table.quoted(),
-            table.key_list(" desc")
+            table.key_backwards()
         ));
         let mut tx = self.begin().await?;
         let row = sqlx::query(text)
