@@ -269,35 +269,27 @@ impl Store {
     }
 
     async fn is_under_way(&self, client_id: Uuid, of: UnderWay) -> Result<bool> {
-        let (on_sqlite, on_postgres, id) = match of {
-            UnderWay::Message(id) => (
-                "select exists (select 1 from jsonb_each($3) held cross join push p
-                 where p.seq = held.value and p.client_id = $1 and p.message_id = $2)",
-                "select exists (select 1 from delivery d join push p
-                     on p.client_id = d.client_id and p.message_id = d.message_id and p.employee_id = d.employee_id
-                 where d.client_id = $1 and d.message_id = $2 and d.accepted_at > $3
-                   and p.held_until > clock_timestamp())",
-                id,
-            ),
-            UnderWay::Employee(id) => (
-                "select exists (select 1 from jsonb_each($3) held cross join push p
-                 where p.seq = held.value and p.client_id = $1 and p.employee_id = $2)",
-                "select exists (select 1 from delivery d join push p
-                     on p.client_id = d.client_id and p.message_id = d.message_id and p.employee_id = d.employee_id
-                 where d.client_id = $1 and d.employee_id = $2 and d.accepted_at > $3
-                   and p.held_until > clock_timestamp())",
-                id,
-            ),
+        let (column, id) = match of {
+            UnderWay::Message(id) => ("message_id", id),
+            UnderWay::Employee(id) => ("employee_id", id),
         };
         let exists = match self.engine() {
-            Engine::Sqlite => query_scalar(on_sqlite)
-                .bind(client_id)
-                .bind(id)
-                .bind(self.held_rows()),
-            Engine::Postgres => query_scalar(on_postgres)
-                .bind(client_id)
-                .bind(id)
-                .bind(oldest_open(self.clock.now())),
+            Engine::Sqlite => query_scalar(format!(
+                "select exists (select 1 from jsonb_each($3) held cross join push p
+                 where p.seq = held.value and p.client_id = $1 and p.{column} = $2)"
+            ))
+            .bind(client_id)
+            .bind(id)
+            .bind(self.held_rows()),
+            Engine::Postgres => query_scalar(format!(
+                "select exists (select 1 from delivery d join push p
+                     on p.client_id = d.client_id and p.message_id = d.message_id and p.employee_id = d.employee_id
+                 where d.client_id = $1 and d.{column} = $2 and d.accepted_at > $3
+                   and p.held_until > clock_timestamp())"
+            ))
+            .bind(client_id)
+            .bind(id)
+            .bind(oldest_open(self.clock.now())),
         };
         Ok(exists.fetch_one(&mut *self.read().await?).await?)
     }
