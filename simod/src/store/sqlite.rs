@@ -29,7 +29,7 @@ use super::{
     Error, Result,
     disk::{Log, Write, unsynced},
     engine::{Conn, Held, Read, Writer, query, query_scalar},
-    lock::FileLock,
+    lock::{self, FileLock},
     migrations,
 };
 
@@ -84,6 +84,7 @@ impl File {
             let made = make.recursive(true).mode(0o700).create(folder);
             made.map_err(|e| Error::File(folder.to_owned(), e))?;
         }
+        let path = &*lock::real(path);
         let is_new = !path.exists();
         let lock = FileLock::take(path)?;
         // Names, telephone numbers and texts are nobody else's business. SQLite gives its log the same mode.
@@ -93,6 +94,7 @@ impl File {
             .mode(0o600)
             .open(path)
             .map_err(|e| Error::File(path.to_owned(), e))?;
+        lock::hold(&handle, path)?;
         if is_new {
             // Whoever mistyped the path would look for his data in vain.
             tracing::info!(file = %path.display(), "there was no database file: a new one is made");

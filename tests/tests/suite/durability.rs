@@ -34,14 +34,41 @@ use uuid::Uuid;
 #[tokio::test]
 async fn a_second_daemon_on_the_same_file_refuses_and_says_who_holds_it() {
     let first = Setup::new().embedded().start().await;
-    let refusal = Setup::new().database(first.database()).start_in_vain().await;
-    assert!(!refusal.status.success());
-    assert!(
-        refusal.stderr.contains(&first.pid().to_string()),
-        "does not name process {}: {}",
-        first.pid(),
-        refusal.stderr
-    );
+    let names = tempfile::tempdir().unwrap();
+    let (symbolic, hard) = (names.path().join("symbolic.db"), names.path().join("hard.db"));
+    std::os::unix::fs::symlink(first.database(), &symbolic).unwrap();
+    std::fs::hard_link(first.database(), &hard).unwrap();
+    let refused = async |name: &Path| {
+        let refusal = Setup::new().database(name).start_in_vain().await;
+        assert!(!refusal.status.success());
+        assert!(
+            refusal.stderr.contains(&first.pid().to_string()),
+            "{} does not name process {}: {}",
+            name.display(),
+            first.pid(),
+            refusal.stderr
+        );
+    };
+    refused(first.database()).await;
+    refused(&symbolic).await;
+    refused(&hard).await;
+    std::fs::remove_file(format!("{}.lock", first.database().display())).unwrap();
+    refused(first.database()).await;
+}
+
+#[tokio::test]
+async fn a_database_behind_a_symbolic_link_takes_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("link.db");
+    std::fs::create_dir(folder.path().join("real")).unwrap();
+    std::os::unix::fs::symlink("real/simo.db", &link).unwrap();
+    let mut simod = Setup::new().database(&link).start().await;
+    let (plant, token) = plant(&simod).await;
+    post(&simod.caller(&token), &to_employees("Раз", &["001"])).await;
+    simod.terminate().await;
+    simod.restart().await;
+    post(&plant.acs(&simod, "scada").await, &to_employees("Два", &["001"])).await;
+    assert!(folder.path().join("real/simo.db").exists());
 }
 
 #[tokio::test]

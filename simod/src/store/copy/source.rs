@@ -17,7 +17,11 @@ use super::{
     CopyError, Result,
     tables::{Described, Schema, Table},
 };
-use crate::store::{Error, lock::FileLock, sqlite};
+use crate::store::{
+    Error,
+    lock::{self, FileLock},
+    sqlite,
+};
 
 /// Rows that are read ahead while others are written.
 const AHEAD: usize = 1_000;
@@ -46,7 +50,7 @@ impl Source {
         if !path.is_file() {
             return Err(CopyError::NoSource(path.to_owned()));
         }
-        let lock = FileLock::take(path)?;
+        let lock = FileLock::take(&lock::real(path))?;
         let fingerprint = fingerprint(path).map_err(|error| Error::File(path.to_owned(), error))?;
         let pending = sqlite::pending_migrations(path)
             .await
