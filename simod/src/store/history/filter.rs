@@ -112,8 +112,11 @@ impl Wanted {
         }
     }
 
-    /// The conditions on a message `m` but its id, its time and its words.
+    /// The conditions on a message `m` but that its id is one of some, its time and its words.
     pub(super) fn push_message(&self, sql: &mut Sql) {
+        if self.messages.only().is_none() {
+            push_id_choice(sql, "m.id", &self.messages);
+        }
         push_id_choice(sql, "m.topic_id", &self.topics);
         self.push_acs(sql);
         push_choice(sql, "m.external_id", &self.external);

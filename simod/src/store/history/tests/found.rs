@@ -92,7 +92,9 @@ async fn every_query_and_sort_finds_what_a_plain_reading_finds() {
 #[tokio::test]
 async fn messages_are_found_by_what_holds_for_one_of_their_deliveries() {
     let history = History::new().await;
-    for text in QUERIES {
+    let id = history.rows[0].message.id;
+    let without = [format!("-message:{id}"), format!("-message:{id} -priority:high")];
+    for text in QUERIES.into_iter().chain(without.iter().map(String::as_str)) {
         let query = query::parse(text).unwrap();
         let mut expected: Vec<(i64, Uuid)> = history
             .rows
