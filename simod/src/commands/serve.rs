@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use rustix::process::Signal;
 use simo_common::{lang::Lang, paths};
 use simod::{
     Listeners,
@@ -38,6 +39,8 @@ pub(super) fn serve(arguments: &ConfigArguments, lang: Lang) -> anyhow::Result<(
     runtime()?.block_on(async {
         let shutdown = CancellationToken::new();
         stop_on_signals(&shutdown)?;
+        // Where files may not grow beyond a size, a write fails as on a full disk, and the process does not end.
+        let _handled = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
         let store = Arc::new(Store::open_at(&config.place()?, Clock::System).await?);
         let listeners = bind(&config, lang).await?;
         let address = listeners.tcp.local_addr()?;
