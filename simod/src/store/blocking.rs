@@ -31,14 +31,14 @@ impl Store {
             .bind(now)
             .execute(&mut tx)
             .await?;
-        let denied = deny_queued(&mut tx, client_id, employee_id, now).await?;
+        deny_queued(&mut tx, client_id, employee_id, now).await?;
         let after = employee(&mut tx, client_id, personnel_no).await?;
         tx.record(
             client_id,
             employee_change("employee.block", Some(&before), &after),
         );
         tx.commit().await?;
-        self.deny_rest(client_id, employee_id, denied).await
+        self.deny_rest(client_id, &[employee_id]).await
     }
 
     /// Lets an employee receive again; what was denied stays so, and what was to be.
@@ -99,7 +99,7 @@ impl Store {
         .bind(employee_id)
         .fetch_all(&mut tx)
         .await?;
-        let denied = deny_queued(&mut tx, client_id, employee_id, now).await?;
+        deny_queued(&mut tx, client_id, employee_id, now).await?;
         for device_id in devices {
             retire(&mut tx, client_id, device_id, reason::DEVICE_GONE, now).await?;
         }
@@ -109,24 +109,26 @@ impl Store {
             employee_change("employee.remove", Some(&before), &after),
         );
         tx.commit().await?;
-        self.deny_rest(client_id, employee_id, denied).await
+        self.deny_rest(client_id, &[employee_id]).await
     }
 
-    /// Denies what is still queued for an employee who is blocked or archived, when the last step denied some, and waits for
-    /// what is on its way to him.
-    pub(super) async fn deny_rest(
-        &self,
-        client_id: Uuid,
-        employee_id: Uuid,
-        mut denied: usize,
-    ) -> Result<()> {
-        // A step may find fewer than there are: what was sent meanwhile does not count.
-        while denied > 0 {
-            let mut tx = self.write().await?;
-            denied = deny_queued(&mut tx, client_id, employee_id, self.clock.now()).await?;
-            tx.commit().await?;
+    /// Denies what is still queued for people who are blocked or archived, and waits for what is on its way to them. None of
+    /// it can be sent any more, because claims and streams look at the block and the archive; so this may follow the
+    /// transaction that blocked or archived them.
+    pub(super) async fn deny_rest(&self, client_id: Uuid, people: &[Uuid]) -> Result<()> {
+        for employee_id in people {
+            loop {
+                let mut tx = self.write().await?;
+                let denied = deny_queued(&mut tx, client_id, *employee_id, self.clock.now()).await?;
+                tx.commit().await?;
+                // A step may find fewer than it takes: what was sent meanwhile does not count.
+                if denied == 0 {
+                    break;
+                }
+            }
+            self.settled(client_id, UnderWay::Employee(*employee_id)).await?;
         }
-        self.settled(client_id, UnderWay::Employee(employee_id)).await
+        Ok(())
     }
 }
 

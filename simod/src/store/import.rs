@@ -70,7 +70,7 @@ impl Store {
                 tx.record(client_id, change);
             }
             tx.commit().await?;
-            self.deny_what_is_left(client_id, &left).await?;
+            self.deny_rest(client_id, &left).await?;
             return Ok(plan.report);
         }
     }

@@ -73,11 +73,10 @@ impl Store {
         if plan.changes.is_empty() {
             return Ok(AppliedSite::default());
         }
+        // Blocking them may have been cut short, and what was to be denied is not to reach them now.
         for client in &plan.clients {
-            for employee_id in &client.people_unblocked {
-                let client_id = client.id.unwrap_or_default();
-                // Blocking them may have been cut short, and what was to be denied is not to reach them now.
-                self.deny_rest(client_id, *employee_id, 1).await?;
+            if let Some(client_id) = client.id {
+                self.deny_rest(client_id, &client.people_unblocked).await?;
             }
         }
         let now = self.clock.now();
@@ -138,9 +137,7 @@ impl Store {
     /// tokens look at the employee; so this may follow, in small steps.
     async fn end(&self, left: Left) -> Result<()> {
         let client_id = left.client_id;
-        for employee_id in left.blocked {
-            self.deny_rest(client_id, employee_id, 1).await?;
-        }
+        self.deny_rest(client_id, &left.blocked).await?;
         let gone = bind::ids(&left.gone);
         loop {
             let now = self.clock.now();
@@ -162,6 +159,6 @@ impl Store {
                 break;
             }
         }
-        self.deny_what_is_left(client_id, &left.gone).await
+        self.deny_rest(client_id, &left.gone).await
     }
 }

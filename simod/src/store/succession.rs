@@ -46,17 +46,8 @@ impl Store {
         let added = employee(&mut tx, client_id, &new.personnel_no).await?;
         tx.record(client_id, employee_change("employee.add", None, &added));
         tx.commit().await?;
-        self.deny_what_is_left(client_id, &left).await?;
+        self.deny_rest(client_id, &left).await?;
         Ok(added)
-    }
-
-    /// Denies what was queued for people who have left. None of it can be sent any more, because claims and streams look
-    /// at the archive; so this may follow the transaction that archived them.
-    pub(super) async fn deny_what_is_left(&self, client_id: Uuid, people: &[Uuid]) -> Result<()> {
-        for employee_id in people {
-            self.deny_rest(client_id, *employee_id, 1).await?;
-        }
-        Ok(())
     }
 }
 
