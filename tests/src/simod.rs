@@ -69,7 +69,7 @@ pub struct Setup {
     /// Whom its certificate is from.
     ca: Option<PathBuf>,
     cannot_log: bool,
-    open_files: Option<u32>,
+    ulimit: Option<&'static str>,
 }
 
 /// Where a daemon keeps what it knows.
@@ -280,7 +280,7 @@ impl Setup {
             listen: Ipv4Addr::LOCALHOST.into(),
             ca: None,
             cannot_log: false,
-            open_files: None,
+            ulimit: None,
         }
         // A provider's bad minute must not become the test's.
         .set("delivery.retry_first_seconds", 0.05)
@@ -368,10 +368,10 @@ impl Setup {
         self
     }
 
-    /// On a machine that lets a process have so many files open.
+    /// Where a process may not have as much as it wants: `-n 128` files open, for example.
     #[must_use]
-    pub fn open_files(mut self, most: u32) -> Self {
-        self.open_files = Some(most);
+    pub fn ulimit(mut self, limit: &'static str) -> Self {
+        self.ulimit = Some(limit);
         self
     }
 
@@ -432,13 +432,13 @@ impl Setup {
         let config = self.directory.path().join("simod.toml");
         fs::write(&config, self.config.to_string()).expect("the configuration can be written");
         let binary = programs::program("simod");
-        let mut command = match self.open_files {
+        let mut command = match self.ulimit {
             None => Command::new(binary),
-            Some(most) => {
+            Some(limit) => {
                 let mut shell = Command::new("sh");
                 shell
                     .arg("-c")
-                    .arg(format!("ulimit -n {most}; exec \"$0\" \"$@\""))
+                    .arg(format!("ulimit {limit}; exec \"$0\" \"$@\""))
                     .arg(binary);
                 shell
             }

@@ -1,4 +1,4 @@
-//! What was accepted is never lost, and two daemons never share a file.
+//! What was accepted is never lost.
 
 use std::{
     io::{BufRead, BufReader},
@@ -30,58 +30,6 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
-
-#[tokio::test]
-async fn a_second_daemon_on_the_same_file_refuses_and_says_who_holds_it() {
-    let first = Setup::new().embedded().start().await;
-    let names = tempfile::tempdir().unwrap();
-    let (symbolic, hard) = (names.path().join("symbolic.db"), names.path().join("hard.db"));
-    std::os::unix::fs::symlink(first.database(), &symbolic).unwrap();
-    std::fs::hard_link(first.database(), &hard).unwrap();
-    let refused = async |name: &Path| {
-        let refusal = Setup::new().database(name).start_in_vain().await;
-        assert!(!refusal.status.success());
-        assert!(
-            refusal.stderr.contains(&first.pid().to_string()),
-            "{} does not name process {}: {}",
-            name.display(),
-            first.pid(),
-            refusal.stderr
-        );
-    };
-    refused(first.database()).await;
-    refused(&symbolic).await;
-    refused(&hard).await;
-    std::fs::remove_file(format!("{}.lock", first.database().display())).unwrap();
-    refused(first.database()).await;
-}
-
-#[tokio::test]
-async fn a_database_behind_a_symbolic_link_takes_messages() {
-    let folder = tempfile::tempdir().unwrap();
-    let link = folder.path().join("link.db");
-    std::fs::create_dir(folder.path().join("real")).unwrap();
-    std::os::unix::fs::symlink("real/simo.db", &link).unwrap();
-    let mut simod = Setup::new().database(&link).start().await;
-    let (plant, token) = plant(&simod).await;
-    post(&simod.caller(&token), &to_employees("Раз", &["001"])).await;
-    simod.terminate().await;
-    simod.restart().await;
-    post(&plant.acs(&simod, "scada").await, &to_employees("Два", &["001"])).await;
-    assert!(folder.path().join("real/simo.db").exists());
-}
-
-#[tokio::test]
-async fn nobody_else_reads_the_database() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let simod = Setup::new().embedded().start().await;
-    Plant::new(&simod, "zavod").await;
-    for end in ["", "-wal", "-shm"] {
-        let file = format!("{}{end}", simod.database().display());
-        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{file}");
-    }
-}
 
 #[tokio::test]
 async fn it_goes_in_peace_and_comes_back() {
@@ -379,6 +327,39 @@ fn run(program: &str, words: &[&str], path: &Path) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// A message that takes room.
+fn large() -> PostMessage {
+    PostMessage {
+        body: "ж".repeat(8 * 1024),
+        ..to_employees("Много места", &["001"])
+    }
+}
+
+/// Posts until there is no room any more; the ids of what was accepted.
+async fn fill(acs: &Client) -> Vec<Uuid> {
+    let mut accepted = Vec::new();
+    let refusal = loop {
+        match acs.post_message(&large(), false).await {
+            Ok(posted) => accepted.push(posted.id),
+            Err(error) => break error,
+        }
+        assert!(accepted.len() < 2000, "there is room without end");
+    };
+    assert_eq!(refusal.status(), Some(503), "{refusal}");
+    accepted
+}
+
+#[tokio::test]
+async fn a_limit_of_the_files_size_is_503_and_loses_nothing() {
+    let simod = Setup::new().embedded().ulimit("-f 8000").start().await;
+    let (plant, token) = plant(&simod).await;
+    let mut accepted = fill(&simod.caller(&token)).await;
+    let mut stored = stored(&plant).await;
+    stored.sort_unstable();
+    accepted.sort_unstable();
+    assert_eq!(stored, accepted);
+}
+
 #[tokio::test]
 async fn a_full_disk_is_503_and_loses_nothing() {
     let Some(disk) = SmallDisk::mount() else {
@@ -391,19 +372,8 @@ async fn a_full_disk_is_503_and_loses_nothing() {
         .await;
     let (plant, token) = plant(&simod).await;
     let acs = simod.caller(&token);
-    let large = PostMessage {
-        body: "ж".repeat(8 * 1024),
-        ..to_employees("Много места", &["001"])
-    };
-    let mut accepted = Vec::new();
-    let refusal = loop {
-        match acs.post_message(&large, false).await {
-            Ok(posted) => accepted.push(posted.id),
-            Err(error) => break error,
-        }
-        assert!(accepted.len() < 2000, "the disk does not fill");
-    };
-    assert_eq!(refusal.status(), Some(503), "{refusal}");
+    let large = large();
+    let mut accepted = fill(&acs).await;
     let body = serde_json::to_string(&large).unwrap();
     let answer = raw::post(&simod.api("/messages"), &token, body).send().await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
@@ -509,26 +479,4 @@ async fn the_sync_comes_before_the_202() {
             lines.join("\n")
         );
     }
-}
-
-#[tokio::test]
-async fn a_database_that_is_not_ours_is_refused_with_its_reason() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("simo.db");
-    std::fs::write(&file, "это не база данных".repeat(100)).unwrap();
-    let refusal = Setup::new().database(&file).start_in_vain().await;
-    assert!(!refusal.status.success());
-    assert!(refusal.stderr.contains("simo.db"), "{}", refusal.stderr);
-
-    // Neither is one that a newer simod has migrated.
-    let mut simod = Setup::new().embedded().start().await;
-    simod.terminate().await;
-    let url = format!("sqlite:{}", simod.database().display());
-    let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
-        values (99999999999999, 'from the future', true, x'00', 0)";
-    sqlx::query(newer).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    let refusal = Setup::new().database(simod.database()).start_in_vain().await;
-    assert!(!refusal.status.success(), "{}", refusal.stderr);
 }

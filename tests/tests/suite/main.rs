@@ -10,6 +10,7 @@ mod bad_input;
 mod cli;
 mod commands;
 mod copy;
+mod database_file;
 mod delivery;
 mod demo;
 mod distribution;

@@ -138,7 +138,7 @@ async fn an_http2_peer_that_asks_or_takes_nothing_is_cut() {
 async fn when_no_more_files_may_be_open_what_is_posted_is_still_stored() {
     let simod = Setup::new()
         .embedded()
-        .open_files(128)
+        .ulimit("-n 128")
         .set("http.head_timeout_seconds", 5)
         .start()
         .await;
