@@ -28,6 +28,20 @@ fn oldest_first(rows: u32) -> Model {
     model
 }
 
+/// The same, after an event and the first answer to what is asked for then.
+fn half_read(rows: u32) -> Model {
+    let mut model = oldest_first(rows);
+    wait(&mut model, 10);
+    let happened = Action::Feed(Feed::Event(event(rows, EventKind::Delivery, None)));
+    let load = asked(&mut model, happened).unwrap();
+    assert_eq!((load.cursor, load.limit), (None, FRESH));
+    act(
+        &mut model,
+        [Action::Loaded(load.ticket, Ok(page(0..FRESH, Some("rest"))))],
+    );
+    model
+}
+
 #[test]
 fn an_answer_is_dropped_when_the_rows_on_the_screen_are_wanted_again() {
     let mut model = loaded(En, (80, 24), 20, None);
@@ -41,18 +55,7 @@ fn an_answer_is_dropped_when_the_rows_on_the_screen_are_wanted_again() {
 
 #[test]
 fn in_another_order_new_rows_are_found_wherever_they_stand() {
-    let mut model = oldest_first(450);
-    wait(&mut model, 10);
-    let load = asked(
-        &mut model,
-        Action::Feed(Feed::Event(event(450, EventKind::Delivery, None))),
-    )
-    .unwrap();
-    assert_eq!((load.cursor, load.limit), (None, FRESH));
-    act(
-        &mut model,
-        [Action::Loaded(load.ticket, Ok(page(0..300, Some("rest"))))],
-    );
+    let mut model = half_read(450);
     assert_eq!(
         model.history.rows().len(),
         450,
@@ -66,17 +69,7 @@ fn in_another_order_new_rows_are_found_wherever_they_stand() {
 
 #[test]
 fn a_reading_that_fails_half_way_begins_anew() {
-    let mut model = oldest_first(450);
-    wait(&mut model, 10);
-    let load = asked(
-        &mut model,
-        Action::Feed(Feed::Event(event(450, EventKind::Delivery, None))),
-    )
-    .unwrap();
-    act(
-        &mut model,
-        [Action::Loaded(load.ticket, Ok(page(0..300, Some("rest"))))],
-    );
+    let mut model = half_read(450);
     answer(&mut model, Err(crate::fixture::away()));
     let again = wait(&mut model, 60).into_iter().find_map(|effect| match effect {
         Effect::Load(load) => Some(load),
