@@ -125,8 +125,8 @@ async fn refuse_living(session: &Session, file: &Path, name: &str) -> Result<(),
             ),
         )
         .hint(session.say(
-            "Give the new one another name: --name NAME; or unpair this one first: simoctl listen --leave.",
-            "Назовите новый иначе: --name ИМЯ; или сначала отключите этот: simoctl listen --leave.",
+            format!("Give the new one another name: --name NAME; or unpair this one first: simoctl listen --name {name} --leave."),
+            format!("Назовите новый иначе: --name ИМЯ; или сначала отключите этот: simoctl listen --name {name} --leave."),
         ))),
     }
 }

@@ -292,7 +292,7 @@ async fn a_phone_in_the_terminal_resumes_and_shows_every_message_once() {
     let again = ["listen", "--code", code.trim_end(), "--count", "0"];
     let refused = ctl.run(&again);
     assert_eq!(refused.code, 5, "it has a token that works: {}", refused.err);
-    assert!(refused.err.contains("--name"), "{}", refused.err);
+    assert!(refused.err.contains("--name simoctl --leave"), "{}", refused.err);
     ctl.ok(&["listen", "--leave", "--yes"]);
     assert_eq!(ctl.run(&["listen"]).code, 2, "it is forgotten");
 }
