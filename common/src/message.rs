@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+mod data;
+
+pub use self::data::Data;
+
 /// Limits of a message's parts. Lengths are counted in characters where a person writes, in bytes where a phone
 /// or the database stores.
 pub mod limits {

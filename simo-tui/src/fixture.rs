@@ -217,9 +217,7 @@ pub(crate) fn story(lang: Lang) -> Box<Story> {
             .into(),
         priority: Priority::Critical,
         recipients: None,
-        data: serde_json::json!({"sensor": "PT-301", "bar": 14.2})
-            .as_object()
-            .cloned(),
+        data: r#"{"bar":14.2,"sensor":"PT-301"}"#.parse().ok(),
         require_ack: true,
         external_id: Some("ALARM-7".into()),
         accepted_at: at(0),

@@ -5,7 +5,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{api::problem::FieldError, delivery::DeliveryState, message::Priority, receipt::ReceiptKind};
+use crate::{
+    api::problem::FieldError,
+    delivery::DeliveryState,
+    message::{Data, Priority},
+    receipt::ReceiptKind,
+};
 
 /// The way to a phone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -79,7 +84,7 @@ pub struct DeviceMessage {
     pub priority: Priority,
     /// Its JSON object.
     #[schema(value_type = Option<Object>)]
-    pub data: Option<serde_json::Map<String, serde_json::Value>>,
+    pub data: Option<Data>,
     /// Whether the person must acknowledge it.
     pub require_ack: bool,
     /// When it was accepted.

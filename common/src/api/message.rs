@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{delivery::DeliveryState, message::Priority};
+use crate::{
+    delivery::DeliveryState,
+    message::{Data, Priority},
+};
 
 /// A message as an ACS posts it. Either `topic` or `recipients` is needed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -28,7 +31,7 @@ pub struct PostMessage {
     /// Any JSON object, at most 4 KiB, handed to the app as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub data: Option<serde_json::Map<String, serde_json::Value>>,
+    pub data: Option<Data>,
     /// When to send it, RFC 3339; without an offset it is in the client's time zone. Left out: now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_at: Option<String>,
@@ -142,7 +145,7 @@ pub struct Message {
     pub recipients: Option<Recipients>,
     /// Its JSON object.
     #[schema(value_type = Option<Object>)]
-    pub data: Option<serde_json::Map<String, serde_json::Value>>,
+    pub data: Option<Data>,
     /// Whether it must be acknowledged.
     pub require_ack: bool,
     /// The ACS's own id.

@@ -224,8 +224,7 @@ impl Page<'_> {
         }
         if let Some(data) = &message.data {
             self.heading(text::data(lang));
-            let data = serde_json::to_string_pretty(data).unwrap_or_default();
-            self.text(&data, self.palette.quiet());
+            self.text(&data.pretty(), self.palette.quiet());
         }
     }
 

@@ -12,8 +12,11 @@ use super::error::ApiError;
 use crate::serve::TooSlow;
 
 mod fields;
+mod nul;
+mod strict;
 
 pub(super) use self::fields::{WHOLE, in_words, named_field};
+use self::strict::Strict;
 
 /// A JSON body. A UTF-8 BOM before it is skipped (1C sends one).
 #[derive(Debug, Clone)]
@@ -62,7 +65,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 /// Parses a JSON body; one with wrong fields comes back without them too, so that the others can be checked as well.
 pub(crate) fn parse_or_mend<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Wrong<T>> {
     let bytes = without_bom(bytes);
-    let value = serde_json::from_slice(bytes).map_err(|_| explain::<T>(bytes, Told::All))?;
+    let value = read_json(bytes).map_err(|_| explain::<T>(bytes, Told::All))?;
     refuse_nul(bytes)?;
     Ok(value)
 }
@@ -70,7 +73,7 @@ pub(crate) fn parse_or_mend<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Wron
 /// Parses a JSON body; of what is wrong only the first is told, which costs next to nothing.
 pub(crate) fn parse_briefly<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let bytes = without_bom(bytes);
-    let value = serde_json::from_slice(bytes).map_err(|_| explain::<T>(bytes, Told::First).error)?;
+    let value = read_json(bytes).map_err(|_| explain::<T>(bytes, Told::First).error)?;
     refuse_nul(bytes)?;
     Ok(value)
 }
@@ -78,7 +81,14 @@ pub(crate) fn parse_briefly<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiE
 /// Parses JSON into parts that are going to be parsed each by itself, so that a NUL spoils its own part only.
 pub(crate) fn parse_parts<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let bytes = without_bom(bytes);
-    serde_json::from_slice(bytes).map_err(|_| explain::<T>(bytes, Told::First).error)
+    read_json(bytes).map_err(|_| explain::<T>(bytes, Told::First).error)
+}
+
+fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = T::deserialize(Strict(&mut json))?;
+    json.end()?;
+    Ok(value)
 }
 
 /// How much is told of wrong fields.
@@ -116,8 +126,7 @@ fn refuse_nul(bytes: &[u8]) -> Result<(), ApiError> {
     if memchr::memmem::find(bytes, b"\\u0000").is_none() {
         return Ok(());
     }
-    let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
-    let fields = fields::with_nul(&value);
+    let fields = nul::with_nul(bytes);
     if fields.is_empty() {
         Ok(())
     } else {
@@ -136,7 +145,7 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], told: Told) -> Wrong<T> {
         .into();
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut json) else {
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(Strict(&mut json)) else {
         return malformed(&text!(
             "there is something after the JSON value",
             "после значения JSON есть что-то ещё"
@@ -151,7 +160,7 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], told: Told) -> Wrong<T> {
         ))
         .into();
     }
-    // serde_json calls a number in the place of a name a mistake of syntax.
+    // serde_json calls a number that fits into none of its types a mistake of syntax.
     if cause.is_data() || serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
         return match told {
             Told::All => fields::all_wrong(bytes, &error),
@@ -202,7 +211,11 @@ mod tests {
         assert_eq!(refusal("{} {}").status, 422);
         assert_eq!(refusal("[]").errors[0].0, "(request)");
         assert_eq!(refusal(r#"{"title":"a"} {}"#).code, "malformed");
-        let deep = format!(r#"{{"title":"a","data":{}"#, r#"{"a":"#.repeat(200));
+        let deep = format!(
+            r#"{{"title":"a","data":{}1{}}}"#,
+            r#"{"a":"#.repeat(200),
+            "}".repeat(200)
+        );
         assert!(refusal(&deep).detail.en.contains("nested"));
         let latin = parse::<PostMessage>(b"{\"title\":\"\xe0\"}").unwrap_err();
         assert_eq!(
@@ -258,6 +271,22 @@ mod tests {
                 "такого поля здесь нет; может быть, «title»?",
             ),
             ("5", "must be an object", "должен быть объект"),
+            ("[]", "must be an object", "должен быть объект"),
+            (
+                r#"{"title":"a","recipients":["001"]}"#,
+                "must be an object",
+                "должен быть объект",
+            ),
+            (
+                r#"{"title":"a","data":["001"]}"#,
+                "must be an object",
+                "должен быть объект",
+            ),
+            (
+                r#"{"title":"a","data":{"b":"\ud83d"}}"#,
+                "has half a character (a surrogate such as \\ud83d without its other half)",
+                "есть половина символа (суррогат вроде \\ud83d без второй половины)",
+            ),
         ] {
             assert_eq!(
                 (told(json).en.as_str(), told(json).ru.as_str()),

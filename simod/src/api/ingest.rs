@@ -1,6 +1,7 @@
 //! Where messages come in: `POST /messages`, `/messages/batch`, and their cancelation.
 
 mod batch;
+mod fingerprint;
 mod refused;
 mod validate;
 

@@ -225,7 +225,7 @@ mod tests {
         let last = first_page.last().unwrap();
         assert_eq!((&*last.title, &*last.acs), ("second", "scada"));
         assert_eq!(last.topic_name.as_deref(), Some("Котельная"));
-        assert_eq!(last.data.as_ref().unwrap()["unit"], 3);
+        assert_eq!(last.data.as_ref().unwrap().as_str(), "{\"unit\":3}");
         let cursor = (last.accepted_at.as_microsecond(), last.id);
         let rest = plant.store.own_messages(&phone, Some(cursor), 2).await.unwrap();
         let titles: Vec<_> = first_page.iter().chain(&rest).map(|m| m.title.as_str()).collect();

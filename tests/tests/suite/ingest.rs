@@ -64,7 +64,6 @@ async fn a_message_is_accepted_and_everyone_named_is_accounted_for() {
         "body": "7,4 бар при норме 6,0",
         "priority": "critical",
         "recipients": {"employees": ["001", "002", "003", "777"], "groups": ["kotelnaya", "net-takoy"]},
-        "data": {"датчик": {"номер": 7}},
     });
     let answer = raw::post(&simod.api("/messages"), &token, body.to_string())
         .send()
@@ -84,11 +83,37 @@ async fn a_message_is_accepted_and_everyone_named_is_accounted_for() {
         (message.acs.as_str(), message.title.as_str()),
         ("1c", "Давление в котле")
     );
-    assert_eq!(message.data.unwrap()["датчик"]["номер"], 7);
     assert_eq!(
         states(&plant, &posted).await,
         [(DeliveryState::Queued, 2), (DeliveryState::Denied, 1)]
     );
+}
+
+#[tokio::test]
+async fn the_data_reaches_the_phone_as_it_was_written() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let token = plant.token("1c").await;
+    let phone = plant.stream_phone(&simod, "001").await;
+    let data = r#"{"z":12345678901234567890123,"a":0.12345678901234567890,"z":1.50,"$serde_json::private::RawValue":"[1]","датчик":{"номер":1E+400}}"#;
+    let spaced = data.replace("\":", "\" :\n ").replace(",\"", " ,\t\"");
+    for body in [data, &*spaced] {
+        let message = format!(r#"{{"title":"a","recipients":{{"employees":["001"]}},"data":{body}}}"#);
+        let posted: PostedMessage = raw::post(&simod.api("/messages"), &token, message)
+            .send()
+            .await
+            .json();
+        let kept = simod
+            .caller(&token)
+            .message(posted.id)
+            .await
+            .unwrap()
+            .data
+            .unwrap();
+        assert_eq!(kept.as_str(), data);
+        let own = phone.client.own_message(posted.id).await.unwrap().data.unwrap();
+        assert_eq!(own.as_str(), data);
+    }
 }
 
 #[tokio::test]

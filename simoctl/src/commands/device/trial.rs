@@ -6,7 +6,6 @@ use std::{
 };
 
 use clap::Args;
-use serde_json::Map;
 use simo_common::{
     api::{
         history::{Explanation, Push},
@@ -175,7 +174,7 @@ fn message_to(session: &Session, employee: &Employee, wait: i64) -> PostMessage 
             employees: vec![employee.personnel_no.clone()],
             ..Recipients::default()
         }),
-        data: Some(Map::from_iter([("simo_test".to_owned(), true.into())])),
+        data: r#"{"simo_test":true}"#.parse().ok(),
         ttl: Some(wait + LATE_SECONDS),
         external_id: Some(format!("device-test-{now}-{}", std::process::id())),
         ..PostMessage::default()

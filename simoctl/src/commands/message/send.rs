@@ -3,8 +3,10 @@
 use std::{fmt::Write as _, path::Path};
 
 use clap::Args;
-use serde_json::{Map, Value as Json};
-use simo_common::api::message::{PostMessage, PostedMessage, Recipients};
+use simo_common::{
+    api::message::{PostMessage, PostedMessage, Recipients},
+    message::Data,
+};
 
 use crate::{
     commands::{is_stdio, only_one_input, priority::PriorityName, read_text, unreadable},
@@ -138,12 +140,12 @@ fn message(session: &Session, args: Send) -> Result<PostMessage, Failure> {
     })
 }
 
-fn data(session: &Session, given: &str) -> Result<Map<String, Json>, Failure> {
+fn data(session: &Session, given: &str) -> Result<Data, Failure> {
     let text = match given.strip_prefix('@') {
         None => given.to_owned(),
         Some(path) => read_text(path.as_ref()).map_err(|cause| unreadable(session, path.as_ref(), cause))?,
     };
-    serde_json::from_str(&text).map_err(|cause| {
+    text.parse().map_err(|cause: serde_json::Error| {
         Failure::usage(session.say(
             format!("--data is not a JSON object: {cause}."),
             format!("--data не объект JSON: {cause}."),

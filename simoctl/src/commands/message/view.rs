@@ -6,6 +6,7 @@ use simo_common::{
         message::{Canceled, Message},
     },
     delivery::DeliveryState as State,
+    message::Data,
     page::Page,
 };
 use uuid::Uuid;
@@ -188,8 +189,7 @@ impl Record for Message {
         }),
         Column::new("recipients", "To", "Кому", recipients),
         Column::new("data", "Data", "Данные", |m| {
-            let text = m.data.as_ref().and_then(|data| serde_json::to_string(data).ok());
-            text.as_deref().into()
+            m.data.as_ref().map(Data::as_str).into()
         }),
         Column::new(
             "require_ack",

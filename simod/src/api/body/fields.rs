@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 use serde_path_to_error::{Path, Segment};
 use simo_common::{lang::Text, spelling, text};
 
-use super::Wrong;
+use super::{Wrong, nul, strict::Strict};
 use crate::api::error::ApiError;
 
 /// How an error names the request as a whole: no field has this name.
 pub(in crate::api) const WHOLE: &str = "(request)";
 
 /// Fields that one answer names.
-const MOST: usize = 32;
+pub(super) const MOST: usize = 32;
 
 /// Larger bodies are told their first mistake only: each further one costs another look at all of it.
 const LOOKED_THROUGH: usize = 64 * 1024;
 
-type Fields = Vec<(String, Text)>;
+pub(super) type Fields = Vec<(String, Text)>;
 
 /// What is wrong with the field of a body that is JSON, and fails as `first` says.
 pub(super) fn first_wrong(first: &Failed) -> ApiError {
@@ -41,7 +41,7 @@ pub(super) fn all_wrong<T: DeserializeOwned>(bytes: &[u8], first: &Failed) -> Wr
     let Ok(value) = serde_json::from_slice(bytes) else {
         return first_wrong(first).into();
     };
-    let nuls = with_nul(&value);
+    let nuls = nul::with_nul(bytes);
     let (mut errors, mended) = mend::<T>(value);
     if errors.is_empty() {
         // What only the text shows: a field that stands there twice.
@@ -53,45 +53,6 @@ pub(super) fn all_wrong<T: DeserializeOwned>(bytes: &[u8], first: &Failed) -> Wr
     Wrong {
         error: ApiError::invalid(errors),
         mended,
-    }
-}
-
-/// The fields with a NUL character in them.
-pub(super) fn with_nul(value: &Value) -> Fields {
-    let mut found = Vec::new();
-    find_nul(value, String::new(), &mut found);
-    found.truncate(MOST);
-    found
-}
-
-fn find_nul(value: &Value, path: String, found: &mut Fields) {
-    let says = || {
-        text!(
-            "must not contain the NUL character (\\u0000)",
-            "не должно содержать символ NUL (\\u0000)"
-        )
-    };
-    match value {
-        Value::String(text) if text.contains('\0') => {
-            let field = if path.is_empty() { WHOLE.to_owned() } else { path };
-            found.push((field, says()));
-        }
-        Value::Array(items) => {
-            for (n, item) in items.iter().enumerate() {
-                find_nul(item, format!("{path}[{n}]"), found);
-            }
-        }
-        Value::Object(fields) => {
-            for (name, item) in fields {
-                let inner = joined(&path, &name.replace('\0', ""));
-                if name.contains('\0') {
-                    found.push((inner, says()));
-                } else {
-                    find_nul(item, inner, found);
-                }
-            }
-        }
-        _ => {}
     }
 }
 
@@ -134,7 +95,7 @@ fn is_within(field: &str, outer: &str) -> bool {
 type Failed = serde_path_to_error::Error<serde_json::Error>;
 
 fn attempt<T: DeserializeOwned>(value: &Value) -> Result<T, Failed> {
-    serde_path_to_error::deserialize(value)
+    serde_path_to_error::deserialize(Strict(value))
 }
 
 /// Takes away what fails at `path` as `said`; `None`: nothing helps. What to say of it is found by trying, where serde's
@@ -249,7 +210,7 @@ fn name(path: &Path, said: &str) -> String {
     }
 }
 
-fn joined(path: &str, name: &str) -> String {
+pub(super) fn joined(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
     } else {
@@ -274,9 +235,12 @@ pub(in crate::api) fn named_field(said: &str) -> Option<&str> {
 
 /// What serde says of a value, without the names of our types.
 pub(in crate::api) fn in_words(said: &str) -> Text {
-    let known = said
-        .split_once("expected ")
-        .map(|(_, known)| known.trim_start_matches("one of ").replace('`', ""));
+    let known = said.split_once("expected ").map(|(_, known)| {
+        known
+            .trim_start_matches("one of ")
+            .replace("` or `", ", ")
+            .replace('`', "")
+    });
     if let (true, Some(known)) = (said.starts_with("unknown field"), &known) {
         return match meant(named_field(said).unwrap_or_default(), said) {
             Some(name) => spelling::meant(text!("is not known here", "такого поля здесь нет"), Some(name)),
@@ -286,7 +250,8 @@ pub(in crate::api) fn in_words(said: &str) -> Text {
             ),
         };
     }
-    if let (true, Some(known)) = (said.starts_with("unknown variant"), &known) {
+    let has_names = said.starts_with("unknown variant") || said.contains(", expected one of `");
+    if let (true, Some(known)) = (has_names, &known) {
         return text!("must be one of: {known}", "возможны значения: {known}");
     }
     if said.starts_with("missing field") {
@@ -295,9 +260,21 @@ pub(in crate::api) fn in_words(said: &str) -> Text {
     if said.starts_with("duplicate field") {
         return text!("stands there twice", "поле повторяется");
     }
+    if said.contains("hex escape") {
+        return text!(
+            "has half a character (a surrogate such as \\ud83d without its other half)",
+            "есть половина символа (суррогат вроде \\ud83d без второй половины)"
+        );
+    }
     let Some((_, expected)) = said.split_once(", expected ") else {
         return Text::new(said, format!("значение не подходит ({said})"));
     };
+    if expected.contains("newtype variant") {
+        return text!(
+            "must be an object that says which one",
+            "должен быть объект, где указано, какой именно"
+        );
+    }
     let has = |kinds: &[&str]| kinds.iter().any(|kind| expected.contains(kind));
     if has(&["struct ", "map", "object"]) {
         text!("must be an object", "должен быть объект")

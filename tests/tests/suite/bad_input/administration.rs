@@ -84,6 +84,7 @@ async fn bad_administration_is_named_too() {
         let named = field.is_empty() || problem.errors.iter().any(|error| error.field.contains(field));
         assert!(named, "{path} {body}: {problem:?}");
     }
+    nothing_is_taken_from_lists(&simod, &http).await;
     let twice = NewTopic {
         slug: "tema".to_owned(),
         ..NewTopic::default()
@@ -93,6 +94,35 @@ async fn bad_administration_is_named_too() {
         plant.admin.add_topic(&twice).await.unwrap_err().status(),
         Some(409)
     );
+}
+
+/// serde would fill the fields of an object from a list, in the order of our source.
+async fn nothing_is_taken_from_lists(simod: &Simod, http: &reqwest::Client) {
+    for (method, path, body) in [
+        (Method::PATCH, "employees/001?client=zavod", json!(["Другое имя"])),
+        (Method::POST, "employees?client=zavod", json!(["002", "Имя", []])),
+        (
+            Method::POST,
+            "employees/import?client=zavod",
+            json!([[2, ["002", "Имя"]]]),
+        ),
+        (Method::POST, "clients", json!(["b", "Имя"])),
+        (Method::POST, "site/plan", json!([[]])),
+        (
+            Method::POST,
+            "operators?client=zavod",
+            json!({"name": "petrov", "role": {"admin": null}}),
+        ),
+    ] {
+        let url = format!("http://localhost/api/v1/{path}");
+        let answer = http.request(method, url).json(&body).send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{path} {body}: {text}");
+        assert!(text.contains("errors"), "{path} {body}: {text}");
+    }
+    let owner = simod.owner();
+    assert_eq!(owner.clients(&ListQuery::default()).await.unwrap().items.len(), 1);
 }
 
 #[tokio::test]

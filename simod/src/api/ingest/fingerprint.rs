@@ -1,0 +1,137 @@
+//! What tells two messages under one key apart.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use simo_common::api::message::{PostMessage, Recipients};
+
+/// Of a message's meaning: 1C and others reorder keys between two tries, so objects and recipients are sorted.
+pub(super) fn of(message: &PostMessage) -> [u8; 32] {
+    let mut meaning = message.clone();
+    // What a topic makes of a message without one may change between two tries.
+    meaning.priority = Some(meaning.priority.unwrap_or_default());
+    if let Some(Recipients {
+        employees, groups, ..
+    }) = &mut meaning.recipients
+    {
+        employees.sort();
+        employees.dedup();
+        groups.sort();
+        groups.dedup();
+    }
+    let mut sorted = String::new();
+    write_sorted(&serde_json::to_string(&meaning).unwrap_or_default(), &mut sorted);
+    Sha256::digest(sorted.as_bytes()).into()
+}
+
+/// Writes JSON with the fields of its objects in the order of their names; all else, numbers too, as it is written.
+fn write_sorted(json: &str, to: &mut String) {
+    match json.as_bytes().first() {
+        Some(b'{') => {
+            let Fields(mut fields) = serde_json::from_str(json).unwrap_or_default();
+            // Fields of one name stay in their order, which decides what readers take for the value.
+            fields.sort_by(|a, b| a.0.cmp(&b.0));
+            write_within('{', '}', fields, to, |(name, value), to| {
+                to.push_str(&serde_json::Value::String(name).to_string());
+                to.push(':');
+                write_sorted(value.get(), to);
+            });
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
+            write_within('[', ']', items, to, |item, to| write_sorted(item.get(), to));
+        }
+        _ => to.push_str(json),
+    }
+}
+
+fn write_within<T>(
+    open: char,
+    close: char,
+    parts: Vec<T>,
+    to: &mut String,
+    mut write: impl FnMut(T, &mut String),
+) {
+    to.push(open);
+    for (n, part) in parts.into_iter().enumerate() {
+        if n > 0 {
+            to.push(',');
+        }
+        write(part, to);
+    }
+    to.push(close);
+}
+
+/// The fields of an object as they stand there, those that repeat too.
+#[derive(Default)]
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = object.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        object.deserialize_map(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fingerprint(json: &str) -> [u8; 32] {
+        of(&serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn the_same_meaning_has_the_same_fingerprint() {
+        let one = fingerprint(r#"{"title":"a","topic":"t","data":{"x":1,"y":[{"b":2,"a":"\u0431"}]}}"#);
+        let same = fingerprint(
+            r#"{"data":{"y": [{"a": "б", "b": 2}],"x":1},"topic":"t","title":"a","priority":"normal"}"#,
+        );
+        assert_eq!(one, same);
+        let people = |list: &str| {
+            fingerprint(&format!(
+                r#"{{"title":"a","recipients":{{"employees":{list}}},"data":{{"y":1,"x":2}}}}"#
+            ))
+        };
+        assert_eq!(people(r#"["2","1"]"#), people(r#"["1","2","1"]"#));
+    }
+
+    #[test]
+    fn another_meaning_has_another_fingerprint() {
+        let of = |data: &str| fingerprint(&format!(r#"{{"title":"a","topic":"t","data":{data}}}"#));
+        let all = [
+            r#"{"x":1}"#,
+            r#"{"x":"1"}"#,
+            r#"{"x":[1]}"#,
+            r#"{"x":{"1":1}}"#,
+            r#"{"x":1,"x":2}"#,
+            r#"{"x":2,"x":1}"#,
+            r#"{"x":12345678901234567890123}"#,
+            r#"{"x":12345678901234567890124}"#,
+        ];
+        let different: std::collections::BTreeSet<_> = all.iter().map(|data| of(data)).collect();
+        assert_eq!(different.len(), all.len());
+    }
+}
