@@ -293,28 +293,81 @@ async fn a_server_that_falls_silent_keeps_nobody_waiting_for_long() {
 }
 
 /// A file system that is soon full, for as long as this lives.
-struct SmallDisk(tempfile::TempDir);
+struct SmallDisk {
+    at: tempfile::TempDir,
+    _image: Option<tempfile::NamedTempFile>,
+}
 
 impl SmallDisk {
-    /// `None` where we may not mount.
+    /// What is not taken from the beginning.
+    const FREE: usize = 6 * 1024 * 1024;
+    const ALL: usize = 64 * 1024 * 1024;
+
+    /// Blocks as large as pages of memory; `None` where we may not mount.
     fn mount() -> Option<Self> {
-        let directory = tempfile::TempDir::with_prefix("simo-disk-").unwrap();
-        run(
-            "mount",
-            &["-t", "tmpfs", "-o", "size=6m", "tmpfs"],
-            directory.path(),
-        )
-        .then(|| Self(directory))
+        let at = tempfile::TempDir::with_prefix("simo-disk-").unwrap();
+        let is_mounted = run("mount", &["-t", "tmpfs", "-o", "size=64m", "tmpfs"], at.path());
+        is_mounted.then(|| Self { at, _image: None }.fill())
+    }
+
+    /// Blocks that are smaller than pages.
+    fn mount_of_small_blocks() -> Option<Self> {
+        let at = tempfile::TempDir::with_prefix("simo-disk-").unwrap();
+        let image = tempfile::NamedTempFile::with_prefix("simo-disk-").unwrap();
+        image.as_file().set_len(Self::ALL as u64).unwrap();
+        let make = [
+            "-q",
+            "-F",
+            "-t",
+            "ext4",
+            "-O",
+            "^has_journal",
+            "-b",
+            "1024",
+            "-m",
+            "0",
+        ];
+        let file = image.path().to_str().unwrap();
+        let is_mounted = run("mke2fs", &make, image.path()) && run("mount", &["-o", "loop", file], at.path());
+        is_mounted.then(|| {
+            Self {
+                at,
+                _image: Some(image),
+            }
+            .fill()
+        })
+    }
+
+    fn database(&self) -> std::path::PathBuf {
+        self.at.path().join("simo.db")
+    }
+
+    fn ballast(&self) -> std::path::PathBuf {
+        self.at.path().join("ballast")
+    }
+
+    fn fill(self) -> Self {
+        self.leave(Self::FREE);
+        self
+    }
+
+    /// Takes all but this many bytes.
+    fn leave(&self, free: usize) {
+        use std::io::Write as _;
+        let mut ballast = std::fs::File::create(self.ballast()).unwrap();
+        while ballast.write_all(&[0; 4_096]).is_ok() {}
+        let taken = ballast.metadata().unwrap().len();
+        ballast.set_len(taken - free as u64).unwrap();
     }
 
     fn grow(&self) {
-        assert!(run("mount", &["-o", "remount,size=64m"], self.0.path()));
+        std::fs::remove_file(self.ballast()).unwrap();
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        run("umount", &["--lazy"], self.0.path());
+        run("umount", &["--lazy"], self.at.path());
     }
 }
 
@@ -362,14 +415,34 @@ async fn a_limit_of_the_files_size_is_503_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_full_disk_is_503_and_loses_nothing() {
-    let Some(disk) = SmallDisk::mount() else {
-        skip("a full disk: we may not mount one");
+    match SmallDisk::mount() {
+        Some(disk) => goes_on_when_there_is_room(&disk).await,
+        None => skip("a full disk: we may not mount one"),
+    }
+}
+
+/// What SQLite maps into memory would end the process there, where it was not given its room.
+#[tokio::test]
+async fn a_full_disk_of_small_blocks_is_503_too_and_told_at_the_start() {
+    let Some(disk) = SmallDisk::mount_of_small_blocks() else {
+        skip("a full disk of small blocks: we may not mount one");
         return;
     };
-    let mut simod = Setup::new()
-        .database(&disk.0.path().join("simo.db"))
-        .start()
-        .await;
+    for free in [64, 256, 1_000] {
+        disk.leave(free * 1024);
+        let refusal = Setup::new().database(&disk.database()).start_in_vain().await;
+        assert!(
+            refusal.stderr.contains("No space left"),
+            "{free}: {}",
+            refusal.stderr
+        );
+    }
+    disk.leave(SmallDisk::FREE);
+    goes_on_when_there_is_room(&disk).await;
+}
+
+async fn goes_on_when_there_is_room(disk: &SmallDisk) {
+    let mut simod = Setup::new().database(&disk.database()).start().await;
     let (plant, token) = plant(&simod).await;
     let acs = simod.caller(&token);
     let large = large();
@@ -378,6 +451,12 @@ async fn a_full_disk_is_503_and_loses_nothing() {
     let answer = raw::post(&simod.api("/messages"), &token, body).send().await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
     assert!(answer.headers.contains_key(header::RETRY_AFTER));
+
+    // It starts again as it is.
+    simod.kill9();
+    simod.restart().await;
+    let refusal = acs.post_message(&large, false).await.unwrap_err();
+    assert_eq!(refusal.status(), Some(503), "{refusal}");
 
     // There is room again: it goes on by itself, and after a kill everything is there.
     disk.grow();

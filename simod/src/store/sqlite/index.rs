@@ -1,0 +1,73 @@
+//! The index of the log (`-shm`) has its room on disk before SQLite touches it.
+//!
+//! SQLite maps that file into memory, and makes room for it by a byte in each 4 KiB. Where blocks are smaller the rest are holes,
+//! and on a full disk the kernel ends whoever writes into one (SIGBUS) instead of telling him.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, ErrorKind},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{FallocateFlags, fallocate},
+    io::Errno,
+};
+
+use super::{Error, Result};
+
+/// Enough for a log of half a GiB, three times what it is allowed to become (`wal_autocheckpoint`).
+const BYTES: u64 = 1024 * 1024;
+
+/// Looks for room before the file is made: SQLite empties it whenever the database is opened.
+pub(super) fn look_for_room(database: &Path) -> Result<()> {
+    let left = fs::metadata(beside(database)).map_or(0, |index| index.blocks() * 512);
+    if left >= BYTES {
+        return Ok(());
+    }
+    let folder = match database.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    match tempfile::tempfile_in(folder).and_then(|file| allocate(&file, BYTES)) {
+        Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            Err(Error::File(folder.to_owned(), error))
+        }
+        // Of a folder that may not be written SQLite knows itself what can be done with it.
+        _ => Ok(()),
+    }
+}
+
+/// Gives the file of an open database its room; on a full disk what there is of it, at least to where it reaches now. It has
+/// to stay open: closing it would take the locks away that SQLite holds on it.
+pub(super) fn reserve(database: &Path) -> Result<fs::File> {
+    let path = beside(database);
+    let room = || {
+        let index = OpenOptions::new().write(true).open(&path)?;
+        let least = index.metadata()?.len();
+        let mut bytes = BYTES.max(least);
+        while let Err(error) = allocate(&index, bytes) {
+            if bytes == least {
+                return Err(error);
+            }
+            bytes = (bytes / 2).max(least);
+        }
+        Ok(index)
+    };
+    room().map_err(|error| Error::File(path.clone(), error))
+}
+
+fn beside(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push("-shm");
+    path.into()
+}
+
+fn allocate(file: &fs::File, bytes: u64) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::empty(), 0, bytes) {
+        // A file system that cannot, such as NFS before 4.2: as it was without us.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        done => done.map_err(io::Error::from),
+    }
+}
