@@ -28,6 +28,7 @@ use axum::{Router, extract::State, middleware, response::Response};
 use simo_common::api::PREFIX;
 use utoipa_axum::router::OpenApiRouter;
 
+pub(crate) use self::edge::not_http;
 pub use self::{error::ApiError, peer::Peer};
 use crate::app::App;
 

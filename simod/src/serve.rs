@@ -9,6 +9,7 @@ mod paced;
 mod patient;
 mod rest;
 mod room;
+mod worded;
 
 use std::{
     fmt::Debug,
@@ -17,7 +18,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, serve::Listener};
-use http::{Request, Version};
+use http::Request;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -34,6 +35,8 @@ use self::{
     activity::{Activity, Answer, Turn},
     paced::Paced,
     patient::Patient,
+    rest::Left,
+    worded::Worded,
 };
 use crate::{api::Peer, config, tls::Tls};
 
@@ -167,7 +170,7 @@ impl Server {
         let stirred = activity.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let turn = Turn::ours(stirred.clone());
-            let is_http2 = request.version() == Version::HTTP_2;
+            let left = Left::of(&request);
             let (parts, incoming) = request.into_parts();
             let incoming = Arc::new(Mutex::new(incoming));
             let mut request = Request::from_parts(parts, Body::new(Paced::new(incoming.clone(), body)));
@@ -176,14 +179,15 @@ impl Server {
             async move {
                 let answer = answered.await;
                 // Whoever still reads it goes on.
-                if let Some(left) = Arc::into_inner(incoming).filter(|_| is_http2) {
-                    rest::take_in(left.into_inner().unwrap_or_else(PoisonError::into_inner)).await;
+                if let Some(incoming) = Arc::into_inner(incoming) {
+                    left.take_in(incoming.into_inner().unwrap_or_else(PoisonError::into_inner))
+                        .await;
                 }
                 answer.map(|answer| answer.map(|body| Answer::new(body, turn)))
             }
         });
         let Patience { head, write, .. } = self.patience;
-        let io = TokioIo::new(Patient::new(io, head, write, activity.clone()));
+        let io = TokioIo::new(Patient::new(Worded::new(io), head, write, activity.clone()));
         let mut connection = std::pin::pin!(builder.serve_connection(io, service));
         let mut ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),

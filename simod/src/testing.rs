@@ -193,6 +193,7 @@ impl Plant {
         TestPhone {
             caller: DeviceCaller {
                 client_id: self.client_id,
+                client: "zavod".to_owned(),
                 employee_id: employee,
                 device_id: paired.device_id,
                 channel,

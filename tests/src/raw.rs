@@ -6,9 +6,39 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use simo_common::api::problem::{MEDIA_TYPE, Problem};
+use tokio::{io::AsyncReadExt as _, net::TcpStream};
+
+use crate::Simod;
 
 /// Longer than anything takes to answer: who waits for ever hides what went wrong.
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A connection to simod, for what no HTTP client would say.
+///
+/// # Panics
+/// When it does not listen.
+pub async fn connect(simod: &Simod) -> TcpStream {
+    let address = simod.url().strip_prefix("http://").unwrap_or_default();
+    TcpStream::connect(address).await.expect("simod listens")
+}
+
+/// What comes until the other end closes; an abrupt end is one too.
+///
+/// # Panics
+/// When it stays open.
+pub async fn until_closed(stream: &mut TcpStream) -> String {
+    let mut all = Vec::new();
+    let reading = async {
+        let mut part = [0; 4096];
+        while let Ok(read @ 1..) = stream.read(&mut part).await {
+            all.extend_from_slice(&part[..read]);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reading)
+        .await
+        .expect("simod closes the connection");
+    String::from_utf8_lossy(&all).into_owned()
+}
 
 /// A request under way.
 pub struct Ask {

@@ -337,7 +337,12 @@ fn priorities(value: &str) -> Result<Vec<Priority>, Option<&'static str>> {
             _ => *p == limit,
         })
         .collect();
-    if those.is_empty() { Err(None) } else { Ok(those) }
+    match (those.is_empty(), sign) {
+        (false, _) => Ok(those),
+        // Nothing lies beyond the last one.
+        (true, ">") => Err(Some(">=critical")),
+        (true, _) => Err(Some("<=low")),
+    }
 }
 
 fn time(value: &str) -> Result<When, Option<&'static str>> {

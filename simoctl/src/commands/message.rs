@@ -178,14 +178,12 @@ async fn cancel(session: &Session, id: Uuid) -> Result<(), Failure> {
         session.out.record(&done)?;
     }
     let (canceled, late) = (done.canceled, done.too_late);
-    // It may have come due while the question stood there.
-    let was_waiting = message.scheduled && canceled == 0 && late == 0;
     let text = if message.canceled_at.is_some() {
         session.say(
             format!("It was canceled already; deliveries stopped: {canceled}, too late for: {late}."),
             format!("Оно уже было отменено; остановлено доставок: {canceled}, поздно для: {late}."),
         )
-    } else if was_waiting {
+    } else if done.scheduled {
         session.say(
             "Canceled: it will not be sent.".to_owned(),
             "Отменено: оно не будет отправлено.".to_owned(),

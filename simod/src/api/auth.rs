@@ -46,9 +46,17 @@ impl Caller {
 
 /// A well-formed token from the `Authorization` header, or none at all.
 pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        return Err(ApiError::unauthenticated(text!(
+            "the Authorization header stands there twice",
+            "заголовок Authorization повторяется"
+        ))
+        .hint(text!("send it once", "пришлите его один раз")));
+    }
     let token = value
         .to_str()
         .ok()
@@ -119,10 +127,14 @@ impl FromRequestParts<Arc<App>> for Caller {
         let caller = match app.store.token_holder(&hash).await? {
             Some(TokenHolder::Acs(acs)) => {
                 limits::let_in_from(&acs.limits, from)?;
+                only_own_client(parts, &acs.client)?;
                 Self::Acs(acs)
             }
             Some(TokenHolder::Operator(operator)) => Self::Operator(operator),
-            Some(TokenHolder::Device(device)) => Self::Device(device),
+            Some(TokenHolder::Device(device)) => {
+                only_own_client(parts, &device.client)?;
+                Self::Device(device)
+            }
             None => return Err(not_let_in()),
         };
         app.store.note_use(hash, from);
@@ -192,16 +204,28 @@ async fn the_only_client(app: &Arc<App>) -> Result<(Uuid, String), ApiError> {
     })
 }
 
+/// The client that `?client=` names.
+pub(super) fn named_client(parts: &Parts) -> Option<String> {
+    form_urlencoded::parse(parts.uri.query()?.as_bytes())
+        .find(|(name, _)| name == "client")
+        .map(|(_, slug)| slug.into_owned())
+}
+
+/// Who belongs to one client need not name it, and sees no other.
+fn only_own_client(parts: &Parts, own: &str) -> Result<(), ApiError> {
+    match named_client(parts) {
+        Some(slug) if slug != own => Err(ApiError::not_found("client", &slug)),
+        _ => Ok(()),
+    }
+}
+
 /// The operator's own client, or the one that `?client=` names.
 async fn named_scope(
     parts: &Parts,
     app: &Arc<App>,
     operator: &OperatorCaller,
 ) -> Result<Option<(Uuid, String)>, ApiError> {
-    let named = form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes())
-        .find(|(name, _)| name == "client")
-        .map(|(_, slug)| slug.into_owned());
-    match (&operator.client, named) {
+    match (&operator.client, named_client(parts)) {
         (Some(own), None) => Ok(Some(own.clone())),
         (Some(own), Some(slug)) if own.1 == slug => Ok(Some(own.clone())),
         (Some(_), Some(slug)) => Err(ApiError::not_found("client", &slug)),

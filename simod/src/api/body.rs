@@ -1,10 +1,12 @@
 //! Request bodies: JSON that is refused with the field's name, and never with a NUL character in it.
 
 use axum::{
-    body::Bytes,
+    RequestExt as _,
+    body::{Bytes, HttpBody as _},
     extract::{FromRequest, Request},
 };
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt as _, LengthLimitError};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use simo_common::{lang::Text, text};
 
@@ -25,36 +27,55 @@ pub(crate) struct Json<T>(pub(crate) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
-        parse(&read(request, state).await?).map(Self)
+    async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
+        parse(&read(request).await?).map(Self)
     }
 }
 
-/// The body's bytes, up to the route's limit.
-pub(crate) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
-    Bytes::from_request(request, state).await.map_err(|rejection| {
-        if is_too_slow(&rejection) {
-            return ApiError::too_slow();
-        }
-        let status = axum::response::IntoResponse::into_response(rejection).status();
-        if status == StatusCode::PAYLOAD_TOO_LARGE {
-            ApiError::too_large()
-        } else {
-            ApiError::new(
-                StatusCode::BAD_REQUEST,
-                "bad_request",
-                text!(
-                    "the request's body did not arrive whole",
-                    "тело запроса пришло не целиком"
-                ),
-            )
-        }
-    })
+/// The body's bytes, up to the route's limit. One that is announced as longer is refused before any of it is read.
+pub(crate) async fn read(request: Request) -> Result<Bytes, ApiError> {
+    refuse_packed(request.headers())?;
+    let announced = request.body().size_hint().lower();
+    let body = request.into_limited_body();
+    if body.size_hint().upper().is_some_and(|most| most < announced) {
+        return Err(ApiError::too_large());
+    }
+    match body.collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if is_a::<TooSlow>(&error) => Err(ApiError::too_slow()),
+        Err(error) if is_a::<LengthLimitError>(&error) => Err(ApiError::too_large()),
+        Err(_) => Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "bad_request",
+            text!(
+                "the request's body did not arrive whole",
+                "тело запроса пришло не целиком"
+            ),
+        )),
+    }
 }
 
-/// Whether a body was given up because it arrived too slowly.
-fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<TooSlow>)
+/// A body is read as it is.
+fn refuse_packed(headers: &HeaderMap) -> Result<(), ApiError> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(packed) if packed != "identity" => Err(ApiError {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            code: "unsupported",
+            ..ApiError::field(
+                "Content-Encoding",
+                text!(
+                    "must be left out: send the body unpacked",
+                    "нужно убрать: тело присылайте несжатым"
+                ),
+            )
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Whether this is why a body was given up.
+fn is_a<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<E>)
 }
 
 /// Parses a JSON body.

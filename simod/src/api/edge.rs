@@ -19,7 +19,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What lies around all routes.
 pub(super) async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     proxy::look_behind(&app.config.trusted_proxies, &mut request);
-    let route = async |request| match parameters::refuse_unknown(&request) {
+    let route = async |request| match parameters::refuse_wrong(&request) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
@@ -99,11 +99,50 @@ fn is_problem(response: &Response) -> bool {
 fn foreign(status: StatusCode) -> ApiError {
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(),
+        // All else comes through our own extractors.
+        StatusCode::BAD_REQUEST => ApiError {
+            status,
+            code: "bad_request",
+            ..ApiError::field(
+                "path",
+                text!(
+                    "is not UTF-8: percent-encode the UTF-8 bytes of names",
+                    "не в UTF-8: кодируйте имена в UTF-8, каждый байт как %XX"
+                ),
+            )
+        },
         _ => ApiError::new(
             status,
             "bad_request",
             text!("the request cannot be understood", "запрос не удалось разобрать"),
         ),
+    }
+}
+
+/// What is refused before it is a request.
+pub(crate) fn not_http(status: StatusCode) -> ApiError {
+    let error = |detail| ApiError::new(status, "bad_request", detail);
+    match status {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => error(text!(
+            "the request line and the headers are over the limit",
+            "строка запроса и заголовки больше допустимого"
+        ))
+        .hint(text!(
+            "they may take 64 KiB: what is long belongs into the body",
+            "допустимо 64 КиБ: длинное передавайте в теле"
+        )),
+        StatusCode::URI_TOO_LONG => error(text!(
+            "the request's path and query are too long",
+            "путь и параметры запроса слишком длинные"
+        )),
+        _ => error(text!(
+            "the head of the request is not HTTP",
+            "начало запроса не соответствует HTTP"
+        ))
+        .hint(text!(
+            "look at the request line, the names of headers, Content-Length, Transfer-Encoding and line ends",
+            "проверьте строку запроса, имена заголовков, Content-Length, Transfer-Encoding и концы строк"
+        )),
     }
 }
 

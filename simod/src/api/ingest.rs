@@ -56,7 +56,14 @@ struct PostParams {
 async fn poster(parts: &mut Parts, app: &Arc<App>) -> Result<Poster, ApiError> {
     if let Some(token) = auth::bearer(&parts.headers)? {
         match token::kind_of(token) {
-            Some(TokenKind::Acs) => return Ok(Poster::Token(token::hash(token))),
+            Some(TokenKind::Acs) => {
+                let poster = Poster::Token(token::hash(token));
+                // Its own: who names it is looked up before.
+                if auth::named_client(parts).is_some() {
+                    Box::pin(Caller::from_request_parts(parts, app)).await?;
+                }
+                return Ok(poster);
+            }
             Some(TokenKind::Device) => {
                 return Err(ApiError::forbidden(text!(
                     "a phone cannot post messages",
@@ -147,7 +154,7 @@ async fn read_one(
     let mut request = Request::from_parts(parts, request_body);
     // Not as a layer, which would cost as much as reading the message does.
     DefaultBodyLimit::max(limits::MESSAGE_REQUEST_BYTES).apply(&mut request);
-    let draft = validate::read(&body::read(request, app).await?, idempotency_key.is_some())?;
+    let draft = validate::read(&body::read(request).await?, idempotency_key.is_some())?;
     Ok(Incoming {
         poster,
         from,

@@ -1,12 +1,12 @@
 //! The parameters of the query string: one that a route does not know is refused, because a name with a mistake in it
-//! would widen a list, or send what was to be rehearsed.
+//! would widen a list, or send what was to be rehearsed; one that stands there twice too.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use axum::extract::{FromRequestParts, MatchedPath, Query, Request};
 use http::{Method, request::Parts};
 use serde::de::DeserializeOwned;
-use simo_common::{api::PREFIX, text};
+use simo_common::{api::PREFIX, lang::Text, text};
 use url::form_urlencoded;
 use utoipa::openapi::{
     RefOr,
@@ -88,8 +88,8 @@ fn names(operation: Operation) -> Vec<String> {
     names.collect()
 }
 
-/// Refuses parameters that the route does not know.
-pub(super) fn refuse_unknown(request: &Request) -> ApiResult<()> {
+/// Refuses parameters that the route does not know, and those that stand there twice: one of the two would be left out.
+pub(super) fn refuse_wrong(request: &Request) -> ApiResult<()> {
     let (Some(query), Some(path)) = (request.uri().query(), request.extensions().get::<MatchedPath>()) else {
         return Ok(());
     };
@@ -99,25 +99,35 @@ pub(super) fn refuse_unknown(request: &Request) -> ApiResult<()> {
     let Some(known) = KNOWN.get(&(request.method().clone(), path.to_owned())) else {
         return Ok(());
     };
-    let errors: Vec<_> = form_urlencoded::parse(query.as_bytes())
-        .map(|(name, _)| name)
-        .filter(|name| name != CLIENT && !known.iter().any(|known| known == name))
-        .map(|name| {
-            let known = if known.is_empty() {
-                CLIENT.to_owned()
-            } else {
-                known.join(", ")
-            };
-            let what = text!(
-                "is not known here; known: {known}",
-                "такого параметра здесь нет; есть: {known}"
-            );
-            (name.into_owned(), what)
-        })
-        .collect();
+    let mut seen: Vec<Cow<'_, str>> = Vec::new();
+    let mut errors = Vec::new();
+    for (name, _) in form_urlencoded::parse(query.as_bytes()) {
+        if name != CLIENT && !known.iter().any(|known| *known == name) {
+            errors.push((name.into_owned(), not_known(known)));
+        } else if seen.contains(&name) {
+            errors.push((
+                name.into_owned(),
+                text!("stands there twice", "параметр повторяется"),
+            ));
+        } else {
+            seen.push(name);
+        }
+    }
     if errors.is_empty() {
         Ok(())
     } else {
         Err(ApiError::invalid(errors))
     }
+}
+
+fn not_known(known: &[String]) -> Text {
+    let known = if known.is_empty() {
+        CLIENT.to_owned()
+    } else {
+        known.join(", ")
+    };
+    text!(
+        "is not known here; known: {known}",
+        "такого параметра здесь нет; есть: {known}"
+    )
 }

@@ -53,6 +53,8 @@ pub struct OperatorCaller {
 pub struct DeviceCaller {
     /// Its client.
     pub client_id: Uuid,
+    /// The client's slug.
+    pub client: String,
     /// Whose phone it is.
     pub employee_id: Uuid,
     /// The device.
@@ -126,6 +128,7 @@ impl Store {
         Ok(employee_id.zip(channel).map(|(employee_id, channel)| {
             TokenHolder::Device(DeviceCaller {
                 client_id,
+                client,
                 employee_id,
                 device_id: holder_id,
                 channel,

@@ -91,10 +91,15 @@ impl Store {
     }
 
     async fn canceled_counts(&self, client_id: Uuid, id: Uuid) -> Result<Canceled> {
-        let (canceled, all): (i64, i64) = query_as(
-            "select count(*) filter (where outcome = 'canceled'),
-                    (select accepted from message where client_id = $1 and id = $2)
-             from delivery where client_id = $1 and message_id = $2",
+        let (all, scheduled): (i64, bool) = query_as(
+            "select accepted, coalesce(canceled_at < send_at, false) from message where client_id = $1 and id = $2",
+        )
+        .bind(client_id)
+        .bind(id)
+        .fetch_one(&mut *self.read().await?)
+        .await?;
+        let canceled: i64 = query_scalar(
+            "select count(*) from delivery where client_id = $1 and message_id = $2 and outcome = 'canceled'",
         )
         .bind(client_id)
         .bind(id)
@@ -120,6 +125,7 @@ impl Store {
         Ok(Canceled {
             canceled: canceled as u64,
             too_late: too_late as u64,
+            scheduled,
         })
     }
 }

@@ -2,6 +2,7 @@
 //! half-stored message.
 
 mod administration;
+mod heads;
 mod tokens;
 
 use http::{Method, StatusCode, header};

@@ -275,6 +275,9 @@ impl Record for Canceled {
             c.canceled.into()
         }),
         Column::new("too_late", "Too late", "Поздно", |c| c.too_late.into()),
+        Column::new("scheduled", "Before its time", "До срока", |c| {
+            c.scheduled.into()
+        }),
     ];
 }
 

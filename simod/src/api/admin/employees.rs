@@ -245,7 +245,7 @@ async fn import(
     Params(ImportParams { dry_run }): Params<ImportParams>,
     request: Request,
 ) -> ApiResult<axum::Json<ImportReport>> {
-    let bytes = body::read(request, &app).await?;
+    let bytes = body::read(request).await?;
     // Megabytes to parse and check: not on a thread that others wait for.
     let (rows, mut check) = tokio::task::spawn_blocking(move || body::parse(&bytes).map(checked_rows))
         .await

@@ -58,7 +58,7 @@ async fn plan(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> ApiResult<axum::Json<SitePlan>> {
-    let asked: PlanSite = parsed(request, &app).await?;
+    let asked: PlanSite = parsed(request).await?;
     let (site, reach, check) = checked(&keeper, asked).await?;
     let planned = app.store.plan_site(site, reach).await;
     Ok(axum::Json(with_mistakes(planned, check)?))
@@ -80,7 +80,7 @@ async fn apply(
         prune,
         prune_clients,
         revision,
-    } = parsed(request, &app).await?;
+    } = parsed(request).await?;
     let asked = PlanSite {
         site,
         prune,
@@ -106,8 +106,8 @@ async fn apply(
 }
 
 /// Megabytes to parse: not on a thread that others wait for.
-async fn parsed<T: DeserializeOwned + Send + 'static>(request: Request, app: &Arc<App>) -> ApiResult<T> {
-    let bytes = body::read(request, app).await?;
+async fn parsed<T: DeserializeOwned + Send + 'static>(request: Request) -> ApiResult<T> {
+    let bytes = body::read(request).await?;
     tokio::task::spawn_blocking(move || body::parse(&bytes))
         .await
         .map_err(|_| ApiError::internal())?

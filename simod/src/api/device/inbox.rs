@@ -170,7 +170,12 @@ mod tests {
         let plant = Plant::new().await;
         let phone = plant.phone(plant.employee(1).await, None).await;
         let app = plant.app();
-        for (query, field) in [("limit=0", "limit"), ("limit=ж", "limit"), ("cursor=x", "cursor")] {
+        for (query, field) in [
+            ("limit=0", "limit"),
+            ("limit=ж", "limit"),
+            ("limit=1&limit=2", "limit"),
+            ("cursor=x", "cursor"),
+        ] {
             let query = query.replace('ж', "%D0%B6");
             let path = format!("/device/messages?{query}");
             let (status, problem) = call(&app, Method::GET, &path, Some(&phone.token), None).await;

@@ -46,7 +46,7 @@ pub(super) async fn post_receipts(
     request: Request,
 ) -> ApiResult<axum::Json<ReceiptsAnswer>> {
     let lang = edge::language(request.headers());
-    let bytes = body::read(request, &app).await?;
+    let bytes = body::read(request).await?;
     let parts: Vec<Box<RawValue>> = body::parse_parts(&bytes)?;
     if parts.len() > MOST {
         return Err(ApiError::field(

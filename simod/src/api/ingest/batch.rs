@@ -52,7 +52,7 @@ pub(in crate::api) async fn post_batch(
     let poster = poster(&mut parts, &app).await?;
     let read = async {
         let Params(PostParams { dry_run }) = Params::from_request_parts(&mut parts, &app).await?;
-        let items = read_items(Request::from_parts(parts, request_body), &app).await?;
+        let items = read_items(Request::from_parts(parts, request_body)).await?;
         Ok((dry_run, items))
     };
     let (dry_run, items) = match read.await {
@@ -104,10 +104,7 @@ pub(in crate::api) async fn post_batch(
     Ok(Json(answer(answers, lang)))
 }
 
-async fn read_items(
-    request: Request,
-    app: &Arc<App>,
-) -> Result<Vec<Result<PostMessage, ApiError>>, ApiError> {
+async fn read_items(request: Request) -> Result<Vec<Result<PostMessage, ApiError>>, ApiError> {
     // `Idempotency-Key` is for single messages; here `external_id` does its work per item.
     if request.headers().contains_key("idempotency-key") {
         return Err(ApiError::field(
@@ -118,7 +115,7 @@ async fn read_items(
             ),
         ));
     }
-    items(&body::read(request, app).await?)
+    items(&body::read(request).await?)
 }
 
 /// The items, each parsed by itself.

@@ -49,6 +49,7 @@ async fn canceling_closes_more_deliveries_than_one_step_does() {
     let all = Canceled {
         canceled: 603,
         too_late: 0,
+        scheduled: false,
     };
     assert_eq!(canceled, all);
     assert_eq!(

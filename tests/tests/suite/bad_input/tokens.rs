@@ -97,3 +97,51 @@ async fn a_token_of_another_kind_is_forbidden() {
     assert_eq!(receiving.status(), Some(403), "{receiving}");
     nothing_is_stored(&plant).await;
 }
+
+#[tokio::test]
+async fn who_has_a_client_of_his_own_names_no_other() {
+    let simod = Simod::start().await;
+    let (plant, token) = plant(&simod).await;
+    Plant::new(&simod, "chuzhoy").await;
+    let phone = plant.stream_phone(&simod, "001").await;
+    let body = r#"{"title":"a","recipients":{"everyone":true}}"#;
+    for (client, is_found) in [("zavod", true), ("chuzhoy", false), ("nowhere", false)] {
+        for (method, path, token) in [
+            (Method::POST, "/messages", &token),
+            (Method::POST, "/messages/batch", &token),
+            (Method::GET, "/messages", &token),
+            (Method::GET, "/device/messages", &phone.token),
+        ] {
+            let url = simod.api(&format!("{path}?client={client}"));
+            let answer = raw::ask(method.clone(), &url)
+                .token(token)
+                .json_text(body)
+                .send()
+                .await;
+            assert_eq!(
+                answer.status.is_success(),
+                is_found,
+                "{method} {url}: {}",
+                answer.text
+            );
+            if !is_found {
+                assert_eq!(answer.problem().code, "not_found", "{method} {url}");
+            }
+        }
+    }
+    let messages = plant.admin.messages(&ListQuery::default()).await.unwrap();
+    assert_eq!(messages.items.len(), 2);
+}
+
+#[tokio::test]
+async fn two_tokens_are_one_too_many() {
+    let simod = Simod::start().await;
+    let (_, token) = plant(&simod).await;
+    let answer = raw::ask(Method::GET, &simod.api("/messages"))
+        .token(&token)
+        .token(&token)
+        .send()
+        .await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(answer.problem().detail.contains("twice"), "{}", answer.text);
+}

@@ -97,7 +97,10 @@ async fn a_canceled_message_is_not_sent() {
         ..to_employees("Потом", &["002"])
     };
     let scheduled = post(&acs, &scheduled).await;
-    acs.cancel_message(scheduled.id).await.unwrap();
+    for _ in 0..2 {
+        let canceled = acs.cancel_message(scheduled.id).await.unwrap();
+        assert_eq!((canceled.scheduled, canceled.canceled), (true, 0));
+    }
     assert!(acs.message(scheduled.id).await.unwrap().canceled_at.is_some());
 
     let sent = post(&acs, &to_employees("Сейчас", &["002", "003"])).await;
@@ -111,6 +114,7 @@ async fn a_canceled_message_is_not_sent() {
     .await;
     let canceled = acs.cancel_message(sent.id).await.unwrap();
     assert_eq!((canceled.canceled, canceled.too_late), (1, 1));
+    assert!(!canceled.scheduled);
     assert_eq!(
         states(&plant, &sent).await,
         [(DeliveryState::Sent, 1), (DeliveryState::Canceled, 1)]

@@ -9,10 +9,7 @@ use simo_tests::{
     raw,
     simod::Setup,
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const PATIENCE: f64 = 0.4;
 
@@ -23,26 +20,6 @@ async fn impatient() -> Simod {
         .set("http.write_timeout_seconds", PATIENCE)
         .start()
         .await
-}
-
-async fn connect(simod: &Simod) -> TcpStream {
-    let address = simod.url().strip_prefix("http://").unwrap();
-    TcpStream::connect(address).await.unwrap()
-}
-
-/// What comes until the other end closes; an abrupt end is one too.
-async fn until_closed(stream: &mut TcpStream) -> String {
-    let mut all = Vec::new();
-    let reading = async {
-        let mut part = [0; 4096];
-        while let Ok(read @ 1..) = stream.read(&mut part).await {
-            all.extend_from_slice(&part[..read]);
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), reading)
-        .await
-        .expect("simod closes the connection");
-    String::from_utf8_lossy(&all).into_owned()
 }
 
 #[tokio::test]
@@ -88,10 +65,10 @@ async fn who_says_no_whole_request_is_cut_and_who_streams_is_not() {
         (whole, 1),
         (&format!("{whole}GET "), 1),
     ] {
-        let mut connection = connect(&simod).await;
+        let mut connection = raw::connect(&simod).await;
         connection.write_all(begun.as_bytes()).await.unwrap();
         let started = Instant::now();
-        let said = until_closed(&mut connection).await;
+        let said = raw::until_closed(&mut connection).await;
         assert_eq!(said.matches("200 OK").count(), answers, "{begun:?}: {said}");
         assert!(
             started.elapsed() >= Duration::from_secs_f64(PATIENCE / 2.0),
@@ -123,10 +100,10 @@ async fn an_http2_peer_that_asks_or_takes_nothing_is_cut() {
         ),
         ("a byte is taken", [&preface[..], &window(1), &request].concat()),
     ] {
-        let mut connection = connect(&simod).await;
+        let mut connection = raw::connect(&simod).await;
         connection.write_all(&said).await.unwrap();
         let started = Instant::now();
-        let _answer = until_closed(&mut connection).await;
+        let _answer = raw::until_closed(&mut connection).await;
         assert!(
             started.elapsed() >= Duration::from_secs_f64(PATIENCE / 2.0),
             "{what}: it was cut at once"
@@ -151,12 +128,12 @@ async fn when_no_more_files_may_be_open_what_is_posted_is_still_stored() {
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let mut open = connect(&simod).await;
+    let mut open = raw::connect(&simod).await;
     let mut said = [0; 4096];
     let mut held = Vec::new();
     for connections in [0, 120] {
         for _ in 0..connections {
-            held.push(connect(&simod).await);
+            held.push(raw::connect(&simod).await);
         }
         open.write_all(request.as_bytes()).await.unwrap();
         let read = open.read(&mut said).await.unwrap();
@@ -180,7 +157,7 @@ async fn a_body_that_drips_is_given_up() {
     let simod = impatient().await;
     let token = Plant::new(&simod, "zavod").await.token("1c").await;
     for path in ["/messages", "/messages/batch"] {
-        let (mut read, mut write) = connect(&simod).await.into_split();
+        let (mut read, mut write) = raw::connect(&simod).await.into_split();
         let head = format!(
             "POST /api/v1{path} HTTP/1.1\r\nhost: simo\r\nauthorization: Bearer {token}\r\n\
              accept-language: ru\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n"
@@ -203,7 +180,7 @@ async fn a_body_that_drips_is_given_up() {
 #[tokio::test]
 async fn who_takes_nothing_of_his_answers_is_cut() {
     let simod = impatient().await;
-    let mut connection = connect(&simod).await;
+    let mut connection = raw::connect(&simod).await;
     let request = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: simo\r\n\r\n";
     // More than any socket's buffers hold: without being cut this would never end.
     eventually("the connection is cut", || {
@@ -214,7 +191,7 @@ async fn who_takes_nothing_of_his_answers_is_cut() {
         })
     })
     .await;
-    let _rest = until_closed(&mut connection).await;
+    let _rest = raw::until_closed(&mut connection).await;
     assert!(simod.anyone().readiness().await.is_ok(), "and simod serves on");
 }
 
@@ -226,7 +203,7 @@ async fn no_more_connections_than_allowed_are_served_at_once() {
     let mut held = Vec::new();
     // The one that asked whether simod is ready may still be open.
     let served = loop {
-        let mut connection = connect(&simod).await;
+        let mut connection = raw::connect(&simod).await;
         connection.write_all(whole).await.unwrap();
         let answer = tokio::time::timeout(Duration::from_secs(1), connection.read(&mut said)).await;
         held.push(connection);
@@ -242,18 +219,4 @@ async fn no_more_connections_than_allowed_are_served_at_once() {
     let read = tokio::time::timeout(Duration::from_secs(20), waiting.read(&mut said)).await;
     assert!(read.unwrap().unwrap() > 0, "a free place is taken by who waits");
     assert!(simod.log().contains("http.connections"), "{}", simod.log());
-}
-
-#[tokio::test]
-async fn a_head_without_end_is_refused() {
-    let simod = Simod::start().await;
-    let mut connection = connect(&simod).await;
-    let head = format!(
-        "GET /healthz HTTP/1.1\r\nhost: simo\r\nx-long: {}",
-        "x".repeat(200_000)
-    );
-    // It may be refused before it is written whole.
-    let _refused = connection.write_all(head.as_bytes()).await;
-    let said = until_closed(&mut connection).await;
-    assert!(said.starts_with("HTTP/1.1 431") || said.is_empty(), "{said}");
 }

@@ -30,6 +30,7 @@ async fn phone(f: &Fixture) -> DeviceCaller {
     };
     DeviceCaller {
         client_id: f.client_id,
+        client: "zavod".to_owned(),
         employee_id: id("employee_id").await,
         device_id: id("id").await,
         channel: "fcm".to_owned(),
