@@ -162,26 +162,36 @@ fn mark(client_id: Uuid) -> String {
     format!("{:02x}{:02x}{:02x}", id[13], id[14], id[15])
 }
 
-/// For FTS5: the seq of a message, its words as they are, and their stems, each at the same place.
+/// For FTS5: the seq of a message, its words as they are, and their stems, each at the same place. Between title and body stands
+/// a mark without a word, lest a phrase begin in the one and end in the other.
 fn columns((seq, client_id, title, body): &Waiting) -> (i64, String, String) {
     let mark = mark(*client_id);
     let mut surface = String::with_capacity((title.len() + body.len()) * 2);
     let mut stems = String::with_capacity(surface.capacity());
-    for word in words(title).into_iter().chain(words(body)) {
-        // Writing to a string cannot fail.
-        let _ = write!(surface, "{mark}{} ", word.normal);
-        let _ = write!(stems, "{mark}{} ", stem(&word.normal));
-    }
+    // Writing to a string cannot fail.
+    let mut add = |text: &str| {
+        for word in words(text) {
+            let _ = write!(surface, "{mark}{} ", word.normal);
+            let _ = write!(stems, "{mark}{} ", stem(&word.normal));
+        }
+        let _ = write!(surface, "{mark} ");
+        let _ = write!(stems, "{mark} ");
+    };
+    add(title);
+    add(body);
     (*seq, surface, stems)
 }
 
 /// For PostgreSQL: the seq of a message, and its words as they are (marked `w`) and their stems (`s`) with their places, as
-/// a `tsvector` is written. It counts places up to 16,383; what follows stands at the last one.
+/// a `tsvector` is written. It counts places up to 16,383; what follows stands at the last one. Between title and body a place is
+/// left empty, lest a phrase begin in the one and end in the other.
 fn vector((seq, client_id, title, body): &Waiting) -> (i64, String) {
     let mark = mark(*client_id);
     let mut vector = String::with_capacity((title.len() + body.len()) * 4);
-    for (place, word) in words(title).into_iter().chain(words(body)).enumerate() {
-        let place = place + 1;
+    let title = words(title);
+    let of_body = title.len() + 2;
+    let placed = (1..).zip(title).chain((of_body..).zip(words(body)));
+    for (place, word) in placed {
         let _ = write!(vector, "{}:{place} ", lexeme('w', &mark, &word.normal));
         let _ = write!(vector, "{}:{place} ", lexeme('s', &mark, &stem(&word.normal)));
     }

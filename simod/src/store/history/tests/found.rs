@@ -9,7 +9,7 @@ use super::{
     sample::History,
 };
 
-const QUERIES: [&str; 41] = [
+const QUERIES: [&str; 43] = [
     "",
     "state:failed,expired",
     "-state:read,queued",
@@ -49,6 +49,8 @@ const QUERIES: [&str; 41] = [
     "-насос",
     "\"точная фраза\"",
     "\"фраза точная\"",
+    "\"3 pump\"",
+    "\"hot точная\"*",
     "бой* котл* boiler",
     "state:queued topic:boiler acs:scada-2 priority:<=high котлы",
 ];

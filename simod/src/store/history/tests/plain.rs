@@ -89,9 +89,9 @@ impl History {
                 .is_some_and(|code| codes.iter().any(|value| value == code)),
             Filter::Ack(answers) => answers.contains(&message.ack),
             Filter::Text(text) => {
-                let mut words = normal_words(&message.title);
-                words.extend(normal_words(&message.body));
-                words.windows(text.words.len()).any(|window| {
+                let (title, body) = (normal_words(&message.title), normal_words(&message.body));
+                let windows = |words| <[String]>::windows(words, text.words.len());
+                windows(&title).chain(windows(&body)).any(|window| {
                     let last = window.len() - 1;
                     window
                         .iter()
