@@ -31,7 +31,11 @@ use std::{
 };
 
 use clap::Args;
-use simo_common::{client::ListQuery, lang::Wrong, text};
+use simo_common::{
+    client::ListQuery,
+    lang::{Lang, Wrong},
+    text,
+};
 use uuid::Uuid;
 
 use crate::{cli::Noun, failure::Failure, russian::Help, session::Session};
@@ -88,15 +92,18 @@ fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read_bytes(path)?).map_err(|cause| io::Error::new(io::ErrorKind::InvalidData, cause))
 }
 
+/// How a person is told which file, or that it was standard input.
+fn called(path: &Path, lang: Lang) -> String {
+    if is_stdio(path) {
+        lang.pick("standard input", "стандартный ввод").to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
 /// A file, or standard input, that cannot be read.
 fn unreadable(session: &Session, path: &Path, cause: impl Display) -> Failure {
-    if is_stdio(path) {
-        return Failure::failed(session.say(
-            format!("Cannot read standard input: {cause}."),
-            format!("Не удаётся прочитать стандартный ввод: {cause}."),
-        ));
-    }
-    let path = path.display();
+    let path = called(path, session.lang);
     Failure::failed(session.say(
         format!("Cannot read {path}: {cause}."),
         format!("Не удаётся прочитать {path}: {cause}."),

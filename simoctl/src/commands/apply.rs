@@ -66,7 +66,7 @@ pub(crate) struct Apply {
 }
 
 pub(crate) async fn run(session: &Session, args: Apply) -> Result<(), Failure> {
-    let mut files = files::read(&args.file).map_err(|(path, cause)| {
+    let mut files = files::read(&args.file, session.lang).map_err(|(path, cause)| {
         let is_empty = cause.kind() == std::io::ErrorKind::NotFound && path.is_dir();
         if is_empty {
             let path = path.display();

@@ -16,7 +16,7 @@ use super::{
     persons,
 };
 use crate::{
-    commands::{read_bytes, unreadable},
+    commands::{called, read_bytes, unreadable},
     failure::Failure,
     output::{Column, Record, Value, value::named},
     session::Session,
@@ -182,10 +182,10 @@ async fn more_mistakes(api: &Client, table: &Table) -> Vec<Mistake> {
 fn refusal(session: &Session, args: &Import, mut mistakes: Vec<Mistake>) -> Failure {
     // Those of one line stand in the order of its columns.
     mistakes.sort_by_key(Mistake::place);
-    let (path, count) = (args.file.display(), mistakes.len());
+    let (path, count) = (called(&args.file, session.lang), mistakes.len());
     Failure::failed(session.say(
         format!("Nothing was imported: {path} has mistakes ({count})."),
-        format!("Ничего не загружено: в {path} есть ошибки ({count})."),
+        format!("Ничего не загружено, {path}: ошибок {count}."),
     ))
     .details(
         mistakes

@@ -15,7 +15,7 @@ use super::{
     shape::{self, Reader, SITE, Shape},
     yaml::{self, Is, Mistake, Node, Place},
 };
-use crate::commands::{is_stdio, read_text};
+use crate::commands::{called, is_stdio, read_text};
 
 /// Files as they were read.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Files {
 pub(crate) type Unreadable = (PathBuf, io::Error);
 
 /// The files that paths name: a directory stands for all `*.yaml` and `*.yml` in it, `-` for standard input.
-pub(crate) fn read(paths: &[PathBuf]) -> Result<Files, Unreadable> {
+pub(crate) fn read(paths: &[PathBuf], lang: Lang) -> Result<Files, Unreadable> {
     let mut texts = Vec::new();
     for path in paths {
         let failed = |cause| (path.clone(), cause);
@@ -47,7 +47,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Files, Unreadable> {
             }
         } else {
             let text = read_text(path).map_err(failed)?;
-            texts.push((path.display().to_string(), text));
+            texts.push((called(path, lang), text));
         }
     }
     Ok(understand(&texts))

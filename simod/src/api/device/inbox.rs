@@ -132,6 +132,7 @@ pub(super) async fn message(
 #[cfg(test)]
 mod tests {
     use http::Method;
+    use simo_common::token::{self, TokenKind};
 
     use crate::testing::{Plant, call};
 
@@ -195,5 +196,9 @@ mod tests {
         )
         .await;
         assert_eq!(status, 403, "an ACS is no phone");
+        let gone = token::generate(TokenKind::Device);
+        let (status, problem) = call(&app, Method::GET, "/device/messages", Some(&gone), None).await;
+        let hint = problem["hint"].as_str().unwrap();
+        assert!(status == 401 && hint.contains("pair again"), "{problem}");
     }
 }

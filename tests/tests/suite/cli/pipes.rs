@@ -138,5 +138,15 @@ async fn a_dash_is_standard_output_or_input_and_no_file() {
         "personnel_no,full_name,groups\n002,Исаева П.Е.,\n",
     );
     assert_eq!(ran.code, 0, "{}", ran.err);
+    for (words, input) in [
+        (
+            ["employee", "import", "-"],
+            "personnel_no,full_name\n,Исаева П.Е.\n",
+        ),
+        (["apply", "-f", "-"], "clients: 5\n"),
+    ] {
+        let ran = ctl.fed(&words, input);
+        assert!(ran.code != 0 && ran.err.contains("standard input"), "{}", ran.err);
+    }
     assert!(!std::path::Path::new("-").exists());
 }
