@@ -1,5 +1,7 @@
 //! What time it is. Everything in simod that asks, asks a [`Clock`], so that tests can set it.
 
+pub(crate) mod watch;
+
 use std::{
     sync::{
         Arc,

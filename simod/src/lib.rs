@@ -64,6 +64,7 @@ pub async fn run(
     let grace = app.shutdown_grace();
     indexer::start(&app, &tracker);
     instances::start(&app, &tracker);
+    clock::watch::start(&app, &tracker);
     if let Some(tls) = listeners.tls.clone() {
         let shutdown = shutdown.clone();
         keep_up(&tracker, "TLS", move || {
