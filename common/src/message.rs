@@ -16,6 +16,8 @@ pub mod limits {
     pub const BODY_BYTES: usize = 16 * 1024;
     /// Bytes of `data` as compact JSON.
     pub const DATA_BYTES: usize = 4 * 1024;
+    /// Objects and lists within one another in `data`: with the message around them, what JSON parsers take.
+    pub const DATA_DEPTH: usize = 126;
     /// Characters in `external_id` and in an `Idempotency-Key`.
     pub const KEY_CHARS: usize = 200;
     /// Characters in a slug (topics, groups, clients) and in the name of an ACS.

@@ -28,7 +28,6 @@ use axum::{Router, extract::State, middleware, response::Response};
 use simo_common::api::PREFIX;
 use utoipa_axum::router::OpenApiRouter;
 
-pub(crate) use self::edge::not_http;
 pub use self::{error::ApiError, peer::Peer};
 use crate::app::App;
 

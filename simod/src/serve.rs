@@ -35,7 +35,6 @@ use self::{
     activity::{Activity, Answer, Turn},
     paced::Paced,
     patient::Patient,
-    rest::Left,
     worded::Worded,
 };
 use crate::{api::Peer, config, tls::Tls};
@@ -43,7 +42,7 @@ use crate::{api::Peer, config, tls::Tls};
 pub(crate) use self::{paced::TooSlow, room::Room};
 
 /// Bytes of a request's head; what is longer is answered with 431.
-const HEAD_BYTES: usize = 64 * 1024;
+pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 
 /// Requests under way on one HTTP/2 connection.
 const REQUESTS_PER_CONNECTION: u32 = 128;
@@ -170,7 +169,7 @@ impl Server {
         let stirred = activity.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let turn = Turn::ours(stirred.clone());
-            let left = Left::of(&request);
+            let allowed = rest::allowed(&request);
             let (parts, incoming) = request.into_parts();
             let incoming = Arc::new(Mutex::new(incoming));
             let mut request = Request::from_parts(parts, Body::new(Paced::new(incoming.clone(), body)));
@@ -180,8 +179,8 @@ impl Server {
                 let answer = answered.await;
                 // Whoever still reads it goes on.
                 if let Some(incoming) = Arc::into_inner(incoming) {
-                    left.take_in(incoming.into_inner().unwrap_or_else(PoisonError::into_inner))
-                        .await;
+                    let rest = incoming.into_inner().unwrap_or_else(PoisonError::into_inner);
+                    rest::take_in(rest, allowed).await;
                 }
                 answer.map(|answer| answer.map(|body| Answer::new(body, turn)))
             }

@@ -189,7 +189,7 @@ pub struct Canceled {
     pub canceled: u64,
     /// Deliveries that had been sent, received or ended already.
     pub too_late: u64,
-    /// Whether it had not come due: who receives it was not decided yet, so that both numbers are 0.
+    /// Whether its recipients had not been decided yet: both numbers are 0.
     #[serde(default)]
     pub scheduled: bool,
 }

@@ -2,8 +2,13 @@
 
 use std::fmt::Write as _;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, Unexpected},
+};
 use serde_json::value::RawValue;
+
+use super::limits::DATA_DEPTH;
 
 /// A JSON object that the app is handed as its sender wrote it: every digit of its numbers, its names in their order, and
 /// those that repeat. Only the space between its parts is left out, and a character written as `\u….` is the character.
@@ -11,9 +16,6 @@ use serde_json::value::RawValue;
 pub struct Data(Box<RawValue>);
 
 impl Data {
-    /// How many objects and lists may stand within one another: with the message around them, what JSON parsers take.
-    const DEPTH: usize = 126;
-
     /// The object as compact JSON.
     pub fn as_str(&self) -> &str {
         self.0.get()
@@ -57,7 +59,10 @@ impl<'de> Deserialize<'de> for Data {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = Box::<RawValue>::deserialize(deserializer)?;
         if !json.get().starts_with('{') {
-            return Err(D::Error::custom("invalid type, expected an object"));
+            return Err(D::Error::invalid_type(
+                Unexpected::Other("something else"),
+                &"an object",
+            ));
         }
         let mut written = Written::new(false);
         written.rewrite(json.get()).map_err(D::Error::custom)?;
@@ -91,7 +96,7 @@ impl Written {
     fn rewrite(&mut self, json: &str) -> Result<(), String> {
         self.text.reserve(json.len());
         let mut rest = json;
-        let mut is_empty = false;
+        let mut just_opened = false;
         while let Some(byte) = rest.bytes().next() {
             let length = if byte == b'"' { text_length(rest) } else { 1 };
             // All but texts is ASCII.
@@ -101,7 +106,7 @@ impl Written {
                 continue;
             }
             let closes = matches!(byte, b'}' | b']');
-            if is_empty && !closes {
+            if just_opened && !closes {
                 self.new_line();
             }
             match byte {
@@ -111,14 +116,14 @@ impl Written {
                 }
                 b'{' | b'[' => {
                     self.depth += 1;
-                    if self.depth > Data::DEPTH {
+                    if self.depth > DATA_DEPTH {
                         return Err("recursion limit exceeded".to_owned());
                     }
                     self.text.push_str(part);
                 }
                 b'}' | b']' => {
                     self.depth -= 1;
-                    if !is_empty {
+                    if !just_opened {
                         self.new_line();
                     }
                     self.text.push_str(part);
@@ -130,7 +135,7 @@ impl Written {
                 b':' if self.for_people => self.text.push_str(": "),
                 _ => self.text.push_str(part),
             }
-            is_empty = matches!(byte, b'{' | b'[');
+            just_opened = matches!(byte, b'{' | b'[');
         }
         Ok(())
     }

@@ -9,7 +9,11 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::{HeaderMap, StatusCode, header, request::Parts};
-use simo_common::{people::Role, text, token};
+use simo_common::{
+    people::Role,
+    text,
+    token::{self, TokenKind},
+};
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -135,6 +139,12 @@ impl FromRequestParts<Arc<App>> for Caller {
                 only_own_client(parts, &device.client)?;
                 Self::Device(device)
             }
+            None if token::kind_of(token) == Some(TokenKind::Device) => {
+                return Err(not_let_in().hint(text!(
+                    "pair again, with a new code from an administrator",
+                    "подключите телефон заново по новому коду от администратора"
+                )));
+            }
             None => return Err(not_let_in()),
         };
         app.store.note_use(hash, from);
@@ -225,14 +235,15 @@ async fn named_scope(
     app: &Arc<App>,
     operator: &OperatorCaller,
 ) -> Result<Option<(Uuid, String)>, ApiError> {
-    match (&operator.client, named_client(parts)) {
-        (Some(own), None) => Ok(Some(own.clone())),
-        (Some(own), Some(slug)) if own.1 == slug => Ok(Some(own.clone())),
-        (Some(_), Some(slug)) => Err(ApiError::not_found("client", &slug)),
-        (None, Some(slug)) => match app.store.client_id(&slug).await? {
-            Some(id) => Ok(Some((id, slug))),
-            None => Err(ApiError::not_found("client", &slug)),
-        },
-        (None, None) => Ok(None),
+    if let Some(own) = &operator.client {
+        only_own_client(parts, &own.1)?;
+        return Ok(Some(own.clone()));
+    }
+    let Some(slug) = named_client(parts) else {
+        return Ok(None);
+    };
+    match app.store.client_id(&slug).await? {
+        Some(id) => Ok(Some((id, slug))),
+        None => Err(ApiError::not_found("client", &slug)),
     }
 }

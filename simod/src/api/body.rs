@@ -15,10 +15,14 @@ use crate::serve::TooSlow;
 
 mod fields;
 mod nul;
+mod raw;
 mod strict;
 
-pub(super) use self::fields::{WHOLE, in_words, named_field};
 use self::strict::Strict;
+pub(super) use self::{
+    fields::{WHOLE, in_words, named_field},
+    raw::RawFields,
+};
 
 /// A JSON body. A UTF-8 BOM before it is skipped (1C sends one).
 #[derive(Debug, Clone)]
@@ -181,7 +185,7 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], told: Told) -> Wrong<T> {
         ))
         .into();
     }
-    // serde_json calls a number that fits into none of its types a mistake of syntax.
+    // serde_json calls a number that fits into none of its types, and half a character, a mistake of syntax.
     if cause.is_data() || serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
         return match told {
             Told::All => fields::all_wrong(bytes, &error),
@@ -302,6 +306,11 @@ mod tests {
                 r#"{"title":"a","data":["001"]}"#,
                 "must be an object",
                 "должен быть объект",
+            ),
+            (
+                r#"{"title":"\ud83d"}"#,
+                "has half a character (a surrogate such as \\ud83d without its other half)",
+                "есть половина символа (суррогат вроде \\ud83d без второй половины)",
             ),
             (
                 r#"{"title":"a","data":{"b":"\ud83d"}}"#,

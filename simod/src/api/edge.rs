@@ -48,7 +48,6 @@ where
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         response = error.render(lang);
     } else if response.status().is_client_error() && !is_problem(&response) {
-        // axum's own refusals: a body over the limit, a path that does not decode, a wrong query.
         response = foreign(response.status()).render(lang);
     }
     response.headers_mut().insert(REQUEST_ID.clone(), id);
@@ -96,53 +95,16 @@ fn is_problem(response: &Response) -> bool {
         .is_some_and(|kind| kind == simo_common::api::problem::MEDIA_TYPE)
 }
 
+/// What axum refuses by itself: paths that do not decode.
 fn foreign(status: StatusCode) -> ApiError {
-    match status {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(),
-        // All else comes through our own extractors.
-        StatusCode::BAD_REQUEST => ApiError {
-            status,
-            code: "bad_request",
-            ..ApiError::field(
-                "path",
-                text!(
-                    "is not UTF-8: percent-encode the UTF-8 bytes of names",
-                    "не в UTF-8: кодируйте имена в UTF-8, каждый байт как %XX"
-                ),
-            )
-        },
-        _ => ApiError::new(
-            status,
-            "bad_request",
-            text!("the request cannot be understood", "запрос не удалось разобрать"),
-        ),
-    }
-}
-
-/// What is refused before it is a request.
-pub(crate) fn not_http(status: StatusCode) -> ApiError {
-    let error = |detail| ApiError::new(status, "bad_request", detail);
-    match status {
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => error(text!(
-            "the request line and the headers are over the limit",
-            "строка запроса и заголовки больше допустимого"
-        ))
-        .hint(text!(
-            "they may take 64 KiB: what is long belongs into the body",
-            "допустимо 64 КиБ: длинное передавайте в теле"
-        )),
-        StatusCode::URI_TOO_LONG => error(text!(
-            "the request's path and query are too long",
-            "путь и параметры запроса слишком длинные"
-        )),
-        _ => error(text!(
-            "the head of the request is not HTTP",
-            "начало запроса не соответствует HTTP"
-        ))
-        .hint(text!(
-            "look at the request line, the names of headers, Content-Length, Transfer-Encoding and line ends",
-            "проверьте строку запроса, имена заголовков, Content-Length, Transfer-Encoding и концы строк"
-        )),
+    let text = text!(
+        "is not UTF-8: percent-encode the UTF-8 bytes of names",
+        "не в UTF-8: кодируйте имена в UTF-8, каждый байт как %XX"
+    );
+    ApiError {
+        status,
+        code: "bad_request",
+        ..ApiError::field("path", text)
     }
 }
 

@@ -10,7 +10,7 @@ use simo_common::{
     text,
 };
 
-use crate::store;
+use crate::{serve::HEAD_BYTES, store};
 
 /// An error as the API answers it. It becomes a problem body in the caller's language on its way out
 /// ([`super::edge::edge`]), because only there the language is known.
@@ -100,6 +100,30 @@ impl ApiError {
         .hint(text!(
             "send it again, in smaller parts if the network is slow",
             "повторите запрос; если сеть медленная, отправьте по частям"
+        ))
+    }
+
+    /// The head is refused before it is a request: 400, or where it is too long 414 or 431.
+    pub fn not_http(status: StatusCode) -> Self {
+        let error = |detail| Self::new(status, "bad_request", detail);
+        if status == StatusCode::BAD_REQUEST {
+            return error(text!(
+                "the head of the request is not HTTP",
+                "начало запроса не соответствует HTTP"
+            ))
+            .hint(text!(
+                "look at the request line, the names of headers, Content-Length, Transfer-Encoding and line ends",
+                "проверьте строку запроса, имена заголовков, Content-Length, Transfer-Encoding и концы строк"
+            ));
+        }
+        let limit = HEAD_BYTES / 1024;
+        error(text!(
+            "the request line and the headers are over the limit",
+            "строка запроса и заголовки больше допустимого"
+        ))
+        .hint(text!(
+            "they may take {limit} KiB: what is long belongs into the body",
+            "допустимо {limit} КиБ: длинное передавайте в теле"
         ))
     }
 

@@ -57,12 +57,12 @@ async fn poster(parts: &mut Parts, app: &Arc<App>) -> Result<Poster, ApiError> {
     if let Some(token) = auth::bearer(&parts.headers)? {
         match token::kind_of(token) {
             Some(TokenKind::Acs) => {
-                let poster = Poster::Token(token::hash(token));
-                // Its own: who names it is looked up before.
+                let hash = token::hash(token);
+                // Only who names a client is looked up here; all others by the transaction that stores.
                 if auth::named_client(parts).is_some() {
                     Box::pin(Caller::from_request_parts(parts, app)).await?;
                 }
-                return Ok(poster);
+                return Ok(Poster::Token(hash));
             }
             Some(TokenKind::Device) => {
                 return Err(ApiError::forbidden(text!(
@@ -115,7 +115,9 @@ fn may_send(token: &TokenLimits, from: Option<IpAddr>) -> ApiResult<()> {
         (status = 202, description = "Stored and synced", body = PostedMessage),
         (status = 400, description = "Not JSON", body = simo_common::api::problem::Problem),
         (status = 401, description = "The token does not let in", body = simo_common::api::problem::Problem),
+        (status = 408, description = "The body came too slowly", body = simo_common::api::problem::Problem),
         (status = 413, description = "Over the limit", body = simo_common::api::problem::Problem),
+        (status = 415, description = "The body is packed", body = simo_common::api::problem::Problem),
         (status = 422, description = "Fields are wrong, nobody would receive it, or the key had another meaning",
             body = simo_common::api::problem::Problem),
         (status = 503, description = "The database is unavailable; send it again",

@@ -11,44 +11,36 @@ use hyper::body::{Body as _, Incoming};
 
 /// Bytes that are taken in at most. Whoever sends more has his stream reset, or his connection closed.
 const MOST_OF_STREAM: u64 = 64 * 1024;
-const MOST_OF_CONNECTION: u64 = 16 * 1024 * 1024;
+const MOST_OF_CONNECTION: u64 = 128 * 1024 * 1024;
 
 /// How long they may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How much of a body may be left.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Left {
-    most: u64,
+/// Bytes that may be left of a request's body.
+pub(super) fn allowed<B>(request: &Request<B>) -> u64 {
+    match request.version() {
+        Version::HTTP_2 => MOST_OF_STREAM,
+        // He waits for us: to read would be to tell him to send.
+        _ if request.headers().contains_key(header::EXPECT) => 0,
+        _ => MOST_OF_CONNECTION,
+    }
 }
 
-impl Left {
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
-        let most = match request.version() {
-            Version::HTTP_2 => MOST_OF_STREAM,
-            // He waits for us: to read would be to tell him to send.
-            _ if request.headers().contains_key(header::EXPECT) => 0,
-            _ => MOST_OF_CONNECTION,
-        };
-        Self { most }
+/// Takes in what is left of a body, if that is not more than allowed and comes soon.
+pub(super) async fn take_in(mut body: Incoming, allowed: u64) {
+    if allowed == 0 || body.is_end_stream() || body.size_hint().lower() > allowed {
+        return;
     }
-
-    /// Takes in what is left of a body, if that is not too much and comes soon.
-    pub(super) async fn take_in(self, mut body: Incoming) {
-        if body.size_hint().lower() > self.most || body.is_end_stream() || self.most == 0 {
-            return;
-        }
-        let taken = async {
-            let mut left = self.most;
-            while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-                let bytes = frame.data_ref().map_or(0, bytes::Bytes::len) as u64;
-                match left.checked_sub(bytes) {
-                    Some(rest) => left = rest,
-                    None => break,
-                }
+    let taken = async {
+        let mut left = allowed;
+        while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let bytes = frame.data_ref().map_or(0, bytes::Bytes::len) as u64;
+            match left.checked_sub(bytes) {
+                Some(rest) => left = rest,
+                None => break,
             }
-        };
-        // In time or not, the answer leaves.
-        let _in_time = tokio::time::timeout(PATIENCE, taken).await;
-    }
+        }
+    };
+    // In time or not, the answer leaves.
+    let _in_time = tokio::time::timeout(PATIENCE, taken).await;
 }

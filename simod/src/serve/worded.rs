@@ -14,7 +14,7 @@ use memchr::memmem;
 use simo_common::{api::problem::MEDIA_TYPE, lang::Lang};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::api::not_http;
+use crate::api::ApiError;
 
 /// A connection under way.
 pub(super) struct Worded<I> {
@@ -48,7 +48,7 @@ const NOTHING: &str = "content-length: 0\r\n";
 
 /// The answer with its body, if hyper made it: it alone knows of no `x-request-id`. It is written at once, and by itself, as the
 /// connection ends with it.
-fn in_words(answer: &[u8]) -> Option<Vec<u8>> {
+fn with_body(answer: &[u8]) -> Option<Vec<u8>> {
     let status = answer.strip_prefix(b"HTTP/1.1 4")?.get(..2)?;
     let has = |part: &str| memmem::find(answer, part.as_bytes()).is_some();
     if !answer.ends_with(b"\r\n\r\n") || !has(NOTHING) || has("x-request-id") {
@@ -57,7 +57,7 @@ fn in_words(answer: &[u8]) -> Option<Vec<u8>> {
     let status = StatusCode::from_bytes(&[b'4', status[0], status[1]]).ok()?;
     // What language the caller reads, his head did not come to say.
     let lang = Lang::En;
-    let body = serde_json::to_string(&not_http(status).problem(lang)).ok()?;
+    let body = serde_json::to_string(&ApiError::not_http(status).problem(lang)).ok()?;
     let described = format!(
         "content-type: {MEDIA_TYPE}\r\ncontent-language: {}\r\ncontent-length: {}\r\n",
         lang.code(),
@@ -80,7 +80,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Worded<I> {
 impl<I: AsyncWrite + Unpin> AsyncWrite for Worded<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_waiting(cx))?;
-        if let Some(answer) = in_words(bytes) {
+        if let Some(answer) = with_body(bytes) {
             self.waiting = answer;
             return Poll::Ready(Ok(bytes.len()));
         }

@@ -91,15 +91,11 @@ impl Store {
     }
 
     async fn canceled_counts(&self, client_id: Uuid, id: Uuid) -> Result<Canceled> {
-        let (all, scheduled): (i64, bool) = query_as(
-            "select accepted, coalesce(canceled_at < send_at, false) from message where client_id = $1 and id = $2",
-        )
-        .bind(client_id)
-        .bind(id)
-        .fetch_one(&mut *self.read().await?)
-        .await?;
-        let canceled: i64 = query_scalar(
-            "select count(*) from delivery where client_id = $1 and message_id = $2 and outcome = 'canceled'",
+        // Its recipients are decided when it is accepted, which for one that waited is when it came due.
+        let (canceled, all, scheduled): (i64, i64, bool) = query_as(
+            "select (select count(*) from delivery where client_id = $1 and message_id = $2 and outcome = 'canceled'),
+                    accepted, coalesce(send_at > accepted_at, false)
+             from message where client_id = $1 and id = $2",
         )
         .bind(client_id)
         .bind(id)

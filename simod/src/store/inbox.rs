@@ -177,7 +177,6 @@ impl Store {
 }
 
 fn read_message(row: &Row) -> Result<DeviceMessage> {
-    let data: Option<String> = row.try_get("data")?;
     let acs: Option<String> = row.try_get("acs")?;
     Ok(DeviceMessage {
         id: row.try_get("id")?,
@@ -187,7 +186,7 @@ fn read_message(row: &Row) -> Result<DeviceMessage> {
         topic_name: row.try_get("topic_name")?,
         acs: acs.unwrap_or_else(|| OPERATOR.to_owned()),
         priority: Priority::from_rank(row.try_get("priority")?),
-        data: data.and_then(|text| serde_json::from_str(&text).ok()),
+        data: row.json("data")?,
         require_ack: row.try_get("require_ack")?,
         accepted_at: from_us(row.try_get("accepted_at")?),
         expires_at: from_us(row.try_get("expires_at")?),

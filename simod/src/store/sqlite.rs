@@ -4,7 +4,7 @@
 //! commit is synced beside it (`disk`). Readers have a pool of their own and never wait for it.
 
 mod checkpoint;
-mod index;
+mod wal_index;
 
 use std::{
     fs::{DirBuilder, OpenOptions},
@@ -72,7 +72,7 @@ pub(super) struct File {
     /// SQLite holds on it.
     handle: Arc<std::fs::File>,
     /// The log's index, which keeps its room.
-    _index: std::fs::File,
+    _wal_index: std::fs::File,
     /// Frames of the log that the last checkpoint found in the file.
     copied: AtomicI64,
     /// Held for as long as this lives: one process owns the file.
@@ -98,7 +98,7 @@ impl File {
             .open(path)
             .map_err(|e| Error::File(path.to_owned(), e))?;
         lock::hold(&handle, path)?;
-        index::look_for_room(path)?;
+        wal_index::look_for_room(path)?;
         if is_new {
             // Whoever mistyped the path would look for his data in vain.
             tracing::info!(file = %path.display(), "there was no database file: a new one is made");
@@ -113,8 +113,9 @@ impl File {
         let mut writer = SqliteConnection::connect_with(&to_write)
             .await
             .map_err(|e| Error::Open(path.display().to_string(), e))?;
+        // The first statement opens the log, and makes its index.
         let known = done(&mut writer).await?;
-        let index = index::reserve(path)?;
+        let wal_index = wal_index::reserve(path)?;
         migrations::check(&MIGRATIONS, &known)?;
         MIGRATIONS.run(&mut writer).await?;
         let readers = pool()
@@ -131,7 +132,7 @@ impl File {
             is_closed: AtomicBool::new(false),
             log: Arc::new(Log::of(path)),
             handle: Arc::new(handle),
-            _index: index,
+            _wal_index: wal_index,
             copied: AtomicI64::new(0),
             _lock: lock,
         })
@@ -214,7 +215,7 @@ impl File {
 pub(super) async fn pending_migrations(path: &Path) -> Result<Vec<String>> {
     let mut ran = Vec::new();
     if path.exists() {
-        index::look_for_room(path)?;
+        wal_index::look_for_room(path)?;
         let mut connection = SqliteConnection::connect_with(&read_only(path)).await?;
         ran = done(&mut connection).await?;
         connection.close().await?;

@@ -291,9 +291,7 @@ fn read_topic(row: &Row) -> Result<Topic> {
         default_priority: row
             .try_get::<Option<i64>, _>("priority")?
             .map(Priority::from_rank),
-        default_recipients: row
-            .try_get::<Option<String>, _>("recipients")?
-            .and_then(|text| serde_json::from_str(&text).ok()),
+        default_recipients: row.json("recipients")?,
         archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
         restored: false,
     })

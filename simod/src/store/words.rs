@@ -168,17 +168,18 @@ fn columns((seq, client_id, title, body): &Waiting) -> (i64, String, String) {
     let mark = mark(*client_id);
     let mut surface = String::with_capacity((title.len() + body.len()) * 2);
     let mut stems = String::with_capacity(surface.capacity());
-    // Writing to a string cannot fail.
-    let mut add = |text: &str| {
-        for word in words(text) {
-            let _ = write!(surface, "{mark}{} ", word.normal);
-            let _ = write!(stems, "{mark}{} ", stem(&word.normal));
-        }
-        let _ = write!(surface, "{mark} ");
-        let _ = write!(stems, "{mark} ");
+    let mut add = |word: &str| {
+        // Writing to a string cannot fail.
+        let _ = write!(surface, "{mark}{word} ");
+        let _ = write!(stems, "{mark}{} ", stem(word));
     };
-    add(title);
-    add(body);
+    for word in words(title) {
+        add(&word.normal);
+    }
+    add("");
+    for word in words(body) {
+        add(&word.normal);
+    }
     (*seq, surface, stems)
 }
 

@@ -2,7 +2,7 @@
 //! half-stored message.
 
 mod administration;
-mod heads;
+mod before_the_body;
 mod tokens;
 
 use http::{Method, StatusCode, header};

@@ -157,6 +157,7 @@ fn may_receive(session: &Session, employee: &Employee) -> Result<(), Failure> {
 }
 
 /// In the receiver's language, and told apart from real ones by its title, its data and its external id.
+#[expect(clippy::expect_used, reason = "what is parsed stands here")]
 fn message_to(session: &Session, employee: &Employee, wait: i64) -> PostMessage {
     let locale = employee.locale.as_deref().and_then(|locale| locale.parse().ok());
     let lang: Lang = locale.unwrap_or(session.lang);
@@ -174,7 +175,7 @@ fn message_to(session: &Session, employee: &Employee, wait: i64) -> PostMessage 
             employees: vec![employee.personnel_no.clone()],
             ..Recipients::default()
         }),
-        data: r#"{"simo_test":true}"#.parse().ok(),
+        data: Some(r#"{"simo_test":true}"#.parse().expect("it is an object")),
         ttl: Some(wait + LATE_SECONDS),
         external_id: Some(format!("device-test-{now}-{}", std::process::id())),
         ..PostMessage::default()

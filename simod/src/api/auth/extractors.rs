@@ -6,12 +6,11 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use simo_common::{
     people::Role,
-    text,
     token::{self, Scope},
 };
 use uuid::Uuid;
 
-use super::{Caller, bearer, blocked, named_scope, not_let_in, operator, scope, the_only_client, wrong_kind};
+use super::{Caller, bearer, blocked, named_scope, operator, scope, the_only_client, wrong_kind};
 use crate::{
     api::{error::ApiError, limits},
     app::App,
@@ -178,17 +177,7 @@ impl FromRequestParts<Arc<App>> for Phone {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
-        let caller = Caller::from_request_parts(parts, app).await;
-        let caller = caller.map_err(|error| {
-            if error.code != not_let_in().code || !matches!(bearer(&parts.headers), Ok(Some(_))) {
-                return error;
-            }
-            error.hint(text!(
-                "pair again, with a new code from an administrator",
-                "подключите телефон заново по новому коду от администратора"
-            ))
-        });
-        match caller? {
+        match Caller::from_request_parts(parts, app).await? {
             Caller::Device(device) if device.blocked => Err(blocked()),
             Caller::Device(device) => Ok(Self(device)),
             _ => Err(wrong_kind(

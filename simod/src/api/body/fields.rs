@@ -25,7 +25,7 @@ pub(super) type Fields = Vec<(String, Text)>;
 /// What is wrong with the field of a body that is JSON, and fails as `first` says.
 pub(super) fn first_wrong(first: &Failed) -> ApiError {
     let said = said(first.inner());
-    let words = if first.inner().is_data() {
+    let words = if first.inner().is_data() || is_half_a_character(&said) {
         in_words(&said)
     } else {
         text!("has a value that cannot be read", "значение не читается")
@@ -233,6 +233,11 @@ pub(in crate::api) fn named_field(said: &str) -> Option<&str> {
     rest.split('`').next()
 }
 
+/// Whether `serde_json` stumbled over an escape that is no character by itself.
+fn is_half_a_character(said: &str) -> bool {
+    said.contains("hex escape")
+}
+
 /// What serde says of a value, without the names of our types.
 pub(in crate::api) fn in_words(said: &str) -> Text {
     let known = said.split_once("expected ").map(|(_, known)| {
@@ -260,7 +265,7 @@ pub(in crate::api) fn in_words(said: &str) -> Text {
     if said.starts_with("duplicate field") {
         return text!("stands there twice", "поле повторяется");
     }
-    if said.contains("hex escape") {
+    if is_half_a_character(said) {
         return text!(
             "has half a character (a surrogate such as \\ud83d without its other half)",
             "есть половина символа (суррогат вроде \\ud83d без второй половины)"

@@ -1,14 +1,10 @@
 //! What tells two messages under one key apart.
 
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use simo_common::api::message::{PostMessage, Recipients};
+
+use crate::api::body::RawFields;
 
 /// Of a message's meaning: 1C and others reorder keys between two tries, so objects and recipients are sorted.
 pub(super) fn of(message: &PostMessage) -> [u8; 32] {
@@ -31,22 +27,22 @@ pub(super) fn of(message: &PostMessage) -> [u8; 32] {
 
 /// Writes JSON with the fields of its objects in the order of their names; all else, numbers too, as it is written.
 fn write_sorted(json: &str, to: &mut String) {
-    match json.as_bytes().first() {
-        Some(b'{') => {
-            let Fields(mut fields) = serde_json::from_str(json).unwrap_or_default();
-            // Fields of one name stay in their order, which decides what readers take for the value.
-            fields.sort_by(|a, b| a.0.cmp(&b.0));
-            write_within('{', '}', fields, to, |(name, value), to| {
-                to.push_str(&serde_json::Value::String(name).to_string());
-                to.push(':');
-                write_sorted(value.get(), to);
-            });
-        }
-        Some(b'[') => {
-            let items: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
-            write_within('[', ']', items, to, |item, to| write_sorted(item.get(), to));
-        }
-        _ => to.push_str(json),
+    if json.starts_with('{')
+        && let Ok(RawFields(mut fields)) = serde_json::from_str(json)
+    {
+        // Fields of one name stay in their order, which decides what readers take for the value.
+        fields.sort_by(|a, b| a.0.cmp(&b.0));
+        write_within('{', '}', fields, to, |(name, value), to| {
+            to.push_str(&serde_json::Value::String(name).to_string());
+            to.push(':');
+            write_sorted(value.get(), to);
+        });
+    } else if json.starts_with('[')
+        && let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(json)
+    {
+        write_within('[', ']', items, to, |item, to| write_sorted(item.get(), to));
+    } else {
+        to.push_str(json);
     }
 }
 
@@ -65,34 +61,6 @@ fn write_within<T>(
         write(part, to);
     }
     to.push(close);
-}
-
-/// The fields of an object as they stand there, those that repeat too.
-#[derive(Default)]
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
-        struct Collect;
-
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = object.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-
-        object.deserialize_map(Collect)
-    }
 }
 
 #[cfg(test)]

@@ -255,7 +255,6 @@ async fn forget(tx: &mut Write, keys: &[Key]) -> Result<()> {
 }
 
 fn read_earlier(row: &Row) -> Result<Earlier> {
-    let unknown: Option<String> = row.try_get("unknown")?;
     Ok(Earlier {
         fingerprint: row.try_get("fingerprint")?,
         answer: PostedMessage {
@@ -265,9 +264,7 @@ fn read_earlier(row: &Row) -> Result<Earlier> {
                 accepted: row.try_get::<i64, _>("accepted")? as u64,
                 without_device: row.try_get::<i64, _>("without_device")? as u64,
                 denied: row.try_get::<i64, _>("denied")? as u64,
-                unknown: unknown
-                    .and_then(|names| serde_json::from_str(&names).ok())
-                    .unwrap_or_default(),
+                unknown: row.json("unknown")?.unwrap_or_default(),
             },
         },
     })

@@ -56,7 +56,6 @@ impl Store {
         let count = rows.len();
         let mut due = Vec::with_capacity(count);
         for row in rows {
-            let recipients: Option<String> = row.try_get("recipients")?;
             let message = Due {
                 origin: Origin {
                     client_id: row.try_get("client_id")?,
@@ -67,7 +66,7 @@ impl Store {
                 },
                 acs_id: row.try_get("acs_id")?,
                 topic_id: row.try_get("topic_id")?,
-                recipients: recipients.and_then(|text| serde_json::from_str(&text).ok()),
+                recipients: row.json("recipients")?,
             };
             let why = match (row.try_get("client_gone")?, row.try_get("topic_gone")?) {
                 (true, _) => Some(reason::CLIENT_ARCHIVED),

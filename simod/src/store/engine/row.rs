@@ -1,5 +1,6 @@
 //! Rows and what they are read as.
 
+use serde::de::DeserializeOwned;
 use sqlx::{ColumnIndex, Row as _, postgres::PgRow, sqlite::SqliteRow};
 use uuid::Uuid;
 
@@ -21,6 +22,12 @@ impl Row {
             Self::Sqlite(row) => T::of_sqlite(row, index),
             Self::Postgres(row) => T::of_postgres(row, index),
         }
+    }
+
+    /// What a column holds that we wrote as JSON; `None` too where that cannot be read any more.
+    pub(crate) fn json<T: DeserializeOwned>(&self, column: &str) -> sqlx::Result<Option<T>> {
+        let text: Option<String> = self.try_get(column)?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Messages as they are read back.
 
-use serde::de::DeserializeOwned;
 use simo_common::{
     api::{
         history::{Sort, SortKey},
@@ -229,8 +228,8 @@ fn message(row: &Row, counts: &[(Uuid, i64, i64)]) -> Result<(Option<Uuid>, Mess
         title: row.try_get("title")?,
         body: row.try_get("body")?,
         priority: Priority::from_rank(row.try_get("priority")?),
-        recipients: from_json(row, "recipients")?,
-        data: from_json(row, "data")?,
+        recipients: row.json("recipients")?,
+        data: row.json("data")?,
         require_ack: row.try_get("require_ack")?,
         external_id: row.try_get("external_id")?,
         accepted_at: from_us(row.try_get("accepted_at")?),
@@ -243,15 +242,9 @@ fn message(row: &Row, counts: &[(Uuid, i64, i64)]) -> Result<(Option<Uuid>, Mess
             accepted: count("accepted")?,
             without_device: count("without_device")?,
             denied: count("denied")?,
-            unknown: from_json(row, "unknown")?.unwrap_or_default(),
+            unknown: row.json("unknown")?.unwrap_or_default(),
         },
         states: states.collect(),
     };
     Ok((row.try_get("acs_id")?, message))
-}
-
-/// A column that we wrote as JSON.
-fn from_json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>> {
-    let text: Option<String> = row.try_get(column)?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }

@@ -327,9 +327,7 @@ async fn topics(conn: &mut Conn, client: &mut LiveClient, groups: &Names, employ
             priority: row
                 .try_get::<Option<i64>, _>("priority")?
                 .map(Priority::from_rank),
-            recipients: row
-                .try_get::<Option<String>, _>("recipients")?
-                .and_then(|text| serde_json::from_str(&text).ok()),
+            recipients: row.json("recipients")?,
             grants: BTreeMap::new(),
         };
         let (topic, slug) = (kept(&row, topic)?, row.try_get::<String, _>("slug")?);

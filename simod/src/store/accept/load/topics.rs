@@ -94,9 +94,7 @@ async fn topic(tx: &mut Conn, client_id: Uuid, name: TopicName<'_>, now: i64) ->
         priority: found
             .try_get::<Option<i64>, _>("priority")?
             .map(Priority::from_rank),
-        recipients: found
-            .try_get::<Option<String>, _>("recipients")?
-            .and_then(|text| serde_json::from_str(&text).ok()),
+        recipients: found.json("recipients")?,
         ..Topic::default()
     };
     let grants = query(

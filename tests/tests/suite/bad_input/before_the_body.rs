@@ -69,27 +69,26 @@ async fn what_is_no_http_is_told_so() {
     assert!(last.contains("is not HTTP"), "{said}");
 }
 
+/// The head of a POST of so many bytes.
+fn head(path: &str, token: &str, length: u64, more: &str) -> String {
+    format!(
+        "POST /api/v1/{path} HTTP/1.1\r\nhost: simo\r\nauthorization: Bearer {token}\r\n{more}content-length: {length}\r\n\r\n"
+    )
+}
+
 #[tokio::test]
 async fn a_body_that_is_announced_as_too_long_is_not_waited_for() {
     let simod = Simod::start().await;
     let (plant, token) = plant(&simod).await;
-    for (path, length, more) in [
-        ("messages", 300_000_u64, "expect: 100-continue\r\n"),
-        ("messages", 1_000_000_000_000, ""),
-        ("messages/batch", 100_000_000, "expect: 100-continue\r\n"),
-        ("device/receipts", 300_000, "expect: 100-continue\r\n"),
+    let phone = plant.stream_phone(&simod, "001").await;
+    let waits = "expect: 100-continue\r\n";
+    for (path, token, length, more) in [
+        ("messages", &token, 300_000, waits),
+        ("messages", &token, 1_000_000_000_000, ""),
+        ("messages/batch", &token, 100_000_000, waits),
+        ("device/receipts", &phone.token, 300_000, waits),
     ] {
-        let phone;
-        let token = if path.starts_with("device") {
-            phone = plant.stream_phone(&simod, "001").await;
-            phone.token.as_str()
-        } else {
-            token.as_str()
-        };
-        let head = format!(
-            "POST /api/v1/{path} HTTP/1.1\r\nhost: simo\r\nauthorization: Bearer {token}\r\n{more}content-length: {length}\r\n\r\n"
-        );
-        let said = said_to(&simod, head.as_bytes()).await;
+        let said = said_to(&simod, head(path, token, length, more).as_bytes()).await;
         let (status, problem) = problem(&said);
         assert_eq!(
             (status, problem.code.as_str()),
@@ -97,11 +96,15 @@ async fn a_body_that_is_announced_as_too_long_is_not_waited_for() {
             "{path}: {said}"
         );
     }
-    // One that is on its way already is taken in, lest its sender see a closed connection and nothing else.
-    let mut whole = format!(
-        "POST /api/v1/messages HTTP/1.1\r\nhost: simo\r\nauthorization: Bearer {token}\r\nconnection: close\r\ncontent-length: 10000000\r\n\r\n"
-    )
-    .into_bytes();
+    nothing_is_stored(&plant).await;
+}
+
+/// Else its sender would see a closed connection and nothing else.
+#[tokio::test]
+async fn a_body_that_is_on_its_way_is_taken_in() {
+    let simod = Simod::start().await;
+    let (plant, token) = plant(&simod).await;
+    let mut whole = head("messages", &token, 10_000_000, "connection: close\r\n").into_bytes();
     whole.resize(whole.len() + 10_000_000, b'x');
     let mut connection = raw::connect(&simod).await;
     connection.write_all(&whole).await.unwrap();
