@@ -50,6 +50,9 @@ pub fn refusal(error: &clap::Error, mark: &str) -> Option<String> {
         }
         ErrorKind::ValueValidation => {
             let cause = std::error::Error::source(error).map(|cause| {
+                if cause.is::<std::num::ParseIntError>() {
+                    return "нужно целое число".to_owned();
+                }
                 let ours = cause.downcast_ref::<Wrong>();
                 ours.map_or_else(|| cause.to_string(), |wrong| wrong.0.ru.clone())
             });

@@ -153,9 +153,11 @@ impl Failure {
         }
     }
 
-    /// What to do about it, where the server says so.
-    pub(crate) fn hint(&self) -> Option<&str> {
+    /// What to do about it, where that is known.
+    pub(crate) fn hint(&self, lang: Lang) -> Option<&str> {
         match self {
+            // The server speaks to programs there.
+            Self::Refused(problem) if problem.status == 401 => Some(text::log_in(lang)),
             Self::Refused(problem) => problem.hint.as_deref(),
             Self::Away(_) | Self::Closed => None,
         }

@@ -60,8 +60,14 @@ fn main() -> ExitCode {
         sort: arguments.sort,
     };
     if let Err(mistakes) = simo_common::query::parse(&wanted.query) {
+        eprintln!(
+            "simo-tui: {}",
+            lang.pick("the query is not understood", "запрос непонятен")
+        );
+        eprintln!("  {}", wanted.query);
         for mistake in mistakes {
-            eprintln!("simo-tui: {}: {}", mistake.column, mistake.message(lang));
+            let before = " ".repeat(mistake.column.saturating_sub(1));
+            eprintln!("  {before}^ {}", mistake.message(lang));
         }
         return ExitCode::from(USAGE);
     }

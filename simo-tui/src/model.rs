@@ -232,6 +232,8 @@ pub(crate) struct Model {
     pub(crate) link: Link,
     /// Why the last request failed.
     pub(crate) notice: Option<String>,
+    /// Why the last key did nothing; until the next one.
+    pub(crate) remark: Option<fn(Lang) -> &'static str>,
     /// Pages on their way.
     pub(crate) loads: Loads,
     /// Nothing is asked for before this, after a request that failed.
@@ -266,6 +268,7 @@ impl Model {
             detail: None,
             link: Link::Connecting,
             notice: None,
+            remark: None,
             loads: Loads::default(),
             paused_until: Timestamp::UNIX_EPOCH,
             freshness: Freshness::default(),

@@ -64,6 +64,8 @@ texts! {
     no_devices: "no device had a push", "ни на одно устройство не отправлялось";
     receivers: "Who receives the topic now", "Кто получает тему сейчас";
     access: "What the employee may receive", "Что может получать сотрудник";
+    log_in: "Give a token: `simoctl login`, --token or SIMO_TOKEN.",
+        "Укажите токен: `simoctl login`, --token или SIMO_TOKEN.";
     needs_no_grant: "a personal message needs no grant", "личному сообщению доступ не нужен";
     nobody: "Nobody would receive it: no grant counts now.",
         "Никто не получил бы её: сейчас ни один доступ не действует.";

@@ -53,6 +53,7 @@ fn clamp_scrolls(model: &mut Model) {
 }
 
 fn command(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
+    model.remark = None;
     match command {
         Command::Quit => effects.push(Effect::Quit),
         Command::Repaint => effects.push(Effect::Repaint),

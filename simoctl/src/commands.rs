@@ -18,6 +18,7 @@ pub(crate) mod message;
 pub(crate) mod operator;
 mod paper;
 mod priority;
+mod reach;
 mod site;
 pub(crate) mod token;
 pub(crate) mod topic;
@@ -66,6 +67,17 @@ pub(crate) fn id(text: &str) -> Result<Uuid, Wrong> {
         Wrong(text!(
             "an id looks like 019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6a7b; `list` shows them",
             "id выглядит так: 019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6a7b; их показывает `list`"
+        ))
+    })
+}
+
+/// Reads how many rows a list may have at most.
+pub(crate) fn rows(text: &str) -> Result<u64, Wrong> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| {
+        Wrong(text!(
+            "must be a whole number, 1 or more",
+            "нужно целое число, от 1"
         ))
     })
 }
@@ -159,7 +171,7 @@ pub(crate) struct ListArgs {
     /// Only those with all of these words in their names
     text: Vec<String>,
     /// At most so many rows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = rows)]
     limit: Option<u64>,
     /// With archived ones
     #[arg(long)]

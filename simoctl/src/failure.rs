@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The command line does not say what to do.
     Usage = 2,
-    /// What is to be shown or changed does not exist.
+    /// What was named does not exist.
     NotFound = 3,
     /// The caller may not do it, or is not known.
     NotAllowed = 4,

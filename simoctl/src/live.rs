@@ -19,6 +19,11 @@ impl Backoff {
         wait.min(Duration::from_secs(30))
     }
 
+    /// Whether nothing has failed since the last success: what is told once is told now.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.failures == 0
+    }
+
     /// Begins anew, after a success.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;

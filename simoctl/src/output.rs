@@ -1,17 +1,19 @@
 //! Data on stdout: tables for people on a terminal, tab-separated text in a pipe, and JSON, NDJSON or CSV on demand.
 //! JSON is exactly what the API says; exact values (codes, RFC 3339) stand everywhere but in a table.
 
+mod table;
 pub(crate) mod value;
 
 use std::io::{self, Write};
 
-use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use simo_common::lang::Lang;
 
+use self::table::Heading;
+pub(crate) use self::value::{Column, Record, Shown, Value};
 use crate::terminal::{self, harmless, one_line};
-pub(crate) use value::{Column, Record, Shown, Value};
 
 /// What `--output` names. (Its variants have no help of their own, which keeps `--help` on one line per flag.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -31,13 +33,6 @@ enum Shape {
     Ndjson,
     Csv,
 }
-
-/// From this width on, lists show their wide columns.
-const WIDE: u16 = 120;
-
-/// No terminal is so narrow: one that says so (a serial line says 0) does not know. And what it probably is.
-const NARROW: u16 = 20;
-const USUAL: u16 = 80;
 
 /// Writes data in the form that was asked for.
 #[derive(Debug)]
@@ -113,35 +108,19 @@ impl Printer {
                 write_text(&T::COLUMNS.iter().map(line).collect::<String>())
             }
             Shape::Table => {
-                let mut table = table();
-                for column in T::COLUMNS {
-                    let value = (column.value)(record);
-                    if value != Value::Nothing {
-                        table.add_row([self.title(column.title(self.lang)), self.cell(&value, true)]);
-                    }
-                }
-                write_text(&rendered(&mut table))
+                let titles: Vec<_> = T::COLUMNS.iter().map(|column| column.title(self.lang)).collect();
+                let values: Vec<_> = T::COLUMNS.iter().map(|column| (column.value)(record)).collect();
+                write_text(&table::record(self, &titles, &values))
             }
         }
     }
 
     /// A list, row by row.
     pub(crate) fn rows<T: Record>(&self) -> Rows<'_, T> {
-        let table = table();
-        let wide = self.shape != Shape::Table || table.width().is_none_or(|columns| columns >= WIDE);
-        let columns: Vec<_> = T::COLUMNS
-            .iter()
-            .filter(|column| match column.shown {
-                Shown::Always => true,
-                Shown::Wide => wide,
-                Shown::Alone => false,
-            })
-            .collect();
         Rows {
             printer: self,
-            table,
-            filled: vec![false; columns.len()],
-            columns,
+            for_people: Vec::new(),
+            columns: listed::<T>(),
             count: 0,
             out: io::BufWriter::new(io::stdout()),
         }
@@ -211,10 +190,9 @@ impl Printer {
 /// The rows of one list on their way out; [`Rows::finish`] writes what a table or an array still needs.
 pub(crate) struct Rows<'p, T: Record> {
     printer: &'p Printer,
-    table: Table,
     columns: Vec<&'static Column<T>>,
-    /// Whether a column has held anything so far; a table leaves out those that never do.
-    filled: Vec<bool>,
+    /// The values of all rows, of which a table can only be made when the last is there.
+    for_people: Vec<Vec<Value>>,
     count: usize,
     out: io::BufWriter<io::Stdout>,
 }
@@ -226,12 +204,8 @@ impl<T: Record> Rows<'_, T> {
         self.count += 1;
         match self.printer.shape {
             Shape::Table => {
-                let values: Vec<_> = self.columns.iter().map(|column| (column.value)(record)).collect();
-                for (filled, value) in self.filled.iter_mut().zip(&values) {
-                    *filled |= *value != Value::Nothing;
-                }
-                let cells = values.iter().map(|value| self.printer.cell(value, false));
-                self.table.add_row(cells.collect::<Vec<_>>());
+                let values = self.columns.iter().map(|column| (column.value)(record));
+                self.for_people.push(values.collect());
             }
             Shape::Plain => self.out.write_all(plain_row(record, &self.columns).as_bytes())?,
             Shape::Json => {
@@ -260,10 +234,13 @@ impl<T: Record> Rows<'_, T> {
             }
             Shape::Table => {
                 let lang = self.printer.lang;
-                let titles = self.columns.iter().map(|c| self.printer.title(c.title(lang)));
-                self.table.set_header(titles.collect::<Vec<_>>());
-                arrange(&mut self.table, &self.columns, &self.filled);
-                writeln!(self.out, "{}", rendered(&mut self.table))?;
+                let headings = self.columns.iter().map(|column| Heading {
+                    title: column.title(lang),
+                    is_wide: column.shown == Shown::Wide,
+                });
+                let headings: Vec<_> = headings.collect();
+                let list = table::list(self.printer, &headings, &self.for_people);
+                writeln!(self.out, "{list}")?;
             }
             Shape::Json => self
                 .out
@@ -275,14 +252,6 @@ impl<T: Record> Rows<'_, T> {
     }
 }
 
-/// The table as text: columns begin at the margin and stand two spaces apart.
-fn rendered(table: &mut Table) -> String {
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.trim_fmt()
-}
-
 /// Writes a text of its own: what a command has to show that is no record.
 pub(crate) fn write_text(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -291,39 +260,6 @@ pub(crate) fn write_text(text: &str) -> io::Result<()> {
         out.write_all(b"\n")?;
     }
     out.flush()
-}
-
-fn table() -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic);
-    if table.width().is_some_and(|columns| columns < NARROW) {
-        let said = std::env::var("COLUMNS").ok();
-        table.set_width(width_said(said.as_deref()));
-    }
-    table
-}
-
-/// How wide a terminal is that does not know it itself.
-fn width_said(columns: Option<&str>) -> u16 {
-    let said = columns.and_then(|columns| columns.trim().parse().ok());
-    said.filter(|columns| *columns >= NARROW).unwrap_or(USUAL)
-}
-
-/// Leaves out columns that hold nothing, and never breaks ids and times over lines.
-fn arrange<T>(table: &mut Table, columns: &[&Column<T>], filled: &[bool]) {
-    for (index, (column, filled)) in columns.iter().zip(filled).enumerate() {
-        let whole = column.field == "id" || column.field.ends_with("_id") || column.field.ends_with("_at");
-        let Some(column) = table.column_mut(index) else {
-            continue;
-        };
-        if !filled {
-            column.set_constraint(ColumnConstraint::Hidden);
-        } else if whole {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    }
 }
 
 fn listed<T: Record>() -> Vec<&'static Column<T>> {
@@ -362,18 +298,5 @@ fn comfy(color: anstyle::AnsiColor) -> Color {
         anstyle::AnsiColor::Green => Color::Green,
         anstyle::AnsiColor::Yellow => Color::Yellow,
         _ => Color::Cyan,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_terminal_that_does_not_know_its_width_is_as_wide_as_usual_or_as_the_shell_says() {
-        assert_eq!(width_said(None), 80);
-        assert_eq!(width_said(Some("132")), 132);
-        assert_eq!(width_said(Some("0")), 80);
-        assert_eq!(width_said(Some("wide")), 80);
     }
 }

@@ -251,6 +251,14 @@ impl Config {
         }
     }
 
+    /// Where phones and operators find us.
+    pub fn found_at(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("{}://{}", self.scheme(), self.listen),
+        }
+    }
+
     /// The database, without a password.
     pub fn shown_database(&self) -> String {
         without_password(&self.database)

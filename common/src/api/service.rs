@@ -18,6 +18,9 @@ pub struct WhoAmI {
     pub client: Option<String>,
     /// The daemon's version.
     pub version: String,
+    /// Where phones and operators find the daemon: its `public_url`, else the address that it listens on.
+    #[serde(default)]
+    pub server: String,
 }
 
 /// Whether this instance can serve, and how its channels are.

@@ -19,7 +19,7 @@ pub(super) fn turn(model: &mut Model, command: Command, effects: &mut Vec<Effect
                 return;
             };
             let Some(topic) = topic else {
-                model.notice = Some(text::needs_no_grant(model.lang).to_owned());
+                model.remark = Some(text::needs_no_grant);
                 return;
             };
             Question::Receivers(topic.clone())

@@ -310,7 +310,7 @@ pub(super) fn feed(model: &mut Model, feed: Feed) {
                 since,
                 retry_at: later(model, retry_in),
                 why: failure.detail(model.lang).to_owned(),
-                hint: failure.hint().map(str::to_owned),
+                hint: failure.hint(model.lang).map(str::to_owned),
                 refused: matches!(failure, Failure::Refused(_)),
             };
         }

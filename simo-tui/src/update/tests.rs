@@ -476,7 +476,9 @@ fn a_personal_message_has_no_receivers_by_grant_and_says_so() {
     );
     let asked = update(&mut model, Action::Command(Command::Receivers));
     assert_eq!(asked, []);
-    assert_eq!(model.notice.as_deref(), Some("a personal message needs no grant"));
+    assert_eq!(model.remark.unwrap()(En), "a personal message needs no grant");
+    press(&mut model, [Command::Down]);
+    assert!(model.remark.is_none());
 }
 
 fn any_command() -> impl Strategy<Value = Command> {

@@ -94,12 +94,13 @@ struct Page<'a> {
 impl Page<'_> {
     fn of(mut self, detail: &Detail) -> Vec<Line<'static>> {
         let lang = self.model.lang;
-        if let Some(aside) = &detail.aside {
-            self.aside(aside);
-            return self.lines;
-        }
         let row = self.model.history.find(&detail.key);
         let told = detail.story.as_ref();
+        if let Some(aside) = &detail.aside {
+            let name = told.map(|story| &story.explanation.employee);
+            self.aside(aside, name.or(row.map(|row| &row.employee)).map(String::as_str));
+            return self.lines;
+        }
         if let Some(delivery) = told.and_then(|s| s.explanation.delivery.as_ref()).or(row) {
             self.delivery(delivery);
             let clock = self.model.clock();
@@ -135,7 +136,7 @@ impl Page<'_> {
             self.text(text::unreachable(lang), self.palette.wrong());
         }
         self.text(failure.detail(lang), self.palette.wrong());
-        if let Some(hint) = failure.hint() {
+        if let Some(hint) = failure.hint(lang) {
             self.text(hint, self.palette.quiet());
         }
     }

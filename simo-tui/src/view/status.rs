@@ -86,7 +86,8 @@ fn left(model: &Model, palette: Palette) -> Line<'static> {
         }
         Link::Live => vec![Span::styled(format!("● {}", text::live(lang)), palette.good())],
     };
-    if let Some(notice) = &model.notice {
+    let remark = model.remark.map(|remark| remark(lang));
+    if let Some(notice) = remark.or(model.notice.as_deref()) {
         spans.push(Span::styled(format!("  {}", cut(notice, 70)), palette.wrong()));
     } else if model.loads.first.is_some() && model.shown.is_some() {
         spans.push(Span::styled(

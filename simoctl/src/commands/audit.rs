@@ -3,9 +3,10 @@
 mod verify;
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, BufWriter, Write},
-    path::PathBuf,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
 };
 
 use clap::{Args, Subcommand};
@@ -47,7 +48,7 @@ pub(crate) enum Verb {
         /// Only with all of these words in client, address and reason
         text: Vec<String>,
         /// At most so many rows
-        #[arg(long, value_name = "N", default_value = "100")]
+        #[arg(long, value_name = "N", value_parser = super::rows, default_value = "100")]
         limit: u64,
     },
     /// Erase for good what the audit says of an employee; the entries stay, and still verify
@@ -81,7 +82,7 @@ pub(crate) struct List {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     before: Option<String>,
     /// At most so many rows
-    #[arg(long, value_name = "N", default_value = "100")]
+    #[arg(long, value_name = "N", value_parser = super::rows, default_value = "100")]
     limit: u64,
     #[command(flatten)]
     chain: Chain,
@@ -140,10 +141,17 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     }
 }
 
+/// A file that holds what people are called and how they are reached: only its owner may read it.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path)
+}
+
 async fn export(session: &Session, file: Option<PathBuf>, server: bool) -> Result<(), Failure> {
     let mut out: Box<dyn Write> = match &file {
         Some(path) => {
-            let created = File::create(path).map_err(|cause| unwritable(session, path, cause))?;
+            let created = private(path).map_err(|cause| unwritable(session, path, cause))?;
             Box::new(BufWriter::new(created))
         }
         None => Box::new(BufWriter::new(io::stdout())),

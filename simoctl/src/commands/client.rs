@@ -1,6 +1,6 @@
 //! `simoctl client`: legal entities.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use simo_common::api::access::{Client, ClientSpec, MadeClient, Payload};
 
 use super::{ListArgs, operator::hand_over};
@@ -34,6 +34,8 @@ pub(crate) enum Verb {
         slug: String,
     },
     /// Change a client
+    #[command(group = ArgGroup::new("changes").required(true).multiple(true)
+        .args(["name", "timezone", "payload", "notification", "default_ttl", "retention_days"]))]
     Edit {
         /// Its short name
         slug: String,

@@ -13,7 +13,7 @@ use simo_common::api::{
 };
 use uuid::Uuid;
 
-use super::{ListArgs, message};
+use super::{ListArgs, message, reach::warn_of_link};
 use crate::{
     failure::Failure,
     output::{
@@ -150,6 +150,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 
 /// A person gets a picture to hold a phone to, a script the code alone.
 fn show(session: &Session, invite: &Invite) -> Result<(), Failure> {
+    warn_of_link(session, &invite.uri);
     if session.out.is_structured() {
         session.out.record(invite)?;
         return Ok(());

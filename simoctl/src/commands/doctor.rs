@@ -2,9 +2,12 @@
 
 use anstyle::AnsiColor;
 use serde::Serialize;
-use simo_common::client::{self, Origin};
+use simo_common::client::{self, Connection, Origin};
 
-use super::whoami;
+use super::{
+    reach::{is_only_here, others_reach},
+    whoami,
+};
 use crate::{
     failure::{Failure, place},
     output::{Column, Record, Value, value::named},
@@ -37,7 +40,7 @@ pub(super) async fn run(session: &Session) -> Result<(), Failure> {
         ok: true,
         detail: format!("{} ({origin})", place(&connection.server)),
     }];
-    let failure = look(session, &mut checks).await.err();
+    let failure = look(session, connection, &mut checks).await.err();
     session.out.list(&checks)?;
     match failure {
         Some(error) => Err(error.into()),
@@ -48,7 +51,7 @@ pub(super) async fn run(session: &Session) -> Result<(), Failure> {
     }
 }
 
-async fn look(session: &Session, checks: &mut Vec<Check>) -> client::Result<()> {
+async fn look(session: &Session, connection: &Connection, checks: &mut Vec<Check>) -> client::Result<()> {
     let Ok(api) = session.client() else {
         return Ok(());
     };
@@ -73,6 +76,21 @@ async fn look(session: &Session, checks: &mut Vec<Check>) -> client::Result<()> 
         ok: true,
         detail: whoami::in_words(session, &who),
     });
+    if !who.server.is_empty() {
+        let server = others_reach(connection, &who.server);
+        checks.push(Check {
+            what: "address",
+            ok: true,
+            detail: if is_only_here(&server) {
+                session.say(
+                    format!("{server}: other machines do not find it; set `public_url`"),
+                    format!("{server}: другие машины его не найдут; задайте `public_url`"),
+                )
+            } else {
+                server
+            },
+        });
+    }
     checks.push(Check {
         what: "version",
         ok: who.version == env!("CARGO_PKG_VERSION"),
@@ -96,6 +114,7 @@ impl Record for Check {
             "ready" => named("ready", "ready", "готовность"),
             "channel" => named("channel", "channel", "канал"),
             "caller" => named("caller", "you are", "вы"),
+            "address" => named("address", "for phones", "для телефонов"),
             other => named(other, other, "версия"),
         }),
         Column::new("detail", "Detail", "Подробности", |c| {

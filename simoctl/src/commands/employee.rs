@@ -5,7 +5,7 @@ mod file;
 mod import;
 mod persons;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use simo_common::{
     api::people::{EditEmployee, Employee, NewEmployee},
     client::{Client, Error},
@@ -94,11 +94,13 @@ pub(crate) struct About {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("changes").required(true).multiple(true)
+    .args(["full_name", "email", "phone", "groups", "locale", "timezone", "no_groups"]))]
 pub(crate) struct Edit {
     /// His personnel number
     personnel_no: String,
     /// His new name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, visible_alias = "name", value_name = "NAME")]
     full_name: Option<String>,
     #[command(flatten)]
     about: About,

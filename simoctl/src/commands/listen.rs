@@ -242,17 +242,32 @@ impl Receiver<'_> {
                     }
                 }
                 Err(error) if may_pass(&error) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.let_out(error)),
+            }
+            if backoff.is_fresh() {
+                self.session.talk(self.session.say(
+                    "The server is away; trying again.",
+                    "Сервер недоступен; пробую снова.",
+                ));
             }
             let wait = backoff.next();
-            self.session.talk(self.session.say(
-                "The server is away; trying again.",
-                "Сервер недоступен; пробую снова.",
-            ));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = &mut stop => return Ok(()),
             }
+        }
+    }
+
+    /// Why it does not go on; a phone that is not let in any more has to be paired anew.
+    fn let_out(&self, error: client::Error) -> Failure {
+        match error {
+            client::Error::Problem(problem) if problem.status == 401 => {
+                Failure::new(Exit::NotAllowed, problem.detail).hint(self.session.say(
+                    "Pair again: simoctl listen --code CODE, with a code of `simoctl device invite`.",
+                    "Подключите заново: simoctl listen --code КОД, код даёт `simoctl device invite`.",
+                ))
+            }
+            error => error.into(),
         }
     }
 
@@ -286,7 +301,7 @@ impl Receiver<'_> {
             };
             match next {
                 Some(Ok(message)) => self.take(&message)?,
-                Some(Err(error)) if !may_pass(&error) => return Err(error.into()),
+                Some(Err(error)) if !may_pass(&error) => return Err(self.let_out(error)),
                 Some(Err(_)) | None => return Ok(Ended::Lost),
             }
             let done = self.left == Some(0);

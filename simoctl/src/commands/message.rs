@@ -40,7 +40,7 @@ pub(crate) enum Verb {
         #[arg(value_parser = super::id)]
         id: Uuid,
         /// At most so many rows
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = super::rows)]
         limit: Option<u64>,
     },
     /// Tell the whole way of a message to one employee, or why there was none
@@ -82,7 +82,7 @@ pub(crate) struct List {
     #[arg(long, value_name = "KEY", default_value = "-date", allow_hyphen_values = true)]
     sort: Sort,
     /// At most so many rows
-    #[arg(long, value_name = "N", default_value_t = HISTORY)]
+    #[arg(long, value_name = "N", value_parser = super::rows, default_value_t = HISTORY)]
     limit: u64,
     /// All rows, however many
     #[arg(long, conflicts_with = "limit")]

@@ -6,12 +6,15 @@ use simo_common::{
         access::{NewOperator, Operator},
         login::{LoginCode, MOST_CODE_DAYS, NewLoginCode, Session as LoggedIn},
     },
-    client::{Connection, ListQuery, Server},
+    client::ListQuery,
     people::Role,
 };
 use uuid::Uuid;
 
-use super::ListArgs;
+use super::{
+    ListArgs,
+    reach::{others_reach, warn_of_url},
+};
 use crate::{
     failure::Failure,
     output::{Column, Record, Value, value::local, write_text},
@@ -47,7 +50,7 @@ pub(crate) enum Verb {
         /// His short name; you, unless given
         name: Option<String>,
         /// At most so many rows
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = super::rows)]
         limit: Option<u64>,
         /// With those that have ended
         #[arg(long)]
@@ -242,19 +245,6 @@ pub(super) fn show_code(session: &Session, made: &LoginCode) -> Result<(), Failu
     hand_over(session, made)
 }
 
-/// Where others reach the server: it says so itself, unless it knows no more than the address that it listens on.
-fn others_reach(connection: &Connection, said: &str) -> String {
-    let is_own = url::Url::parse(said).is_ok_and(|url| match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_unspecified() || ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_unspecified() || ip.is_loopback(),
-        _ => false,
-    });
-    match &connection.server {
-        Server::Url(url) if is_own => url.as_str().trim_end_matches('/').to_owned(),
-        Server::Url(_) | Server::Socket(_) => said.to_owned(),
-    }
-}
-
 /// Says what to hand over with a code.
 pub(super) fn hand_over(session: &Session, made: &LoginCode) -> Result<(), Failure> {
     let LoginCode {
@@ -270,6 +260,7 @@ pub(super) fn hand_over(session: &Session, made: &LoginCode) -> Result<(), Failu
     ));
     let server = others_reach(session.connection()?, server);
     session.talk(&format!("  simoctl login {server} --code {code}"));
+    warn_of_url(session, &server);
     Ok(())
 }
 
@@ -375,24 +366,3 @@ pub(super) const RUSSIAN: Help = &[
     ),
     ("operator remove/name", "Короткое имя"),
 ];
-
-#[cfg(test)]
-mod tests {
-    use simo_common::client::Origin;
-
-    use super::*;
-
-    #[test]
-    fn an_operator_is_told_the_address_that_he_reaches() {
-        let connection = Connection {
-            server: Server::Url("http://10.0.0.7:8420/".parse().unwrap()),
-            token: None,
-            client: None,
-            ca: None,
-            origin: Origin::Flag,
-        };
-        let said = |server| others_reach(&connection, server);
-        assert_eq!(said("https://simo.example.org"), "https://simo.example.org");
-        assert_eq!(said("http://0.0.0.0:8420"), "http://10.0.0.7:8420");
-    }
-}

@@ -87,8 +87,9 @@ async fn metrics(State(app): State<Arc<App>>) -> ApiResult<impl IntoResponse> {
 /// Who am I
 #[utoipa::path(get, path = "/whoami", tag = "service", operation_id = "whoami",
     responses((status = 200, description = "Who the caller is", body = WhoAmI), Problems))]
-async fn whoami(caller: Caller) -> ApiResult<axum::Json<WhoAmI>> {
+async fn whoami(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<axum::Json<WhoAmI>> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
+    let server = app.config.found_at();
     Ok(axum::Json(match caller {
         Caller::Acs(acs) => WhoAmI {
             kind: "acs".to_owned(),
@@ -96,6 +97,7 @@ async fn whoami(caller: Caller) -> ApiResult<axum::Json<WhoAmI>> {
             role: None,
             client: Some(acs.client),
             version,
+            server,
         },
         Caller::Operator(operator) => WhoAmI {
             kind: if operator.operator_id.is_some() {
@@ -108,13 +110,15 @@ async fn whoami(caller: Caller) -> ApiResult<axum::Json<WhoAmI>> {
             role: Some(operator.role),
             client: operator.client.map(|(_, slug)| slug),
             version,
+            server,
         },
         Caller::Device(device) => WhoAmI {
             kind: "device".to_owned(),
             name: device.device_id.to_string(),
             role: None,
-            client: None,
+            client: Some(device.client),
             version,
+            server,
         },
     }))
 }

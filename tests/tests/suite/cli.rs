@@ -8,7 +8,7 @@ mod site;
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Command, Output, Stdio},
@@ -17,7 +17,7 @@ use std::{
 use expectrl::{Eof, Expect as _, Session};
 use serde_json::Value;
 use simo_common::delivery::DeliveryState;
-use simo_tests::{Plant, Simod, eventually, plant, programs::program};
+use simo_tests::{Plant, Simod, clock, eventually, plant, programs::program};
 use tempfile::TempDir;
 
 /// `simoctl` with a home of its own.
@@ -374,18 +374,54 @@ async fn the_live_feed_shows_what_matches_and_nothing_else() {
     for id in [&other, &id] {
         ctl.ok(&["message", "cancel", id.trim_end(), "--yes"]);
     }
-    let mut line = Vec::new();
-    let mut stdout = child.stdout.take().unwrap();
-    while line.last() != Some(&b'\n') {
-        let mut byte = [0];
-        stdout.read_exact(&mut byte).unwrap();
-        line.extend(byte);
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut kinds = Vec::new();
+    for line in lines {
+        let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        assert_eq!(event["message_id"], id.trim_end());
+        kinds.push(event["kind"].as_str().unwrap().to_owned());
+        if event["personnel_no"] == "2" {
+            break;
+        }
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let event: Value = serde_json::from_slice(&line).unwrap();
-    assert_eq!(event["message_id"], id.trim_end());
-    assert_eq!(event["personnel_no"], "2");
+    // That it was accepted is of the message, one of whose deliveries matches.
+    assert_eq!(kinds.first().map(String::as_str), Some("accepted"));
+    assert_eq!(kinds.last().map(String::as_str), Some("delivery"));
+}
+
+#[tokio::test]
+async fn what_a_person_might_overlook_is_told() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["1"], &[]).await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    let sent_at = |time: &str| {
+        let words = [
+            "message",
+            "send",
+            "--employee",
+            "1",
+            "--title",
+            "a",
+            "--send-at",
+            time,
+        ];
+        ctl.run(&words).err
+    };
+    assert!(sent_at("2020-01-01T08:00").contains("has passed"));
+    assert!(sent_at(&clock::in_seconds(3_600)).contains("It is sent at"));
+    // Phones elsewhere would look for a server of their own.
+    assert!(ctl.run(&["device", "invite", "1"]).err.contains("public_url"));
+    assert!(ctl.ok(&["doctor"]).contains("public_url"));
+    for nothing in [&["employee", "edit", "1"][..], &["client", "edit", "zavod"]] {
+        assert_eq!(ctl.run(nothing).code, 2, "{nothing:?}");
+    }
+    ctl.ok(&["employee", "edit", "1", "--name", "Исаева П.Е."]);
+    assert_eq!(ctl.run(&["employee", "list", "--limit", "0"]).code, 2);
+    let russian = ctl.run(&["--lang", "ru", "client", "edit", "zavod", "--retention-days", "x"]);
+    assert!(russian.err.contains("нужно целое число"), "{}", russian.err);
 }
 
 #[tokio::test]

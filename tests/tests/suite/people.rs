@@ -236,6 +236,10 @@ async fn a_trial_message_tells_whether_a_phone_can_be_reached() {
         "{}",
         ran.err
     );
+    // Of two phones one is silent: that is no success.
+    let ran = ctl.run(&["device", "test", "1", "--wait", "2s"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains("1 of 2"), "{}", ran.err);
     answering.abort();
     let shown = ctl.ok(&["-o", "csv", "message", "list"]);
     assert!(

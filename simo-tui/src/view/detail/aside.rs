@@ -15,13 +15,15 @@ use crate::{
 };
 
 impl Page<'_> {
-    pub(super) fn aside(&mut self, aside: &Aside) {
+    /// `name` is that of the delivery's employee, where it is known.
+    pub(super) fn aside(&mut self, aside: &Aside, name: Option<&str>) {
         let lang = self.model.lang;
-        let subject = match &aside.question {
-            Question::Receivers(topic) => topic,
-            Question::Access(personnel_no) => personnel_no,
+        let subject = match (&aside.question, name) {
+            (Question::Receivers(topic), _) => topic.clone(),
+            (Question::Access(personnel_no), Some(name)) => format!("{name} ({personnel_no})"),
+            (Question::Access(personnel_no), None) => personnel_no.clone(),
         };
-        self.text(subject, Style::new().bold());
+        self.text(&subject, Style::new().bold());
         self.gap();
         match &aside.answer {
             None => self.text(text::loading(lang), self.palette.quiet()),
@@ -92,10 +94,10 @@ impl Page<'_> {
         let times = &grant.times;
         let from = times
             .from
-            .map(|at| format!("{} {}", text::since(lang), clock.full(at)));
+            .map(|at| format!("{} {}", text::since(lang), clock.exact(at)));
         let until = times
             .until
-            .map(|at| format!("{} {}", text::until(lang), clock.full(at)));
+            .map(|at| format!("{} {}", text::until(lang), clock.exact(at)));
         let hours = times.hours.as_ref().map(|hours| {
             let known = hours.parse::<WeeklyHours>();
             known.map_or_else(|_| hours.clone(), |hours| hours.in_words(lang))

@@ -14,7 +14,10 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::{super::paper::Paper, sheet};
+use super::{
+    super::{paper::Paper, reach::warn_of_link},
+    sheet,
+};
 use crate::{
     failure::Failure,
     output::{Column, Record, value::local},
@@ -128,6 +131,9 @@ fn tell(session: &Session, made: &MadeBatch) {
             "Выдано кодов: {count}, действуют до {until}. Отозвать: simoctl device invites --withdraw {id}"
         ),
     ));
+    if let Some(invite) = made.invites.first() {
+        warn_of_link(session, &invite.uri);
+    }
     if !made.blocked.is_empty() {
         let blocked = made.blocked.join(", ");
         session.talk(&session.say(

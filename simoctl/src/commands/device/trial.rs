@@ -70,17 +70,48 @@ pub(super) async fn run(session: &Session, api: &Client, args: &Trial) -> Result
             format!("Квитанция не пришла за {wait} с."),
         ))
         .details(story)
-        .hint(session.say(
-            format!("More may come later: simoctl message explain {id} --employee {no}"),
-            format!("Ответ может прийти позже: simoctl message explain {id} --employee {no}"),
-        )));
+        .hint(later(session, id, no)));
     }
     let all = devices.len();
+    if received < all {
+        let wait = args.wait;
+        let mut silent: Vec<String> = devices
+            .values()
+            .filter(|device| {
+                !pushes
+                    .iter()
+                    .any(|push| push.device_id == device.id && is_received(push))
+            })
+            .map(|device| {
+                let push = pushes.iter().find(|push| push.device_id == device.id);
+                let step = push.map_or_else(
+                    || session.say("nothing was sent", "ничего не отправлено").to_owned(),
+                    |push| step(session, push),
+                );
+                format!("{}: {step}", device.name)
+            })
+            .collect();
+        silent.sort();
+        return Err(Failure::failed(session.say(
+            format!("Devices that confirmed it within {wait} s: {received} of {all}. Not these:"),
+            format!("Подтвердили получение за {wait} с: {received} из {all}. Не подтвердили:"),
+        ))
+        .details(silent)
+        .hint(later(session, id, no)));
+    }
     session.done(&session.say(
         format!("Devices that confirmed it: {received} of {all}."),
         format!("Подтвердили получение: {received} из {all}."),
     ));
     Ok(())
+}
+
+/// Where what comes later is seen.
+fn later(session: &Session, id: Uuid, personnel_no: &str) -> String {
+    session.say(
+        format!("More may come later: simoctl message explain {id} --employee {personnel_no}"),
+        format!("Ответ может прийти позже: simoctl message explain {id} --employee {personnel_no}"),
+    )
 }
 
 /// Whom to try, and by which devices.

@@ -4,14 +4,14 @@ use std::{fmt::Write as _, path::Path};
 
 use clap::Args;
 use simo_common::{
-    api::message::{PostMessage, PostedMessage, Recipients},
+    api::message::{Message, PostMessage, PostedMessage, Recipients},
     message::Data,
 };
 
 use crate::{
     commands::{is_stdio, only_one_input, priority::PriorityName, read_text, unreadable},
     failure::Failure,
-    output::{Column, Record, write_text},
+    output::{Column, Record, value::local, write_text},
     session::Session,
 };
 
@@ -98,7 +98,27 @@ pub(super) async fn run(session: &Session, args: Send) -> Result<(), Failure> {
             ))?;
         }
     }
-    tell(session, &api.post_message(&message, false).await?, false)
+    let posted = api.post_message(&message, false).await?;
+    tell(session, &posted, false)?;
+    if message.send_at.is_some() {
+        tell_when(session, &api.message(posted.id).await?);
+    }
+    Ok(())
+}
+
+/// When it leaves: the time was written without an offset, or may have passed.
+fn tell_when(session: &Session, message: &Message) {
+    let at = message.send_at.filter(|_| message.scheduled);
+    session.done(&match at.map(|at| local(at, session.out.zone())) {
+        Some(at) => session.say(format!("It is sent at {at}."), format!("Будет отправлено {at}.")),
+        None if message.canceled_at.is_some() => {
+            session.say("It is canceled.".to_owned(), "Оно отменено.".to_owned())
+        }
+        None => session.say(
+            "The time has passed: it is sent at once.".to_owned(),
+            "Это время уже прошло: отправляется сразу.".to_owned(),
+        ),
+    });
 }
 
 fn message(session: &Session, args: Send) -> Result<PostMessage, Failure> {

@@ -15,6 +15,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
+use super::pointed;
 use crate::{
     failure::Failure,
     live::{Backoff, may_pass, stopped},
@@ -65,7 +66,8 @@ impl Watcher<'_> {
     async fn watch(mut self) -> Result<(), Failure> {
         let api = self.session.client()?;
         // A query that does not parse is told now, not at the first event.
-        self.matching(String::new()).await?;
+        let first = self.matching(String::new(), 1).await;
+        first.map_err(|failure| pointed(self.session, failure, self.query.as_deref().unwrap_or_default()))?;
         let mut backoff = Backoff::default();
         let mut events = Some(api.follow_events(None).await?);
         self.session.talk(
@@ -77,11 +79,13 @@ impl Watcher<'_> {
                 backoff.reset();
                 self.follow(events).await?;
             }
+            if backoff.is_fresh() {
+                self.session.talk(self.session.say(
+                    "The server went away; trying again.",
+                    "Сервер пропал; пробую снова.",
+                ));
+            }
             let wait = backoff.next();
-            self.session.talk(self.session.say(
-                "The server went away; trying again.",
-                "Сервер пропал; пробую снова.",
-            ));
             tokio::time::sleep(wait).await;
             match api.follow_events(self.last_id.as_deref()).await {
                 Ok(again) => events = Some(again),
@@ -140,7 +144,7 @@ impl Watcher<'_> {
                 continue;
             }
             let delivery = place(event).and_then(|place| deliveries.get(&place));
-            if self.query.is_some() && delivery.is_none() {
+            if self.query.is_some() && delivery.is_none() && !self.is_about_a_match(event).await? {
                 continue;
             }
             if people {
@@ -174,14 +178,23 @@ impl Watcher<'_> {
                 })
                 .into(),
         };
-        let found = self.matching(named.to_string()).await?;
+        let found = self.matching(named.to_string(), 1_000).await?;
         let placed = found
             .into_iter()
             .map(|d| ((d.message_id, d.personnel_no.clone()), d));
         Ok(placed.collect())
     }
 
-    async fn matching(&self, named: String) -> Result<Vec<Delivery>, Failure> {
+    /// Whether an event of a whole message, such as that it was accepted, is one of a delivery that matches the query.
+    async fn is_about_a_match(&self, event: &Event) -> Result<bool, Failure> {
+        if event.personnel_no.is_some() {
+            return Ok(false);
+        }
+        let found = self.matching(format!("message:{}", event.message_id), 1).await?;
+        Ok(!found.is_empty())
+    }
+
+    async fn matching(&self, named: String, limit: u32) -> Result<Vec<Delivery>, Failure> {
         let words = self
             .query
             .iter()
@@ -191,7 +204,7 @@ impl Watcher<'_> {
             .join(" ");
         let list = ListQuery {
             query: Some(words),
-            limit: Some(1_000),
+            limit: Some(limit),
             ..ListQuery::default()
         };
         let api = self.session.client()?;

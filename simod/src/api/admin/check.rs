@@ -52,13 +52,18 @@ impl Check {
 
     /// A name for people.
     pub(super) fn name(&mut self, field: &str, name: &str) {
+        self.name_up_to(NAME_CHARS, field, name);
+    }
+
+    /// The same of at most so many characters.
+    pub(super) fn name_up_to(&mut self, most: usize, field: &str, name: &str) {
         let chars = name.chars().count();
-        if name.trim().is_empty() || chars > NAME_CHARS || name.chars().any(char::is_control) {
+        if name.trim().is_empty() || chars > most || name.chars().any(char::is_control) {
             self.wrong(
                 field,
                 text!(
-                    "must be 1–{NAME_CHARS} characters without control characters",
-                    "нужно 1–{NAME_CHARS} символов без управляющих"
+                    "must be 1–{most} characters without control characters",
+                    "нужно 1–{most} символов без управляющих"
                 ),
             );
         }

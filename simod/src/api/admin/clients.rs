@@ -16,7 +16,6 @@ use super::{
     ApiError, ApiResult, Created,
     check::{Check, trimmed},
     created,
-    invites::server,
     list::{List, ListParams, answer},
     login::CODE_SECONDS,
 };
@@ -78,7 +77,7 @@ async fn add(
         },
     };
     let at = |code| LoginCode {
-        server: server(&app),
+        server: app.config.found_at(),
         ..code
     };
     Ok(created(MadeClient {

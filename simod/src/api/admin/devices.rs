@@ -121,16 +121,7 @@ async fn edit(
     let id = parameters::id("device", &device)?;
     trimmed(&mut new.name);
     let mut check = Check::default();
-    check.name("name", &new.name);
-    if new.name.chars().count() > NAME_CHARS {
-        check.wrong(
-            "name",
-            text!(
-                "at most {NAME_CHARS} characters",
-                "не больше {NAME_CHARS} символов"
-            ),
-        );
-    }
+    check.name_up_to(NAME_CHARS, "name", &new.name);
     check.done()?;
     let renamed = app.store.rename_device(admin.client_id, id, &new.name).await?;
     Ok(axum::Json(renamed))

@@ -60,7 +60,7 @@ async fn invite(
     check.done()?;
     let (code, expires_at) = app.store.invite(admin.client_id, &new.employee, seconds).await?;
     Ok(created(Invite {
-        uri: link(&server(&app), &code),
+        uri: link(&app.config.found_at(), &code),
         code,
         personnel_no: new.employee,
         expires_at: time::from_us(expires_at),
@@ -119,7 +119,7 @@ async fn invite_many(
         .store
         .invite_batch(admin.client_id, &new, &name, seconds)
         .await?;
-    let server = server(&app);
+    let server = app.config.found_at();
     for invite in &mut made.invites {
         invite.uri = link(&server, &invite.code);
     }
@@ -140,14 +140,6 @@ async fn withdraw(
     let id = parameters::id("batch of invitations", &batch)?;
     let withdrawn = app.store.withdraw_batch(admin.client_id, id).await?;
     Ok(axum::Json(Withdrawn { withdrawn }))
-}
-
-/// Where phones and operators find us.
-pub(super) fn server(app: &App) -> String {
-    match &app.config.public_url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
-        None => format!("{}://{}", app.config.scheme(), app.config.listen),
-    }
 }
 
 /// What a QR code carries.

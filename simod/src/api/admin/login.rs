@@ -19,7 +19,6 @@ use super::{
     ApiResult, Created,
     check::{Check, trimmed},
     created,
-    invites::server,
 };
 use crate::{
     api::{Peer, auth::Keeper, body::Json, codes, openapi::Problems},
@@ -102,7 +101,7 @@ async fn make_code(
     check.done()?;
     let code = app.store.login_code(keeper.within(), &name, seconds).await?;
     Ok(created(LoginCode {
-        server: server(&app),
+        server: app.config.found_at(),
         ..code
     }))
 }
