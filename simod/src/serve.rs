@@ -169,7 +169,7 @@ impl Server {
         let stirred = activity.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let turn = Turn::ours(stirred.clone());
-            let allowed = rest::allowed(&request);
+            let is_on_its_way = rest::is_on_its_way(&request);
             let (parts, incoming) = request.into_parts();
             let incoming = Arc::new(Mutex::new(incoming));
             let mut request = Request::from_parts(parts, Body::new(Paced::new(incoming.clone(), body)));
@@ -178,9 +178,9 @@ impl Server {
             async move {
                 let answer = answered.await;
                 // Whoever still reads it goes on.
-                if let Some(incoming) = Arc::into_inner(incoming) {
+                if let Some(incoming) = Arc::into_inner(incoming).filter(|_| is_on_its_way) {
                     let rest = incoming.into_inner().unwrap_or_else(PoisonError::into_inner);
-                    rest::take_in(rest, allowed).await;
+                    rest::take_in(rest).await;
                 }
                 answer.map(|answer| answer.map(|body| Answer::new(body, turn)))
             }

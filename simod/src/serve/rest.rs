@@ -10,29 +10,23 @@ use http::{Request, Version, header};
 use hyper::body::{Body as _, Incoming};
 
 /// Bytes that are taken in at most. Whoever sends more has his stream reset, or his connection closed.
-const MOST_OF_STREAM: u64 = 64 * 1024;
-const MOST_OF_CONNECTION: u64 = 128 * 1024 * 1024;
+const MOST: u64 = 128 * 1024 * 1024;
 
 /// How long they may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Bytes that may be left of a request's body.
-pub(super) fn allowed<B>(request: &Request<B>) -> u64 {
-    match request.version() {
-        Version::HTTP_2 => MOST_OF_STREAM,
-        // He waits for us: to read would be to tell him to send.
-        _ if request.headers().contains_key(header::EXPECT) => 0,
-        _ => MOST_OF_CONNECTION,
-    }
+/// Whether a body is on its way: not if its sender waits for us, whom to read would be to tell to send.
+pub(super) fn is_on_its_way<B>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_2 || !request.headers().contains_key(header::EXPECT)
 }
 
-/// Takes in what is left of a body, if that is not more than allowed and comes soon.
-pub(super) async fn take_in(mut body: Incoming, allowed: u64) {
-    if allowed == 0 || body.is_end_stream() || body.size_hint().lower() > allowed {
+/// Takes in what is left of a body, if that is not too much and comes soon.
+pub(super) async fn take_in(mut body: Incoming) {
+    if body.is_end_stream() || body.size_hint().lower() > MOST {
         return;
     }
     let taken = async {
-        let mut left = allowed;
+        let mut left = MOST;
         while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
             let bytes = frame.data_ref().map_or(0, bytes::Bytes::len) as u64;
             match left.checked_sub(bytes) {
