@@ -62,7 +62,7 @@ pub(crate) async fn read(request: Request) -> Result<Bytes, ApiError> {
 /// A body is read as it is.
 fn refuse_packed(headers: &HeaderMap) -> Result<(), ApiError> {
     match headers.get(header::CONTENT_ENCODING) {
-        Some(packed) if packed != "identity" => Err(ApiError {
+        Some(packed) if !packed.as_bytes().eq_ignore_ascii_case(b"identity") => Err(ApiError {
             status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
             code: "unsupported",
             ..ApiError::field(

@@ -72,7 +72,7 @@ pub(super) struct File {
     /// SQLite holds on it.
     handle: Arc<std::fs::File>,
     /// The log's index, which keeps its room.
-    _wal_index: std::fs::File,
+    _wal_index: Option<std::fs::File>,
     /// Frames of the log that the last checkpoint found in the file.
     copied: AtomicI64,
     /// Held for as long as this lives: one process owns the file.

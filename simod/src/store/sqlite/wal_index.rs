@@ -40,11 +40,15 @@ pub(super) fn look_for_room(database: &Path) -> Result<()> {
 }
 
 /// Gives the file of an open database its room; on a full disk what there is of it, at least to where it reaches now. It has
-/// to stay open: closing it would take the locks away that SQLite holds on it.
-pub(super) fn reserve(database: &Path) -> Result<fs::File> {
+/// to stay open: closing it would take the locks away that SQLite holds on it. There is none where a file system cannot have
+/// a log.
+pub(super) fn reserve(database: &Path) -> Result<Option<fs::File>> {
     let path = beside(database);
     let room = || {
-        let index = OpenOptions::new().write(true).open(&path)?;
+        let index = match OpenOptions::new().write(true).open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
         let least = index.metadata()?.len();
         let mut bytes = BYTES.max(least);
         while let Err(error) = allocate(&index, bytes) {
@@ -53,7 +57,7 @@ pub(super) fn reserve(database: &Path) -> Result<fs::File> {
             }
             bytes = (bytes / 2).max(least);
         }
-        Ok(index)
+        Ok(Some(index))
     };
     room().map_err(|error| Error::File(path.clone(), error))
 }
