@@ -85,13 +85,8 @@ impl End {
     pub fn then(&self, at: i64, action: &str, payload_hash: &Hash) -> Self {
         let seq = self.seq + 1;
         let (payload, before) = (hex(payload_hash), hex(&self.hash));
-        let hash = Sha256::digest(format!(
-            "simo-audit-1\n{seq}\n{at}\n{action}\n{payload}\n{before}\n"
-        ));
-        Self {
-            seq,
-            hash: hash.into(),
-        }
+        let hash = Sha256::digest(format!("simo-audit-1\n{seq}\n{at}\n{action}\n{payload}\n{before}\n"));
+        Self { seq, hash: hash.into() }
     }
 }
 
@@ -137,9 +132,7 @@ impl Verifier {
             )
         };
         let payload_hash = from_hex(&entry.payload_hash).ok_or_else(wrong)?;
-        let end = self
-            .end
-            .then(entry.at.as_microsecond(), &entry.action, &payload_hash);
+        let end = self.end.then(entry.at.as_microsecond(), &entry.action, &payload_hash);
         if from_hex(&entry.hash) != Some(end.hash) {
             return Err(wrong());
         }
@@ -230,11 +223,7 @@ impl Verifier {
 /// Which entries an erasure has emptied.
 fn erased_entries(payload: &AuditPayload) -> impl Iterator<Item = u64> + '_ {
     let entries = payload.after.as_ref().and_then(|after| after.get("entries"));
-    entries
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_u64)
+    entries.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64)
 }
 
 #[cfg(test)]
@@ -289,8 +278,7 @@ mod tests {
                 head.map_or(Ok(()), |head| verifier.meets(head))
             })
             .and_then(|()| verifier.finish(head));
-        said.map(|()| verifier.erased())
-            .map_err(|why| why.get(Lang::En).to_owned())
+        said.map(|()| verifier.erased()).map_err(|why| why.get(Lang::En).to_owned())
     }
 
     #[test]
@@ -331,16 +319,10 @@ mod tests {
 
     #[test]
     fn what_was_erased_by_a_recorded_erasure_verifies() {
-        let mut said: Vec<_> = three()
-            .into_iter()
-            .map(|entry| (entry.action, entry.payload.unwrap()))
-            .collect();
+        let mut said: Vec<_> =
+            three().into_iter().map(|entry| (entry.action, entry.payload.unwrap())).collect();
         said.push((ERASED.to_owned(), payload("", json!({"entries": [2]}))));
-        let mut entries = chain(
-            said.iter()
-                .map(|(action, said)| (&**action, said.clone()))
-                .collect(),
-        );
+        let mut entries = chain(said.iter().map(|(action, said)| (&**action, said.clone())).collect());
         entries[1].payload = None;
         assert_eq!(verify(&entries, None), Ok(1));
         entries[0].payload = None;
@@ -350,15 +332,9 @@ mod tests {
     #[test]
     fn a_kept_head_shows_a_chain_that_was_cut_or_written_anew() {
         let entries = three();
-        let head = |entry: &AuditEntry| AuditHead {
-            seq: entry.seq,
-            hash: entry.hash.clone(),
-        };
+        let head = |entry: &AuditEntry| AuditHead { seq: entry.seq, hash: entry.hash.clone() };
         assert_eq!(verify(&entries, Some(&head(&entries[1]))), Ok(0));
-        assert!(
-            verify(&entries[..2], Some(&head(&entries[2]))).is_err(),
-            "cut off"
-        );
+        assert!(verify(&entries[..2], Some(&head(&entries[2]))).is_err(), "cut off");
         let other = chain(vec![("topic.add", payload("x", json!({})))]);
         assert!(verify(&other, Some(&head(&entries[0]))).is_err(), "anew");
     }
@@ -370,20 +346,10 @@ mod tests {
         for entry in &entries {
             verifier.take(entry).unwrap();
         }
-        let head = |seq| AuditHead {
-            seq,
-            hash: entries[2].hash.clone(),
-        };
+        let head = |seq| AuditHead { seq, hash: entries[2].hash.clone() };
         let nothing = Verifier::default();
         assert!(nothing.finish(Some(&head(3))).is_err());
-        assert!(
-            nothing
-                .finish(Some(&AuditHead {
-                    hash: hex(&Hash::default()),
-                    ..head(0)
-                }))
-                .is_ok()
-        );
+        assert!(nothing.finish(Some(&AuditHead { hash: hex(&Hash::default()), ..head(0) })).is_ok());
         assert!(verifier.ends_by(&head(2)).is_err());
         assert!(verifier.ends_by(&head(3)).is_ok());
         assert!(verifier.ends_by(&head(4)).is_ok(), "one more was made meanwhile");

@@ -80,9 +80,7 @@ impl Error {
 
 /// A part of a path: percent-encoded, so that any personnel number fits.
 fn part(text: &str) -> String {
-    byte_serialize(text.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20")
+    byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 /// The CA certificates in a PEM file.
@@ -139,13 +137,7 @@ impl Client {
             Server::Socket(path) => (builder.unix_socket(path.clone()), "http://localhost".to_owned()),
         };
         let http = builder.build().map_err(|e| Error::Unreachable(chain(&e)))?;
-        Ok(Self {
-            http,
-            base: format!("{base}{}", api::PREFIX),
-            token: None,
-            scope: None,
-            lang,
-        })
+        Ok(Self { http, base: format!("{base}{}", api::PREFIX), token: None, scope: None, lang })
     }
 
     /// Calls with this bearer token.
@@ -187,17 +179,13 @@ impl Client {
     ) -> Result<T> {
         let response = answered(request.timeout(time).send().await).await?;
         let status = response.status().as_u16();
-        let body = response
-            .bytes()
-            .await
-            .map_err(|e| Error::Unreachable(chain(&e)))?;
+        let body = response.bytes().await.map_err(|e| Error::Unreachable(chain(&e)))?;
         let body: &[u8] = if body.is_empty() { b"null" } else { &body };
         serde_json::from_slice(body).map_err(|_| foreign(status, body))
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T> {
-        self.send(self.request(http::Method::GET, path).query(query))
-            .await
+        self.send(self.request(http::Method::GET, path).query(query)).await
     }
 
     async fn with_body<B: Serialize + ?Sized, T: DeserializeOwned>(
@@ -234,22 +222,19 @@ impl Client {
         }
         let response = answered(request.send().await).await?;
         let chunks = response.bytes_stream().boxed();
-        Ok(Box::pin(stream::unfold(
-            (chunks, Vec::new()),
-            |(mut chunks, mut buffer)| async move {
-                loop {
-                    if let Some(event) = ServerEvent::take_from(&mut buffer) {
-                        return Some((Ok(event), (chunks, buffer)));
-                    }
-                    match chunks.next().await? {
-                        Ok(chunk) => buffer.extend_from_slice(&chunk),
-                        Err(error) => {
-                            return Some((Err(Error::Unreachable(chain(&error))), (chunks, buffer)));
-                        }
+        Ok(Box::pin(stream::unfold((chunks, Vec::new()), |(mut chunks, mut buffer)| async move {
+            loop {
+                if let Some(event) = ServerEvent::take_from(&mut buffer) {
+                    return Some((Ok(event), (chunks, buffer)));
+                }
+                match chunks.next().await? {
+                    Ok(chunk) => buffer.extend_from_slice(&chunk),
+                    Err(error) => {
+                        return Some((Err(Error::Unreachable(chain(&error))), (chunks, buffer)));
                     }
                 }
-            },
-        )))
+            }
+        })))
     }
 }
 
@@ -307,24 +292,15 @@ async fn answered(sent: std::result::Result<reqwest::Response, reqwest::Error>) 
     let status = response.status().as_u16();
     let id = response.headers().get("x-request-id");
     let request_id = id.and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let body = response
-        .bytes()
-        .await
-        .map_err(|e| Error::Unreachable(chain(&e)))?;
+    let body = response.bytes().await.map_err(|e| Error::Unreachable(chain(&e)))?;
     match serde_json::from_slice::<Problem>(&body) {
-        Ok(problem) => Err(Error::Problem(Box::new(Problem {
-            request_id,
-            ..problem
-        }))),
+        Ok(problem) => Err(Error::Problem(Box::new(Problem { request_id, ..problem }))),
         Err(_) => Err(foreign(status, &body)),
     }
 }
 
 fn foreign(status: u16, body: &[u8]) -> Error {
-    Error::Foreign {
-        status,
-        text: String::from_utf8_lossy(body).chars().take(200).collect(),
-    }
+    Error::Foreign { status, text: String::from_utf8_lossy(body).chars().take(200).collect() }
 }
 
 /// The causes of an error: reqwest's own text says no more than "error sending request".
@@ -355,11 +331,7 @@ mod tests {
         let event = ServerEvent::take_from(&mut buffer).unwrap();
         assert_eq!(
             event,
-            ServerEvent {
-                id: Some("7".into()),
-                event: "message".into(),
-                data: "{\"a\":1}".into()
-            }
+            ServerEvent { id: Some("7".into()), event: "message".into(), data: "{\"a\":1}".into() }
         );
         assert_eq!(ServerEvent::take_from(&mut buffer), None);
         assert_eq!(buffer, b"id: 8\ndata: x");

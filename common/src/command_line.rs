@@ -29,11 +29,7 @@ pub const WORDS: &[(&str, &str)] = &[
 
 /// What clap has rendered, in Russian.
 pub fn translated(rendered: &str) -> String {
-    WORDS
-        .iter()
-        .fold(rendered.to_owned(), |text, (english, russian)| {
-            text.replace(english, russian)
-        })
+    WORDS.iter().fold(rendered.to_owned(), |text, (english, russian)| text.replace(english, russian))
 }
 
 /// Says in Russian why a command line is not understood, behind `mark`; `None` when nothing is wrong with it: help was
@@ -75,13 +71,10 @@ pub fn refusal(error: &clap::Error, mark: &str) -> Option<String> {
         _ => return None,
     };
     let mut text = format!("{mark} {what}\n");
-    let suggested = [
-        ContextKind::SuggestedArg,
-        ContextKind::SuggestedSubcommand,
-        ContextKind::SuggestedValue,
-    ]
-    .map(said)
-    .concat();
+    let suggested =
+        [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
+            .map(said)
+            .concat();
     if !suggested.is_empty() {
         let _ = writeln!(text, "подсказка: может быть, «{suggested}»?");
     }
@@ -98,11 +91,9 @@ fn in_words(value: &ContextValue) -> String {
         ContextValue::String(text) => text.clone(),
         ContextValue::Strings(texts) => texts.join(", "),
         ContextValue::StyledStr(text) => text.to_string(),
-        ContextValue::StyledStrs(texts) => texts
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
+        ContextValue::StyledStrs(texts) => {
+            texts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        }
         _ => String::new(),
     }
 }

@@ -124,10 +124,7 @@ impl Outcome {
 
 /// The facts a state is derived from. The database's generated column `delivery.state` is the same expression.
 #[derive(Debug, Clone, Copy, Default)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is one fact, and all combinations happen"
-)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one fact, and all combinations happen")]
 pub struct Facts {
     /// A provider accepted a push.
     pub sent: bool,
@@ -207,10 +204,7 @@ pub mod reason {
             ),
             BLOCKED => lang.pick("is blocked", "сотрудник заблокирован"),
             ARCHIVED => lang.pick("is archived", "сотрудник в архиве"),
-            NO_DEVICE => lang.pick(
-                "had no device until it expired",
-                "до истечения срока не было устройства",
-            ),
+            NO_DEVICE => lang.pick("had no device until it expired", "до истечения срока не было устройства"),
             EXPIRED => lang.pick("its time ran out", "истёк срок"),
             CANCELED => lang.pick("the message was canceled", "сообщение отменено"),
             TOPIC_ARCHIVED => lang.pick(
@@ -221,24 +215,17 @@ pub mod reason {
                 "the client was archived before it came due",
                 "клиент отправлен в архив раньше, чем подошёл срок",
             ),
-            DEAD_ADDRESS => lang.pick(
-                "the provider says the address is dead",
-                "провайдер: адрес больше не действует",
-            ),
+            DEAD_ADDRESS => {
+                lang.pick("the provider says the address is dead", "провайдер: адрес больше не действует")
+            }
             QUARANTINED => lang.pick(
                 "the device is quarantined (dead address)",
                 "устройство в карантине (адрес недействителен)",
             ),
             DEVICE_GONE => lang.pick("the device was removed", "устройство удалено"),
             LEFT => lang.pick("the phone left", "телефон отключился сам"),
-            REPLACED => lang.pick(
-                "another device has its address now",
-                "адрес перешёл к другому устройству",
-            ),
-            REJECTED => lang.pick(
-                "the provider refused the payload",
-                "провайдер отклонил содержимое",
-            ),
+            REPLACED => lang.pick("another device has its address now", "адрес перешёл к другому устройству"),
+            REJECTED => lang.pick("the provider refused the payload", "провайдер отклонил содержимое"),
             MISCONFIGURED => lang.pick("the channel is misconfigured", "канал настроен неверно"),
             NO_CHANNEL => lang.pick("the channel is not configured", "канал не настроен"),
             other => other,
@@ -252,31 +239,14 @@ mod tests {
 
     #[test]
     fn a_receipt_beats_every_outcome() {
-        let given_up = Facts {
-            outcome: Some(Outcome::Failed),
-            ..Facts::default()
-        };
+        let given_up = Facts { outcome: Some(Outcome::Failed), ..Facts::default() };
         assert_eq!(given_up.state(), DeliveryState::Failed);
-        assert_eq!(
-            Facts {
-                acknowledged: true,
-                ..given_up
-            }
-            .state(),
-            DeliveryState::Acknowledged
-        );
+        assert_eq!(Facts { acknowledged: true, ..given_up }.state(), DeliveryState::Acknowledged);
     }
 
     #[test]
     fn what_was_sent_stays_sent_until_more_is_known() {
-        assert_eq!(
-            Facts {
-                sent: true,
-                ..Facts::default()
-            }
-            .state(),
-            DeliveryState::Sent
-        );
+        assert_eq!(Facts { sent: true, ..Facts::default() }.state(), DeliveryState::Sent);
         assert_eq!(Facts::default().state(), DeliveryState::Queued);
     }
 }

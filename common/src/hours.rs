@@ -14,15 +14,8 @@ use crate::{
 const DAY: u16 = 24 * 60;
 
 /// The days as they are written, Monday first.
-const DAYS: [(&str, &str); 7] = [
-    ("mon", "пн"),
-    ("tue", "вт"),
-    ("wed", "ср"),
-    ("thu", "чт"),
-    ("fri", "пт"),
-    ("sat", "сб"),
-    ("sun", "вс"),
-];
+const DAYS: [(&str, &str); 7] =
+    [("mon", "пн"), ("tue", "вт"), ("wed", "ср"), ("thu", "чт"), ("fri", "пт"), ("sat", "сб"), ("sun", "вс")];
 
 /// Every day of the week.
 const DAILY: (&str, &str) = ("daily", "ежедневно");
@@ -75,13 +68,7 @@ impl FromStr for WeeklyHours {
             }
         }
         if !wrong.is_empty() {
-            let all = |lang| {
-                wrong
-                    .iter()
-                    .map(|text| text.get(lang))
-                    .collect::<Vec<_>>()
-                    .join("; ")
-            };
+            let all = |lang| wrong.iter().map(|text| text.get(lang)).collect::<Vec<_>>().join("; ");
             return Err(Text::new(all(Lang::En), all(Lang::Ru)));
         }
         if windows.is_empty() {
@@ -155,15 +142,9 @@ fn day(name: &str) -> Result<u8, Text> {
     if let Some(day) = DAYS.iter().position(is_named) {
         return Ok(day as u8);
     }
-    let known = DAYS
-        .iter()
-        .chain([&DAILY])
-        .flat_map(|(english, russian)| [*english, *russian]);
+    let known = DAYS.iter().chain([&DAILY]).flat_map(|(english, russian)| [*english, *russian]);
     Err(match nearest(name, known) {
-        Some(near) => meant(
-            text!("`{name}` is no day", "«{name}» — не день недели"),
-            Some(near),
-        ),
+        Some(near) => meant(text!("`{name}` is no day", "«{name}» — не день недели"), Some(near)),
         None => text!(
             "`{name}` is no day; days are mon tue wed thu fri sat sun, or daily",
             "«{name}» — не день недели; дни: пн вт ср чт пт сб вс или ежедневно"
@@ -222,52 +203,30 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_told() {
-        let error = "mon-fri 08:00-25:00; zzz 10:00-14:00"
-            .parse::<WeeklyHours>()
-            .unwrap_err();
-        assert!(
-            error.en.contains("08:00-25:00") && error.en.contains("zzz"),
-            "{}",
-            error.en
-        );
+        let error = "mon-fri 08:00-25:00; zzz 10:00-14:00".parse::<WeeklyHours>().unwrap_err();
+        assert!(error.en.contains("08:00-25:00") && error.en.contains("zzz"), "{}", error.en);
     }
 
     fn hours(text: &str) -> WeeklyHours {
-        text.parse()
-            .unwrap_or_else(|error: Text| panic!("{text}: {}", error.get(Lang::En)))
+        text.parse().unwrap_or_else(|error: Text| panic!("{text}: {}", error.get(Lang::En)))
     }
 
     #[test]
     fn a_night_shift_belongs_to_the_day_that_it_begins_on() {
         let nights = hours("fri 20:00-08:00");
         // The 27th of November 2026 is a Friday.
-        for (day, hour, within) in [
-            (27, 19, false),
-            (27, 20, true),
-            (28, 7, true),
-            (28, 8, false),
-            (28, 21, false),
-            (27, 7, false),
-        ] {
-            assert_eq!(
-                nights.contain(date(2026, 11, day).at(hour, 0, 0, 0)),
-                within,
-                "{day} at {hour}"
-            );
+        for (day, hour, within) in
+            [(27, 19, false), (27, 20, true), (28, 7, true), (28, 8, false), (28, 21, false), (27, 7, false)]
+        {
+            assert_eq!(nights.contain(date(2026, 11, day).at(hour, 0, 0, 0)), within, "{day} at {hour}");
         }
     }
 
     #[test]
     fn both_languages_mean_the_same() {
-        assert_eq!(
-            hours("ПН-ПТ 8-20; сб,вс 10:00–14:00"),
-            hours("mon-fri 08:00-20:00; sat,sun 10:00-14:00")
-        );
+        assert_eq!(hours("ПН-ПТ 8-20; сб,вс 10:00–14:00"), hours("mon-fri 08:00-20:00; sat,sun 10:00-14:00"));
         assert_eq!(hours("ежедневно"), hours("00:00-24:00"));
-        assert_eq!(
-            hours("fri-mon 10:00-11:00").to_string(),
-            "mon,fri-sun 10:00-11:00"
-        );
+        assert_eq!(hours("fri-mon 10:00-11:00").to_string(), "mon,fri-sun 10:00-11:00");
     }
 
     #[test]
@@ -282,11 +241,7 @@ mod tests {
             ("someday 08:00-20:00", "mon tue"),
         ] {
             let error = text.parse::<WeeklyHours>().unwrap_err();
-            assert!(
-                error.get(Lang::En).contains(part),
-                "{text}: {}",
-                error.get(Lang::En)
-            );
+            assert!(error.get(Lang::En).contains(part), "{text}: {}", error.get(Lang::En));
         }
     }
 

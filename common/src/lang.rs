@@ -31,11 +31,7 @@ impl Lang {
 
     /// From a locale or language tag such as `ru_RU.UTF-8` or `ru-RU`.
     pub fn from_tag(tag: &str) -> Self {
-        if tag.get(..2).is_some_and(|head| head.eq_ignore_ascii_case("ru")) {
-            Self::Ru
-        } else {
-            Self::En
-        }
+        if tag.get(..2).is_some_and(|head| head.eq_ignore_ascii_case("ru")) { Self::Ru } else { Self::En }
     }
 
     /// From an `Accept-Language` header: the better rated of the two; English when neither is named.
@@ -43,11 +39,7 @@ impl Lang {
         let mut best = (Self::En, 0.0_f32);
         for part in header.split(',') {
             let (tag, params) = part.split_once(';').unwrap_or((part, ""));
-            let quality = params
-                .trim()
-                .strip_prefix("q=")
-                .and_then(|q| q.parse().ok())
-                .unwrap_or(1.0);
+            let quality = params.trim().strip_prefix("q=").and_then(|q| q.parse().ok()).unwrap_or(1.0);
             let lang = match tag.trim().get(..2) {
                 Some(head) if head.eq_ignore_ascii_case("ru") => Self::Ru,
                 Some(head) if head.eq_ignore_ascii_case("en") => Self::En,
@@ -89,10 +81,7 @@ pub struct Text {
 impl Text {
     /// A text from its two forms.
     pub fn new(en: impl Into<String>, ru: impl Into<String>) -> Self {
-        Self {
-            en: en.into(),
-            ru: ru.into(),
-        }
+        Self { en: en.into(), ru: ru.into() }
     }
 
     /// The text in one language.

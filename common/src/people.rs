@@ -33,10 +33,7 @@ impl std::str::FromStr for Role {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Viewer, Self::Admin, Self::Owner]
-            .into_iter()
-            .find(|r| r.as_str() == text)
-            .ok_or(())
+        [Self::Viewer, Self::Admin, Self::Owner].into_iter().find(|r| r.as_str() == text).ok_or(())
     }
 }
 
@@ -44,9 +41,7 @@ impl std::str::FromStr for Role {
 pub fn is_slug(text: &str) -> bool {
     text.len() <= limits::SLUG_CHARS
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
 }
 
 /// Whether `text` is a personnel number: 1–64 characters, none of them a control character, no space at the ends.
@@ -59,11 +54,8 @@ pub fn is_personnel_no(text: &str) -> bool {
 
 /// A name folded for search and sorting: NFKC, lower case, `ё` as `е`, one space between words.
 pub fn fold_name(name: &str) -> String {
-    let folded: String = name
-        .nfkc()
-        .flat_map(char::to_lowercase)
-        .map(|c| if c == 'ё' { 'е' } else { c })
-        .collect();
+    let folded: String =
+        name.nfkc().flat_map(char::to_lowercase).map(|c| if c == 'ё' { 'е' } else { c }).collect();
     folded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -16,8 +16,5 @@ pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
 pub fn meant(wrong: Text, nearest: Option<&str>) -> Text {
     let Some(nearest) = nearest else { return wrong };
     let Text { en, ru } = wrong;
-    text!(
-        "{en}; did you mean `{nearest}`?",
-        "{ru}; может быть, «{nearest}»?"
-    )
+    text!("{en}; did you mean `{nearest}`?", "{ru}; может быть, «{nearest}»?")
 }

@@ -73,10 +73,7 @@ impl Cutter {
 
     fn letter(&mut self, c: char, start: usize, end: usize) {
         let (word, chars) = self.open.get_or_insert_with(|| {
-            let word = Word {
-                range: start..end,
-                normal: String::new(),
-            };
+            let word = Word { range: start..end, normal: String::new() };
             (word, 0)
         });
         word.range.end = end;

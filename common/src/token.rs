@@ -166,10 +166,7 @@ pub fn is_code(text: &str) -> bool {
 
 /// A code as it is hashed: upper case, without the dashes and spaces that people add or leave out.
 pub fn normalize_code(code: &str) -> String {
-    code.chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|c| c.to_ascii_uppercase())
-        .collect()
+    code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
 }
 
 #[cfg(test)]
@@ -183,23 +180,13 @@ mod tests {
         for position in "simo_acs_".len()..token.len() {
             let mut typed = token.clone().into_bytes();
             typed[position] = if typed[position] == b'x' { b'y' } else { b'x' };
-            assert_eq!(
-                kind_of(&String::from_utf8(typed).unwrap()),
-                None,
-                "position {position}"
-            );
+            assert_eq!(kind_of(&String::from_utf8(typed).unwrap()), None, "position {position}");
         }
     }
 
     #[test]
     fn what_is_not_a_token_is_none() {
-        for text in [
-            "",
-            "simo_acs_",
-            "Bearer",
-            "simo_acs_жжж",
-            &generate(TokenKind::Device)[..20],
-        ] {
+        for text in ["", "simo_acs_", "Bearer", "simo_acs_жжж", &generate(TokenKind::Device)[..20]] {
             assert_eq!(kind_of(text), None);
         }
     }
@@ -207,10 +194,7 @@ mod tests {
     #[test]
     fn codes_survive_how_people_type_them() {
         let code = generate_code();
-        assert_eq!(
-            normalize_code(&code.to_lowercase().replace('-', " ")),
-            normalize_code(&code)
-        );
+        assert_eq!(normalize_code(&code.to_lowercase().replace('-', " ")), normalize_code(&code));
         assert!(is_code(&code.to_lowercase().replace('-', " ")));
         for text in ["", "K7QD-M2XA", "K7QD-M2XA-9FF", "K7QD-M2XA-0F"] {
             assert!(!is_code(text), "{text}");

@@ -27,12 +27,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "QUERY")]
     pub(crate) query: Vec<String>,
     /// The order: date, employee, state, or with a minus the other way round
-    #[arg(
-        long,
-        value_name = "ORDER",
-        default_value = "-date",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, value_name = "ORDER", default_value = "-date", allow_hyphen_values = true)]
     pub(crate) sort: Sort,
     /// The daemon's Unix socket [env: SIMO_SOCKET]
     #[arg(long, value_name = "PATH", conflicts_with = "url")]
@@ -67,9 +62,8 @@ pub(crate) struct Arguments {
 pub(crate) fn parse() -> Arguments {
     let words: Vec<OsString> = std::env::args_os().collect();
     let lang = Lang::of_terminal(Lang::said(&words));
-    let parsed = command(lang)
-        .try_get_matches_from(words)
-        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let parsed =
+        command(lang).try_get_matches_from(words).and_then(|matches| Arguments::from_arg_matches(&matches));
     parsed.unwrap_or_else(|error| {
         if lang == Lang::En || !error.use_stderr() {
             error.exit();
@@ -91,9 +85,7 @@ fn command(lang: Lang) -> Command {
         Lang::En => command,
         Lang::Ru => RUSSIAN
             .iter()
-            .fold(command, |command, (name, help)| {
-                command.mut_arg(name, |arg| arg.help(*help))
-            })
+            .fold(command, |command, (name, help)| command.mut_arg(name, |arg| arg.help(*help)))
             .about("Просмотр истории доставок в реальном времени. Внутри ? показывает все клавиши.")
             .override_usage("simo-tui [ПАРАМЕТРЫ] [ЗАПРОС]...")
             .help_template(
@@ -103,22 +95,13 @@ fn command(lang: Lang) -> Command {
 }
 
 const RUSSIAN: [(&str, &str); 11] = [
-    (
-        "query",
-        "Что показать сначала, например `state:failed after:today`; отрицания пишутся после `--`",
-    ),
+    ("query", "Что показать сначала, например `state:failed after:today`; отрицания пишутся после `--`"),
     ("sort", "Порядок: date, employee, state; с минусом обратный"),
     ("socket", "Unix-сокет демона [переменная: SIMO_SOCKET]"),
     ("url", "Адрес сервера [переменная: SIMO_URL]"),
-    (
-        "ca",
-        "Каким сертификатам УЦ доверять кроме системных (PEM) [переменная: SIMO_CA]",
-    ),
+    ("ca", "Каким сертификатам УЦ доверять кроме системных (PEM) [переменная: SIMO_CA]"),
     ("token", "Токен, с которым обращаться [переменная: SIMO_TOKEN]"),
-    (
-        "client",
-        "За какого клиента действовать, если вам видны несколько [переменная: SIMO_CLIENT]",
-    ),
+    ("client", "За какого клиента действовать, если вам видны несколько [переменная: SIMO_CLIENT]"),
     ("help", "Показать эту справку"),
     ("version", "Показать версию"),
     ("lang", "Язык: ru или en; если не указано, как в системе"),
@@ -180,10 +163,7 @@ mod tests {
         let help = command(Lang::Ru).render_help().to_string();
         assert!(help.contains("Использование: simo-tui [ПАРАМЕТРЫ] [ЗАПРОС]..."));
         for argument in command(Lang::En).get_arguments() {
-            assert!(
-                RUSSIAN.iter().any(|(name, _)| argument.get_id() == name),
-                "{argument}"
-            );
+            assert!(RUSSIAN.iter().any(|(name, _)| argument.get_id() == name), "{argument}");
         }
     }
 }

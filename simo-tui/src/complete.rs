@@ -62,11 +62,7 @@ impl Completion {
             })
             .take(MOST)
             .collect();
-        Self {
-            start,
-            items,
-            chosen: None,
-        }
+        Self { start, items, chosen: None }
     }
 
     /// Goes to the next candidate, or the one before.
@@ -107,39 +103,24 @@ fn script(word: &str) -> Option<Lang> {
 }
 
 fn keys(lang: Lang) -> Vec<String> {
-    Key::ALL
-        .map(|key| format!("{}:", lang.pick(key.as_str(), key.as_russian())))
-        .to_vec()
+    Key::ALL.map(|key| format!("{}:", lang.pick(key.as_str(), key.as_russian()))).to_vec()
 }
 
 fn key(name: &str) -> Option<Key> {
     let name = name.to_lowercase();
-    Key::ALL
-        .into_iter()
-        .find(|key| key.names().contains(&name.as_str()))
+    Key::ALL.into_iter().find(|key| key.names().contains(&name.as_str()))
 }
 
 fn values(key: Key, names: &Names, lang: Lang) -> Vec<String> {
     let known = match key {
-        Key::State => DeliveryState::ALL
-            .map(|state| text::state_name(state, lang).to_owned())
-            .to_vec(),
+        Key::State => DeliveryState::ALL.map(|state| text::state_name(state, lang).to_owned()).to_vec(),
         Key::Priority => Priority::ALL.map(|p| text::priority(p, lang).to_owned()).to_vec(),
         Key::After | Key::Before => lang
-            .pick(
-                ["today", "yesterday", "-1h", "-24h", "-7d"],
-                ["сегодня", "вчера", "-1ч", "-24ч", "-7д"],
-            )
+            .pick(["today", "yesterday", "-1h", "-24h", "-7d"], ["сегодня", "вчера", "-1ч", "-24ч", "-7д"])
             .map(str::to_owned)
             .to_vec(),
-        Key::Date => lang
-            .pick(["today", "yesterday"], ["сегодня", "вчера"])
-            .map(str::to_owned)
-            .to_vec(),
-        Key::Ack => lang
-            .pick(["yes", "no"], ["да", "нет"])
-            .map(str::to_owned)
-            .to_vec(),
+        Key::Date => lang.pick(["today", "yesterday"], ["сегодня", "вчера"]).map(str::to_owned).to_vec(),
+        Key::Ack => lang.pick(["yes", "no"], ["да", "нет"]).map(str::to_owned).to_vec(),
         Key::Topic => names.topics.clone(),
         Key::Group => names.groups.clone(),
         Key::Acs => names.acs.clone(),
@@ -151,11 +132,7 @@ fn values(key: Key, names: &Names, lang: Lang) -> Vec<String> {
 
 /// A value as it must be written: in quotes if it has spaces.
 fn quoted(value: &str) -> String {
-    if value.contains(' ') {
-        format!("\"{value}\"")
-    } else {
-        value.to_owned()
-    }
+    if value.contains(' ') { format!("\"{value}\"") } else { value.to_owned() }
 }
 
 #[cfg(test)]
@@ -204,10 +181,7 @@ mod tests {
     #[test]
     fn lists_complete_their_last_value() {
         let completion = at("state:failed,ex");
-        assert_eq!(
-            (completion.start, completion.items),
-            (13, vec!["expired".to_owned()])
-        );
+        assert_eq!((completion.start, completion.items), (13, vec!["expired".to_owned()]));
     }
 
     #[test]

@@ -34,10 +34,7 @@ const PEOPLE: [(&str, &str); 5] = [
 ];
 
 const TITLES: [(&str, Option<&str>); 5] = [
-    (
-        "Давление в котле № 3 выше нормы: 14,2 бар, проверьте клапан",
-        Some("boiler"),
-    ),
+    ("Давление в котле № 3 выше нормы: 14,2 бар, проверьте клапан", Some("boiler")),
     ("Расчётный лист за октябрь", Some("payroll")),
     ("Смена А: выход на два часа раньше", Some("smena-a")),
     ("Зайдите в отдел кадров", None),
@@ -51,11 +48,7 @@ pub(crate) fn now() -> Timestamp {
 /// The row that is so many rows from the newest; the tenth and later ones are of yesterday.
 pub(crate) fn row(number: u32) -> Delivery {
     let n = number as usize;
-    let age = if n < 10 {
-        7 * i64::from(number)
-    } else {
-        86_400 + 61 * i64::from(number)
-    };
+    let age = if n < 10 { 7 * i64::from(number) } else { 86_400 + 61 * i64::from(number) };
     let at = now() - SignedDuration::from_secs(age);
     let state = DeliveryState::ALL[n % 9];
     Delivery {
@@ -83,10 +76,7 @@ pub(crate) fn id_of(number: u32) -> Uuid {
 }
 
 pub(crate) fn page(numbers: std::ops::Range<u32>, next: Option<&str>) -> Page<Delivery> {
-    Page {
-        items: numbers.map(row).collect(),
-        next: next.map(str::to_owned),
-    }
+    Page { items: numbers.map(row).collect(), next: next.map(str::to_owned) }
 }
 
 pub(crate) fn model(lang: Lang) -> Model {
@@ -98,14 +88,8 @@ pub(crate) fn model(lang: Lang) -> Model {
 }
 
 pub(crate) fn clients() -> Vec<Client> {
-    let client = |slug: &str, name: &str| Client {
-        slug: slug.into(),
-        name: name.into(),
-    };
-    vec![
-        client("romashka", "ООО «Ромашка»"),
-        client("vasilek", "АО «Василёк»"),
-    ]
+    let client = |slug: &str, name: &str| Client { slug: slug.into(), name: name.into() };
+    vec![client("romashka", "ООО «Ромашка»"), client("vasilek", "АО «Василёк»")]
 }
 
 /// Lets actions happen; what they ask for is dropped.
@@ -120,10 +104,7 @@ pub(crate) fn press(model: &mut Model, commands: impl IntoIterator<Item = Comman
 }
 
 pub(crate) fn type_in(model: &mut Model, text: &str) {
-    let typed = text
-        .chars()
-        .map(tui_input::InputRequest::InsertChar)
-        .map(Command::Edit);
+    let typed = text.chars().map(tui_input::InputRequest::InsertChar).map(Command::Edit);
     press(model, typed);
 }
 
@@ -145,10 +126,7 @@ pub(crate) fn answer(model: &mut Model, result: Result<Page<Delivery>, Failure>)
 /// A model that is connected and has the newest rows; `size` is that of the terminal.
 pub(crate) fn loaded(lang: Lang, size: (u16, u16), rows: u32, next: Option<&str>) -> Model {
     let mut model = model(lang);
-    act(
-        &mut model,
-        [Action::Resize(size.0, size.1), Action::Feed(Feed::Open)],
-    );
+    act(&mut model, [Action::Resize(size.0, size.1), Action::Feed(Feed::Open)]);
     answer(&mut model, Ok(page(0..rows, next)));
     // The feed opened while the first page was on its way, so the rows are read once more.
     answer(&mut model, Ok(page(0..rows, next)));
@@ -187,10 +165,7 @@ pub(crate) fn refused(field: &str, detail: &str) -> Failure {
         code: "invalid".into(),
         detail: detail.into(),
         hint: None,
-        errors: vec![FieldError {
-            field: field.into(),
-            detail: detail.into(),
-        }],
+        errors: vec![FieldError { field: field.into(), detail: detail.into() }],
         request_id: None,
     }))
 }
@@ -198,10 +173,8 @@ pub(crate) fn refused(field: &str, detail: &str) -> Failure {
 /// The story of the newest row: acknowledged at the second try.
 pub(crate) fn story(lang: Lang) -> Box<Story> {
     let at = |seconds| now() + SignedDuration::from_secs(seconds);
-    let line = |seconds, en: &str, ru: &str| StoryLine {
-        at: Some(at(seconds)),
-        text: lang.pick(en, ru).to_owned(),
-    };
+    let line =
+        |seconds, en: &str, ru: &str| StoryLine { at: Some(at(seconds)), text: lang.pick(en, ru).to_owned() };
     let mut delivery = row(0);
     delivery.state = DeliveryState::Acknowledged;
     delivery.sent_at = Some(at(5));
@@ -226,19 +199,10 @@ pub(crate) fn story(lang: Lang) -> Box<Story> {
         canceled_at: None,
         cancel_reason: None,
         scheduled: false,
-        counts: RecipientCounts {
-            accepted: 14,
-            ..RecipientCounts::default()
-        },
+        counts: RecipientCounts { accepted: 14, ..RecipientCounts::default() },
         states: vec![
-            StateCount {
-                state: DeliveryState::Read,
-                count: 2,
-            },
-            StateCount {
-                state: DeliveryState::Acknowledged,
-                count: 12,
-            },
+            StateCount { state: DeliveryState::Read, count: 2 },
+            StateCount { state: DeliveryState::Acknowledged, count: 12 },
         ],
     };
     Box::new(Story {
@@ -249,10 +213,7 @@ pub(crate) fn story(lang: Lang) -> Box<Story> {
             delivery: Some(delivery),
             target: Some("group:smena-a".into()),
             grant: Some("everyone".into()),
-            phone_times: PhoneTimes {
-                read_at: Some(at(30)),
-                ..PhoneTimes::default()
-            },
+            phone_times: PhoneTimes { read_at: Some(at(30)), ..PhoneTimes::default() },
             pushes: vec![Push {
                 device_id: id_of(900),
                 device: "Samsung A52".into(),
@@ -312,27 +273,15 @@ pub(crate) fn access() -> Answer {
         times,
         blocked: false,
     };
-    let always = GrantTimes {
-        active: true,
-        ..GrantTimes::default()
-    };
+    let always = GrantTimes { active: true, ..GrantTimes::default() };
     let nights = GrantTimes {
         from: Some(now() - SignedDuration::from_hours(48)),
         hours: Some("mon-fri 18:00-24:00".into()),
         ..GrantTimes::default()
     };
-    let over = GrantTimes {
-        until: Some(now() - SignedDuration::from_hours(24)),
-        ..GrantTimes::default()
-    };
+    let over = GrantTimes { until: Some(now() - SignedDuration::from_hours(24)), ..GrantTimes::default() };
     Answer::Access(vec![
-        held(
-            "boiler",
-            "Котельная",
-            "group:zavod",
-            &["smena-a", "ceh-1", "zavod"],
-            always,
-        ),
+        held("boiler", "Котельная", "group:zavod", &["smena-a", "ceh-1", "zavod"], always),
         held("line-2", "Линия 2", "employee", &[], nights),
         held("payroll", "Расчётные листы", "everyone", &[], over),
     ])

@@ -20,10 +20,7 @@ pub(crate) struct RowKey {
 impl RowKey {
     /// The key of this row.
     pub(crate) fn of(row: &Delivery) -> Self {
-        Self {
-            message_id: row.message_id,
-            personnel_no: row.personnel_no.clone(),
-        }
+        Self { message_id: row.message_id, personnel_no: row.personnel_no.clone() }
     }
 }
 
@@ -50,15 +47,7 @@ pub(crate) struct History {
 
 impl Default for History {
     fn default() -> Self {
-        Self {
-            rows: Vec::new(),
-            next: None,
-            selected: 0,
-            top: 0,
-            following: true,
-            unseen: 0,
-            gap: false,
-        }
+        Self { rows: Vec::new(), next: None, selected: 0, top: 0, following: true, unseen: 0, gap: false }
     }
 }
 
@@ -111,11 +100,7 @@ impl History {
 
     /// Shows these rows instead, from the top.
     pub(crate) fn replace(&mut self, page: Page<Delivery>) {
-        *self = Self {
-            next: page.next,
-            rows: distinct(page.items, &HashSet::new()),
-            ..Self::default()
-        };
+        *self = Self { next: page.next, rows: distinct(page.items, &HashSet::new()), ..Self::default() };
     }
 
     /// Shows these rows instead; the bar stays on its row if it is among them.
@@ -155,11 +140,8 @@ impl History {
             }
             (next, Some(joint)) => {
                 let fresh: HashSet<Key<'_>> = items.iter().map(key).collect();
-                let tail: Vec<Delivery> = self.rows[joint + 1..]
-                    .iter()
-                    .filter(|row| !fresh.contains(&key(row)))
-                    .cloned()
-                    .collect();
+                let tail: Vec<Delivery> =
+                    self.rows[joint + 1..].iter().filter(|row| !fresh.contains(&key(row))).cloned().collect();
                 let next = if tail.is_empty() { next } else { self.next.clone() };
                 (items.into_iter().chain(tail).collect(), next)
             }
@@ -171,10 +153,7 @@ impl History {
             let places: HashMap<Key<'_>, usize> = rows.iter().enumerate().map(|(i, r)| (key(r), i)).collect();
             let top = self.place_of(self.top, &places);
             let selected = self.place_of(self.selected, &places);
-            let came = rows[..top.min(rows.len())]
-                .iter()
-                .filter(|row| !old.contains_key(&key(row)))
-                .count();
+            let came = rows[..top.min(rows.len())].iter().filter(|row| !old.contains_key(&key(row))).count();
             (self.top, self.selected) = (top, selected);
             self.unseen += came;
         }
@@ -187,11 +166,7 @@ impl History {
     fn place_of(&self, index: usize, places: &HashMap<Key<'_>, usize>) -> usize {
         let index = index.min(self.rows.len());
         let (above, below) = self.rows.split_at(index);
-        below
-            .iter()
-            .chain(above.iter().rev())
-            .find_map(|row| places.get(&key(row)).copied())
-            .unwrap_or(0)
+        below.iter().chain(above.iter().rev()).find_map(|row| places.get(&key(row)).copied()).unwrap_or(0)
     }
 
     /// Brings the row that an event is about up to date, at once and without asking the server.
@@ -265,13 +240,7 @@ impl History {
 /// The rows without repeats, among themselves or of what is known.
 fn distinct(items: Vec<Delivery>, known: &HashSet<Key<'_>>) -> Vec<Delivery> {
     let mut seen = HashSet::with_capacity(items.len());
-    let keep: Vec<bool> = items
-        .iter()
-        .map(|row| !known.contains(&key(row)) && seen.insert(key(row)))
-        .collect();
-    items
-        .into_iter()
-        .zip(keep)
-        .filter_map(|(row, keep)| keep.then_some(row))
-        .collect()
+    let keep: Vec<bool> =
+        items.iter().map(|row| !known.contains(&key(row)) && seen.insert(key(row))).collect();
+    items.into_iter().zip(keep).filter_map(|(row, keep)| keep.then_some(row)).collect()
 }

@@ -29,16 +29,8 @@ fn mouse_action(mouse: MouseEvent) -> Option<Action> {
     let MouseEvent { column, row, .. } = mouse;
     match mouse.kind {
         MouseEventKind::Down(MouseButton::Left) => Some(Action::Click { column, row }),
-        MouseEventKind::ScrollDown => Some(Action::Wheel {
-            column,
-            row,
-            lines: NOTCH,
-        }),
-        MouseEventKind::ScrollUp => Some(Action::Wheel {
-            column,
-            row,
-            lines: -NOTCH,
-        }),
+        MouseEventKind::ScrollDown => Some(Action::Wheel { column, row, lines: NOTCH }),
+        MouseEventKind::ScrollUp => Some(Action::Wheel { column, row, lines: -NOTCH }),
         _ => None,
     }
 }
@@ -155,21 +147,9 @@ fn latin(c: char) -> char {
 pub(crate) const HELP: &[(&str, &str, &str)] = &[
     ("", "Table", "Таблица"),
     ("↑ ↓  k j", "one row up, down", "на строку вверх, вниз"),
-    (
-        "PgUp PgDn",
-        "one screen up, down (also Space)",
-        "на экран вверх, вниз (и пробел)",
-    ),
-    (
-        "Home g",
-        "to the top, and follow what comes in",
-        "в начало и следить за новыми",
-    ),
-    (
-        "End G",
-        "to the last row that is loaded",
-        "к последней загруженной строке",
-    ),
+    ("PgUp PgDn", "one screen up, down (also Space)", "на экран вверх, вниз (и пробел)"),
+    ("Home g", "to the top, and follow what comes in", "в начало и следить за новыми"),
+    ("End G", "to the last row that is loaded", "к последней загруженной строке"),
     ("Enter", "the delivery's whole story", "вся история доставки"),
     ("/", "edit the query", "изменить запрос"),
     ("Esc", "show everything again", "снова показать всё"),
@@ -179,11 +159,7 @@ pub(crate) const HELP: &[(&str, &str, &str)] = &[
         "выбрать порядок (d e t: дата, сотрудник, состояние)",
     ),
     ("S", "the order the other way round", "обратный порядок"),
-    (
-        "r F5",
-        "read anew, reconnect at once",
-        "перечитать, соединиться сразу",
-    ),
+    ("r F5", "read anew, reconnect at once", "перечитать, соединиться сразу"),
     ("c", "another client (owners)", "другой клиент (владельцам)"),
     ("", "Delivery", "Доставка"),
     ("↑ ↓ PgUp PgDn", "scroll", "прокрутка"),
@@ -193,22 +169,10 @@ pub(crate) const HELP: &[(&str, &str, &str)] = &[
         "who would receive the topic now, and by which grant",
         "кто получил бы тему сейчас и по какому доступу",
     ),
-    (
-        "a",
-        "what the employee may receive, and why",
-        "что может получать сотрудник и почему",
-    ),
-    (
-        "Tab Esc Enter",
-        "back to the story; close",
-        "назад к истории; закрыть",
-    ),
+    ("a", "what the employee may receive, and why", "что может получать сотрудник и почему"),
+    ("Tab Esc Enter", "back to the story; close", "назад к истории; закрыть"),
     ("", "Query line", "Строка запроса"),
-    (
-        "Tab Shift-Tab",
-        "complete: keys and values",
-        "дополнить: ключи и значения",
-    ),
+    ("Tab Shift-Tab", "complete: keys and values", "дополнить: ключи и значения"),
     ("↑ ↓", "queries asked before", "прежние запросы"),
     ("Enter  Esc", "apply, cancel", "применить, отменить"),
     (
@@ -220,17 +184,9 @@ pub(crate) const HELP: &[(&str, &str, &str)] = &[
     ("? F1", "this list", "этот список"),
     ("l", "русский / English", "русский / English"),
     ("Ctrl-L", "paint the screen anew", "перерисовать экран"),
-    (
-        "q Ctrl-C",
-        "quit (q: not while typing)",
-        "выход (q: не при вводе)",
-    ),
+    ("q Ctrl-C", "quit (q: not while typing)", "выход (q: не при вводе)"),
     ("", "Mouse", "Мышь"),
-    (
-        "click",
-        "select; again: open; header: sort",
-        "выбрать; ещё раз: открыть; заголовок: порядок",
-    ),
+    ("click", "select; again: open; header: sort", "выбрать; ещё раз: открыть; заголовок: порядок"),
     ("wheel", "scroll", "прокрутка"),
 ];
 

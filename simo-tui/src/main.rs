@@ -55,15 +55,9 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let wanted = Selection {
-        query: arguments.query.join(" "),
-        sort: arguments.sort,
-    };
+    let wanted = Selection { query: arguments.query.join(" "), sort: arguments.sort };
     if let Err(mistakes) = simo_common::query::parse(&wanted.query) {
-        eprintln!(
-            "simo-tui: {}",
-            lang.pick("the query is not understood", "запрос непонятен")
-        );
+        eprintln!("simo-tui: {}", lang.pick("the query is not understood", "запрос непонятен"));
         eprintln!("  {}", wanted.query);
         for mistake in mistakes {
             let before = " ".repeat(mistake.column.saturating_sub(1));
@@ -73,13 +67,7 @@ fn main() -> ExitCode {
     }
     // Fails only when a provider is installed already, which serves as well.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let mut model = Model::new(
-        lang,
-        TimeZone::system(),
-        named(&connection),
-        wanted,
-        runtime::now(),
-    );
+    let mut model = Model::new(lang, TimeZone::system(), named(&connection), wanted, runtime::now());
     model.client.clone_from(&connection.client);
     model.colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     match started(model, connection) {
@@ -92,10 +80,7 @@ fn main() -> ExitCode {
 }
 
 fn started(model: Model, connection: Connection) -> anyhow::Result<()> {
-    let tokio = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let done = tokio.block_on(runtime::run(model, connection));
     // The reader of the terminal's events may wait for one more: nobody waits for it.
     tokio.shutdown_background();

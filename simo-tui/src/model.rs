@@ -140,15 +140,7 @@ pub(crate) struct Aside {
 impl Detail {
     /// The pane for a delivery whose story is on its way.
     pub(crate) fn of(key: RowKey) -> Self {
-        Self {
-            key,
-            story: None,
-            failure: None,
-            asked: true,
-            stale: false,
-            scroll: 0,
-            aside: None,
-        }
+        Self { key, story: None, failure: None, asked: true, stale: false, scroll: 0, aside: None }
     }
 }
 
@@ -284,10 +276,6 @@ impl Model {
 
     /// Where keys go when an overlay is closed.
     pub(crate) fn base_focus(&self) -> Focus {
-        if self.detail.is_some() {
-            Focus::Detail
-        } else {
-            Focus::Table
-        }
+        if self.detail.is_some() { Focus::Detail } else { Focus::Table }
     }
 }

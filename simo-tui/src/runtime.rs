@@ -37,10 +37,7 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// The operator's clock.
 pub(crate) fn now() -> Timestamp {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the one place where this program asks what time it is"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "the one place where this program asks what time it is")]
     Timestamp::now()
 }
 

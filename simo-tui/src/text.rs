@@ -171,10 +171,7 @@ pub(crate) fn why(target: Option<&str>, grant: Option<&str>, lang: Lang) -> Stri
 pub(crate) fn tries(count: u32, lang: Lang) -> String {
     match lang {
         Lang::En => format!("{count} {}", if count == 1 { "try" } else { "tries" }),
-        Lang::Ru => format!(
-            "{count} {}",
-            russian_plural(count.into(), ["попытка", "попытки", "попыток"])
-        ),
+        Lang::Ru => format!("{count} {}", russian_plural(count.into(), ["попытка", "попытки", "попыток"])),
     }
 }
 
@@ -286,24 +283,11 @@ mod tests {
     #[test]
     fn only_today_goes_without_its_date() {
         let zone = TimeZone::get("Asia/Yekaterinburg").unwrap();
-        let clock = Clock {
-            zone: &zone,
-            now: "2026-11-22T20:00:00Z".parse().unwrap(),
-            lang: Lang::Ru,
-        };
+        let clock = Clock { zone: &zone, now: "2026-11-22T20:00:00Z".parse().unwrap(), lang: Lang::Ru };
         // Where the operator sits it is the 23rd already.
         assert_eq!(clock.full("2026-11-22T19:30:00Z".parse().unwrap()), "00:30:00");
-        assert_eq!(
-            clock.full("2026-11-22T18:59:59Z".parse().unwrap()),
-            "22.11.2026 23:59:59"
-        );
-        assert_eq!(
-            clock.exact("2026-11-22T19:30:00Z".parse().unwrap()),
-            "00:30:00 +05:00"
-        );
-        assert_eq!(
-            clock.short("2026-11-22T18:59:59Z".parse().unwrap()),
-            "22.11.26 23:59"
-        );
+        assert_eq!(clock.full("2026-11-22T18:59:59Z".parse().unwrap()), "22.11.2026 23:59:59");
+        assert_eq!(clock.exact("2026-11-22T19:30:00Z".parse().unwrap()), "00:30:00 +05:00");
+        assert_eq!(clock.short("2026-11-22T18:59:59Z".parse().unwrap()), "22.11.26 23:59");
     }
 }

@@ -109,9 +109,7 @@ fn in_table(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
 }
 
 fn in_detail(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
-    let page = usize::from(layout::screen(model).detail.height)
-        .saturating_sub(3)
-        .max(1);
+    let page = usize::from(layout::screen(model).detail.height).saturating_sub(3).max(1);
     let Some(detail) = &mut model.detail else {
         model.focus = Focus::Table;
         return;
@@ -201,10 +199,7 @@ fn in_help(model: &mut Model, command: Command) {
 /// Sorts by a key (newest first, А to Я, in the order of life), or the other way round.
 fn sort(model: &mut Model, command: Command) {
     let now = model.wanted.sort;
-    let flipped = Sort {
-        descending: !now.descending,
-        ..now
-    };
+    let flipped = Sort { descending: !now.descending, ..now };
     let wanted = match command {
         Command::SortBy(key) if key != now.key => {
             SORTS.into_iter().find(|sort| sort.key == key).unwrap_or_default()

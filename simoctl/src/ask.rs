@@ -17,10 +17,8 @@ pub(crate) fn confirm(question: &str, yes: bool, lang: Lang) -> Result<(), Failu
         return Ok(());
     }
     if !terminal::can_ask() {
-        let what = lang.pick(
-            format!("This needs a yes: {question}"),
-            format!("Нужно подтверждение: {question}"),
-        );
+        let what =
+            lang.pick(format!("This needs a yes: {question}"), format!("Нужно подтверждение: {question}"));
         return Err(Failure::usage(what).hint(lang.pick(
             "There is no terminal to ask on; add --yes.",
             "Спросить не на чем: нет терминала. Добавьте --yes.",
@@ -31,20 +29,9 @@ pub(crate) fn confirm(question: &str, yes: bool, lang: Lang) -> Result<(), Failu
         .with_parser(&is_yes)
         .with_error_message(lang.pick("Answer y or n.", "Ответьте «д» или «н»."))
         .with_default_value_formatter(&|_| lang.pick("y/N", "д/Н").to_owned())
-        .with_formatter(&|yes| {
-            if yes {
-                lang.pick("yes", "да")
-            } else {
-                lang.pick("no", "нет")
-            }
-            .to_owned()
-        })
+        .with_formatter(&|yes| if yes { lang.pick("yes", "да") } else { lang.pick("no", "нет") }.to_owned())
         .prompt();
-    if answered(answer, lang)? {
-        Ok(())
-    } else {
-        Err(unchanged(lang))
-    }
+    if answered(answer, lang)? { Ok(()) } else { Err(unchanged(lang)) }
 }
 
 /// Asks for a secret, which is not shown while it is typed.
@@ -70,10 +57,7 @@ fn answered<T>(answer: Result<T, InquireError>, lang: Lang) -> Result<T, Failure
 }
 
 fn unchanged(lang: Lang) -> Failure {
-    Failure::new(
-        Exit::Failed,
-        lang.pick("Nothing was changed.", "Ничего не изменено."),
-    )
+    Failure::new(Exit::Failed, lang.pick("Nothing was changed.", "Ничего не изменено."))
 }
 
 /// Reads an answer in either language, whatever keyboard layout is on.

@@ -178,15 +178,13 @@ pub(crate) fn refuse(refusal: &clap::Error, lang: Lang) -> ExitCode {
 /// Moves the negated words of a history query (`-state:read`, `-тест`), which look like flags, behind a `--`. The
 /// order of a query's words means nothing.
 fn negations_last(arguments: Vec<OsString>) -> Vec<OsString> {
-    let asks_history = arguments
-        .windows(2)
-        .any(|pair| pair[0] == "message" && (pair[1] == "list" || pair[1] == "watch"));
+    let asks_history =
+        arguments.windows(2).any(|pair| pair[0] == "message" && (pair[1] == "list" || pair[1] == "watch"));
     if !asks_history || arguments.iter().any(|word| word == "--") {
         return arguments;
     }
-    let (negated, mut rest): (Vec<_>, Vec<_>) = arguments
-        .into_iter()
-        .partition(|word| word.to_str().is_some_and(is_negation));
+    let (negated, mut rest): (Vec<_>, Vec<_>) =
+        arguments.into_iter().partition(|word| word.to_str().is_some_and(is_negation));
     if !negated.is_empty() {
         rest.push("--".into());
         rest.extend(negated);
@@ -237,10 +235,7 @@ mod tests {
         let Noun::Message(commands::message::Verb::Send(send)) = parsed.noun else {
             panic!("nothing to send");
         };
-        assert!(
-            format!("{send:?}").contains(r#"employees: ["1", "2", "3"]"#),
-            "{send:?}"
-        );
+        assert!(format!("{send:?}").contains(r#"employees: ["1", "2", "3"]"#), "{send:?}");
     }
 
     #[test]

@@ -74,12 +74,7 @@ pub(crate) fn id(text: &str) -> Result<Uuid, Wrong> {
 /// Reads how many rows a list may have at most.
 pub(crate) fn rows(text: &str) -> Result<u64, Wrong> {
     let count = text.parse().ok().filter(|count| *count > 0);
-    count.ok_or_else(|| {
-        Wrong(text!(
-            "must be a whole number, 1 or more",
-            "нужно целое число, от 1"
-        ))
-    })
+    count.ok_or_else(|| Wrong(text!("must be a whole number, 1 or more", "нужно целое число, от 1")))
 }
 
 /// The path that means standard input or output.
@@ -116,10 +111,10 @@ fn called(path: &Path, lang: Lang) -> String {
 /// A file, or standard input, that cannot be read.
 fn unreadable(session: &Session, path: &Path, cause: impl Display) -> Failure {
     let path = called(path, session.lang);
-    Failure::failed(session.say(
-        format!("Cannot read {path}: {cause}."),
-        format!("Не удаётся прочитать {path}: {cause}."),
-    ))
+    Failure::failed(
+        session
+            .say(format!("Cannot read {path}: {cause}."), format!("Не удаётся прочитать {path}: {cause}.")),
+    )
 }
 
 /// Two arguments that both are to come from standard input.
@@ -133,10 +128,10 @@ fn only_one_input(session: &Session, one: &str, other: &str) -> Failure {
 /// A file or directory that cannot be written.
 fn unwritable(session: &Session, path: &Path, cause: impl Display) -> Failure {
     let path = path.display();
-    Failure::failed(session.say(
-        format!("Cannot write {path}: {cause}."),
-        format!("Не удаётся записать {path}: {cause}."),
-    ))
+    Failure::failed(
+        session
+            .say(format!("Cannot write {path}: {cause}."), format!("Не удаётся записать {path}: {cause}.")),
+    )
 }
 
 /// Does what was typed.

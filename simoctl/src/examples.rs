@@ -110,17 +110,11 @@ mod tests {
     fn words(line: &str) -> Vec<OsString> {
         let line = line.replace(" ID", " 0193a5f0-7c00-7000-8000-000000000000");
         // What is before or behind a pipe, and whoever else is given the result, is not ours.
-        let line = line
-            .split(['|', '>'])
-            .find(|part| part.contains("simoctl "))
-            .unwrap();
+        let line = line.split(['|', '>']).find(|part| part.contains("simoctl ")).unwrap();
         let line = &line[line.find("simoctl").unwrap()..];
         let line = line.trim_end().trim_end_matches(')');
         let script = format!("simoctl() {{ printf '%s\\0' simoctl \"$@\"; }}; {line}");
-        let out = Command::new("sh")
-            .args(["-euc", &script])
-            .env("CODE", "K7QD-M2XA-9F")
-            .output();
+        let out = Command::new("sh").args(["-euc", &script]).env("CODE", "K7QD-M2XA-9F").output();
         let out = String::from_utf8(out.unwrap().stdout).unwrap();
         out.split_terminator('\0').map(OsString::from).collect()
     }
@@ -129,10 +123,7 @@ mod tests {
         let mut read = 0;
         if let Some(text) = command.get_after_help() {
             let text = text.to_string();
-            for line in text
-                .lines()
-                .filter(|line| line.contains("simoctl ") && line.starts_with("  "))
-            {
+            for line in text.lines().filter(|line| line.contains("simoctl ") && line.starts_with("  ")) {
                 let words = words(line.trim());
                 assert!(words.len() > 1, "{path}: {line}");
                 if let Err(refusal) = cli::parse(words, Lang::En) {

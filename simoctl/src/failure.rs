@@ -61,12 +61,7 @@ pub(crate) struct Said {
 impl Failure {
     /// A failure with this exit code.
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self::Said(Box::new(Said {
-            exit,
-            what: what.into(),
-            details: Vec::new(),
-            hint: None,
-        }))
+        Self::Said(Box::new(Said { exit, what: what.into(), details: Vec::new(), hint: None }))
     }
 
     /// It did not work.
@@ -144,12 +139,7 @@ impl Failure {
             ),
             Self::Said(said) => (said.what.clone(), said.details.clone(), said.hint.clone()),
         };
-        Said {
-            exit,
-            what,
-            details,
-            hint,
-        }
+        Said { exit, what, details, hint }
     }
 }
 
@@ -180,10 +170,7 @@ fn exit_of(error: &Error) -> Exit {
             _ => Exit::Failed,
         },
         // What a proxy says when the server behind it is away.
-        Error::Foreign {
-            status: 502..=504, ..
-        }
-        | Error::Unreachable(_) => Exit::Unreachable,
+        Error::Foreign { status: 502..=504, .. } | Error::Unreachable(_) => Exit::Unreachable,
         Error::Foreign { .. } => Exit::Failed,
         Error::Certificates(_) => Exit::Usage,
     }
@@ -230,11 +217,8 @@ fn call_in_words(error: &Error, lang: Lang, connection: Option<&Connection>) -> 
 }
 
 fn problem_in_words(problem: &Problem, lang: Lang, connection: Option<&Connection>) -> Words {
-    let mut details: Vec<_> = problem
-        .errors
-        .iter()
-        .map(|error| format!("{}: {}", error.field, error.detail))
-        .collect();
+    let mut details: Vec<_> =
+        problem.errors.iter().map(|error| format!("{}: {}", error.field, error.detail)).collect();
     // A single one is mostly what the problem itself says.
     details.retain(|detail| !problem.detail.ends_with(detail));
     if let Some(id) = problem.request_id.as_ref().filter(|_| problem.status >= 500) {
@@ -242,10 +226,7 @@ fn problem_in_words(problem: &Problem, lang: Lang, connection: Option<&Connectio
     }
     let token = connection.and_then(|c| c.token.as_deref());
     if problem.status == 401 && token.is_some_and(|token| !token.starts_with("simo_")) {
-        let what = lang.pick(
-            "What was given as a token is none.",
-            "То, что указано как токен, не токен.",
-        );
+        let what = lang.pick("What was given as a token is none.", "То, что указано как токен, не токен.");
         let hint = lang.pick(
             "A token begins with `simo_`: see --token, SIMO_TOKEN and `simoctl context show`.",
             "Токен начинается с `simo_`: см. --token, SIMO_TOKEN и `simoctl context show`.",
@@ -323,13 +304,7 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_is_no_failure() {
-        assert_eq!(
-            Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit(),
-            None
-        );
-        assert_eq!(
-            Failure::from(io::Error::from(io::ErrorKind::StorageFull)).exit(),
-            Some(Exit::Failed)
-        );
+        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit(), None);
+        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::StorageFull)).exit(), Some(Exit::Failed));
     }
 }

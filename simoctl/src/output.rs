@@ -54,12 +54,7 @@ impl Printer {
             None if terminal::shows_data() => Shape::Table,
             None => Shape::Plain,
         };
-        Self {
-            shape,
-            lang,
-            zone: TimeZone::system(),
-            paints: terminal::paints(),
-        }
+        Self { shape, lang, zone: TimeZone::system(), paints: terminal::paints() }
     }
 
     /// Whether a person reads it.
@@ -99,11 +94,7 @@ impl Printer {
             Shape::Csv => write_text(&format!("{}{}", csv_header::<T>(), csv_row(record))),
             Shape::Plain => {
                 let line = |column: &Column<T>| {
-                    format!(
-                        "{}\t{}\n",
-                        column.field,
-                        one_line(&(column.value)(record).exact())
-                    )
+                    format!("{}\t{}\n", column.field, one_line(&(column.value)(record).exact()))
                 };
                 write_text(&T::COLUMNS.iter().map(line).collect::<String>())
             }
@@ -167,11 +158,7 @@ impl Printer {
 
     fn title(&self, title: &str) -> Cell {
         let cell = Cell::new(title);
-        if self.paints {
-            cell.add_attribute(Attribute::Bold)
-        } else {
-            cell
-        }
+        if self.paints { cell.add_attribute(Attribute::Bold) } else { cell }
     }
 
     fn cell(&self, value: &Value, alone: bool) -> Cell {
@@ -242,9 +229,7 @@ impl<T: Record> Rows<'_, T> {
                 let list = table::list(self.printer, &headings, &self.for_people);
                 writeln!(self.out, "{list}")?;
             }
-            Shape::Json => self
-                .out
-                .write_all(if self.count == 0 { b"[]\n" } else { b"\n]\n" })?,
+            Shape::Json => self.out.write_all(if self.count == 0 { b"[]\n" } else { b"\n]\n" })?,
             Shape::Csv if self.count == 0 => self.out.write_all(csv_header::<T>().as_bytes())?,
             Shape::Plain | Shape::Ndjson | Shape::Csv => {}
         }
@@ -263,17 +248,11 @@ pub(crate) fn write_text(text: &str) -> io::Result<()> {
 }
 
 fn listed<T: Record>() -> Vec<&'static Column<T>> {
-    T::COLUMNS
-        .iter()
-        .filter(|column| column.shown != Shown::Alone)
-        .collect()
+    T::COLUMNS.iter().filter(|column| column.shown != Shown::Alone).collect()
 }
 
 fn plain_row<T>(record: &T, columns: &[&Column<T>]) -> String {
-    let cells: Vec<_> = columns
-        .iter()
-        .map(|column| one_line(&(column.value)(record).exact()))
-        .collect();
+    let cells: Vec<_> = columns.iter().map(|column| one_line(&(column.value)(record).exact())).collect();
     cells.join("\t") + "\n"
 }
 

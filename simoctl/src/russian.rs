@@ -16,16 +16,10 @@ pub(crate) type Help = &'static [(&'static str, &'static str)];
 
 /// What belongs to no noun.
 const COMMON: Help = &[
-    (
-        "",
-        "Управление SiMO: кто может отправлять, кто получает и кто что получил",
-    ),
+    ("", "Управление SiMO: кто может отправлять, кто получает и кто что получил"),
     ("client", "Юридические лица, которые пользуются SiMO"),
     ("operator", "Люди, которые управляют"),
-    (
-        "acs",
-        "Автоматизированные системы управления, которые отправляют сообщения",
-    ),
+    ("acs", "Автоматизированные системы управления, которые отправляют сообщения"),
     ("token", "Коды, с которыми входят АСУ и операторы"),
     ("employee", "Люди, которые получают сообщения"),
     ("group", "Сотрудники вместе: отдел, смена"),
@@ -48,24 +42,15 @@ const COMMON: Help = &[
     ("man", "Вывести страницу руководства"),
     ("/socket", "Unix-сокет демона [переменная: SIMO_SOCKET]"),
     ("/url", "Адрес сервера [переменная: SIMO_URL]"),
-    (
-        "/ca",
-        "Каким сертификатам УЦ доверять кроме системных (PEM) [переменная: SIMO_CA]",
-    ),
+    ("/ca", "Каким сертификатам УЦ доверять кроме системных (PEM) [переменная: SIMO_CA]"),
     ("/token", "Токен, с которым обращаться [переменная: SIMO_TOKEN]"),
-    (
-        "/client",
-        "За какого клиента действовать, если вам видны несколько [переменная: SIMO_CLIENT]",
-    ),
+    ("/client", "За какого клиента действовать, если вам видны несколько [переменная: SIMO_CLIENT]"),
     ("/context", "Какой контекст использовать, см. `simoctl context`"),
     (
         "/output",
         "Как выводить данные; если не указано: на терминале таблицей, в конвейер текстом с табуляцией",
     ),
-    (
-        "/lang",
-        "На каком языке говорить: ru или en; если не указано, как в системе",
-    ),
+    ("/lang", "На каком языке говорить: ru или en; если не указано, как в системе"),
     ("/yes", "Отвечать «да» на все вопросы"),
     ("/quiet", "Не говорить ничего, кроме данных и ошибок"),
     ("/help", "Показать справку"),
@@ -83,11 +68,8 @@ pub(crate) fn translate(command: Command) -> Command {
 fn translate_under(command: Command, path: &str) -> Command {
     let about = text_of(path).unwrap_or_default();
     let brief = about.split("\n\n").next().unwrap_or_default();
-    let whole: Resettable<StyledStr> = if brief == about {
-        Resettable::Reset
-    } else {
-        Resettable::Value(about.into())
-    };
+    let whole: Resettable<StyledStr> =
+        if brief == about { Resettable::Reset } else { Resettable::Value(about.into()) };
     command
         .about(brief)
         .long_about(whole)
@@ -102,11 +84,7 @@ fn translate_under(command: Command, path: &str) -> Command {
 }
 
 fn under(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path} {name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path} {name}") }
 }
 
 fn text_of(key: &str) -> Option<&'static str> {
@@ -153,11 +131,7 @@ mod tests {
             assert!(argument.get_help().is_some(), "{path}/{id} has no English help");
         }
         for verb in command.get_subcommands() {
-            assert!(
-                verb.get_about().is_some(),
-                "{path} {} has no English help",
-                verb.get_name()
-            );
+            assert!(verb.get_about().is_some(), "{path} {} has no English help", verb.get_name());
             needed(verb, &under(path, verb.get_name()), keys, missing);
         }
     }
@@ -167,17 +141,9 @@ mod tests {
         let (mut keys, mut missing) = (BTreeSet::new(), Vec::new());
         needed(&Cli::command(), "", &mut keys, &mut missing);
         assert!(missing.is_empty(), "no Russian text for {missing:#?}");
-        let all = std::iter::once(COMMON)
-            .chain(commands::RUSSIAN.iter().copied())
-            .flatten();
-        let unused: Vec<_> = all
-            .map(|(key, _)| *key)
-            .filter(|key| !keys.contains(*key))
-            .collect();
-        assert!(
-            unused.is_empty(),
-            "Russian text for what is not there: {unused:#?}"
-        );
+        let all = std::iter::once(COMMON).chain(commands::RUSSIAN.iter().copied()).flatten();
+        let unused: Vec<_> = all.map(|(key, _)| *key).filter(|key| !keys.contains(*key)).collect();
+        assert!(unused.is_empty(), "Russian text for what is not there: {unused:#?}");
     }
 
     #[test]

@@ -35,12 +35,7 @@ pub(crate) struct Session {
 impl Session {
     /// A run with these flags.
     pub(crate) fn new(globals: Globals, lang: Lang) -> Self {
-        Self {
-            lang,
-            out: Printer::new(globals.output, lang),
-            globals,
-            connection: OnceCell::new(),
-        }
+        Self { lang, out: Printer::new(globals.output, lang), globals, connection: OnceCell::new() }
     }
 
     /// The text in the person's language.
@@ -68,12 +63,7 @@ impl Session {
     /// The server that flags, environment and profiles name.
     pub(crate) fn chosen(&self) -> Result<Connection, Failure> {
         let flags = self.flags();
-        Ok(Connection::choose(
-            &flags,
-            self.context(),
-            &environment()?,
-            &self.profiles()?,
-        )?)
+        Ok(Connection::choose(&flags, self.context(), &environment()?, &self.profiles()?)?)
     }
 
     /// Opens a server, which is the session's from now on.

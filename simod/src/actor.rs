@@ -67,10 +67,7 @@ pub(crate) fn current() -> Actor {
         who: acting.who.get().map_or("unknown", String::as_str).to_owned(),
         from: Some(acting.from),
     });
-    acting.unwrap_or_else(|_| Actor {
-        who: OURSELVES.to_owned(),
-        from: None,
-    })
+    acting.unwrap_or_else(|_| Actor { who: OURSELVES.to_owned(), from: None })
 }
 
 #[cfg(test)]

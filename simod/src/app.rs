@@ -139,10 +139,7 @@ impl App {
                         if stored > 0 {
                             wake.all();
                         }
-                        results
-                            .into_iter()
-                            .map(|result| result.map(|accepted| accepted.answer))
-                            .collect()
+                        results.into_iter().map(|result| result.map(|accepted| accepted.answer)).collect()
                     }
                 },
             )
@@ -162,10 +159,7 @@ impl App {
                     async move {
                         let results = on_disk(&store, results).await;
                         metrics.receipt_batches.record(results.len() as f64);
-                        if results
-                            .iter()
-                            .any(|result| matches!(result, Ok(Recorded { changed: true, .. })))
-                        {
+                        if results.iter().any(|result| matches!(result, Ok(Recorded { changed: true, .. }))) {
                             wake.feed();
                         }
                         results
@@ -175,9 +169,7 @@ impl App {
         };
         let streams = Arc::new(Streams::new(store.clone()));
         let (served, feed, until) = (streams.clone(), wake.clone(), shutdown.clone());
-        keep_up(tracker, "streams", move || {
-            served.clone().serve(feed.feed.subscribe(), until.clone())
-        });
+        keep_up(tracker, "streams", move || served.clone().serve(feed.feed.subscribe(), until.clone()));
         Arc::new(Self {
             config,
             store,

@@ -116,16 +116,11 @@ impl ConfigArguments {
             ("listen", self.listen.clone()),
             ("tls_certificate", self.tls_certificate.clone()),
             ("tls_key", self.tls_key.clone()),
-            (
-                "allow_plain_http",
-                self.allow_plain_http.then(|| true.to_string()),
-            ),
+            ("allow_plain_http", self.allow_plain_http.then(|| true.to_string())),
             ("socket", self.socket.clone()),
         ];
-        let flags: Vec<_> = flags
-            .into_iter()
-            .filter_map(|(key, value)| value.map(|value| (key, value)))
-            .collect();
+        let flags: Vec<_> =
+            flags.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))).collect();
         // Names and values that are no text are nothing of ours.
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -191,13 +186,7 @@ fn told(error: &anyhow::Error, lang: Lang) -> String {
     error
         .chain()
         .map(|cause| in_words(cause, lang))
-        .reduce(|said, cause| {
-            if said.contains(&cause) {
-                said
-            } else {
-                format!("{said}: {cause}")
-            }
-        })
+        .reduce(|said, cause| if said.contains(&cause) { said } else { format!("{said}: {cause}") })
         .unwrap_or_default()
 }
 

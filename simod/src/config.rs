@@ -200,11 +200,7 @@ impl Config {
         shown.shutdown_delay = Some(self.shutdown_delay());
         shown.database = self.shown_database();
         shown.database_direct = shown.database_direct.as_deref().map(without_password);
-        for url in [
-            &mut shown.fcm.proxy,
-            &mut shown.fcm.token_url,
-            &mut shown.public_url,
-        ] {
+        for url in [&mut shown.fcm.proxy, &mut shown.fcm.token_url, &mut shown.public_url] {
             *url = url.as_deref().map(without_password);
         }
         shown.fcm.base_url = without_password(&shown.fcm.base_url);
@@ -215,11 +211,8 @@ impl Config {
             None => !set.contains_key(*path),
         };
         let unset: Vec<&str> = KEYS.iter().map(|key| key.path).filter(is_unset).collect();
-        let unset = if unset.is_empty() {
-            String::new()
-        } else {
-            format!("# not set: {}\n", unset.join(", "))
-        };
+        let unset =
+            if unset.is_empty() { String::new() } else { format!("# not set: {}\n", unset.join(", ")) };
         unset + &toml::to_string_pretty(&shown).unwrap_or_default()
     }
 
@@ -244,11 +237,7 @@ impl Config {
 
     /// How the TCP address is spoken to.
     pub fn scheme(&self) -> &'static str {
-        if self.tls_certificate.is_some() {
-            "https"
-        } else {
-            "http"
-        }
+        if self.tls_certificate.is_some() { "https" } else { "http" }
     }
 
     /// Where phones and operators find us.
@@ -294,9 +283,7 @@ fn query_without_passwords(query: &str) -> String {
     let pairs = query.split('&').map(|pair| {
         let is_secret = form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| {
             let name = name.to_ascii_lowercase();
-            ["password", "secret", "token"]
-                .iter()
-                .any(|word| name.contains(word))
+            ["password", "secret", "token"].iter().any(|word| name.contains(word))
         });
         match pair.split_once('=') {
             Some((name, _)) if is_secret => format!("{name}={HIDDEN}"),
@@ -323,18 +310,11 @@ mod tests {
     fn what_is_shown_is_read_back_and_names_every_key() {
         let shown = Config::default().shown();
         let unset = shown.lines().next().unwrap();
-        assert!(
-            unset.starts_with("# not set: database_direct, tls_certificate"),
-            "{unset}"
-        );
+        assert!(unset.starts_with("# not set: database_direct, tls_certificate"), "{unset}");
         assert!(toml::from_str::<Config>(&shown).is_ok());
         for key in KEYS {
             let own = key.path.rsplit('.').next().unwrap();
-            assert!(
-                unset.contains(key.path) || shown.contains(&format!("\n{own} = ")),
-                "{}",
-                key.path
-            );
+            assert!(unset.contains(key.path) || shown.contains(&format!("\n{own} = ")), "{}", key.path);
         }
         assert!(shown.contains("\nshutdown_delay = 0\n"));
     }
@@ -350,10 +330,7 @@ mod tests {
                 "postgres://a:hunter2@db/simo?sslmode=require&sslPassword=hunter2",
                 "postgres://a:***@db/simo?sslmode=require&sslPassword=***",
             ),
-            (
-                "postgres://db/simo?pass%77ord=hunter2",
-                "postgres://db/simo?pass%77ord=***",
-            ),
+            ("postgres://db/simo?pass%77ord=hunter2", "postgres://db/simo?pass%77ord=***"),
             ("postgres://a:hunter2@[db/simo", "postgres://***"),
             ("postgres://db/simo?user=a", "postgres://db/simo?user=a"),
             ("sqlite:/var/lib/simo/simo.db", "sqlite:/var/lib/simo/simo.db"),

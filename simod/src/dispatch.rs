@@ -195,14 +195,7 @@ impl<C: Channel> Dispatcher<C> {
             .unwrap_or_else(|_| (self.broken(tries), true));
         let device_id = claim.key.device_id;
         self.metrics.count(&result);
-        let done = Done {
-            finished: Finished {
-                claim,
-                at: self.app.clock().now(),
-                result,
-            },
-            permit,
-        };
+        let done = Done { finished: Finished { claim, at: self.app.clock().now(), result }, permit };
         // The batcher outlives us: we hold it.
         let _stored = self.finished.submit(done).await;
         if probe {
@@ -294,9 +287,7 @@ impl<C: Channel> Dispatcher<C> {
             Ok(accepted) => {
                 learned.gate.passed(now);
                 learned.brake.lives(device_id);
-                PushResult::Accepted {
-                    answer: accepted.answer,
-                }
+                PushResult::Accepted { answer: accepted.answer }
             }
             Err(failure) => {
                 learned.take_note(&failure, device_id, &mut attempt);

@@ -90,20 +90,14 @@ pub(crate) struct TooMany {
 
 impl TooMany {
     fn of(limit: u64, now: i64) -> Self {
-        Self {
-            limit,
-            retry_after: ((MINUTE - now % MINUTE) / SECOND) as u32 + 1,
-        }
+        Self { limit, retry_after: ((MINUTE - now % MINUTE) / SECOND) as u32 + 1 }
     }
 }
 
 impl Count {
     fn at(&mut self, minute: i64) -> &mut Self {
         if self.minute != minute {
-            *self = Self {
-                minute,
-                ..Self::default()
-            };
+            *self = Self { minute, ..Self::default() };
         }
         self
     }
@@ -185,29 +179,17 @@ impl Guard {
     /// An attempt from this address has failed.
     pub(crate) fn failed(&self, address: &str, now: i64) {
         let mut addresses = lock(&self.addresses);
-        addresses
-            .entry(address.to_owned())
-            .or_default()
-            .at(now / MINUTE)
-            .here += 1;
+        addresses.entry(address.to_owned()).or_default().at(now / MINUTE).here += 1;
     }
 
     /// An attempt was refused, and is to be kept.
     pub(crate) fn refused(&self, client_id: Option<Uuid>, address: &str, reason: &'static str, now: i64) {
         let mut refused = lock(&self.refused);
-        let mut kind = Kind {
-            client_id,
-            address: address.to_owned(),
-            reason,
-        };
+        let mut kind = Kind { client_id, address: address.to_owned(), reason };
         if refused.len() >= REFUSED && !refused.contains_key(&kind) {
             kind.address.clear();
         }
-        let seen = refused.entry(kind).or_insert(Seen {
-            count: 0,
-            first_at: now,
-            last_at: now,
-        });
+        let seen = refused.entry(kind).or_insert(Seen { count: 0, first_at: now, last_at: now });
         seen.count += 1;
         seen.last_at = now;
     }
@@ -218,11 +200,7 @@ impl Guard {
         let mut counted = Vec::new();
         let mut add = |key: String, count: &Count| {
             if count.minute == minute && count.here > count.told {
-                counted.push(Counted {
-                    key,
-                    minute,
-                    count: count.here - count.told,
-                });
+                counted.push(Counted { key, minute, count: count.here - count.told });
             }
         };
         let mut addresses = lock(&self.addresses);
@@ -305,10 +283,7 @@ mod tests {
                 .map(|one| {
                     let sum = sums.entry(one.key.clone()).or_insert(0);
                     *sum += one.count;
-                    Counted {
-                        count: *sum,
-                        ..one.clone()
-                    }
+                    Counted { count: *sum, ..one.clone() }
                 })
                 .collect();
             guard.learn(&told, &all);
@@ -370,13 +345,8 @@ mod tests {
     fn exchange_after(guard: &Guard, sums: &[(&str, u64)]) {
         let told = guard.counted(true, NOW);
         let sum = |key: &str| sums.iter().find(|(kind, _)| key.starts_with(kind)).unwrap().1;
-        let all: Vec<Counted> = told
-            .iter()
-            .map(|one| Counted {
-                count: sum(&one.key),
-                ..one.clone()
-            })
-            .collect();
+        let all: Vec<Counted> =
+            told.iter().map(|one| Counted { count: sum(&one.key), ..one.clone() }).collect();
         guard.learn(&told, &all);
     }
 
@@ -396,10 +366,7 @@ mod tests {
         guard.refused(None, "192.0.2.1", "unknown", NOW + SECOND);
         let rows = guard.take_refused();
         assert_eq!(rows.len(), 1);
-        assert_eq!(
-            (rows[0].count, rows[0].first_at, rows[0].last_at),
-            (2, NOW, NOW + SECOND)
-        );
+        assert_eq!((rows[0].count, rows[0].first_at, rows[0].last_at), (2, NOW, NOW + SECOND));
         for address in 0..2 * REFUSED {
             guard.refused(None, &address.to_string(), "unknown", NOW);
         }

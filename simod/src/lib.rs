@@ -82,12 +82,8 @@ pub async fn run(
         router: api::router(app),
         shutdown: shutdown.clone(),
     };
-    let tcp = Server {
-        tls: listeners.tls,
-        connections: room.tcp,
-        ..server.clone()
-    }
-    .serve(Tcp(listeners.tcp), Tcp::peer);
+    let tcp = Server { tls: listeners.tls, connections: room.tcp, ..server.clone() }
+        .serve(Tcp(listeners.tcp), Tcp::peer);
     let unix = async {
         if let Some(unix) = listeners.unix {
             server.serve(Socket(unix), Socket::peer).await;

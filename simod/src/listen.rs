@@ -52,9 +52,7 @@ impl Socket {
     /// Who has connected.
     pub(crate) fn peer(stream: &UnixStream, _: &unix::SocketAddr) -> Peer {
         // Without credentials nobody is trusted: the overflow user is no daemon's user.
-        Peer::Local {
-            uid: stream.peer_cred().map_or(u32::MAX, |cred| cred.uid()),
-        }
+        Peer::Local { uid: stream.peer_cred().map_or(u32::MAX, |cred| cred.uid()) }
     }
 }
 

@@ -55,9 +55,7 @@ impl fmt::Debug for ChannelMetrics {
 impl Default for Metrics {
     fn default() -> Self {
         let sizes: Vec<f64> = (0..=10).map(|power| f64::from(1 << power)).collect();
-        let seconds = [
-            0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
-        ];
+        let seconds = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
         // It refuses nothing but an empty list.
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(BATCHES.to_owned()), &sizes)
@@ -65,10 +63,7 @@ impl Default for Metrics {
             .unwrap_or_default()
             .build_recorder();
         let batches = |what| {
-            recorder.register_histogram(
-                &Key::from_parts(BATCHES, vec![Label::new("what", what)]),
-                &METADATA,
-            )
+            recorder.register_histogram(&Key::from_parts(BATCHES, vec![Label::new("what", what)]), &METADATA)
         };
         recorder.describe_counter(name(MESSAGES), None, "Messages accepted and committed".into());
         recorder.describe_histogram(name(BATCHES), None, "Items per commit".into());
@@ -95,8 +90,7 @@ impl Metrics {
     pub fn channel(&self, channel: &'static str) -> ChannelMetrics {
         let counter = |result| {
             let labels = vec![Label::new("channel", channel), Label::new("result", result)];
-            self.recorder
-                .register_counter(&Key::from_parts(PUSHES, labels), &METADATA)
+            self.recorder.register_counter(&Key::from_parts(PUSHES, labels), &METADATA)
         };
         ChannelMetrics {
             accepted: counter("accepted"),
@@ -113,10 +107,7 @@ impl Metrics {
 
     /// How many pushes of a channel are not done.
     pub fn queue(&self, channel: &'static str) -> Gauge {
-        self.recorder.register_gauge(
-            &Key::from_parts(QUEUE, vec![Label::new("channel", channel)]),
-            &METADATA,
-        )
+        self.recorder.register_gauge(&Key::from_parts(QUEUE, vec![Label::new("channel", channel)]), &METADATA)
     }
 
     /// All of it in Prometheus' text format.

@@ -145,10 +145,7 @@ impl Place {
     pub fn of(url: &str) -> Result<Self> {
         let path = match url.split_once(':') {
             Some(("postgres" | "postgresql", _)) => {
-                return Ok(Self::Server {
-                    url: url.to_owned(),
-                    direct: None,
-                });
+                return Ok(Self::Server { url: url.to_owned(), direct: None });
             }
             Some(("sqlite", rest)) => rest.strip_prefix("//").unwrap_or(rest),
             _ if url.starts_with(['/', '.']) => url,
@@ -168,10 +165,9 @@ impl Place {
     /// [`Error::Url`] when it is no URL of ours, [`Error::DirectToFile`] when one of both is a file.
     pub fn with_direct(self, direct: &str) -> Result<Self> {
         match (self, Self::of(direct)?) {
-            (Self::Server { url, .. }, Self::Server { url: direct, .. }) => Ok(Self::Server {
-                url,
-                direct: Some(direct),
-            }),
+            (Self::Server { url, .. }, Self::Server { url: direct, .. }) => {
+                Ok(Self::Server { url, direct: Some(direct) })
+            }
             _ => Err(Error::DirectToFile),
         }
     }

@@ -110,25 +110,13 @@ impl Streams {
         let (sender, arrived) = mpsc::channel(BUFFER);
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let flags = Arc::<Flags>::default();
-        let line = Line {
-            number,
-            phone,
-            sender,
-            flags: flags.clone(),
-            settled: HashSet::new(),
-            full_since: None,
-        };
+        let line =
+            Line { number, phone, sender, flags: flags.clone(), settled: HashSet::new(), full_since: None };
         if let Some(earlier) = self.lines().insert(phone.device_id, line) {
             earlier.cut();
         }
         self.nudge.notify_one();
-        Connection {
-            streams: self.clone(),
-            device_id: phone.device_id,
-            number,
-            flags,
-            arrived,
-        }
+        Connection { streams: self.clone(), device_id: phone.device_id, number, flags, arrived }
     }
 
     /// Serves the phones until the shutdown.
@@ -158,11 +146,8 @@ impl Streams {
     /// Hands out what is owed, and cuts off whoever may not hold a stream any more.
     async fn round(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
-        let watched: Vec<(u64, StreamPhone)> = self
-            .lines()
-            .values()
-            .map(|line| (line.number, line.phone))
-            .collect();
+        let watched: Vec<(u64, StreamPhone)> =
+            self.lines().values().map(|line| (line.number, line.phone)).collect();
         if watched.is_empty() {
             return Ok(());
         }
@@ -172,10 +157,7 @@ impl Streams {
         let messages = if owed.is_empty() {
             Vec::new()
         } else {
-            let ask: Vec<_> = owed
-                .iter()
-                .map(|owed| (owed.place, owed.phone, owed.message))
-                .collect();
+            let ask: Vec<_> = owed.iter().map(|owed| (owed.place, owed.phone, owed.message)).collect();
             let messages = self.store.stream_messages(&ask).await?;
             // Nothing goes out that a power failure could still take away.
             self.store.messages_on_disk().await?;
@@ -228,11 +210,7 @@ impl Streams {
                 continue;
             }
             owed.truncate(room);
-            chosen.extend(owed.into_iter().map(|message| Owed {
-                place,
-                phone: who.1,
-                message,
-            }));
+            chosen.extend(owed.into_iter().map(|message| Owed { place, phone: who.1, message }));
         }
         if starved {
             self.nudge.notify_one();
@@ -248,9 +226,7 @@ impl Streams {
 
 /// The connection that was watched, if it is still there.
 fn current(lines: &mut HashMap<Uuid, Line>, (number, phone): (u64, StreamPhone)) -> Option<&mut Line> {
-    lines
-        .get_mut(&phone.device_id)
-        .filter(|line| line.number == number)
+    lines.get_mut(&phone.device_id).filter(|line| line.number == number)
 }
 
 fn cut(lines: &mut HashMap<Uuid, Line>, who: (u64, StreamPhone)) {
@@ -286,10 +262,7 @@ impl Stream for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let mut lines = self.streams.lines();
-        if lines
-            .get(&self.device_id)
-            .is_some_and(|line| line.number == self.number)
-        {
+        if lines.get(&self.device_id).is_some_and(|line| line.number == self.number) {
             lines.remove(&self.device_id);
         }
     }

@@ -39,10 +39,7 @@ pub(crate) async fn empty_database(directory: &TempDir) -> String {
     let options: PgConnectOptions = server.parse().unwrap();
     let mut connection = options.connect().await.unwrap();
     let create = format!("create database {name}");
-    sqlx::query(sqlx::AssertSqlSafe(create))
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(create)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     let mut url = url::Url::parse(&server).unwrap();
     url.set_path(&name);
@@ -120,11 +117,7 @@ impl Plant {
     /// The first column of the first row, as a number; `None` when it is null or there is no row.
     pub(crate) async fn number(&self, query: &str) -> Option<i64> {
         let mut reader = self.store.read().await.unwrap();
-        query_scalar::<Option<i64>>(query)
-            .fetch_optional(&mut reader)
-            .await
-            .unwrap()
-            .flatten()
+        query_scalar::<Option<i64>>(query).fetch_optional(&mut reader).await.unwrap().flatten()
     }
 
     /// The first column of all rows, as texts.
@@ -136,17 +129,14 @@ impl Plant {
     /// The pushes to a phone that are not done.
     pub(crate) async fn open_pushes(&self, device: Uuid) -> Option<i64> {
         let device = sql(device);
-        self.number(&format!(
-            "select count(*) from push where device_id = {device} and done_at is null"
-        ))
-        .await
+        self.number(&format!("select count(*) from push where device_id = {device} and done_at is null"))
+            .await
     }
 
     /// How many phones an employee has, as his row counts them.
     pub(crate) async fn devices_of(&self, employee: Uuid) -> Option<i64> {
         let employee = sql(employee);
-        self.number(&format!("select devices from employee where id = {employee}"))
-            .await
+        self.number(&format!("select devices from employee where id = {employee}")).await
     }
 
     pub(crate) fn advance(&self, us: i64) {
@@ -233,12 +223,7 @@ impl Plant {
 
     /// The parts of a running simod, on this database.
     pub(crate) fn app(&self) -> Arc<App> {
-        App::new(
-            Config::default(),
-            self.store.clone(),
-            &TaskTracker::new(),
-            CancellationToken::new(),
-        )
+        App::new(Config::default(), self.store.clone(), &TaskTracker::new(), CancellationToken::new())
     }
 }
 
@@ -272,16 +257,13 @@ pub(crate) async fn call(
     token: Option<&str>,
     body: Option<Value>,
 ) -> (StatusCode, Value) {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(format!("{}{path}", simo_common::api::PREFIX));
+    let mut request = Request::builder().method(method).uri(format!("{}{path}", simo_common::api::PREFIX));
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
     let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-    let response = tower::ServiceExt::oneshot(api::router(app.clone()), request.body(body).unwrap())
-        .await
-        .unwrap();
+    let response =
+        tower::ServiceExt::oneshot(api::router(app.clone()), request.body(body).unwrap()).await.unwrap();
     let status = response.status();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&bytes).unwrap_or_default())
@@ -311,14 +293,9 @@ impl Events {
             request = request.header("last-event-id", id);
         }
         let request = request.body(Body::empty()).unwrap();
-        let response = tower::ServiceExt::oneshot(api::router(app.clone()), request)
-            .await
-            .unwrap();
+        let response = tower::ServiceExt::oneshot(api::router(app.clone()), request).await.unwrap();
         assert_eq!(response.status(), 200);
-        Self {
-            body: response.into_body().into_data_stream(),
-            read: String::new(),
-        }
+        Self { body: response.into_body().into_data_stream(), read: String::new() }
     }
 
     /// The id that comes before the first event.

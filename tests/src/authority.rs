@@ -22,9 +22,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "SiMO test CA");
         let key = KeyPair::generate().expect("a key");
-        Self {
-            issuer: CertifiedIssuer::self_signed(params, key).expect("a CA"),
-        }
+        Self { issuer: CertifiedIssuer::self_signed(params, key).expect("a CA") }
     }
 
     /// Its own certificate, by which it is to be trusted, as PEM.
@@ -46,11 +44,9 @@ impl Authority {
     /// Writes a new certificate and its key as `tls.pem` and `tls.key`, and its own certificate as `ca.pem`.
     pub fn write(&self, directory: &Path) {
         let (certificate, key) = self.issue();
-        for (name, text) in [
-            ("ca.pem", self.pem()),
-            ("tls.pem", certificate.pem()),
-            ("tls.key", key.serialize_pem()),
-        ] {
+        for (name, text) in
+            [("ca.pem", self.pem()), ("tls.pem", certificate.pem()), ("tls.key", key.serialize_pem())]
+        {
             fs::write(directory.join(name), text).expect("the file can be written");
         }
     }

@@ -79,17 +79,8 @@ struct Push {
     outcome: Option<String>,
 }
 
-const STATES: [&str; 9] = [
-    "queued",
-    "sent",
-    "delivered",
-    "read",
-    "acknowledged",
-    "failed",
-    "expired",
-    "canceled",
-    "denied",
-];
+const STATES: [&str; 9] =
+    ["queued", "sent", "delivered", "read", "acknowledged", "failed", "expired", "canceled", "denied"];
 
 /// What is wrong; empty when all promises are kept.
 #[derive(Default)]
@@ -132,16 +123,9 @@ pub async fn check(evidence: &Evidence<'_>) -> (Faults, Census) {
     pushes_ended_as_they_must(evidence, &deliveries, &mut faults);
     let repeats = phones_got_theirs_and_no_more(evidence, &mut faults);
 
-    let mut census = Census {
-        messages: messages.len(),
-        repeats,
-        ..Census::default()
-    };
+    let mut census = Census { messages: messages.len(), repeats, ..Census::default() };
     for delivery in deliveries.values() {
-        *census
-            .states
-            .entry(STATES[delivery.state as usize].to_owned())
-            .or_default() += 1;
+        *census.states.entry(STATES[delivery.state as usize].to_owned()).or_default() += 1;
     }
     (faults, census)
 }
@@ -156,9 +140,7 @@ impl Database {
     /// The rows of a query, in which `{column}` stands for an id as hexadecimal digits.
     async fn rows(&mut self, query: &str) -> Vec<AnyRow> {
         let query = if self.is_on_server {
-            query
-                .replace('{', "replace(cast(")
-                .replace('}', " as text), '-', '')")
+            query.replace('{', "replace(cast(").replace('}', " as text), '-', '')")
         } else {
             query.replace('{', "lower(hex(").replace('}', "))")
         };
@@ -182,9 +164,7 @@ async fn messages(database: &mut Database) -> HashMap<String, (String, String)> 
              from message m join acs a on a.client_id = m.client_id and a.id = m.acs_id",
         )
         .await;
-    rows.iter()
-        .map(|row| (row.get(0), (row.get(1), row.get(2))))
-        .collect()
+    rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect()
 }
 
 /// Every delivery by message id and personnel number.
@@ -201,10 +181,7 @@ async fn deliveries(database: &mut Database) -> HashMap<(String, String), Delive
         .iter()
         .map(|row| {
             let received = [(6, "acknowledged"), (5, "read"), (4, "delivered")];
-            let received = received
-                .into_iter()
-                .find(|(column, _)| yes(row, *column))
-                .map(|(_, state)| state);
+            let received = received.into_iter().find(|(column, _)| yes(row, *column)).map(|(_, state)| state);
             let delivery = Delivery {
                 state: row.get(2),
                 sent: yes(row, 3),
@@ -226,12 +203,7 @@ async fn deliveries(database: &mut Database) -> HashMap<(String, String), Delive
         )
         .await;
     for row in &rows {
-        let push = Push {
-            address: row.get(2),
-            sent: yes(row, 3),
-            done: yes(row, 4),
-            outcome: row.get(5),
-        };
+        let push = Push { address: row.get(2), sent: yes(row, 3), done: yes(row, 4), outcome: row.get(5) };
         let delivery = deliveries.get_mut(&(row.get(0), row.get(1)));
         delivery.expect("a push belongs to a delivery").pushes.push(push);
     }
@@ -254,13 +226,7 @@ fn accepted_messages_are_there(
     faults: &mut Faults,
 ) {
     for posted in evidence.posted {
-        let key = (
-            posted.acs.clone(),
-            posted.request["external_id"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-        );
+        let key = (posted.acs.clone(), posted.request["external_id"].as_str().unwrap_or_default().to_owned());
         match messages.get(&id_of(posted)) {
             None => faults.add(format!("{key:?} was accepted and is gone")),
             Some(stored) if *stored != key => faults.add(format!("{key:?} is stored as {stored:?}")),
@@ -281,12 +247,7 @@ fn accepted_messages_are_there(
 /// Who must receive a message, and who is named and must not.
 fn audience(world: &World, request: &Value) -> (BTreeSet<String>, BTreeSet<String>) {
     let strings = |value: &Value| -> Vec<String> {
-        value
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|v| v.as_str().map(str::to_owned))
-            .collect()
+        value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
     };
     let recipients = &request["recipients"];
     let mut named: BTreeSet<String> = strings(&recipients["employees"]).into_iter().collect();
@@ -294,9 +255,8 @@ fn audience(world: &World, request: &Value) -> (BTreeSet<String>, BTreeSet<Strin
         named.extend(world.groups.get(&group).into_iter().flatten().cloned());
     }
     named.retain(|number| world.people.contains(number) || world.blocked.contains(number));
-    let may: Option<HashSet<&String>> = request["topic"]
-        .as_str()
-        .map(|topic| world.topics[topic].iter().collect());
+    let may: Option<HashSet<&String>> =
+        request["topic"].as_str().map(|topic| world.topics[topic].iter().collect());
     if recipients.is_null() {
         named = may.iter().flatten().map(|&number| number.clone()).collect();
     }
@@ -334,20 +294,11 @@ fn audiences_are_right(
             faults.add(format!("{id}: denied to {stored_denied:?} instead of {denied:?}"));
         }
         if posted.answer["recipients"]["accepted"] != accepted.len() {
-            faults.add(format!(
-                "{id}: answered {} instead of {}",
-                posted.answer,
-                accepted.len()
-            ));
+            faults.add(format!("{id}: answered {} instead of {}", posted.answer, accepted.len()));
         }
         let topical = posted.request["topic"].is_string();
-        if rows
-            .iter()
-            .any(|(_, d)| d.outcome.as_deref() != Some("denied") && d.grant != topical)
-        {
-            faults.add(format!(
-                "{id}: a delivery without its grant, or a grant without a topic"
-            ));
+        if rows.iter().any(|(_, d)| d.outcome.as_deref() != Some("denied") && d.grant != topical) {
+            faults.add(format!("{id}: a delivery without its grant, or a grant without a topic"));
         }
     }
     for message in by_message.keys() {
@@ -357,29 +308,22 @@ fn audiences_are_right(
 
 fn states_follow_facts(deliveries: &HashMap<(String, String), Delivery>, faults: &mut Faults) {
     for (key, delivery) in deliveries {
-        let follows = delivery
-            .received
-            .or(delivery.outcome.as_deref())
-            .unwrap_or(if delivery.sent { "sent" } else { "queued" });
+        let follows = delivery.received.or(delivery.outcome.as_deref()).unwrap_or(if delivery.sent {
+            "sent"
+        } else {
+            "queued"
+        });
         let state = STATES.get(delivery.state as usize).copied().unwrap_or("?");
         if state != follows {
             faults.add(format!("{key:?} is {state}, its facts say {follows}"));
         }
         if delivery.sent != delivery.pushes.iter().any(|push| push.sent) {
-            faults.add(format!(
-                "{key:?}: sent is {}, its pushes say otherwise",
-                delivery.sent
-            ));
+            faults.add(format!("{key:?}: sent is {}, its pushes say otherwise", delivery.sent));
         }
         let all_failed = !delivery.pushes.is_empty()
-            && delivery
-                .pushes
-                .iter()
-                .all(|push| push.outcome.as_deref() == Some("failed"));
+            && delivery.pushes.iter().all(|push| push.outcome.as_deref() == Some("failed"));
         if (state == "failed") != all_failed {
-            faults.add(format!(
-                "{key:?} is {state}, of its pushes all have failed: {all_failed}"
-            ));
+            faults.add(format!("{key:?} is {state}, of its pushes all have failed: {all_failed}"));
         }
     }
 }
@@ -392,17 +336,10 @@ fn pushes_ended_as_they_must(
 ) {
     for (key, delivery) in deliveries {
         for push in &delivery.pushes {
-            let wanted = if evidence.world.dead.contains(&push.address) {
-                "failed"
-            } else {
-                "accepted"
-            };
+            let wanted = if evidence.world.dead.contains(&push.address) { "failed" } else { "accepted" };
             let outcome = push.outcome.as_deref().unwrap_or("none");
             if !push.done || outcome != wanted {
-                faults.add(format!(
-                    "{key:?} to {}: ended {outcome}, not {wanted}",
-                    push.address
-                ));
+                faults.add(format!("{key:?} to {}: ended {outcome}, not {wanted}", push.address));
             }
         }
     }
@@ -411,24 +348,16 @@ fn pushes_ended_as_they_must(
 /// Every living phone got each of its messages, nobody got another's, and repeats are few; how many.
 fn phones_got_theirs_and_no_more(evidence: &Evidence<'_>, faults: &mut Faults) -> usize {
     let arrivals = evidence.arrivals.iter();
-    let mut arrivals: HashMap<(String, String), usize> = arrivals
-        .map(|((address, message), times)| ((address.clone(), hex(message)), *times))
-        .collect();
+    let mut arrivals: HashMap<(String, String), usize> =
+        arrivals.map(|((address, message), times)| ((address.clone(), hex(message)), *times)).collect();
     let repeats: usize = arrivals.values().map(|times| times - 1).sum();
     if repeats > evidence.repeats_allowed {
-        faults.add(format!(
-            "{repeats} repeats after an accepted push, {} allowed",
-            evidence.repeats_allowed
-        ));
+        faults.add(format!("{repeats} repeats after an accepted push, {} allowed", evidence.repeats_allowed));
     }
     for posted in evidence.posted {
         let id = id_of(posted);
         let (accepted, _) = audience(evidence.world, &posted.request);
-        for address in accepted
-            .iter()
-            .filter_map(|number| evidence.world.phones.get(number))
-            .flatten()
-        {
+        for address in accepted.iter().filter_map(|number| evidence.world.phones.get(number)).flatten() {
             let arrived = arrivals.remove(&(address.clone(), id.clone())).is_some();
             if arrived == evidence.world.dead.contains(address) {
                 faults.add(format!("{id} at {address}: arrived is {arrived}"));

@@ -62,10 +62,7 @@ pub async fn populate(simod: &Simod, plant: &Plant) -> World {
     let (head, mut rows) = read_csv(&file);
     import(simod, &file);
     // The same people again, each in a brigade besides.
-    let column = head
-        .iter()
-        .position(|name| name == "groups")
-        .expect("the file has groups");
+    let column = head.iter().position(|name| name == "groups").expect("the file has groups");
     for (number, row) in rows.iter_mut().enumerate() {
         let groups = format!("{}|brigada-{}", row[column], number / BRIGADE);
         groups.trim_matches('|').clone_into(&mut row[column]);
@@ -79,11 +76,7 @@ pub async fn populate(simod: &Simod, plant: &Plant) -> World {
         let number = &row[0];
         world.people.insert(number.clone());
         for group in row[column].split('|') {
-            world
-                .groups
-                .entry(group.to_owned())
-                .or_default()
-                .push(number.clone());
+            world.groups.entry(group.to_owned()).or_default().push(number.clone());
         }
     }
     let brigades = rows.len().div_ceil(BRIGADE);
@@ -131,24 +124,9 @@ fn people_file(simod: &Simod) -> PathBuf {
     if sample.exists() {
         return sample;
     }
-    let head = [
-        "personnel_no",
-        "full_name",
-        "email",
-        "phone",
-        "groups",
-        "locale",
-        "timezone",
-    ];
+    let head = ["personnel_no", "full_name", "email", "phone", "groups", "locale", "timezone"];
     let head: Vec<String> = head.into_iter().map(str::to_owned).collect();
-    let departments = [
-        "sklad",
-        "it",
-        "kotelnaya",
-        "buhgalteriya|smena-a",
-        "cex-1|smena-b",
-        "cex-2|smena-v",
-    ];
+    let departments = ["sklad", "it", "kotelnaya", "buhgalteriya|smena-a", "cex-1|smena-b", "cex-2|smena-v"];
     let rows: Vec<Vec<String>> = (0..5_000)
         .map(|n| {
             let number = 100_001 + n;
@@ -172,10 +150,7 @@ fn people_file(simod: &Simod) -> PathBuf {
 fn read_csv(file: &Path) -> (Vec<String>, Vec<Vec<String>>) {
     let mut reader = csv::Reader::from_path(file).unwrap();
     let head = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    let rows = reader
-        .records()
-        .map(|row| row.unwrap().iter().map(str::to_owned).collect())
-        .collect();
+    let rows = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
     (head, rows)
 }
 
@@ -199,11 +174,7 @@ fn simoctl(simod: &Simod, words: &[&str]) -> String {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "simoctl {words:?}: {}\n{said}",
-        output.status
-    );
+    assert!(output.status.success(), "simoctl {words:?}: {}\n{said}", output.status);
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -229,10 +200,7 @@ pub async fn until_nothing_is_left(url: &str) {
 /// Deliveries by state, as the API lists them.
 pub async fn counts_of_api(admin: &Client) -> HashMap<String, usize> {
     let mut counts = HashMap::new();
-    let mut list = ListQuery {
-        limit: Some(1000),
-        ..ListQuery::default()
-    };
+    let mut list = ListQuery { limit: Some(1000), ..ListQuery::default() };
     loop {
         let page = admin.deliveries(&list, Sort::default()).await.unwrap();
         for delivery in page.items {
@@ -251,9 +219,7 @@ pub fn counts_of_cli(simod: &Simod) -> HashMap<String, usize> {
     let mut counts = HashMap::new();
     for line in lines.lines() {
         let delivery: Value = serde_json::from_str(line).unwrap();
-        *counts
-            .entry(delivery["state"].as_str().unwrap().to_owned())
-            .or_default() += 1;
+        *counts.entry(delivery["state"].as_str().unwrap().to_owned()).or_default() += 1;
     }
     counts
 }

@@ -64,9 +64,7 @@ impl FakeFcm {
         let key = Arc::clone(KEY.get_or_init(|| Arc::new(Key::generate())));
 
         let listener = TcpListener::bind(address).expect("the stand-in's port is free");
-        listener
-            .set_nonblocking(true)
-            .expect("a socket can be non-blocking");
+        listener.set_nonblocking(true).expect("a socket can be non-blocking");
         let base = format!("https://{}", listener.local_addr().expect("it is bound"));
         let (tls, ca_pem) = tls::server();
         let state = Arc::new(State::new(Account::new(key, &base), base));
@@ -81,12 +79,7 @@ impl FakeFcm {
                     .block_on(server::serve(listener, tls, state, stop));
             })
         };
-        Self {
-            state,
-            ca_pem,
-            stop,
-            thread: Some(thread),
-        }
+        Self { state, ca_pem, stop, thread: Some(thread) }
     }
 
     /// Its base URL, for `[fcm] base_url`.
@@ -151,10 +144,7 @@ impl Drop for FakeFcm {
             let left = self.state.script.left();
             assert!(left == 0, "{left} scripted answers were never asked for");
             let malformed = self.state.journal.malformed();
-            assert!(
-                malformed.is_empty(),
-                "Google would refuse what was sent as malformed: {malformed:#?}"
-            );
+            assert!(malformed.is_empty(), "Google would refuse what was sent as malformed: {malformed:#?}");
         }
     }
 }

@@ -48,10 +48,7 @@ impl LoadBalancer {
         let balancer = Arc::new(Balancer {
             instances: urls
                 .iter()
-                .map(|&url| Instance {
-                    url: url.to_owned(),
-                    ready: AtomicBool::new(false),
-                })
+                .map(|&url| Instance { url: url.to_owned(), ready: AtomicBool::new(false) })
                 .collect(),
             turn: AtomicUsize::new(0),
             http: reqwest::Client::builder()
@@ -59,9 +56,7 @@ impl LoadBalancer {
                 .build()
                 .expect("a client can be made"),
         });
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("there is a free port");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let url = format!("http://{}", listener.local_addr().expect("it listens"));
         let router = Router::new().fallback(pass).with_state(balancer.clone());
         let mut tasks = vec![tokio::spawn(async move {
@@ -70,11 +65,7 @@ impl LoadBalancer {
         for place in 0..urls.len() {
             tasks.push(tokio::spawn(watch(balancer.clone(), place)));
         }
-        Self {
-            url,
-            balancer,
-            _tasks: tasks.into_iter().map(AbortOnDropHandle::new).collect(),
-        }
+        Self { url, balancer, _tasks: tasks.into_iter().map(AbortOnDropHandle::new).collect() }
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -92,12 +83,7 @@ async fn watch(balancer: Arc<Balancer>, place: usize) {
     let instance = &balancer.instances[place];
     let url = format!("{}/readyz", instance.url);
     loop {
-        let asked = balancer
-            .http
-            .get(&url)
-            .timeout(Duration::from_secs(2))
-            .send()
-            .await;
+        let asked = balancer.http.get(&url).timeout(Duration::from_secs(2)).send().await;
         let ready = asked.is_ok_and(|answer| answer.status().is_success());
         instance.ready.store(ready, Ordering::Relaxed);
         tokio::time::sleep(CHECK_EVERY).await;

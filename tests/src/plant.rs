@@ -38,32 +38,15 @@ pub struct Phone {
 impl Plant {
     /// A new client.
     pub async fn new(simod: &Simod, slug: &str) -> Self {
-        let spec = ClientSpec {
-            slug: Some(slug.to_owned()),
-            ..ClientSpec::default()
-        };
-        simod
-            .owner()
-            .add_client(&spec)
-            .await
-            .expect("a client can be made");
-        Self {
-            slug: slug.to_owned(),
-            admin: simod.owner().for_client(Some(slug.to_owned())),
-        }
+        let spec = ClientSpec { slug: Some(slug.to_owned()), ..ClientSpec::default() };
+        simod.owner().add_client(&spec).await.expect("a client can be made");
+        Self { slug: slug.to_owned(), admin: simod.owner().for_client(Some(slug.to_owned())) }
     }
 
     /// A token for an ACS, which is made if it is new.
     pub async fn token(&self, acs: &str) -> String {
-        let token = NewToken {
-            acs: Some(acs.to_owned()),
-            ..NewToken::default()
-        };
-        self.admin
-            .issue_token(&token)
-            .await
-            .expect("a token can be issued")
-            .token
+        let token = NewToken { acs: Some(acs.to_owned()), ..NewToken::default() };
+        self.admin.issue_token(&token).await.expect("a token can be issued").token
     }
 
     /// An ACS, over TCP with a token of its own.
@@ -92,24 +75,15 @@ impl Plant {
 
     /// These employees.
     pub async fn import(&self, rows: &[ImportRow]) {
-        self.admin
-            .import_employees(rows, false, |_, _| {})
-            .await
-            .expect("employees can be imported");
+        self.admin.import_employees(rows, false, |_, _| {}).await.expect("employees can be imported");
     }
 
     /// A topic with these grants.
     pub async fn topic(&self, slug: &str, grantees: &[Grantee]) {
-        let topic = NewTopic {
-            slug: slug.to_owned(),
-            ..NewTopic::default()
-        };
+        let topic = NewTopic { slug: slug.to_owned(), ..NewTopic::default() };
         self.admin.add_topic(&topic).await.expect("a topic can be made");
         for grantee in grantees {
-            self.admin
-                .grant(slug, &grantee.clone().into())
-                .await
-                .expect("a grant can be given");
+            self.admin.grant(slug, &grantee.clone().into()).await.expect("a grant can be given");
         }
     }
 
@@ -124,15 +98,8 @@ impl Plant {
     }
 
     async fn phone(&self, simod: &Simod, personnel_no: &str, address: Option<&str>) -> Phone {
-        let invite = NewInvite {
-            employee: personnel_no.to_owned(),
-            valid_for: None,
-        };
-        let invite = self
-            .admin
-            .invite_device(&invite)
-            .await
-            .expect("a phone can be invited");
+        let invite = NewInvite { employee: personnel_no.to_owned(), valid_for: None };
+        let invite = self.admin.invite_device(&invite).await.expect("a phone can be invited");
         let pair = Pair {
             code: invite.code,
             channel: ChannelAddress {
@@ -169,16 +136,10 @@ pub fn to_employees(title: &str, numbers: &[&str]) -> PostMessage {
 
 /// A message to all who hold a grant for the topic.
 pub fn to_topic(title: &str, topic: &str) -> PostMessage {
-    PostMessage {
-        title: title.to_owned(),
-        topic: Some(topic.to_owned()),
-        ..PostMessage::default()
-    }
+    PostMessage { title: title.to_owned(), topic: Some(topic.to_owned()), ..PostMessage::default() }
 }
 
 /// Posts a message that must be accepted.
 pub async fn post(acs: &Client, message: &PostMessage) -> PostedMessage {
-    acs.post_message(message, false)
-        .await
-        .expect("the message is accepted")
+    acs.post_message(message, false).await.expect("the message is accepted")
 }

@@ -59,10 +59,7 @@ impl Pooler {
         if let Some((user, group)) = not_root() {
             command.uid(user).gid(group);
         }
-        let pooler = Self {
-            process: command.spawn().expect("PgBouncer starts"),
-            directory,
-        };
+        let pooler = Self { process: command.spawn().expect("PgBouncer starts"), directory };
         let socket = pooler.directory.path().join(format!(".s.PGSQL.{PORT}"));
         eventually("PgBouncer listens", async || socket.exists().then_some(())).await;
         Some(pooler)

@@ -36,10 +36,7 @@ impl TemporaryDatabase {
         run(&format!("create database {name}")).await;
         let mut url = Url::parse(&server).expect("SIMO_TEST_POSTGRES is a URL");
         url.set_path(&name);
-        Self {
-            name,
-            url: url.into(),
-        }
+        Self { name, url: url.into() }
     }
 
     /// Its URL.
@@ -69,10 +66,7 @@ async fn run(statement: &str) {
     let options: PgConnectOptions = server.parse().expect("SIMO_TEST_POSTGRES is a URL");
     let mut connection = options.connect().await.expect("the server answers");
     let statement = AssertSqlSafe(statement.to_owned());
-    sqlx::query(statement)
-        .execute(&mut connection)
-        .await
-        .expect("the server does it");
+    sqlx::query(statement).execute(&mut connection).await.expect("the server does it");
     connection.close().await.expect("a connection can be closed");
 }
 
@@ -96,20 +90,7 @@ impl OwnServer {
         let open = fs::Permissions::from_mode(0o777);
         fs::set_permissions(own.directory.path(), open).expect("our own directory can be opened");
         let (data, home) = (own.data(), own.directory.path().display().to_string());
-        own.run(
-            "initdb",
-            &[
-                "-D",
-                &data,
-                "-U",
-                "simo",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--no-sync",
-            ],
-        );
+        own.run("initdb", &["-D", &data, "-U", "simo", "-A", "trust", "-E", "UTF8", "--no-sync"]);
         let options = format!("-c listen_addresses= -c fsync=off -k {home}");
         fs::write(own.directory.path().join("options"), options).expect("a file can be written");
         own.again();
@@ -131,10 +112,7 @@ impl OwnServer {
     pub fn again(&self) {
         let options = fs::read_to_string(self.directory.path().join("options")).expect("it was written");
         let log = self.directory.path().join("log").display().to_string();
-        self.run(
-            "pg_ctl",
-            &["-D", &self.data(), "-l", &log, "-o", &options, "-w", "start"],
-        );
+        self.run("pg_ctl", &["-D", &self.data(), "-l", &log, "-o", &options, "-w", "start"]);
     }
 
     fn data(&self) -> String {
@@ -178,15 +156,10 @@ pub(crate) fn is_root() -> bool {
 
 /// The directory with PostgreSQL's programs, of the newest version that is there.
 fn programs() -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
     found.sort();
     found.extend(["/usr/local/bin".into(), "/usr/bin".into()]);
-    let newest = found
-        .into_iter()
-        .find(|directory| directory.join("initdb").exists());
+    let newest = found.into_iter().find(|directory| directory.join("initdb").exists());
     newest.expect("PostgreSQL's programs are installed")
 }

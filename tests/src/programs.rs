@@ -20,9 +20,7 @@ pub fn program(name: &str) -> PathBuf {
 
 /// The workspace's directory.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("tests/ stands in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ stands in the workspace")
 }
 
 /// `cargo test` builds no binaries of other packages, so a test could meet yesterday's daemon. Under cargo, bring
@@ -43,15 +41,7 @@ fn build() -> PathBuf {
             Some(name) => name,
         };
         let output = Command::new(cargo)
-            .args([
-                "build",
-                "--workspace",
-                targets,
-                "--locked",
-                "--quiet",
-                "--profile",
-                profile,
-            ])
+            .args(["build", "--workspace", targets, "--locked", "--quiet", "--profile", profile])
             .current_dir(workspace())
             .output()
             .expect("cargo starts");

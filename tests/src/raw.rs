@@ -34,9 +34,7 @@ pub async fn until_closed(stream: &mut TcpStream) -> String {
             all.extend_from_slice(&part[..read]);
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), reading)
-        .await
-        .expect("simod closes the connection");
+    tokio::time::timeout(Duration::from_secs(20), reading).await.expect("simod closes the connection");
     String::from_utf8_lossy(&all).into_owned()
 }
 
@@ -63,9 +61,7 @@ pub fn ask(method: Method, url: &str) -> Ask {
 
 /// A request over this HTTP client, which takes milliseconds to make: for those who ask thousands of times.
 pub fn ask_with(http: &reqwest::Client, method: Method, url: &str) -> Ask {
-    Ask {
-        request: http.request(method, url).timeout(PATIENCE),
-    }
+    Ask { request: http.request(method, url).timeout(PATIENCE) }
 }
 
 /// A POST of JSON.
@@ -77,25 +73,19 @@ impl Ask {
     /// With a bearer token.
     #[must_use]
     pub fn token(self, token: &str) -> Self {
-        Self {
-            request: self.request.bearer_auth(token),
-        }
+        Self { request: self.request.bearer_auth(token) }
     }
 
     /// With a header, which need not be text.
     #[must_use]
     pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        Self {
-            request: self.request.header(name, value.as_ref()),
-        }
+        Self { request: self.request.header(name, value.as_ref()) }
     }
 
     /// With a body.
     #[must_use]
     pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
-        Self {
-            request: self.request.body(body),
-        }
+        Self { request: self.request.body(body) }
     }
 
     /// With a body that is JSON, or should be.
@@ -110,11 +100,7 @@ impl Ask {
     /// When no answer came.
     pub async fn try_send(self) -> reqwest::Result<Answer> {
         let answer = self.request.send().await?;
-        Ok(Answer {
-            status: answer.status(),
-            headers: answer.headers().clone(),
-            text: answer.text().await?,
-        })
+        Ok(Answer { status: answer.status(), headers: answer.headers().clone(), text: answer.text().await? })
     }
 
     /// Sends it to a server that must answer.
@@ -143,10 +129,7 @@ impl Answer {
             self.status,
             self.text
         );
-        let kind = self
-            .headers
-            .get("content-type")
-            .and_then(|kind| kind.to_str().ok());
+        let kind = self.headers.get("content-type").and_then(|kind| kind.to_str().ok());
         assert_eq!(kind, Some(MEDIA_TYPE), "{}: {}", self.status, self.text);
         let problem: Problem = self.json();
         assert_eq!(problem.status, self.status.as_u16());

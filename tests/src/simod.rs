@@ -170,10 +170,7 @@ impl Simod {
     /// Waits until it has ended by itself.
     pub async fn exited(&mut self) -> ExitStatus {
         let mut running = self.running.take().expect("simod runs");
-        within(Duration::from_secs(40), "simod ends", || {
-            std::future::ready(running.process.ended())
-        })
-        .await
+        within(Duration::from_secs(40), "simod ends", || std::future::ready(running.process.ended())).await
     }
 }
 
@@ -186,9 +183,6 @@ impl Drop for Simod {
 
 /// Sends a signal by name; the shell's `kill` is there where `/bin/kill` is not.
 fn signal(pid: u32, name: &str) {
-    let status = Command::new("sh")
-        .args(["-c", &format!("kill -{name} {pid}")])
-        .status()
-        .expect("sh starts");
+    let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().expect("sh starts");
     assert!(status.success(), "kill -{name} {pid}: {status}");
 }

@@ -48,27 +48,18 @@ impl Wire {
                 tokio::spawn(join(here, server.clone(), heard.subscribe()));
             }
         });
-        Self {
-            directory,
-            silent,
-            _task: AbortOnDropHandle::new(task),
-        }
+        Self { directory, silent, _task: AbortOnDropHandle::new(task) }
     }
 
     /// The same database by this wire.
     pub fn url(&self, database_url: &str) -> String {
         let url = Url::parse(database_url).expect("it is a URL");
-        format!(
-            "postgres://simo@localhost{}?host={}",
-            url.path(),
-            self.directory.path().display()
-        )
+        format!("postgres://simo@localhost{}?host={}", url.path(), self.directory.path().display())
     }
 
     /// Lets nothing through from now on, or whoever connects anew. Connections that were silent once stay so.
     pub fn set_silent(&self, silent: bool) {
-        self.silent
-            .send_if_modified(|is| std::mem::replace(is, silent) != silent);
+        self.silent.send_if_modified(|is| std::mem::replace(is, silent) != silent);
     }
 }
 

@@ -146,10 +146,7 @@ async fn instances_are_replaced_one_by_one_without_a_failed_request() {
         eventually("the load goes on", goes_on).await;
         instance.terminate().await;
         instance.restart().await;
-        eventually("it is given requests again", async || {
-            balancer.has(place).then_some(())
-        })
-        .await;
+        eventually("it is given requests again", async || balancer.has(place).then_some(())).await;
         tokio::time::sleep(CHECK_EVERY).await;
     }
     stop.store(true, Ordering::Relaxed);
@@ -166,9 +163,7 @@ async fn load_balancer_before(instances: &[Simod]) -> LoadBalancer {
     let urls: Vec<&str> = instances.iter().map(Simod::url).collect();
     let balancer = LoadBalancer::start(&urls).await;
     eventually("all instances are given requests", async || {
-        (0..instances.len())
-            .all(|place| balancer.has(place))
-            .then_some(())
+        (0..instances.len()).all(|place| balancer.has(place)).then_some(())
     })
     .await;
     balancer

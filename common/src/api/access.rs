@@ -26,11 +26,7 @@ pub enum Payload {
 impl Payload {
     /// The one with this name; what is unknown is the default.
     pub fn from_name(name: &str) -> Self {
-        if name == Self::Doorbell.as_str() {
-            Self::Doorbell
-        } else {
-            Self::default()
-        }
+        if name == Self::Doorbell.as_str() { Self::Doorbell } else { Self::default() }
     }
 
     /// Its name, also in the database.
@@ -361,12 +357,7 @@ pub struct NewGrant {
 impl From<Grantee> for NewGrant {
     /// At all times.
     fn from(grantee: Grantee) -> Self {
-        Self {
-            grantee,
-            from: None,
-            until: None,
-            hours: None,
-        }
+        Self { grantee, from: None, until: None, hours: None }
     }
 }
 

@@ -74,10 +74,7 @@ pub struct Sort {
 
 impl Default for Sort {
     fn default() -> Self {
-        Self {
-            key: SortKey::Date,
-            descending: true,
-        }
+        Self { key: SortKey::Date, descending: true }
     }
 }
 

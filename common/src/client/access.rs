@@ -12,10 +12,7 @@ use crate::{
     page::Page,
 };
 
-#[allow(
-    missing_docs,
-    reason = "each is named as its endpoint, which the OpenAPI document describes"
-)]
+#[allow(missing_docs, reason = "each is named as its endpoint, which the OpenAPI document describes")]
 impl Client {
     pub async fn clients(&self, list: &ListQuery) -> Result<Page<ClientView>> {
         self.get("/clients", &list.pairs()).await
@@ -30,13 +27,11 @@ impl Client {
     }
 
     pub async fn edit_client(&self, slug: &str, spec: &ClientSpec) -> Result<ClientView> {
-        self.with_body(Method::PATCH, &format!("/clients/{}", part(slug)), spec)
-            .await
+        self.with_body(Method::PATCH, &format!("/clients/{}", part(slug)), spec).await
     }
 
     pub async fn remove_client(&self, slug: &str) -> Result<()> {
-        self.nothing(Method::DELETE, &format!("/clients/{}", part(slug)))
-            .await
+        self.nothing(Method::DELETE, &format!("/clients/{}", part(slug))).await
     }
 
     pub async fn acs_list(&self, list: &ListQuery) -> Result<Page<Acs>> {
@@ -52,13 +47,11 @@ impl Client {
     }
 
     pub async fn edit_acs(&self, name: &str, edit: &EditAcs) -> Result<Acs> {
-        self.with_body(Method::PATCH, &format!("/acs/{}", part(name)), edit)
-            .await
+        self.with_body(Method::PATCH, &format!("/acs/{}", part(name)), edit).await
     }
 
     pub async fn remove_acs(&self, name: &str) -> Result<()> {
-        self.nothing(Method::DELETE, &format!("/acs/{}", part(name)))
-            .await
+        self.nothing(Method::DELETE, &format!("/acs/{}", part(name))).await
     }
 
     pub async fn operators(&self, list: &ListQuery) -> Result<Page<Operator>> {
@@ -74,13 +67,11 @@ impl Client {
     }
 
     pub async fn edit_operator(&self, name: &str, operator: &NewOperator) -> Result<Operator> {
-        self.with_body(Method::PATCH, &format!("/operators/{}", part(name)), operator)
-            .await
+        self.with_body(Method::PATCH, &format!("/operators/{}", part(name)), operator).await
     }
 
     pub async fn remove_operator(&self, name: &str) -> Result<()> {
-        self.nothing(Method::DELETE, &format!("/operators/{}", part(name)))
-            .await
+        self.nothing(Method::DELETE, &format!("/operators/{}", part(name))).await
     }
 
     pub async fn tokens(&self, list: &ListQuery) -> Result<Page<Token>> {

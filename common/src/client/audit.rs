@@ -33,21 +33,14 @@ impl AuditQuery {
             ("after", &self.after),
             ("before", &self.before),
         ];
-        let texts = texts
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, text.clone()?)));
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text.clone()?)));
         let flags = [("server", self.server), ("oldest_first", self.oldest_first)];
         let flags = flags.into_iter().filter(|(_, set)| *set);
-        texts
-            .chain(flags.map(|(name, _)| (name, "true".to_owned())))
-            .collect()
+        texts.chain(flags.map(|(name, _)| (name, "true".to_owned()))).collect()
     }
 }
 
-#[allow(
-    missing_docs,
-    reason = "each is named as its endpoint, which the OpenAPI document describes"
-)]
+#[allow(missing_docs, reason = "each is named as its endpoint, which the OpenAPI document describes")]
 impl Client {
     pub async fn audit(&self, list: &ListQuery, wanted: &AuditQuery) -> Result<Page<AuditEntry>> {
         let mut pairs = list.pairs();

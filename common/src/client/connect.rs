@@ -40,10 +40,7 @@ impl Wish {
         let url = set("SIMO_URL").map(|text| parse_url(&text)).transpose();
         Ok(Self {
             socket: set("SIMO_SOCKET").map(PathBuf::from),
-            url: url.map_err(|cause| ProfileError::Variable {
-                variable: "SIMO_URL",
-                cause,
-            })?,
+            url: url.map_err(|cause| ProfileError::Variable { variable: "SIMO_URL", cause })?,
             token: set("SIMO_TOKEN"),
             client: set("SIMO_CLIENT"),
             ca: set("SIMO_CA").map(PathBuf::from),
@@ -61,15 +58,14 @@ impl Wish {
 /// # Errors
 /// When it is something else.
 pub fn parse_url(text: &str) -> std::result::Result<Url, Wrong> {
-    Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| {
+    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(
+        || {
             Wrong(text!(
                 "expected an address such as https://simo.example.org",
                 "нужен адрес вроде https://simo.example.org"
             ))
-        })
+        },
+    )
 }
 
 /// Who said where the server is.
@@ -112,9 +108,7 @@ impl Connection {
         environment: &Wish,
         profiles: &Profiles,
     ) -> std::result::Result<Self, ProfileError> {
-        let named = context
-            .map(|name| Ok((name, profiles.named(name)?)))
-            .transpose()?;
+        let named = context.map(|name| Ok((name, profiles.named(name)?))).transpose()?;
         let current = match &profiles.current {
             Some(name) if named.is_none() => Some((name.as_str(), profiles.named(name))),
             _ => None,
@@ -209,10 +203,7 @@ mod tests {
 
     #[test]
     fn flags_go_before_the_environment_before_the_context_before_the_socket() {
-        let flags = Wish {
-            url: Some(url("http://flag/")),
-            ..Wish::default()
-        };
+        let flags = Wish { url: Some(url("http://flag/")), ..Wish::default() };
         let nothing = Wish::default();
         let server = |flags: &Wish, context, environment: &Wish, profiles: &Profiles| {
             let chosen = Connection::choose(flags, context, environment, profiles).unwrap();
@@ -225,27 +216,15 @@ mod tests {
         );
         assert_eq!(
             server(&nothing, None, &environment(), &profiles()),
-            (
-                at("http://env/"),
-                Origin::Environment,
-                Some("token of env".into())
-            )
+            (at("http://env/"), Origin::Environment, Some("token of env".into()))
         );
         assert_eq!(
             server(&nothing, Some("b"), &environment(), &profiles()),
-            (
-                at("https://b/"),
-                Origin::Context("b".into()),
-                Some("token of b".into())
-            )
+            (at("https://b/"), Origin::Context("b".into()), Some("token of b".into()))
         );
         assert_eq!(
             server(&nothing, None, &nothing, &profiles()),
-            (
-                at("https://a/"),
-                Origin::Context("a".into()),
-                Some("token of a".into())
-            )
+            (at("https://a/"), Origin::Context("a".into()), Some("token of a".into()))
         );
         assert_eq!(
             server(&nothing, None, &nothing, &Profiles::default()),
@@ -255,10 +234,7 @@ mod tests {
 
     #[test]
     fn a_contexts_token_never_goes_to_another_server() {
-        let flags = Wish {
-            url: Some(url("http://elsewhere/")),
-            ..Wish::default()
-        };
+        let flags = Wish { url: Some(url("http://elsewhere/")), ..Wish::default() };
         let chosen = Connection::choose(&flags, Some("a"), &Wish::default(), &profiles()).unwrap();
         assert_eq!((chosen.token, chosen.client), (None, None));
     }

@@ -12,18 +12,14 @@ use crate::{
     page::Page,
 };
 
-#[allow(
-    missing_docs,
-    reason = "each is named as its endpoint, which the OpenAPI document describes"
-)]
+#[allow(missing_docs, reason = "each is named as its endpoint, which the OpenAPI document describes")]
 impl Client {
     pub async fn log_in(&self, login: &LogIn) -> Result<IssuedToken> {
         self.with_body(Method::POST, "/login", login).await
     }
 
     pub async fn login_code(&self, operator: &str, new: &NewLoginCode) -> Result<LoginCode> {
-        self.with_body(Method::POST, &format!("/operators/{}/code", part(operator)), new)
-            .await
+        self.with_body(Method::POST, &format!("/operators/{}/code", part(operator)), new).await
     }
 
     /// The caller's own.
@@ -47,8 +43,7 @@ impl Client {
     }
 
     pub async fn sessions_of(&self, operator: &str, list: &ListQuery) -> Result<Page<Session>> {
-        self.get(&format!("/operators/{}/sessions", part(operator)), &list.pairs())
-            .await
+        self.get(&format!("/operators/{}/sessions", part(operator)), &list.pairs()).await
     }
 
     pub async fn end_session_of(&self, operator: &str, id: Uuid) -> Result<()> {
@@ -57,7 +52,6 @@ impl Client {
     }
 
     pub async fn end_sessions_of(&self, operator: &str) -> Result<EndedSessions> {
-        self.call(Method::DELETE, &format!("/operators/{}/sessions", part(operator)))
-            .await
+        self.call(Method::DELETE, &format!("/operators/{}/sessions", part(operator))).await
     }
 }

@@ -14,10 +14,7 @@ use crate::{
     page::Page,
 };
 
-#[allow(
-    missing_docs,
-    reason = "each is named as its endpoint, which the OpenAPI document describes"
-)]
+#[allow(missing_docs, reason = "each is named as its endpoint, which the OpenAPI document describes")]
 impl Client {
     pub async fn post_message(&self, message: &PostMessage, dry_run: bool) -> Result<PostedMessage> {
         let mut request = self.request(Method::POST, "/messages");
@@ -42,8 +39,7 @@ impl Client {
     }
 
     pub async fn message_by_external_id(&self, external_id: &str) -> Result<Page<Message>> {
-        self.get("/messages", &[("external_id", external_id.to_owned())])
-            .await
+        self.get("/messages", &[("external_id", external_id.to_owned())]).await
     }
 
     pub async fn message(&self, id: Uuid) -> Result<Message> {
@@ -51,8 +47,7 @@ impl Client {
     }
 
     pub async fn message_deliveries(&self, id: Uuid, list: &ListQuery) -> Result<Page<Delivery>> {
-        self.get(&format!("/messages/{id}/deliveries"), &list.pairs())
-            .await
+        self.get(&format!("/messages/{id}/deliveries"), &list.pairs()).await
     }
 
     pub async fn cancel_message(&self, id: Uuid) -> Result<Canceled> {
@@ -60,11 +55,7 @@ impl Client {
     }
 
     pub async fn explain(&self, id: Uuid, personnel_no: &str) -> Result<Explanation> {
-        self.get(
-            &format!("/messages/{id}/explain"),
-            &[("employee", personnel_no.to_owned())],
-        )
-        .await
+        self.get(&format!("/messages/{id}/explain"), &[("employee", personnel_no.to_owned())]).await
     }
 
     pub async fn deliveries(&self, list: &ListQuery, sort: Sort) -> Result<Page<Delivery>> {

@@ -18,10 +18,7 @@ use crate::{
     page::Page,
 };
 
-#[allow(
-    missing_docs,
-    reason = "each is named as its endpoint, which the OpenAPI document describes"
-)]
+#[allow(missing_docs, reason = "each is named as its endpoint, which the OpenAPI document describes")]
 impl Client {
     pub async fn employees(&self, list: &ListQuery, group: Option<&str>) -> Result<Page<Employee>> {
         let mut pairs = list.pairs();
@@ -36,8 +33,7 @@ impl Client {
     /// His number passes to him from whoever has it.
     pub async fn succeed_employee(&self, employee: &NewEmployee) -> Result<Employee> {
         let request = self.request(Method::POST, "/employees");
-        self.send(request.query(&[("new_person", "true")]).json(employee))
-            .await
+        self.send(request.query(&[("new_person", "true")]).json(employee)).await
     }
 
     pub async fn employee(&self, personnel_no: &str) -> Result<Employee> {
@@ -45,26 +41,19 @@ impl Client {
     }
 
     pub async fn edit_employee(&self, personnel_no: &str, edit: &EditEmployee) -> Result<Employee> {
-        self.with_body(Method::PATCH, &format!("/employees/{}", part(personnel_no)), edit)
-            .await
+        self.with_body(Method::PATCH, &format!("/employees/{}", part(personnel_no)), edit).await
     }
 
     pub async fn remove_employee(&self, personnel_no: &str) -> Result<()> {
-        self.nothing(Method::DELETE, &format!("/employees/{}", part(personnel_no)))
-            .await
+        self.nothing(Method::DELETE, &format!("/employees/{}", part(personnel_no))).await
     }
 
     pub async fn block_employee(&self, personnel_no: &str) -> Result<Employee> {
-        self.call(Method::POST, &format!("/employees/{}/block", part(personnel_no)))
-            .await
+        self.call(Method::POST, &format!("/employees/{}/block", part(personnel_no))).await
     }
 
     pub async fn unblock_employee(&self, personnel_no: &str) -> Result<Employee> {
-        self.call(
-            Method::POST,
-            &format!("/employees/{}/unblock", part(personnel_no)),
-        )
-        .await
+        self.call(Method::POST, &format!("/employees/{}/unblock", part(personnel_no))).await
     }
 
     /// The body is streamed, so that `sent` can follow how many bytes are on their way.
@@ -105,13 +94,11 @@ impl Client {
     }
 
     pub async fn edit_group(&self, slug: &str, rename: &Rename) -> Result<Group> {
-        self.with_body(Method::PATCH, &format!("/groups/{}", part(slug)), rename)
-            .await
+        self.with_body(Method::PATCH, &format!("/groups/{}", part(slug)), rename).await
     }
 
     pub async fn remove_group(&self, slug: &str) -> Result<()> {
-        self.nothing(Method::DELETE, &format!("/groups/{}", part(slug)))
-            .await
+        self.nothing(Method::DELETE, &format!("/groups/{}", part(slug))).await
     }
 
     pub async fn add_member(&self, slug: &str, personnel_no: &str) -> Result<()> {
@@ -152,8 +139,7 @@ impl Client {
     }
 
     pub async fn edit_device(&self, id: Uuid, rename: &Rename) -> Result<Device> {
-        self.with_body(Method::PATCH, &format!("/devices/{id}"), rename)
-            .await
+        self.with_body(Method::PATCH, &format!("/devices/{id}"), rename).await
     }
 
     pub async fn invite_device(&self, invite: &NewInvite) -> Result<Invite> {

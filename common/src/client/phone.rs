@@ -11,19 +11,14 @@ use crate::{
     page::Page,
 };
 
-#[allow(
-    missing_docs,
-    reason = "each is named as its endpoint, which the OpenAPI document describes"
-)]
+#[allow(missing_docs, reason = "each is named as its endpoint, which the OpenAPI document describes")]
 impl Client {
     pub async fn pair(&self, pair: &Pair) -> Result<Paired> {
         self.with_body(Method::POST, "/device/pair", pair).await
     }
 
     pub async fn change_channel(&self, channel: &ChannelAddress) -> Result<()> {
-        self.send::<IgnoredAny>(self.request(Method::PUT, "/device/channel").json(channel))
-            .await
-            .map(|_| ())
+        self.send::<IgnoredAny>(self.request(Method::PUT, "/device/channel").json(channel)).await.map(|_| ())
     }
 
     pub async fn leave(&self) -> Result<()> {
@@ -46,9 +41,6 @@ impl Client {
     pub async fn own_stream(
         &self,
     ) -> Result<impl Stream<Item = Result<DeviceMessage>> + Send + Unpin + use<>> {
-        Ok(self
-            .events("/device/stream", &[], None)
-            .await?
-            .map(|event| event?.parsed()))
+        Ok(self.events("/device/stream", &[], None).await?.map(|event| event?.parsed()))
     }
 }

@@ -129,19 +129,12 @@ impl ProfileError {
                 )
             }
             Self::Unknown { name, known } => (
-                lang.pick(
-                    format!("There is no context `{name}`."),
-                    format!("Контекста `{name}` нет."),
-                ),
+                lang.pick(format!("There is no context `{name}`."), format!("Контекста `{name}` нет.")),
                 Some(if known.is_empty() {
-                    lang.pick("`simoctl login` makes one.", "Создать его: `simoctl login`.")
-                        .to_owned()
+                    lang.pick("`simoctl login` makes one.", "Создать его: `simoctl login`.").to_owned()
                 } else {
                     let known = known.join(", ");
-                    lang.pick(
-                        format!("Known contexts: {known}."),
-                        format!("Есть контексты: {known}."),
-                    )
+                    lang.pick(format!("Known contexts: {known}."), format!("Есть контексты: {known}."))
                 }),
             ),
             Self::Variable { variable, cause } => {
@@ -165,10 +158,7 @@ impl Profiles {
     /// When the file cannot be read, is not understood, or others may read it.
     pub fn load(directory: &Path) -> Result<Self, ProfileError> {
         let path = directory.join(FILE);
-        let failed = |cause| ProfileError::Io {
-            path: path.clone(),
-            cause,
-        };
+        let failed = |cause| ProfileError::Io { path: path.clone(), cause };
         let text = match fs::metadata(&path) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(cause) => return Err(failed(cause)),
@@ -180,10 +170,8 @@ impl Profiles {
                 fs::read_to_string(&path).map_err(failed)?
             }
         };
-        toml::from_str(&text).map_err(|cause| ProfileError::Broken {
-            path,
-            cause: cause.to_string().trim_end().to_owned(),
-        })
+        toml::from_str(&text)
+            .map_err(|cause| ProfileError::Broken { path, cause: cause.to_string().trim_end().to_owned() })
     }
 
     /// Writes them, readable by their owner only, in one step: a reader sees the old file or the new one.
@@ -192,10 +180,8 @@ impl Profiles {
     /// When the directory or the file cannot be written.
     pub fn save(&self, directory: &Path) -> Result<(), ProfileError> {
         let path = directory.join(FILE);
-        let text = toml::to_string(self).map_err(|cause| ProfileError::Broken {
-            path: path.clone(),
-            cause: cause.to_string(),
-        })?;
+        let text = toml::to_string(self)
+            .map_err(|cause| ProfileError::Broken { path: path.clone(), cause: cause.to_string() })?;
         write_private(&path, text.as_bytes()).map_err(|cause| ProfileError::Io { path, cause })
     }
 
@@ -217,18 +203,10 @@ impl Profiles {
 /// What the system says.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(directory) = path.parent() {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
     let fresh = path.with_extension(format!("new{}", std::process::id()));
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&fresh)?;
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&fresh, path)
@@ -245,10 +223,7 @@ mod tests {
             client: Some("romashka".into()),
             ca: Some("/etc/plant-ca.pem".into()),
         };
-        Profiles {
-            current: Some("prod".into()),
-            contexts: BTreeMap::from([("prod".into(), profile)]),
-        }
+        Profiles { current: Some("prod".into()), contexts: BTreeMap::from([("prod".into(), profile)]) }
     }
 
     #[test]
@@ -275,9 +250,6 @@ mod tests {
     #[test]
     fn an_unknown_context_names_those_there_are() {
         let refused = romashka().named("test").unwrap_err();
-        assert_eq!(
-            refused.in_words(Lang::Ru).1.as_deref(),
-            Some("Есть контексты: prod.")
-        );
+        assert_eq!(refused.in_words(Lang::Ru).1.as_deref(), Some("Есть контексты: prod."));
     }
 }

@@ -3,10 +3,7 @@
 use super::{Client, Error, Result};
 use crate::api::service::{Readiness, WhoAmI};
 
-#[allow(
-    missing_docs,
-    reason = "each is named as its endpoint, which the OpenAPI document describes"
-)]
+#[allow(missing_docs, reason = "each is named as its endpoint, which the OpenAPI document describes")]
 impl Client {
     pub async fn whoami(&self) -> Result<WhoAmI> {
         self.get("/whoami", &[]).await
@@ -15,15 +12,7 @@ impl Client {
     /// `/readyz`, which stands outside the versioned API; a 503 is an answer, not an error.
     pub async fn readiness(&self) -> Result<Readiness> {
         let url = format!("{}/readyz", self.base.trim_end_matches(crate::api::PREFIX));
-        let answer = self
-            .http
-            .get(url)
-            .send()
-            .await
-            .map_err(|e| Error::Unreachable(super::chain(&e)))?;
-        answer
-            .json()
-            .await
-            .map_err(|e| Error::Unreachable(super::chain(&e)))
+        let answer = self.http.get(url).send().await.map_err(|e| Error::Unreachable(super::chain(&e)))?;
+        answer.json().await.map_err(|e| Error::Unreachable(super::chain(&e)))
     }
 }

@@ -10,10 +10,7 @@ use crate::api::site::{AppliedSite, ApplySite, PlanSite, Site, SitePlan};
 /// How long a large site may take.
 const TIME: Duration = Duration::from_mins(10);
 
-#[allow(
-    missing_docs,
-    reason = "each is named as its endpoint, which the OpenAPI document describes"
-)]
+#[allow(missing_docs, reason = "each is named as its endpoint, which the OpenAPI document describes")]
 impl Client {
     /// All that the caller may see, or the client that he names.
     pub async fn site(&self) -> Result<Site> {

@@ -9,10 +9,7 @@ use crate::{
     page::Page,
 };
 
-#[allow(
-    missing_docs,
-    reason = "each is named as its endpoint, which the OpenAPI document describes"
-)]
+#[allow(missing_docs, reason = "each is named as its endpoint, which the OpenAPI document describes")]
 impl Client {
     pub async fn topics(&self, list: &ListQuery) -> Result<Page<Topic>> {
         self.get("/topics", &list.pairs()).await
@@ -27,13 +24,11 @@ impl Client {
     }
 
     pub async fn edit_topic(&self, slug: &str, changes: &EditTopic) -> Result<Topic> {
-        self.with_body(Method::PATCH, &format!("/topics/{}", part(slug)), changes)
-            .await
+        self.with_body(Method::PATCH, &format!("/topics/{}", part(slug)), changes).await
     }
 
     pub async fn remove_topic(&self, slug: &str) -> Result<()> {
-        self.nothing(Method::DELETE, &format!("/topics/{}", part(slug)))
-            .await
+        self.nothing(Method::DELETE, &format!("/topics/{}", part(slug))).await
     }
 
     pub async fn grants(&self, topic: &str) -> Result<Page<Grant>> {
@@ -41,22 +36,18 @@ impl Client {
     }
 
     pub async fn grant(&self, topic: &str, grant: &NewGrant) -> Result<Grant> {
-        self.with_body(Method::POST, &format!("/topics/{}/grants", part(topic)), grant)
-            .await
+        self.with_body(Method::POST, &format!("/topics/{}/grants", part(topic)), grant).await
     }
 
     pub async fn revoke_grant(&self, topic: &str, id: Uuid) -> Result<()> {
-        self.nothing(Method::DELETE, &format!("/topics/{}/grants/{id}", part(topic)))
-            .await
+        self.nothing(Method::DELETE, &format!("/topics/{}/grants/{id}", part(topic))).await
     }
 
     pub async fn access_of(&self, personnel_no: &str) -> Result<Page<HeldGrant>> {
-        self.get(&format!("/employees/{}/access", part(personnel_no)), &[])
-            .await
+        self.get(&format!("/employees/{}/access", part(personnel_no)), &[]).await
     }
 
     pub async fn who_receives(&self, topic: &str, list: &ListQuery) -> Result<Page<Receiver>> {
-        self.get(&format!("/topics/{}/who", part(topic)), &list.pairs())
-            .await
+        self.get(&format!("/topics/{}/who", part(topic)), &list.pairs()).await
     }
 }

@@ -59,19 +59,14 @@ impl<'de> Deserialize<'de> for Data {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = Box::<RawValue>::deserialize(deserializer)?;
         if !json.get().starts_with('{') {
-            return Err(D::Error::invalid_type(
-                Unexpected::Other("something else"),
-                &"an object",
-            ));
+            return Err(D::Error::invalid_type(Unexpected::Other("something else"), &"an object"));
         }
         let mut written = Written::new(false);
         written.rewrite(json.get()).map_err(D::Error::custom)?;
         if written.text == json.get() {
             return Ok(Self(json));
         }
-        RawValue::from_string(written.text)
-            .map(Self)
-            .map_err(D::Error::custom)
+        RawValue::from_string(written.text).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -84,11 +79,7 @@ struct Written {
 
 impl Written {
     fn new(for_people: bool) -> Self {
-        Self {
-            text: String::new(),
-            for_people,
-            depth: 0,
-        }
+        Self { text: String::new(), for_people, depth: 0 }
     }
 
     /// Writes JSON whose syntax is known to be right. What its parser did not look at is looked at here, and told in its words:
@@ -186,14 +177,8 @@ mod tests {
 
     #[test]
     fn space_and_escapes_do_not_count() {
-        assert_eq!(
-            kept("{ \"a b\" :\n\t[ 1 , \"x  y\" ] }\r\n"),
-            r#"{"a b":[1,"x  y"]}"#
-        );
-        assert_eq!(
-            kept(r#"{"\u0431":"\u041f\/\ud83d\ude00\\u0041\""}"#),
-            r#"{"б":"П/😀\\u0041\""}"#
-        );
+        assert_eq!(kept("{ \"a b\" :\n\t[ 1 , \"x  y\" ] }\r\n"), r#"{"a b":[1,"x  y"]}"#);
+        assert_eq!(kept(r#"{"\u0431":"\u041f\/\ud83d\ude00\\u0041\""}"#), r#"{"б":"П/😀\\u0041\""}"#);
     }
 
     #[test]

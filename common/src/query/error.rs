@@ -58,11 +58,7 @@ impl QueryError {
         match &self.mistake {
             Mistake::UnknownKey { key, nearest } => unknown_key(key, *nearest, lang),
             Mistake::NoValue(key) => lang.pick(
-                format!(
-                    "`{key}:` needs a value, such as {}",
-                    example(*key, lang),
-                    key = key.as_str()
-                ),
+                format!("`{key}:` needs a value, such as {}", example(*key, lang), key = key.as_str()),
                 format!(
                     "после `{key}:` нужно значение, например {}",
                     example(*key, lang),
@@ -72,9 +68,9 @@ impl QueryError {
             Mistake::UnknownValue { key, value, nearest } => unknown_value(*key, value, *nearest, lang),
             Mistake::NearlyKey { key, name } => nearly_key(*key, name, lang),
             Mistake::Operator(word) => operator(word, lang),
-            Mistake::OpenQuote => lang
-                .pick("the quotation mark is not closed", "кавычка не закрыта")
-                .to_owned(),
+            Mistake::OpenQuote => {
+                lang.pick("the quotation mark is not closed", "кавычка не закрыта").to_owned()
+            }
             Mistake::StarInside => lang
                 .pick(
                     "`*` may only stand at the end of a word: `котл*`",
@@ -95,9 +91,9 @@ impl QueryError {
                 format!("the query has more than {MOST_TERMS} terms"),
                 format!("в запросе больше {MOST_TERMS} условий"),
             ),
-            Mistake::Nul => lang
-                .pick("the query contains a NUL character", "в запросе есть символ NUL")
-                .to_owned(),
+            Mistake::Nul => {
+                lang.pick("the query contains a NUL character", "в запросе есть символ NUL").to_owned()
+            }
         }
     }
 }
@@ -116,10 +112,7 @@ fn nearly_key(key: Key, name: &str, lang: Lang) -> String {
         format!("условие пишется `{name}:…` или `-{name}:…`, без других знаков"),
     );
     let compared = if key == Key::Priority {
-        lang.pick(
-            format!(", such as `{name}:>=high`"),
-            format!(", например `{name}:>=высокий`"),
-        )
+        lang.pick(format!(", such as `{name}:>=high`"), format!(", например `{name}:>=высокий`"))
     } else {
         String::new()
     };
@@ -143,10 +136,7 @@ fn operator(word: &str, lang: Lang) -> String {
 fn unknown_key(key: &str, nearest: Option<&str>, lang: Lang) -> String {
     let what = lang.pick(format!("there is no key `{key}:`"), format!("нет ключа `{key}:`"));
     let instead = if let Some(name) = nearest {
-        lang.pick(
-            format!("did you mean `{name}:`?"),
-            format!("может быть, «{name}:»?"),
-        )
+        lang.pick(format!("did you mean `{name}:`?"), format!("может быть, «{name}:»?"))
     } else {
         let names = Key::ALL.map(|key| lang.pick(key.as_str(), key.as_russian()));
         lang.pick("the keys are ", "ключи: ").to_owned() + &names.join(", ")
@@ -165,14 +155,8 @@ fn unknown_value(key: Key, value: &str, nearest: Option<&str>, lang: Lang) -> St
             format!("to leave it out, write `-{}:{}`", key.as_str(), &value[1..]),
             format!("чтобы исключить, пишите `-{}:{}`", key.as_russian(), &value[1..]),
         ),
-        Some(name) => lang.pick(
-            format!("did you mean `{name}`?"),
-            format!("может быть, «{name}»?"),
-        ),
-        None => lang.pick(
-            format!("try {}", example(key, lang)),
-            format!("например, {}", example(key, lang)),
-        ),
+        Some(name) => lang.pick(format!("did you mean `{name}`?"), format!("может быть, «{name}»?")),
+        None => lang.pick(format!("try {}", example(key, lang)), format!("например, {}", example(key, lang))),
     };
     format!("{what}; {instead}")
 }

@@ -22,11 +22,8 @@ pub fn highlight(text: &str, query: &Query) -> Vec<Range<usize>> {
     let words = words(text);
     let mut found: Vec<Range<usize>> = Vec::new();
     for start in 0..words.len() {
-        let longest = wanted
-            .iter()
-            .filter(|text| stands_at(text, &words[start..]))
-            .map(|text| text.words.len())
-            .max();
+        let longest =
+            wanted.iter().filter(|text| stands_at(text, &words[start..])).map(|text| text.words.len()).max();
         if let Some(length) = longest {
             let range = words[start].range.start..words[start + length - 1].range.end;
             match found.last_mut() {
@@ -41,16 +38,11 @@ pub fn highlight(text: &str, query: &Query) -> Vec<Range<usize>> {
 fn stands_at(text: &Text, words: &[Word]) -> bool {
     let last = text.words.len() - 1;
     words.len() > last
-        && text
-            .words
-            .iter()
-            .zip(words)
-            .enumerate()
-            .all(|(i, (want, word))| match text.how {
-                Match::Forms => stem(want) == stem(&word.normal),
-                Match::Beginning if i == last => word.normal.starts_with(want.as_str()),
-                Match::Beginning | Match::Phrase => *want == word.normal,
-            })
+        && text.words.iter().zip(words).enumerate().all(|(i, (want, word))| match text.how {
+            Match::Forms => stem(want) == stem(&word.normal),
+            Match::Beginning if i == last => word.normal.starts_with(want.as_str()),
+            Match::Beginning | Match::Phrase => *want == word.normal,
+        })
 }
 
 #[cfg(test)]
@@ -59,10 +51,7 @@ mod tests {
 
     fn marked(text: &str, query: &str) -> Vec<String> {
         let query = super::super::parse(query).unwrap();
-        highlight(text, &query)
-            .into_iter()
-            .map(|range| text[range].to_owned())
-            .collect()
+        highlight(text, &query).into_iter().map(|range| text[range].to_owned()).collect()
     }
 
     #[test]
@@ -70,10 +59,7 @@ mod tests {
         let text = "Давление в котле №2 упало: проверьте Котлы и насос, Ёлкин!";
         assert_eq!(marked(text, "котлы"), ["котле", "Котлы"]);
         assert_eq!(marked(text, "котл* елкин -насос"), ["котле", "Котлы", "Ёлкин"]);
-        assert_eq!(
-            marked(text, "\"давление в котле\" котле"),
-            ["Давление в котле", "Котлы"]
-        );
+        assert_eq!(marked(text, "\"давление в котле\" котле"), ["Давление в котле", "Котлы"]);
         assert!(marked(text, "\"давление котле\" state:read").is_empty());
     }
 }

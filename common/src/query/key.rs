@@ -99,17 +99,12 @@ impl Key {
     /// The key of that name, in any case.
     pub(super) fn find(name: &str) -> Option<Self> {
         let name = fold_name(name);
-        Self::ALL
-            .into_iter()
-            .find(|key| key.names().contains(&name.as_str()))
+        Self::ALL.into_iter().find(|key| key.names().contains(&name.as_str()))
     }
 
     /// The known name nearest to a mistyped one.
     pub(super) fn nearest(name: &str) -> Option<&'static str> {
-        nearest(
-            &fold_name(name),
-            Self::ALL.into_iter().flat_map(Self::names).copied(),
-        )
+        nearest(&fold_name(name), Self::ALL.into_iter().flat_map(Self::names).copied())
     }
 }
 

@@ -17,17 +17,9 @@ use crate::{message::Priority, text::normal_words};
 /// # Errors
 /// Every mistake in it, with its column.
 pub fn parse(text: &str) -> Result<Query, Vec<QueryError>> {
-    let mut parser = Parser {
-        text,
-        at: 0,
-        mistakes: Vec::new(),
-    };
+    let mut parser = Parser { text, at: 0, mistakes: Vec::new() };
     let terms = parser.query();
-    if parser.mistakes.is_empty() {
-        Ok(Query { terms })
-    } else {
-        Err(parser.mistakes)
-    }
+    if parser.mistakes.is_empty() { Ok(Query { terms }) } else { Err(parser.mistakes) }
 }
 
 struct Parser<'a> {
@@ -78,11 +70,7 @@ impl Parser<'_> {
             let is_after_key =
                 (terms.last()).is_some_and(|term: &Term| !matches!(term.filter, Filter::Text(_)));
             if let Some(filter) = self.filter(is_after_key) {
-                terms.push(Term {
-                    negated,
-                    filter,
-                    span: start..self.at,
-                });
+                terms.push(Term { negated, filter, span: start..self.at });
             }
         }
     }
@@ -98,11 +86,7 @@ impl Parser<'_> {
         let start = self.at;
         if self.peek().and_then(closing).is_some() {
             let phrase = self.quoted()?;
-            let how = if self.eat('*') {
-                Match::Beginning
-            } else {
-                Match::Phrase
-            };
+            let how = if self.eat('*') { Match::Beginning } else { Match::Phrase };
             return self.words(&phrase.text, start..self.at, how);
         }
         let name = self.skip(|c| c.is_alphabetic() || c == '_').to_owned();
@@ -110,10 +94,7 @@ impl Parser<'_> {
             let Some(key) = Key::find(&name) else {
                 self.values();
                 let nearest = Key::nearest(&name);
-                self.mistake(
-                    start..start + name.len(),
-                    Mistake::UnknownKey { key: name, nearest },
-                );
+                self.mistake(start..start + name.len(), Mistake::UnknownKey { key: name, nearest });
                 return None;
             };
             let values = self.values()?;
@@ -153,13 +134,7 @@ impl Parser<'_> {
         self.mistakes.truncate(mistakes);
         if are_meant {
             self.skip(|c| !c.is_whitespace());
-            self.mistake(
-                start..self.at,
-                Mistake::NearlyKey {
-                    key,
-                    name: name.to_owned(),
-                },
-            );
+            self.mistake(start..self.at, Mistake::NearlyKey { key, name: name.to_owned() });
         } else {
             self.at = start;
         }
@@ -189,10 +164,7 @@ impl Parser<'_> {
                 self.quoted()?
             } else {
                 let text = self.skip(|c| !c.is_whitespace() && c != ',').to_owned();
-                Value {
-                    text,
-                    range: start..self.at,
-                }
+                Value { text, range: start..self.at }
             };
             values.push(value);
             if !self.eat(',') {
@@ -203,26 +175,27 @@ impl Parser<'_> {
     }
 
     fn keyed(&mut self, key: Key, values: Vec<Value>) -> Option<Filter> {
-        let filter = match key {
-            Key::State => Filter::State(sorted(self.each(key, &values, key::state)?)),
-            Key::Priority => Filter::Priority(sorted(self.each(key, &values, priorities)?.concat())),
-            Key::Ack => Filter::Ack(sorted(self.each(key, &values, key::yes_or_no)?)),
-            Key::After => Filter::After(distinct(self.each(key, &values, time)?)),
-            Key::Before => Filter::Before(distinct(self.each(key, &values, time)?)),
-            Key::Date => Filter::Date(distinct(self.each(key, &values, |text| {
-                time(text).and_then(|t| t.is_day().then_some(t).ok_or(None))
-            })?)),
-            Key::Message => Filter::Message(distinct(
-                self.each(key, &values, |text| text.parse::<Uuid>().map_err(|_| None))?,
-            )),
-            Key::Employee => Filter::Employee(texts(values)),
-            Key::Group => Filter::Group(texts(values)),
-            Key::Acs => Filter::Acs(texts(values)),
-            Key::Topic => Filter::Topic(texts(values)),
-            Key::Device => Filter::Device(texts(values)),
-            Key::External => Filter::External(texts(values)),
-            Key::Reason => Filter::Reason(texts(values)),
-        };
+        let filter =
+            match key {
+                Key::State => Filter::State(sorted(self.each(key, &values, key::state)?)),
+                Key::Priority => Filter::Priority(sorted(self.each(key, &values, priorities)?.concat())),
+                Key::Ack => Filter::Ack(sorted(self.each(key, &values, key::yes_or_no)?)),
+                Key::After => Filter::After(distinct(self.each(key, &values, time)?)),
+                Key::Before => Filter::Before(distinct(self.each(key, &values, time)?)),
+                Key::Date => Filter::Date(distinct(self.each(key, &values, |text| {
+                    time(text).and_then(|t| t.is_day().then_some(t).ok_or(None))
+                })?)),
+                Key::Message => Filter::Message(distinct(
+                    self.each(key, &values, |text| text.parse::<Uuid>().map_err(|_| None))?,
+                )),
+                Key::Employee => Filter::Employee(texts(values)),
+                Key::Group => Filter::Group(texts(values)),
+                Key::Acs => Filter::Acs(texts(values)),
+                Key::Topic => Filter::Topic(texts(values)),
+                Key::Device => Filter::Device(texts(values)),
+                Key::External => Filter::External(texts(values)),
+                Key::Reason => Filter::Reason(texts(values)),
+            };
         Some(filter)
     }
 
@@ -239,11 +212,7 @@ impl Parser<'_> {
             match read(&value.text) {
                 Ok(item) => items.push(item),
                 Err(nearest) => {
-                    let mistake = Mistake::UnknownValue {
-                        key,
-                        value: value.text.clone(),
-                        nearest,
-                    };
+                    let mistake = Mistake::UnknownValue { key, value: value.text.clone(), nearest };
                     self.mistake(value.range.clone(), mistake);
                 }
             }
@@ -261,10 +230,7 @@ impl Parser<'_> {
         while let Some(c) = self.peek() {
             self.at += c.len_utf8();
             if c == close {
-                return Some(Value {
-                    text: text.trim().to_owned(),
-                    range: start..self.at,
-                });
+                return Some(Value { text: text.trim().to_owned(), range: start..self.at });
             }
             if open == '"' && c == '\\' {
                 let Some(literal) = self.peek() else { break };

@@ -5,18 +5,13 @@ use crate::lang::Lang;
 
 /// The canonical form of a query.
 fn canon(text: &str) -> String {
-    parse(text)
-        .unwrap_or_else(|e| panic!("{text}: {e:?}"))
-        .to_string()
+    parse(text).unwrap_or_else(|e| panic!("{text}: {e:?}")).to_string()
 }
 
 /// Column, length and English message of every mistake.
 fn mistakes(text: &str) -> Vec<(usize, usize, String)> {
     let errors = parse(text).expect_err(text);
-    errors
-        .iter()
-        .map(|e| (e.column, e.length, e.message(Lang::En)))
-        .collect()
+    errors.iter().map(|e| (e.column, e.length, e.message(Lang::En))).collect()
 }
 
 #[test]
@@ -62,10 +57,7 @@ fn words_keep_together_what_was_written_together() {
 
 #[test]
 fn quoted_values_keep_spaces_commas_and_quotation_marks() {
-    assert_eq!(
-        canon(r#"acs:"1C, \"Торговля\"",scada"#),
-        r#"acs:"1C, \"Торговля\"",scada"#
-    );
+    assert_eq!(canon(r#"acs:"1C, \"Торговля\"",scada"#), r#"acs:"1C, \"Торговля\"",scada"#);
     assert_eq!(canon(r#"employee:"Иванов Пётр""#), r#"employee:"Иванов Пётр""#);
 }
 
@@ -167,10 +159,7 @@ fn what_only_looks_like_a_condition_is_text() {
     ] {
         let query = parse(text).unwrap_or_else(|mistakes| panic!("{text}: {mistakes:?}"));
         let last = &query.terms.last().unwrap().filter;
-        assert!(
-            matches!(last, Filter::Text(_)) || text == "not state:read",
-            "{text}"
-        );
+        assert!(matches!(last, Filter::Text(_)) || text == "not state:read", "{text}");
     }
 }
 

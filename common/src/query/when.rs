@@ -48,9 +48,8 @@ impl When {
         if let Some(day) = day(text) {
             return Some(Self::Day(day));
         }
-        let dated = text
-            .split_once(['T', ' '])
-            .and_then(|(date, clock)| Some(format!("{}T{clock}", day(date)?)));
+        let dated =
+            text.split_once(['T', ' ']).and_then(|(date, clock)| Some(format!("{}T{clock}", day(date)?)));
         match Moment::parse(dated.as_deref().unwrap_or(text))? {
             Moment::Exact(at) => Some(Self::Exact(at)),
             Moment::Civil(at) => Some(Self::Wall(at)),
@@ -97,9 +96,7 @@ impl When {
 }
 
 fn in_zone(at: civil::DateTime, zone: &TimeZone) -> i64 {
-    Moment::Civil(at)
-        .in_zone(zone)
-        .unwrap_or(if at.year() < 0 { i64::MIN } else { i64::MAX })
+    Moment::Civil(at).in_zone(zone).unwrap_or(if at.year() < 0 { i64::MIN } else { i64::MAX })
 }
 
 fn ago(text: &str) -> Option<i64> {
@@ -133,9 +130,7 @@ impl fmt::Display for When {
             Self::Today => f.write_str("today"),
             Self::Yesterday => f.write_str("yesterday"),
             Self::Ago(seconds) => {
-                let whole = UNITS
-                    .iter()
-                    .find(|(unit, _)| *seconds != 0 && seconds % unit == 0);
+                let whole = UNITS.iter().find(|(unit, _)| *seconds != 0 && seconds % unit == 0);
                 let (unit, names) = whole.unwrap_or(&UNITS[4]);
                 write!(f, "-{}{}", seconds / unit, names[0])
             }

@@ -25,16 +25,9 @@ pub(crate) async fn page(client: Client, load: Load) -> Action {
 
 /// A delivery's story and its message.
 pub(crate) async fn story(client: Client, key: RowKey) -> Action {
-    let (explanation, message) = tokio::join!(
-        client.explain(key.message_id, &key.personnel_no),
-        client.message(key.message_id)
-    );
-    let story = explanation.and_then(|explanation| {
-        Ok(Box::new(Story {
-            explanation,
-            message: message?,
-        }))
-    });
+    let (explanation, message) =
+        tokio::join!(client.explain(key.message_id, &key.personnel_no), client.message(key.message_id));
+    let story = explanation.and_then(|explanation| Ok(Box::new(Story { explanation, message: message? })));
     Action::Story(key, story.map_err(Failure::from))
 }
 
@@ -52,10 +45,7 @@ pub(crate) async fn answer(client: Client, question: Question) -> Action {
 
 /// The whole list, as far as one page goes.
 fn all() -> ListQuery {
-    ListQuery {
-        limit: Some(1000),
-        ..ListQuery::default()
-    }
+    ListQuery { limit: Some(1000), ..ListQuery::default() }
 }
 
 /// Names to complete with. Completion does without what the caller may not see.
@@ -76,10 +66,8 @@ fn named<T>(page: Result<Page<T>>, name: impl Fn(T) -> String) -> Vec<String> {
 
 /// The clients there are.
 pub(crate) async fn clients(client: Client) -> Action {
-    let brief = |client: simo_common::api::access::Client| action::Client {
-        slug: client.slug,
-        name: client.name,
-    };
+    let brief =
+        |client: simo_common::api::access::Client| action::Client { slug: client.slug, name: client.name };
     let clients = client.clients(&all()).await;
     let clients = clients.map(|page| page.items.into_iter().map(brief).collect());
     Action::Clients(clients.map_err(Failure::from))

@@ -28,12 +28,7 @@ impl Terminal {
         // From here on `drop` gives back whatever was taken.
         let terminal = Self(screen);
         enable_raw_mode()?;
-        execute!(
-            io::stdout(),
-            EnterAlternateScreen,
-            EnableMouseCapture,
-            EnableBracketedPaste
-        )?;
+        execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste)?;
         Ok(terminal)
     }
 

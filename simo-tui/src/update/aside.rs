@@ -33,11 +33,7 @@ pub(super) fn turn(model: &mut Model, command: Command, effects: &mut Vec<Effect
         return;
     }
     detail.scroll = 0;
-    detail.aside = Some(Aside {
-        question: question.clone(),
-        answer: None,
-        story_scroll,
-    });
+    detail.aside = Some(Aside { question: question.clone(), answer: None, story_scroll });
     effects.push(Effect::Ask(question));
 }
 

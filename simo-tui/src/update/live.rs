@@ -243,10 +243,7 @@ fn has_no_clients(model: &Model) -> bool {
 }
 
 fn names_query(problem: &Problem) -> bool {
-    problem
-        .errors
-        .iter()
-        .any(|error| error.field.starts_with("query"))
+    problem.errors.iter().any(|error| error.field.starts_with("query"))
 }
 
 /// Back to the query line, with the server's word on what is wrong with it; the rows stay what they were.
@@ -262,10 +259,7 @@ fn refused_query(model: &mut Model, problem: &Problem) {
         detail: error.map_or(&problem.detail, |e| &e.detail).clone(),
     });
     model.focus = Focus::Query;
-    model.wanted = model.shown.clone().unwrap_or(Selection {
-        query: String::new(),
-        sort: model.wanted.sort,
-    });
+    model.wanted = model.shown.clone().unwrap_or(Selection { query: String::new(), sort: model.wanted.sort });
 }
 
 /// A story came, or did not.
@@ -336,10 +330,7 @@ fn happened(model: &mut Model, event: &Event) {
 fn concerns(detail: &Detail, event: &Event) -> bool {
     event.kind == EventKind::Reset
         || (event.message_id == detail.key.message_id
-            && event
-                .personnel_no
-                .as_ref()
-                .is_none_or(|no| no == &detail.key.personnel_no))
+            && event.personnel_no.as_ref().is_none_or(|no| no == &detail.key.personnel_no))
 }
 
 #[cfg(test)]

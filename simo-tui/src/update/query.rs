@@ -26,11 +26,7 @@ pub(super) fn open(model: &mut Model, effects: &mut Vec<Effect>) {
 
 fn show(model: &mut Model, query: String) {
     // One starts a new word at the end of the line more often than one goes on with the last.
-    let query = if query.is_empty() || query.ends_with(' ') {
-        query
-    } else {
-        query + " "
-    };
+    let query = if query.is_empty() || query.ends_with(' ') { query } else { query + " " };
     model.line.input = Input::new(query);
     changed(model);
 }
@@ -51,10 +47,7 @@ fn mistakes(model: &Model) -> Vec<simo_common::query::QueryError> {
 }
 
 fn told(model: &Model, mistake: &simo_common::query::QueryError) -> QueryError {
-    QueryError {
-        column: Some(mistake.column - 1),
-        detail: mistake.message(model.lang),
-    }
+    QueryError { column: Some(mistake.column - 1), detail: mistake.message(model.lang) }
 }
 
 /// Finds out anew what could stand at the cursor.
@@ -166,9 +159,8 @@ fn recall(model: &mut Model, older: bool) {
     if at == model.line.past_at {
         return;
     }
-    let query = at
-        .and_then(|at| model.line.past.get(at).cloned())
-        .unwrap_or_else(|| model.wanted.query.clone());
+    let query =
+        at.and_then(|at| model.line.past.get(at).cloned()).unwrap_or_else(|| model.wanted.query.clone());
     show(model, query);
     model.line.past_at = at;
 }

@@ -25,10 +25,7 @@ fn happened(number: u32, kind: EventKind, state: Option<DeliveryState>) -> Actio
 }
 
 fn lost(seconds: u64) -> Action {
-    Action::Feed(Feed::Lost {
-        failure: away(),
-        retry_in: std::time::Duration::from_secs(seconds),
-    })
+    Action::Feed(Feed::Lost { failure: away(), retry_in: std::time::Duration::from_secs(seconds) })
 }
 
 #[test]
@@ -53,18 +50,12 @@ fn the_next_page_is_on_its_way_before_the_end_is_reached_and_repeats_are_dropped
 fn an_event_changes_its_row_at_once_and_a_burst_is_read_together() {
     let mut model = loaded(En, (80, 24), 20, None);
     wait(&mut model, 2);
-    let first = asked(
-        &mut model,
-        happened(0, EventKind::Delivery, Some(DeliveryState::Read)),
-    );
+    let first = asked(&mut model, happened(0, EventKind::Delivery, Some(DeliveryState::Read)));
     assert!(first.is_some());
     assert_eq!(model.history.rows()[0].state, DeliveryState::Read);
     for number in 1..10 {
         let state = Some(DeliveryState::Acknowledged);
-        assert_eq!(
-            asked(&mut model, happened(number, EventKind::Delivery, state)),
-            None
-        );
+        assert_eq!(asked(&mut model, happened(number, EventKind::Delivery, state)), None);
     }
     answer(&mut model, Ok(page(0..20, None)));
     let loads = wait(&mut model, 1).len() + wait(&mut model, 1).len();
@@ -133,10 +124,7 @@ fn rows_that_left_the_filter_leave_the_screen() {
     let mut model = loaded(En, (80, 24), 20, None);
     wait(&mut model, 2);
     press(&mut model, [Command::Down, Command::Down, Command::Down]);
-    act(
-        &mut model,
-        [happened(3, EventKind::Delivery, Some(DeliveryState::Read))],
-    );
+    act(&mut model, [happened(3, EventKind::Delivery, Some(DeliveryState::Read))]);
     let mut fresh = page(0..20, None);
     fresh.items.remove(3);
     answer(&mut model, Ok(fresh));
@@ -147,10 +135,7 @@ fn rows_that_left_the_filter_leave_the_screen() {
 #[test]
 fn reading_anew_leaves_the_bar_on_its_row() {
     let mut model = loaded(En, (80, 24), 100, Some("c"));
-    press(
-        &mut model,
-        [Command::PageDown, Command::PageDown, Command::Reload],
-    );
+    press(&mut model, [Command::PageDown, Command::PageDown, Command::Reload]);
     let chosen = model.history.current().cloned();
     let mut anew = page(0..100, Some("c"));
     anew.items.insert(0, row(200));
@@ -207,13 +192,7 @@ fn the_same_key_again_sorts_the_other_way_round() {
 fn a_click_on_the_heading_sorts_a_click_on_a_row_selects_and_a_second_one_opens() {
     let mut model = loaded(En, (100, 24), 20, None);
     act(&mut model, [Action::Click { column: 90, row: 2 }]);
-    assert_eq!(
-        model.wanted.sort,
-        Sort {
-            key: SortKey::State,
-            descending: false
-        }
-    );
+    assert_eq!(model.wanted.sort, Sort { key: SortKey::State, descending: false });
     answer(&mut model, Ok(page(0..20, None)));
     act(&mut model, [Action::Click { column: 20, row: 8 }]);
     assert_eq!(model.history.selected(), 5);
@@ -228,16 +207,10 @@ fn an_open_story_is_read_again_when_something_happens_to_it() {
     let mut model = loaded(En, (80, 24), 20, None);
     press(&mut model, [Command::Enter]);
     act(&mut model, [Action::Story(key(0), Ok(story(En)))]);
-    let effects = update(
-        &mut model,
-        happened(0, EventKind::Delivery, Some(DeliveryState::Read)),
-    );
+    let effects = update(&mut model, happened(0, EventKind::Delivery, Some(DeliveryState::Read)));
     assert!(effects.contains(&Effect::Story(key(0))));
     act(&mut model, [Action::Story(key(0), Ok(story(En)))]);
-    let effects = update(
-        &mut model,
-        happened(1, EventKind::Delivery, Some(DeliveryState::Read)),
-    );
+    let effects = update(&mut model, happened(1, EventKind::Delivery, Some(DeliveryState::Read)));
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Story(_))));
 }
 
@@ -273,10 +246,7 @@ fn neighbours_are_a_key_away_from_an_open_story() {
 }
 
 fn ask_for(model: &mut Model, query: &str) {
-    press(
-        model,
-        [Command::EditQuery, Command::Edit(InputRequest::DeleteLine)],
-    );
+    press(model, [Command::EditQuery, Command::Edit(InputRequest::DeleteLine)]);
     type_in(model, query);
     press(model, [Command::Enter]);
     answer(model, Ok(page(0..3, None)));
@@ -382,38 +352,19 @@ fn nothing_is_asked_for_and_nothing_is_wrong_until_a_client_is_chosen() {
     model.client = None;
     let failure = || refused("client", "say which client");
     let effects = update(&mut model, Action::Resize(80, 24));
-    let [Effect::Load(load)] = effects.as_slice() else {
-        panic!("{effects:?}")
-    };
+    let [Effect::Load(load)] = effects.as_slice() else { panic!("{effects:?}") };
     let answer = Action::Loaded(load.ticket, Err(failure()));
     assert_eq!(update(&mut model, answer), [Effect::Clients]);
     let retry_in = std::time::Duration::from_secs(1);
     let failure = failure();
-    act(
-        &mut model,
-        [
-            Action::Feed(Feed::Lost { failure, retry_in }),
-            Action::Clients(Ok(clients())),
-        ],
-    );
+    act(&mut model, [Action::Feed(Feed::Lost { failure, retry_in }), Action::Clients(Ok(clients()))]);
     press(&mut model, [Command::Escape]);
-    let later = Action::Tick(
-        model
-            .now
-            .saturating_add(std::time::Duration::from_mins(1))
-            .unwrap(),
-    );
+    let later = Action::Tick(model.now.saturating_add(std::time::Duration::from_mins(1)).unwrap());
     assert_eq!(update(&mut model, later), []);
     let screen = screen(&model);
     assert!(screen.contains("choose a client: c"), "{screen}");
-    assert!(
-        !screen.contains("say which client") && !screen.contains("refuses"),
-        "{screen}"
-    );
-    assert_eq!(
-        update(&mut model, Action::Command(Command::ChooseClient)),
-        [Effect::Clients]
-    );
+    assert!(!screen.contains("say which client") && !screen.contains("refuses"), "{screen}");
+    assert_eq!(update(&mut model, Action::Command(Command::ChooseClient)), [Effect::Clients]);
 }
 
 #[test]
@@ -437,25 +388,10 @@ fn how_things_stand_covers_the_story_and_leaves_it_where_it_was() {
     assert_eq!(asked, [Effect::Ask(receivers.clone())]);
     let asked = update(&mut model, Action::Command(Command::Access));
     assert_eq!(asked, [Effect::Ask(access.clone())]);
-    act(
-        &mut model,
-        [Action::Answer(receivers, Ok(fixture::receivers(None)))],
-    );
-    let answered = |model: &Model| {
-        model
-            .detail
-            .as_ref()?
-            .aside
-            .as_ref()?
-            .answer
-            .as_ref()
-            .map(Result::is_ok)
-    };
+    act(&mut model, [Action::Answer(receivers, Ok(fixture::receivers(None)))]);
+    let answered = |model: &Model| model.detail.as_ref()?.aside.as_ref()?.answer.as_ref().map(Result::is_ok);
     assert_eq!(answered(&model), None, "nobody waits for it any more");
-    act(
-        &mut model,
-        [Action::Answer(access.clone(), Ok(fixture::access()))],
-    );
+    act(&mut model, [Action::Answer(access.clone(), Ok(fixture::access()))]);
     assert_eq!(answered(&model), Some(true));
     let again = update(&mut model, Action::Command(Command::Reload));
     assert!(again.contains(&Effect::Ask(access)), "things may have changed");
@@ -470,10 +406,7 @@ fn how_things_stand_covers_the_story_and_leaves_it_where_it_was() {
 #[test]
 fn a_personal_message_has_no_receivers_by_grant_and_says_so() {
     let mut model = loaded(En, (80, 24), 20, None);
-    press(
-        &mut model,
-        [Command::Down, Command::Down, Command::Down, Command::Enter],
-    );
+    press(&mut model, [Command::Down, Command::Down, Command::Down, Command::Enter]);
     let asked = update(&mut model, Action::Command(Command::Receivers));
     assert_eq!(asked, []);
     assert_eq!(model.remark.unwrap()(En), "a personal message needs no grant");
@@ -528,12 +461,7 @@ fn any_page() -> impl Strategy<
 }
 
 fn any_action() -> impl Strategy<Value = Action> {
-    let kinds = vec![
-        EventKind::Accepted,
-        EventKind::Delivery,
-        EventKind::Canceled,
-        EventKind::Reset,
-    ];
+    let kinds = vec![EventKind::Accepted, EventKind::Delivery, EventKind::Canceled, EventKind::Reset];
     prop_oneof![
         8 => any_command().prop_map(Action::Command),
         2 => (0_i64..5_000).prop_map(|ms| Action::Tick(fixture::now() + jiff::SignedDuration::from_millis(ms))),

@@ -40,9 +40,7 @@ pub(crate) fn clients(model: &Model) -> Choice {
     Choice {
         title: text::clients(model.lang),
         items: known.iter().map(named).collect(),
-        current: known
-            .iter()
-            .position(|client| model.client.as_ref() == Some(&client.slug)),
+        current: known.iter().position(|client| model.client.as_ref() == Some(&client.slug)),
         bar: model.clients.at,
     }
 }

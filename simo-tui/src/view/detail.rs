@@ -34,9 +34,7 @@ pub(crate) fn scrollable(model: &Model) -> usize {
     };
     let place = layout::screen(model).detail;
     let lines = lines(model, detail, usize::from(place.width.saturating_sub(4)));
-    lines
-        .len()
-        .saturating_sub(usize::from(place.height.saturating_sub(2)))
+    lines.len().saturating_sub(usize::from(place.height.saturating_sub(2)))
 }
 
 /// Draws the pane, if it is open.
@@ -59,10 +57,7 @@ pub(crate) fn draw(model: &Model, place: Rect, buffer: &mut Buffer) {
         block
     };
     Clear.render(place, buffer);
-    Paragraph::new(lines)
-        .scroll((detail.scroll as u16, 0))
-        .block(block)
-        .render(place, buffer);
+    Paragraph::new(lines).scroll((detail.scroll as u16, 0)).block(block).render(place, buffer);
 }
 
 fn title(model: &Model, detail: &Detail) -> &'static str {
@@ -74,12 +69,7 @@ fn title(model: &Model, detail: &Detail) -> &'static str {
 }
 
 fn lines(model: &Model, detail: &Detail, width: usize) -> Vec<Line<'static>> {
-    let page = Page {
-        model,
-        palette: Palette::new(model.colour),
-        width: width.max(1),
-        lines: Vec::new(),
-    };
+    let page = Page { model, palette: Palette::new(model.colour), width: width.max(1), lines: Vec::new() };
     page.of(detail)
 }
 
@@ -144,11 +134,7 @@ impl Page<'_> {
     fn delivery(&mut self, delivery: &Delivery) {
         let lang = self.model.lang;
         self.text(&delivery.title, Style::new().bold());
-        let state = format!(
-            "{} {}",
-            text::sign(delivery.state),
-            text::state_name(delivery.state, lang)
-        );
+        let state = format!("{} {}", text::sign(delivery.state), text::state_name(delivery.state, lang));
         let because = delivery
             .reason
             .as_deref()
@@ -160,10 +146,7 @@ impl Page<'_> {
         self.field(text::person(lang), &person);
         let topic = delivery.topic.as_deref().unwrap_or(text::personal(lang));
         self.field(text::subject(lang), topic);
-        self.field(
-            text::from(lang),
-            &format!("{} · {}", delivery.acs, delivery.client),
-        );
+        self.field(text::from(lang), &format!("{} · {}", delivery.acs, delivery.client));
         let mut urgency = text::priority(delivery.priority, lang).to_owned();
         if delivery.require_ack {
             urgency = format!("{urgency}, {}", text::must_acknowledge(lang));
@@ -188,14 +171,7 @@ impl Page<'_> {
             let counts: Vec<String> = message
                 .states
                 .iter()
-                .map(|s| {
-                    format!(
-                        "{} {} {}",
-                        text::sign(s.state),
-                        s.count,
-                        text::state_name(s.state, lang)
-                    )
-                })
+                .map(|s| format!("{} {} {}", text::sign(s.state), s.count, text::state_name(s.state, lang)))
                 .collect();
             self.field(text::whole_message(lang), &counts.join(" · "));
         }
@@ -209,8 +185,7 @@ impl Page<'_> {
         let column = times.iter().map(|time| time.width()).max().unwrap_or(0) + 2;
         for (time, line) in times.iter().zip(&explanation.story) {
             let label = Span::styled(pad(time, column), self.palette.quiet());
-            self.lines
-                .extend(labelled(&label, &line.text, Style::new(), self.width));
+            self.lines.extend(labelled(&label, &line.text, Style::new(), self.width));
         }
         self.heading(text::devices(lang));
         if explanation.pushes.is_empty() {
@@ -238,17 +213,9 @@ impl Page<'_> {
         let clock = self.model.clock();
         let lang = self.model.lang;
         let claims = [
-            (
-                DeliveryState::Delivered,
-                times.delivered_at,
-                delivery.delivered_at,
-            ),
+            (DeliveryState::Delivered, times.delivered_at, delivery.delivered_at),
             (DeliveryState::Read, times.read_at, delivery.read_at),
-            (
-                DeliveryState::Acknowledged,
-                times.acknowledged_at,
-                delivery.acknowledged_at,
-            ),
+            (DeliveryState::Acknowledged, times.acknowledged_at, delivery.acknowledged_at),
         ];
         let claims: Vec<String> = claims
             .into_iter()
@@ -272,11 +239,7 @@ impl Page<'_> {
             _ => Style::new(),
         };
         let head = Span::styled(format!("{} · {} · ", push.device, push.channel), Style::new());
-        let mut what = format!(
-            "{} · {}",
-            text::push_state(&push.state, lang),
-            text::tries(push.tries, lang)
-        );
+        let mut what = format!("{} · {}", text::push_state(&push.state, lang), text::tries(push.tries, lang));
         if let Some(code) = &push.reason {
             what = format!("{what} · {}", reason::in_words(code, lang));
         }
@@ -285,8 +248,7 @@ impl Page<'_> {
         if let Some(answer) = &push.last_answer {
             let when = push.last_tried_at.map(|at| clock.exact(at)).unwrap_or_default();
             let label = Span::styled(format!("  {when} "), self.palette.quiet());
-            self.lines
-                .extend(labelled(&label, answer, self.palette.quiet(), self.width));
+            self.lines.extend(labelled(&label, answer, self.palette.quiet(), self.width));
         }
         if let Some(at) = push.due_at {
             let next = format!("  {} {}", text::next_try(lang), clock.exact(at));
@@ -302,8 +264,7 @@ impl Page<'_> {
 
     fn heading(&mut self, heading: &'static str) {
         self.gap();
-        self.lines
-            .push(Line::from(Span::styled(heading, self.palette.heading())));
+        self.lines.push(Line::from(Span::styled(heading, self.palette.heading())));
     }
 
     fn text(&mut self, text: &str, style: Style) {
@@ -314,8 +275,7 @@ impl Page<'_> {
 
     fn field(&mut self, label: &'static str, value: &str) {
         let label = Span::styled(pad(label, LABEL.min(self.width / 2)), self.palette.quiet());
-        self.lines
-            .extend(labelled(&label, value, Style::new(), self.width));
+        self.lines.extend(labelled(&label, value, Style::new(), self.width));
     }
 }
 

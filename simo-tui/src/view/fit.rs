@@ -87,11 +87,7 @@ pub(crate) fn labelled(label: &Span<'static>, text: &str, style: Style, width: u
         .into_iter()
         .enumerate()
         .map(|(number, line)| {
-            let head = if number == 0 {
-                label.clone()
-            } else {
-                Span::raw(" ".repeat(indent))
-            };
+            let head = if number == 0 { label.clone() } else { Span::raw(" ".repeat(indent)) };
             Line::from(vec![head, Span::styled(line, style)])
         })
         .collect()

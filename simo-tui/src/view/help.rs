@@ -44,21 +44,12 @@ fn place(area: Rect, model: &Model) -> (Rect, Vec<Line<'static>>) {
 /// How far the help can be scrolled.
 pub(crate) fn scrollable(model: &Model) -> usize {
     let (place, lines) = place(Rect::new(0, 0, model.size.0, model.size.1), model);
-    lines
-        .len()
-        .saturating_sub(usize::from(place.height.saturating_sub(2)))
+    lines.len().saturating_sub(usize::from(place.height.saturating_sub(2)))
 }
 
 /// Draws the list of keys.
 pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
     let (place, lines) = place(frame.area(), model);
     let palette = Palette::new(model.colour);
-    popup::draw(
-        frame,
-        place,
-        text::keys(model.lang),
-        lines,
-        model.help_scroll,
-        palette,
-    );
+    popup::draw(frame, place, text::keys(model.lang), lines, model.help_scroll, palette);
 }

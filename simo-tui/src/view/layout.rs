@@ -47,11 +47,7 @@ pub(crate) fn screen_of(model: &Model, area: Rect) -> Screen {
     if model.detail.is_some() {
         if rest.width >= BESIDE {
             let width = rest.width * 9 / 20;
-            screen.detail = Rect {
-                x: rest.right() - width,
-                width,
-                ..rest
-            };
+            screen.detail = Rect { x: rest.right() - width, width, ..rest };
             rest.width -= width;
         } else if rest.height >= BELOW {
             let height = rest.height * 2 / 3;
@@ -79,9 +75,5 @@ fn cut_top(rest: &mut Rect, height: u16) -> Rect {
 fn cut_bottom(rest: &mut Rect, height: u16) -> Rect {
     let height = height.min(rest.height);
     rest.height -= height;
-    Rect {
-        y: rest.bottom(),
-        height,
-        ..*rest
-    }
+    Rect { y: rest.bottom(), height, ..*rest }
 }

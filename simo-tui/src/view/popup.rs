@@ -16,12 +16,7 @@ pub(crate) const SIDES: u16 = 4;
 pub(crate) fn place(area: Rect, width: u16, lines: u16) -> Rect {
     let width = width.saturating_add(SIDES).min(area.width);
     let height = lines.saturating_add(2).min(area.height);
-    Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 2,
-        width,
-        height,
-    }
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
 }
 
 /// Draws lines in a box.
@@ -40,8 +35,5 @@ pub(crate) fn draw(
         .border_style(palette.frame(true))
         .padding(Padding::horizontal(1))
         .title(format!(" {title} "));
-    Paragraph::new(lines)
-        .scroll((scroll as u16, 0))
-        .block(block)
-        .render(place, buffer);
+    Paragraph::new(lines).scroll((scroll as u16, 0)).block(block).render(place, buffer);
 }

@@ -34,11 +34,7 @@ pub(crate) fn draw(model: &Model, screen: &Screen, frame: &mut Frame<'_>) {
     let buffer = frame.buffer_mut();
     let prompt = if editing { palette.notice() } else { palette.key() };
     buffer.set_stringn(area.x, area.y, " / ", usize::from(area.width), prompt);
-    let room = Rect {
-        x: area.x + PROMPT.min(area.width),
-        width: area.width.saturating_sub(PROMPT),
-        ..area
-    };
+    let room = Rect { x: area.x + PROMPT.min(area.width), width: area.width.saturating_sub(PROMPT), ..area };
     if !editing {
         let line = if model.wanted.query.is_empty() {
             Line::from(Span::styled(text::all(model.lang), palette.quiet()))
@@ -93,11 +89,7 @@ fn coloured(query: &str, palette: Palette) -> Line<'static> {
             }
             _ => bare,
         };
-        let style = if value.starts_with('"') {
-            palette.good()
-        } else {
-            Style::new()
-        };
+        let style = if value.starts_with('"') { palette.good() } else { Style::new() };
         spans.push(Span::styled(value.to_owned(), style));
     }
     Line::from(spans)
@@ -137,16 +129,10 @@ fn under(model: &Model, line: Rect, below: u16, scroll: usize, palette: Palette,
         }
     }
     for (number, (x, text)) in lines.iter().take(usize::from(below)).enumerate() {
-        let place = Rect {
-            y: line.bottom() + number as u16,
-            height: 1,
-            ..line
-        };
+        let place = Rect { y: line.bottom() + number as u16, height: 1, ..line };
         Clear.render(place, frame.buffer_mut());
         let x = line.x + (*x).min(line.width.saturating_sub(1));
-        frame
-            .buffer_mut()
-            .set_line(x, place.y, text, line.right().saturating_sub(x));
+        frame.buffer_mut().set_line(x, place.y, text, line.right().saturating_sub(x));
     }
     let top = line.bottom() + (lines.len() as u16).min(below);
     let left = column_of(model.line.completion.start);
@@ -158,32 +144,17 @@ fn under(model: &Model, line: Rect, below: u16, scroll: usize, palette: Palette,
 fn candidates(model: &Model, (left, top): (u16, u16), room: u16, palette: Palette, frame: &mut Frame<'_>) {
     let completion = &model.line.completion;
     let most = CANDIDATES.min(usize::from(room));
-    let first = completion
-        .chosen
-        .map_or(0, |chosen| (chosen + 1).saturating_sub(most));
+    let first = completion.chosen.map_or(0, |chosen| (chosen + 1).saturating_sub(most));
     let screen = frame.area();
-    let widest = completion
-        .items
-        .iter()
-        .map(|item| item.width())
-        .max()
-        .unwrap_or(0);
+    let widest = completion.items.iter().map(|item| item.width()).max().unwrap_or(0);
     let width = (widest + 2).min(usize::from(screen.width));
-    let left = left
-        .saturating_sub(1)
-        .min(screen.width.saturating_sub(width as u16));
+    let left = left.saturating_sub(1).min(screen.width.saturating_sub(width as u16));
     let shown = completion.items.iter().enumerate().skip(first).take(most);
     for (number, (index, item)) in shown.enumerate() {
         let text = pad(&format!(" {} ", cut(item, width.saturating_sub(2))), width);
-        let style = if completion.chosen == Some(index) {
-            palette.bar(true)
-        } else {
-            palette.choice()
-        };
+        let style = if completion.chosen == Some(index) { palette.bar(true) } else { palette.choice() };
         let place = (screen.x + left, top + number as u16);
         Clear.render(Rect::new(place.0, place.1, width as u16, 1), frame.buffer_mut());
-        frame
-            .buffer_mut()
-            .set_stringn(place.0, place.1, text, width, style);
+        frame.buffer_mut().set_stringn(place.0, place.1, text, width, style);
     }
 }

@@ -56,25 +56,13 @@ pub(crate) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
 fn left(model: &Model, palette: Palette) -> Line<'static> {
     let lang = model.lang;
     let mut spans = match &model.link {
-        Link::Connecting => vec![Span::styled(
-            format!("○ {}", text::connecting(lang)),
-            palette.notice(),
-        )],
+        Link::Connecting => vec![Span::styled(format!("○ {}", text::connecting(lang)), palette.notice())],
         Link::ClientNeeded => {
             let is_empty = model.clients.known.as_ref().is_some_and(Vec::is_empty);
-            let what = if is_empty {
-                text::no_client_yet(lang)
-            } else {
-                text::choose_client(lang)
-            };
+            let what = if is_empty { text::no_client_yet(lang) } else { text::choose_client(lang) };
             vec![Span::styled(format!("○ {what}"), palette.notice())]
         }
-        Link::Away {
-            since,
-            retry_at,
-            refused,
-            ..
-        } => {
+        Link::Away { since, retry_at, refused, .. } => {
             let seconds = retry_at.duration_since(model.now).as_millis().max(0);
             let since = model.clock().short(*since);
             let text = text::away(*refused, &since, ((seconds + 999) / 1000) as i64, lang);
@@ -90,10 +78,7 @@ fn left(model: &Model, palette: Palette) -> Line<'static> {
     if let Some(notice) = remark.or(model.notice.as_deref()) {
         spans.push(Span::styled(format!("  {}", cut(notice, 70)), palette.wrong()));
     } else if model.loads.first.is_some() && model.shown.is_some() {
-        spans.push(Span::styled(
-            format!("  {}", text::loading(lang)),
-            palette.quiet(),
-        ));
+        spans.push(Span::styled(format!("  {}", text::loading(lang)), palette.quiet()));
     }
     let count = model.history.rows().len();
     if count > 0 {
@@ -108,11 +93,9 @@ fn left(model: &Model, palette: Palette) -> Line<'static> {
 fn hints(model: &Model, palette: Palette, room: usize) -> Line<'static> {
     let lang = model.lang;
     let hints: &[(&str, &str)] = match model.focus {
-        Focus::Table if model.link == Link::ClientNeeded => &[
-            ("c", text::hint_client(lang)),
-            ("?", text::hint_help(lang)),
-            ("q", text::hint_quit(lang)),
-        ],
+        Focus::Table if model.link == Link::ClientNeeded => {
+            &[("c", text::hint_client(lang)), ("?", text::hint_help(lang)), ("q", text::hint_quit(lang))]
+        }
         Focus::Table => &[
             ("?", text::hint_help(lang)),
             ("/", text::hint_query(lang)),
@@ -134,19 +117,13 @@ fn hints(model: &Model, palette: Palette, room: usize) -> Line<'static> {
             ("a", text::hint_access(lang)),
             ("?", text::hint_help(lang)),
         ],
-        Focus::Sort | Focus::Client => &[
-            ("Enter", text::hint_apply(lang)),
-            ("Esc", text::hint_cancel(lang)),
-        ],
+        Focus::Sort | Focus::Client => &[("Enter", text::hint_apply(lang)), ("Esc", text::hint_cancel(lang))],
         Focus::Help => &[("Esc", text::hint_close(lang)), ("↑↓", text::hint_scroll(lang))],
     };
     // On the alarm's ground the keys keep its colour.
     let alarmed = matches!(model.link, Link::Away { .. });
-    let (key_style, text_style) = if alarmed {
-        (Style::new(), Style::new())
-    } else {
-        (palette.key(), palette.quiet())
-    };
+    let (key_style, text_style) =
+        if alarmed { (Style::new(), Style::new()) } else { (palette.key(), palette.quiet()) };
     let mut line = Line::default();
     for (key, what) in hints {
         let gap = if line.spans.is_empty() { "" } else { "  " };

@@ -16,11 +16,7 @@ impl Palette {
     }
 
     fn coloured(self, colour: Color, plain: Style) -> Style {
-        if self.colour {
-            Style::new().fg(colour)
-        } else {
-            plain
-        }
+        if self.colour { Style::new().fg(colour) } else { plain }
     }
 
     /// A delivery's state.
@@ -60,11 +56,7 @@ impl Palette {
 
     /// What could be chosen.
     pub(crate) fn choice(self) -> Style {
-        if self.colour {
-            Style::new().fg(Color::White).bg(Color::DarkGray)
-        } else {
-            Style::new()
-        }
+        if self.colour { Style::new().fg(Color::White).bg(Color::DarkGray) } else { Style::new() }
     }
 
     /// The program's name.
@@ -78,8 +70,7 @@ impl Palette {
 
     /// Column headings.
     pub(crate) fn heading(self) -> Style {
-        self.coloured(Color::Cyan, Style::new())
-            .add_modifier(Modifier::BOLD)
+        self.coloured(Color::Cyan, Style::new()).add_modifier(Modifier::BOLD)
     }
 
     /// What stands back.

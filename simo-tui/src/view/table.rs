@@ -120,16 +120,8 @@ pub(crate) fn draw(model: &Model, screen: &Screen, buffer: &mut Buffer) {
     }
     let palette = Palette::new(model.colour);
     let found = parse(&model.wanted.query).unwrap_or_default();
-    for (line, row) in visible(model)
-        .iter()
-        .take(usize::from(screen.rows.height))
-        .enumerate()
-    {
-        let area = Rect {
-            y: screen.rows.y + line as u16,
-            height: 1,
-            ..screen.rows
-        };
+    for (line, row) in visible(model).iter().take(usize::from(screen.rows.height)).enumerate() {
+        let area = Rect { y: screen.rows.y + line as u16, height: 1, ..screen.rows };
         let selected = model.history.top() + line == model.history.selected();
         for column in &columns {
             let cell = cell(model, &found, row, *column, palette);
@@ -180,10 +172,9 @@ fn cell(model: &Model, found: &Query, row: &Delivery, column: Column, palette: P
     match column.field {
         Field::Time => plain(&time(model, row.accepted_at, width)),
         Field::Employee => plain(&short_name(&row.employee, width)),
-        Field::Topic => Line::from(Span::styled(
-            cut(row.topic.as_deref().unwrap_or("—"), width),
-            palette.quiet(),
-        )),
+        Field::Topic => {
+            Line::from(Span::styled(cut(row.topic.as_deref().unwrap_or("—"), width), palette.quiet()))
+        }
         Field::Title => {
             let mark = match row.priority {
                 Priority::Low | Priority::Normal => "",
@@ -192,18 +183,10 @@ fn cell(model: &Model, found: &Query, row: &Delivery, column: Column, palette: P
             };
             let style = palette.priority(row.priority);
             let title = cut(&row.title, width.saturating_sub(mark.width()));
-            let weight = if row.priority == Priority::Critical {
-                Style::new().bold()
-            } else {
-                Style::new()
-            };
+            let weight = if row.priority == Priority::Critical { Style::new().bold() } else { Style::new() };
             let mut line = Line::from(Span::styled(mark, style));
             for (part, found) in parts(&title, found) {
-                let style = if found {
-                    weight.patch(palette.found())
-                } else {
-                    weight
-                };
+                let style = if found { weight.patch(palette.found()) } else { weight };
                 line.push_span(Span::styled(part, style));
             }
             line
@@ -236,9 +219,7 @@ fn parts(title: &str, query: &Query) -> Vec<(String, bool)> {
 /// A name that does not fit, as Russians shorten it: «Иванов Иван Иванович» is «Иванов И. И.».
 fn short_name(name: &str, width: usize) -> String {
     let parts: Vec<&str> = name.split_whitespace().collect();
-    let russian = name
-        .chars()
-        .all(|c| matches!(c, 'А'..='я' | 'Ё' | 'ё' | ' ' | '-'));
+    let russian = name.chars().all(|c| matches!(c, 'А'..='я' | 'Ё' | 'ё' | ' ' | '-'));
     match parts.as_slice() {
         [family, rest @ ..] if name.width() > width && russian && rest.len() == 2 => {
             let initials = rest.iter().filter_map(|part| part.chars().next());
@@ -250,11 +231,7 @@ fn short_name(name: &str, width: usize) -> String {
 
 fn time(model: &Model, at: Timestamp, width: usize) -> String {
     let clock = model.clock();
-    if width == 8 || width == 19 {
-        clock.full(at)
-    } else {
-        clock.short(at)
-    }
+    if width == 8 || width == 19 { clock.full(at) } else { clock.short(at) }
 }
 
 /// Says why there are no rows.
@@ -267,12 +244,7 @@ fn nothing(model: &Model, area: Rect, buffer: &mut Buffer) {
             vec![(text::no_clients(lang), Style::new())]
         }
         Link::ClientNeeded => vec![(text::choose_client(lang), Style::new())],
-        Link::Away {
-            why,
-            hint,
-            refused: true,
-            ..
-        } => {
+        Link::Away { why, hint, refused: true, .. } => {
             let mut said = vec![(text::refuses(lang), palette.wrong()), (why, Style::new())];
             if let Some(hint) = hint {
                 said.extend([(hint.as_str(), quiet), (text::refused_help(lang), quiet)]);
@@ -288,10 +260,7 @@ fn nothing(model: &Model, area: Rect, buffer: &mut Buffer) {
             Some(notice) => vec![(notice, palette.wrong())],
             None if model.shown.is_none() => vec![(text::loading(lang), quiet)],
             None if model.wanted.query.is_empty() => vec![(text::nothing_yet(lang), Style::new())],
-            None => vec![
-                (text::nothing_found(lang), Style::new()),
-                (text::show_all(lang), quiet),
-            ],
+            None => vec![(text::nothing_found(lang), Style::new()), (text::show_all(lang), quiet)],
         },
     };
     let width = usize::from(area.width.saturating_sub(4)).min(90);
@@ -310,10 +279,6 @@ fn nothing(model: &Model, area: Rect, buffer: &mut Buffer) {
 impl Model {
     /// The operator's wall clock.
     pub(crate) fn clock(&self) -> Clock<'_> {
-        Clock {
-            zone: &self.zone,
-            now: self.now,
-            lang: self.lang,
-        }
+        Clock { zone: &self.zone, now: self.now, lang: self.lang }
     }
 }

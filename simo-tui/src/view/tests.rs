@@ -56,12 +56,7 @@ fn a_screen_of_any_size_is_drawn() {
     for width in 0..40 {
         for height in 0..12 {
             let mut model = loaded(En, (width, height), 12, None);
-            for command in [
-                Command::EditQuery,
-                Command::Escape,
-                Command::ChooseSort,
-                Command::Escape,
-            ] {
+            for command in [Command::EditQuery, Command::Escape, Command::ChooseSort, Command::Escape] {
                 press(&mut model, [command]);
                 screen(&model);
             }
@@ -88,10 +83,7 @@ fn a_server_without_clients_says_how_to_make_one() {
         failure: refused("client", "say which client"),
         retry_in: std::time::Duration::from_secs(1),
     });
-    act(
-        &mut model,
-        [Action::Resize(80, 10), lost, Action::Clients(Ok(Vec::new()))],
-    );
+    act(&mut model, [Action::Resize(80, 10), lost, Action::Clients(Ok(Vec::new()))]);
     assert_snapshot!(screen(&model));
 }
 
@@ -100,12 +92,7 @@ fn without_colour_nothing_is_coloured_and_states_keep_their_signs() {
     let mut model = loaded(En, (80, 16), 9, None);
     model.colour = false;
     let drawn = buffer(&model);
-    assert!(
-        drawn
-            .content()
-            .iter()
-            .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
-    );
+    assert!(drawn.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
     for state in DeliveryState::ALL {
         assert!(screen(&model).contains(crate::text::sign(state)));
     }
@@ -152,18 +139,9 @@ fn who_receives_the_topic_now_stands_in_place_of_the_story() {
     press(&mut model, [Command::Receivers]);
     assert!(screen(&model).contains("загрузка…"));
     let question = Question::Receivers("boiler".into());
-    act(
-        &mut model,
-        [Action::Answer(question.clone(), Ok(receivers(Some("c"))))],
-    );
+    act(&mut model, [Action::Answer(question.clone(), Ok(receivers(Some("c"))))]);
     assert_snapshot!("receivers", screen(&model));
-    act(
-        &mut model,
-        [Action::Answer(
-            question.clone(),
-            Ok(Answer::Receivers(Page::whole(Vec::new()))),
-        )],
-    );
+    act(&mut model, [Action::Answer(question.clone(), Ok(Answer::Receivers(Page::whole(Vec::new()))))]);
     assert!(screen(&model).contains("Никто не получил бы её"));
     act(&mut model, [Action::Answer(question, Err(away()))]);
     assert!(screen(&model).contains("Сервер недоступен."));
@@ -173,10 +151,7 @@ fn who_receives_the_topic_now_stands_in_place_of_the_story() {
 fn what_the_employee_may_receive_stands_in_place_of_the_story() {
     let mut model = opened(En, (80, 24));
     press(&mut model, [Command::Access]);
-    act(
-        &mut model,
-        [Action::Answer(Question::Access("100001".into()), Ok(access()))],
-    );
+    act(&mut model, [Action::Answer(Question::Access("100001".into()), Ok(access()))]);
     assert_snapshot!("access", screen(&model));
 }
 
@@ -184,9 +159,7 @@ fn what_the_employee_may_receive_stands_in_place_of_the_story() {
 fn a_blocked_employee_is_said_to_receive_nothing() {
     let mut model = opened(Ru, (80, 24));
     press(&mut model, [Command::Access]);
-    let Answer::Access(mut held) = access() else {
-        unreachable!()
-    };
+    let Answer::Access(mut held) = access() else { unreachable!() };
     for grant in &mut held {
         grant.blocked = true;
         grant.times.active = false;
@@ -220,10 +193,7 @@ fn the_query_line_completes_what_is_typed() {
     press(&mut model, [Command::EditQuery]);
     act(
         &mut model,
-        [Action::Names(Names {
-            topics: vec!["boiler".into(), "boiler-2".into()],
-            ..Names::default()
-        })],
+        [Action::Names(Names { topics: vec!["boiler".into(), "boiler-2".into()], ..Names::default() })],
     );
     type_in(&mut model, "state:failed topic:bo");
     press(&mut model, [Command::Complete]);
@@ -264,10 +234,7 @@ fn an_empty_history_says_so() {
 }
 
 fn lost() -> Action {
-    Action::Feed(Feed::Lost {
-        failure: away(),
-        retry_in: std::time::Duration::from_secs(8),
-    })
+    Action::Feed(Feed::Lost { failure: away(), retry_in: std::time::Duration::from_secs(8) })
 }
 
 #[test]
@@ -290,23 +257,13 @@ fn what_comes_in_above_is_counted_while_one_reads_below() {
     let mut model = loaded(Ru, (80, 12), 60, Some("c"));
     press(&mut model, [Command::PageDown, Command::PageDown]);
     let before = screen(&model);
-    act(
-        &mut model,
-        [Action::Feed(Feed::Event(event(0, EventKind::Accepted, None)))],
-    );
+    act(&mut model, [Action::Feed(Feed::Event(event(0, EventKind::Accepted, None)))]);
     wait(&mut model, 5);
     let mut fresh = page(0..60, Some("c"));
     fresh.items.splice(0..0, (100..103).map(row));
     answer(&mut model, Ok(fresh));
     let after = screen(&model);
-    let body = |screen: &str| {
-        screen
-            .lines()
-            .skip(3)
-            .take(8)
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
+    let body = |screen: &str| screen.lines().skip(3).take(8).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(body(&before), body(&after));
     assert_snapshot!(after);
 }

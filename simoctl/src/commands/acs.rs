@@ -44,10 +44,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let api = session.client()?;
     match verb {
         Verb::Add { name } => {
-            let named = Named {
-                slug: name,
-                name: None,
-            };
+            let named = Named { slug: name, name: None };
             let acs = api.add_acs(&named).await?;
             let name = &acs.name;
             let text = session.say(
@@ -78,10 +75,9 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 format!("Отправить в архив АСУ {name}? Её токены ({tokens}) сразу перестанут работать."),
             ))?;
             api.remove_acs(&name).await?;
-            session.done(&session.say(
-                format!("ACS {name} archived."),
-                format!("АСУ {name} отправлена в архив."),
-            ));
+            session.done(
+                &session.say(format!("ACS {name} archived."), format!("АСУ {name} отправлена в архив.")),
+            );
             Ok(())
         }
     }
@@ -92,30 +88,19 @@ impl Record for Acs {
         Column::new("name", "ACS", "АСУ", |a| (&a.name).into()),
         Column::new("tokens", "Tokens", "Токенов", |a| a.tokens.into()),
         Column::new("created_at", "Created", "Создана", |a| a.created_at.into()),
-        Column::new("archived_at", "Archived", "В архиве с", |a| {
-            a.archived_at.into()
-        }),
+        Column::new("archived_at", "Archived", "В архиве с", |a| a.archived_at.into()),
     ];
 }
 
 pub(super) const RUSSIAN: Help = &[
-    (
-        "acs add",
-        "Добавить АСУ (новую создаёт и `token issue --acs ИМЯ`)",
-    ),
+    ("acs add", "Добавить АСУ (новую создаёт и `token issue --acs ИМЯ`)"),
     ("acs add/name", "Короткое имя: a–z 0–9 - _ ."),
     ("acs list", "Список АСУ"),
     ("acs show", "Показать АСУ"),
     ("acs show/name", "Короткое имя"),
-    (
-        "acs edit",
-        "Дать АСУ другое короткое имя: её токены продолжают работать",
-    ),
+    ("acs edit", "Дать АСУ другое короткое имя: её токены продолжают работать"),
     ("acs edit/name", "Короткое имя"),
     ("acs edit/new", "Новое короткое имя: a–z 0–9 - _ ."),
-    (
-        "acs remove",
-        "Отправить АСУ в архив: её токены сразу перестают работать, сообщения остаются в истории",
-    ),
+    ("acs remove", "Отправить АСУ в архив: её токены сразу перестают работать, сообщения остаются в истории"),
     ("acs remove/name", "Короткое имя"),
 ];

@@ -40,10 +40,7 @@ Examples:
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "flags of a command line are independent of each other"
-)]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line are independent of each other")]
 pub(crate) struct Apply {
     /// A file, or a directory of *.yaml files, which are one site together; - is standard input
     #[arg(short, long, required = true, value_name = "PATH")]
@@ -153,10 +150,7 @@ pub(crate) async fn run(session: &Session, args: Apply) -> Result<(), Failure> {
         session.out.list(&issued)?;
     }
     let count = applied.changes.len();
-    session.done(&session.say(
-        format!("Changes made: {count}."),
-        format!("Внесено изменений: {count}."),
-    ));
+    session.done(&session.say(format!("Changes made: {count}."), format!("Внесено изменений: {count}.")));
     Ok(())
 }
 
@@ -201,11 +195,7 @@ fn is_demoted(plan: &SitePlan, name: &str) -> bool {
 
 /// Shows that something is going on.
 fn busy(session: &Session) -> ProgressBar {
-    let target = if session.is_quiet() {
-        ProgressDrawTarget::hidden()
-    } else {
-        ProgressDrawTarget::stderr()
-    };
+    let target = if session.is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let bar = ProgressBar::with_draw_target(None, target);
     bar.set_style(ProgressStyle::default_spinner());
     bar.set_message(session.say("The server is at work", "Сервер обрабатывает"));
@@ -226,19 +216,13 @@ fn show(session: &Session, args: &Apply, plan: &SitePlan) -> Result<(), Failure>
     if !session.out.is_for_people() && !args.dry_run {
         return Ok(());
     }
-    let most = if args.all || !session.out.is_for_people() {
-        usize::MAX
-    } else {
-        SHOWN
-    };
+    let most = if args.all || !session.out.is_for_people() { usize::MAX } else { SHOWN };
     let rows: Vec<_> = plan.changes.iter().take(most).cloned().map(Row).collect();
     session.out.list(&rows)?;
     let left = plan.changes.len() - rows.len();
     if left > 0 {
-        session.talk(&session.say(
-            format!("And {left} more: see --all."),
-            format!("И ещё {left}: см. --all."),
-        ));
+        session
+            .talk(&session.say(format!("And {left} more: see --all."), format!("И ещё {left}: см. --all.")));
     }
     Ok(())
 }
@@ -300,9 +284,7 @@ impl Record for Row {
             let (exact, en, ru) = kind_words(c.0.kind);
             named(exact, en, ru)
         }),
-        Column::new("client", "Client", "Клиент", |c| {
-            c.0.client.as_deref().unwrap_or_default().into()
-        }),
+        Column::new("client", "Client", "Клиент", |c| c.0.client.as_deref().unwrap_or_default().into()),
         Column::new("name", "Name", "Имя", |c| (&c.0.name).into()),
         Column::new("fields", "What", "Что", |c| {
             Value::Text(difference(c.0.before.as_ref(), c.0.after.as_ref()))
@@ -333,10 +315,7 @@ pub(super) const RUSSIAN: Help = &[
         "apply/prune",
         "Убрать в архив то, чего в списке нет: сотрудников клиента, если файлы перечисляют его сотрудников, и так далее",
     ),
-    (
-        "apply/prune_clients",
-        "Убрать в архив и клиентов, которых в файлах нет",
-    ),
+    ("apply/prune_clients", "Убрать в архив и клиентов, которых в файлах нет"),
     ("apply/dry_run", "Только показать, что изменится"),
     ("apply/all", "Показать все изменения, сколько бы их ни было"),
     (

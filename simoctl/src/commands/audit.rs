@@ -114,10 +114,8 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         }
         Verb::Head(chain) => Ok(session.out.record(&api.audit_head(chain.server).await?)?),
         Verb::Refused { text, limit } => {
-            let query = ListQuery {
-                query: (!text.is_empty()).then(|| text.join(" ")),
-                ..ListQuery::default()
-            };
+            let query =
+                ListQuery { query: (!text.is_empty()).then(|| text.join(" ")), ..ListQuery::default() };
             let key = |row: &RefusedAttempts| format!("{} {} {}", row.first_at, row.address, row.reason);
             let fetch = async |query: &_| api.refused_attempts(query).await;
             session.list(query, Some(limit), key, fetch).await
@@ -132,10 +130,8 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             if session.out.is_structured() {
                 session.out.json(&erased)?;
             }
-            session.done(&session.say(
-                format!("Entries erased: {count}."),
-                format!("Стёрто записей: {count}."),
-            ));
+            session
+                .done(&session.say(format!("Entries erased: {count}."), format!("Стёрто записей: {count}.")));
             Ok(())
         }
     }
@@ -165,10 +161,8 @@ async fn export(session: &Session, file: Option<PathBuf>, server: bool) -> Resul
     .await?;
     out.flush()?;
     if file.is_some() {
-        session.done(&session.say(
-            format!("Entries written: {count}."),
-            format!("Записано записей: {count}."),
-        ));
+        session
+            .done(&session.say(format!("Entries written: {count}."), format!("Записано записей: {count}.")));
     }
     Ok(())
 }
@@ -180,15 +174,8 @@ async fn each(
     mut take: impl FnMut(AuditEntry) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let api = session.client()?;
-    let wanted = AuditQuery {
-        server,
-        oldest_first: true,
-        ..AuditQuery::default()
-    };
-    let mut query = ListQuery {
-        limit: Some(PAGE),
-        ..ListQuery::default()
-    };
+    let wanted = AuditQuery { server, oldest_first: true, ..AuditQuery::default() };
+    let mut query = ListQuery { limit: Some(PAGE), ..ListQuery::default() };
     loop {
         let page = api.audit(&query, &wanted).await?;
         page.items.into_iter().try_for_each(&mut take)?;
@@ -208,13 +195,9 @@ impl Record for AuditEntry {
             said(e, |p| p.from.as_deref().unwrap_or_default().into())
         }),
         Column::new("action", "Action", "Действие", |e| (&e.action).into()),
-        Column::new("subject", "What", "Что", |e| {
-            said(e, |p| p.subject.as_str().into())
-        }),
+        Column::new("subject", "What", "Что", |e| said(e, |p| p.subject.as_str().into())),
         Column::new("change", "Change", "Изменение", |e| {
-            said(e, |p| {
-                Value::Text(difference(p.before.as_ref(), p.after.as_ref()))
-            })
+            said(e, |p| Value::Text(difference(p.before.as_ref(), p.after.as_ref())))
         }),
         Column::alone("hash", "Hash", "Хеш", |e| (&e.hash).into()),
     ];
@@ -222,16 +205,12 @@ impl Record for AuditEntry {
 
 impl Record for RefusedAttempts {
     const COLUMNS: &'static [Column<Self>] = &[
-        Column::new("client", "Client", "Клиент", |r| {
-            r.client.as_deref().unwrap_or_default().into()
-        }),
+        Column::new("client", "Client", "Клиент", |r| r.client.as_deref().unwrap_or_default().into()),
         Column::new("address", "From", "Откуда", |r| (&r.address).into()),
         Column::new("reason", "Why", "Почему", |r| (&r.reason).into()),
         Column::new("count", "Times", "Раз", |r| r.count.into()),
         Column::new("first_at", "First", "Впервые", |r| r.first_at.into()),
-        Column::new("last_at", "Last", "Последний раз", |r| {
-            r.last_at.into()
-        }),
+        Column::new("last_at", "Last", "Последний раз", |r| r.last_at.into()),
     ];
 }
 
@@ -251,10 +230,7 @@ pub(super) fn difference(before: Option<&Json>, after: Option<&Json>) -> String 
     fields.sort_unstable();
     fields.dedup();
     let lines = fields.iter().filter_map(|field| {
-        let (was, is) = (
-            before.get(field).unwrap_or(&empty),
-            after.get(field).unwrap_or(&empty),
-        );
+        let (was, is) = (before.get(field).unwrap_or(&empty), after.get(field).unwrap_or(&empty));
         match (brief(was), brief(is)) {
             (was, is) if was == is => None,
             (was, is) if was.is_empty() => Some(format!("{field}: {is}")),
@@ -283,24 +259,15 @@ impl Record for AuditHead {
 
 pub(super) const RUSSIAN: Help = &[
     ("audit list", "Список изменений, новые сверху"),
-    (
-        "audit list/text",
-        "Только с этими словами в том, кто и что изменил",
-    ),
+    ("audit list/text", "Только с этими словами в том, кто и что изменил"),
     ("audit list/employee", "Только об этом сотруднике"),
     (
         "audit list/action",
         "Только это действие (`topic.grant`) или все действия с одним видом объектов (`topic`)",
     ),
-    (
-        "audit list/after",
-        "Только с этого времени: 2026-11-22, 2026-11-22T08:00, сегодня, -2ч",
-    ),
+    ("audit list/after", "Только с этого времени: 2026-11-22, 2026-11-22T08:00, сегодня, -2ч"),
     ("audit list/before", "Только раньше этого времени"),
-    (
-        "audit verify",
-        "Проверить, что ни одно изменение не исправлено, не вынуто и не подложено после записи",
-    ),
+    ("audit verify", "Проверить, что ни одно изменение не исправлено, не вынуто и не подложено после записи"),
     (
         "audit verify/file",
         "Файл, записанный `audit export`; «-» — стандартный ввод; если не указан, проверяется сервер",
@@ -309,36 +276,15 @@ pub(super) const RUSSIAN: Help = &[
         "audit verify/head",
         "Файл с выводом `audit head -o json`, сохранённым раньше, или стандартный ввод, если -: показывает, что цепочку не обрезали и не переписали",
     ),
-    (
-        "audit refused",
-        "Список отклонённых попыток: неверные токены и коды, слишком частые запросы; по часам",
-    ),
-    (
-        "audit refused/text",
-        "Только с этими словами в клиенте, адресе и причине",
-    ),
+    ("audit refused", "Список отклонённых попыток: неверные токены и коды, слишком частые запросы; по часам"),
+    ("audit refused/text", "Только с этими словами в клиенте, адресе и причине"),
     ("audit refused/limit", "Не больше стольких строк"),
-    (
-        "audit export",
-        "Записать все записи, старые сверху, по объекту JSON в строке",
-    ),
+    ("audit export", "Записать все записи, старые сверху, по объекту JSON в строке"),
     ("audit export/file", "Файл; «-» или ничего — стандартный вывод"),
-    (
-        "audit head",
-        "Показать номер и хеш последней записи, чтобы хранить их отдельно для `verify --head`",
-    ),
-    (
-        "audit erase",
-        "Стереть навсегда, что аудит говорит о сотруднике; записи остаются, и цепочка сходится",
-    ),
-    (
-        "audit erase/employee",
-        "Табельный номер; у предшественника с днём: 100001~2026-11-23",
-    ),
-    (
-        "/server",
-        "Аудит самого сервера (владельцы и их токены), а не клиента",
-    ),
+    ("audit head", "Показать номер и хеш последней записи, чтобы хранить их отдельно для `verify --head`"),
+    ("audit erase", "Стереть навсегда, что аудит говорит о сотруднике; записи остаются, и цепочка сходится"),
+    ("audit erase/employee", "Табельный номер; у предшественника с днём: 100001~2026-11-23"),
+    ("/server", "Аудит самого сервера (владельцы и их токены), а не клиента"),
 ];
 
 #[cfg(test)]
@@ -357,10 +303,7 @@ mod tests {
             difference(payload.before.as_ref(), payload.after.as_ref()),
             "archived_at: 2026-11-23T00:00:00Z; name: Котельная → Котельная №1"
         );
-        let gone = AuditPayload {
-            before: Some(json!({"employee": "100001"})),
-            ..AuditPayload::default()
-        };
+        let gone = AuditPayload { before: Some(json!({"employee": "100001"})), ..AuditPayload::default() };
         assert_eq!(difference(gone.before.as_ref(), None), "employee: 100001 → –");
     }
 }

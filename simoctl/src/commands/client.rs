@@ -100,16 +100,8 @@ impl Settings {
 pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let api = session.client()?;
     match verb {
-        Verb::Add {
-            slug,
-            admin,
-            restore,
-            settings,
-        } => {
-            let spec = ClientSpec {
-                restore,
-                ..settings.spec(Some(slug), admin)
-            };
+        Verb::Add { slug, admin, restore, settings } => {
+            let spec = ClientSpec { restore, ..settings.spec(Some(slug), admin) };
             let made = api.add_client(&spec).await?;
             let client = &made.client;
             let slug = &client.slug;
@@ -160,10 +152,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Show { slug } => Ok(session.out.record(&api.client(&slug).await?)?),
         Verb::Edit { slug, settings } => {
             let client = api.edit_client(&slug, &settings.spec(None, None)).await?;
-            let text = session.say(
-                format!("Client {slug} changed."),
-                format!("Клиент {slug} изменён."),
-            );
+            let text = session.say(format!("Client {slug} changed."), format!("Клиент {slug} изменён."));
             session.made(&client, &text)
         }
         Verb::Remove { slug } => {
@@ -176,10 +165,9 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 ),
             ))?;
             api.remove_client(&slug).await?;
-            session.done(&session.say(
-                format!("Client {slug} archived."),
-                format!("Клиент {slug} отправлен в архив."),
-            ));
+            session.done(
+                &session.say(format!("Client {slug} archived."), format!("Клиент {slug} отправлен в архив.")),
+            );
             Ok(())
         }
     }
@@ -192,9 +180,7 @@ impl Record for MadeClient {
         Column::new("admin", "Admin", "Администратор", |c| {
             c.login.as_ref().map(|login| &*login.operator).into()
         }),
-        Column::new("code", "Code", "Код", |c| {
-            c.login.as_ref().map(|login| &*login.code).into()
-        }),
+        Column::new("code", "Code", "Код", |c| c.login.as_ref().map(|login| &*login.code).into()),
         Column::new("expires_at", "Works until", "Работает до", |c| {
             c.login.as_ref().map(|login| login.expires_at).into()
         }),
@@ -205,40 +191,24 @@ impl Record for Client {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("slug", "Client", "Клиент", |c| (&c.slug).into()),
         Column::new("name", "Name", "Название", |c| (&c.name).into()),
-        Column::new("timezone", "Time zone", "Часовой пояс", |c| {
-            (&c.timezone).into()
+        Column::new("timezone", "Time zone", "Часовой пояс", |c| (&c.timezone).into()),
+        Column::wide("payload", "Payload", "Содержимое", |c| match c.payload {
+            Payload::Full => named("full", "full", "полностью"),
+            Payload::Doorbell => named("doorbell", "doorbell", "только номер"),
         }),
-        Column::wide("payload", "Payload", "Содержимое", |c| {
-            match c.payload {
-                Payload::Full => named("full", "full", "полностью"),
-                Payload::Doorbell => named("doorbell", "doorbell", "только номер"),
-            }
+        Column::alone("notification", "Notification", "Уведомление", |c| c.notification.into()),
+        Column::wide("default_ttl", "TTL, seconds", "Срок, секунд", |c| c.default_ttl.into()),
+        Column::wide("retention_days", "Kept, days", "Хранится, дней", |c| {
+            c.retention_days.into()
         }),
-        Column::alone("notification", "Notification", "Уведомление", |c| {
-            c.notification.into()
-        }),
-        Column::wide("default_ttl", "TTL, seconds", "Срок, секунд", |c| {
-            c.default_ttl.into()
-        }),
-        Column::wide(
-            "retention_days",
-            "Kept, days",
-            "Хранится, дней",
-            |c| c.retention_days.into(),
-        ),
         Column::new("created_at", "Created", "Создан", |c| c.created_at.into()),
-        Column::new("archived_at", "Archived", "В архиве с", |c| {
-            c.archived_at.into()
-        }),
+        Column::new("archived_at", "Archived", "В архиве с", |c| c.archived_at.into()),
     ];
 }
 
 pub(super) const RUSSIAN: Help = &[
     ("client add", "Добавить клиента"),
-    (
-        "client add/slug",
-        "Короткое имя: a–z 0–9 - _ .; потом не меняется",
-    ),
+    ("client add/slug", "Короткое имя: a–z 0–9 - _ .; потом не меняется"),
     (
         "client add/admin",
         "Сразу добавить его первого администратора и напечатать одноразовый код, с которым он войдёт",
@@ -260,14 +230,8 @@ pub(super) const RUSSIAN: Help = &[
     ("client add/name", "Название для людей"),
     ("client edit/name", "Название для людей"),
     ("/timezone", "Часовой пояс IANA, например Asia/Krasnoyarsk"),
-    (
-        "/payload",
-        "Что отдавать провайдерам: full (всё) или doorbell (только номер сообщения)",
-    ),
+    ("/payload", "Что отдавать провайдерам: full (всё) или doorbell (только номер сообщения)"),
     ("/notification", "Добавлять ли уведомление средствами провайдера"),
-    (
-        "/default_ttl",
-        "Срок жизни сообщений, если он не указан: 90s, 30m, 72h, 7d",
-    ),
+    ("/default_ttl", "Срок жизни сообщений, если он не указан: 90s, 30m, 72h, 7d"),
     ("/retention_days", "Сколько дней хранить историю; 0: всегда"),
 ];

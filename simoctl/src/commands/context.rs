@@ -58,9 +58,8 @@ pub(crate) fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::List => {
             let all = profiles.contexts.iter();
-            let contexts: Vec<_> = all
-                .map(|(name, profile)| Context::new(name, profile, &profiles))
-                .collect();
+            let contexts: Vec<_> =
+                all.map(|(name, profile)| Context::new(name, profile, &profiles)).collect();
             Ok(session.out.list(&contexts)?)
         }
         Verb::Use { name } => {
@@ -74,9 +73,7 @@ pub(crate) fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             Ok(())
         }
         Verb::Show { name } => {
-            let name = name
-                .or_else(|| session.context().map(str::to_owned))
-                .or(profiles.current.clone());
+            let name = name.or_else(|| session.context().map(str::to_owned)).or(profiles.current.clone());
             let Some(name) = name else {
                 let what = session.say("No context is in use.", "Контекст не выбран.");
                 return Err(Failure::new(Exit::NotFound, what).hint(session.say(
@@ -84,9 +81,7 @@ pub(crate) fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                     "Создать: `simoctl login`, выбрать: `simoctl context use ИМЯ`.",
                 )));
             };
-            Ok(session
-                .out
-                .record(&Context::new(&name, profiles.named(&name)?, &profiles))?)
+            Ok(session.out.record(&Context::new(&name, profiles.named(&name)?, &profiles))?)
         }
         Verb::Remove { name } => {
             let url = profiles.named(&name)?.url.clone();
@@ -109,9 +104,7 @@ pub(crate) fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 impl Record for Context {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("name", "Context", "Контекст", |c| (&c.name).into()),
-        Column::new("current", "In use", "Используется", |c| {
-            c.current.into()
-        }),
+        Column::new("current", "In use", "Используется", |c| c.current.into()),
         Column::new("url", "Server", "Сервер", |c| c.url.as_str().into()),
         Column::new("client", "Client", "Клиент", |c| c.client.as_deref().into()),
     ];
@@ -121,10 +114,7 @@ pub(super) const RUSSIAN: Help = &[
     ("context list", "Список контекстов"),
     ("context use", "Использовать этот контекст"),
     ("context use/name", "Его имя"),
-    (
-        "context show",
-        "Показать контекст; если имя не указано, используемый",
-    ),
+    ("context show", "Показать контекст; если имя не указано, используемый"),
     ("context show/name", "Его имя"),
     ("context remove", "Забыть контекст и его токен"),
     ("context remove/name", "Его имя"),

@@ -94,39 +94,26 @@ Examples:
 pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let api = session.client()?;
     match verb {
-        Verb::Invite {
-            employee: Some(employee),
-            valid_for,
-            ..
-        } => {
+        Verb::Invite { employee: Some(employee), valid_for, .. } => {
             let invite = api.invite_device(&NewInvite { employee, valid_for }).await?;
             show(session, &invite)
         }
         Verb::Invite { valid_for, batch, .. } => batch::run(session, api, &batch, valid_for).await,
-        Verb::Invites {
-            withdraw: Some(id), ..
-        } => batch::withdraw(session, api, id).await,
+        Verb::Invites { withdraw: Some(id), .. } => batch::withdraw(session, api, id).await,
         Verb::Invites { list, .. } => {
             let key = |batch: &InviteBatch| batch.id.to_string();
             let fetch = async |query: &_| api.invite_batches(query).await;
             session.list(list.query(), list.limit, key, fetch).await
         }
         Verb::Test(trial) => trial::run(session, api, &trial).await,
-        Verb::List {
-            list,
-            silent: Some(seconds),
-            ..
-        } => {
+        Verb::List { list, silent: Some(seconds), .. } => {
             let key = |phone: &SilentPhone| format!("{} {:?}", phone.personnel_no, phone.device_id);
             let fetch = async |query: &_| api.silent_devices(query, seconds).await;
             session.list(list.query(), list.limit, key, fetch).await
         }
         Verb::Edit { id, name } => {
             let device = api.edit_device(id, &Rename { name }).await?;
-            session.made(
-                &device,
-                session.say("Device renamed.", "Устройство переименовано."),
-            )
+            session.made(&device, session.say("Device renamed.", "Устройство переименовано."))
         }
         Verb::List { list, employee, .. } => {
             let key = |device: &Device| device.id.to_string();
@@ -163,14 +150,8 @@ fn show(session: &Session, invite: &Invite) -> Result<(), Failure> {
     let picture = picture(uri).unwrap_or_default();
     let until = local(invite.expires_at, session.out.zone());
     write_text(&session.say(
-        format!(
-            "{picture}\nCode   {code}\nFor    {}\nUntil  {until}\nLink   {uri}",
-            invite.personnel_no
-        ),
-        format!(
-            "{picture}\nКод     {code}\nКому    {}\nДо      {until}\nСсылка  {uri}",
-            invite.personnel_no
-        ),
+        format!("{picture}\nCode   {code}\nFor    {}\nUntil  {until}\nLink   {uri}", invite.personnel_no),
+        format!("{picture}\nКод     {code}\nКому    {}\nДо      {until}\nСсылка  {uri}", invite.personnel_no),
     ))?;
     Ok(())
 }
@@ -178,11 +159,7 @@ fn show(session: &Session, invite: &Invite) -> Result<(), Failure> {
 /// A QR code of half blocks, light on dark with its quiet zone, as terminals mostly are.
 fn picture(text: &str) -> Option<String> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
-    let picture = code
-        .render::<Dense1x2>()
-        .dark_color(Dense1x2::Light)
-        .light_color(Dense1x2::Dark)
-        .build();
+    let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
     Some(picture)
 }
 
@@ -190,19 +167,13 @@ impl Record for Device {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("id", "Id", "Id", |d| d.id.into()),
         Column::new("personnel_no", "No.", "Таб. №", |d| (&d.personnel_no).into()),
-        Column::new("employee", "Employee", "Сотрудник", |d| {
-            (&d.employee).into()
-        }),
+        Column::new("employee", "Employee", "Сотрудник", |d| (&d.employee).into()),
         Column::new("name", "Device", "Устройство", |d| (&d.name).into()),
         Column::new("channel", "Channel", "Канал", |d| (&d.channel).into()),
-        Column::wide("platform", "Platform", "Платформа", |d| {
-            (&d.platform).into()
-        }),
+        Column::wide("platform", "Platform", "Платформа", |d| (&d.platform).into()),
         Column::new("state", "State", "Состояние", |d| state(&d.state)),
         Column::wide("reason", "Why", "Почему", |d| reason(d.reason.as_deref())),
-        Column::alone("paired_at", "Paired", "Подключено", |d| {
-            d.paired_at.into()
-        }),
+        Column::alone("paired_at", "Paired", "Подключено", |d| d.paired_at.into()),
         Column::wide("seen_at", "Seen", "На связи", |d| d.seen_at.into()),
         Column::alone("notifications", "Notifications", "Уведомления", |d| {
             d.notifications.map_or(Value::Nothing, Into::into)
@@ -213,19 +184,11 @@ impl Record for Device {
 impl Record for SilentPhone {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("personnel_no", "No.", "Таб. №", |p| (&p.personnel_no).into()),
-        Column::new("employee", "Employee", "Сотрудник", |p| {
-            (&p.employee).into()
-        }),
+        Column::new("employee", "Employee", "Сотрудник", |p| (&p.employee).into()),
         Column::new("phone", "Phone", "Телефон", |p| p.phone.as_deref().into()),
-        Column::wide("device_id", "Id", "Id", |p| {
-            p.device_id.map_or(Value::Nothing, Into::into)
-        }),
-        Column::new("name", "Device", "Устройство", |p| {
-            p.name.as_deref().into()
-        }),
-        Column::wide("channel", "Channel", "Канал", |p| {
-            p.channel.as_deref().into()
-        }),
+        Column::wide("device_id", "Id", "Id", |p| p.device_id.map_or(Value::Nothing, Into::into)),
+        Column::new("name", "Device", "Устройство", |p| p.name.as_deref().into()),
+        Column::wide("channel", "Channel", "Канал", |p| p.channel.as_deref().into()),
         Column::new("seen_at", "Seen", "На связи", |p| p.seen_at.into()),
         Column::new("why", "Why", "Почему", |p| silence(&p.why)),
     ];
@@ -242,11 +205,7 @@ fn silence(why: &[Silence]) -> Value {
     let joined = |word: fn(&(&'static str, &'static str, &'static str)) -> &'static str, between| {
         words.iter().map(word).collect::<Vec<_>>().join(between)
     };
-    named(
-        &joined(|word| word.0, "|"),
-        &joined(|word| word.1, ", "),
-        &joined(|word| word.2, ", "),
-    )
+    named(&joined(|word| word.0, "|"), &joined(|word| word.1, ", "), &joined(|word| word.2, ", "))
 }
 
 fn state(code: &str) -> Value {
@@ -268,45 +227,21 @@ impl Record for Invite {
 }
 
 pub(super) const RUSSIAN: Help = &[
-    (
-        "device invite",
-        "Выдать код подключения для телефона сотрудника и его QR-код; или сразу многим",
-    ),
-    (
-        "device invite/groups",
-        "Всем в этой группе; можно несколько раз или через запятую",
-    ),
+    ("device invite", "Выдать код подключения для телефона сотрудника и его QR-код; или сразу многим"),
+    ("device invite/groups", "Всем в этой группе; можно несколько раз или через запятую"),
     ("device invite/all", "Всем сотрудникам"),
-    (
-        "device invite/without_device",
-        "Только тем, у кого нет устройства; без --group из всех сотрудников",
-    ),
+    ("device invite/without_device", "Только тем, у кого нет устройства; без --group из всех сотрудников"),
     ("device invite/name", "Как назвать этот набор кодов"),
     (
         "device invite/sheet",
         "Записать лист для печати: HTML с QR-кодами, страница на группу; «-» — стандартный вывод",
     ),
-    (
-        "device invite/csv",
-        "Записать коды в CSV; «-» — стандартный вывод",
-    ),
+    ("device invite/csv", "Записать коды в CSV; «-» — стандартный вывод"),
     ("device invites", "Список кодов, выданных вместе, или их отзыв"),
-    (
-        "device invites/withdraw",
-        "Отозвать неиспользованные коды этого набора",
-    ),
-    (
-        "device test",
-        "Отправить пробное сообщение и дождаться квитанции каждого телефона",
-    ),
-    (
-        "device test/whom",
-        "Чьи телефоны: табельный номер; или id одного устройства",
-    ),
-    (
-        "device test/wait",
-        "Сколько ждать квитанцию: 30s, 5m; не больше часа",
-    ),
+    ("device invites/withdraw", "Отозвать неиспользованные коды этого набора"),
+    ("device test", "Отправить пробное сообщение и дождаться квитанции каждого телефона"),
+    ("device test/whom", "Чьи телефоны: табельный номер; или id одного устройства"),
+    ("device test/wait", "Сколько ждать квитанцию: 30s, 5m; не больше часа"),
     ("device invite/employee", "Чей это будет телефон: табельный номер"),
     (
         "device invite/valid_for",
@@ -324,10 +259,7 @@ pub(super) const RUSSIAN: Help = &[
     ("device edit/name", "Новое название"),
     ("device show", "Показать устройство"),
     ("device show/id", "Его id"),
-    (
-        "device remove",
-        "Отключить устройство: его токен сразу перестаёт работать",
-    ),
+    ("device remove", "Отключить устройство: его токен сразу перестаёт работать"),
     ("device remove/id", "Его id"),
 ];
 

@@ -27,27 +27,20 @@ pub(super) async fn run(session: &Session) -> Result<(), Failure> {
     let connection = session.connection()?;
     let origin = match &connection.origin {
         Origin::Flag => session.say("from a flag", "из параметра").to_owned(),
-        Origin::Environment => session
-            .say("from the environment", "из переменной окружения")
-            .to_owned(),
+        Origin::Environment => session.say("from the environment", "из переменной окружения").to_owned(),
         Origin::Context(name) => {
             session.say(format!("from the context {name}"), format!("из контекста {name}"))
         }
         Origin::Default => session.say("local", "локальный").to_owned(),
     };
-    let mut checks = vec![Check {
-        what: "server",
-        ok: true,
-        detail: format!("{} ({origin})", place(&connection.server)),
-    }];
+    let mut checks =
+        vec![Check { what: "server", ok: true, detail: format!("{} ({origin})", place(&connection.server)) }];
     let failure = look(session, connection, &mut checks).await.err();
     session.out.list(&checks)?;
     match failure {
         Some(error) => Err(error.into()),
         None if checks.iter().all(|check| check.ok) => Ok(()),
-        None => Err(Failure::failed(
-            session.say("Not everything is well.", "Не всё в порядке."),
-        )),
+        None => Err(Failure::failed(session.say("Not everything is well.", "Не всё в порядке."))),
     }
 }
 
@@ -57,11 +50,7 @@ async fn look(session: &Session, connection: &Connection, checks: &mut Vec<Check
     };
     let ready = api.readiness().await?;
     let fine = session.say("serves", "обслуживает").to_owned();
-    checks.push(Check {
-        what: "ready",
-        ok: ready.ready,
-        detail: ready.reason.unwrap_or(fine),
-    });
+    checks.push(Check { what: "ready", ok: ready.ready, detail: ready.reason.unwrap_or(fine) });
     checks.extend(ready.channels.into_iter().map(|channel| Check {
         what: "channel",
         ok: matches!(channel.state.as_str(), "ok" | "off"),
@@ -71,11 +60,7 @@ async fn look(session: &Session, connection: &Connection, checks: &mut Vec<Check
         },
     }));
     let who = api.whoami().await?;
-    checks.push(Check {
-        what: "caller",
-        ok: true,
-        detail: whoami::in_words(session, &who),
-    });
+    checks.push(Check { what: "caller", ok: true, detail: whoami::in_words(session, &who) });
     if !who.server.is_empty() {
         let server = others_reach(connection, &who.server);
         checks.push(Check {
@@ -102,11 +87,8 @@ async fn look(session: &Session, connection: &Connection, checks: &mut Vec<Check
 impl Record for Check {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("ok", "", "", |c| {
-            let (code, sign, color) = if c.ok {
-                ("true", "✓", AnsiColor::Green)
-            } else {
-                ("false", "✗", AnsiColor::Red)
-            };
+            let (code, sign, color) =
+                if c.ok { ("true", "✓", AnsiColor::Green) } else { ("false", "✗", AnsiColor::Red) };
             Value::Code(code.into(), (sign.into(), sign.into()), Some(color))
         }),
         Column::new("check", "Check", "Проверка", |c| match c.what {
@@ -117,8 +99,6 @@ impl Record for Check {
             "address" => named("address", "for phones", "для телефонов"),
             other => named(other, other, "версия"),
         }),
-        Column::new("detail", "Detail", "Подробности", |c| {
-            (&c.detail).into()
-        }),
+        Column::new("detail", "Detail", "Подробности", |c| (&c.detail).into()),
     ];
 }

@@ -126,12 +126,7 @@ fn in_our_words(session: &Session, mut error: Error) -> Error {
 pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let api = session.client()?;
     match verb {
-        Verb::Add {
-            personnel_no,
-            full_name,
-            about,
-            new_person,
-        } => {
+        Verb::Add { personnel_no, full_name, about, new_person } => {
             let new = NewEmployee {
                 personnel_no,
                 full_name,
@@ -145,15 +140,10 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 ask_to_succeed(session, api, &new).await?;
                 api.succeed_employee(&new).await?
             } else {
-                api.add_employee(&new)
-                    .await
-                    .map_err(|error| in_our_words(session, error))?
+                api.add_employee(&new).await.map_err(|error| in_our_words(session, error))?
             };
             let person = person(&employee);
-            let text = session.say(
-                format!("Added {person}."),
-                format!("Добавлен сотрудник {person}."),
-            );
+            let text = session.say(format!("Added {person}."), format!("Добавлен сотрудник {person}."));
             session.made(&employee, &text)
         }
         Verb::List { list, group } => {
@@ -175,10 +165,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             };
             let employee = api.edit_employee(&edit.personnel_no, &changes).await?;
             let person = person(&employee);
-            let text = session.say(
-                format!("Changed {person}."),
-                format!("Изменён сотрудник {person}."),
-            );
+            let text = session.say(format!("Changed {person}."), format!("Изменён сотрудник {person}."));
             session.made(&employee, &text)
         }
         Verb::Remove { personnel_no } => {
@@ -188,28 +175,22 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 format!("Отправить в архив сотрудника {person}? Его телефоны сразу будут отключены."),
             ))?;
             api.remove_employee(&personnel_no).await?;
-            session.done(&session.say(
-                format!("Archived {person}."),
-                format!("Сотрудник {person} отправлен в архив."),
-            ));
+            session.done(
+                &session.say(format!("Archived {person}."), format!("Сотрудник {person} отправлен в архив.")),
+            );
             Ok(())
         }
         Verb::Block { personnel_no } => {
             let employee = api.block_employee(&personnel_no).await?;
             let person = person(&employee);
-            let text = session.say(
-                format!("Blocked {person}."),
-                format!("Сотрудник {person} заблокирован."),
-            );
+            let text = session.say(format!("Blocked {person}."), format!("Сотрудник {person} заблокирован."));
             session.made(&employee, &text)
         }
         Verb::Unblock { personnel_no } => {
             let employee = api.unblock_employee(&personnel_no).await?;
             let person = person(&employee);
-            let text = session.say(
-                format!("Unblocked {person}."),
-                format!("Сотрудник {person} разблокирован."),
-            );
+            let text =
+                session.say(format!("Unblocked {person}."), format!("Сотрудник {person} разблокирован."));
             session.made(&employee, &text)
         }
         Verb::Import(args) => import::run(session, api, &args).await,
@@ -241,50 +222,27 @@ impl Record for Employee {
         Column::wide("phone", "Phone", "Телефон", |e| e.phone.as_deref().into()),
         Column::new("groups", "Groups", "Группы", |e| (&e.groups).into()),
         Column::alone("locale", "Language", "Язык", |e| e.locale.as_deref().into()),
-        Column::alone("timezone", "Time zone", "Часовой пояс", |e| {
-            e.timezone.as_deref().into()
-        }),
+        Column::alone("timezone", "Time zone", "Часовой пояс", |e| e.timezone.as_deref().into()),
         Column::new("devices", "Devices", "Устройств", |e| e.devices.into()),
-        Column::new("blocked_at", "Blocked", "Заблокирован", |e| {
-            e.blocked_at.into()
-        }),
-        Column::wide("archived_at", "Archived", "В архиве с", |e| {
-            e.archived_at.into()
-        }),
-        Column::alone("former_no", "Former no.", "Прежний №", |e| {
-            e.former_no.as_deref().into()
-        }),
+        Column::new("blocked_at", "Blocked", "Заблокирован", |e| e.blocked_at.into()),
+        Column::wide("archived_at", "Archived", "В архиве с", |e| e.archived_at.into()),
+        Column::alone("former_no", "Former no.", "Прежний №", |e| e.former_no.as_deref().into()),
     ];
 }
 
 pub(super) const RUSSIAN: Help = &[
-    (
-        "employee access",
-        "Все темы, которые сотрудник может получать, и почему",
-    ),
+    ("employee access", "Все темы, которые сотрудник может получать, и почему"),
     ("employee access/personnel_no", "Табельный номер"),
     ("employee add", "Добавить сотрудника"),
-    (
-        "/personnel_no",
-        "Табельный номер; с ведущими нулями и кириллицей тоже",
-    ),
+    ("/personnel_no", "Табельный номер; с ведущими нулями и кириллицей тоже"),
     ("employee add/full_name", "Имя"),
     ("/email", "Адрес почты"),
     ("/phone", "Телефон, чтобы звонить"),
-    (
-        "employee add/groups",
-        "Его группа; можно несколько раз или через запятую",
-    ),
-    (
-        "employee edit/groups",
-        "Все его группы с этого времени; можно несколько раз или через запятую",
-    ),
+    ("employee add/groups", "Его группа; можно несколько раз или через запятую"),
+    ("employee edit/groups", "Все его группы с этого времени; можно несколько раз или через запятую"),
     ("/locale", "Язык сообщений: ru или en"),
     ("employee list", "Список сотрудников"),
-    (
-        "employee list/group",
-        "Только те, кто в этой группе или во вложенной в неё",
-    ),
+    ("employee list/group", "Только те, кто в этой группе или во вложенной в неё"),
     ("employee show", "Показать сотрудника"),
     ("employee edit", "Изменить сотрудника; пустое значение стирает"),
     ("employee edit/full_name", "Новое имя"),
@@ -293,22 +251,10 @@ pub(super) const RUSSIAN: Help = &[
         "employee remove",
         "Отправить сотрудника в архив: телефоны отключаются, личные доступы прекращаются, история остаётся",
     ),
-    (
-        "employee block",
-        "Заблокировать сотрудника: он больше ничего не получит, даже того, что в очереди",
-    ),
-    (
-        "employee unblock",
-        "Снова разрешить сотруднику получать сообщения",
-    ),
-    (
-        "employee import",
-        "Добавить и изменить сотрудников из файла CSV: всех или никого",
-    ),
-    (
-        "employee import/file",
-        "Файл с заголовком в UTF-8 или Windows-1251; «-» означает стандартный ввод",
-    ),
+    ("employee block", "Заблокировать сотрудника: он больше ничего не получит, даже того, что в очереди"),
+    ("employee unblock", "Снова разрешить сотруднику получать сообщения"),
+    ("employee import", "Добавить и изменить сотрудников из файла CSV: всех или никого"),
+    ("employee import/file", "Файл с заголовком в UTF-8 или Windows-1251; «-» означает стандартный ввод"),
     ("employee import/dry_run", "Только показать, что изменится"),
     (
         "employee import/new_person",

@@ -62,17 +62,11 @@ pub(crate) async fn run(session: &Session, args: Export) -> Result<(), Failure> 
 
 /// A site in parts, each with the name of its file.
 fn parts(site: Site) -> Vec<(String, Site)> {
-    let owners = site.owners.map(|owners| Site {
-        owners: Some(owners),
-        ..Site::default()
-    });
+    let owners = site.owners.map(|owners| Site { owners: Some(owners), ..Site::default() });
     let mut parts: Vec<_> = owners.map(|part| (OWNERS.to_owned(), part)).into_iter().collect();
     for (slug, client) in site.clients {
         let name = format!("{slug}.yaml");
-        let part = Site {
-            clients: [(slug, client)].into(),
-            ..Site::default()
-        };
+        let part = Site { clients: [(slug, client)].into(), ..Site::default() };
         parts.push((name, part));
     }
     parts
@@ -80,8 +74,5 @@ fn parts(site: Site) -> Vec<(String, Site)> {
 
 pub(super) const RUSSIAN: Help = &[
     ("export/file", "Файл; «-» или ничего — стандартный вывод"),
-    (
-        "export/dir",
-        "Записать в каталог: по файлу на клиента и один для владельцев",
-    ),
+    ("export/dir", "Записать в каталог: по файлу на клиента и один для владельцев"),
 ];

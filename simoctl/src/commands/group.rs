@@ -93,10 +93,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                     format!("Группа {slug} уже была и возвращена без участников и доступов."),
                 )
             } else {
-                session.say(
-                    format!("Group {slug} added."),
-                    format!("Группа {slug} добавлена."),
-                )
+                session.say(format!("Group {slug} added."), format!("Группа {slug} добавлена."))
             };
             session.made(&group, &text)
         }
@@ -108,10 +105,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Show { slug } => Ok(session.out.record(&api.group(&slug).await?)?),
         Verb::Edit { slug, name } => {
             let group = api.edit_group(&slug, &Rename { name }).await?;
-            let text = session.say(
-                format!("Group {slug} changed."),
-                format!("Группа {slug} изменена."),
-            );
+            let text = session.say(format!("Group {slug} changed."), format!("Группа {slug} изменена."));
             session.made(&group, &text)
         }
         Verb::Remove { slug } => {
@@ -123,20 +117,18 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 ),
             ))?;
             api.remove_group(&slug).await?;
-            session.done(&session.say(
-                format!("Group {slug} archived."),
-                format!("Группа {slug} отправлена в архив."),
-            ));
+            session.done(
+                &session.say(format!("Group {slug} archived."), format!("Группа {slug} отправлена в архив.")),
+            );
             Ok(())
         }
         Verb::AddMember { slug, employees } => {
             employees_are_there(session, &employees).await?;
             for no in &employees {
                 api.add_member(&slug, no).await?;
-                session.done(&session.say(
-                    format!("{no} is in group {slug}."),
-                    format!("{no} в группе {slug}."),
-                ));
+                session.done(
+                    &session.say(format!("{no} is in group {slug}."), format!("{no} в группе {slug}.")),
+                );
             }
             Ok(())
         }
@@ -212,10 +204,7 @@ async fn all_are_there(
     }
     Err(Failure::new(
         Exit::NotFound,
-        session.say(
-            "Nothing was changed: not all are there.",
-            "Ничего не изменено: не все есть.",
-        ),
+        session.say("Nothing was changed: not all are there.", "Ничего не изменено: не все есть."),
     )
     .details(missing))
 }
@@ -226,12 +215,8 @@ impl Record for Group {
         Column::new("name", "Name", "Название", |g| (&g.name).into()),
         Column::new("members", "Members", "Своих", |g| g.members.into()),
         Column::new("people", "People", "Человек", |g| g.people.into()),
-        Column::new("includes", "Includes", "Включает", |g| {
-            (&g.includes).into()
-        }),
-        Column::new("archived_at", "Archived", "В архиве с", |g| {
-            g.archived_at.into()
-        }),
+        Column::new("includes", "Includes", "Включает", |g| (&g.includes).into()),
+        Column::new("archived_at", "Archived", "В архиве с", |g| g.archived_at.into()),
     ];
 }
 
@@ -240,10 +225,7 @@ pub(super) const RUSSIAN: Help = &[
     ("group add/slug", "Короткое имя: a–z 0–9 - _ ."),
     ("group add/name", "Название для людей"),
     ("group list", "Список групп"),
-    (
-        "group show",
-        "Показать группу; кто в ней: `employee list --group ИМЯ`",
-    ),
+    ("group show", "Показать группу; кто в ней: `employee list --group ИМЯ`"),
     ("group show/slug", "Короткое имя"),
     ("group edit", "Переименовать группу"),
     ("group edit/slug", "Короткое имя, оно не меняется"),
@@ -256,10 +238,7 @@ pub(super) const RUSSIAN: Help = &[
     ("group add-member", "Добавить сотрудников в группу"),
     ("group add-member/slug", "Короткое имя группы"),
     ("/employees", "Табельные номера"),
-    (
-        "group include",
-        "Включить группы в группу: кто в них, тот и в ней",
-    ),
+    ("group include", "Включить группы в группу: кто в них, тот и в ней"),
     ("group include/slug", "Короткое имя группы"),
     ("group include/groups", "Короткие имена тех, что в неё войдут"),
     ("group exclude", "Убрать группы из группы"),

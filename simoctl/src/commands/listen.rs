@@ -67,10 +67,9 @@ pub(crate) struct Listen {
 
 pub(crate) async fn run(session: &Session, args: Listen) -> Result<(), Failure> {
     if !is_slug(&args.name) {
-        return Err(Failure::usage(session.say(
-            "A phone's name is made of a–z 0–9 - _ .",
-            "Имя телефона состоит из a–z 0–9 - _ .",
-        )));
+        return Err(Failure::usage(
+            session.say("A phone's name is made of a–z 0–9 - _ .", "Имя телефона состоит из a–z 0–9 - _ ."),
+        ));
     }
     let file = phone::file(session, &args.name)?;
     let (phone, api) = match &args.code {
@@ -85,9 +84,7 @@ pub(crate) async fn run(session: &Session, args: Listen) -> Result<(), Failure> 
     if args.leave {
         return leave(session, &api, &phone, &file).await;
     }
-    phone
-        .save(&file)
-        .map_err(|cause| phone::unsaved(session, &file, &cause))?;
+    phone.save(&file).map_err(|cause| phone::unsaved(session, &file, &cause))?;
     let mut kinds = vec![ReceiptKind::Delivered];
     kinds.extend((args.read || args.ack).then_some(ReceiptKind::Read));
     kinds.extend(args.ack.then_some(ReceiptKind::Acknowledged));
@@ -132,11 +129,7 @@ async fn refuse_living(session: &Session, file: &Path, name: &str) -> Result<(),
 }
 
 async fn pair(session: &Session, code: &str, name: &str) -> Result<(Phone, Client), Failure> {
-    let connection = Connection {
-        token: None,
-        client: None,
-        ..session.chosen()?
-    };
+    let connection = Connection { token: None, client: None, ..session.chosen()? };
     let (connection, api) = session.connect(connection)?;
     let paired = api
         .pair(&Pair {
@@ -153,10 +146,7 @@ async fn pair(session: &Session, code: &str, name: &str) -> Result<(Phone, Clien
         .await?;
     let employee = &paired.employee;
     session.done(&session.say(
-        format!(
-            "Paired: this is a phone of {} {} now.",
-            employee.personnel_no, employee.full_name
-        ),
+        format!("Paired: this is a phone of {} {} now.", employee.personnel_no, employee.full_name),
         format!(
             "Подключено: теперь это телефон сотрудника {} {}.",
             employee.personnel_no, employee.full_name
@@ -187,10 +177,9 @@ fn resume(session: &Session, file: &Path, name: &str) -> Result<(Phone, Client),
 
 async fn leave(session: &Session, api: &Client, phone: &Phone, file: &Path) -> Result<(), Failure> {
     let name = &phone.full_name;
-    session.confirm(&session.say(
-        format!("Unpair this phone of {name}?"),
-        format!("Отключить этот телефон ({name})?"),
-    ))?;
+    session.confirm(
+        &session.say(format!("Unpair this phone of {name}?"), format!("Отключить этот телефон ({name})?")),
+    )?;
     match api.leave().await {
         // The server has let it go already.
         Err(error) if error.status() == Some(401) => {}
@@ -245,10 +234,9 @@ impl Receiver<'_> {
                 Err(error) => return Err(self.let_out(error)),
             }
             if backoff.is_fresh() {
-                self.session.talk(self.session.say(
-                    "The server is away; trying again.",
-                    "Сервер недоступен; пробую снова.",
-                ));
+                self.session.talk(
+                    self.session.say("The server is away; trying again.", "Сервер недоступен; пробую снова."),
+                );
             }
             let wait = backoff.next();
             tokio::select! {
@@ -340,15 +328,8 @@ impl Receiver<'_> {
         let at = local(message.accepted_at, out.zone());
         let priority = out.painted(&message.priority.into());
         let topic = message.topic_name.as_ref().or(message.topic.as_ref());
-        let from = topic.map_or_else(
-            || message.acs.clone(),
-            |topic| format!("{topic} · {}", message.acs),
-        );
-        let mut text = format!(
-            "{at}  {priority}  {}  ({})",
-            one_line(&message.title),
-            one_line(&from)
-        );
+        let from = topic.map_or_else(|| message.acs.clone(), |topic| format!("{topic} · {}", message.acs));
+        let mut text = format!("{at}  {priority}  {}  ({})", one_line(&message.title), one_line(&from));
         for line in harmless(&message.body).lines() {
             text.push_str("\n    ");
             text.push_str(line);
@@ -382,9 +363,7 @@ impl Receiver<'_> {
 
 impl Record for DeviceMessage {
     const COLUMNS: &'static [Column<Self>] = &[
-        Column::new("accepted_at", "Accepted", "Принято", |m| {
-            m.accepted_at.into()
-        }),
+        Column::new("accepted_at", "Accepted", "Принято", |m| m.accepted_at.into()),
         Column::new("priority", "Priority", "Важность", |m| m.priority.into()),
         Column::new("topic", "Topic", "Тема", |m| m.topic.as_deref().into()),
         Column::new("acs", "ACS", "АСУ", |m| (&m.acs).into()),
@@ -394,28 +373,17 @@ impl Record for DeviceMessage {
         Column::alone("topic_name", "Topic's name", "Название темы", |m| {
             m.topic_name.as_deref().into()
         }),
-        Column::alone(
-            "require_ack",
-            "Must acknowledge",
-            "Нужно подтвердить",
-            |m| m.require_ack.into(),
-        ),
-        Column::alone("expires_at", "Expires", "Истекает", |m| {
-            m.expires_at.into()
+        Column::alone("require_ack", "Must acknowledge", "Нужно подтвердить", |m| {
+            m.require_ack.into()
         }),
+        Column::alone("expires_at", "Expires", "Истекает", |m| m.expires_at.into()),
         Column::alone("state", "State", "Состояние", |m| m.state.into()),
     ];
 }
 
 pub(super) const RUSSIAN: Help = &[
-    (
-        "listen/code",
-        "Код подключения из `device invite`; нужен в первый раз",
-    ),
-    (
-        "listen/name",
-        "Как называется этот телефон; каждое имя это отдельный телефон",
-    ),
+    ("listen/code", "Код подключения из `device invite`; нужен в первый раз"),
+    ("listen/name", "Как называется этот телефон; каждое имя это отдельный телефон"),
     ("listen/read", "Сообщать и о прочтении"),
     ("listen/ack", "Сообщать и о прочтении, и о подтверждении"),
     ("listen/count", "Завершиться после стольких сообщений"),

@@ -95,11 +95,8 @@ pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> 
     let token = match pass {
         Pass::Token(token) => token,
         Pass::Code(code) => {
-            let login = LogIn {
-                code,
-                name: login.name.unwrap_or_else(host_name),
-                valid_for: login.valid_for,
-            };
+            let login =
+                LogIn { code, name: login.name.unwrap_or_else(host_name), valid_for: login.valid_for };
             let api = connection(None).open(session.lang)?;
             api.log_in(&login).await?.token
         }
@@ -119,15 +116,7 @@ pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> 
             "Код для человека: simoctl operator code ИМЯ.",
         )));
     }
-    profiles.contexts.insert(
-        name.clone(),
-        Profile {
-            url,
-            token,
-            client,
-            ca,
-        },
-    );
+    profiles.contexts.insert(name.clone(), Profile { url, token, client, ca });
     profiles.current = Some(name.clone());
     session.save(&profiles)?;
     let who = whoami::in_words(session, &who);
@@ -158,10 +147,10 @@ pub(crate) async fn log_out(session: &Session, logout: Logout) -> Result<(), Fai
     }
     let mut others = 0;
     if logout.everywhere {
-        session.confirm(session.say(
-            "End all your sessions, on all machines?",
-            "Завершить все ваши сеансы на всех машинах?",
-        ))?;
+        session.confirm(
+            session
+                .say("End all your sessions, on all machines?", "Завершить все ваши сеансы на всех машинах?"),
+        )?;
         others = api.end_other_sessions().await?.sessions;
     }
     match api.log_out().await {
@@ -219,10 +208,7 @@ fn pass(session: &Session, text: &str) -> Result<Pass, Failure> {
     }
     Err(Failure::new(
         Exit::NotAllowed,
-        session.say(
-            "This is neither a login code nor a token of SiMO.",
-            "Это не код входа и не токен SiMO.",
-        ),
+        session.say("This is neither a login code nor a token of SiMO.", "Это не код входа и не токен SiMO."),
     )
     .hint(session.say(
         "A code looks like K7QD-M2XA-9F; a token begins with simo_.",
@@ -233,10 +219,7 @@ fn pass(session: &Session, text: &str) -> Result<Pass, Failure> {
 /// The code or token: typed unseen on a terminal, or all of standard input.
 fn ask_pass(session: &Session) -> Result<String, Failure> {
     let text = if terminal::can_ask() {
-        ask::secret(
-            session.say("Login code (or token):", "Код входа (или токен):"),
-            session.lang,
-        )?
+        ask::secret(session.say("Login code (or token):", "Код входа (или токен):"), session.lang)?
     } else {
         let input = Path::new(STDIO);
         read_text(input).map_err(|cause| unreadable(session, input, cause))?
@@ -245,10 +228,10 @@ fn ask_pass(session: &Session) -> Result<String, Failure> {
         return Err(Failure::usage(
             session.say("No code and no token was given.", "Не указан ни код, ни токен."),
         )
-        .hint(session.say(
-            "simoctl operator code NAME makes a code.",
-            "Сделать код: simoctl operator code ИМЯ.",
-        )));
+        .hint(
+            session
+                .say("simoctl operator code NAME makes a code.", "Сделать код: simoctl operator code ИМЯ."),
+        ));
     }
     Ok(text)
 }
@@ -263,21 +246,9 @@ fn host_name() -> String {
 
 pub(super) const RUSSIAN: Help = &[
     ("login/address", "Адрес сервера, если его не указывает --url"),
-    (
-        "login/code",
-        "Одноразовый код от администратора; если не указан, будет спрошен",
-    ),
-    (
-        "login/name",
-        "Как называть сеанс в списках; по умолчанию имя этой машины",
-    ),
-    (
-        "login/valid_for",
-        "Сколько длится сеанс: 8h, 30d; по умолчанию 90 дней",
-    ),
-    (
-        "logout/id",
-        "Завершить этот другой ваш сеанс, см. `simoctl operator sessions`",
-    ),
+    ("login/code", "Одноразовый код от администратора; если не указан, будет спрошен"),
+    ("login/name", "Как называть сеанс в списках; по умолчанию имя этой машины"),
+    ("login/valid_for", "Сколько длится сеанс: 8h, 30d; по умолчанию 90 дней"),
+    ("logout/id", "Завершить этот другой ваш сеанс, см. `simoctl operator sessions`"),
     ("logout/everywhere", "Завершить все ваши сеансы на всех машинах"),
 ];

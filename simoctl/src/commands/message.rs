@@ -110,14 +110,10 @@ async fn list(session: &Session, list: List) -> Result<(), Failure> {
     if list.scheduled {
         let limit = (!list.all).then_some(list.limit);
         let fetch = async |query: &_| Ok(view::scheduled(api.scheduled_messages(query).await?));
-        return session
-            .list(ListQuery::default(), limit, view::Scheduled::key, fetch)
-            .await;
+        return session.list(ListQuery::default(), limit, view::Scheduled::key, fetch).await;
     }
-    let query = ListQuery {
-        query: (!list.query.is_empty()).then(|| list.query.join(" ")),
-        ..ListQuery::default()
-    };
+    let query =
+        ListQuery { query: (!list.query.is_empty()).then(|| list.query.join(" ")), ..ListQuery::default() };
     let limit = (!list.all).then_some(list.limit);
     let fetch = async |query: &_| api.deliveries(query, list.sort).await;
     let listed = session.list(query, limit, key, fetch).await;
@@ -131,11 +127,7 @@ fn pointed(session: &Session, failure: Failure, query: &str) -> Failure {
     };
     let place = |error: &FieldError| {
         let column = error.field.strip_prefix("query:")?.parse::<usize>().ok()?;
-        Some(format!(
-            "{}^ {}",
-            " ".repeat(column.saturating_sub(1)),
-            error.detail
-        ))
+        Some(format!("{}^ {}", " ".repeat(column.saturating_sub(1)), error.detail))
     };
     let places: Vec<_> = problem.errors.iter().filter_map(place).collect();
     if places.is_empty() {
@@ -143,10 +135,7 @@ fn pointed(session: &Session, failure: Failure, query: &str) -> Failure {
     }
     let details = std::iter::once(query.to_owned()).chain(places).collect();
     let what = session.say("The query is not understood.", "Запрос непонятен.");
-    let hint = session.say(
-        "All keys: docs/query-language.en.md",
-        "Все ключи: docs/query-language.ru.md",
-    );
+    let hint = session.say("All keys: docs/query-language.en.md", "Все ключи: docs/query-language.ru.md");
     Failure::failed(what).details(details).hint(hint)
 }
 
@@ -184,10 +173,8 @@ async fn cancel(session: &Session, id: Uuid) -> Result<(), Failure> {
             format!("Оно уже было отменено; остановлено доставок: {canceled}, поздно для: {late}."),
         )
     } else if done.scheduled {
-        session.say(
-            "Canceled: it will not be sent.".to_owned(),
-            "Отменено: оно не будет отправлено.".to_owned(),
-        )
+        session
+            .say("Canceled: it will not be sent.".to_owned(), "Отменено: оно не будет отправлено.".to_owned())
     } else {
         session.say(
             format!("Canceled; deliveries stopped: {canceled}, too late for: {late}."),
@@ -223,42 +210,18 @@ pub(super) const RUSSIAN: Help = &[
     ("message send", "Отправить сообщение"),
     ("message send/title", "Что телефон покажет первым"),
     ("message send/body", "Текст; «-» читает его со стандартного ввода"),
-    (
-        "message send/topic",
-        "Тема; без неё сообщение личное, и нужны получатели",
-    ),
+    ("message send/topic", "Тема; без неё сообщение личное, и нужны получатели"),
     ("message send/priority", "Насколько срочно"),
-    (
-        "message send/employees",
-        "Сотруднику с этим табельным номером; можно несколько раз или через запятую",
-    ),
-    (
-        "message send/groups",
-        "Группе; можно несколько раз или через запятую",
-    ),
+    ("message send/employees", "Сотруднику с этим табельным номером; можно несколько раз или через запятую"),
+    ("message send/groups", "Группе; можно несколько раз или через запятую"),
     ("message send/everyone", "Всем сотрудникам клиента"),
-    (
-        "message send/data",
-        "Объект JSON для приложения; @ФАЙЛ читает его из файла, @- со стандартного ввода",
-    ),
-    (
-        "message send/send_at",
-        "Когда отправить: 2026-11-22T08:00; без смещения в часовом поясе клиента",
-    ),
+    ("message send/data", "Объект JSON для приложения; @ФАЙЛ читает его из файла, @- со стандартного ввода"),
+    ("message send/send_at", "Когда отправить: 2026-11-22T08:00; без смещения в часовом поясе клиента"),
     ("message send/expires_at", "До какого времени пытаться доставить"),
-    (
-        "message send/ttl",
-        "Сколько времени пытаться доставить: 90s, 30m, 72h, 7d",
-    ),
+    ("message send/ttl", "Сколько времени пытаться доставить: 90s, 30m, 72h, 7d"),
     ("message send/require_ack", "Человек должен подтвердить"),
-    (
-        "message send/external_id",
-        "Ваш собственный номер; с тем же номером второе сообщение не появится",
-    ),
-    (
-        "message send/allow_empty",
-        "Принять, даже если получить его некому",
-    ),
+    ("message send/external_id", "Ваш собственный номер; с тем же номером второе сообщение не появится"),
+    ("message send/allow_empty", "Принять, даже если получить его некому"),
     ("message send/dry_run", "Только показать, кто получит"),
     ("message list", "Поиск по истории: кто что получил"),
     (
@@ -266,35 +229,20 @@ pub(super) const RUSSIAN: Help = &[
         "Что искать: слова и state: employee: group: acs: topic: device: priority: reason: ack: message: external: after: \
          before: date:",
     ),
-    (
-        "message list/sort",
-        "Порядок: date, employee или state; минус впереди обращает его (--sort=-state)",
-    ),
-    (
-        "message list/scheduled",
-        "Вместо этого: сообщения, ждущие своего времени, ближайшее первым",
-    ),
+    ("message list/sort", "Порядок: date, employee или state; минус впереди обращает его (--sort=-state)"),
+    ("message list/scheduled", "Вместо этого: сообщения, ждущие своего времени, ближайшее первым"),
     ("message list/all", "Все строки, сколько бы их ни было"),
     ("message show", "Показать сообщение: текст и состояние доставок"),
     ("message show/id", "Его id"),
     ("message deliveries", "Список доставок сообщения"),
     ("message deliveries/id", "Id сообщения"),
-    (
-        "message explain",
-        "Рассказать весь путь сообщения к сотруднику или почему пути не было",
-    ),
+    ("message explain", "Рассказать весь путь сообщения к сотруднику или почему пути не было"),
     ("message explain/id", "Id сообщения"),
     ("message explain/employee", "Чья доставка: табельный номер"),
-    (
-        "message cancel",
-        "Отменить сообщение: остановить то, чего ещё не взял ни один провайдер",
-    ),
+    ("message cancel", "Отменить сообщение: остановить то, чего ещё не взял ни один провайдер"),
     ("message cancel/id", "Его id"),
     ("message watch", "Следить за происходящим вживую до Ctrl-C"),
-    (
-        "message watch/query",
-        "Только доставки, подходящие под запрос, как в `message list`",
-    ),
+    ("message watch/query", "Только доставки, подходящие под запрос, как в `message list`"),
 ];
 
 #[cfg(test)]

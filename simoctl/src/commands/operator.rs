@@ -106,40 +106,19 @@ impl From<RoleName> for Role {
 pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let api = session.client()?;
     match verb {
-        Verb::Add {
-            name,
-            role,
-            valid_for,
-        } => {
+        Verb::Add { name, role, valid_for } => {
             let role = role.into();
             code_lives(session, valid_for)?;
-            api.add_operator(&NewOperator {
-                name: name.clone(),
-                role,
-            })
-            .await?;
-            session.done(&session.say(
-                format!("Operator {name} added."),
-                format!("Оператор {name} добавлен."),
-            ));
-            show_code(
-                session,
-                &api.login_code(&name, &NewLoginCode { valid_for }).await?,
-            )
+            api.add_operator(&NewOperator { name: name.clone(), role }).await?;
+            session
+                .done(&session.say(format!("Operator {name} added."), format!("Оператор {name} добавлен.")));
+            show_code(session, &api.login_code(&name, &NewLoginCode { valid_for }).await?)
         }
-        Verb::Code { name, valid_for } => show_code(
-            session,
-            &api.login_code(&name, &NewLoginCode { valid_for }).await?,
-        ),
-        Verb::Sessions {
-            name,
-            limit,
-            archived,
-        } => {
-            let query = ListQuery {
-                archived,
-                ..ListQuery::default()
-            };
+        Verb::Code { name, valid_for } => {
+            show_code(session, &api.login_code(&name, &NewLoginCode { valid_for }).await?)
+        }
+        Verb::Sessions { name, limit, archived } => {
+            let query = ListQuery { archived, ..ListQuery::default() };
             let key = |logged_in: &LoggedIn| logged_in.id.to_string();
             let fetch = async |query: &_| match &name {
                 Some(name) => api.sessions_of(name, query).await,
@@ -155,18 +134,12 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         }
         Verb::Show { name } => Ok(session.out.record(&api.operator(&name).await?)?),
         Verb::Edit { name, role } => {
-            let new = NewOperator {
-                name: name.clone(),
-                role: role.into(),
-            };
+            let new = NewOperator { name: name.clone(), role: role.into() };
             if warn_of_self(session, |own| own == name).await? {
                 session.confirm(session.say("Give yourself another role?", "Дать себе другую роль?"))?;
             }
             let operator = api.edit_operator(&name, &new).await?;
-            let text = session.say(
-                format!("Operator {name} changed."),
-                format!("Оператор {name} изменён."),
-            );
+            let text = session.say(format!("Operator {name} changed."), format!("Оператор {name} изменён."));
             session.made(&operator, &text)
         }
         Verb::Remove { name } => {
@@ -176,10 +149,10 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 format!("Отправить в архив оператора {name}? Его токены сразу перестанут работать."),
             ))?;
             api.remove_operator(&name).await?;
-            session.done(&session.say(
-                format!("Operator {name} archived."),
-                format!("Оператор {name} отправлен в архив."),
-            ));
+            session.done(
+                &session
+                    .say(format!("Operator {name} archived."), format!("Оператор {name} отправлен в архив.")),
+            );
             Ok(())
         }
     }
@@ -194,10 +167,12 @@ pub(super) async fn warn_of_self(
     let is_self = me.kind == "operator" && is_meant(&me.name);
     if is_self {
         let name = me.name;
-        session.talk(&session.say(
-            format!("This is you: {name} loses rights."),
-            format!("Это вы сами: {name} теряет права."),
-        ));
+        session.talk(
+            &session.say(
+                format!("This is you: {name} loses rights."),
+                format!("Это вы сами: {name} теряет права."),
+            ),
+        );
     }
     Ok(is_self)
 }
@@ -217,10 +192,9 @@ async fn log_out(session: &Session, name: &str, id: Option<Uuid>) -> Result<(), 
     let api = session.client()?;
     if let Some(id) = id {
         api.end_session_of(name, id).await?;
-        session.done(&session.say(
-            format!("Session of {name} ended."),
-            format!("Сеанс оператора {name} завершён."),
-        ));
+        session.done(
+            &session.say(format!("Session of {name} ended."), format!("Сеанс оператора {name} завершён.")),
+        );
         return Ok(());
     }
     session.confirm(&session.say(
@@ -247,12 +221,7 @@ pub(super) fn show_code(session: &Session, made: &LoginCode) -> Result<(), Failu
 
 /// Says what to hand over with a code.
 pub(super) fn hand_over(session: &Session, made: &LoginCode) -> Result<(), Failure> {
-    let LoginCode {
-        operator,
-        code,
-        server,
-        ..
-    } = made;
+    let LoginCode { operator, code, server, .. } = made;
     let until = local(made.expires_at, session.out.zone());
     session.talk(&session.say(
         format!("Hand this over to {operator}; it works once, until {until}:"),
@@ -266,34 +235,25 @@ pub(super) fn hand_over(session: &Session, made: &LoginCode) -> Result<(), Failu
 
 impl Record for LoginCode {
     const COLUMNS: &'static [Column<Self>] = &[
-        Column::new("operator", "Operator", "Оператор", |c| {
-            (&c.operator).into()
-        }),
+        Column::new("operator", "Operator", "Оператор", |c| (&c.operator).into()),
         Column::new("code", "Code", "Код", |c| (&c.code).into()),
         Column::wide("server", "Server", "Сервер", |c| (&c.server).into()),
-        Column::new("expires_at", "Works until", "Работает до", |c| {
-            c.expires_at.into()
-        }),
+        Column::new("expires_at", "Works until", "Работает до", |c| c.expires_at.into()),
     ];
 }
 
 impl Record for LoggedIn {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("id", "Id", "Id", |s| s.id.into()),
-        Column::new("operator", "Operator", "Оператор", |s| {
-            (&s.operator).into()
-        }),
+        Column::new("operator", "Operator", "Оператор", |s| (&s.operator).into()),
         Column::new("name", "Machine", "Машина", |s| (&s.name).into()),
         Column::wide("shown", "Token", "Токен", |s| (&s.shown).into()),
         Column::new("current", "This one", "Этот", |s| s.current.into()),
         Column::new("created_at", "Since", "С", |s| s.created_at.into()),
         Column::new("expires_at", "Until", "До", |s| s.expires_at.into()),
-        Column::new(
-            "used_at",
-            "Last used",
-            "Последнее использование",
-            |s| s.used_at.into(),
-        ),
+        Column::new("used_at", "Last used", "Последнее использование", |s| {
+            s.used_at.into()
+        }),
         Column::wide("used_from", "From", "Откуда", |s| {
             s.used_from.as_deref().map_or(Value::Nothing, Into::into)
         }),
@@ -307,50 +267,24 @@ impl Record for Operator {
         Column::new("client", "Client", "Клиент", |o| o.client.as_deref().into()),
         Column::new("role", "Role", "Роль", |o| o.role.into()),
         Column::new("created_at", "Created", "Создан", |o| o.created_at.into()),
-        Column::new("archived_at", "Archived", "В архиве с", |o| {
-            o.archived_at.into()
-        }),
+        Column::new("archived_at", "Archived", "В архиве с", |o| o.archived_at.into()),
     ];
 }
 
 pub(super) const RUSSIAN: Help = &[
-    (
-        "operator add",
-        "Добавить оператора; напечатает одноразовый код, с которым он войдёт",
-    ),
-    (
-        "operator add/valid_for",
-        "Сколько работает код: 2h, 7d; по умолчанию 24 часа",
-    ),
-    (
-        "operator code",
-        "Сделать оператору новый одноразовый код; прежний больше не работает",
-    ),
+    ("operator add", "Добавить оператора; напечатает одноразовый код, с которым он войдёт"),
+    ("operator add/valid_for", "Сколько работает код: 2h, 7d; по умолчанию 24 часа"),
+    ("operator code", "Сделать оператору новый одноразовый код; прежний больше не работает"),
     ("operator code/name", "Короткое имя"),
-    (
-        "operator code/valid_for",
-        "Сколько работает код: 2h, 7d; по умолчанию 24 часа",
-    ),
+    ("operator code/valid_for", "Сколько работает код: 2h, 7d; по умолчанию 24 часа"),
     ("operator sessions", "Где оператор вошёл"),
     ("operator sessions/name", "Короткое имя; если не указано, вы сами"),
     ("operator sessions/archived", "Вместе с завершёнными"),
-    (
-        "operator logout",
-        "Завершить сеансы оператора: его машины сразу теряют доступ",
-    ),
+    ("operator logout", "Завершить сеансы оператора: его машины сразу теряют доступ"),
     ("operator logout/name", "Короткое имя"),
-    (
-        "operator logout/id",
-        "Только этот сеанс, см. `simoctl operator sessions`",
-    ),
-    (
-        "operator add/name",
-        "Короткое имя, единственное среди всех клиентов",
-    ),
-    (
-        "operator add/role",
-        "Что ему можно: viewer (смотреть), admin (управлять клиентом), owner (всеми)",
-    ),
+    ("operator logout/id", "Только этот сеанс, см. `simoctl operator sessions`"),
+    ("operator add/name", "Короткое имя, единственное среди всех клиентов"),
+    ("operator add/role", "Что ему можно: viewer (смотреть), admin (управлять клиентом), owner (всеми)"),
     ("operator list", "Список операторов"),
     ("operator show", "Показать оператора"),
     ("operator show/name", "Короткое имя"),
@@ -360,9 +294,6 @@ pub(super) const RUSSIAN: Help = &[
         "operator edit/role",
         "Что ему можно теперь: viewer (смотреть), admin (управлять клиентом), owner (всеми)",
     ),
-    (
-        "operator remove",
-        "Отправить оператора в архив: его токены сразу перестают работать",
-    ),
+    ("operator remove", "Отправить оператора в архив: его токены сразу перестают работать"),
     ("operator remove/name", "Короткое имя"),
 ];

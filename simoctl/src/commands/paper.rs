@@ -53,18 +53,9 @@ impl Paper {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.part", std::process::id()));
         let part = path.with_file_name(name);
-        let opened = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&part);
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part);
         let file = opened.map_err(|cause| unwritable(session, path, cause))?;
-        Ok(Self(Some(Beside {
-            file,
-            part,
-            path: path.to_owned(),
-            replaces,
-        })))
+        Ok(Self(Some(Beside { file, part, path: path.to_owned(), replaces })))
     }
 
     /// Writes it, and puts it into its place.

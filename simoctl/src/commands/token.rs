@@ -74,28 +74,13 @@ pub(crate) struct Issue {
     #[arg(long, conflicts_with_all = ["operator", "no_personal"])]
     personal: bool,
     /// What the ACS may use it for: send, read; everything unless given
-    #[arg(
-        long = "scope",
-        value_name = "SCOPE",
-        value_delimiter = ',',
-        conflicts_with = "operator"
-    )]
+    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',', conflicts_with = "operator")]
     scopes: Vec<String>,
     /// The topics that the ACS may post to; all unless given
-    #[arg(
-        long = "topic",
-        value_name = "SLUG",
-        value_delimiter = ',',
-        conflicts_with = "operator"
-    )]
+    #[arg(long = "topic", value_name = "SLUG", value_delimiter = ',', conflicts_with = "operator")]
     topics: Vec<String>,
     /// The networks that it may be used from, such as 10.0.0.0/8; all unless given
-    #[arg(
-        long = "network",
-        value_name = "CIDR",
-        value_delimiter = ',',
-        conflicts_with = "operator"
-    )]
+    #[arg(long = "network", value_name = "CIDR", value_delimiter = ',', conflicts_with = "operator")]
     networks: Vec<String>,
     /// Requests a minute, such as 600
     #[arg(long, value_name = "N", conflicts_with = "operator")]
@@ -219,28 +204,18 @@ impl Record for Token {
         Column::new("holder", "Holder", "Чей", |t| (&t.holder).into()),
         Column::new("name", "For", "Для чего", |t| (&t.name).into()),
         Column::wide("shown", "Token", "Токен", |t| (&t.shown).into()),
-        Column::alone("personal", "Personal", "Личные сообщения", |t| {
-            t.personal.into()
-        }),
+        Column::alone("personal", "Personal", "Личные сообщения", |t| t.personal.into()),
         Column::wide("scopes", "Scopes", "Права", |t| {
             Value::List(t.scopes.iter().map(ToString::to_string).collect())
         }),
         Column::wide("topics", "Topics", "Темы", |t| Value::List(t.topics.clone())),
-        Column::wide("networks", "Networks", "Сети", |t| {
-            Value::List(t.networks.clone())
+        Column::wide("networks", "Networks", "Сети", |t| Value::List(t.networks.clone())),
+        Column::new("rate_limit", "Requests a minute", "Запросов в минуту", |t| {
+            t.rate_limit.map_or(Value::Nothing, Into::into)
         }),
-        Column::new(
-            "rate_limit",
-            "Requests a minute",
-            "Запросов в минуту",
-            |t| t.rate_limit.map_or(Value::Nothing, Into::into),
-        ),
-        Column::new(
-            "used_at",
-            "Last used",
-            "Последнее использование",
-            |t| t.used_at.into(),
-        ),
+        Column::new("used_at", "Last used", "Последнее использование", |t| {
+            t.used_at.into()
+        }),
         Column::wide("used_from", "From", "Откуда", |t| {
             t.used_from.as_deref().map_or(Value::Nothing, Into::into)
         }),
@@ -248,9 +223,7 @@ impl Record for Token {
             t.successor.map_or(Value::Nothing, Into::into)
         }),
         Column::wide("created_at", "Issued", "Выпущен", |t| t.created_at.into()),
-        Column::new("expires_at", "Expires", "Истекает", |t| {
-            t.expires_at.into()
-        }),
+        Column::new("expires_at", "Expires", "Истекает", |t| t.expires_at.into()),
         Column::new("expires_soon", "Soon", "Скоро", |t| {
             let has_ended = t.expires_at.is_some_and(|end| end <= clock::now());
             match (t.expires_soon, has_ended) {
@@ -269,9 +242,7 @@ impl Record for IssuedToken {
         Column::new("token", "Token", "Токен", |t| (&t.token).into()),
         Column::new("kind", "Kind", "Вид", |t| t.kind.into()),
         Column::new("holder", "Holder", "Чей", |t| (&t.holder).into()),
-        Column::new("expires_at", "Expires", "Истекает", |t| {
-            t.expires_at.into()
-        }),
+        Column::new("expires_at", "Expires", "Истекает", |t| t.expires_at.into()),
     ];
 }
 
@@ -284,38 +255,17 @@ pub(super) const RUSSIAN: Help = &[
         "token issue/expires_at",
         "Когда перестанет работать: 2027-01-01, 2027-01-01T08:00, со смещением или без",
     ),
-    (
-        "token issue/no_personal",
-        "С ним АСУ может отправлять только в темы, а не людям по именам",
-    ),
-    (
-        "token issue/personal",
-        "С ним АСУ может отправлять и людям по именам, хотя у него есть темы",
-    ),
-    (
-        "token issue/scopes",
-        "Для чего он АСУ: send (отправка), read (чтение); если не указано, для всего",
-    ),
-    (
-        "token issue/topics",
-        "Темы, в которые АСУ может с ним отправлять; если не указано, во все",
-    ),
-    (
-        "token issue/networks",
-        "Сети, из которых он действует, например 10.0.0.0/8; если не указано, из всех",
-    ),
+    ("token issue/no_personal", "С ним АСУ может отправлять только в темы, а не людям по именам"),
+    ("token issue/personal", "С ним АСУ может отправлять и людям по именам, хотя у него есть темы"),
+    ("token issue/scopes", "Для чего он АСУ: send (отправка), read (чтение); если не указано, для всего"),
+    ("token issue/topics", "Темы, в которые АСУ может с ним отправлять; если не указано, во все"),
+    ("token issue/networks", "Сети, из которых он действует, например 10.0.0.0/8; если не указано, из всех"),
     ("token issue/rate_limit", "Запросов в минуту, например 600"),
     ("token list", "Список токенов"),
     ("token show", "Показать токен без секрета"),
     ("token show/id", "Его id"),
-    (
-        "token rotate",
-        "Выпустить замену; старый токен отзывается сразу или действует ещё некоторое время",
-    ),
-    (
-        "token rotate/grace",
-        "Сколько ещё действует старый: 30m, 24h, 7d (не больше 30 дней)",
-    ),
+    ("token rotate", "Выпустить замену; старый токен отзывается сразу или действует ещё некоторое время"),
+    ("token rotate/grace", "Сколько ещё действует старый: 30m, 24h, 7d (не больше 30 дней)"),
     ("token rotate/id", "Его id"),
     ("token revoke", "Отозвать токен: он сразу перестаёт работать"),
     ("token revoke/id", "Его id"),

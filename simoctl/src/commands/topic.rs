@@ -92,20 +92,10 @@ pub(crate) struct Usual {
     #[arg(long, group = "changes", value_name = "PRIORITY")]
     priority: Option<PriorityName>,
     /// A message that names nobody is for this employee; may be given several times, or with commas
-    #[arg(
-        long = "to-employee",
-        group = "changes",
-        value_name = "NO",
-        value_delimiter = ','
-    )]
+    #[arg(long = "to-employee", group = "changes", value_name = "NO", value_delimiter = ',')]
     to_employees: Vec<String>,
     /// A message that names nobody is for this group; may be given several times, or with commas
-    #[arg(
-        long = "to-group",
-        group = "changes",
-        value_name = "SLUG",
-        value_delimiter = ','
-    )]
+    #[arg(long = "to-group", group = "changes", value_name = "SLUG", value_delimiter = ',')]
     to_groups: Vec<String>,
     /// A message that names nobody is for everyone who holds a grant
     #[arg(long, group = "changes")]
@@ -154,13 +144,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             session.list(list.query(), list.limit, key, fetch).await
         }
         Verb::Show { slug } => Ok(session.out.record(&api.topic(&slug).await?)?),
-        Verb::Edit {
-            slug,
-            name,
-            usual,
-            no_priority,
-            no_recipients,
-        } => {
+        Verb::Edit { slug, name, usual, no_priority, no_recipients } => {
             let changes = EditTopic {
                 name,
                 default_recipients: change(usual.recipients(), no_recipients),
@@ -177,10 +161,9 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 format!("Отправить в архив тему {slug}? В неё больше нельзя будет отправлять, доступы к ней прекратятся."),
             ))?;
             api.remove_topic(&slug).await?;
-            session.done(&session.say(
-                format!("Topic {slug} archived."),
-                format!("Тема {slug} отправлена в архив."),
-            ));
+            session.done(
+                &session.say(format!("Topic {slug} archived."), format!("Тема {slug} отправлена в архив.")),
+            );
             Ok(())
         }
         Verb::Grant(give) => grants::give(session, give).await,
@@ -190,10 +173,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let key = |receiver: &Receiver| receiver.personnel_no.clone();
             let fetch = async |query: &_| api.who_receives(&slug, query).await;
             // All at once where possible: each page is decided anew.
-            let query = ListQuery {
-                limit: Some(100_000),
-                ..list.query()
-            };
+            let query = ListQuery { limit: Some(100_000), ..list.query() };
             session.list(query, list.limit, key, fetch).await
         }
     }
@@ -211,11 +191,8 @@ fn change<T>(value: Option<T>, clear: bool) -> Change<T> {
 fn recipients(recipients: &Recipients) -> Value {
     let everyone = recipients.everyone.then(|| "everyone".to_owned());
     let groups = recipients.groups.iter().map(|slug| format!("group:{slug}"));
-    let all: Vec<String> = everyone
-        .into_iter()
-        .chain(groups)
-        .chain(recipients.employees.iter().cloned())
-        .collect();
+    let all: Vec<String> =
+        everyone.into_iter().chain(groups).chain(recipients.employees.iter().cloned()).collect();
     (&all).into()
 }
 
@@ -224,15 +201,11 @@ impl Record for Topic {
         Column::new("slug", "Topic", "Тема", |t| (&t.slug).into()),
         Column::new("name", "Name", "Название", |t| (&t.name).into()),
         Column::new("grants", "Grants", "Доступов", |t| t.grants.into()),
-        Column::new("default_priority", "Priority", "Приоритет", |t| {
-            t.default_priority.into()
-        }),
+        Column::new("default_priority", "Priority", "Приоритет", |t| t.default_priority.into()),
         Column::new("default_recipients", "Recipients", "Получатели", |t| {
             t.default_recipients.as_ref().map(recipients).into()
         }),
-        Column::new("archived_at", "Archived", "В архиве с", |t| {
-            t.archived_at.into()
-        }),
+        Column::new("archived_at", "Archived", "В архиве с", |t| t.archived_at.into()),
     ];
 }
 
@@ -245,19 +218,10 @@ pub(super) const RUSSIAN: Help = &[
     ("topic add/name", "Название для людей"),
     ("topic list", "Список тем"),
     ("topic show", "Показать тему"),
-    (
-        "topic edit",
-        "Изменить название темы и то, что обычно для её сообщений",
-    ),
+    ("topic edit", "Изменить название темы и то, что обычно для её сообщений"),
     ("topic edit/name", "Новое название для людей"),
-    (
-        "topic edit/no_priority",
-        "Сообщения снова обычные, если в них не сказано иное",
-    ),
-    (
-        "topic edit/no_recipients",
-        "Сообщения снова всем, у кого есть доступ, если в них не сказано иное",
-    ),
+    ("topic edit/no_priority", "Сообщения снова обычные, если в них не сказано иное"),
+    ("topic edit/no_recipients", "Сообщения снова всем, у кого есть доступ, если в них не сказано иное"),
     (
         "/to_employees",
         "Сообщение, в котором никто не назван, — этому сотруднику; можно несколько раз или через запятую",
@@ -266,18 +230,9 @@ pub(super) const RUSSIAN: Help = &[
         "/to_groups",
         "Сообщение, в котором никто не назван, — этой группе; можно несколько раз или через запятую",
     ),
-    (
-        "/to_everyone",
-        "Сообщение, в котором никто не назван, — всем, у кого есть доступ",
-    ),
-    (
-        "topic add/priority",
-        "Приоритет сообщения, в котором он не указан",
-    ),
-    (
-        "topic edit/priority",
-        "Приоритет сообщения, в котором он не указан",
-    ),
+    ("/to_everyone", "Сообщение, в котором никто не назван, — всем, у кого есть доступ"),
+    ("topic add/priority", "Приоритет сообщения, в котором он не указан"),
+    ("topic edit/priority", "Приоритет сообщения, в котором он не указан"),
     (
         "topic remove",
         "Отправить тему в архив: отправлять в неё нельзя, доступы прекращаются, история остаётся",
@@ -287,23 +242,14 @@ pub(super) const RUSSIAN: Help = &[
         "topic grant/from",
         "С какого времени действует: 2027-01-01 или 2027-01-01T08:00, в часовом поясе клиента; если не указано — сразу",
     ),
-    (
-        "topic grant/until",
-        "До какого времени действует; если не указано — бессрочно",
-    ),
+    ("topic grant/until", "До какого времени действует; если не указано — бессрочно"),
     (
         "topic grant/hours",
         "В какие часы недели, в часовом поясе клиента: «пн-пт 08:00-20:00; сб,вс 10:00-14:00»",
     ),
     ("topic grant/everyone", "Всем сотрудникам клиента"),
-    (
-        "topic grant/group",
-        "Членам этой группы; можно несколько раз или через запятую",
-    ),
-    (
-        "topic grant/employee",
-        "Этому сотруднику; можно несколько раз или через запятую",
-    ),
+    ("topic grant/group", "Членам этой группы; можно несколько раз или через запятую"),
+    ("topic grant/employee", "Этому сотруднику; можно несколько раз или через запятую"),
     ("topic revoke", "Забрать доступ: он сразу перестаёт действовать"),
     ("topic revoke/everyone", "Доступ для всех"),
     ("topic revoke/group", "Доступ этой группы"),

@@ -16,16 +16,8 @@ pub(super) async fn run(session: &Session) -> Result<(), Failure> {
 
 /// The caller in a few words: `anna (operator, admin, romashka)`.
 pub(super) fn in_words(session: &Session, who: &WhoAmI) -> String {
-    let words = [
-        Some(kind(&who.kind)),
-        who.role.map(Into::into),
-        who.client.as_deref().map(Into::into),
-    ];
-    let words: Vec<_> = words
-        .iter()
-        .flatten()
-        .map(|value| session.out.painted(value))
-        .collect();
+    let words = [Some(kind(&who.kind)), who.role.map(Into::into), who.client.as_deref().map(Into::into)];
+    let words: Vec<_> = words.iter().flatten().map(|value| session.out.painted(value)).collect();
     format!("{} ({})", who.name, words.join(", "))
 }
 
@@ -45,11 +37,6 @@ impl Record for WhoAmI {
         Column::new("name", "Name", "Имя", |w| (&w.name).into()),
         Column::new("role", "Role", "Роль", |w| w.role.into()),
         Column::new("client", "Client", "Клиент", |w| w.client.as_deref().into()),
-        Column::new(
-            "version",
-            "Server's version",
-            "Версия сервера",
-            |w| (&w.version).into(),
-        ),
+        Column::new("version", "Server's version", "Версия сервера", |w| (&w.version).into()),
     ];
 }

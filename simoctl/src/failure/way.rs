@@ -18,10 +18,8 @@ pub(super) fn unreachable(
     if let Some((what, hint)) = by_tls(&place, cause, lang) {
         return (what, Some(hint.to_owned()));
     }
-    let what = lang.pick(
-        format!("The server{place} does not answer."),
-        format!("Сервер{place} не отвечает."),
-    );
+    let what =
+        lang.pick(format!("The server{place} does not answer."), format!("Сервер{place} не отвечает."));
     (what, connection.map(|c| hint(c, cause, lang)))
 }
 
@@ -115,10 +113,9 @@ fn hint(connection: &Connection, cause: &str, lang: Lang) -> String {
             "Is simod running, and the way to it open? `simoctl context show` shows the address.",
             "Работает ли simod и доступен ли он по сети? Адрес покажет `simoctl context show`.",
         ),
-        Origin::Flag | Origin::Environment => lang.pick(
-            "Is simod running, and the address right?",
-            "Работает ли simod и верен ли адрес?",
-        ),
+        Origin::Flag | Origin::Environment => {
+            lang.pick("Is simod running, and the address right?", "Работает ли simod и верен ли адрес?")
+        }
     }
     .to_owned()
 }
@@ -131,10 +128,7 @@ mod tests {
     fn what_tls_refuses_is_not_told_as_a_server_that_is_away() {
         for (cause, says) in [
             ("invalid peer certificate: UnknownIssuer", "--ca FILE"),
-            (
-                "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
-                "CA:FALSE",
-            ),
+            ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "CA:FALSE"),
             ("received corrupt message of type InvalidContentType", "http://"),
             ("invalid HTTP version parsed", "https://"),
         ] {

@@ -34,15 +34,12 @@ fn list_within(width: Option<u16>, printer: &Printer, headings: &[Heading], rows
     let has_room = width.is_none_or(|columns| columns >= WIDE);
     let in_columns = |with_wide: bool| {
         let shown = (0..headings.len()).filter(|place| with_wide || !headings[*place].is_wide);
-        let filled: Vec<usize> = shown
-            .filter(|place| rows.iter().any(|row| !is_nothing(&row[*place])))
-            .collect();
+        let filled: Vec<usize> =
+            shown.filter(|place| rows.iter().any(|row| !is_nothing(&row[*place]))).collect();
         columns(printer, headings, rows, &filled, width)
     };
     let table = if has_room { in_columns(true) } else { None };
-    table
-        .or_else(|| in_columns(false))
-        .unwrap_or_else(|| blocks(printer, headings, rows))
+    table.or_else(|| in_columns(false)).unwrap_or_else(|| blocks(printer, headings, rows))
 }
 
 /// The table of these columns, if they have room side by side.
@@ -136,9 +133,7 @@ fn rendered(table: &mut Table) -> String {
 
 fn empty() -> Table {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if table.width().is_some_and(|columns| columns < NARROW) {
         let said = std::env::var("COLUMNS").ok();
         table.set_width(width_said(said.as_deref()));
@@ -167,18 +162,11 @@ mod tests {
     #[test]
     fn where_columns_have_no_room_side_by_side_each_row_is_a_block() {
         let printer = Printer::new(Some(super::super::Format::Table), simo_common::lang::Lang::En);
-        let headings = ["Id", "Name", "Topics", "Unused"].map(|title| Heading {
-            title,
-            is_wide: title == "Topics",
-        });
+        let headings =
+            ["Id", "Name", "Topics", "Unused"].map(|title| Heading { title, is_wide: title == "Topics" });
         let row = |name: &str| {
             let topics = vec!["boiler".to_owned(), "it".to_owned()];
-            vec![
-                uuid::Uuid::nil().into(),
-                name.into(),
-                (&topics).into(),
-                Value::Nothing,
-            ]
+            vec![uuid::Uuid::nil().into(), name.into(), (&topics).into(), Value::Nothing]
         };
         let rows = [row("scada-2"), row("1c")];
         let lines = |width| -> Vec<String> {

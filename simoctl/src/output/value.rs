@@ -48,12 +48,7 @@ impl<T> Column<T> {
         russian: &'static str,
         value: fn(&T) -> Value,
     ) -> Self {
-        Self {
-            field,
-            title: (english, russian),
-            shown: Shown::Always,
-            value,
-        }
+        Self { field, title: (english, russian), shown: Shown::Always, value }
     }
 
     /// A column that is seen only where there is room.
@@ -63,10 +58,7 @@ impl<T> Column<T> {
         russian: &'static str,
         value: fn(&T) -> Value,
     ) -> Self {
-        Self {
-            shown: Shown::Wide,
-            ..Self::new(field, english, russian, value)
-        }
+        Self { shown: Shown::Wide, ..Self::new(field, english, russian, value) }
     }
 
     /// A column that is not seen in lists.
@@ -76,10 +68,7 @@ impl<T> Column<T> {
         russian: &'static str,
         value: fn(&T) -> Value,
     ) -> Self {
-        Self {
-            shown: Shown::Alone,
-            ..Self::new(field, english, russian, value)
-        }
+        Self { shown: Shown::Alone, ..Self::new(field, english, russian, value) }
     }
 
     /// Its name for people.
@@ -147,9 +136,7 @@ impl Value {
 
 /// A moment by the clock on the wall, with the offset of its zone: the client may be in another one.
 pub(crate) fn local(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_zoned(zone.clone())
-        .strftime("%Y-%m-%d %H:%M:%S %:::z")
-        .to_string()
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:::z").to_string()
 }
 
 /// A code with its names in both languages.
@@ -284,17 +271,11 @@ mod tests {
         let zone = TimeZone::fixed(jiff::tz::offset(3));
         let at: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
         assert_eq!(Value::from(at).exact(), "2026-11-22T00:00:00Z");
-        assert_eq!(
-            Value::from(at).readable(Lang::Ru, &zone),
-            "2026-11-22 03:00:00 +03"
-        );
+        assert_eq!(Value::from(at).readable(Lang::Ru, &zone), "2026-11-22 03:00:00 +03");
         let failed = Value::from(DeliveryState::Failed);
         assert_eq!(failed.exact(), "failed");
         assert_eq!(failed.readable(Lang::Ru, &zone), "не доставлено");
         assert_eq!(Value::from(None::<bool>).exact(), "");
-        assert_eq!(
-            reason(Some("no_grant")).readable(Lang::Ru, &zone),
-            "нет доступа к теме"
-        );
+        assert_eq!(reason(Some("no_grant")).readable(Lang::Ru, &zone), "нет доступа к теме");
     }
 }

@@ -73,18 +73,12 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
             "the token is mistyped or cut short: its checksum is wrong",
             "токен набран с ошибкой или обрезан: контрольная сумма не сходится"
         ))
-        .hint(text!(
-            "copy the whole token again",
-            "скопируйте токен целиком ещё раз"
-        ))),
+        .hint(text!("copy the whole token again", "скопируйте токен целиком ещё раз"))),
         _ => Err(ApiError::unauthenticated(text!(
             "the Authorization header carries no SiMO token",
             "в заголовке Authorization нет токена SiMO"
         ))
-        .hint(text!(
-            "send `Authorization: Bearer simo_…`",
-            "пришлите `Authorization: Bearer simo_…`"
-        ))),
+        .hint(text!("send `Authorization: Bearer simo_…`", "пришлите `Authorization: Bearer simo_…`"))),
     }
 }
 
@@ -94,18 +88,13 @@ pub(super) fn not_let_in() -> ApiError {
         "the token is unknown, expired or revoked",
         "токен неизвестен, истёк или отозван"
     ))
-    .hint(text!(
-        "ask an administrator for a new one",
-        "запросите новый токен у администратора"
-    ))
+    .hint(text!("ask an administrator for a new one", "запросите новый токен у администратора"))
 }
 
 /// The error for a caller without a token.
 pub(super) fn no_token() -> ApiError {
-    ApiError::unauthenticated(text!("this needs a token", "нужен токен")).hint(text!(
-        "send `Authorization: Bearer simo_…`",
-        "пришлите `Authorization: Bearer simo_…`"
-    ))
+    ApiError::unauthenticated(text!("this needs a token", "нужен токен"))
+        .hint(text!("send `Authorization: Bearer simo_…`", "пришлите `Authorization: Bearer simo_…`"))
 }
 
 impl FromRequestParts<Arc<App>> for Caller {
@@ -161,10 +150,7 @@ pub(super) fn blocked() -> ApiError {
         "blocked",
         text!("the employee is blocked", "сотрудник заблокирован"),
     )
-    .hint(text!(
-        "keep the token and ask an administrator",
-        "токен сохраните и обратитесь к администратору"
-    ))
+    .hint(text!("keep the token and ask an administrator", "токен сохраните и обратитесь к администратору"))
 }
 
 fn wrong_kind(needed: &str, russian: &str) -> ApiError {
@@ -182,10 +168,7 @@ async fn operator(parts: &mut Parts, app: &Arc<App>, least: Role) -> Result<Oper
                 "для этого нужна роль {name}, у вас {has}"
             )))
         }
-        _ => Err(wrong_kind(
-            &format!("an operator's token ({name})"),
-            &format!("токен оператора ({name})"),
-        )),
+        _ => Err(wrong_kind(&format!("an operator's token ({name})"), &format!("токен оператора ({name})"))),
     }
 }
 
@@ -207,10 +190,7 @@ async fn the_only_client(app: &Arc<App>) -> Result<(Uuid, String), ApiError> {
                 "укажите клиента (клиентов нет или несколько)"
             ),
         )
-        .hint(text!(
-            "add ?client=<slug> to the address",
-            "добавьте к адресу ?client=<slug>"
-        ))
+        .hint(text!("add ?client=<slug> to the address", "добавьте к адресу ?client=<slug>"))
     })
 }
 

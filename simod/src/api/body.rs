@@ -51,10 +51,7 @@ pub(crate) async fn read(request: Request) -> Result<Bytes, ApiError> {
         Err(_) => Err(ApiError::new(
             StatusCode::BAD_REQUEST,
             "bad_request",
-            text!(
-                "the request's body did not arrive whole",
-                "тело запроса пришло не целиком"
-            ),
+            text!("the request's body did not arrive whole", "тело запроса пришло не целиком"),
         )),
     }
 }
@@ -67,10 +64,7 @@ fn refuse_packed(headers: &HeaderMap) -> Result<(), ApiError> {
             code: "unsupported",
             ..ApiError::field(
                 "Content-Encoding",
-                text!(
-                    "must be left out: send the body unpacked",
-                    "нужно убрать: тело присылайте несжатым"
-                ),
+                text!("must be left out: send the body unpacked", "нужно убрать: тело присылайте несжатым"),
             )
         }),
         _ => Ok(()),
@@ -152,11 +146,7 @@ fn refuse_nul(bytes: &[u8]) -> Result<(), ApiError> {
         return Ok(());
     }
     let fields = nul::with_nul(bytes);
-    if fields.is_empty() {
-        Ok(())
-    } else {
-        Err(ApiError::invalid(fields))
-    }
+    if fields.is_empty() { Ok(()) } else { Err(ApiError::invalid(fields)) }
 }
 
 /// Parses again, slowly, to learn what is wrong with it; where that are single fields, with what it is without them.
@@ -201,10 +191,8 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], told: Told) -> Wrong<T> {
 }
 
 fn malformed(detail: &Text) -> ApiError {
-    ApiError::new(StatusCode::BAD_REQUEST, "malformed", detail.clone()).hint(text!(
-        "send one JSON value in UTF-8",
-        "пришлите одно значение JSON в UTF-8"
-    ))
+    ApiError::new(StatusCode::BAD_REQUEST, "malformed", detail.clone())
+        .hint(text!("send one JSON value in UTF-8", "пришлите одно значение JSON в UTF-8"))
 }
 
 #[cfg(test)]
@@ -236,17 +224,10 @@ mod tests {
         assert_eq!(refusal("{} {}").status, 422);
         assert_eq!(refusal("[]").errors[0].0, "(request)");
         assert_eq!(refusal(r#"{"title":"a"} {}"#).code, "malformed");
-        let deep = format!(
-            r#"{{"title":"a","data":{}1{}}}"#,
-            r#"{"a":"#.repeat(200),
-            "}".repeat(200)
-        );
+        let deep = format!(r#"{{"title":"a","data":{}1{}}}"#, r#"{"a":"#.repeat(200), "}".repeat(200));
         assert!(refusal(&deep).detail.en.contains("nested"));
         let latin = parse::<PostMessage>(b"{\"title\":\"\xe0\"}").unwrap_err();
-        assert_eq!(
-            (latin.code, latin.detail.en.contains("byte 11")),
-            ("malformed", true)
-        );
+        assert_eq!((latin.code, latin.detail.en.contains("byte 11")), ("malformed", true));
     }
 
     #[test]
@@ -254,31 +235,11 @@ mod tests {
         let told = |json: &str| refusal(json).errors[0].1.clone();
         for (json, en, ru) in [
             (r#"{"title":1}"#, "must be a text", "должна быть строка"),
-            (
-                r#"{"title":"a","ttl":1e30}"#,
-                "must be a whole number",
-                "должно быть целое число",
-            ),
-            (
-                r#"{"title":"a","ttl":"1"}"#,
-                "must be a whole number",
-                "должно быть целое число",
-            ),
-            (
-                r#"{"title":"a","require_ack":1}"#,
-                "must be true or false",
-                "должно быть true или false",
-            ),
-            (
-                r#"{"title":"a","recipients":5}"#,
-                "must be an object",
-                "должен быть объект",
-            ),
-            (
-                r#"{"title":"a","recipients":{"groups":"b"}}"#,
-                "must be a list",
-                "должен быть список",
-            ),
+            (r#"{"title":"a","ttl":1e30}"#, "must be a whole number", "должно быть целое число"),
+            (r#"{"title":"a","ttl":"1"}"#, "must be a whole number", "должно быть целое число"),
+            (r#"{"title":"a","require_ack":1}"#, "must be true or false", "должно быть true или false"),
+            (r#"{"title":"a","recipients":5}"#, "must be an object", "должен быть объект"),
+            (r#"{"title":"a","recipients":{"groups":"b"}}"#, "must be a list", "должен быть список"),
             (r#"{"body":"a"}"#, "is missing", "обязательное поле отсутствует"),
             (
                 r#"{"title":"a","priority":"urgent"}"#,
@@ -297,16 +258,8 @@ mod tests {
             ),
             ("5", "must be an object", "должен быть объект"),
             ("[]", "must be an object", "должен быть объект"),
-            (
-                r#"{"title":"a","recipients":["001"]}"#,
-                "must be an object",
-                "должен быть объект",
-            ),
-            (
-                r#"{"title":"a","data":["001"]}"#,
-                "must be an object",
-                "должен быть объект",
-            ),
+            (r#"{"title":"a","recipients":["001"]}"#, "must be an object", "должен быть объект"),
+            (r#"{"title":"a","data":["001"]}"#, "must be an object", "должен быть объект"),
             (
                 r#"{"title":"\ud83d"}"#,
                 "has half a character (a surrogate such as \\ud83d without its other half)",
@@ -318,11 +271,7 @@ mod tests {
                 "есть половина символа (суррогат вроде \\ud83d без второй половины)",
             ),
         ] {
-            assert_eq!(
-                (told(json).en.as_str(), told(json).ru.as_str()),
-                (en, ru),
-                "{json}"
-            );
+            assert_eq!((told(json).en.as_str(), told(json).ru.as_str()), (en, ru), "{json}");
         }
     }
 
@@ -352,10 +301,7 @@ mod tests {
                 "ttl"
             ]
         );
-        assert_eq!(
-            fields(r#"{"title":"a\u0000","body":"\u0000"}"#),
-            ["body", "title"]
-        );
+        assert_eq!(fields(r#"{"title":"a\u0000","body":"\u0000"}"#), ["body", "title"]);
         let many = format!(r#"{{"title":"a","recipients":{{"employees":{:?}}}}}"#, [1; 1000]);
         assert_eq!(fields(&many).len(), 32, "no book is written about one request");
     }
@@ -381,11 +327,7 @@ mod tests {
                 "[0].at",
                 "is not a time such as 2026-11-22T03:00:00+03:00",
             ),
-            (
-                format!(r#"[{{"message_id":"{id}","kind":"read"}}]"#),
-                "[0].at",
-                "is missing",
-            ),
+            (format!(r#"[{{"message_id":"{id}","kind":"read"}}]"#), "[0].at", "is missing"),
         ] {
             let errors = told(&json);
             assert_eq!((errors[0].0.as_str(), errors[0].1.en.as_str()), (field, en));
@@ -397,10 +339,7 @@ mod tests {
 
     #[test]
     fn a_nul_is_refused_wherever_it_stands_and_a_backslash_is_not() {
-        assert_eq!(
-            refusal("{\"title\":\"a\",\"data\":{\"x\":[\"\\u0000\"]}}").errors[0].0,
-            "data.x[0]"
-        );
+        assert_eq!(refusal("{\"title\":\"a\",\"data\":{\"x\":[\"\\u0000\"]}}").errors[0].0, "data.x[0]");
         let escaped: PostMessage = parse(br#"{"title":"a\\u0000"}"#).unwrap();
         assert_eq!(escaped.title, "a\\u0000");
     }

@@ -10,10 +10,7 @@ pub(super) fn wrong() -> ApiError {
     ApiError::new(
         StatusCode::FORBIDDEN,
         "wrong_code",
-        text!(
-            "the code is wrong, used or expired",
-            "код неверен, уже использован или истёк"
-        ),
+        text!("the code is wrong, used or expired", "код неверен, уже использован или истёк"),
     )
     .hint(text!(
         "check it, or ask an administrator for a new one",
@@ -34,8 +31,5 @@ pub(super) fn too_many(retry_after: u32) -> ApiError {
             ),
         )
     }
-    .hint(text!(
-        "try again in {retry_after} s",
-        "повторите через {retry_after} с"
-    ))
+    .hint(text!("try again in {retry_after} s", "повторите через {retry_after} с"))
 }

@@ -34,12 +34,7 @@ where
     Answer: Future<Output = Response>,
 {
     let lang = language(request.headers());
-    let id = request
-        .headers()
-        .get(&REQUEST_ID)
-        .filter(|id| id.len() <= 128)
-        .cloned()
-        .unwrap_or_else(new_id);
+    let id = request.headers().get(&REQUEST_ID).filter(|id| id.len() <= 128).cloned().unwrap_or_else(new_id);
     // At every level: an error's line says which request it was.
     // What the caller sends as its id is quoted.
     let span = tracing::error_span!("request", ?id, method = %request.method(), path = request.uri().path());
@@ -70,10 +65,7 @@ pub(super) async fn no_such_route(request: Request) -> Response {
         "no_such_route",
         text!("there is nothing at {path}", "по адресу {path} ничего нет"),
     )
-    .hint(text!(
-        "the API is described at /api/v1/openapi.json",
-        "описание API: /api/v1/openapi.json"
-    ))
+    .hint(text!("the API is described at /api/v1/openapi.json", "описание API: /api/v1/openapi.json"))
     .into_response()
 }
 
@@ -101,11 +93,7 @@ fn foreign(status: StatusCode) -> ApiError {
         "is not UTF-8: percent-encode the UTF-8 bytes of names",
         "не в UTF-8: кодируйте имена в UTF-8, каждый байт как %XX"
     );
-    ApiError {
-        status,
-        code: "bad_request",
-        ..ApiError::field("path", text)
-    }
+    ApiError { status, code: "bad_request", ..ApiError::field("path", text) }
 }
 
 fn new_id() -> HeaderValue {
@@ -151,15 +139,10 @@ mod tests {
         let _here = tracing::subscriber::set_default(lines);
         let fails = || async { ApiError::from(store::Error::from(sqlx::Error::RowNotFound)) };
         let routes =
-            Router::new()
-                .fallback(fails)
-                .layer(middleware::from_fn(async |request: Request, next: Next| {
-                    in_words(request, |request| next.run(request)).await
-                }));
-        let request = Request::get("/")
-            .header(&REQUEST_ID, "seven")
-            .body(Body::empty())
-            .unwrap();
+            Router::new().fallback(fails).layer(middleware::from_fn(async |request: Request, next: Next| {
+                in_words(request, |request| next.run(request)).await
+            }));
+        let request = Request::get("/").header(&REQUEST_ID, "seven").body(Body::empty()).unwrap();
         let answer = routes.oneshot(request).await.unwrap();
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(answer.headers()[&REQUEST_ID], "seven");

@@ -33,14 +33,7 @@ pub struct ApiError {
 impl ApiError {
     /// An error without hint and fields.
     pub fn new(status: StatusCode, code: &'static str, detail: Text) -> Self {
-        Self {
-            status,
-            code,
-            detail,
-            hint: None,
-            errors: Vec::new(),
-            retry_after: None,
-        }
+        Self { status, code, detail, hint: None, errors: Vec::new(), retry_after: None }
     }
 
     /// Adds what to do next.
@@ -60,10 +53,7 @@ impl ApiError {
             }
             _ => text!("{count} fields are not valid", "ошибки в полях: {count}"),
         };
-        Self {
-            errors,
-            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
-        }
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail) }
     }
 
     /// One field of the request is wrong: 422.
@@ -92,10 +82,7 @@ impl ApiError {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
             "too_slow",
-            text!(
-                "the request's body arrived too slowly",
-                "тело запроса приходило слишком медленно"
-            ),
+            text!("the request's body arrived too slowly", "тело запроса приходило слишком медленно"),
         )
         .hint(text!(
             "send it again, in smaller parts if the network is slow",
@@ -215,10 +202,7 @@ impl ApiError {
             errors: self
                 .errors
                 .iter()
-                .map(|(field, text)| FieldError {
-                    field: field.clone(),
-                    detail: text.get(lang).to_owned(),
-                })
+                .map(|(field, text)| FieldError { field: field.clone(), detail: text.get(lang).to_owned() })
                 .collect(),
             request_id: None,
         }

@@ -74,19 +74,15 @@ async fn events(
 ) -> ApiResult<Response> {
     // Before the cursor, so that nothing happens unseen between the two.
     let feed = app.wake.feed.subscribe();
-    let resumed = headers
-        .get("last-event-id")
-        .map(|id| id.to_str().ok().and_then(decode_cursor::<FeedPosition>));
+    let resumed =
+        headers.get("last-event-id").map(|id| id.to_str().ok().and_then(decode_cursor::<FeedPosition>));
     let (cursor, reset) = match resumed {
         Some(Some(cursor)) => (cursor, false),
         lost => (app.store.feed_end().await?, lost.is_some()),
     };
     let shutdown = app.shutdown.clone();
     let mut follower = Follower {
-        scope: FeedScope {
-            client_id: reader.client_id(),
-            acs_id: reader.acs_id(),
-        },
+        scope: FeedScope { client_id: reader.client_id(), acs_id: reader.acs_id() },
         app,
         token_hash,
         cursor,
@@ -166,12 +162,7 @@ impl Follower {
         if let Some(piece) = self.app.store.feed_after(self.scope, self.cursor).await? {
             self.cursor = piece.read_to;
             self.more = piece.more;
-            self.ready.extend(
-                piece
-                    .events
-                    .iter()
-                    .map(|(position, event)| written(*position, event)),
-            );
+            self.ready.extend(piece.events.iter().map(|(position, event)| written(*position, event)));
         } else {
             let end = self.app.store.feed_end().await?;
             self.reset_to(end);
@@ -219,9 +210,7 @@ impl Follower {
 }
 
 fn written(position: FeedPosition, event: &Event) -> sse::Event {
-    let line = sse::Event::default()
-        .id(encode_cursor(&position))
-        .event(event.kind.as_str());
+    let line = sse::Event::default().id(encode_cursor(&position)).event(event.kind.as_str());
     // An event is plain data, whose serialisation cannot fail.
     line.json_data(event).unwrap_or_default()
 }

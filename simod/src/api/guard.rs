@@ -57,8 +57,7 @@ where
     };
     let attempt = Attempt::of(&request);
     if let Err(error) = let_pass(app, attempt, brings_code(&request), &address).await {
-        app.guard
-            .refused(None, &address, "rate_limited", app.clock().now());
+        app.guard.refused(None, &address, "rate_limited", app.clock().now());
         return error.into_response();
     }
     let response = next(request).await;

@@ -11,10 +11,7 @@ const PROTECTING: [(HeaderName, &str); 4] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; frame-ancestors 'none'",
-    ),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
 ];
 
 /// Browsers are to come back over HTTPS only, for a year.
@@ -38,13 +35,7 @@ pub(super) fn cors(origins: &[String]) -> Option<CorsLayer> {
     let origins = origins.iter().filter_map(|origin| origin.parse().ok());
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods([
-            Method::GET,
-            Method::POST,
-            Method::PUT,
-            Method::PATCH,
-            Method::DELETE,
-        ])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::list([
             header::ACCEPT_LANGUAGE,
             header::AUTHORIZATION,
@@ -53,9 +44,6 @@ pub(super) fn cors(origins: &[String]) -> Option<CorsLayer> {
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static("x-request-id"),
         ]))
-        .expose_headers(ExposeHeaders::list([
-            header::RETRY_AFTER,
-            HeaderName::from_static("x-request-id"),
-        ]));
+        .expose_headers(ExposeHeaders::list([header::RETRY_AFTER, HeaderName::from_static("x-request-id")]));
     Some(cors)
 }

@@ -76,14 +76,10 @@ impl List {
             }));
             query::Query::default()
         });
-        let sort = list
-            .sort
-            .as_deref()
-            .map_or(Ok(default), str::parse)
-            .unwrap_or_else(|wrong: Wrong| {
-                errors.push(("sort".to_owned(), wrong.0));
-                default
-            });
+        let sort = list.sort.as_deref().map_or(Ok(default), str::parse).unwrap_or_else(|wrong: Wrong| {
+            errors.push(("sort".to_owned(), wrong.0));
+            default
+        });
         let limit = list.limit.unwrap_or(PAGE);
         if !(1..=PAGE_MOST).contains(&limit) {
             errors.push((
@@ -92,19 +88,10 @@ impl List {
             ));
         }
         if list.external_id.as_ref().is_some_and(|id| id.contains('\0')) {
-            errors.push((
-                "external_id".to_owned(),
-                text!("contains a NUL character", "содержит символ NUL"),
-            ));
+            errors.push(("external_id".to_owned(), text!("contains a NUL character", "содержит символ NUL")));
         }
         if errors.is_empty() {
-            Ok(Self {
-                query,
-                sort,
-                limit,
-                cursor: list.cursor,
-                external_id: list.external_id,
-            })
+            Ok(Self { query, sort, limit, cursor: list.cursor, external_id: list.external_id })
         } else {
             Err(ApiError::invalid(errors))
         }
@@ -163,11 +150,7 @@ async fn deliveries(
     Params(list): Params<ListParameters>,
 ) -> ApiResult<Json<Page<Delivery>>> {
     let list = List::read(list, Sort::default())?;
-    Ok(Json(
-        app.store
-            .deliveries(&list.ask(viewer.client_id, None, None))
-            .await?,
-    ))
+    Ok(Json(app.store.deliveries(&list.ask(viewer.client_id, None, None)).await?))
 }
 
 /// Find messages
@@ -198,18 +181,13 @@ async fn messages(
     if scheduled && !(list.query.is_empty() && list.external_id.is_none()) {
         return Err(ApiError::field(
             "scheduled",
-            text!(
-                "goes with neither query nor external_id",
-                "не сочетается с query и external_id"
-            ),
+            text!("goes with neither query nor external_id", "не сочетается с query и external_id"),
         ));
     }
     let list = List::read(list, Sort::default())?;
     if scheduled {
         let (client_id, acs_id) = (reader.client_id(), reader.acs_id());
-        let page = app
-            .store
-            .scheduled_messages(client_id, acs_id, list.limit, list.cursor.as_deref());
+        let page = app.store.scheduled_messages(client_id, acs_id, list.limit, list.cursor.as_deref());
         return Ok(Json(page.await?));
     }
     let ask = AskMessages {
@@ -271,20 +249,13 @@ async fn message_deliveries(
     Params(list): Params<ListParameters>,
 ) -> ApiResult<Json<Page<Delivery>>> {
     let id = parameters::id("message", &id)?;
-    let by_name = Sort {
-        key: SortKey::Employee,
-        descending: false,
-    };
+    let by_name = Sort { key: SortKey::Employee, descending: false };
     let list = List::read(list, by_name)?;
     let (client_id, acs_id) = (reader.client_id(), reader.acs_id());
     if app.store.message(client_id, acs_id, id).await?.is_none() {
         return Err(no_such_message(&id.to_string()));
     }
-    Ok(Json(
-        app.store
-            .deliveries(&list.ask(client_id, acs_id, Some(id)))
-            .await?,
-    ))
+    Ok(Json(app.store.deliveries(&list.ask(client_id, acs_id, Some(id))).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -316,9 +287,5 @@ async fn explain(
     Params(ExplainParameters { employee }): Params<ExplainParameters>,
 ) -> ApiResult<Json<Explanation>> {
     let id = parameters::id("message", &id)?;
-    Ok(Json(
-        app.store
-            .explain(reader.client_id(), reader.acs_id(), id, &employee, lang)
-            .await?,
-    ))
+    Ok(Json(app.store.explain(reader.client_id(), reader.acs_id(), id, &employee, lang).await?))
 }

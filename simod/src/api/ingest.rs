@@ -74,10 +74,7 @@ async fn poster(parts: &mut Parts, app: &Arc<App>) -> Result<Poster, ApiError> {
         }
     }
     let admin = Box::pin(Admin::from_request_parts(parts, app)).await?;
-    Ok(Poster::Operator {
-        client_id: admin.client_id,
-        operator_id: admin.operator.operator_id,
-    })
+    Ok(Poster::Operator { client_id: admin.client_id, operator_id: admin.operator.operator_id })
 }
 
 /// What is wrong with a request is told only to whom the token lets in: before that, to everyone the same.
@@ -157,14 +154,7 @@ async fn read_one(
     // Not as a layer, which would cost as much as reading the message does.
     DefaultBodyLimit::max(limits::MESSAGE_REQUEST_BYTES).apply(&mut request);
     let draft = validate::read(&body::read(request).await?, idempotency_key.is_some())?;
-    Ok(Incoming {
-        poster,
-        from,
-        draft,
-        idempotency_key,
-        dry_run,
-        budget: None,
-    })
+    Ok(Incoming { poster, from, draft, idempotency_key, dry_run, budget: None })
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
@@ -195,10 +185,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     if text.is_empty() || text.chars().count() > limits::KEY_CHARS {
         return Err(ApiError::field(
             "Idempotency-Key",
-            text!(
-                "must have 1 to 200 characters",
-                "должен содержать от 1 до 200 символов"
-            ),
+            text!("must have 1 to 200 characters", "должен содержать от 1 до 200 символов"),
         ));
     }
     Ok(Some(text))
@@ -218,9 +205,7 @@ async fn enter(
     let entered = app.ingest.enter(incoming).await;
     let entered = entered.map_err(|_stopped| ApiError::unavailable().for_poster())?;
     Ok(async move {
-        let result = entered
-            .await
-            .map_err(|_stopped| ApiError::unavailable().for_poster())?;
+        let result = entered.await.map_err(|_stopped| ApiError::unavailable().for_poster())?;
         let posted = result.map_err(Unposted::Undone)?.map_err(Unposted::Refused)?;
         if let Poster::Token(hash) = poster {
             app.guard.welcome(&hash);

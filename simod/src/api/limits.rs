@@ -46,10 +46,7 @@ pub(super) fn wrong_scope(scope: Scope) -> ApiError {
     ApiError::new(
         StatusCode::FORBIDDEN,
         "wrong_scope",
-        text!(
-            "this token has not the scope `{scope}`",
-            "у этого токена нет права `{scope}`"
-        ),
+        text!("this token has not the scope `{scope}`", "у этого токена нет права `{scope}`"),
     )
     .hint(text!(
         "ask an administrator for a token with it: token issue --scope {scope}",
@@ -71,9 +68,7 @@ pub(super) fn wrong_topic(topic: &str, allowed: &[String]) -> ApiError {
         "ask an administrator for a token with this topic",
         "запросите у администратора токен с этой темой"
     ));
-    error.errors = vec![(
-        "topic".to_owned(),
-        text!("is not among the token's topics", "нет среди тем токена"),
-    )];
+    error.errors =
+        vec![("topic".to_owned(), text!("is not among the token's topics", "нет среди тем токена"))];
     error
 }

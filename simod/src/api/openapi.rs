@@ -112,13 +112,7 @@ pub fn document() -> String {
     Problem::schemas(&mut nested);
     document.components.get_or_insert_default().schemas.extend(nested);
     for (path, item) in &mut document.paths.paths {
-        let methods = [
-            &mut item.get,
-            &mut item.put,
-            &mut item.post,
-            &mut item.patch,
-            &mut item.delete,
-        ];
+        let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in methods.into_iter().flatten() {
             if is_of_a_client(path) {
                 name_client(operation);
@@ -134,14 +128,7 @@ pub fn document() -> String {
 
 /// Whether operators who see several clients say which one they mean.
 fn is_of_a_client(path: &str) -> bool {
-    let alone = [
-        "/clients",
-        "/device/",
-        "/login",
-        "/sessions",
-        "/whoami",
-        "/openapi.json",
-    ];
+    let alone = ["/clients", "/device/", "/login", "/sessions", "/whoami", "/openapi.json"];
     path.strip_prefix(PREFIX)
         .is_some_and(|path| path != "/device" && !alone.iter().any(|prefix| path.starts_with(prefix)))
 }

@@ -33,9 +33,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<
 
 /// A parameter cannot be read; `said` is axum's text, which names it first.
 fn unreadable(said: &str) -> ApiError {
-    let said = said
-        .strip_prefix("Failed to deserialize query string: ")
-        .unwrap_or(said);
+    let said = said.strip_prefix("Failed to deserialize query string: ").unwrap_or(said);
     match said.split_once(": ") {
         Some((name, said)) if said.contains("digit") => {
             ApiError::field(name, text!("must be a whole number", "должно быть целое число"))
@@ -44,10 +42,7 @@ fn unreadable(said: &str) -> ApiError {
             ApiError::field(name, text!("must be true or false", "должно быть true или false"))
         }
         Some((name, said)) => ApiError::field(name, body::in_words(said)),
-        None => ApiError::field(
-            body::named_field(said).unwrap_or("query string"),
-            body::in_words(said),
-        ),
+        None => ApiError::field(body::named_field(said).unwrap_or("query string"), body::in_words(said)),
     }
 }
 
@@ -105,29 +100,15 @@ pub(super) fn refuse_wrong(request: &Request) -> ApiResult<()> {
         if name != CLIENT && !known.iter().any(|known| *known == name) {
             errors.push((name.into_owned(), not_known(known)));
         } else if seen.contains(&name) {
-            errors.push((
-                name.into_owned(),
-                text!("stands there twice", "параметр повторяется"),
-            ));
+            errors.push((name.into_owned(), text!("stands there twice", "параметр повторяется")));
         } else {
             seen.push(name);
         }
     }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(ApiError::invalid(errors))
-    }
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(errors)) }
 }
 
 fn not_known(known: &[String]) -> Text {
-    let known = if known.is_empty() {
-        CLIENT.to_owned()
-    } else {
-        known.join(", ")
-    };
-    text!(
-        "is not known here; known: {known}",
-        "такого параметра здесь нет; есть: {known}"
-    )
+    let known = if known.is_empty() { CLIENT.to_owned() } else { known.join(", ") };
+    text!("is not known here; known: {known}", "такого параметра здесь нет; есть: {known}")
 }

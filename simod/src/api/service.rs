@@ -15,10 +15,7 @@ use crate::app::App;
 
 /// Outside the versioned API.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(healthz))
-        .routes(routes!(readyz))
-        .routes(routes!(metrics))
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
 }
 
 /// Inside the versioned API.
@@ -53,20 +50,9 @@ async fn readyz(State(app): State<Arc<App>>, request: Request) -> impl IntoRespo
             }
         })
     };
-    let status = if reason.is_none() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let channels = app.channels.borrow().clone();
-    (
-        status,
-        axum::Json(Readiness {
-            ready: reason.is_none(),
-            reason,
-            channels,
-        }),
-    )
+    (status, axum::Json(Readiness { ready: reason.is_none(), reason, channels }))
 }
 
 /// Metrics
@@ -100,12 +86,7 @@ async fn whoami(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<axum::
             server,
         },
         Caller::Operator(operator) => WhoAmI {
-            kind: if operator.operator_id.is_some() {
-                "operator"
-            } else {
-                "local"
-            }
-            .to_owned(),
+            kind: if operator.operator_id.is_some() { "operator" } else { "local" }.to_owned(),
             name: operator.name,
             role: Some(operator.role),
             client: operator.client.map(|(_, slug)| slug),

@@ -79,18 +79,11 @@ pub enum SetupError {
 
 impl SetupError {
     fn value(key: &'static str, detail: impl std::fmt::Display) -> Self {
-        Self::Value {
-            key,
-            detail: detail.to_string(),
-        }
+        Self::Value { key, detail: detail.to_string() }
     }
 
     fn read(key: &'static str, path: &std::path::Path) -> Result<Vec<u8>, Self> {
-        std::fs::read(path).map_err(|source| Self::File {
-            key,
-            path: path.display().to_string(),
-            source,
-        })
+        std::fs::read(path).map_err(|source| Self::File { key, path: path.display().to_string(), source })
     }
 }
 
@@ -110,9 +103,7 @@ impl Fcm {
             config.base_url.trim_end_matches('/'),
             account.project_id
         );
-        let send_url = send_url
-            .parse()
-            .map_err(|e| SetupError::value("fcm.base_url", e))?;
+        let send_url = send_url.parse().map_err(|e| SetupError::value("fcm.base_url", e))?;
         let token_url = match &config.token_url {
             Some(url) => url.parse().map_err(|e| SetupError::value("fcm.token_url", e))?,
             None => account
@@ -145,16 +136,11 @@ impl Fcm {
             if let Some(proxy) = &config.proxy {
                 builder = builder.proxy(Proxy::all(proxy).map_err(|e| SetupError::value("fcm.proxy", e))?);
             }
-            builder
-                .build()
-                .map_err(|e| SetupError::value("fcm", describe(&e)))
+            builder.build().map_err(|e| SetupError::value("fcm", describe(&e)))
         };
         let connections = (0..config.connections)
             .map(|_| {
-                Ok(Connection {
-                    client: client(true)?,
-                    free: Semaphore::new(config.streams_per_connection),
-                })
+                Ok(Connection { client: client(true)?, free: Semaphore::new(config.streams_per_connection) })
             })
             .collect::<Result<_, SetupError>>()?;
         Ok(Some(Self {
@@ -195,10 +181,7 @@ impl Fcm {
         self.tokens.forget(&token);
         let token = self.tokens.get().await.map_err(without_token)?;
         match self.post(body, token.authorization).await {
-            Answer::Unauthenticated(answer) => Err(Failure::Misconfigured {
-                scope: Scope::Channel,
-                answer,
-            }),
+            Answer::Unauthenticated(answer) => Err(Failure::Misconfigured { scope: Scope::Channel, answer }),
             Answer::Known(result) => result,
         }
     }
@@ -253,12 +236,7 @@ impl Channel for Fcm {
     async fn send(&self, push: &Outgoing) -> Result<Accepted, Failure> {
         // Each request has its own time, and there may be four: longer than its claim holds it must not take.
         let sent = tokio::time::timeout(self.time_out, self.try_twice(push)).await;
-        sent.unwrap_or_else(|_| {
-            Err(Failure::Retry {
-                answer: TIMED_OUT.to_owned(),
-                after: None,
-            })
-        })
+        sent.unwrap_or_else(|_| Err(Failure::Retry { answer: TIMED_OUT.to_owned(), after: None }))
     }
 }
 
@@ -266,20 +244,13 @@ impl Channel for Fcm {
 fn without_token(error: NoToken) -> Failure {
     match error {
         NoToken::Unreachable(answer) => Failure::Unreachable { answer },
-        NoToken::Refused(answer) => Failure::Misconfigured {
-            scope: Scope::Channel,
-            answer,
-        },
+        NoToken::Refused(answer) => Failure::Misconfigured { scope: Scope::Channel, answer },
     }
 }
 
 /// An error with what caused it: reqwest's own text stops at "error sending request".
 fn describe(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() {
-        TIMED_OUT.to_owned()
-    } else {
-        error.to_string()
-    };
+    let mut text = if error.is_timeout() { TIMED_OUT.to_owned() } else { error.to_string() };
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         let cause_text = cause.to_string();

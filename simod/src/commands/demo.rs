@@ -57,32 +57,20 @@ async fn show(lang: Lang, url: &str, socket: &Path, folder: &Path) -> anyhow::Re
     let address = Server::Url(url.parse()?);
     let admin = Client::new(&Server::Socket(socket.to_owned()), lang)?.for_client(Some("demo".to_owned()));
     headline(lang.pick("SiMO demo", "Демонстрация SiMO"));
-    say!(
-        "{}: {url}, {}\n",
-        lang.pick("the daemon runs at", "сервер работает по адресу"),
-        folder.display()
-    );
+    say!("{}: {url}, {}\n", lang.pick("the daemon runs at", "сервер работает по адресу"), folder.display());
 
     headline(lang.pick("1. A company", "1. Предприятие"));
-    let company = Company::provision(&admin, lang)
-        .await
-        .context("cannot provision the demo's company")?;
+    let company = Company::provision(&admin, lang).await.context("cannot provision the demo's company")?;
     company.print(lang);
 
-    headline(lang.pick(
-        "2. Phones, one per employee",
-        "2. Телефоны, по одному у сотрудника",
-    ));
+    headline(lang.pick("2. Phones, one per employee", "2. Телефоны, по одному у сотрудника"));
     let mut phones = Vec::new();
     let total = watch::Sender::new(0);
     for employee in &company.employees {
         phones.push(Phone::pair(&admin, &address, employee, total.clone(), lang).await?);
     }
 
-    headline(lang.pick(
-        "\n3. The ACS posts five messages",
-        "\n3. АСУ отправляет пять сообщений",
-    ));
+    headline(lang.pick("\n3. The ACS posts five messages", "\n3. АСУ отправляет пять сообщений"));
     let acs = Client::new(&address, lang)?.with_token(company.acs_token.clone());
     let mut expected = 0;
     for message in company::messages(lang) {
@@ -107,10 +95,7 @@ async fn show(lang: Lang, url: &str, socket: &Path, folder: &Path) -> anyhow::Re
         phone.print(lang);
     }
 
-    headline(lang.pick(
-        "5. The history that operators see",
-        "5. История, которую видит оператор",
-    ));
+    headline(lang.pick("5. The history that operators see", "5. История, которую видит оператор"));
     print_history(&admin, expected, lang).await?;
     print_what_to_try(&admin, &company, url, socket, lang).await?;
     for phone in &phones {
@@ -120,32 +105,22 @@ async fn show(lang: Lang, url: &str, socket: &Path, folder: &Path) -> anyhow::Re
 }
 
 async fn print_history(admin: &Client, expected: u64, lang: Lang) -> anyhow::Result<()> {
-    let list = ListQuery {
-        limit: Some(50),
-        ..ListQuery::default()
-    };
+    let list = ListQuery { limit: Some(50), ..ListQuery::default() };
     // The last receipts are on their way; the history is shown once it has them.
     let settled = async {
         loop {
             let page = admin.deliveries(&list, Sort::default()).await?;
-            let received = page
-                .items
-                .iter()
-                .filter(|d| d.state >= DeliveryState::Delivered)
-                .count();
-            let open = page
-                .items
-                .iter()
-                .any(|d| matches!(d.state, DeliveryState::Queued | DeliveryState::Sent));
+            let received = page.items.iter().filter(|d| d.state >= DeliveryState::Delivered).count();
+            let open =
+                page.items.iter().any(|d| matches!(d.state, DeliveryState::Queued | DeliveryState::Sent));
             if !open && received as u64 >= expected {
                 return anyhow::Ok(page.items);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let rows = tokio::time::timeout(PATIENCE, settled)
-        .await
-        .context("the history did not settle in time")??;
+    let rows =
+        tokio::time::timeout(PATIENCE, settled).await.context("the history did not settle in time")??;
     for row in rows {
         let state = lang.pick(row.state.as_str(), row.state.as_russian());
         let topic = row.topic.unwrap_or_else(|| "—".to_owned());
@@ -162,16 +137,11 @@ async fn print_what_to_try(
     socket: &Path,
     lang: Lang,
 ) -> anyhow::Result<()> {
-    let invite = NewInvite {
-        employee: company.employees[0].personnel_no.clone(),
-        valid_for: None,
-    };
+    let invite = NewInvite { employee: company.employees[0].personnel_no.clone(), valid_for: None };
     let code = admin.invite_device(&invite).await?.code;
     let message = PostMessage {
         title: lang.pick("Pressure in boiler 2", "Давление в котле 2").to_owned(),
-        body: lang
-            .pick("9.1 bar, the limit is 8.5", "9,1 бар при допустимых 8,5")
-            .to_owned(),
+        body: lang.pick("9.1 bar, the limit is 8.5", "9,1 бар при допустимых 8,5").to_owned(),
         topic: Some("boiler".to_owned()),
         ..PostMessage::default()
     };
@@ -206,11 +176,8 @@ fn program(name: &str) -> String {
     match sister {
         Some(path) if path.exists() => path.display().to_string(),
         Some(path) if path.components().any(|part| part.as_os_str() == "target") => {
-            let release = if path.components().any(|part| part.as_os_str() == "release") {
-                " --release"
-            } else {
-                ""
-            };
+            let release =
+                if path.components().any(|part| part.as_os_str() == "release") { " --release" } else { "" };
             format!("cargo run -q{release} --bin {name} --")
         }
         _ => name.to_owned(),

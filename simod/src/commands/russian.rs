@@ -13,10 +13,7 @@ const HELP: &[(&str, &str)] = &[
         "Сервер SiMO: принимает сообщения от автоматизированных систем управления, доставляет их на телефоны сотрудников и хранит историю",
     ),
     ("serve", "Запустить сервер"),
-    (
-        "demo",
-        "Показать весь путь сообщения: сервер во временном каталоге, АСУ, три телефона",
-    ),
+    ("demo", "Показать весь путь сообщения: сервер во временном каталоге, АСУ, три телефона"),
     ("migrate", "Создать или обновить базу данных и завершиться"),
     ("copy", "Скопировать всё из файла SQLite на сервер PostgreSQL"),
     ("config", "Показать действующую конфигурацию в TOML без секретов"),
@@ -33,28 +30,16 @@ const HELP: &[(&str, &str)] = &[
         "/tls_certificate",
         "Сертификат для HTTPS и промежуточные за ним (PEM) [переменная: SIMO_TLS_CERTIFICATE]",
     ),
-    (
-        "/tls_key",
-        "Закрытый ключ сертификата (PEM) [переменная: SIMO_TLS_KEY]",
-    ),
+    ("/tls_key", "Закрытый ключ сертификата (PEM) [переменная: SIMO_TLS_KEY]"),
     (
         "/allow_plain_http",
         "Разрешить HTTP без шифрования на адресе, доступном другим машинам: перед сервером стоит прокси с HTTPS [переменная: SIMO_ALLOW_PLAIN_HTTP]",
     ),
-    (
-        "/socket",
-        "Unix-сокет для управления с этой машины [переменная: SIMO_SOCKET]",
-    ),
+    ("/socket", "Unix-сокет для управления с этой машины [переменная: SIMO_SOCKET]"),
     ("/check", "Только показать, что будет выполнено"),
     ("/from", "Файл: sqlite:/path/simo.db"),
-    (
-        "/to",
-        "Сервер: postgres://user:password@host/simo, пустая база данных",
-    ),
-    (
-        "/restart",
-        "Очистить незаконченную копию на сервере и начать заново",
-    ),
+    ("/to", "Сервер: postgres://user:password@host/simo, пустая база данных"),
+    ("/restart", "Очистить незаконченную копию на сервере и начать заново"),
     ("/yes", "Не спрашивать перед этим"),
     ("/lang", "Язык: ru или en; если не указан, как в системе"),
     ("/help", "Показать справку"),
@@ -83,14 +68,9 @@ const WORDS: &[(&str, &str)] = &[
 
 /// The command line with Russian help.
 pub(super) fn translate(command: Command) -> Command {
-    let about = text_of(command.get_name())
-        .or_else(|| text_of(""))
-        .unwrap_or_default();
-    let whole: Resettable<StyledStr> = if command.get_name() == "copy" {
-        Resettable::Value(ABOUT_COPY.into())
-    } else {
-        Resettable::Reset
-    };
+    let about = text_of(command.get_name()).or_else(|| text_of("")).unwrap_or_default();
+    let whole: Resettable<StyledStr> =
+        if command.get_name() == "copy" { Resettable::Value(ABOUT_COPY.into()) } else { Resettable::Reset };
     command
         .about(about)
         .long_about(whole)
@@ -103,17 +83,14 @@ pub(super) fn translate(command: Command) -> Command {
 }
 
 fn text_of(key: &str) -> Option<&'static str> {
-    HELP.iter()
-        .find_map(|(name, text)| (*name == key).then_some(*text))
+    HELP.iter().find_map(|(name, text)| (*name == key).then_some(*text))
 }
 
 /// Says in Russian why a command line is not understood, or shows the help that was asked for.
 pub(super) fn refusal(error: &clap::Error) -> String {
     let text = command_line::refusal(error, "ошибка:")
         .unwrap_or_else(|| command_line::translated(&error.render().to_string()));
-    WORDS
-        .iter()
-        .fold(text, |text, (english, russian)| text.replace(english, russian))
+    WORDS.iter().fold(text, |text, (english, russian)| text.replace(english, russian))
 }
 
 #[cfg(test)]
@@ -126,11 +103,7 @@ mod tests {
     #[test]
     fn every_command_and_argument_has_its_russian_text_and_no_text_is_left_over() {
         fn keys(command: &Command, found: &mut Vec<String>) {
-            found.extend(
-                command
-                    .get_arguments()
-                    .map(|argument| format!("/{}", argument.get_id())),
-            );
+            found.extend(command.get_arguments().map(|argument| format!("/{}", argument.get_id())));
             for verb in command.get_subcommands() {
                 found.push(verb.get_name().to_owned());
                 keys(verb, found);

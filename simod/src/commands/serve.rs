@@ -98,10 +98,7 @@ pub(super) fn migrate(arguments: &ConfigArguments, check: bool, lang: Lang) -> a
 
 /// The runtime of every command.
 pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
 }
 
 /// Binds what the configuration names.
@@ -146,11 +143,7 @@ pub(super) async fn bind(config: &Config, lang: Lang) -> anyhow::Result<Listener
             format!("не удаётся принимать соединения на {socket} (`socket`, --socket, SIMO_SOCKET)"),
         )
     })?;
-    Ok(Listeners {
-        tcp,
-        tls,
-        unix: Some(unix),
-    })
+    Ok(Listeners { tcp, tls, unix: Some(unix) })
 }
 
 /// Binds the Unix socket, for this user only; one that a dead daemon left behind is taken over.
@@ -165,10 +158,7 @@ async fn bind_socket(path: &Path, lang: Lang) -> anyhow::Result<UnixListener> {
             }
             std::fs::remove_file(path)?;
         }
-        Ok(_) => bail!(lang.pick(
-            "there is a file that is not a socket",
-            "там файл, который не сокет"
-        )),
+        Ok(_) => bail!(lang.pick("there is a file that is not a socket", "там файл, который не сокет")),
         Err(_) => {}
     }
     let listener = UnixListener::bind(path)?;

@@ -13,49 +13,31 @@ use super::{
 
 /// Checks the configuration in a table, where `from` has set values.
 pub(super) fn check(table: &Table, from: &Source) -> Result<(), ConfigError> {
-    let value = |key: &str, detail: Text| ConfigError::Value {
-        from: from.clone(),
-        key: key.to_owned(),
-        detail,
-    };
+    let value =
+        |key: &str, detail: Text| ConfigError::Value { from: from.clone(), key: key.to_owned(), detail };
     let config = parse(table).map_err(|(key, detail)| value(&key, library_says(&detail)))?;
     let seconds = [
         ("http.head_timeout_seconds", config.http.head_timeout_seconds),
         ("http.body_timeout_seconds", config.http.body_timeout_seconds),
         ("http.write_timeout_seconds", config.http.write_timeout_seconds),
         ("fcm.timeout_seconds", config.fcm.timeout_seconds),
-        (
-            "delivery.retry_first_seconds",
-            config.delivery.retry_first_seconds,
-        ),
+        ("delivery.retry_first_seconds", config.delivery.retry_first_seconds),
         ("delivery.retry_max_seconds", config.delivery.retry_max_seconds),
-        (
-            "delivery.quarantine_probe_seconds",
-            config.delivery.quarantine_probe_seconds,
-        ),
+        ("delivery.quarantine_probe_seconds", config.delivery.quarantine_probe_seconds),
     ];
     for (key, seconds) in seconds {
         if !(seconds > 0.0 && seconds <= 86_400.0 * 28.0) {
             return Err(value(
                 key,
-                text!(
-                    "must be above 0 and at most 28 days",
-                    "должно быть больше 0 и не больше 28 дней"
-                ),
+                text!("must be above 0 and at most 28 days", "должно быть больше 0 и не больше 28 дней"),
             ));
         }
     }
     if !(0.0..=1.0).contains(&config.delivery.brake_share) {
-        return Err(value(
-            "delivery.brake_share",
-            text!("must be between 0 and 1", "должно быть от 0 до 1"),
-        ));
+        return Err(value("delivery.brake_share", text!("must be between 0 and 1", "должно быть от 0 до 1")));
     }
     if config.http.connections == 0 {
-        return Err(value(
-            "http.connections",
-            text!("must be at least 1", "должно быть не меньше 1"),
-        ));
+        return Err(value("http.connections", text!("must be at least 1", "должно быть не меньше 1")));
     }
     for origin in &config.cors_origins {
         let parsed = url::Url::parse(origin).ok();
@@ -68,10 +50,7 @@ pub(super) fn check(table: &Table, from: &Source) -> Result<(), ConfigError> {
         }
     }
     if config.fcm.connections == 0 || config.fcm.connections > 64 {
-        return Err(value(
-            "fcm.connections",
-            text!("must be 1 to 64", "должно быть от 1 до 64"),
-        ));
+        return Err(value("fcm.connections", text!("must be 1 to 64", "должно быть от 1 до 64")));
     }
     if config.fcm.streams_per_connection == 0 || config.fcm.streams_per_connection > 100 {
         return Err(value(

@@ -87,27 +87,16 @@ pub(super) fn mistyped(name: &str) -> Option<String> {
             || name.replace("__", "_") == known.replace("__", "_")
             || name.strip_prefix(known).is_some_and(|more| more.starts_with('_'))
             || known.ends_with(&own)
-            || section
-                .as_ref()
-                .is_some_and(|section| known.starts_with(&**section))
+            || section.as_ref().is_some_and(|section| known.starts_with(&**section))
     };
     let likeness = |known: &String| strsim::jaro_winkler(name, known);
-    known()
-        .filter(is_meant)
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+    known().filter(is_meant).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
 /// Whether a variable looks like a setting, and is neither one nor known to be for somebody else.
 pub fn is_foreign(name: &str) -> bool {
-    let others = [
-        "SIMO_CONFIG",
-        "SIMO_URL",
-        "SIMO_TOKEN",
-        "SIMO_CLIENT",
-        "SIMO_CONTEXT",
-        "SIMO_LANG",
-        "SIMO_CA",
-    ];
+    let others =
+        ["SIMO_CONFIG", "SIMO_URL", "SIMO_TOKEN", "SIMO_CLIENT", "SIMO_CONTEXT", "SIMO_LANG", "SIMO_CA"];
     let is_known = || KEYS.iter().any(|key| key.variable() == name);
     name.starts_with("SIMO_") && !others.contains(&name) && !is_of_kubernetes(name) && !is_known()
 }
@@ -119,10 +108,8 @@ fn is_of_kubernetes(name: &str) -> bool {
 
 /// The known key most like `path`, if any is like it at all; of a name without a dot also a section.
 pub(super) fn nearest(path: &str) -> Option<&'static str> {
-    let sections = KEYS
-        .iter()
-        .filter_map(|key| Some(key.path.split_once('.')?.0))
-        .filter(|_| !path.contains('.'));
+    let sections =
+        KEYS.iter().filter_map(|key| Some(key.path.split_once('.')?.0)).filter(|_| !path.contains('.'));
     KEYS.iter()
         .map(|key| key.path)
         .chain(sections)
@@ -147,10 +134,7 @@ mod tests {
             .filter_map(|line| {
                 let mut cells = line.strip_prefix("| `")?.split(" | ");
                 let key = cells.next()?.strip_suffix('`')?;
-                let default = cells
-                    .next()?
-                    .strip_prefix('`')
-                    .and_then(|cell| cell.strip_suffix('`'));
+                let default = cells.next()?.strip_prefix('`').and_then(|cell| cell.strip_suffix('`'));
                 Some((key, default))
             })
             .collect()
@@ -192,9 +176,7 @@ mod tests {
         config.fcm.token_url = Some(String::new());
         config.fcm.proxy = Some(String::new());
         config.fcm.ca = Some(PathBuf::new());
-        let Value::Table(table) = Value::try_from(config).unwrap() else {
-            panic!("not a table")
-        };
+        let Value::Table(table) = Value::try_from(config).unwrap() else { panic!("not a table") };
         let mut paths = Vec::new();
         for (name, value) in &table {
             match value {

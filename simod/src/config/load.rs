@@ -21,19 +21,14 @@ pub fn load(
     let mut table = Table::new();
     if let Some(path) = file {
         let text = std::fs::read_to_string(path).map_err(|e| ConfigError::Unreadable(path.to_owned(), e))?;
-        table = text
-            .parse()
-            .map_err(|e| ConfigError::Syntax(path.to_owned(), e))?;
+        table = text.parse().map_err(|e| ConfigError::Syntax(path.to_owned(), e))?;
         refuse_unknown(&table, "", &Source::File(path.to_owned()))?;
         check(&table, &Source::File(path.to_owned()))?;
     }
     let variables: BTreeMap<String, String> = variables.into_iter().collect();
     for name in variables.keys() {
         if let Some(nearest) = mistyped(name) {
-            return Err(ConfigError::UnknownVariable {
-                name: name.clone(),
-                nearest,
-            });
+            return Err(ConfigError::UnknownVariable { name: name.clone(), nearest });
         }
     }
     for key in KEYS {
@@ -45,10 +40,7 @@ pub fn load(
     }
     for (path, text) in flags {
         let source = Source::Flag(path);
-        let kind = KEYS
-            .iter()
-            .find(|key| key.path == *path)
-            .map_or(Kind::Text, |key| key.kind);
+        let kind = KEYS.iter().find(|key| key.path == *path).map_or(Kind::Text, |key| key.kind);
         set(&mut table, path, typed(text, kind, path, &source)?);
         check(&table, &source)?;
     }
@@ -80,11 +72,7 @@ fn refuse_unknown(table: &Table, prefix: &str, from: &Source) -> Result<(), Conf
             }
             _ => {
                 let nearest = nearest(&path);
-                return Err(ConfigError::UnknownKey {
-                    from: from.clone(),
-                    key: path,
-                    nearest,
-                });
+                return Err(ConfigError::UnknownKey { from: from.clone(), key: path, nearest });
             }
         }
     }
@@ -103,24 +91,15 @@ fn typed(text: &str, kind: Kind, key: &str, from: &Source) -> Result<Value, Conf
     };
     match kind {
         Kind::Text => Ok(Value::String(text.to_owned())),
-        Kind::Whole => text
-            .parse()
-            .map(Value::Integer)
-            .map_err(|_| wrong("a whole number", "целое число")),
-        Kind::Switch => text
-            .parse()
-            .map(Value::Boolean)
-            .map_err(|_| wrong("true or false", "true и не false")),
+        Kind::Whole => text.parse().map(Value::Integer).map_err(|_| wrong("a whole number", "целое число")),
+        Kind::Switch => {
+            text.parse().map(Value::Boolean).map_err(|_| wrong("true or false", "true и не false"))
+        }
         Kind::List => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-            Ok(Value::Array(
-                parts.map(|part| Value::String(part.to_owned())).collect(),
-            ))
+            Ok(Value::Array(parts.map(|part| Value::String(part.to_owned())).collect()))
         }
-        Kind::Number => text
-            .parse()
-            .map(Value::Float)
-            .map_err(|_| wrong("a number", "число")),
+        Kind::Number => text.parse().map(Value::Float).map_err(|_| wrong("a number", "число")),
     }
 }
 
@@ -200,10 +179,7 @@ mod tests {
             ("SIMO_DELIVERY__RETRY_FIRST", "SIMO_DELIVERY__RETRY_FIRST_SECONDS"),
         ] {
             let error = load(None, environment(&[(name, "x")]), &[]).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                format!("unknown variable {name}; did you mean `{nearest}`?")
-            );
+            assert_eq!(error.to_string(), format!("unknown variable {name}; did you mean `{nearest}`?"));
         }
         for name in [
             "SIMO_TOKEN",
@@ -225,43 +201,28 @@ mod tests {
         let file = file("listen = '1.1.1.1:1'\nlog = 'warn'\n[fcm]\nconnections = 2\n");
         let env = environment(&[("SIMO_LISTEN", "2.2.2.2:2"), ("SIMO_FCM__CONNECTIONS", "3")]);
         let config = load(Some(file.path()), env, &[("listen", "3.3.3.3:3".to_owned())]).unwrap();
-        assert_eq!(
-            (config.listen.as_str(), config.log.as_str()),
-            ("3.3.3.3:3", "warn")
-        );
-        assert_eq!(
-            (config.fcm.connections, config.fcm.streams_per_connection),
-            (3, 90)
-        );
+        assert_eq!((config.listen.as_str(), config.log.as_str()), ("3.3.3.3:3", "warn"));
+        assert_eq!((config.fcm.connections, config.fcm.streams_per_connection), (3, 90));
     }
 
     #[test]
     fn an_unknown_key_names_the_nearest_known_one() {
         let file = file("[fcm]\nbase_ulr = 'x'\n");
         let error = load(Some(file.path()), [], &[]).unwrap_err().to_string();
-        assert!(
-            error.contains("unknown key `fcm.base_ulr`; did you mean `fcm.base_url`?"),
-            "{error}"
-        );
+        assert!(error.contains("unknown key `fcm.base_ulr`; did you mean `fcm.base_url`?"), "{error}");
     }
 
     #[test]
     fn a_wrong_value_names_its_source_and_key() {
         let env = environment(&[("SIMO_SHUTDOWN_GRACE", "soon")]);
         let error = load(None, env, &[]).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "SIMO_SHUTDOWN_GRACE: `shutdown_grace`: `soon` is not a whole number"
-        );
+        assert_eq!(error, "SIMO_SHUTDOWN_GRACE: `shutdown_grace`: `soon` is not a whole number");
     }
 
     #[test]
     fn a_value_that_is_none_of_its_key_is_named_with_it() {
         for (text, says) in [
-            (
-                "trusted_proxies = ['10.0.0.0/8', 'bogus']",
-                "`trusted_proxies[1]`: `bogus`: ",
-            ),
+            ("trusted_proxies = ['10.0.0.0/8', 'bogus']", "`trusted_proxies[1]`: `bogus`: "),
             ("log_format = 'xml'", "`log_format`: unknown variant `xml`"),
             ("[fcm]\nconnections = 'two'", "`fcm.connections`: invalid type"),
         ] {
@@ -271,20 +232,14 @@ mod tests {
         }
         let env = environment(&[("SIMO_TRUSTED_PROXIES", "bogus")]);
         let error = load(None, env, &[]).unwrap_err().to_string();
-        assert!(
-            error.starts_with("SIMO_TRUSTED_PROXIES: `trusted_proxies[0]`: `bogus`: "),
-            "{error}"
-        );
+        assert!(error.starts_with("SIMO_TRUSTED_PROXIES: `trusted_proxies[0]`: `bogus`: "), "{error}");
     }
 
     #[test]
     fn a_value_in_the_place_of_a_section_is_told() {
         let file = file("fcm = 5\n");
         let error = load(Some(file.path()), [], &[]).unwrap_err().to_string();
-        assert!(
-            error.ends_with("`fcm`: is a section: write [fcm], and its keys below"),
-            "{error}"
-        );
+        assert!(error.ends_with("`fcm`: is a section: write [fcm], and its keys below"), "{error}");
     }
 
     #[test]

@@ -69,18 +69,12 @@ mod tests {
     use crate::config::Delivery;
 
     fn brake(minimum: u64) -> Brake {
-        let config = Delivery {
-            brake_share: 0.2,
-            brake_minimum: minimum,
-            ..Delivery::default()
-        };
+        let config = Delivery { brake_share: 0.2, brake_minimum: minimum, ..Delivery::default() };
         Brake::new(&config, [])
     }
 
     fn report(brake: &mut Brake, now: i64, devices: std::ops::Range<u128>) -> Vec<bool> {
-        devices
-            .map(|n| brake.report(now, Uuid::from_u128(n), 100))
-            .collect()
+        devices.map(|n| brake.report(now, Uuid::from_u128(n), 100)).collect()
     }
 
     #[test]
@@ -113,13 +107,7 @@ mod tests {
     #[test]
     fn it_remembers_what_the_database_knows() {
         let dead = (0..30).map(|n| (Uuid::from_u128(n), 0));
-        let mut brake = Brake::new(
-            &Delivery {
-                brake_minimum: 5,
-                ..Delivery::default()
-            },
-            dead,
-        );
+        let mut brake = Brake::new(&Delivery { brake_minimum: 5, ..Delivery::default() }, dead);
         assert!(brake.holds(1, 100));
     }
 }

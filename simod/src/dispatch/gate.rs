@@ -97,12 +97,7 @@ impl Gate {
     /// broken connection, since a network that was down for a moment must not hold up alarms for long.
     pub(super) fn unreachable(&mut self, now: i64, answer: &str, sample: f64) -> i64 {
         self.probing = true;
-        self.close(
-            now,
-            self.policy.back_off(self.closed, sample),
-            self.closed > 0,
-            answer,
-        )
+        self.close(now, self.policy.back_off(self.closed, sample), self.closed > 0, answer)
     }
 
     /// The configuration is wrong for everyone. Returns when to look again.
@@ -141,10 +136,7 @@ impl Gate {
     }
 
     fn complain(&mut self, alarm: bool, answer: &str) {
-        self.trouble = Some(Trouble {
-            alarm,
-            answer: answer.to_owned(),
-        });
+        self.trouble = Some(Trouble { alarm, answer: answer.to_owned() });
     }
 }
 
@@ -206,9 +198,7 @@ mod tests {
             assert_eq!(gate.suspected(0, "mismatch", 0.0), None);
             gate.passed(0);
         }
-        let closings: Vec<_> = (0..IN_A_ROW)
-            .filter_map(|_| gate.suspected(0, "mismatch", 0.0))
-            .collect();
+        let closings: Vec<_> = (0..IN_A_ROW).filter_map(|_| gate.suspected(0, "mismatch", 0.0)).collect();
         assert_eq!(closings, [10 * SECOND]);
     }
 
@@ -219,10 +209,7 @@ mod tests {
             assert_eq!(gate.trouble(), None);
             gate.broken("timed out");
         }
-        assert_eq!(
-            gate.trouble().map(|trouble| trouble.answer.as_str()),
-            Some("timed out")
-        );
+        assert_eq!(gate.trouble().map(|trouble| trouble.answer.as_str()), Some("timed out"));
         assert_eq!(gate.width(0), 360);
         gate.passed(0);
         assert_eq!(gate.trouble(), None);

@@ -6,11 +6,7 @@ use crate::app::App;
 
 /// Shows a channel's health, and logs it when it has changed.
 pub(super) fn show(app: &App, channel: &str, state: &str, detail: Option<String>) {
-    let health = ChannelHealth {
-        channel: channel.to_owned(),
-        state: state.to_owned(),
-        detail,
-    };
+    let health = ChannelHealth { channel: channel.to_owned(), state: state.to_owned(), detail };
     let mut before = None;
     app.channels.send_if_modified(|all| {
         match all.iter_mut().find(|known| known.channel == channel) {

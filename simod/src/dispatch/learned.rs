@@ -32,14 +32,7 @@ pub(super) struct Learned {
 impl Learned {
     /// Nothing yet.
     pub(super) fn new(gate: Gate, brake: Brake) -> Self {
-        Self {
-            gate,
-            brake,
-            probing: HashMap::new(),
-            devices: 0,
-            counted_at: i64::MIN,
-            notice: None,
-        }
+        Self { gate, brake, probing: HashMap::new(), devices: 0, counted_at: i64::MIN, notice: None }
     }
 
     /// Whether a push may probe a quarantined device: one at a time, and none that was claimed before the last one's
@@ -71,28 +64,20 @@ impl Learned {
                 self.gate.passed(now);
                 attempt.braked = self.brake.report(now, device_id, self.devices);
             }
-            Failure::Paused {
-                scope: Scope::Device, ..
-            } => self.gate.passed(now),
-            Failure::Paused {
-                scope: Scope::Channel,
-                after,
-                answer,
-            } => attempt.reopens_at = Some(self.gate.exhausted(now, *after, answer, sample)),
+            Failure::Paused { scope: Scope::Device, .. } => self.gate.passed(now),
+            Failure::Paused { scope: Scope::Channel, after, answer } => {
+                attempt.reopens_at = Some(self.gate.exhausted(now, *after, answer, sample))
+            }
             Failure::Unreachable { answer } => {
                 attempt.reopens_at = Some(self.gate.unreachable(now, answer, sample));
             }
-            Failure::Misconfigured {
-                scope: Scope::Device,
-                answer,
-            } => {
+            Failure::Misconfigured { scope: Scope::Device, answer } => {
                 attempt.reopens_at = self.gate.suspected(now, answer, sample);
                 self.notice = Some((now + NOTICE_FOR, answer.clone()));
             }
-            Failure::Misconfigured {
-                scope: Scope::Channel,
-                answer,
-            } => attempt.reopens_at = Some(self.gate.misconfigured(now, answer, sample)),
+            Failure::Misconfigured { scope: Scope::Channel, answer } => {
+                attempt.reopens_at = Some(self.gate.misconfigured(now, answer, sample))
+            }
         }
     }
 

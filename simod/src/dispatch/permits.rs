@@ -23,10 +23,7 @@ impl Permits {
     /// Takes one for a push of a client. Whoever takes them looks at [`Permits::held`] first: only he takes any.
     pub(super) fn take(self: &Arc<Self>, client_id: Uuid) -> Permit {
         *self.lock().entry(client_id).or_default() += 1;
-        Permit {
-            permits: self.clone(),
-            client_id,
-        }
+        Permit { permits: self.clone(), client_id }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, usize>> {

@@ -51,10 +51,7 @@ pub(super) struct Try {
 impl Policy {
     pub(super) fn new(config: &config::Delivery) -> Self {
         let first = Duration::from_secs_f64(config.retry_first_seconds);
-        Self {
-            first,
-            most: Duration::from_secs_f64(config.retry_max_seconds).max(first),
-        }
+        Self { first, most: Duration::from_secs_f64(config.retry_max_seconds).max(first) }
     }
 
     /// The wait after `failures` in a row before this one: doubling from the first to the most, and up to half as much
@@ -88,39 +85,27 @@ pub(super) fn verdict(failure: Failure, attempt: Try, policy: Policy) -> PushRes
             answer,
             counts: true,
         },
-        Failure::Permanent { reason, answer } => PushResult::Failed {
-            reason,
-            answer,
-            device: DeviceEffect::None,
-        },
-        Failure::DeadAddress { answer } if attempt.braked => PushResult::Retry {
-            due_at: hold(),
-            answer,
-            counts: false,
-        },
+        Failure::Permanent { reason, answer } => {
+            PushResult::Failed { reason, answer, device: DeviceEffect::None }
+        }
+        Failure::DeadAddress { answer } if attempt.braked => {
+            PushResult::Retry { due_at: hold(), answer, counts: false }
+        }
         Failure::DeadAddress { answer } => PushResult::Failed {
             reason: reason::DEAD_ADDRESS,
             answer,
-            device: if attempt.probe {
-                DeviceEffect::Retire
-            } else {
-                DeviceEffect::Quarantine
-            },
+            device: if attempt.probe { DeviceEffect::Retire } else { DeviceEffect::Quarantine },
         },
-        Failure::Paused {
-            after: asked, answer, ..
-        } => PushResult::Retry {
+        Failure::Paused { after: asked, answer, .. } => PushResult::Retry {
             due_at: attempt
                 .reopens_at
                 .unwrap_or_else(|| after(now, asked_for(asked.unwrap_or(QUOTA_PAUSE), sample))),
             answer,
             counts: false,
         },
-        Failure::Unreachable { answer } | Failure::Misconfigured { answer, .. } => PushResult::Retry {
-            due_at: attempt.reopens_at.unwrap_or_else(hold),
-            answer,
-            counts: false,
-        },
+        Failure::Unreachable { answer } | Failure::Misconfigured { answer, .. } => {
+            PushResult::Retry { due_at: attempt.reopens_at.unwrap_or_else(hold), answer, counts: false }
+        }
     }
 }
 
@@ -177,10 +162,7 @@ mod tests {
     }
 
     fn retry(after: Option<u64>) -> Failure {
-        Failure::Retry {
-            answer: answer(),
-            after: after.map(Duration::from_secs),
-        }
+        Failure::Retry { answer: answer(), after: after.map(Duration::from_secs) }
     }
 
     fn dead() -> Failure {
@@ -188,28 +170,19 @@ mod tests {
     }
 
     fn paused(scope: Scope, after: Option<u64>) -> Failure {
-        Failure::Paused {
-            scope,
-            after: after.map(Duration::from_secs),
-            answer: answer(),
-        }
+        Failure::Paused { scope, after: after.map(Duration::from_secs), answer: answer() }
     }
 
     #[test]
     fn what_broke_is_tried_again_from_ten_seconds_doubling() {
-        let waits: Vec<_> = (0..9)
-            .map(|tries| retried(retry(None), Try { tries, ..attempt() }).0)
-            .collect();
+        let waits: Vec<_> = (0..9).map(|tries| retried(retry(None), Try { tries, ..attempt() }).0).collect();
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 900, 900]);
         assert!(retried(retry(None), attempt()).1);
     }
 
     #[test]
     fn the_provider_is_asked_again_when_it_wants() {
-        let late = Try {
-            tries: 9,
-            ..attempt()
-        };
+        let late = Try { tries: 9, ..attempt() };
         assert_eq!(retried(retry(Some(7)), late), (7, true));
         assert_eq!(retried(retry(Some(0)), late), (1, true));
     }
@@ -218,24 +191,15 @@ mod tests {
     fn a_quota_costs_no_try() {
         assert_eq!(retried(paused(Scope::Device, Some(5)), attempt()), (5, false));
         assert_eq!(retried(paused(Scope::Device, None), attempt()), (60, false));
-        let closed = Try {
-            reopens_at: Some(NOW + 77 * SECOND),
-            ..attempt()
-        };
+        let closed = Try { reopens_at: Some(NOW + 77 * SECOND), ..attempt() };
         assert_eq!(retried(paused(Scope::Channel, Some(5)), closed), (77, false));
     }
 
     #[test]
     fn a_wrong_configuration_touches_no_phone_and_costs_no_try() {
-        let failure = |scope| Failure::Misconfigured {
-            scope,
-            answer: answer(),
-        };
+        let failure = |scope| Failure::Misconfigured { scope, answer: answer() };
         assert_eq!(retried(failure(Scope::Device), attempt()), (10, false));
-        let old = Try {
-            accepted_at: NOW - 120 * SECOND,
-            ..attempt()
-        };
+        let old = Try { accepted_at: NOW - 120 * SECOND, ..attempt() };
         assert_eq!(retried(failure(Scope::Device), old), (120, false));
     }
 
@@ -243,9 +207,7 @@ mod tests {
     fn a_dead_address_is_quarantined_and_a_dead_probe_retired() {
         for (probe, expected) in [(false, DeviceEffect::Quarantine), (true, DeviceEffect::Retire)] {
             let result = verdict(dead(), Try { probe, ..attempt() }, policy());
-            let PushResult::Failed { reason, device, .. } = result else {
-                panic!("{result:?}")
-            };
+            let PushResult::Failed { reason, device, .. } = result else { panic!("{result:?}") };
             assert_eq!((reason, device), (reason::DEAD_ADDRESS, expected));
         }
     }
@@ -253,28 +215,17 @@ mod tests {
     #[test]
     fn under_the_brake_a_dead_address_is_not_believed() {
         for probe in [false, true] {
-            let braked = Try {
-                braked: true,
-                probe,
-                ..attempt()
-            };
+            let braked = Try { braked: true, probe, ..attempt() };
             assert_eq!(retried(dead(), braked), (10, false));
         }
     }
 
     #[test]
     fn a_refused_payload_fails_and_says_nothing_of_the_phone() {
-        let failure = Failure::Permanent {
-            reason: reason::REJECTED,
-            answer: answer(),
-        };
+        let failure = Failure::Permanent { reason: reason::REJECTED, answer: answer() };
         assert!(matches!(
             verdict(failure, attempt(), policy()),
-            PushResult::Failed {
-                reason: reason::REJECTED,
-                device: DeviceEffect::None,
-                ..
-            }
+            PushResult::Failed { reason: reason::REJECTED, device: DeviceEffect::None, .. }
         ));
     }
 

@@ -86,12 +86,7 @@ pub(super) fn note_missing(app: &Arc<App>, tracker: &TaskTracker, channel: &'sta
 }
 
 fn spawn(app: &Arc<App>, tracker: &TaskTracker, duty: Duty) {
-    keep_up_until_shutdown(
-        app,
-        tracker,
-        duty,
-        move |app| async move { duty.perform(&app).await },
-    );
+    keep_up_until_shutdown(app, tracker, duty, move |app| async move { duty.perform(&app).await });
 }
 
 impl Duty {

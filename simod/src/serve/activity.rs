@@ -44,8 +44,7 @@ impl Activity {
 
     /// Something goes on.
     pub(super) fn stir(&self) {
-        self.last
-            .store(self.began.elapsed().as_micros() as u64, Ordering::Relaxed);
+        self.last.store(self.began.elapsed().as_micros() as u64, Ordering::Relaxed);
     }
 
     /// The peer has taken some bytes.
@@ -86,10 +85,7 @@ pub(super) struct Turn {
 impl Turn {
     /// A request has come: ours.
     pub(super) fn ours(activity: Arc<Activity>) -> Self {
-        let mut turn = Self {
-            activity,
-            is_ours: false,
-        };
+        let mut turn = Self { activity, is_ours: false };
         turn.pass(true);
         turn
     }

@@ -35,13 +35,7 @@ pub(super) struct Paced {
 
 impl Paced {
     pub(super) fn new(body: Shared, patience: Duration) -> Self {
-        Self {
-            body,
-            patience,
-            received: 0,
-            started: None,
-            deadline: None,
-        }
+        Self { body, patience, received: 0, started: None, deadline: None }
     }
 
     fn body(&self) -> MutexGuard<'_, Incoming> {

@@ -32,14 +32,7 @@ pub(super) struct Patient<I> {
 
 impl<I> Patient<I> {
     pub(super) fn new(io: I, head: Duration, write: Duration, activity: Arc<Activity>) -> Self {
-        Self {
-            io,
-            missing: OPENING,
-            opening: Box::pin(sleep(head)),
-            write,
-            stalled: None,
-            activity,
-        }
+        Self { io, missing: OPENING, opening: Box::pin(sleep(head)), write, stalled: None, activity }
     }
 
     /// What a write of bytes came to.

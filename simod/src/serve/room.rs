@@ -34,10 +34,7 @@ impl Room {
         // Who administers gets in when nobody else does.
         let socket = (all / 8).max(1);
         let at_most = |places: u64| usize::try_from(places).map_or(wanted, |places| places.clamp(1, wanted));
-        Self {
-            tcp: at_most(all.saturating_sub(socket)),
-            socket: at_most(socket),
-        }
+        Self { tcp: at_most(all.saturating_sub(socket)), socket: at_most(socket) }
     }
 }
 
@@ -46,10 +43,7 @@ impl Room {
 fn open_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(u64::MAX);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
+    let raised = Rlimit { current: limit.maximum, ..limit };
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => most,
         Err(error) => {

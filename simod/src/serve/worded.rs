@@ -25,10 +25,7 @@ pub(super) struct Worded<I> {
 
 impl<I: AsyncWrite + Unpin> Worded<I> {
     pub(super) fn new(io: I) -> Self {
-        Self {
-            io,
-            waiting: Vec::new(),
-        }
+        Self { io, waiting: Vec::new() }
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -66,10 +66,7 @@ enum Slot<'a> {
 
 impl Slot<'_> {
     fn refused(refusal: Refusal) -> Self {
-        Self::Done(Accepted {
-            answer: Err(refusal),
-            stored: false,
-        })
+        Self::Done(Accepted { answer: Err(refusal), stored: false })
     }
 }
 
@@ -286,10 +283,7 @@ fn answers(slots: Vec<Slot<'_>>, keys: &Keys) -> Vec<Accepted> {
                         answer = Err(Refusal::KeyReused(kind));
                     }
                 }
-                Accepted {
-                    answer,
-                    stored: false,
-                }
+                Accepted { answer, stored: false }
             }
         };
         results.push(accepted);

@@ -36,24 +36,14 @@ impl Store {
         listing: &Listing<String>,
     ) -> Result<Rows<Receiver, String>> {
         let mut snapshot = self.snapshot().await?;
-        let question = Question {
-            client_id,
-            topic: Some(TopicName::Slug(topic)),
-            recipients: None,
-        };
-        let decided = audiences(&mut snapshot, &[question], self.clock.now())
-            .await?
-            .pop();
+        let question = Question { client_id, topic: Some(TopicName::Slug(topic)), recipients: None };
+        let decided = audiences(&mut snapshot, &[question], self.clock.now()).await?.pop();
         let Some(Ok(decided)) = decided else {
             return Err(Error::not_found("topic", topic));
         };
         let grants = grantees(&mut snapshot, client_id, decided.topic_id).await?;
-        let let_in: Vec<Part> = decided
-            .audience
-            .parts
-            .into_iter()
-            .filter(|part| part.closed.is_none())
-            .collect();
+        let let_in: Vec<Part> =
+            decided.audience.parts.into_iter().filter(|part| part.closed.is_none()).collect();
         // Nobody is in two parts. Looking each person up in a thousand of them would take longer than all the rest.
         let grant_of: HashMap<u32, &str> = let_in
             .iter()
@@ -192,8 +182,5 @@ async fn grantees(conn: &mut Conn, client_id: Uuid, topic_id: Option<Uuid>) -> R
     .bind(topic_id)
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, employee, group)| (id, grantee(employee.is_some(), group)))
-        .collect())
+    Ok(rows.into_iter().map(|(id, employee, group)| (id, grantee(employee.is_some(), group))).collect())
 }

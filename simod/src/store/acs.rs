@@ -26,15 +26,14 @@ impl Store {
     /// A page of a client's ACS, by name.
     pub async fn acs_list(&self, client_id: Uuid, listing: &Listing<String>) -> Result<Rows<Acs, String>> {
         let mut reader = self.read().await?;
-        let rows = query(select_acs!(
-            "a.name > $3 and ($4 or a.archived_at is null) order by a.name limit $5"
-        ))
-        .bind(client_id)
-        .bind(self.clock.now())
-        .bind(listing.after.as_deref().unwrap_or(""))
-        .bind(listing.archived)
-        .bind(listing.rows())
-        .fetch(&mut reader);
+        let rows =
+            query(select_acs!("a.name > $3 and ($4 or a.archived_at is null) order by a.name limit $5"))
+                .bind(client_id)
+                .bind(self.clock.now())
+                .bind(listing.after.as_deref().unwrap_or(""))
+                .bind(listing.archived)
+                .bind(listing.rows())
+                .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             let acs = read_acs(row)?;
             Ok(listing.find.fits(&[&acs.name]).then(|| (acs.name.clone(), acs)))
@@ -101,10 +100,7 @@ impl Store {
             return Err(Error::not_found("acs", name));
         }
         let after = acs(&mut tx, client_id, new, now).await?;
-        tx.record(
-            client_id,
-            Change::new("acs.edit", name).before(&before).after(&after),
-        );
+        tx.record(client_id, Change::new("acs.edit", name).before(&before).after(&after));
         tx.commit().await?;
         Ok(after)
     }
@@ -124,10 +120,7 @@ impl Store {
         .await?;
         revoke_tokens_of(&mut tx, Some(client_id), TokenKind::Acs, acs_id, now).await?;
         let after = acs(&mut tx, client_id, name, now).await?;
-        tx.record(
-            client_id,
-            Change::new("acs.remove", name).before(&before).after(&after),
-        );
+        tx.record(client_id, Change::new("acs.remove", name).before(&before).after(&after));
         tx.commit().await
     }
 }
@@ -138,16 +131,9 @@ fn name_taken(name: &str) -> Error {
 
 /// The ACS with this name, archived or not.
 async fn acs(conn: &mut Conn, client_id: Uuid, name: &str, now: i64) -> Result<Acs> {
-    let row = query(select_acs!("a.name = $3"))
-        .bind(client_id)
-        .bind(now)
-        .bind(name)
-        .fetch_optional(conn)
-        .await?;
-    row.as_ref()
-        .map(read_acs)
-        .transpose()?
-        .ok_or_else(|| Error::not_found("acs", name))
+    let row =
+        query(select_acs!("a.name = $3")).bind(client_id).bind(now).bind(name).fetch_optional(conn).await?;
+    row.as_ref().map(read_acs).transpose()?.ok_or_else(|| Error::not_found("acs", name))
 }
 
 /// The id of a live ACS, which is made if there is none with this name.

@@ -59,10 +59,7 @@ impl Store {
     /// Adds what this instance has counted, and tells what all of them have.
     pub async fn share_counts(&self, counted: &[Counted]) -> Result<Vec<Counted>> {
         // Two instances with the same keys lock them in the same order.
-        let mut rows: Vec<_> = counted
-            .iter()
-            .map(|one| (one.minute, one.key.as_str(), one.count))
-            .collect();
+        let mut rows: Vec<_> = counted.iter().map(|one| (one.minute, one.key.as_str(), one.count)).collect();
         rows.sort_unstable();
         let mut tx = self.write().await?;
         let sums: Vec<(i64, String, i64)> = query_as(
@@ -76,11 +73,7 @@ impl Store {
         .fetch_all(&mut tx)
         .await?;
         tx.commit().await?;
-        let sums = sums.into_iter().map(|(minute, key, count)| Counted {
-            key,
-            minute,
-            count: count as u64,
-        });
+        let sums = sums.into_iter().map(|(minute, key, count)| Counted { key, minute, count: count as u64 });
         Ok(sums.collect())
     }
 
@@ -150,11 +143,7 @@ impl Store {
                 first_at: time::from_us(row.try_get("first_at")?),
                 last_at: time::from_us(row.try_get("last_at")?),
             };
-            let names = [
-                attempts.client.as_deref().unwrap_or(""),
-                &attempts.address,
-                &attempts.reason,
-            ];
+            let names = [attempts.client.as_deref().unwrap_or(""), &attempts.address, &attempts.reason];
             let fits = listing.find.fits(&names);
             let key = (hour, client_id, attempts.address.clone(), attempts.reason.clone());
             Ok(fits.then_some((key, attempts)))
@@ -184,10 +173,7 @@ impl Store {
     pub async fn forget_counts(&self) -> Result<()> {
         let minute = self.clock.now() / (60 * SECOND);
         let mut tx = self.write().await?;
-        query("delete from attempt where minute < $1")
-            .bind(minute - 1)
-            .execute(&mut tx)
-            .await?;
+        query("delete from attempt where minute < $1").bind(minute - 1).execute(&mut tx).await?;
         tx.commit().await
     }
 }

@@ -151,10 +151,7 @@ impl Audience {
 
 /// Why somebody was kept out, by the code in the database.
 pub(super) fn denial(code: &str) -> &'static str {
-    [reason::BLOCKED, reason::NOT_NOW]
-        .into_iter()
-        .find(|known| *known == code)
-        .unwrap_or(reason::NO_GRANT)
+    [reason::BLOCKED, reason::NOT_NOW].into_iter().find(|known| *known == code).unwrap_or(reason::NO_GRANT)
 }
 
 /// Decides who receives a message. Who is in several targets counts for the first; of several grants the first counts.
@@ -177,10 +174,7 @@ pub(super) fn decide(targets: &[Target], access: &Access) -> Audience {
         rest -= &blocked;
         match access {
             Access::Open => accepted.push(part(None, None, std::mem::take(&mut rest))),
-            Access::Granted {
-                grants,
-                at_other_times,
-            } => {
+            Access::Granted { grants, at_other_times } => {
                 for grant in grants {
                     let let_in = match &grant.members {
                         None => std::mem::take(&mut rest),
@@ -225,33 +219,19 @@ mod tests {
     }
 
     fn people(members: &[u32], blocked: &[u32], without_device: &[u32]) -> Arc<People> {
-        Arc::new(People {
-            members: set(members),
-            blocked: set(blocked),
-            without_device: set(without_device),
-        })
+        Arc::new(People { members: set(members), blocked: set(blocked), without_device: set(without_device) })
     }
 
     fn target(kind: TargetKind, people: Arc<People>) -> Target {
-        Target {
-            kind,
-            id: None,
-            people,
-        }
+        Target { kind, id: None, people }
     }
 
     fn granted(grants: Vec<Grant>) -> Access {
-        Access::Granted {
-            grants,
-            at_other_times: RoaringBitmap::new(),
-        }
+        Access::Granted { grants, at_other_times: RoaringBitmap::new() }
     }
 
     fn grant(members: Option<&[u32]>) -> Grant {
-        Grant {
-            id: Uuid::from_u128(1),
-            members: members.map(|members| Arc::new(set(members))),
-        }
+        Grant { id: Uuid::from_u128(1), members: members.map(|members| Arc::new(set(members))) }
     }
 
     #[test]
@@ -260,27 +240,15 @@ mod tests {
             &[target(TargetKind::Employee, people(&[1, 2], &[], &[1]))],
             &granted(vec![grant(Some(&[1]))]),
         );
-        assert_eq!(
-            (audience.accepted, audience.without_device, audience.denied),
-            (1, 1, 1)
-        );
-        assert_eq!(
-            audience.parts[1].closed,
-            Some((Outcome::Denied, reason::NO_GRANT))
-        );
+        assert_eq!((audience.accepted, audience.without_device, audience.denied), (1, 1, 1));
+        assert_eq!(audience.parts[1].closed, Some((Outcome::Denied, reason::NO_GRANT)));
         assert_eq!(audience.rows(), 2);
     }
 
     #[test]
     fn whose_grant_counts_at_another_time_is_told_from_who_holds_none() {
-        let access = Access::Granted {
-            grants: vec![grant(Some(&[1]))],
-            at_other_times: set(&[1, 2]),
-        };
-        let audience = decide(
-            &[target(TargetKind::Employee, people(&[1, 2, 3], &[], &[]))],
-            &access,
-        );
+        let access = Access::Granted { grants: vec![grant(Some(&[1]))], at_other_times: set(&[1, 2]) };
+        let audience = decide(&[target(TargetKind::Employee, people(&[1, 2, 3], &[], &[]))], &access);
         let closed: Vec<_> = audience
             .parts
             .iter()
@@ -288,11 +256,7 @@ mod tests {
             .collect();
         assert_eq!(
             closed,
-            [
-                (None, set(&[1])),
-                (Some(reason::NOT_NOW), set(&[2])),
-                (Some(reason::NO_GRANT), set(&[3]))
-            ]
+            [(None, set(&[1])), (Some(reason::NOT_NOW), set(&[2])), (Some(reason::NO_GRANT), set(&[3]))]
         );
     }
 
@@ -307,10 +271,7 @@ mod tests {
 
     #[test]
     fn a_blocked_person_receives_nothing_not_even_personally() {
-        let audience = decide(
-            &[target(TargetKind::Employee, people(&[1], &[1], &[]))],
-            &Access::Open,
-        );
+        let audience = decide(&[target(TargetKind::Employee, people(&[1], &[1], &[]))], &Access::Open);
         assert_eq!(
             (audience.accepted, audience.parts[0].closed),
             (0, Some((Outcome::Denied, reason::BLOCKED)))

@@ -41,13 +41,7 @@ pub(super) struct Change {
 impl Change {
     /// Something was done (`topic.grant`) to the subject.
     pub(super) fn new(action: &'static str, subject: impl Into<String>) -> Self {
-        Self {
-            action,
-            subject: subject.into(),
-            employee: None,
-            before: None,
-            after: None,
-        }
+        Self { action, subject: subject.into(), employee: None, before: None, after: None }
     }
 
     /// It says something of the employee with this number, and is erased with him.
@@ -90,10 +84,7 @@ pub(super) struct Changes {
 impl Changes {
     /// Of a transaction that begins now.
     pub(super) fn at(now: i64) -> Self {
-        Self {
-            at: now,
-            made: Vec::new(),
-        }
+        Self { at: now, made: Vec::new() }
     }
 
     pub(super) fn record(&mut self, chain: Uuid, change: Change) {
@@ -132,10 +123,7 @@ async fn append(conn: &mut Conn, chain: Uuid, changes: Vec<Change>, at: i64) -> 
     .bind(Hash::default().as_slice())
     .fetch_one(conn)
     .await?;
-    let mut end = End {
-        seq: seq as u64,
-        hash: hash_of(&hash),
-    };
+    let mut end = End { seq: seq as u64, hash: hash_of(&hash) };
     let moves_site = changes.iter().any(|change| {
         let noun = change.action.split('.').next();
         noun.is_some_and(|noun| !BESIDE_SITE.contains(&noun))
@@ -155,14 +143,7 @@ async fn append(conn: &mut Conn, chain: Uuid, changes: Vec<Change>, at: i64) -> 
             let payload_hash = audit::payload_hash(&payload);
             end = end.then(at, change.action, &payload_hash);
             let (payload_hash, hash) = (hex_hash(&payload_hash), hex_hash(&end.hash));
-            (
-                end.seq,
-                change.action,
-                payload_hash,
-                hash,
-                payload,
-                change.employee,
-            )
+            (end.seq, change.action, payload_hash, hash, payload, change.employee)
         })
         .collect();
     for rows in rows.chunks(AT_ONCE) {
@@ -226,11 +207,7 @@ impl Store {
             Some(personnel_no) => Some(employee_id(&mut reader, chain, personnel_no).await?),
             None => None,
         };
-        let (follows, order) = if filter.oldest_first {
-            (">", "asc")
-        } else {
-            ("<", "desc")
-        };
+        let (follows, order) = if filter.oldest_first { (">", "asc") } else { ("<", "desc") };
         let rows = query(format!(
             "select a.*, p.payload from audit a
              left join audit_payload p on p.client_id = a.client_id and p.seq = a.seq
@@ -263,10 +240,7 @@ impl Store {
             .fetch_optional(&mut *self.read().await?)
             .await?;
         let (seq, hash) = head.unwrap_or_default();
-        Ok(AuditHead {
-            seq: seq as u64,
-            hash: hex_hash(&hash_of(&hash)),
-        })
+        Ok(AuditHead { seq: seq as u64, hash: hex_hash(&hash_of(&hash)) })
     }
 
     /// Erases what the audit says of an employee. That it was done is an entry itself, which does not name him.
@@ -309,10 +283,7 @@ fn hash_of(bytes: &[u8]) -> Hash {
 /// What somebody made of a payload is handed out too, as its subject: whoever verifies the chain finds that its hash does not
 /// fit.
 fn read_payload(text: String) -> AuditPayload {
-    serde_json::from_str(&text).unwrap_or_else(|_| AuditPayload {
-        subject: text,
-        ..AuditPayload::default()
-    })
+    serde_json::from_str(&text).unwrap_or_else(|_| AuditPayload { subject: text, ..AuditPayload::default() })
 }
 
 fn read_entry(row: &Row) -> Result<AuditEntry> {
@@ -322,10 +293,7 @@ fn read_entry(row: &Row) -> Result<AuditEntry> {
         Err(sqlx::Error::ColumnDecode { .. }) => Some(String::new()),
         payload => payload?,
     };
-    let hash = |column: &str| {
-        row.try_get::<Vec<u8>, _>(column)
-            .map(|bytes| hex_hash(&hash_of(&bytes)))
-    };
+    let hash = |column: &str| row.try_get::<Vec<u8>, _>(column).map(|bytes| hex_hash(&hash_of(&bytes)));
     Ok(AuditEntry {
         seq: row.try_get::<i64, _>("seq")? as u64,
         at,

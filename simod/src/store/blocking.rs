@@ -33,10 +33,7 @@ impl Store {
             .await?;
         deny_queued(&mut tx, client_id, employee_id, now).await?;
         let after = employee(&mut tx, client_id, personnel_no).await?;
-        tx.record(
-            client_id,
-            employee_change("employee.block", Some(&before), &after),
-        );
+        tx.record(client_id, employee_change("employee.block", Some(&before), &after));
         tx.commit().await?;
         self.deny_rest(client_id, &[employee_id]).await
     }
@@ -58,10 +55,7 @@ impl Store {
                 .execute(&mut tx)
                 .await?;
             let after = employee(&mut tx, client_id, personnel_no).await?;
-            tx.record(
-                client_id,
-                employee_change("employee.unblock", Some(&before), &after),
-            );
+            tx.record(client_id, employee_change("employee.unblock", Some(&before), &after));
             return tx.commit().await;
         }
     }
@@ -104,10 +98,7 @@ impl Store {
             retire(&mut tx, client_id, device_id, reason::DEVICE_GONE, now).await?;
         }
         let after = employee(&mut tx, client_id, personnel_no).await?;
-        tx.record(
-            client_id,
-            employee_change("employee.remove", Some(&before), &after),
-        );
+        tx.record(client_id, employee_change("employee.remove", Some(&before), &after));
         tx.commit().await?;
         self.deny_rest(client_id, &[employee_id]).await
     }

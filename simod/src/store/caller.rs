@@ -98,12 +98,7 @@ impl Store {
             let holder = role
                 .and_then(|role| role.parse().ok())
                 .zip(name)
-                .map(|(role, name)| OperatorCaller {
-                    operator_id: Some(holder_id),
-                    name,
-                    role,
-                    client,
-                });
+                .map(|(role, name)| OperatorCaller { operator_id: Some(holder_id), name, role, client });
             return Ok(holder.map(TokenHolder::Operator));
         }
         let Some((client_id, client)) = client else {
@@ -113,13 +108,7 @@ impl Store {
             let name: Option<String> = row.try_get("acs")?;
             let limits = TokenLimits::read(&row)?;
             return Ok(name.map(|name| {
-                TokenHolder::Acs(AcsCaller {
-                    client_id,
-                    client,
-                    acs_id: holder_id,
-                    name,
-                    limits,
-                })
+                TokenHolder::Acs(AcsCaller { client_id, client, acs_id: holder_id, name, limits })
             }));
         }
         let employee_id: Option<Uuid> = row.try_get("employee_id")?;
@@ -139,19 +128,15 @@ impl Store {
 
     /// The id of the client with this slug; archived ones are not found.
     pub async fn client_id(&self, slug: &str) -> Result<Option<Uuid>> {
-        Ok(
-            query_scalar("select id from client where slug = $1 and archived_at is null")
-                .bind(slug)
-                .fetch_optional(&mut *self.read().await?)
-                .await?,
-        )
+        Ok(query_scalar("select id from client where slug = $1 and archived_at is null")
+            .bind(slug)
+            .fetch_optional(&mut *self.read().await?)
+            .await?)
     }
 
     /// Whether there is any client, archived ones included.
     pub async fn has_clients(&self) -> Result<bool> {
-        Ok(query_scalar("select exists (select 1 from client)")
-            .fetch_one(&mut *self.read().await?)
-            .await?)
+        Ok(query_scalar("select exists (select 1 from client)").fetch_one(&mut *self.read().await?).await?)
     }
 
     /// The only client there is, with its slug; `None` when there is none or several.

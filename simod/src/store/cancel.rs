@@ -81,10 +81,8 @@ impl Store {
         .bind(reason::CANCELED)
         .execute(&mut tx)
         .await?;
-        let changed: Vec<_> = closed
-            .iter()
-            .map(|employee_id| (client_id, acs_id, id, *employee_id))
-            .collect();
+        let changed: Vec<_> =
+            closed.iter().map(|employee_id| (client_id, acs_id, id, *employee_id)).collect();
         add_delivery_events(&mut tx, &changed, now).await?;
         tx.commit().await?;
         Ok(closed.len() as u64)
@@ -118,11 +116,7 @@ impl Store {
         .fetch_one(&mut *self.read().await?)
         .await?;
         let canceled = if waiting > 0 { all - too_late } else { canceled };
-        Ok(Canceled {
-            canceled: canceled as u64,
-            too_late: too_late as u64,
-            scheduled,
-        })
+        Ok(Canceled { canceled: canceled as u64, too_late: too_late as u64, scheduled })
     }
 }
 

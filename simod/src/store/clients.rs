@@ -84,10 +84,7 @@ impl Store {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         let (client_id, client) = make_client(&mut tx, slug, spec, now).await?;
-        let admin = NewOperator {
-            name: admin.to_owned(),
-            role: Role::Admin,
-        };
+        let admin = NewOperator { name: admin.to_owned(), role: Role::Admin };
         insert_operator(&mut tx, Some(client_id), &admin, now).await?;
         let code = insert_code(&mut tx, Some(client_id), &admin.name, code_valid_for_seconds, now);
         let login = Some(code.await?);
@@ -101,10 +98,7 @@ impl Store {
         let (client_id, before) = client(&mut tx, slug).await?;
         set(&mut tx, slug, spec).await?;
         let (_, after) = client(&mut tx, slug).await?;
-        tx.record(
-            client_id,
-            Change::new("client.edit", slug).before(&before).after(&after),
-        );
+        tx.record(client_id, Change::new("client.edit", slug).before(&before).after(&after));
         tx.commit().await?;
         Ok(after)
     }
@@ -121,10 +115,7 @@ impl Store {
             .await?;
         end_client(&mut tx, client_id, now).await?;
         let (_, after) = client(&mut tx, slug).await?;
-        tx.record(
-            client_id,
-            Change::new("client.remove", slug).before(&before).after(&after),
-        );
+        tx.record(client_id, Change::new("client.remove", slug).before(&before).after(&after));
         tx.commit().await
     }
 }
@@ -215,10 +206,7 @@ async fn insert_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) 
 }
 
 fn is_there(slug: &str) -> Error {
-    Error::Conflict(text!(
-        "there is a client `{slug}` already",
-        "клиент «{slug}» уже есть"
-    ))
+    Error::Conflict(text!("there is a client `{slug}` already", "клиент «{slug}» уже есть"))
 }
 
 /// The client with this slug, archived or not, with its id.

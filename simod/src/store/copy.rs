@@ -91,13 +91,7 @@ impl Copier {
     pub async fn open(from: &Path, to: &str) -> Result<Self> {
         let mut source = Source::open(from).await?;
         match Self::meet(&mut source, to).await {
-            Ok((target, tables, mark)) => Ok(Self {
-                source,
-                target,
-                tables,
-                mark,
-                chunk_rows: CHUNK_ROWS,
-            }),
+            Ok((target, tables, mark)) => Ok(Self { source, target, tables, mark, chunk_rows: CHUNK_ROWS }),
             Err(error) => {
                 source.close().await;
                 Err(error)
@@ -124,9 +118,7 @@ impl Copier {
     /// Empties the server's unfinished copy, so that [`Copier::run`] begins anew. Without one there is nothing to empty.
     pub async fn empty(&mut self) -> Result<()> {
         if self.mark.take().is_some() {
-            self.target
-                .empty(self.tables.iter().map(|(table, _)| table))
-                .await?;
+            self.target.empty(self.tables.iter().map(|(table, _)| table)).await?;
         }
         Ok(())
     }
@@ -164,14 +156,9 @@ impl Copier {
             let (ours, theirs) = tokio::try_join!(ours, theirs)?;
             compare(table, ours, theirs)?;
         }
-        self.target
-            .analyze(self.tables.iter().map(|(table, _)| table))
-            .await?;
+        self.target.analyze(self.tables.iter().map(|(table, _)| table)).await?;
         self.finish(&mut far).await?;
-        Ok(Copied {
-            tables: self.tables.len(),
-            rows: of,
-        })
+        Ok(Copied { tables: self.tables.len(), rows: of })
     }
 
     /// The mark of the unfinished copy, made where there is none.
@@ -183,10 +170,7 @@ impl Copier {
                 self.target.begin_copy(shown, fingerprint, names).await
             }
             Some(mark) if mark.fingerprint == fingerprint => Ok(mark),
-            Some(mark) => Err(CopyError::SourceChanged {
-                begun: mark.source,
-                now: shown,
-            }),
+            Some(mark) => Err(CopyError::SourceChanged { begun: mark.source, now: shown }),
         }
     }
 
@@ -198,9 +182,7 @@ impl Copier {
             drop(clients);
             let ours = all.digest();
             let tables = self.tables.iter().map(|(table, _)| table);
-            self.target
-                .finish(table, &all, tables, |theirs| compare(table, ours, theirs))
-                .await?;
+            self.target.finish(table, &all, tables, |theirs| compare(table, ours, theirs)).await?;
             far.at(Doing::Comparing, table, *rows, *rows, true);
         }
         Ok(())
@@ -255,11 +237,7 @@ fn compare(table: &Table, source: Digest, target: Digest) -> Result<()> {
     if source == target {
         return Ok(());
     }
-    Err(CopyError::Differs {
-        table: table.name,
-        in_file: source.rows,
-        on_server: target.rows,
-    })
+    Err(CopyError::Differs { table: table.name, in_file: source.rows, on_server: target.rows })
 }
 
 /// Counts the rows of all tables.

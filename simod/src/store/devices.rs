@@ -160,30 +160,17 @@ impl Store {
 
 /// The device with this id, retired or not.
 pub(super) async fn device(conn: &mut Conn, client_id: Uuid, id: Uuid) -> Result<Device> {
-    let row = query(select_device!("d.id = $2"))
-        .bind(client_id)
-        .bind(id)
-        .fetch_optional(conn)
-        .await?;
-    row.as_ref()
-        .map(read_device)
-        .transpose()?
-        .ok_or_else(|| Error::not_found("device", id.to_string()))
+    let row = query(select_device!("d.id = $2")).bind(client_id).bind(id).fetch_optional(conn).await?;
+    row.as_ref().map(read_device).transpose()?.ok_or_else(|| Error::not_found("device", id.to_string()))
 }
 
 /// What the audit is told of a change of a device.
 pub(super) fn device_change(action: &'static str, before: Option<&Device>, after: &Device) -> Change {
-    Change::new(action, after.id.to_string())
-        .about(&after.personnel_no)
-        .before(&before)
-        .after(after)
+    Change::new(action, after.id.to_string()).about(&after.personnel_no).before(&before).after(after)
 }
 
 fn read_device(row: &Row) -> Result<Device> {
-    let at = |column: &str| {
-        row.try_get::<Option<i64>, _>(column)
-            .map(|at| at.map(time::from_us))
-    };
+    let at = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.map(time::from_us));
     let state = if at("retired_at")?.is_some() {
         "retired"
     } else if at("quarantined_at")?.is_some() {

@@ -12,10 +12,7 @@ use std::{
 use regex::Regex;
 
 /// What PostgreSQL writes otherwise, in the order in which it is replaced.
-#[expect(
-    clippy::expect_used,
-    reason = "a form that is left out would be a wrong statement"
-)]
+#[expect(clippy::expect_used, reason = "a form that is left out would be a wrong statement")]
 static FORMS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         // SQLite has no statistics and must be told the way; PostgreSQL knows better.
@@ -30,10 +27,7 @@ static FORMS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             r"jsonb_each\((\$\d+)\) (j|k|s|w)\b",
             "jsonb_array_elements($1::jsonb) with ordinality as $2(value, key)",
         ),
-        (
-            r"jsonb_each\((\$\d+)\)",
-            "jsonb_array_elements($1::jsonb) with ordinality as each(value, key)",
-        ),
+        (r"jsonb_each\((\$\d+)\)", "jsonb_array_elements($1::jsonb) with ordinality as each(value, key)"),
         // SQLite counts from 0.
         (r"\b([jksw])\.key\b", "($1.key - 1)"),
         // Hashes and sort keys are bytes, ids are of a type of their own.
@@ -55,11 +49,9 @@ static FORMS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 
 /// PostgreSQL's text.
 pub(super) fn postgres(text: &str) -> String {
-    FORMS.iter().fold(text.to_owned(), |text, (form, becomes)| {
-        match form.replace_all(&text, *becomes) {
-            Cow::Borrowed(_) => text,
-            Cow::Owned(replaced) => replaced,
-        }
+    FORMS.iter().fold(text.to_owned(), |text, (form, becomes)| match form.replace_all(&text, *becomes) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(replaced) => replaced,
     })
 }
 

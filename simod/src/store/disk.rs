@@ -39,19 +39,12 @@ pub(crate) struct Write {
 
 impl Write {
     pub(super) fn new(conn: Conn, log: Option<Arc<Log>>) -> Self {
-        Self {
-            conn,
-            log,
-            changes: Changes::default(),
-        }
+        Self { conn, log, changes: Changes::default() }
     }
 
     /// The same, by the store's clock.
     pub(super) fn began_at(self, now: i64) -> Self {
-        Self {
-            changes: Changes::at(now),
-            ..self
-        }
+        Self { changes: Changes::at(now), ..self }
     }
 
     /// Writes a change down in the audit of a client (or of [`super::SERVER`]), if it is one.
@@ -218,9 +211,7 @@ impl Log {
 
 /// The error for whoever relies on a log that cannot be synced.
 pub(super) fn unsynced() -> Error {
-    Error::Unavailable(sqlx::Error::Io(io::Error::other(
-        "its log cannot be synced to disk",
-    )))
+    Error::Unavailable(sqlx::Error::Io(io::Error::other("its log cannot be synced to disk")))
 }
 
 #[cfg(test)]

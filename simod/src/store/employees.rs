@@ -63,10 +63,7 @@ impl Store {
         .bind(listing.find.words())
         .bind(listing.limit as i64 + 1)
         .fetch(&mut reader);
-        page(rows, listing.limit, |row| {
-            Ok(Some((sort_key_of(row)?, read_employee(row)?)))
-        })
-        .await
+        page(rows, listing.limit, |row| Ok(Some((sort_key_of(row)?, read_employee(row)?)))).await
     }
 
     /// The employee with this personnel number, archived or not.
@@ -139,10 +136,7 @@ pub(super) async fn employee(conn: &mut Conn, client_id: Uuid, personnel_no: &st
         .bind(personnel_no)
         .fetch_optional(conn)
         .await?;
-    row.as_ref()
-        .map(read_employee)
-        .transpose()?
-        .ok_or_else(|| Error::not_found("employee", personnel_no))
+    row.as_ref().map(read_employee).transpose()?.ok_or_else(|| Error::not_found("employee", personnel_no))
 }
 
 /// An employee as a row for `jsonb_each`, where many are written at once.
@@ -186,10 +180,7 @@ impl<'a> PersonRow<'a> {
 
 /// What the audit is told of a change of an employee.
 pub(super) fn employee_change(action: &'static str, before: Option<&Employee>, after: &Employee) -> Change {
-    Change::new(action, &*after.personnel_no)
-        .about(&after.personnel_no)
-        .before(&before)
-        .after(after)
+    Change::new(action, &*after.personnel_no).about(&after.personnel_no).before(&before).after(after)
 }
 
 /// Makes an employee, or brings back who is archived under the same name; nobody when the number is another's.
@@ -248,10 +239,7 @@ pub(super) async fn taken(tx: &mut Write, client_id: Uuid, no: &str) -> Result<E
             "«{no}» — это {name}; если это тот же человек, добавьте его под прежним именем и затем переименуйте"
         )
     } else {
-        text!(
-            "there is an employee `{no}` already: {name}",
-            "сотрудник «{no}» уже есть: {name}"
-        )
+        text!("there is an employee `{no}` already: {name}", "сотрудник «{no}» уже есть: {name}")
     }))
 }
 
@@ -333,10 +321,7 @@ pub(super) fn sort_key_of(row: &Row) -> Result<String> {
 }
 
 fn read_employee(row: &Row) -> Result<Employee> {
-    let at = |column: &str| {
-        row.try_get::<Option<i64>, _>(column)
-            .map(|at| at.map(time::from_us))
-    };
+    let at = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.map(time::from_us));
     Ok(Employee {
         personnel_no: row.try_get("personnel_no")?,
         former_no: row.try_get("former_no")?,

@@ -85,10 +85,7 @@ pub enum Error {
 impl Error {
     /// What was named does not exist.
     pub fn not_found(noun: &'static str, name: impl Into<String>) -> Self {
-        Self::NotFound {
-            noun,
-            name: name.into(),
-        }
+        Self::NotFound { noun, name: name.into() }
     }
 }
 
@@ -140,9 +137,7 @@ impl Error {
             return false;
         };
         error.try_downcast_ref::<PgDatabaseError>().is_some()
-            && error
-                .code()
-                .is_some_and(|code| ["23505", "40001", "40P01"].contains(&&*code))
+            && error.code().is_some_and(|code| ["23505", "40001", "40P01"].contains(&&*code))
     }
 }
 
@@ -162,19 +157,14 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Protocol(_)
             | sqlx::Error::Io(_) => true,
             sqlx::Error::Database(e) => {
-                e.code()
-                    .is_some_and(|code| match e.try_downcast_ref::<PgDatabaseError>() {
-                        Some(_) => is_away_on_postgres(&code),
-                        None => is_away_on_sqlite(&code),
-                    })
+                e.code().is_some_and(|code| match e.try_downcast_ref::<PgDatabaseError>() {
+                    Some(_) => is_away_on_postgres(&code),
+                    None => is_away_on_sqlite(&code),
+                })
             }
             _ => false,
         };
-        if away {
-            Self::Unavailable(error)
-        } else {
-            Self::Internal(error)
-        }
+        if away { Self::Unavailable(error) } else { Self::Internal(error) }
     }
 }
 

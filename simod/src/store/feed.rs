@@ -118,19 +118,13 @@ impl Store {
             Engine::Postgres => {
                 // Before the reader, which must see what those that have ended have written.
                 let oldest = self.oldest_transaction().await?;
-                let before = FeedPosition {
-                    xact: oldest - 1,
-                    seq: i64::MAX,
-                };
+                let before = FeedPosition { xact: oldest - 1, seq: i64::MAX };
                 (&*AFTER_ON_POSTGRES, Some(oldest), before)
             }
         };
         let mut reader = self.read().await?;
-        let mut rows = query(text)
-            .bind(scope.client_id)
-            .bind(after.xact)
-            .bind(after.seq)
-            .bind(AT_ONCE as i64);
+        let mut rows =
+            query(text).bind(scope.client_id).bind(after.xact).bind(after.seq).bind(AT_ONCE as i64);
         if let Some(oldest) = oldest {
             rows = rows.bind(oldest);
         }
@@ -156,11 +150,7 @@ impl Store {
                 events.push((position(row)?, read_event(row)?));
             }
         }
-        Ok(Some(FeedPiece {
-            events,
-            read_to,
-            more: rows.len() == AT_ONCE,
-        }))
+        Ok(Some(FeedPiece { events, read_to, more: rows.len() == AT_ONCE }))
     }
 }
 
@@ -196,10 +186,7 @@ static AFTER_ON_POSTGRES: LazyLock<String> = LazyLock::new(|| {
 });
 
 fn position(row: &Row) -> sqlx::Result<FeedPosition> {
-    Ok(FeedPosition {
-        xact: row.try_get("xact")?,
-        seq: row.try_get("seq")?,
-    })
+    Ok(FeedPosition { xact: row.try_get("xact")?, seq: row.try_get("seq")? })
 }
 
 /// Whether everything that follows a position is still kept, and the position was reached.
@@ -214,11 +201,7 @@ async fn is_kept(conn: &mut Conn, after: FeedPosition) -> Result<bool> {
              from event_floor"
         }
     };
-    Ok(query_scalar(text)
-        .bind(after.xact)
-        .bind(after.seq)
-        .fetch_one(conn)
-        .await?)
+    Ok(query_scalar(text).bind(after.xact).bind(after.seq).fetch_one(conn).await?)
 }
 
 fn read_event(row: &Row) -> Result<Event> {
@@ -233,9 +216,7 @@ fn read_event(row: &Row) -> Result<Event> {
         at: from_us(row.try_get("at")?),
         client: row.try_get("client")?,
         message_id: row.try_get("message_id")?,
-        acs: row
-            .try_get::<Option<String>, _>("acs")?
-            .unwrap_or_else(|| OPERATOR.to_owned()),
+        acs: row.try_get::<Option<String>, _>("acs")?.unwrap_or_else(|| OPERATOR.to_owned()),
         external_id: row.try_get("external_id")?,
         personnel_no: row.try_get("personnel_no")?,
         state: state.and_then(DeliveryState::from_rank),
@@ -255,17 +236,9 @@ static INSERT_DELIVERY_EVENTS: LazyLock<RowStatement<5>> = LazyLock::new(|| {
 
 /// Tells the feed that deliveries changed.
 pub(super) async fn add_delivery_events(tx: &mut Write, changed: &[ChangedDelivery], at: i64) -> Result<()> {
-    let rows = changed
-        .iter()
-        .map(|(client_id, acs_id, message_id, employee_id)| {
-            [
-                (*client_id).into(),
-                (*acs_id).into(),
-                at.into(),
-                (*message_id).into(),
-                (*employee_id).into(),
-            ]
-        });
+    let rows = changed.iter().map(|(client_id, acs_id, message_id, employee_id)| {
+        [(*client_id).into(), (*acs_id).into(), at.into(), (*message_id).into(), (*employee_id).into()]
+    });
     Ok(INSERT_DELIVERY_EVENTS.execute(tx, rows.collect()).await?)
 }
 
@@ -288,10 +261,7 @@ mod tests {
     }
 
     fn scope(plant: &Plant, acs_id: Option<Uuid>) -> FeedScope {
-        FeedScope {
-            client_id: plant.client_id,
-            acs_id,
-        }
+        FeedScope { client_id: plant.client_id, acs_id }
     }
 
     /// Before everything.
@@ -318,12 +288,7 @@ mod tests {
         add(&plant, message, Some(plant.acs_id)).await;
         add(&plant, message, None).await;
         let both = all(&plant, 2).await;
-        let own = plant
-            .store
-            .feed_after(scope(&plant, Some(plant.acs_id)), START)
-            .await
-            .unwrap()
-            .unwrap();
+        let own = plant.store.feed_after(scope(&plant, Some(plant.acs_id)), START).await.unwrap().unwrap();
         let (first, last) = (both[0], both[1]);
         assert_eq!((own.events.len(), own.read_to), (1, last));
         let (position, event) = &own.events[0];
@@ -332,10 +297,7 @@ mod tests {
             (first, Some("0001"), Some(DeliveryState::Queued))
         );
         assert_eq!(event.external_id.as_deref(), Some("m"));
-        let foreign = FeedScope {
-            client_id: Uuid::max(),
-            acs_id: None,
-        };
+        let foreign = FeedScope { client_id: Uuid::max(), acs_id: None };
         let none = plant.store.feed_after(foreign, START).await.unwrap().unwrap();
         assert!(none.events.is_empty());
     }
@@ -350,20 +312,11 @@ mod tests {
         }
         let scope = scope(&plant, None);
         let known = async |after| plant.store.feed_after(scope, after).await.unwrap().is_some();
-        let [first, second, third] = all(&plant, 3).await[..] else {
-            panic!("three events")
-        };
-        let never = FeedPosition {
-            xact: third.xact + 1_000_000,
-            seq: third.seq + 1_000_000,
-        };
+        let [first, second, third] = all(&plant, 3).await[..] else { panic!("three events") };
+        let never = FeedPosition { xact: third.xact + 1_000_000, seq: third.seq + 1_000_000 };
         assert!(known(START).await && known(third).await && !known(never).await);
         let forget = async |keep: usize| {
-            plant
-                .store
-                .forget_events(i64::MAX, 3 - keep as i64)
-                .await
-                .unwrap();
+            plant.store.forget_events(i64::MAX, 3 - keep as i64).await.unwrap();
         };
         forget(1).await;
         assert!(!known(START).await && !known(first).await && known(second).await);

@@ -156,24 +156,16 @@ impl Store {
                 }
             }
             for table in ["audience", "event"] {
-                query(format!(
-                    "delete from {table} where client_id = $1 and message_id = $2"
-                ))
-                .bind(client_id)
-                .bind(id)
-                .execute(&mut tx)
-                .await?;
-            }
-            if tx.engine() == Engine::Postgres {
-                query("delete from message_unworded where seq = $1")
-                    .bind(seq)
+                query(format!("delete from {table} where client_id = $1 and message_id = $2"))
+                    .bind(client_id)
+                    .bind(id)
                     .execute(&mut tx)
                     .await?;
             }
-            query("delete from message_word where rowid = $1")
-                .bind(seq)
-                .execute(&mut tx)
-                .await?;
+            if tx.engine() == Engine::Postgres {
+                query("delete from message_unworded where seq = $1").bind(seq).execute(&mut tx).await?;
+            }
+            query("delete from message_word where rowid = $1").bind(seq).execute(&mut tx).await?;
             query("delete from message where client_id = $1 and id = $2")
                 .bind(client_id)
                 .bind(id)

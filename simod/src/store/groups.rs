@@ -23,11 +23,7 @@ use super::{
     topics::refuse_recipient,
 };
 
-const GROUPS: Nouns = Nouns {
-    noun: "group",
-    russian: "группа",
-    table: "\"group\"",
-};
+const GROUPS: Nouns = Nouns { noun: "group", russian: "группа", table: "\"group\"" };
 
 macro_rules! select_group {
     ($rest:literal) => {
@@ -54,14 +50,13 @@ impl Store {
     /// A page of a client's groups, by slug.
     pub async fn groups(&self, client_id: Uuid, listing: &Listing<String>) -> Result<Rows<Group, String>> {
         let mut reader = self.read().await?;
-        let rows = query(select_group!(
-            "g.slug > $2 and ($3 or g.archived_at is null) order by g.slug limit $4"
-        ))
-        .bind(client_id)
-        .bind(listing.after.as_deref().unwrap_or(""))
-        .bind(listing.archived)
-        .bind(listing.rows())
-        .fetch(&mut reader);
+        let rows =
+            query(select_group!("g.slug > $2 and ($3 or g.archived_at is null) order by g.slug limit $4"))
+                .bind(client_id)
+                .bind(listing.after.as_deref().unwrap_or(""))
+                .bind(listing.archived)
+                .bind(listing.rows())
+                .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             let group = read_group(row)?;
             let fits = listing.find.fits(&[&group.slug, &group.name]);
@@ -81,10 +76,7 @@ impl Store {
         let now = self.clock.now();
         let back = add_named(&mut tx, GROUPS, client_id, new, now).await?;
         end_groups(&mut tx, client_id, back.as_slice(), now).await?;
-        let added = Group {
-            restored: back.is_some(),
-            ..group(&mut tx, client_id, &new.slug).await?
-        };
+        let added = Group { restored: back.is_some(), ..group(&mut tx, client_id, &new.slug).await? };
         tx.record(client_id, Change::new("group.add", &*new.slug).after(&added));
         tx.commit().await?;
         Ok(added)
@@ -163,15 +155,8 @@ impl Store {
 
 /// The group with this slug, archived or not.
 async fn group(conn: &mut Conn, client_id: Uuid, slug: &str) -> Result<Group> {
-    let row = query(select_group!("g.slug = $2"))
-        .bind(client_id)
-        .bind(slug)
-        .fetch_optional(conn)
-        .await?;
-    row.as_ref()
-        .map(read_group)
-        .transpose()?
-        .ok_or_else(|| Error::not_found("group", slug))
+    let row = query(select_group!("g.slug = $2")).bind(client_id).bind(slug).fetch_optional(conn).await?;
+    row.as_ref().map(read_group).transpose()?.ok_or_else(|| Error::not_found("group", slug))
 }
 
 /// The id of a group that is not archived.

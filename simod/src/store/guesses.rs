@@ -34,18 +34,13 @@ async fn too_many(conn: &mut Conn, from: &str, now: i64) -> Result<Option<u32>> 
             .bind(now / HOUR)
             .fetch_optional(conn)
             .await?;
-    Ok(failures
-        .is_some_and(|count| count >= PER_HOUR)
-        .then(|| ((HOUR - now % HOUR) / SECOND) as u32 + 1))
+    Ok(failures.is_some_and(|count| count >= PER_HOUR).then(|| ((HOUR - now % HOUR) / SECOND) as u32 + 1))
 }
 
 /// Ends it: the code was wrong, which is counted.
 pub(super) async fn was_wrong(mut tx: Write, from: &str, now: i64) -> Result<()> {
     let hour = now / HOUR;
-    query("delete from pairing_failure where hour < $1")
-        .bind(hour)
-        .execute(&mut tx)
-        .await?;
+    query("delete from pairing_failure where hour < $1").bind(hour).execute(&mut tx).await?;
     query(
         "insert into pairing_failure (address, hour, count) values ($1, $2, 1)
          on conflict (address, hour) do update set count = pairing_failure.count + 1",

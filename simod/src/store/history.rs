@@ -99,15 +99,13 @@ pub(super) struct Cursor {
 
 impl Cursor {
     fn read(text: &str, sort: &str) -> Result<Self> {
-        decode_cursor::<Self>(text)
-            .filter(|cursor| cursor.sort == sort)
-            .ok_or_else(|| {
-                let what = text!(
-                    "is no cursor of this list: pass `next` of the page before, with the same sort",
-                    "это не курсор этого списка: передайте `next` предыдущей страницы с той же сортировкой"
-                );
-                Error::Invalid(vec![("cursor".to_owned(), what)])
-            })
+        decode_cursor::<Self>(text).filter(|cursor| cursor.sort == sort).ok_or_else(|| {
+            let what = text!(
+                "is no cursor of this list: pass `next` of the page before, with the same sort",
+                "это не курсор этого списка: передайте `next` предыдущей страницы с той же сортировкой"
+            );
+            Error::Invalid(vec![("cursor".to_owned(), what)])
+        })
     }
 
     /// A cursor at a message, for walking on to the next one.
@@ -139,16 +137,12 @@ impl Store {
         self.index_for(ask.query).await?;
         let sort = ask.sort.to_string();
         let after = ask.cursor.map(|text| Cursor::read(text, &sort)).transpose()?;
-        let as_of = after
-            .as_ref()
-            .map_or_else(|| self.clock().now(), |after| after.as_of);
+        let as_of = after.as_ref().map_or_else(|| self.clock().now(), |after| after.as_of);
         // One snapshot for all statements.
         let mut snapshot = self.snapshot().await?;
         let wanted = wanted(&mut snapshot, ask, as_of).await?;
         let limit = ask.limit.clamp(1, PAGE_MOST) as usize;
-        let mut keys = wanted
-            .keys(&mut snapshot, Order::of(ask.sort), after.as_ref(), limit + 1)
-            .await?;
+        let mut keys = wanted.keys(&mut snapshot, Order::of(ask.sort), after.as_ref(), limit + 1).await?;
         let more = keys.len() > limit;
         keys.truncate(limit);
         let rows = rows::read(&mut snapshot, ask.client_id, &keys).await?;
@@ -169,15 +163,8 @@ impl Store {
 
     /// Whoever searches for words finds everything that was accepted before he asked.
     async fn index_for(&self, query: &Query) -> Result<()> {
-        let has_words = query
-            .terms
-            .iter()
-            .any(|term| matches!(term.filter, Filter::Text(_)));
-        if has_words {
-            self.index_all_words().await
-        } else {
-            Ok(())
-        }
+        let has_words = query.terms.iter().any(|term| matches!(term.filter, Filter::Text(_)));
+        if has_words { self.index_all_words().await } else { Ok(()) }
     }
 }
 

@@ -50,10 +50,7 @@ impl Store {
                 return Err(Error::Invalid(plan.doubts));
             }
             if dry_run || plan.is_empty() {
-                return Ok(ImportReport {
-                    dry_run,
-                    ..plan.report
-                });
+                return Ok(ImportReport { dry_run, ..plan.report });
             }
             let mut tx = self.write().await?;
             let numbers: Vec<&str> = plan.succeeded.iter().map(String::as_str).collect();
@@ -79,10 +76,8 @@ impl Store {
     async fn known(&self, client_id: Uuid, rows: &[ImportRow]) -> Result<Known> {
         let numbers: Vec<&str> = rows.iter().map(|row| &*row.employee.personnel_no).collect();
         let mut snapshot = self.snapshot().await?;
-        let mut known = Known {
-            next_ordinal: next_ordinal(&mut snapshot, client_id).await?,
-            ..Known::default()
-        };
+        let mut known =
+            Known { next_ordinal: next_ordinal(&mut snapshot, client_id).await?, ..Known::default() };
         let groups =
             query_scalar::<String>("select slug from \"group\" where client_id = $1 and archived_at is null")
                 .bind(client_id)
@@ -110,11 +105,7 @@ impl Store {
                     phone: row.try_get("phone")?,
                     locale: row.try_get("locale")?,
                     timezone: row.try_get("timezone")?,
-                    groups: groups
-                        .iter()
-                        .flat_map(|slugs| slugs.split(','))
-                        .map(str::to_owned)
-                        .collect(),
+                    groups: groups.iter().flat_map(|slugs| slugs.split(',')).map(str::to_owned).collect(),
                     archived: row.try_get::<Option<i64>, _>("archived_at")?.is_some(),
                 },
             );

@@ -105,10 +105,7 @@ impl Store {
 
     /// The messages that streams have no receipt for: which of `phones`, and which message; a phone's oldest first.
     pub async fn open_stream_pushes(&self, phones: &[StreamPhone]) -> Result<Vec<(usize, Uuid)>> {
-        let rows: Vec<_> = phones
-            .iter()
-            .map(|phone| (hex(phone.client_id), hex(phone.device_id)))
-            .collect();
+        let rows: Vec<_> = phones.iter().map(|phone| (hex(phone.client_id), hex(phone.device_id))).collect();
         let open: Vec<(i64, Uuid)> = query_as(
             "select j.key, p.message_id from jsonb_each($1) j
              join push p on p.client_id = unhex(j.value->>0) and p.device_id = unhex(j.value->>1)
@@ -236,9 +233,7 @@ mod tests {
         let plant = Plant::new().await;
         let me = plant.employee(1).await;
         let id = plant.message("read", &[me]).await;
-        plant
-            .run("update delivery set read_at = 1; update message set canceled_at = 2")
-            .await;
+        plant.run("update delivery set read_at = 1; update message set canceled_at = 2").await;
         let phone = plant.phone(me, None).await.caller;
         assert!(plant.store.own_message(&phone, id).await.unwrap().is_some());
     }

@@ -79,10 +79,7 @@ impl Store {
         let made = serde_json::json!({
             "name": name, "invites": people.len(), "expires_at": from_us(expires_at)
         });
-        tx.record(
-            client_id,
-            Change::new("device.invite-many", batch_id.to_string()).after(&made),
-        );
+        tx.record(client_id, Change::new("device.invite-many", batch_id.to_string()).after(&made));
         tx.commit().await?;
         Ok(MadeBatch {
             id: batch_id,
@@ -155,10 +152,7 @@ impl Store {
         .execute(&mut tx)
         .await?;
         let count = serde_json::json!({ "invites": withdrawn.rows_affected() });
-        tx.record(
-            client_id,
-            Change::new("device.withdraw-invites", id.to_string()).before(&count),
-        );
+        tx.record(client_id, Change::new("device.withdraw-invites", id.to_string()).before(&count));
         tx.commit().await?;
         Ok(withdrawn.rows_affected())
     }

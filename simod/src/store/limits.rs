@@ -57,19 +57,14 @@ impl TokenLimits {
         }
         let topic = topic?;
         let refused = !self.topics.is_empty() && !self.topics.iter().any(|allowed| allowed == topic);
-        refused.then(|| Refusal::WrongTopic {
-            topic: topic.to_owned(),
-            allowed: self.topics.clone(),
-        })
+        refused.then(|| Refusal::WrongTopic { topic: topic.to_owned(), allowed: self.topics.clone() })
     }
 }
 
 /// A network, or one address.
 pub fn network(text: &str) -> Option<IpNet> {
     let text = text.trim();
-    text.parse()
-        .ok()
-        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// A list as it lies in a column; `None` where there is nothing to say.
@@ -111,10 +106,7 @@ mod tests {
     fn what_cannot_be_read_is_an_error_and_no_freedom() {
         assert!(parsed::<Scope>(Some("send,everything".to_owned())).is_err());
         assert!(parsed::<IpNet>(Some("10.0.0.0/33".to_owned())).is_err());
-        assert_eq!(
-            parsed::<Scope>(joined(&[Scope::Send, Scope::Read])).unwrap(),
-            [Scope::Send, Scope::Read]
-        );
+        assert_eq!(parsed::<Scope>(joined(&[Scope::Send, Scope::Read])).unwrap(), [Scope::Send, Scope::Read]);
         assert_eq!(joined::<Scope>(&[]), None);
     }
 }

@@ -20,11 +20,7 @@ pub struct Listing<K> {
 impl<K> Listing<K> {
     /// How many rows to ask the database for, where [`Find`] is applied to what it answers.
     pub(super) fn rows(&self) -> i64 {
-        if self.find.is_empty() {
-            self.limit as i64 + 1
-        } else {
-            i64::MAX
-        }
+        if self.find.is_empty() { self.limit as i64 + 1 } else { i64::MAX }
     }
 }
 
@@ -44,11 +40,7 @@ pub struct Find(Vec<(String, String)>);
 impl Find {
     /// From what a person typed.
     pub fn new(text: &str) -> Self {
-        Self(
-            text.split_whitespace()
-                .map(|word| (fold_name(word), word.to_owned()))
-                .collect(),
-        )
+        Self(text.split_whitespace().map(|word| (fold_name(word), word.to_owned())).collect())
     }
 
     /// Whether every row fits.

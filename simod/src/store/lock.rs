@@ -35,10 +35,7 @@ impl FileLock {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder).map_err(failed)?;
-                return Err(Error::Held {
-                    database: database.to_owned(),
-                    holder: holder.trim().to_owned(),
-                });
+                return Err(Error::Held { database: database.to_owned(), holder: holder.trim().to_owned() });
             }
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }

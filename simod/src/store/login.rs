@@ -146,10 +146,7 @@ pub(super) async fn insert_code(
 
 /// The code that an operator may have works no more.
 pub(super) async fn withdraw_code(tx: &mut Write, operator_id: Uuid) -> Result<()> {
-    query("delete from login_code where operator_id = $1")
-        .bind(operator_id)
-        .execute(tx)
-        .await?;
+    query("delete from login_code where operator_id = $1").bind(operator_id).execute(tx).await?;
     Ok(())
 }
 

@@ -37,9 +37,7 @@ pub(super) fn check(migrations: &Migrator, done: &[i64]) -> Result<()> {
 /// The names of those that are not among those that were run.
 pub(super) fn pending(migrations: &Migrator, done: &[i64]) -> Vec<String> {
     let pending = migrations.iter().filter(|m| !done.contains(&m.version));
-    pending
-        .map(|m| format!("{:04}_{}", m.version, m.description.replace(' ', "_")))
-        .collect()
+    pending.map(|m| format!("{:04}_{}", m.version, m.description.replace(' ', "_"))).collect()
 }
 
 #[cfg(test)]

@@ -49,13 +49,12 @@ pub(super) async fn add_named(
     let table = nouns.table;
     // Whoever is archiving it has done so, or waits for us.
     let lock = tx.locked(table);
-    let there: Option<(Uuid, Option<i64>)> = query_as(format!(
-        "select id, archived_at from {table} where client_id = $1 and slug = $2{lock}"
-    ))
-    .bind(client_id)
-    .bind(&new.slug)
-    .fetch_optional(tx)
-    .await?;
+    let there: Option<(Uuid, Option<i64>)> =
+        query_as(format!("select id, archived_at from {table} where client_id = $1 and slug = $2{lock}"))
+            .bind(client_id)
+            .bind(&new.slug)
+            .fetch_optional(tx)
+            .await?;
     let added = query(format!(
         "insert into {table} (client_id, id, slug, name, created_at) values ($1, $2, $3, $4, $5)
          on conflict (client_id, slug) do update set name = excluded.name, archived_at = null

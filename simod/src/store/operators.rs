@@ -39,14 +39,13 @@ impl Store {
         listing: &Listing<String>,
     ) -> Result<Rows<Operator, String>> {
         let mut reader = self.read().await?;
-        let rows = query(select_operator!(
-            "o.name > $2 and ($3 or o.archived_at is null) order by o.name limit $4"
-        ))
-        .bind(within)
-        .bind(listing.after.as_deref().unwrap_or(""))
-        .bind(listing.archived)
-        .bind(listing.rows())
-        .fetch(&mut reader);
+        let rows =
+            query(select_operator!("o.name > $2 and ($3 or o.archived_at is null) order by o.name limit $4"))
+                .bind(within)
+                .bind(listing.after.as_deref().unwrap_or(""))
+                .bind(listing.archived)
+                .bind(listing.rows())
+                .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             let operator = read_operator(row)?;
             let fits = listing.find.fits(&[&operator.name]);
@@ -165,10 +164,7 @@ pub(super) async fn archive_operator(
 /// Nobody else takes an administrator's rights away meanwhile: of two who take each other's, the second sees it.
 async fn alone_at(tx: &mut Write, within: Option<Uuid>) -> Result<()> {
     let lock = tx.locked("client");
-    query(format!("select 1 from client where id = $1{lock}"))
-        .bind(within)
-        .fetch_optional(tx)
-        .await?;
+    query(format!("select 1 from client where id = $1{lock}")).bind(within).fetch_optional(tx).await?;
     Ok(())
 }
 
@@ -183,11 +179,7 @@ async fn keep_an_admin(tx: &mut Write, within: Option<Uuid>) -> Result<()> {
     .bind(client_id)
     .fetch_one(tx)
     .await?;
-    if has_admin {
-        Ok(())
-    } else {
-        Err(Error::Conflict(last_admin()))
-    }
+    if has_admin { Ok(()) } else { Err(Error::Conflict(last_admin())) }
 }
 
 /// Why an administrator stays.
@@ -229,15 +221,8 @@ pub(super) async fn insert_operator(
 
 /// The operator with this name, of one client or of all, archived or not.
 async fn operator(conn: &mut Conn, within: Option<Uuid>, name: &str) -> Result<Operator> {
-    let row = query(select_operator!("o.name = $2"))
-        .bind(within)
-        .bind(name)
-        .fetch_optional(conn)
-        .await?;
-    row.as_ref()
-        .map(read_operator)
-        .transpose()?
-        .ok_or_else(|| Error::not_found("operator", name))
+    let row = query(select_operator!("o.name = $2")).bind(within).bind(name).fetch_optional(conn).await?;
+    row.as_ref().map(read_operator).transpose()?.ok_or_else(|| Error::not_found("operator", name))
 }
 
 /// The id and client of an operator who is not archived.
@@ -261,10 +246,7 @@ pub(super) async fn live_operator(
 
 /// Names are unique over all clients; whose the other one is, is nobody's business.
 fn name_taken(name: &str) -> Error {
-    Error::Conflict(text!(
-        "the operator name `{name}` is taken",
-        "имя оператора «{name}» занято"
-    ))
+    Error::Conflict(text!("the operator name `{name}` is taken", "имя оператора «{name}» занято"))
 }
 
 fn read_operator(row: &Row) -> Result<Operator> {

@@ -204,11 +204,7 @@ async fn queue_open_deliveries(
     channel: &str,
     now: i64,
 ) -> Result<()> {
-    let last_state = if channel == "stream" {
-        DeliveryState::Sent
-    } else {
-        DeliveryState::Queued
-    };
+    let last_state = if channel == "stream" { DeliveryState::Sent } else { DeliveryState::Queued };
     query(
         "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
          select d.client_id, d.message_id, d.employee_id, $3, $4, m.priority, $5

@@ -169,10 +169,8 @@ impl Server {
     /// Tells the other instances that something happened.
     pub(super) async fn tell_others(&self) -> Result<()> {
         let mut session = Session::begin(&self.pool, "begin").await?;
-        let word = sqlx::query("select pg_notify($1, $2)")
-            .bind(NOTIFIED_AS)
-            .bind(&self.name)
-            .persistent(false);
+        let word =
+            sqlx::query("select pg_notify($1, $2)").bind(NOTIFIED_AS).bind(&self.name).persistent(false);
         answered(word.execute(&mut *session)).await?;
         Ok(session.commit().await?)
     }
@@ -184,10 +182,7 @@ impl Server {
         };
         let mut listener = PgListener::connect_with(pool).await?;
         answered(listener.listen(NOTIFIED_AS)).await?;
-        Ok(Some(Others {
-            listener,
-            name: self.name.clone(),
-        }))
+        Ok(Some(Others { listener, name: self.name.clone() }))
     }
 
     pub(super) async fn snapshot(&self) -> Result<Read> {
@@ -299,12 +294,10 @@ async fn done(connection: &mut PgConnection) -> Result<Vec<i64>> {
     if !known {
         return Ok(Vec::new());
     }
-    Ok(
-        sqlx::query_scalar("select version from _sqlx_migrations where success")
-            .persistent(false)
-            .fetch_all(connection)
-            .await?,
-    )
+    Ok(sqlx::query_scalar("select version from _sqlx_migrations where success")
+        .persistent(false)
+        .fetch_all(connection)
+        .await?)
 }
 
 pub(super) fn options(url: &str, pooled: bool) -> Result<PgConnectOptions> {
@@ -318,8 +311,7 @@ pub(super) fn options(url: &str, pooled: bool) -> Result<PgConnectOptions> {
 pub(super) fn is_pooled(url: &str) -> bool {
     let parsed = url::Url::parse(url);
     parsed.is_ok_and(|url| {
-        url.query_pairs()
-            .any(|(name, value)| name == "statement-cache-capacity" && value == "0")
+        url.query_pairs().any(|(name, value)| name == "statement-cache-capacity" && value == "0")
     })
 }
 

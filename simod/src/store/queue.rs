@@ -227,11 +227,7 @@ impl Store {
             Engine::Sqlite => &*CLAIM_IN_MEMORY,
             Engine::Postgres => &*CLAIM_IN_ROWS,
         };
-        let claim = query(text)
-            .bind(channel)
-            .bind(client_id)
-            .bind(now)
-            .bind(want as i64);
+        let claim = query(text).bind(channel).bind(client_id).bind(now).bind(want as i64);
         // Whoever waits for what is claimed does not look between its reading and its noting.
         let _claiming = self.claiming.lock().await;
         let rows = match self.engine() {
@@ -302,10 +298,7 @@ impl Store {
         } else {
             "select count(*) from push where channel = $1 and done_at is null and channel <> 'stream'"
         };
-        Ok(query_scalar(sql)
-            .bind(channel)
-            .fetch_one(&mut *self.read().await?)
-            .await?)
+        Ok(query_scalar(sql).bind(channel).fetch_one(&mut *self.read().await?).await?)
     }
 
     /// The rows that are claimed, for `jsonb_each`.
@@ -315,8 +308,6 @@ impl Store {
 
     fn claims(&self) -> std::sync::MutexGuard<'_, HashSet<i64>> {
         // A poisoned set is still a set: nothing panics between its changes.
-        self.claims
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.claims.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -106,10 +106,7 @@ impl Store {
             .collect();
         add_delivery_events(&mut tx, &events, now).await?;
         tx.commit_unsynced().await?;
-        Ok(batch
-            .iter()
-            .map(|reported| answer(reported, &known, &changed))
-            .collect())
+        Ok(batch.iter().map(|reported| answer(reported, &known, &changed)).collect())
     }
 }
 
@@ -150,10 +147,7 @@ fn answer(reported: &Reported, known: &HashMap<Key, Option<Uuid>>, changed: &Has
             unknown: unknown.into_iter().collect(),
             refused: Vec::new(),
         },
-        changed: reported
-            .receipts
-            .iter()
-            .any(|receipt| changed.contains(&reported.key(receipt))),
+        changed: reported.receipts.iter().any(|receipt| changed.contains(&reported.key(receipt))),
     }
 }
 
@@ -179,10 +173,7 @@ async fn known(tx: &mut Write, deliveries: &BTreeMap<Key, Times>) -> Result<Hash
     .bind(json(&rows))
     .fetch_all(tx)
     .await?;
-    Ok(found
-        .into_iter()
-        .map(|(client, message, employee, acs)| ((client, message, employee), acs))
-        .collect())
+    Ok(found.into_iter().map(|(client, message, employee, acs)| ((client, message, employee), acs)).collect())
 }
 
 /// A delivery's row: its key, and the phone's times.
@@ -241,10 +232,7 @@ async fn close_pushes(
         .iter()
         .flat_map(|reported| {
             let device_id = reported.phone.device_id;
-            reported
-                .receipts
-                .iter()
-                .map(move |receipt| (reported.key(receipt), device_id))
+            reported.receipts.iter().map(move |receipt| (reported.key(receipt), device_id))
         })
         .filter(|(key, _)| known.contains_key(key))
         .collect();
@@ -271,14 +259,9 @@ async fn close_pushes(
 
 /// The devices are alive: their quarantine ends.
 async fn touch_devices(tx: &mut Write, batch: &[Reported], now: i64) -> Result<()> {
-    let devices: BTreeSet<(Uuid, Uuid)> = batch
-        .iter()
-        .map(|reported| (reported.phone.client_id, reported.phone.device_id))
-        .collect();
-    let rows: Vec<_> = devices
-        .into_iter()
-        .map(|(client, device)| (hex(client), hex(device)))
-        .collect();
+    let devices: BTreeSet<(Uuid, Uuid)> =
+        batch.iter().map(|reported| (reported.phone.client_id, reported.phone.device_id)).collect();
+    let rows: Vec<_> = devices.into_iter().map(|(client, device)| (hex(client), hex(device))).collect();
     query(
         "update device set quarantined_at = null, reason = null, seen_at = $2
          from jsonb_each($1) j

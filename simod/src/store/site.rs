@@ -44,10 +44,7 @@ impl Store {
     /// [`Error::Invalid`] with all mistakes of the site.
     pub async fn plan_site(&self, site: Arc<Site>, reach: Reach) -> Result<SitePlan> {
         let (plan, live) = self.planned(site, reach).await?;
-        Ok(SitePlan {
-            revision: live.revision(),
-            changes: plan.changes,
-        })
+        Ok(SitePlan { revision: live.revision(), changes: plan.changes })
     }
 
     /// Makes a site true, if its plan was made from the revision that still counts.

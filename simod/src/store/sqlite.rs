@@ -119,11 +119,7 @@ impl File {
         migrations::check(&MIGRATIONS, &known)?;
         MIGRATIONS.run(&mut writer).await?;
         let readers = pool()
-            .connect_with(
-                options
-                    .pragma("query_only", "on")
-                    .pragma("cache_size", READER_CACHE),
-            )
+            .connect_with(options.pragma("query_only", "on").pragma("cache_size", READER_CACHE))
             .await?;
         Ok(Self {
             readers,
@@ -182,9 +178,7 @@ impl File {
     /// there is more.
     pub(super) async fn vacuum(&self) -> Result<bool> {
         let mut reader = self.read().await?;
-        let free: i64 = query_scalar("pragma freelist_count")
-            .fetch_one(&mut reader)
-            .await?;
+        let free: i64 = query_scalar("pragma freelist_count").fetch_one(&mut reader).await?;
         let pages: i64 = query_scalar("pragma page_count").fetch_one(&mut reader).await?;
         drop(reader);
         // New rows take free pages first: only a file that has become much too large is made smaller.
@@ -231,11 +225,7 @@ async fn done(connection: &mut SqliteConnection) -> Result<Vec<i64>> {
     if known == 0 {
         return Ok(Vec::new());
     }
-    Ok(
-        sqlx::query_scalar("select version from _sqlx_migrations where success")
-            .fetch_all(connection)
-            .await?,
-    )
+    Ok(sqlx::query_scalar("select version from _sqlx_migrations where success").fetch_all(connection).await?)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -284,10 +274,7 @@ mod tests {
     async fn what_is_pending_is_seen_without_writing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("simo.db");
-        assert_eq!(
-            pending_migrations(&path).await.unwrap().len(),
-            MIGRATIONS.iter().count()
-        );
+        assert_eq!(pending_migrations(&path).await.unwrap().len(), MIGRATIONS.iter().count());
         assert!(!path.exists());
         let file = File::open(&path).await.unwrap();
         assert!(pending_migrations(&path).await.unwrap().is_empty());

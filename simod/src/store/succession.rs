@@ -71,11 +71,7 @@ pub(super) async fn free_numbers(
     .fetch_all(tx)
     .await?
     .into_iter()
-    .map(|(id, number, full_name)| Predecessor {
-        id,
-        number,
-        full_name,
-    })
+    .map(|(id, number, full_name)| Predecessor { id, number, full_name })
     .collect();
     if predecessors.is_empty() {
         return Ok(Vec::new());
@@ -84,13 +80,7 @@ pub(super) async fn free_numbers(
     let rows: Vec<_> = predecessors
         .iter()
         .zip(&kept)
-        .map(|(person, number)| {
-            (
-                hex(person.id),
-                number,
-                hex_bytes(&sort_key(&person.full_name, number)),
-            )
-        })
+        .map(|(person, number)| (hex(person.id), number, hex_bytes(&sort_key(&person.full_name, number))))
         .collect();
     query(
         "update employee set archived_at = coalesce(archived_at, $3), former_no = personnel_no,
@@ -132,16 +122,12 @@ async fn kept_numbers(
     predecessors: &[Predecessor],
     now: i64,
 ) -> Result<Vec<String>> {
-    let zone: String = query_scalar("select timezone from client where id = $1")
-        .bind(client_id)
-        .fetch_one(tx)
-        .await?;
+    let zone: String =
+        query_scalar("select timezone from client where id = $1").bind(client_id).fetch_one(tx).await?;
     let zone = TimeZone::get(&zone).unwrap_or(TimeZone::UTC);
     let day = from_us(now).to_zoned(zone).date();
-    let mut kept: Vec<String> = predecessors
-        .iter()
-        .map(|person| format!("{}~{day}", person.number))
-        .collect();
+    let mut kept: Vec<String> =
+        predecessors.iter().map(|person| format!("{}~{day}", person.number)).collect();
     let mut count = 1;
     loop {
         let taken: Vec<i64> = query_scalar(

@@ -92,13 +92,7 @@ impl Store {
         let keys: Vec<_> = expired
             .iter()
             .map(|row| {
-                (
-                    hex(row.client_id),
-                    hex(row.message_id),
-                    hex(row.employee_id),
-                    row.outcome,
-                    row.reason,
-                )
+                (hex(row.client_id), hex(row.message_id), hex(row.employee_id), row.outcome, row.reason)
             })
             .collect();
         let keys = json(&keys);

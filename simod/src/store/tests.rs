@@ -32,11 +32,7 @@ async fn claim_all(fixture: &Fixture) -> Vec<super::ClaimedPush> {
 }
 
 fn finished(push: &super::ClaimedPush, result: PushResult) -> Finished {
-    Finished {
-        claim: push.claim.clone(),
-        at: NOON,
-        result,
-    }
+    Finished { claim: push.claim.clone(), at: NOON, result }
 }
 
 #[tokio::test]
@@ -56,23 +52,12 @@ async fn a_message_becomes_deliveries_and_pushes_with_their_reasons() {
         ["0 employee ", "8 employee no_grant"]
     );
     let pushes = claim_all(&f).await;
-    assert_eq!(
-        (pushes.len(), pushes[0].address.as_str(), pushes[0].skip),
-        (1, "address-1", None)
-    );
-    assert!(
-        claim_all(&f).await.is_empty(),
-        "a claimed push is not claimed again"
-    );
-    let accepted = PushResult::Accepted {
-        answer: "projects/p/messages/1".to_owned(),
-    };
+    assert_eq!((pushes.len(), pushes[0].address.as_str(), pushes[0].skip), (1, "address-1", None));
+    assert!(claim_all(&f).await.is_empty(), "a claimed push is not claimed again");
+    let accepted = PushResult::Accepted { answer: "projects/p/messages/1".to_owned() };
     f.store.finish(&[finished(&pushes[0], accepted)]).await.unwrap();
     assert_eq!(f.rows("select state from delivery where employee_id in (select id from employee where personnel_no = '1')").await, ["1"]);
-    assert_eq!(
-        f.rows("select kind from event order by seq").await,
-        ["accepted", "delivery"]
-    );
+    assert_eq!(f.rows("select kind from event order by seq").await, ["accepted", "delivery"]);
 }
 
 #[tokio::test]
@@ -86,15 +71,8 @@ async fn the_same_key_never_makes_a_second_message() {
         incoming
     };
     // Twice in one batch, then again, then with another meaning.
-    let first = f
-        .store
-        .accept(&[keyed("a", 1), keyed("a", 1), keyed("b", 2)])
-        .await
-        .unwrap();
-    assert_eq!(
-        (posted(&first[0]).duplicate, posted(&first[1]).duplicate),
-        (false, true)
-    );
+    let first = f.store.accept(&[keyed("a", 1), keyed("a", 1), keyed("b", 2)]).await.unwrap();
+    assert_eq!((posted(&first[0]).duplicate, posted(&first[1]).duplicate), (false, true));
     assert_eq!(posted(&first[0]).id, posted(&first[1]).id);
     assert_eq!(first[2].answer, Err(Refusal::KeyReused(KeyKind::IdempotencyKey)));
     let again = f.store.accept(&[keyed("a", 1), keyed("b", 2)]).await.unwrap();
@@ -113,10 +91,7 @@ async fn only_what_is_stored_wins_a_key() {
         incoming.draft.fingerprint = Some([1; 32]);
         incoming
     };
-    let rehearsed = Incoming {
-        dry_run: true,
-        ..keyed("1")
-    };
+    let rehearsed = Incoming { dry_run: true, ..keyed("1") };
     let batch = [keyed("404"), rehearsed.clone(), keyed("1"), keyed("1"), rehearsed];
     let accepted = f.store.accept(&batch).await.unwrap();
     assert!(matches!(accepted[0].answer, Err(Refusal::Nobody(_))));
@@ -151,10 +126,7 @@ async fn a_large_audience_is_frozen_and_expanded_in_steps() {
     let f = Fixture::new().await;
     f.add_employees(1_000).await;
     let mut incoming = f.incoming("всем");
-    incoming.draft.recipients = Some(Recipients {
-        everyone: true,
-        ..Recipients::default()
-    });
+    incoming.draft.recipients = Some(Recipients { everyone: true, ..Recipients::default() });
     let accepted = f.store.accept(&[incoming]).await.unwrap();
     assert_eq!(posted(&accepted[0]).recipients.accepted, 1_003);
     assert_eq!(f.rows("select count(*) from delivery").await, ["0"]);
@@ -174,9 +146,7 @@ async fn a_large_audience_is_frozen_and_expanded_in_steps() {
 #[tokio::test]
 async fn small_audiences_that_were_frozen_are_expanded_many_at_once() {
     let f = Fixture::new().await;
-    let batch: Vec<_> = (0..1_000)
-        .map(|number| f.personal(&number.to_string(), &["1", "2", "3"]))
-        .collect();
+    let batch: Vec<_> = (0..1_000).map(|number| f.personal(&number.to_string(), &["1", "2", "3"])).collect();
     f.store.accept(&batch).await.unwrap();
     let frozen: usize = f.rows("select count(*) from audience").await[0].parse().unwrap();
     assert!(frozen > 200);
@@ -193,33 +163,15 @@ async fn small_audiences_that_were_frozen_are_expanded_many_at_once() {
 #[tokio::test]
 async fn a_canceled_message_is_not_pushed_any_more() {
     let f = Fixture::new().await;
-    let accepted = f
-        .store
-        .accept(&[f.personal("a", &["1", "2", "3"])])
-        .await
-        .unwrap();
+    let accepted = f.store.accept(&[f.personal("a", &["1", "2", "3"])]).await.unwrap();
     let id = posted(&accepted[0]).id;
     let claimed = f.store.claim("fcm", 1, LEASE).await.unwrap().pushes;
-    f.store
-        .finish(&[finished(
-            &claimed[0],
-            PushResult::Accepted {
-                answer: "ok".to_owned(),
-            },
-        )])
-        .await
-        .unwrap();
+    f.store.finish(&[finished(&claimed[0], PushResult::Accepted { answer: "ok".to_owned() })]).await.unwrap();
     let canceled = f.store.cancel_message(f.client_id, None, id).await.unwrap();
     assert_eq!((canceled.canceled, canceled.too_late), (2, 1));
     assert!(claim_all(&f).await.is_empty());
-    assert_eq!(
-        f.store.cancel_message(f.client_id, None, id).await.unwrap(),
-        canceled
-    );
-    assert_eq!(
-        f.rows("select count(*) from event where kind = 'canceled'").await,
-        ["1"]
-    );
+    assert_eq!(f.store.cancel_message(f.client_id, None, id).await.unwrap(), canceled);
+    assert_eq!(f.rows("select count(*) from event where kind = 'canceled'").await, ["1"]);
 }
 
 #[tokio::test]
@@ -229,19 +181,12 @@ async fn a_scheduled_message_is_decided_when_it_comes_due() {
     incoming.draft.send_at = simo_common::time::Moment::parse("2026-11-01T15:00:00+03:00");
     let accepted = f.store.accept(&[incoming]).await.unwrap();
     assert_eq!(posted(&accepted[0]).recipients.accepted, 2);
-    assert_eq!(
-        (f.store.release_due().await.unwrap(), claim_all(&f).await.len()),
-        (0, 0)
-    );
-    f.execute("update employee set blocked_at = 1 where personnel_no = '2'")
-        .await;
+    assert_eq!((f.store.release_due().await.unwrap(), claim_all(&f).await.len()), (0, 0));
+    f.execute("update employee set blocked_at = 1 where personnel_no = '2'").await;
     f.clock.set(NOON + 3 * HOUR);
     assert_eq!(f.store.release_due().await.unwrap(), 1);
     assert_eq!(claim_all(&f).await.len(), 1);
-    assert_eq!(
-        f.rows("select state from delivery order by state").await,
-        ["0", "8"]
-    );
+    assert_eq!(f.rows("select state from delivery order by state").await, ["0", "8"]);
 }
 
 #[tokio::test]
@@ -249,31 +194,15 @@ async fn a_dead_address_fails_the_delivery_and_quarantines_the_device() {
     let f = Fixture::new().await;
     f.store.accept(&[f.personal("a", &["1"])]).await.unwrap();
     let pushes = claim_all(&f).await;
-    let dead = |device| PushResult::Failed {
-        reason: "dead_address",
-        answer: "UNREGISTERED".to_owned(),
-        device,
-    };
-    f.store
-        .finish(&[finished(&pushes[0], dead(DeviceEffect::Quarantine))])
-        .await
-        .unwrap();
-    assert_eq!(
-        f.rows("select state || reason from delivery").await,
-        ["5dead_address"]
-    );
+    let dead =
+        |device| PushResult::Failed { reason: "dead_address", answer: "UNREGISTERED".to_owned(), device };
+    f.store.finish(&[finished(&pushes[0], dead(DeviceEffect::Quarantine))]).await.unwrap();
+    assert_eq!(f.rows("select state || reason from delivery").await, ["5dead_address"]);
     f.store.accept(&[f.personal("b", &["1"])]).await.unwrap();
     let pushes = claim_all(&f).await;
     assert!(pushes[0].quarantined_at.is_some());
-    f.store
-        .finish(&[finished(&pushes[0], dead(DeviceEffect::Retire))])
-        .await
-        .unwrap();
-    assert_eq!(
-        f.rows("select devices from employee where personnel_no = '1'")
-            .await,
-        ["0"]
-    );
+    f.store.finish(&[finished(&pushes[0], dead(DeviceEffect::Retire))]).await.unwrap();
+    assert_eq!(f.rows("select devices from employee where personnel_no = '1'").await, ["0"]);
 }
 
 #[tokio::test]
@@ -283,10 +212,7 @@ async fn a_blocked_employee_gets_nothing_that_was_queued_before() {
     f.execute("update employee set blocked_at = 1").await;
     let pushes = claim_all(&f).await;
     assert_eq!(pushes[0].skip, Some(Skip::Blocked));
-    f.store
-        .finish(&[finished(&pushes[0], PushResult::Skipped(Skip::Blocked))])
-        .await
-        .unwrap();
+    f.store.finish(&[finished(&pushes[0], PushResult::Skipped(Skip::Blocked))]).await.unwrap();
     assert_eq!(f.rows("select state || reason from delivery").await, ["8blocked"]);
 }
 
@@ -295,22 +221,14 @@ async fn the_more_urgent_overtake_and_a_retry_waits() {
     let f = Fixture::new().await;
     let urgent = Incoming {
         draft: super::Draft {
-            priority: Some(Priority::Critical),
-            ..f.personal("авария", &["2"]).draft
+            priority: Some(Priority::Critical), ..f.personal("авария", &["2"]).draft
         },
         ..f.personal("", &[])
     };
-    f.store
-        .accept(&[f.personal("обычное", &["1"]), urgent])
-        .await
-        .unwrap();
+    f.store.accept(&[f.personal("обычное", &["1"]), urgent]).await.unwrap();
     let first = f.store.claim("fcm", 1, LEASE).await.unwrap().pushes;
     assert_eq!(first[0].title, "авария");
-    let later = PushResult::Retry {
-        due_at: NOON + HOUR,
-        answer: "UNAVAILABLE".to_owned(),
-        counts: true,
-    };
+    let later = PushResult::Retry { due_at: NOON + HOUR, answer: "UNAVAILABLE".to_owned(), counts: true };
     f.store.finish(&[finished(&first[0], later)]).await.unwrap();
     assert_eq!(claim_all(&f).await.len(), 1);
     f.clock.set(NOON + HOUR);
@@ -326,10 +244,7 @@ async fn a_claim_is_shared_fairly_between_clients() {
     f.store.accept(&many).await.unwrap();
     f.store.accept(&[other]).await.unwrap();
     let claimed = f.store.claim("fcm", 10, LEASE).await.unwrap().pushes;
-    let of_the_other = claimed
-        .iter()
-        .filter(|push| push.claim.key.client_id != f.client_id)
-        .count();
+    let of_the_other = claimed.iter().filter(|push| push.claim.key.client_id != f.client_id).count();
     assert_eq!((claimed.len(), of_the_other), (10, 1));
 }
 
@@ -346,13 +261,8 @@ async fn the_state_column_is_the_same_expression_as_the_function() {
             Some(Outcome::Denied),
         ] {
             let bit = |n: u8| bits & (1 << n) != 0;
-            let facts = Facts {
-                sent: bit(0),
-                delivered: bit(1),
-                read: bit(2),
-                acknowledged: bit(3),
-                outcome,
-            };
+            let facts =
+                Facts { sent: bit(0), delivered: bit(1), read: bit(2), acknowledged: bit(3), outcome };
             let column = |set: bool| if set { "1" } else { "null" };
             let outcome = outcome.map_or("null".to_owned(), |outcome| format!("'{}'", outcome.as_str()));
             f.execute(&format!(

@@ -116,9 +116,7 @@ impl Store {
         )
         .fetch_all(&mut *self.read().await?)
         .await?;
-        let limits = rows
-            .into_iter()
-            .filter_map(|(hash, limit)| Some((hash.try_into().ok()?, limit as u64)));
+        let limits = rows.into_iter().filter_map(|(hash, limit)| Some((hash.try_into().ok()?, limit as u64)));
         Ok(limits.collect())
     }
 
@@ -151,13 +149,7 @@ impl Store {
             },
             TokenFor::Operator { within, name } => {
                 let (holder_id, client_id) = live_operator(&mut tx, within, name).await?;
-                NewToken {
-                    client_id,
-                    kind: TokenKind::Operator,
-                    holder_id,
-                    holder: name,
-                    terms,
-                }
+                NewToken { client_id, kind: TokenKind::Operator, holder_id, holder: name, terms }
             }
         };
         let issued = insert_token(&mut tx, &new, now).await?;
@@ -191,9 +183,7 @@ impl Store {
                 "токен отозван, истёк или уже сменён; выпустите новый"
             )));
         }
-        let works_for = old
-            .expires_at
-            .map(|end| end.as_microsecond() - old.created_at.as_microsecond());
+        let works_for = old.expires_at.map(|end| end.as_microsecond() - old.created_at.as_microsecond());
         let terms = TokenTerms {
             name: Some(old.name.clone()),
             expires_at: works_for.map(|us| now + us),
@@ -232,11 +222,7 @@ impl Store {
 }
 
 async fn token_row(conn: &mut Conn, within: Option<Uuid>, id: Uuid) -> Result<Row> {
-    let row = query(select_token!("t.id = $2"))
-        .bind(within)
-        .bind(id)
-        .fetch_optional(conn)
-        .await?;
+    let row = query(select_token!("t.id = $2")).bind(within).bind(id).fetch_optional(conn).await?;
     row.ok_or_else(|| Error::not_found("token", id.to_string()))
 }
 

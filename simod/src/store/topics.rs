@@ -22,11 +22,7 @@ use super::{
     named::{Nouns, add_named, archive_named},
 };
 
-const TOPICS: Nouns = Nouns {
-    noun: "topic",
-    russian: "тема",
-    table: "topic",
-};
+const TOPICS: Nouns = Nouns { noun: "topic", russian: "тема", table: "topic" };
 
 macro_rules! select_topic {
     ($rest:literal) => {
@@ -46,14 +42,13 @@ impl Store {
     /// A page of a client's topics, by slug.
     pub async fn topics(&self, client_id: Uuid, listing: &Listing<String>) -> Result<Rows<Topic, String>> {
         let mut reader = self.read().await?;
-        let rows = query(select_topic!(
-            "t.slug > $2 and ($3 or t.archived_at is null) order by t.slug limit $4"
-        ))
-        .bind(client_id)
-        .bind(listing.after.as_deref().unwrap_or(""))
-        .bind(listing.archived)
-        .bind(listing.rows())
-        .fetch(&mut reader);
+        let rows =
+            query(select_topic!("t.slug > $2 and ($3 or t.archived_at is null) order by t.slug limit $4"))
+                .bind(client_id)
+                .bind(listing.after.as_deref().unwrap_or(""))
+                .bind(listing.archived)
+                .bind(listing.rows())
+                .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             let topic = read_topic(row)?;
             let fits = listing.find.fits(&[&topic.slug, &topic.name]);
@@ -87,10 +82,7 @@ impl Store {
     /// # Errors
     /// [`Error::Conflict`] when it is there; [`Error::Invalid`] when its defaults name who is not.
     pub async fn add_topic(&self, client_id: Uuid, new: &NewTopic) -> Result<Topic> {
-        let named = Named {
-            slug: new.slug.clone(),
-            name: new.name.clone(),
-        };
+        let named = Named { slug: new.slug.clone(), name: new.name.clone() };
         let defaults = EditTopic {
             name: None,
             default_priority: new.default_priority.into(),
@@ -101,10 +93,7 @@ impl Store {
         let back = add_named(&mut tx, TOPICS, client_id, &named, now).await?;
         end_topics(&mut tx, client_id, back.as_slice(), now).await?;
         edit(&mut tx, client_id, &new.slug, &defaults).await?;
-        let added = Topic {
-            restored: back.is_some(),
-            ..topic(&mut tx, client_id, &new.slug).await?
-        };
+        let added = Topic { restored: back.is_some(), ..topic(&mut tx, client_id, &new.slug).await? };
         tx.record(client_id, Change::new("topic.add", &*new.slug).after(&added));
         tx.commit().await?;
         Ok(added)
@@ -141,15 +130,8 @@ impl Store {
 
 /// The topic with this slug, archived or not.
 async fn topic(conn: &mut Conn, client_id: Uuid, slug: &str) -> Result<Topic> {
-    let row = query(select_topic!("t.slug = $2"))
-        .bind(client_id)
-        .bind(slug)
-        .fetch_optional(conn)
-        .await?;
-    row.as_ref()
-        .map(read_topic)
-        .transpose()?
-        .ok_or_else(|| Error::not_found("topic", slug))
+    let row = query(select_topic!("t.slug = $2")).bind(client_id).bind(slug).fetch_optional(conn).await?;
+    row.as_ref().map(read_topic).transpose()?.ok_or_else(|| Error::not_found("topic", slug))
 }
 
 async fn edit(tx: &mut Write, client_id: Uuid, slug: &str, changes: &EditTopic) -> Result<()> {
@@ -216,11 +198,7 @@ async fn all_there(tx: &mut Write, client_id: Uuid, recipients: &Recipients) -> 
             ));
         }
     }
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Invalid(missing))
-    }
+    if missing.is_empty() { Ok(()) } else { Err(Error::Invalid(missing)) }
 }
 
 /// Refuses to archive whom a topic's messages are for: those that name nobody would reach nobody. His row must have been
@@ -244,10 +222,7 @@ pub(super) async fn refuse_recipient(tx: &mut Write, client_id: Uuid, who: &Gran
             Grantee::Everyone => false,
         }
     };
-    let topics: Vec<_> = topics
-        .iter()
-        .filter(|(_, recipients)| names(recipients))
-        .collect();
+    let topics: Vec<_> = topics.iter().filter(|(_, recipients)| names(recipients)).collect();
     let Some((first, _)) = topics.first() else {
         return Ok(());
     };
@@ -288,9 +263,7 @@ fn read_topic(row: &Row) -> Result<Topic> {
         slug: row.try_get("slug")?,
         name: row.try_get("name")?,
         grants: row.try_get::<i64, _>("grants")? as u64,
-        default_priority: row
-            .try_get::<Option<i64>, _>("priority")?
-            .map(Priority::from_rank),
+        default_priority: row.try_get::<Option<i64>, _>("priority")?.map(Priority::from_rank),
         default_recipients: row.json("recipients")?,
         archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
         restored: false,

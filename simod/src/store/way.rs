@@ -136,13 +136,11 @@ async fn sign_of_life(tx: &mut Write, phone: &DeviceCaller, way: &Way, now: i64)
 /// way that his phone has just left.
 async fn lock_employee(tx: &mut Write, client_id: Uuid, employee_id: Uuid) -> Result<()> {
     let lock = tx.locked("employee");
-    query(format!(
-        "select ordinal from employee where client_id = $1 and id = $2{lock}"
-    ))
-    .bind(client_id)
-    .bind(employee_id)
-    .fetch_optional(tx)
-    .await?;
+    query(format!("select ordinal from employee where client_id = $1 and id = $2{lock}"))
+        .bind(client_id)
+        .bind(employee_id)
+        .fetch_optional(tx)
+        .await?;
     Ok(())
 }
 

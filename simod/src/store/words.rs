@@ -107,9 +107,8 @@ impl Store {
 
     /// Waits until every message that is in the database now is in the word index.
     pub(super) async fn index_all_words(&self) -> Result<()> {
-        let newest: Option<i64> = query_scalar("select max(seq) from message")
-            .fetch_one(&mut *self.read().await?)
-            .await?;
+        let newest: Option<i64> =
+            query_scalar("select max(seq) from message").fetch_one(&mut *self.read().await?).await?;
         let Some(newest) = newest else { return Ok(()) };
         let waits = match &self.database {
             Database::Sqlite(_) => concat!(
@@ -119,11 +118,7 @@ impl Store {
             ),
             Database::Postgres(_) => "select exists (select 1 from message_unworded where seq <= $1)",
         };
-        while query_scalar::<bool>(waits)
-            .bind(newest)
-            .fetch_one(&mut *self.read().await?)
-            .await?
-        {
+        while query_scalar::<bool>(waits).bind(newest).fetch_one(&mut *self.read().await?).await? {
             if self.index_words(1_000).await? == 0 {
                 // Another one has them in hand.
                 tokio::time::sleep(HANDS_OFF).await;
@@ -218,19 +213,13 @@ pub(super) fn expression(engine: Engine, client_id: Uuid, terms: &[&Text], opera
         .iter()
         .map(|text| {
             let stemmed = text.how == Match::Forms;
-            let words = text
-                .words
-                .iter()
-                .map(|word| if stemmed { stem(word) } else { word.into() });
+            let words = text.words.iter().map(|word| if stemmed { stem(word) } else { word.into() });
             let begins = text.how == Match::Beginning;
             match engine {
                 Engine::Sqlite => format!(
                     "({} : \"{}\"{})",
                     if stemmed { "stems" } else { "surface" },
-                    words
-                        .map(|word| format!("{mark}{word}"))
-                        .collect::<Vec<_>>()
-                        .join(" "),
+                    words.map(|word| format!("{mark}{word}")).collect::<Vec<_>>().join(" "),
                     if begins { " *" } else { "" },
                 ),
                 Engine::Postgres => {

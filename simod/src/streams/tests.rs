@@ -18,9 +18,7 @@ fn holder(phone: &TestPhone) -> StreamPhone {
 
 async fn next(connection: &mut Connection) -> Option<String> {
     let message = tokio::time::timeout(Duration::from_secs(20), connection.next()).await;
-    message
-        .expect("the stream says something, or ends")
-        .map(|message| message.title)
+    message.expect("the stream says something, or ends").map(|message| message.title)
 }
 
 async fn titles(connection: &mut Connection, count: usize) -> HashSet<String> {
@@ -50,9 +48,7 @@ async fn a_stream_begins_with_what_has_no_receipt_and_goes_on_live_without_repea
         post(&plant, &app, title, employee).await;
         assert_eq!(next(&mut connection).await.unwrap(), title);
     }
-    plant
-        .run("update push set done_at = 1, outcome = 'received' where rowid = 1")
-        .await;
+    plant.run("update push set done_at = 1, outcome = 'received' where rowid = 1").await;
     drop(connection);
     let mut connection = app.streams.open(holder(&phone));
     let again = titles(&mut connection, 2).await;
@@ -163,8 +159,5 @@ async fn a_reader_who_takes_nothing_is_cut_off() {
     assert!(connection.next().await.is_none());
     let mut connection = streams.open(holder(&phone));
     streams.round().await.unwrap();
-    assert!(
-        connection.next().await.is_some(),
-        "he comes back, and nothing was lost"
-    );
+    assert!(connection.next().await.is_some(), "he comes back, and nothing was lost");
 }

@@ -22,8 +22,7 @@ struct Arguments {
 fn main() -> std::io::Result<()> {
     let arguments = Arguments::parse();
     let fcm = FakeFcm::listen(arguments.listen);
-    fcm.script()
-        .delay(std::time::Duration::from_millis(arguments.delay));
+    fcm.script().delay(std::time::Duration::from_millis(arguments.delay));
     fcm.journal().without_bodies();
     let files = fcm.write_files(&arguments.directory);
     println!("[fcm]");

@@ -85,9 +85,8 @@ impl Acs {
         let request = self.message(number);
         let body = request.to_string();
         let answer = loop {
-            let mut ask = raw::ask_with(&self.http, Method::POST, &self.url)
-                .token(&self.token)
-                .json_text(body.clone());
+            let mut ask =
+                raw::ask_with(&self.http, Method::POST, &self.url).token(&self.token).json_text(body.clone());
             if number.is_multiple_of(2) {
                 ask = ask.header("idempotency-key", format!("key-{number}"));
             }

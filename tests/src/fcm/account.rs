@@ -46,10 +46,7 @@ impl Key {
             private_pem.push('\n');
         }
         private_pem.push_str("-----END PRIVATE KEY-----\n");
-        Self {
-            private_pem,
-            public: DecodingKey::from_rsa_der(pair.public_key().as_ref()),
-        }
+        Self { private_pem, public: DecodingKey::from_rsa_der(pair.public_key().as_ref()) }
     }
 }
 
@@ -102,19 +99,12 @@ impl Account {
     pub(super) fn exchange(&self, content_type: &str, form: &[u8], now: i64) -> (u16, serde_json::Value) {
         match self.checked(content_type, form, now) {
             Ok(()) => {
-                let secret: String = rand::rng()
-                    .sample_iter(Alphanumeric)
-                    .take(120)
-                    .map(char::from)
-                    .collect();
+                let secret: String =
+                    rand::rng().sample_iter(Alphanumeric).take(120).map(char::from).collect();
                 let token = format!("ya29.{secret}");
-                self.lock()
-                    .insert(token.clone(), Instant::now() + Duration::from_secs(TOKEN_SECONDS));
+                self.lock().insert(token.clone(), Instant::now() + Duration::from_secs(TOKEN_SECONDS));
                 self.issued.fetch_add(1, Ordering::Relaxed);
-                (
-                    200,
-                    json!({"access_token": token, "expires_in": TOKEN_SECONDS, "token_type": "Bearer"}),
-                )
+                (200, json!({"access_token": token, "expires_in": TOKEN_SECONDS, "token_type": "Bearer"}))
             }
             Err((error, description)) => (400, json!({"error": error, "error_description": description})),
         }
@@ -144,9 +134,8 @@ impl Account {
         if form.get("grant_type").map(String::as_str) != Some(GRANT) {
             return Err(("unsupported_grant_type", "Invalid grant_type".to_owned()));
         }
-        let assertion = form
-            .get("assertion")
-            .ok_or(("invalid_request", "Missing parameter: assertion".to_owned()))?;
+        let assertion =
+            form.get("assertion").ok_or(("invalid_request", "Missing parameter: assertion".to_owned()))?;
         let grant = |text: &str| ("invalid_grant", text.to_owned());
 
         let header = jsonwebtoken::decode_header(assertion).map_err(|_| grant("Invalid JWT."))?;
@@ -174,10 +163,7 @@ impl Account {
             ));
         }
         if !claims.scope.split(' ').any(|scope| scope == SCOPE) {
-            return Err((
-                "invalid_scope",
-                "Invalid OAuth scope or ID token audience provided.".to_owned(),
-            ));
+            return Err(("invalid_scope", "Invalid OAuth scope or ID token audience provided.".to_owned()));
         }
         Ok(())
     }

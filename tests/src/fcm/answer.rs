@@ -101,12 +101,9 @@ impl Answer {
                     body: b"<!DOCTYPE html><html lang=en><title>Error 502 (Server Error)!!1</title>".to_vec(),
                 });
             }
-            Self::Unregistered => error(
-                404,
-                "Requested entity was not found.",
-                "NOT_FOUND",
-                &[fcm("UNREGISTERED")],
-            ),
+            Self::Unregistered => {
+                error(404, "Requested entity was not found.", "NOT_FOUND", &[fcm("UNREGISTERED")])
+            }
             Self::InvalidToken => error(
                 400,
                 "The registration token is not a valid FCM registration token",
@@ -115,12 +112,9 @@ impl Answer {
             ),
             Self::InvalidPayload => invalid("message.android", "Invalid value."),
             Self::WrongProject => error(404, "Requested entity was not found.", "NOT_FOUND", &[]),
-            Self::SenderIdMismatch => error(
-                403,
-                "SenderId mismatch",
-                "PERMISSION_DENIED",
-                &[fcm("SENDER_ID_MISMATCH")],
-            ),
+            Self::SenderIdMismatch => {
+                error(403, "SenderId mismatch", "PERMISSION_DENIED", &[fcm("SENDER_ID_MISMATCH")])
+            }
             Self::ThirdPartyAuth => error(
                 401,
                 "Auth error from APNS or Web Push Service",
@@ -130,12 +124,9 @@ impl Answer {
             Self::Unauthenticated => unauthenticated(),
             Self::QuotaProject(_) => quota(&format!("project:{}", super::PROJECT)),
             Self::QuotaDevice(_) => quota(&format!("device:{address}")),
-            Self::Unavailable(_) => error(
-                503,
-                "The service is currently unavailable.",
-                "UNAVAILABLE",
-                &[fcm("UNAVAILABLE")],
-            ),
+            Self::Unavailable(_) => {
+                error(503, "The service is currently unavailable.", "UNAVAILABLE", &[fcm("UNAVAILABLE")])
+            }
             Self::Internal => error(500, "Internal error encountered.", "INTERNAL", &[]),
         };
         let retry_after = match self {
@@ -185,12 +176,7 @@ pub(super) fn invalid(field: &str, description: &str) -> Http {
         "@type": "type.googleapis.com/google.rpc.BadRequest",
         "fieldViolations": [{"field": field, "description": description}],
     });
-    error(
-        400,
-        description,
-        "INVALID_ARGUMENT",
-        &[violation, fcm("INVALID_ARGUMENT")],
-    )
+    error(400, description, "INVALID_ARGUMENT", &[violation, fcm("INVALID_ARGUMENT")])
 }
 
 /// 401 for a missing, wrong or expired bearer token.

@@ -20,10 +20,7 @@ pub struct Stats {
 
 /// `/standin/stats?from=N` and `/standin/calls?from=N` (NDJSON): the journal from call N on.
 pub(super) fn answer(state: &State, path: &str, query: &str) -> Option<Bytes> {
-    let from = query
-        .strip_prefix("from=")
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(0_usize);
+    let from = query.strip_prefix("from=").and_then(|n| n.parse().ok()).unwrap_or(0_usize);
     let text = state.journal.with(|calls| {
         let calls = calls.get(from..).unwrap_or_default();
         match path {
@@ -36,10 +33,7 @@ pub(super) fn answer(state: &State, path: &str, query: &str) -> Option<Bytes> {
 }
 
 fn stats(calls: &[Call]) -> String {
-    let mut stats = Stats {
-        calls: calls.len() as u64,
-        ..Stats::default()
-    };
+    let mut stats = Stats { calls: calls.len() as u64, ..Stats::default() };
     for call in calls.iter().filter(|call| call.accepted) {
         stats.accepted += 1;
         stats.first_us.get_or_insert(call.at_us);

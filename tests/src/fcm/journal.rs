@@ -49,11 +49,7 @@ impl Journal {
 
     /// The calls for one address.
     pub fn calls_to(&self, address: &str) -> Vec<Call> {
-        self.lock()
-            .iter()
-            .filter(|call| call.address == address)
-            .cloned()
-            .collect()
+        self.lock().iter().filter(|call| call.address == address).cloned().collect()
     }
 
     /// How many calls there were.
@@ -96,11 +92,7 @@ impl Journal {
         if self.malformed_expected.load(Ordering::Relaxed) {
             return Vec::new();
         }
-        self.lock()
-            .iter()
-            .filter(|call| call.answer.starts_with("malformed"))
-            .cloned()
-            .collect()
+        self.lock().iter().filter(|call| call.answer.starts_with("malformed")).cloned().collect()
     }
 
     /// Enters a call and returns its number.

@@ -86,10 +86,7 @@ impl Script {
         }
         orders.drawn += 1;
         let drawn = orders.drawn;
-        orders
-            .mixture
-            .as_ref()
-            .map_or(Answer::Accept, |mixture| mixture.draw(drawn))
+        orders.mixture.as_ref().map_or(Answer::Accept, |mixture| mixture.draw(drawn))
     }
 
     fn lock(&self) -> MutexGuard<'_, Orders> {
@@ -121,11 +118,7 @@ mod tests {
 
     #[test]
     fn a_mixture_fails_its_share_and_repeats_itself() {
-        let mixture = Mixture {
-            rate: 0.1,
-            answers: vec![Answer::Internal, Answer::Html],
-            seed: 7,
-        };
+        let mixture = Mixture { rate: 0.1, answers: vec![Answer::Internal, Answer::Html], seed: 7 };
         let draws: Vec<Answer> = (0..10_000).map(|n| mixture.draw(n)).collect();
         let failed = draws.iter().filter(|answer| !answer.accepts()).count();
         assert!((900..1100).contains(&failed), "{failed}");

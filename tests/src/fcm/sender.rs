@@ -32,10 +32,7 @@ impl Sender {
     /// The same token over a connection of its own.
     #[must_use]
     pub fn on_another_connection(&self, ca_pem: &str) -> Self {
-        Self {
-            http: trusting(ca_pem).build().expect("a client"),
-            ..self.clone()
-        }
+        Self { http: trusting(ca_pem).build().expect("a client"), ..self.clone() }
     }
 
     /// With this token instead.

@@ -97,8 +97,7 @@ pub(super) async fn serve(
         });
         let (acceptor, state, stop) = (acceptor.clone(), Arc::clone(&state), stop.clone());
         tokio::spawn(async move {
-            stop.run_until_cancelled(converse(socket, acceptor, state, connection))
-                .await;
+            stop.run_until_cancelled(converse(socket, acceptor, state, connection)).await;
         });
     }
 }
@@ -115,9 +114,7 @@ async fn converse(socket: TcpStream, acceptor: TlsAcceptor, state: Arc<State>, c
         service_fn(move |request| respond(Arc::clone(&state), Arc::clone(&connection), request))
     };
     if !speaks_h2 {
-        let _ = http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service)
-            .await;
+        let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         return;
     }
     let mut served = std::pin::pin!(
@@ -167,10 +164,8 @@ async fn route(
             let (status, value) = state.account.exchange(form, &body, clock::now_us() / 1_000_000);
             Ok(json(status, Bytes::from(value.to_string())))
         }
-        (&Method::GET, path) => Ok(
-            control::answer(state, path, parts.uri.query().unwrap_or_default())
-                .map_or_else(|| respond_with(answer::not_found()), |text| json(200, text)),
-        ),
+        (&Method::GET, path) => Ok(control::answer(state, path, parts.uri.query().unwrap_or_default())
+            .map_or_else(|| respond_with(answer::not_found()), |text| json(200, text))),
         _ => Ok(respond_with(answer::not_found())),
     }
 }
@@ -209,10 +204,7 @@ async fn send(
         Err(violation) => {
             call.answer = format!("malformed: {}", violation.description);
             state.journal.enter(call);
-            return Ok(respond_with(answer::invalid(
-                &violation.field,
-                &violation.description,
-            )));
+            return Ok(respond_with(answer::invalid(&violation.field, &violation.description)));
         }
     };
     call.address.clone_from(&request.address);
@@ -233,15 +225,12 @@ async fn send(
 }
 
 fn respond_with(http: Http) -> Response<Full<Bytes>> {
-    let mut response = Response::builder()
-        .status(http.status)
-        .header(header::CONTENT_TYPE, http.content_type);
+    let mut response =
+        Response::builder().status(http.status).header(header::CONTENT_TYPE, http.content_type);
     if let Some(seconds) = http.retry_after {
         response = response.header(header::RETRY_AFTER, seconds);
     }
-    response
-        .body(Full::new(Bytes::from(http.body)))
-        .expect("these headers are valid")
+    response.body(Full::new(Bytes::from(http.body))).expect("these headers are valid")
 }
 
 fn json(status: u16, body: Bytes) -> Response<Full<Bytes>> {

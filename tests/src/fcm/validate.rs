@@ -37,10 +37,7 @@ const REQUEST: &[(&str, Kind)] = &[("message", Object(MESSAGE)), ("validate_only
 const MESSAGE: &[(&str, Kind)] = &[
     ("name", Text),
     ("data", TextMap),
-    (
-        "notification",
-        Object(&[("title", Text), ("body", Text), ("image", Text)]),
-    ),
+    ("notification", Object(&[("title", Text), ("body", Text), ("image", Text)])),
     ("android", Object(ANDROID)),
     (
         "webpush",
@@ -48,10 +45,7 @@ const MESSAGE: &[(&str, Kind)] = &[
             ("headers", TextMap),
             ("data", TextMap),
             ("notification", Anything),
-            (
-                "fcm_options",
-                Object(&[("link", Text), ("analytics_label", Text)]),
-            ),
+            ("fcm_options", Object(&[("link", Text), ("analytics_label", Text)])),
         ]),
     ),
     (
@@ -59,10 +53,7 @@ const MESSAGE: &[(&str, Kind)] = &[
         Object(&[
             ("headers", TextMap),
             ("payload", Anything),
-            (
-                "fcm_options",
-                Object(&[("analytics_label", Text), ("image", Text)]),
-            ),
+            ("fcm_options", Object(&[("analytics_label", Text), ("image", Text)])),
             ("live_activity_token", Text),
         ]),
     ),
@@ -118,17 +109,11 @@ const ANDROID_NOTIFICATION: &[(&str, Kind)] = &[
     ("default_vibrate_timings", Flag),
     ("default_light_settings", Flag),
     ("vibrate_timings", List),
-    (
-        "visibility",
-        OneOf(&["VISIBILITY_UNSPECIFIED", "PRIVATE", "PUBLIC", "SECRET"]),
-    ),
+    ("visibility", OneOf(&["VISIBILITY_UNSPECIFIED", "PRIVATE", "PUBLIC", "SECRET"])),
     ("notification_count", Number),
     ("light_settings", Anything),
     ("image", Text),
-    (
-        "proxy",
-        OneOf(&["PROXY_UNSPECIFIED", "ALLOW", "DENY", "IF_PRIORITY_LOWERED"]),
-    ),
+    ("proxy", OneOf(&["PROXY_UNSPECIFIED", "ALLOW", "DENY", "IF_PRIORITY_LOWERED"])),
 ];
 
 /// Bytes of keys and values in `data` and `notification`.
@@ -139,36 +124,23 @@ const LONGEST_TTL: f64 = 2_419_200.0;
 /// Reads a request as FCM does.
 pub(super) fn send(request: &Value) -> Result<Send, Violation> {
     check(request, Object(REQUEST), "")?;
-    let message = request["message"].as_object().ok_or_else(|| {
-        violation(
-            "message",
-            "Invalid JSON payload received. \"message\" is required.",
-        )
-    })?;
-    let mut targets = ["token", "fid", "topic", "condition"]
-        .into_iter()
-        .filter_map(|kind| message.get(kind)?.as_str());
+    let message = request["message"]
+        .as_object()
+        .ok_or_else(|| violation("message", "Invalid JSON payload received. \"message\" is required."))?;
+    let mut targets =
+        ["token", "fid", "topic", "condition"].into_iter().filter_map(|kind| message.get(kind)?.as_str());
     let (Some(address), None) = (targets.next(), targets.next()) else {
-        return Err(violation(
-            "message",
-            "Exactly one of token, topic or condition is required",
-        ));
+        return Err(violation("message", "Exactly one of token, topic or condition is required"));
     };
     if address.is_empty() {
         return Err(violation("message.token", "Recipient of the message is not set."));
     }
-    for data in [
-        message.get("data"),
-        message.get("android").and_then(|android| android.get("data")),
-    ] {
+    for data in [message.get("data"), message.get("android").and_then(|android| android.get("data"))] {
         let keys = data.and_then(Value::as_object).into_iter().flat_map(Map::keys);
         for key in keys {
             if key == "from" || key == "message_type" || key.starts_with("google.") || key.starts_with("gcm.")
             {
-                return Err(violation(
-                    "message.data",
-                    &format!("Invalid data payload key: {key}"),
-                ));
+                return Err(violation("message.data", &format!("Invalid data payload key: {key}")));
             }
         }
     }
@@ -179,10 +151,7 @@ pub(super) fn send(request: &Value) -> Result<Send, Violation> {
         .map(|(key, value)| key.len() + value.as_str().map_or(0, str::len))
         .sum();
     if size > PAYLOAD {
-        return Err(violation(
-            "message.android",
-            &format!("Android message is too big ({size} bytes)"),
-        ));
+        return Err(violation("message.android", &format!("Android message is too big ({size} bytes)")));
     }
     Ok(Send {
         address: address.to_owned(),
@@ -214,21 +183,13 @@ fn check(value: &Value, kind: Kind, path: &str) -> Result<(), Violation> {
             };
             for (name, value) in object {
                 let Some((_, kind)) = fields.iter().find(|(known, _)| is_named(name, known)) else {
-                    let place = if path.is_empty() {
-                        String::new()
-                    } else {
-                        format!(" at '{path}'")
-                    };
+                    let place = if path.is_empty() { String::new() } else { format!(" at '{path}'") };
                     let text = format!(
                         "Invalid JSON payload received. Unknown name \"{name}\"{place}: Cannot find field."
                     );
                     return Err(violation(path, &text));
                 };
-                let inner = if path.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{path}.{name}")
-                };
+                let inner = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                 check(value, *kind, &inner)?;
             }
             true
@@ -240,10 +201,7 @@ fn check(value: &Value, kind: Kind, path: &str) -> Result<(), Violation> {
 /// Protocol buffers' JSON takes `collapse_key` and `collapseKey`.
 fn is_named(name: &str, known: &str) -> bool {
     let plain = |text: &str| -> Vec<u8> {
-        text.bytes()
-            .filter(|&b| b != b'_')
-            .map(|b| b.to_ascii_lowercase())
-            .collect()
+        text.bytes().filter(|&b| b != b'_').map(|b| b.to_ascii_lowercase()).collect()
     };
     name == known || (!name.contains('_') && plain(name) == plain(known))
 }
@@ -261,10 +219,7 @@ fn wrong(path: &str, value: &Value) -> Violation {
 }
 
 fn violation(field: &str, description: &str) -> Violation {
-    Violation {
-        field: field.to_owned(),
-        description: description.to_owned(),
-    }
+    Violation { field: field.to_owned(), description: description.to_owned() }
 }
 
 #[cfg(test)]

@@ -167,12 +167,9 @@ impl Setup {
     /// With FCM being at this address.
     #[must_use]
     pub fn fcm_at(self, url: &str, files: &fcm::Files) -> Self {
-        self.set(
-            "fcm.service_account",
-            files.service_account.to_str().expect("paths here are UTF-8"),
-        )
-        .set("fcm.ca", files.ca.to_str().expect("paths here are UTF-8"))
-        .set("fcm.base_url", url)
+        self.set("fcm.service_account", files.service_account.to_str().expect("paths here are UTF-8"))
+            .set("fcm.ca", files.ca.to_str().expect("paths here are UTF-8"))
+            .set("fcm.base_url", url)
     }
 
     /// With a key of the configuration file; dots part levels: `delivery.retry_first_seconds`.
@@ -219,15 +216,8 @@ impl Setup {
         let directory = self.directory.path().to_owned();
         authority.write(&directory);
         self.ca = Some(directory.join("ca.pem"));
-        let path = |name: &str| {
-            directory
-                .join(name)
-                .to_str()
-                .expect("paths here are UTF-8")
-                .to_owned()
-        };
-        self.set("tls_certificate", path("tls.pem"))
-            .set("tls_key", path("tls.key"))
+        let path = |name: &str| directory.join(name).to_str().expect("paths here are UTF-8").to_owned();
+        self.set("tls_certificate", path("tls.pem")).set("tls_key", path("tls.key"))
     }
 
     /// Starts it and waits until it is ready.
@@ -267,10 +257,7 @@ impl Setup {
             None => Command::new(binary),
             Some(limit) => {
                 let mut shell = Command::new("sh");
-                shell
-                    .arg("-c")
-                    .arg(format!("ulimit {limit}; exec \"$0\" \"$@\""))
-                    .arg(binary);
+                shell.arg("-c").arg(format!("ulimit {limit}; exec \"$0\" \"$@\"")).arg(binary);
                 shell
             }
         };
@@ -291,11 +278,7 @@ impl Setup {
             .arg(config)
             .arg("--database")
             .arg(database)
-            .args([
-                "--listen",
-                &SocketAddr::new(self.listen, port).to_string(),
-                "--socket",
-            ])
+            .args(["--listen", &SocketAddr::new(self.listen, port).to_string(), "--socket"])
             .arg(self.directory.path().join("s.sock"))
             .env_remove("SIMO_URL")
             .env_remove("SIMO_TOKEN")
@@ -332,11 +315,7 @@ impl Setup {
             drop(process);
             panic!("simod did not say where it listens");
         };
-        let mut running = Running {
-            process,
-            url,
-            ready_after: Duration::ZERO,
-        };
+        let mut running = Running { process, url, ready_after: Duration::ZERO };
         let readyz = format!("{}/readyz", running.url);
         eventually("simod is ready", || async {
             let answer = http.get(&readyz).send().await.ok()?;

@@ -23,22 +23,9 @@ use simo_tests::{
 };
 
 async fn operator(simod: &Simod, plant: &Plant, name: &str, role: Role) -> Client {
-    let admin = if role == Role::Owner {
-        simod.owner()
-    } else {
-        plant.admin.clone()
-    };
-    admin
-        .add_operator(&NewOperator {
-            name: name.to_owned(),
-            role,
-        })
-        .await
-        .unwrap();
-    let token = NewToken {
-        operator: Some(name.to_owned()),
-        ..NewToken::default()
-    };
+    let admin = if role == Role::Owner { simod.owner() } else { plant.admin.clone() };
+    admin.add_operator(&NewOperator { name: name.to_owned(), role }).await.unwrap();
+    let token = NewToken { operator: Some(name.to_owned()), ..NewToken::default() };
     simod.caller(&admin.issue_token(&token).await.unwrap().token)
 }
 
@@ -51,64 +38,25 @@ async fn a_viewer_reads_and_changes_nothing() {
     let viewer = operator(&simod, &plant, "viewer", Role::Viewer).await;
 
     let who = viewer.whoami().await.unwrap();
-    assert_eq!(
-        (who.role, who.client.as_deref()),
-        (Some(Role::Viewer), Some("zavod"))
-    );
-    assert_eq!(
-        viewer
-            .deliveries(&ListQuery::default(), Sort::default())
-            .await
-            .unwrap()
-            .items
-            .len(),
-        1
-    );
+    assert_eq!((who.role, who.client.as_deref()), (Some(Role::Viewer), Some("zavod")));
+    assert_eq!(viewer.deliveries(&ListQuery::default(), Sort::default()).await.unwrap().items.len(), 1);
     assert_eq!(viewer.message(posted.id).await.unwrap().title, "Привет");
     viewer.explain(posted.id, "001").await.unwrap();
 
-    let named = Named {
-        slug: "x".to_owned(),
-        name: None,
-    };
+    let named = Named { slug: "x".to_owned(), name: None };
     let refusals = [
-        viewer
-            .add_topic(&NewTopic {
-                slug: "x".to_owned(),
-                ..NewTopic::default()
-            })
-            .await
-            .err(),
+        viewer.add_topic(&NewTopic { slug: "x".to_owned(), ..NewTopic::default() }).await.err(),
         viewer.add_group(&named).await.err(),
         viewer.add_acs(&named).await.err(),
         viewer.block_employee("001").await.err(),
         viewer.remove_employee("001").await.err(),
         viewer.cancel_message(posted.id).await.err(),
-        viewer
-            .post_message(&to_employees("a", &["001"]), false)
-            .await
-            .err(),
-        viewer
-            .issue_token(&NewToken {
-                acs: Some("1c".to_owned()),
-                ..NewToken::default()
-            })
-            .await
-            .err(),
-        viewer
-            .add_operator(&NewOperator {
-                name: "x".to_owned(),
-                role: Role::Admin,
-            })
-            .await
-            .err(),
+        viewer.post_message(&to_employees("a", &["001"]), false).await.err(),
+        viewer.issue_token(&NewToken { acs: Some("1c".to_owned()), ..NewToken::default() }).await.err(),
+        viewer.add_operator(&NewOperator { name: "x".to_owned(), role: Role::Admin }).await.err(),
     ];
     for (number, refusal) in refusals.into_iter().enumerate() {
-        assert_eq!(
-            refusal.and_then(|error| error.status()),
-            Some(403),
-            "refusal {number}"
-        );
+        assert_eq!(refusal.and_then(|error| error.status()), Some(403), "refusal {number}");
     }
 }
 
@@ -122,23 +70,11 @@ async fn an_admin_administers_his_client_and_no_more() {
     let foreign = post(&theirs.acs(&simod, "1c").await, &to_employees("Чужое", &["900"])).await;
     let admin = operator(&simod, &mine, "petrov", Role::Admin).await;
 
-    admin
-        .add_topic(&NewTopic {
-            slug: "kotly".to_owned(),
-            ..NewTopic::default()
-        })
-        .await
-        .unwrap();
+    admin.add_topic(&NewTopic { slug: "kotly".to_owned(), ..NewTopic::default() }).await.unwrap();
     admin.grant("kotly", &Grantee::Everyone.into()).await.unwrap();
-    let spec = ClientSpec {
-        slug: Some("third".to_owned()),
-        ..ClientSpec::default()
-    };
+    let spec = ClientSpec { slug: Some("third".to_owned()), ..ClientSpec::default() };
     assert_eq!(admin.add_client(&spec).await.unwrap_err().status(), Some(403));
-    let king = NewOperator {
-        name: "king".to_owned(),
-        role: Role::Owner,
-    };
+    let king = NewOperator { name: "king".to_owned(), role: Role::Owner };
     assert_eq!(admin.add_operator(&king).await.unwrap_err().status(), Some(403));
 
     // What is another client's does not exist.
@@ -146,56 +82,25 @@ async fn an_admin_administers_his_client_and_no_more() {
     let list = ListQuery::default();
     for status in [
         elsewhere.employees(&list, None).await.unwrap_err().status(),
-        elsewhere
-            .deliveries(&list, Sort::default())
-            .await
-            .unwrap_err()
-            .status(),
-        elsewhere
-            .post_message(&to_employees("a", &["900"]), false)
-            .await
-            .unwrap_err()
-            .status(),
+        elsewhere.deliveries(&list, Sort::default()).await.unwrap_err().status(),
+        elsewhere.post_message(&to_employees("a", &["900"]), false).await.unwrap_err().status(),
         elsewhere.block_employee("900").await.unwrap_err().status(),
         admin.client("fabrika").await.unwrap_err().status(),
         admin.employee("900").await.unwrap_err().status(),
         admin.group("ceh-9").await.unwrap_err().status(),
         admin.message(foreign.id).await.unwrap_err().status(),
-        admin
-            .message_deliveries(foreign.id, &list)
-            .await
-            .unwrap_err()
-            .status(),
+        admin.message_deliveries(foreign.id, &list).await.unwrap_err().status(),
         admin.explain(foreign.id, "900").await.unwrap_err().status(),
         admin.cancel_message(foreign.id).await.unwrap_err().status(),
     ] {
         assert_eq!(status, Some(404));
     }
     assert_eq!(admin.clients(&list).await.unwrap_err().status(), Some(403));
-    assert!(
-        admin
-            .deliveries(&list, Sort::default())
-            .await
-            .unwrap()
-            .items
-            .is_empty()
-    );
+    assert!(admin.deliveries(&list, Sort::default()).await.unwrap().items.is_empty());
     // The same personnel number is another person.
     let posted = post(&admin, &to_employees("Своё", &["001"])).await;
-    assert_eq!(
-        theirs
-            .admin
-            .deliveries(&list, Sort::default())
-            .await
-            .unwrap()
-            .items
-            .len(),
-        1
-    );
-    assert_eq!(
-        theirs.admin.message(posted.id).await.unwrap_err().status(),
-        Some(404)
-    );
+    assert_eq!(theirs.admin.deliveries(&list, Sort::default()).await.unwrap().items.len(), 1);
+    assert_eq!(theirs.admin.message(posted.id).await.unwrap_err().status(), Some(404));
     let acs = theirs.acs(&simod, "scada").await;
     assert_eq!(acs.message(posted.id).await.unwrap_err().status(), Some(404));
 }
@@ -223,10 +128,7 @@ async fn a_revoked_token_is_out_at_once() {
     let plant = Plant::new(&simod, "zavod").await;
     plant.employees(&["001"], &[]).await;
     for round in 0..20 {
-        let token = NewToken {
-            acs: Some("1c".to_owned()),
-            ..NewToken::default()
-        };
+        let token = NewToken { acs: Some("1c".to_owned()), ..NewToken::default() };
         let token = plant.admin.issue_token(&token).await.unwrap();
         let acs = simod.caller(&token.token);
         let message = to_employees("Пока можно", &["001"]);
@@ -234,23 +136,14 @@ async fn a_revoked_token_is_out_at_once() {
         // Posts are under way all the while; none that begins after the revoking call has answered is accepted.
         let meanwhile = tokio::spawn({
             let acs = acs.clone();
-            async move {
-                while acs
-                    .post_message(&to_employees("Поток", &["001"]), false)
-                    .await
-                    .is_ok()
-                {}
-            }
+            async move { while acs.post_message(&to_employees("Поток", &["001"]), false).await.is_ok() {} }
         });
         plant.admin.revoke_token(token.id).await.unwrap();
         let refused = acs.post_message(&message, false).await.unwrap_err();
         assert_eq!(refused.status(), Some(401), "round {round}");
         let batch = acs.post_batch(&[message]).await;
         assert_eq!(batch.unwrap_err().status(), Some(401));
-        tokio::time::timeout(Duration::from_secs(5), meanwhile)
-            .await
-            .unwrap()
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(5), meanwhile).await.unwrap().unwrap();
     }
 }
 
@@ -258,22 +151,13 @@ async fn a_revoked_token_is_out_at_once() {
 async fn a_rotated_token_gives_way_to_its_successor() {
     let simod = Simod::start().await;
     let plant = Plant::new(&simod, "zavod").await;
-    let token = NewToken {
-        acs: Some("1c".to_owned()),
-        ..NewToken::default()
-    };
+    let token = NewToken { acs: Some("1c".to_owned()), ..NewToken::default() };
     let old = plant.admin.issue_token(&token).await.unwrap();
     let new = plant.admin.rotate_token(old.id, None).await.unwrap();
-    assert_eq!(
-        simod.caller(&old.token).whoami().await.unwrap_err().status(),
-        Some(401)
-    );
+    assert_eq!(simod.caller(&old.token).whoami().await.unwrap_err().status(), Some(401));
     assert_eq!(simod.caller(&new.token).whoami().await.unwrap().name, "1c");
     let shown = plant.admin.tokens(&ListQuery::default()).await.unwrap();
-    assert!(
-        !serde_json::to_string(&shown).unwrap().contains(&new.token),
-        "a list shows a secret"
-    );
+    assert!(!serde_json::to_string(&shown).unwrap().contains(&new.token), "a list shows a secret");
 }
 
 #[tokio::test]
@@ -314,13 +198,7 @@ async fn a_blocked_employee_gets_nothing_not_even_what_was_queued() {
     let later = post(&acs, &to_employees("После", &["001", "002"])).await;
     assert_eq!((later.recipients.accepted, later.recipients.denied), (1, 1));
     eventually("the other one gets both", || async {
-        (fcm.journal()
-            .calls_to("phone-2")
-            .iter()
-            .filter(|call| call.accepted)
-            .count()
-            == 2)
-            .then_some(())
+        (fcm.journal().calls_to("phone-2").iter().filter(|call| call.accepted).count() == 2).then_some(())
     })
     .await;
     // One call may have been under way while he was blocked.
@@ -329,20 +207,14 @@ async fn a_blocked_employee_gets_nothing_not_even_what_was_queued() {
     let state = async |id| plant.admin.explain(id, "001").await.unwrap().delivery.unwrap();
     assert_eq!(state(later.id).await.reason.as_deref(), Some("blocked"));
     assert_eq!(state(later.id).await.state, DeliveryState::Denied);
-    assert!(!matches!(
-        state(posted.id).await.state,
-        DeliveryState::Sent | DeliveryState::Delivered
-    ));
+    assert!(!matches!(state(posted.id).await.state, DeliveryState::Sent | DeliveryState::Delivered));
 
     // His phones are out as well.
     let own = stream.client.own_messages(&ListQuery::default()).await;
     assert!(own.is_err() || own.unwrap().items.is_empty());
     if let Ok(mut events) = stream.client.own_stream().await {
         let first = tokio::time::timeout(Duration::from_millis(500), events.next()).await;
-        assert!(
-            !matches!(first, Ok(Some(Ok(_)))),
-            "a blocked phone received {first:?}"
-        );
+        assert!(!matches!(first, Ok(Some(Ok(_)))), "a blocked phone received {first:?}");
     }
 }
 
@@ -357,26 +229,12 @@ async fn a_revoked_grant_stops_the_topic_at_once() {
     for grant in plant.admin.grants("kotly").await.unwrap().items {
         plant.admin.revoke_grant("kotly", grant.id).await.unwrap();
     }
-    let nobody = acs
-        .post_message(&to_topic("Два", "kotly"), false)
-        .await
-        .unwrap_err();
+    let nobody = acs.post_message(&to_topic("Два", "kotly"), false).await.unwrap_err();
     assert_eq!(nobody.status(), Some(422));
-    plant
-        .admin
-        .grant("kotly", &Grantee::Employee("002".to_owned()).into())
-        .await
-        .unwrap();
+    plant.admin.grant("kotly", &Grantee::Employee("002".to_owned()).into()).await.unwrap();
     assert_eq!(post(&acs, &to_topic("Три", "kotly")).await.recipients.accepted, 1);
-    let who = plant
-        .admin
-        .who_receives("kotly", &ListQuery::default())
-        .await
-        .unwrap();
-    assert_eq!(
-        who.items.iter().map(|who| who.grant.as_str()).collect::<Vec<_>>(),
-        ["employee"]
-    );
+    let who = plant.admin.who_receives("kotly", &ListQuery::default()).await.unwrap();
+    assert_eq!(who.items.iter().map(|who| who.grant.as_str()).collect::<Vec<_>>(), ["employee"]);
 }
 
 #[tokio::test]

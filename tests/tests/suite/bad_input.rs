@@ -30,11 +30,7 @@ async fn plant(simod: &Simod) -> (Plant, String) {
 async fn nothing_is_stored(plant: &Plant) {
     let messages = plant.admin.messages(&ListQuery::default()).await.unwrap();
     assert!(messages.items.is_empty(), "{messages:?}");
-    let deliveries = plant
-        .admin
-        .deliveries(&ListQuery::default(), Sort::default())
-        .await
-        .unwrap();
+    let deliveries = plant.admin.deliveries(&ListQuery::default(), Sort::default()).await.unwrap();
     assert!(deliveries.items.is_empty());
 }
 
@@ -49,12 +45,7 @@ async fn refused(simod: &Simod, token: &str, body: &[u8]) -> Problem {
             .header("accept-language", lang)
             .send()
             .await;
-        assert!(
-            answer.status.is_client_error(),
-            "{}: {}",
-            answer.status,
-            answer.text
-        );
+        assert!(answer.status.is_client_error(), "{}: {}", answer.status, answer.text);
         let shown = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
         let problem = answer.problem();
         assert_eq!(answer.headers["content-language"], lang, "{shown}");
@@ -63,10 +54,7 @@ async fn refused(simod: &Simod, token: &str, body: &[u8]) -> Problem {
     let (english, shown) = send("en").await;
     let (russian, _) = send("ru").await;
     assert_eq!(english.code, russian.code, "{shown}");
-    assert!(
-        !has_cyrillic(english.hint.as_deref().unwrap_or_default()),
-        "{english:?}"
-    );
+    assert!(!has_cyrillic(english.hint.as_deref().unwrap_or_default()), "{english:?}");
     assert!(has_cyrillic(&russian.detail), "{shown}: {russian:?}");
     for (en, ru) in english.errors.iter().zip(&russian.errors) {
         assert_eq!(en.field, ru.field);
@@ -104,18 +92,9 @@ async fn every_wrong_field_is_named() {
         (with("recipients", json!({})), "recipients"),
         (with("recipients", json!(["001"])), "recipients"),
         (with("recipients", json!([["001"], [], false])), "recipients"),
-        (
-            with("recipients", json!({"employees": [1]})),
-            "recipients.employees[0]",
-        ),
-        (
-            with("recipients", json!({"employees": long_list})),
-            "recipients.employees",
-        ),
-        (
-            with("recipients", json!({"everyone": "yes"})),
-            "recipients.everyone",
-        ),
+        (with("recipients", json!({"employees": [1]})), "recipients.employees[0]"),
+        (with("recipients", json!({"employees": long_list})), "recipients.employees"),
+        (with("recipients", json!({"everyone": "yes"})), "recipients.everyone"),
         (with("recipients", json!({"people": []})), "recipients.people"),
         (with("data", json!([1])), "data"),
         (json!(["Список", "вместо", "объекта"]), "(request)"),
@@ -129,15 +108,9 @@ async fn every_wrong_field_is_named() {
         (with("ttl", json!(1e30)), "ttl"),
         (with("expires_at", json!("завтра")), "expires_at"),
         (with("expires_at", json!(clock::in_seconds(-60))), "expires_at"),
-        (
-            with("expires_at", json!(clock::in_seconds(29 * 24 * 3600))),
-            "expires_at",
-        ),
+        (with("expires_at", json!(clock::in_seconds(29 * 24 * 3600))), "expires_at"),
         (with("send_at", json!("2026-13-45T00:00:00Z")), "send_at"),
-        (
-            with("send_at", json!(clock::in_seconds(367 * 24 * 3600))),
-            "send_at",
-        ),
+        (with("send_at", json!(clock::in_seconds(367 * 24 * 3600))), "send_at"),
         (with("require_ack", json!("да")), "require_ack"),
         (with("external_id", json!("x".repeat(201))), "external_id"),
         (with("external_id", json!("")), "external_id"),
@@ -154,13 +127,7 @@ async fn every_wrong_field_is_named() {
     let both = json!({"title": "a", "recipients": {"everyone": true}, "ttl": 60,
         "expires_at": clock::in_seconds(60)});
     let problem = refused(&simod, &token, both.to_string().as_bytes()).await;
-    assert!(
-        problem
-            .errors
-            .iter()
-            .any(|e| e.field == "ttl" || e.field == "expires_at"),
-        "{problem:?}"
-    );
+    assert!(problem.errors.iter().any(|e| e.field == "ttl" || e.field == "expires_at"), "{problem:?}");
 
     // Several wrong fields are all named at once.
     let many = json!({"title": "", "ttl": 0, "recipients": {"employees": ["001"]}});
@@ -214,21 +181,12 @@ async fn a_body_over_the_limit_is_refused_without_being_read_whole() {
     let answer = raw::post(&simod.api("/messages"), &token, huge).send().await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", answer.text);
     let problem = answer.problem();
-    assert!(
-        problem.hint.is_some() || problem.detail.contains("256"),
-        "does not say the limit: {problem:?}"
-    );
+    assert!(problem.hint.is_some() || problem.detail.contains("256"), "does not say the limit: {problem:?}");
 
     let items = vec![r#"{"title":"a","recipients":{"everyone":true}}"#; 10_001].join(",");
-    let answer = raw::post(&simod.api("/messages/batch"), &token, format!("[{items}]"))
-        .send()
-        .await;
+    let answer = raw::post(&simod.api("/messages/batch"), &token, format!("[{items}]")).send().await;
     assert!(answer.status.is_client_error(), "{}", answer.status);
-    assert!(
-        answer.text.contains("10") && answer.text.contains("000"),
-        "{}",
-        answer.text
-    );
+    assert!(answer.text.contains("10") && answer.text.contains("000"), "{}", answer.text);
     nothing_is_stored(&plant).await;
 }
 
@@ -237,26 +195,13 @@ async fn a_batch_that_is_no_batch_is_refused_as_a_whole() {
     let simod = Simod::start().await;
     let (plant, token) = plant(&simod).await;
     for body in ["", "   ", "[", "[{]", "{\"items\":[]} []"] {
-        let answer = raw::post(&simod.api("/messages/batch"), &token, body)
-            .send()
-            .await;
+        let answer = raw::post(&simod.api("/messages/batch"), &token, body).send().await;
         let spoiled = answer.status == StatusCode::OK && answer.json::<BatchAnswer>().accepted == 0;
-        assert!(
-            spoiled || answer.status.is_client_error(),
-            "{body:?}: {}: {}",
-            answer.status,
-            answer.text
-        );
+        assert!(spoiled || answer.status.is_client_error(), "{body:?}: {}: {}", answer.status, answer.text);
     }
-    let key = raw::post(&simod.api("/messages/batch"), &token, "[]")
-        .header("idempotency-key", "1")
-        .send()
-        .await;
-    assert!(
-        key.status.is_client_error(),
-        "a batch takes no Idempotency-Key: {}",
-        key.text
-    );
+    let key =
+        raw::post(&simod.api("/messages/batch"), &token, "[]").header("idempotency-key", "1").send().await;
+    assert!(key.status.is_client_error(), "a batch takes no Idempotency-Key: {}", key.text);
     nothing_is_stored(&plant).await;
 }
 
@@ -272,18 +217,10 @@ async fn a_wrong_idempotency_key_is_named() {
         .await;
     assert_eq!(two.status, StatusCode::BAD_REQUEST, "{}", two.text);
     for key in ["", &"k".repeat(201)] {
-        let answer = raw::post(&simod.api("/messages"), &token, body)
-            .header("idempotency-key", key)
-            .send()
-            .await;
+        let answer =
+            raw::post(&simod.api("/messages"), &token, body).header("idempotency-key", key).send().await;
         assert!(answer.status.is_client_error(), "{key:?}: {}", answer.text);
-        assert!(
-            answer.problem().errors[0]
-                .field
-                .eq_ignore_ascii_case("idempotency-key"),
-            "{}",
-            answer.text
-        );
+        assert!(answer.problem().errors[0].field.eq_ignore_ascii_case("idempotency-key"), "{}", answer.text);
     }
     // In windows-1251, as a 1C may send it: read as UTF-8, all keys of a length would be one.
     let answer = raw::post(&simod.api("/messages"), &token, body)
@@ -300,15 +237,9 @@ async fn a_wrong_idempotency_key_is_named() {
 async fn queries_and_cursors_that_do_not_parse_are_named() {
     let simod = Simod::start().await;
     let (plant, _) = plant(&simod).await;
-    let operator = NewOperator {
-        name: "petrov".to_owned(),
-        role: Role::Viewer,
-    };
+    let operator = NewOperator { name: "petrov".to_owned(), role: Role::Viewer };
     plant.admin.add_operator(&operator).await.unwrap();
-    let token = NewToken {
-        operator: Some("petrov".to_owned()),
-        ..NewToken::default()
-    };
+    let token = NewToken { operator: Some("petrov".to_owned()), ..NewToken::default() };
     let token = plant.admin.issue_token(&token).await.unwrap().token;
     for (path, field) in [
         ("/deliveries?query=state:nosuch", "query"),
@@ -332,28 +263,14 @@ async fn queries_and_cursors_that_do_not_parse_are_named() {
                 .header("accept-language", lang)
                 .send()
                 .await;
-            assert!(
-                answer.status.is_client_error(),
-                "{path}: {}: {}",
-                answer.status,
-                answer.text
-            );
+            assert!(answer.status.is_client_error(), "{path}: {}: {}", answer.status, answer.text);
             let problem = answer.problem();
             let named = problem.errors.iter().any(|error| error.field.starts_with(field));
             assert!(named, "{path}: {problem:?}");
-            assert_eq!(
-                has_cyrillic(&problem.errors[0].detail),
-                lang == "ru",
-                "{path}: {problem:?}"
-            );
+            assert_eq!(has_cyrillic(&problem.errors[0].detail), lang == "ru", "{path}: {problem:?}");
         }
     }
-    for path in [
-        "/messages/nonsense",
-        "/messages/nonsense/deliveries",
-        "/devices/17",
-        "/tokens/x",
-    ] {
+    for path in ["/messages/nonsense", "/messages/nonsense/deliveries", "/devices/17", "/tokens/x"] {
         let answer = raw::ask(Method::GET, &simod.api(path)).token(&token).send().await;
         assert!(answer.status.is_client_error(), "{path}: {}", answer.text);
         answer.problem();
@@ -364,43 +281,19 @@ async fn queries_and_cursors_that_do_not_parse_are_named() {
 async fn strange_requests_are_answered_with_a_problem() {
     let simod = Simod::start().await;
     let (_, token) = plant(&simod).await;
-    let nowhere = raw::ask(Method::GET, &simod.api("/no/such/thing"))
-        .token(&token)
-        .send()
-        .await;
-    assert_eq!(
-        (nowhere.status, nowhere.problem().code.as_str()),
-        (StatusCode::NOT_FOUND, "no_such_route")
-    );
-    let method = raw::ask(Method::PUT, &simod.api("/messages"))
-        .token(&token)
-        .send()
-        .await;
+    let nowhere = raw::ask(Method::GET, &simod.api("/no/such/thing")).token(&token).send().await;
+    assert_eq!((nowhere.status, nowhere.problem().code.as_str()), (StatusCode::NOT_FOUND, "no_such_route"));
+    let method = raw::ask(Method::PUT, &simod.api("/messages")).token(&token).send().await;
     assert_eq!(method.status, StatusCode::METHOD_NOT_ALLOWED);
     method.problem();
     for parameter in ["dry_run=maybe", "dry_run=1&dry_run=2", "dryrun=true"] {
         let url = simod.api(&format!("/messages?{parameter}"));
-        let answer = raw::post(
-            &url,
-            &token,
-            "{\"title\":\"a\",\"recipients\":{\"everyone\":true}}",
-        )
-        .send()
-        .await;
-        assert!(
-            answer.status.is_client_error(),
-            "{parameter}: {}: {}",
-            answer.status,
-            answer.text
-        );
+        let answer =
+            raw::post(&url, &token, "{\"title\":\"a\",\"recipients\":{\"everyone\":true}}").send().await;
+        assert!(answer.status.is_client_error(), "{parameter}: {}: {}", answer.status, answer.text);
         answer.problem();
     }
     let id = raw::ask(Method::GET, &format!("{}/healthz", simod.url()))
         .header("x-request-id", "мой-1".escape_unicode().to_string().as_str());
-    assert!(
-        id.send().await.headers["x-request-id"]
-            .to_str()
-            .unwrap()
-            .starts_with("\\u")
-    );
+    assert!(id.send().await.headers["x-request-id"].to_str().unwrap().starts_with("\\u"));
 }

@@ -37,14 +37,7 @@ impl Ctl {
     /// As the owner, for one client, in English.
     pub(super) fn new(simod: &Simod, client: &str) -> Self {
         let socket = simod.socket();
-        Self::with(&[
-            "--socket",
-            socket.to_str().unwrap(),
-            "--client",
-            client,
-            "--lang",
-            "en",
-        ])
+        Self::with(&["--socket", socket.to_str().unwrap(), "--client", client, "--lang", "en"])
     }
 
     fn with(flags: &[&str]) -> Self {
@@ -56,10 +49,7 @@ impl Ctl {
 
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(program("simoctl"));
-        command
-            .env_clear()
-            .env("HOME", self.home.path())
-            .env("TERM", "xterm");
+        command.env_clear().env("HOME", self.home.path()).env("TERM", "xterm");
         command.args(&self.flags).args(words).stdin(Stdio::null());
         command
     }
@@ -106,14 +96,7 @@ async fn a_first_client_comes_as_far_as_its_first_message() {
     let simod = Simod::start().await;
     let ctl = Ctl::new(&simod, "romashka");
     ctl.ok(&["client", "add", "romashka", "--name", "ООО «Ромашка»"]);
-    ctl.ok(&[
-        "employee",
-        "add",
-        "007",
-        "Бонд Яков",
-        "--email",
-        "bond@example.org",
-    ]);
+    ctl.ok(&["employee", "add", "007", "Бонд Яков", "--email", "bond@example.org"]);
     ctl.ok(&["topic", "add", "boiler"]);
     ctl.ok(&["topic", "grant", "boiler", "--everyone"]);
 
@@ -163,21 +146,13 @@ async fn an_import_is_all_or_nothing_and_the_second_time_changes_nothing() {
     assert_eq!(ctl.ok(&["employee", "list"]), "");
 
     let first = ctl.json(&["employee", "import", &good]);
-    assert_eq!(
-        (&first["created"], &first["groups_created"]),
-        (&2.into(), &2.into())
-    );
+    assert_eq!((&first["created"], &first["groups_created"]), (&2.into(), &2.into()));
     let again = ctl.json(&["employee", "import", &good]);
     assert_eq!(
         (&again["created"], &again["updated"], &again["unchanged"]),
         (&0.into(), &0.into(), &2.into())
     );
-    assert_eq!(
-        ctl.ok(&["employee", "list", "--group", "smena-a"])
-            .lines()
-            .count(),
-        1
-    );
+    assert_eq!(ctl.ok(&["employee", "list", "--group", "smena-a"]).lines().count(), 1);
 }
 
 #[tokio::test]
@@ -194,11 +169,7 @@ async fn the_exit_code_says_what_happened() {
     let stranger = Ctl::with(&["--url", simod.url(), "--lang", "ru"]);
     let ran = stranger.run(&["group", "list"]);
     assert_eq!(ran.code, 4, "not allowed");
-    assert!(
-        ran.err.starts_with("ошибка: ") && ran.err.contains("simoctl login"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.starts_with("ошибка: ") && ran.err.contains("simoctl login"), "{}", ran.err);
 
     simod.terminate().await;
     let ran = ctl.run(&["group", "list"]);
@@ -212,10 +183,7 @@ async fn what_cannot_be_undone_needs_a_yes_in_a_script() {
     let plant = Plant::new(&simod, "zavod").await;
     let ctl = Ctl::new(&simod, &plant.slug);
     let issued = ctl.json(&["token", "issue", "--acs", "1c"]);
-    let (id, acs) = (
-        issued["id"].as_str().unwrap(),
-        simod.caller(issued["token"].as_str().unwrap()),
-    );
+    let (id, acs) = (issued["id"].as_str().unwrap(), simod.caller(issued["token"].as_str().unwrap()));
 
     let ran = ctl.run(&["token", "revoke", id]);
     assert_eq!(ran.code, 2);
@@ -231,9 +199,7 @@ async fn a_message_to_many_needs_a_yes_and_one_to_few_does_not() {
     let simod = Simod::start().await;
     let plant = Plant::new(&simod, "zavod").await;
     let numbers: Vec<_> = (1..=101).map(|n| n.to_string()).collect();
-    plant
-        .employees(&numbers.iter().map(String::as_str).collect::<Vec<_>>(), &[])
-        .await;
+    plant.employees(&numbers.iter().map(String::as_str).collect::<Vec<_>>(), &[]).await;
     let ctl = Ctl::new(&simod, &plant.slug);
 
     let to_all = ["message", "send", "--everyone", "--title", "Тревога"];
@@ -245,10 +211,7 @@ async fn a_message_to_many_needs_a_yes_and_one_to_few_does_not() {
     assert_eq!(ctl.ok(&["message", "list"]), "");
 
     let id = ctl.ok(&["message", "send", "--employee", "1,2", "--title", "Двоим"]);
-    assert_eq!(
-        ctl.json(&["message", "show", id.trim_end()])["counts"]["accepted"],
-        2
-    );
+    assert_eq!(ctl.json(&["message", "show", id.trim_end()])["counts"]["accepted"], 2);
     ctl.ok(&[&to_all[..], &["--yes"]].concat());
     let all = || async { (ctl.ok(&["message", "list", "--all"]).lines().count() == 103).then_some(()) };
     eventually("everyone has a delivery", all).await;
@@ -260,11 +223,8 @@ async fn a_phone_in_the_terminal_resumes_and_shows_every_message_once() {
     let plant = Plant::new(&simod, "zavod").await;
     plant.employees(&["1"], &[]).await;
     let ctl = Ctl::new(&simod, &plant.slug);
-    let send = |title: &str| {
-        ctl.ok(&["message", "send", "--employee", "1", "--title", title])
-            .trim_end()
-            .to_owned()
-    };
+    let send =
+        |title: &str| ctl.ok(&["message", "send", "--employee", "1", "--title", title]).trim_end().to_owned();
 
     let first = send("Первое");
     let code = ctl.ok(&["device", "invite", "1"]);
@@ -279,14 +239,8 @@ async fn a_phone_in_the_terminal_resumes_and_shows_every_message_once() {
         let told = ctl.json(&["message", "explain", id, "--employee", "1"]);
         (told["delivery"]["state"] == state.as_str()).then_some(())
     };
-    eventually("the first is delivered", || {
-        state(&first, DeliveryState::Delivered)
-    })
-    .await;
-    eventually("the second is acknowledged", || {
-        state(&second, DeliveryState::Acknowledged)
-    })
-    .await;
+    eventually("the first is delivered", || state(&first, DeliveryState::Delivered)).await;
+    eventually("the second is acknowledged", || state(&second, DeliveryState::Acknowledged)).await;
 
     let code = ctl.ok(&["device", "invite", "1"]);
     let again = ["listen", "--code", code.trim_end(), "--count", "0"];
@@ -310,21 +264,11 @@ async fn a_context_is_verified_kept_and_read_by_its_owner_alone() {
     assert_eq!(wrong.code, 4);
     assert!(!ctl.contexts().exists());
 
-    ctl.ok(&[
-        "login",
-        simod.url(),
-        "--token",
-        token.trim_end(),
-        "--context",
-        "plant",
-    ]);
+    ctl.ok(&["login", simod.url(), "--token", token.trim_end(), "--context", "plant"]);
     assert_eq!(ctl.json(&["whoami"])["name"], "anna");
     ctl.ok(&["group", "add", "it"]);
     assert!(!ctl.ok(&["-o", "json", "context", "list"]).contains("simo_op_"));
-    assert_eq!(
-        fs::metadata(ctl.contexts()).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    assert_eq!(fs::metadata(ctl.contexts()).unwrap().permissions().mode() & 0o777, 0o600);
 
     fs::set_permissions(ctl.contexts(), fs::Permissions::from_mode(0o644)).unwrap();
     let ran = ctl.run(&["whoami"]);
@@ -398,16 +342,7 @@ async fn what_a_person_might_overlook_is_told() {
     plant.employees(&["1"], &[]).await;
     let ctl = Ctl::new(&simod, &plant.slug);
     let sent_at = |time: &str| {
-        let words = [
-            "message",
-            "send",
-            "--employee",
-            "1",
-            "--title",
-            "a",
-            "--send-at",
-            time,
-        ];
+        let words = ["message", "send", "--employee", "1", "--title", "a", "--send-at", time];
         ctl.run(&words).err
     };
     assert!(sent_at("2020-01-01T08:00").contains("has passed"));
@@ -435,25 +370,14 @@ async fn whoever_is_not_there_is_named_before_anything_is_changed() {
     }
     let ran = ctl.run(&["group", "include", "d", "a", "nope", "nope2"]);
     assert_eq!(ran.code, 3, "{}", ran.err);
-    assert!(
-        ran.err.contains("`nope`") && ran.err.contains("`nope2`"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.contains("`nope`") && ran.err.contains("`nope2`"), "{}", ran.err);
     let ran = ctl.run(&["group", "add-member", "c", "001", "999", "998"]);
-    assert!(
-        ran.err.contains("`999`") && ran.err.contains("`998`"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.contains("`999`") && ran.err.contains("`998`"), "{}", ran.err);
     ctl.ok(&["topic", "add", "boiler"]);
     let ran = ctl.run(&["topic", "grant", "boiler", "--group", "a,nope"]);
     assert!(ran.code == 3 && ran.err.contains("`nope`"), "{}", ran.err);
     assert_eq!(ctl.ok(&["topic", "grants", "boiler"]), "");
-    assert_eq!(
-        ctl.json(&["group", "show", "d"])["includes"],
-        serde_json::json!([])
-    );
+    assert_eq!(ctl.json(&["group", "show", "d"])["includes"], serde_json::json!([]));
     assert_eq!(ctl.json(&["group", "show", "c"])["members"], 0);
     ctl.ok(&["topic", "grant", "boiler", "--group", "a,c"]);
     assert_eq!(ctl.ok(&["topic", "grants", "boiler"]).lines().count(), 2);
@@ -470,9 +394,5 @@ async fn a_trial_to_somebody_blocked_says_that_he_is_and_how_to_unblock_him() {
     assert!(ran.code == 1 && ran.err.contains("is blocked"), "{}", ran.err);
     assert!(ran.err.contains("simoctl employee unblock 001"), "{}", ran.err);
     let ran = ctl.run(&["device", "test", "018f0000-0000-7000-8000-000000000000"]);
-    assert!(
-        ran.code == 3 && ran.err.contains("no device with the id"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.code == 3 && ran.err.contains("no device with the id"), "{}", ran.err);
 }

@@ -11,11 +11,7 @@ use simo_tests::{programs::program, simod::Setup};
 fn a_result_that_nobody_reads_is_no_failure_and_one_that_cannot_be_written_is() {
     let config = |stdout: Stdio| {
         let mut command = Command::new(program("simod"));
-        let child = command
-            .arg("config")
-            .stdout(stdout)
-            .stderr(Stdio::piped())
-            .spawn();
+        let child = command.arg("config").stdout(stdout).stderr(Stdio::piped()).spawn();
         let ended = child.unwrap().wait_with_output().unwrap();
         (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
     };
@@ -36,25 +32,12 @@ async fn whoever_reads_russian_is_told_in_russian_why_a_command_cannot_run() {
     let missing = "sqlite:/nowhere/simo.db";
     let server = "postgres://simo@127.0.0.1:9/simo";
     for (command, refusal) in [
-        (
-            ["migrate", "--database", "mysql://simo"].as_slice(),
-            "не адрес базы данных: нужно sqlite:",
-        ),
+        (["migrate", "--database", "mysql://simo"].as_slice(), "не адрес базы данных: нужно sqlite:"),
         (&["migrate", "--database", &held], &held_by),
-        (
-            &["copy", "--from", missing, "--to", server],
-            "нет файла /nowhere/simo.db",
-        ),
-        (
-            &["config", "--listen", "нет"],
-            "--listen: `listen`: `нет` не адрес",
-        ),
+        (&["copy", "--from", missing, "--to", server], "нет файла /nowhere/simo.db"),
+        (&["config", "--listen", "нет"], "--listen: `listen`: `нет` не адрес"),
     ] {
-        let ended = Command::new(program("simod"))
-            .args(["--lang", "ru"])
-            .args(command)
-            .output()
-            .unwrap();
+        let ended = Command::new(program("simod")).args(["--lang", "ru"]).args(command).output().unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(1), "{command:?}: {said}");
         assert!(said.contains(refusal), "{command:?}: {said}");

@@ -54,9 +54,7 @@ fn end(child: Child) -> Ran {
 }
 
 fn copy(from: &str, to: &str, flags: &[&str]) -> Ran {
-    end(start(
-        &[&["copy", "--lang", "en", "--from", from, "--to", to], flags].concat(),
-    ))
+    end(start(&[&["copy", "--lang", "en", "--from", from, "--to", to], flags].concat()))
 }
 
 fn url(to: &TemporaryDatabase) -> String {
@@ -65,14 +63,8 @@ fn url(to: &TemporaryDatabase) -> String {
 
 /// What operators see of everything, as JSON.
 async fn all(admin: &Client) -> Value {
-    let list = ListQuery {
-        limit: Some(1_000),
-        ..ListQuery::default()
-    };
-    let words = |query: &str| ListQuery {
-        query: Some(query.to_owned()),
-        ..list.clone()
-    };
+    let list = ListQuery { limit: Some(1_000), ..ListQuery::default() };
+    let words = |query: &str| ListQuery { query: Some(query.to_owned()), ..list.clone() };
     let sort = Sort::default();
     let mut tokens = admin.tokens(&list).await.unwrap().items;
     for token in &mut tokens {
@@ -110,24 +102,16 @@ async fn an_installation_moves_and_nothing_is_lost_or_repeated() {
     let mut simod = Setup::new().embedded().fcm(&fcm).start().await;
     let plant = Plant::new(&simod, slug).await;
     plant.employees(&["001", "002", "003", "004"], &["smena-a"]).await;
-    plant
-        .topic("boiler", &[Grantee::Group("smena-a".to_owned())])
-        .await;
+    plant.topic("boiler", &[Grantee::Group("smena-a".to_owned())]).await;
     let mut phones = Vec::new();
     for number in ["001", "002", "004"] {
         phones.push(plant.fcm_phone(&simod, number, &format!("phone-{number}")).await);
     }
     phones.push(plant.stream_phone(&simod, "003").await);
     let acs = plant.token("scada").await;
-    let viewer = NewOperator {
-        name: "vahta".to_owned(),
-        role: Role::Viewer,
-    };
+    let viewer = NewOperator { name: "vahta".to_owned(), role: Role::Viewer };
     plant.admin.add_operator(&viewer).await.unwrap();
-    let token = NewToken {
-        operator: Some(viewer.name),
-        ..NewToken::default()
-    };
+    let token = NewToken { operator: Some(viewer.name), ..NewToken::default() };
     let operator = plant.admin.issue_token(&token).await.unwrap().token;
     let mut feed = plant.admin.follow_events(None).await.unwrap();
     let sent = PostMessage {
@@ -137,16 +121,9 @@ async fn an_installation_moves_and_nothing_is_lost_or_repeated() {
     let sent = post(&simod.caller(&acs), &sent).await.id;
     let (cursor, _) = feed.next().await.unwrap().unwrap();
     drop(feed);
-    eventually("the provider took it", || async {
-        (fcm.journal().accepted() == 3).then_some(())
-    })
-    .await;
+    eventually("the provider took it", || async { (fcm.journal().accepted() == 3).then_some(()) }).await;
     for (phone, kind) in [(0, ReceiptKind::Acknowledged), (3, ReceiptKind::Read)] {
-        let receipt = Receipt {
-            message_id: sent,
-            kind,
-            at: time::from_us(clock::now_us()),
-        };
+        let receipt = Receipt { message_id: sent, kind, at: time::from_us(clock::now_us()) };
         phones[phone].client.send_receipts(&[receipt]).await.unwrap();
     }
     simod.terminate().await;
@@ -160,10 +137,8 @@ async fn an_installation_moves_and_nothing_is_lost_or_repeated() {
         ..to_employees("Ждёт", &["001", "002", "404"])
     };
     let waits = post(&caller, &waiting).await.id;
-    let scheduled = PostMessage {
-        send_at: Some(clock::in_seconds(24 * 3600)),
-        ..to_employees("Завтра", &["001"])
-    };
+    let scheduled =
+        PostMessage { send_at: Some(clock::in_seconds(24 * 3600)), ..to_employees("Завтра", &["001"]) };
     let scheduled = post(&caller, &scheduled).await.id;
     let canceled = post(&caller, &to_employees("Отменено", &["001", "003"])).await.id;
     caller.cancel_message(canceled).await.unwrap();
@@ -199,9 +174,7 @@ async fn an_installation_moves_and_nothing_is_lost_or_repeated() {
     assert_eq!(event.kind, EventKind::Reset);
     let again = post(&served.caller(&acs), &waiting).await;
     assert_eq!((again.id, again.duplicate), (waits, true));
-    let new = post(&served.caller(&acs), &to_employees("Новое", &["002"]))
-        .await
-        .id;
+    let new = post(&served.caller(&acs), &to_employees("Новое", &["002"])).await.id;
     let (_, event) = feed.next().await.unwrap().unwrap();
     assert_eq!((event.kind, event.message_id), (EventKind::Accepted, new));
     drop(feed);
@@ -229,10 +202,7 @@ async fn an_installation_moves_and_nothing_is_lost_or_repeated() {
     .await;
     let admin = served.owner().for_client(Some(slug.to_owned()));
     eventually("what a block stopped is closed", || async {
-        let of_blocked = admin
-            .message_deliveries(blocked, &ListQuery::default())
-            .await
-            .unwrap();
+        let of_blocked = admin.message_deliveries(blocked, &ListQuery::default()).await.unwrap();
         (of_blocked.items[0].state.as_str() == "denied").then_some(())
     })
     .await;
@@ -259,11 +229,7 @@ async fn half_copy() -> Option<(Simod, Value, TemporaryDatabase)> {
     plant.employees(&["001", "002"], &["smena-a"]).await;
     let acs = plant.acs(&simod, "1c").await;
     for number in 0..20 {
-        post(
-            &acs,
-            &to_employees(&format!("Сообщение {number}"), &["001", "002"]),
-        )
-        .await;
+        post(&acs, &to_employees(&format!("Сообщение {number}"), &["001", "002"])).await;
     }
     let all = all(&plant.admin).await;
     // What it has stored last is in its log only.
@@ -273,10 +239,7 @@ async fn half_copy() -> Option<(Simod, Value, TemporaryDatabase)> {
     assert_eq!(migrated.code, Some(0), "{}", migrated.err);
     let mut holder = PgConnection::connect(target.url()).await.unwrap();
     let mut tx = holder.begin().await.unwrap();
-    sqlx::query("lock table delivery in share mode")
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    sqlx::query("lock table delivery in share mode").execute(&mut *tx).await.unwrap();
     let mut child = start(&["copy", "--from", &simod.database_url(), "--to", target.url()]);
     let mut connection = PgConnection::connect(target.url()).await.unwrap();
     let waits = "select count(*) from pg_locks where not granted and relation = 'delivery'::regclass";
@@ -299,18 +262,10 @@ async fn killed_in_its_middle_it_goes_on_and_until_then_no_daemon_starts() {
     };
     let refusal = Setup::new().database_url(url(&target)).start_in_vain().await;
     assert_eq!(refusal.status.code(), Some(1));
-    assert!(
-        refusal.stderr.contains("unfinished copy of sqlite:"),
-        "{}",
-        refusal.stderr
-    );
+    assert!(refusal.stderr.contains("unfinished copy of sqlite:"), "{}", refusal.stderr);
     let copied = copy(&simod.database_url(), target.url(), &[]);
     assert_eq!(copied.code, Some(0), "{}", copied.err);
-    assert!(
-        copied.err.contains("An unfinished copy goes on"),
-        "{}",
-        copied.err
-    );
+    assert!(copied.err.contains("An unfinished copy goes on"), "{}", copied.err);
     let served = Setup::new().database_url(url(&target)).start().await;
     let admin = served.owner().for_client(Some("zavod".to_owned()));
     assert_eq!(all(&admin).await, before);
@@ -329,11 +284,7 @@ async fn a_file_that_was_used_in_between_is_noticed_and_copied_anew_on_demand() 
     let from = simod.database_url();
     let refused = copy(&from, target.url(), &[]);
     assert_eq!(refused.code, Some(1));
-    assert!(
-        refused.err.contains("start anew with --restart"),
-        "{}",
-        refused.err
-    );
+    assert!(refused.err.contains("start anew with --restart"), "{}", refused.err);
     let unasked = copy(&from, target.url(), &["--restart"]);
     assert_eq!(unasked.code, Some(1));
     assert!(unasked.err.contains("add --yes"), "{}", unasked.err);
@@ -353,29 +304,20 @@ async fn what_is_no_source_or_no_target_is_refused() {
     let mut source = Setup::new().embedded().start().await;
     source.terminate().await;
     let from = source.database_url();
-    for (from, to, why) in [
-        (target.url(), target.url(), "from an SQLite file"),
-        (&*from, &*from, "to a PostgreSQL server"),
-    ] {
+    for (from, to, why) in
+        [(target.url(), target.url(), "from an SQLite file"), (&*from, &*from, "to a PostgreSQL server")]
+    {
         let refused = copy(from, to, &[]);
         assert_eq!(refused.code, Some(2), "{}", refused.err);
         assert!(refused.err.contains(why), "{}", refused.err);
     }
     let nothing = copy("sqlite:/nowhere/simo.db", target.url(), &[]);
     assert_eq!(nothing.code, Some(1));
-    assert!(
-        nothing.err.contains("there is no /nowhere/simo.db"),
-        "{}",
-        nothing.err
-    );
+    assert!(nothing.err.contains("there is no /nowhere/simo.db"), "{}", nothing.err);
 
     let mut other = Setup::new().database_url(url(&target)).start().await;
     let served = copy(&from, target.url(), &[]);
-    assert!(
-        served.err.contains("a simod is connected to the target"),
-        "{}",
-        served.err
-    );
+    assert!(served.err.contains("a simod is connected to the target"), "{}", served.err);
     Plant::new(&other, "fabrika").await;
     other.terminate().await;
     for flags in [&[][..], &["--restart", "--yes"]] {
@@ -384,14 +326,5 @@ async fn what_is_no_source_or_no_target_is_refused() {
         assert!(occupied.err.contains("has data of its own"), "{}", occupied.err);
     }
     other.restart().await;
-    assert_eq!(
-        other
-            .owner()
-            .clients(&ListQuery::default())
-            .await
-            .unwrap()
-            .items
-            .len(),
-        1
-    );
+    assert_eq!(other.owner().clients(&ListQuery::default()).await.unwrap().items.len(), 1);
 }

@@ -50,13 +50,7 @@ impl Site {
         plant.employees(&["001", "002"], &[]).await;
         let phone = plant.fcm_phone(&simod, "001", "phone-1").await;
         let acs = plant.acs(&simod, "1c").await;
-        Self {
-            fcm,
-            simod,
-            plant,
-            acs,
-            phone,
-        }
+        Self { fcm, simod, plant, acs, phone }
     }
 
     async fn post(&self, title: &str) -> Uuid {
@@ -102,32 +96,15 @@ async fn a_push_carries_the_message_as_data() {
     };
     let id = post(&site.acs, &message).await.id;
     let why = site.reaches(id, DeliveryState::Sent).await;
-    assert_eq!(
-        (
-            why.pushes.len(),
-            why.pushes[0].state.as_str(),
-            why.pushes[0].tries
-        ),
-        (1, "accepted", 1)
-    );
+    assert_eq!((why.pushes.len(), why.pushes[0].state.as_str(), why.pushes[0].tries), (1, "accepted", 1));
     let calls = site.calls(id);
     let sent = &calls[0].body["message"];
     let text = sent["data"].to_string();
     for part in ["Давление", "7,4 бар при норме 6,0", "датчик"] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
-    assert!(
-        sent["android"]["priority"]
-            .as_str()
-            .unwrap()
-            .eq_ignore_ascii_case("high")
-    );
-    let ttl: i64 = sent["android"]["ttl"]
-        .as_str()
-        .unwrap()
-        .trim_end_matches('s')
-        .parse()
-        .unwrap();
+    assert!(sent["android"]["priority"].as_str().unwrap().eq_ignore_ascii_case("high"));
+    let ttl: i64 = sent["android"]["ttl"].as_str().unwrap().trim_end_matches('s').parse().unwrap();
     assert!((590..=600).contains(&ttl), "{ttl}");
     assert!(sent["notification"].is_null());
 }
@@ -135,27 +112,17 @@ async fn a_push_carries_the_message_as_data() {
 #[tokio::test]
 async fn a_doorbell_tells_the_provider_nothing() {
     let site = Site::new().await;
-    let doorbell = ClientSpec {
-        payload: Some(Payload::Doorbell),
-        ..ClientSpec::default()
-    };
+    let doorbell = ClientSpec { payload: Some(Payload::Doorbell), ..ClientSpec::default() };
     site.simod.owner().edit_client("zavod", &doorbell).await.unwrap();
     let message = PostMessage {
-        body: "Секретный текст".to_owned(),
-        ..to_employees("Тайна", &["001"])
+        body: "Секретный текст".to_owned(), ..to_employees("Тайна", &["001"])
     };
     let id = post(&site.acs, &message).await.id;
     site.reaches(id, DeliveryState::Sent).await;
     // The id itself may contain the ACS's name, which is hexadecimal.
     let sent = site.calls(id)[0].body.to_string().replace(&id.to_string(), "");
-    assert!(
-        !sent.contains("Секрет") && !sent.contains("Тайна") && !sent.contains("1c"),
-        "{sent}"
-    );
-    assert_eq!(
-        site.phone.client.own_message(id).await.unwrap().body,
-        "Секретный текст"
-    );
+    assert!(!sent.contains("Секрет") && !sent.contains("Тайна") && !sent.contains("1c"), "{sent}");
+    assert_eq!(site.phone.client.own_message(id).await.unwrap().body, "Секретный текст");
 }
 
 #[tokio::test]
@@ -174,14 +141,8 @@ async fn what_is_too_long_is_cut_between_characters_and_marked() {
     let data = call.body["message"]["data"].as_object().unwrap().clone();
     let body = data["body"].as_str().unwrap().trim_end_matches('…');
     assert!(body.len() > 500 && whole.starts_with(body), "{body}");
-    let marked = data
-        .iter()
-        .any(|(key, value)| key.contains("trunc") && value == "true");
-    assert!(
-        marked,
-        "nothing says that it is cut: {:?}",
-        data.keys().collect::<Vec<_>>()
-    );
+    let marked = data.iter().any(|(key, value)| key.contains("trunc") && value == "true");
+    assert!(marked, "nothing says that it is cut: {:?}", data.keys().collect::<Vec<_>>());
     assert_eq!(site.phone.client.own_message(id).await.unwrap().body, whole);
 
     // Data alone can be too long; the phone fetches it.
@@ -207,10 +168,7 @@ async fn a_delivery_fails_only_when_every_phone_did() {
         (states == HashSet::from(["accepted".to_owned(), "failed".to_owned()])).then_some(())
     })
     .await;
-    assert_eq!(
-        site.explain(id).await.delivery.unwrap().state,
-        DeliveryState::Sent
-    );
+    assert_eq!(site.explain(id).await.delivery.unwrap().state, DeliveryState::Sent);
 
     site.fcm.script().address("phone-2", Answer::InvalidPayload);
     let id = site.post("Ни один").await;
@@ -221,18 +179,12 @@ async fn a_delivery_fails_only_when_every_phone_did() {
 async fn what_cannot_be_sent_in_time_expires() {
     let site = Site::new().await;
     site.fcm.script().address("phone-1", Answer::Unavailable(None));
-    let message = PostMessage {
-        ttl: Some(1),
-        ..to_employees("Поздно", &["001"])
-    };
+    let message = PostMessage { ttl: Some(1), ..to_employees("Поздно", &["001"]) };
     let id = post(&site.acs, &message).await.id;
     let why = site.reaches(id, DeliveryState::Expired).await;
     let push = &why.pushes[0];
     assert_eq!(
-        (
-            push.state.as_str(),
-            why.delivery.as_ref().unwrap().reason.as_deref()
-        ),
+        (push.state.as_str(), why.delivery.as_ref().unwrap().reason.as_deref()),
         ("expired", Some("expired"))
     );
     assert!(push.tries >= 2, "{push:?}");
@@ -246,18 +198,12 @@ async fn what_cannot_be_sent_in_time_expires() {
 #[tokio::test]
 async fn a_notification_is_sent_to_apps_without_code_of_their_own() {
     let site = Site::new().await;
-    let spec = ClientSpec {
-        notification: Some(true),
-        ..ClientSpec::default()
-    };
+    let spec = ClientSpec { notification: Some(true), ..ClientSpec::default() };
     site.simod.owner().edit_client("zavod", &spec).await.unwrap();
     let id = site.post("С уведомлением").await;
     site.reaches(id, DeliveryState::Sent).await;
     let sent = &site.calls(id)[0].body["message"];
-    let title = [
-        &sent["notification"]["title"],
-        &sent["android"]["notification"]["title"],
-    ];
+    let title = [&sent["notification"]["title"], &sent["android"]["notification"]["title"]];
     assert!(title.contains(&&Value::from("С уведомлением")), "{sent}");
 }
 
@@ -309,12 +255,7 @@ async fn without_a_service_account_the_channel_is_off_and_says_so() {
     let id = post(&acs, &to_employees("Некуда", &["001"])).await.id;
     let why = eventually("its story says why it waits or failed", || async {
         let why = plant.admin.explain(id, "001").await.unwrap();
-        let known = why
-            .pushes
-            .first()?
-            .reason
-            .clone()
-            .or_else(|| why.delivery.as_ref()?.reason.clone());
+        let known = why.pushes.first()?.reason.clone().or_else(|| why.delivery.as_ref()?.reason.clone());
         (known.as_deref() == Some("no_channel")).then_some(why)
     })
     .await;

@@ -41,19 +41,13 @@ impl Demo {
     /// The line that does this in a second terminal.
     fn line(&self, part: &str) -> String {
         let offered = self.lines();
-        let found = offered
-            .iter()
-            .find(|line| line.contains(part) && !line.starts_with(' '));
-        found
-            .unwrap_or_else(|| panic!("no line with {part}:\n{}", offered.join("\n")))
-            .clone()
+        let found = offered.iter().find(|line| line.contains(part) && !line.starts_with(' '));
+        found.unwrap_or_else(|| panic!("no line with {part}:\n{}", offered.join("\n"))).clone()
     }
 
     fn folder(&self) -> PathBuf {
         let lines = self.lines();
-        let found = lines
-            .iter()
-            .find_map(|line| line.split(", ").find(|word| word.contains("simo-demo-")));
+        let found = lines.iter().find_map(|line| line.split(", ").find(|word| word.contains("simo-demo-")));
         PathBuf::from(found.unwrap())
     }
 }
@@ -87,23 +81,16 @@ async fn the_demo_shows_the_way_of_a_message_and_its_lines_work() {
     // Needed by the lines that it prints.
     program("simoctl");
     let home = tempfile::tempdir().unwrap();
-    for (lang, title, end) in [
-        ("en", "Pressure in boiler 2", "Ctrl-C ends the demo"),
-        ("ru", "Давление в котле 2", "Ctrl-C"),
-    ] {
+    for (lang, title, end) in
+        [("en", "Pressure in boiler 2", "Ctrl-C ends the demo"), ("ru", "Давление в котле 2", "Ctrl-C")]
+    {
         let mut demo = Demo::start(lang);
         eventually("the demo has shown everything", || async {
-            demo.lines()
-                .last()
-                .is_some_and(|line| line.contains(end))
-                .then_some(())
+            demo.lines().last().is_some_and(|line| line.contains(end)).then_some(())
         })
         .await;
         let shown = demo.lines();
-        let posted = shown
-            .iter()
-            .filter(|line| line.contains("POST /api/v1/messages  202"))
-            .count();
+        let posted = shown.iter().filter(|line| line.contains("POST /api/v1/messages  202")).count();
         assert_eq!(posted, 5, "{}", shown.join("\n"));
         let of_phones = shown.iter().filter(|line| line.starts_with("    ")).count();
         assert_eq!(of_phones, 9, "{}", shown.join("\n"));
@@ -120,15 +107,9 @@ async fn the_demo_shows_the_way_of_a_message_and_its_lines_work() {
         }
         let phone = format!("exec {}", demo.line("listen --code"));
         let mut phone = shell(&phone, home.path()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut said = BufReader::new(phone.stderr.take().unwrap())
-            .lines()
-            .map_while(Result::ok);
+        let mut said = BufReader::new(phone.stderr.take().unwrap()).lines().map_while(Result::ok);
         assert!(said.next().is_some(), "the phone was not paired");
-        assert!(
-            phone.try_wait().unwrap().is_none(),
-            "the phone ended: {:?}",
-            said.next()
-        );
+        assert!(phone.try_wait().unwrap().is_none(), "the phone ended: {:?}", said.next());
         phone.kill().unwrap();
         phone.wait().unwrap();
 

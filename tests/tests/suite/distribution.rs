@@ -37,11 +37,7 @@ async fn a_change_of_a_group_counts_for_the_next_message_on_any_instance() {
     let token = plant.token("1c").await;
     let here = simod.caller(&token);
     assert_eq!(post(&here, &on_topic("kotly")).await.recipients.accepted, 3);
-    let sibling = if postgres::server().is_some() {
-        Some(simod.sibling().await)
-    } else {
-        None
-    };
+    let sibling = if postgres::server().is_some() { Some(simod.sibling().await) } else { None };
     let there = sibling.as_ref().unwrap_or(&simod).caller(&token);
     for _ in 0..3 {
         plant.admin.exclude_group("ceh-1", "smena-a").await.unwrap();
@@ -63,10 +59,7 @@ async fn a_grant_that_ends_stops_the_topic_and_history_says_so() {
     };
     assert!(!plant.admin.grant("kotly", &later).await.unwrap().times.active);
     let named = PostMessage {
-        recipients: Some(Recipients {
-            employees: vec!["001".to_owned()],
-            ..Recipients::default()
-        }),
+        recipients: Some(Recipients { employees: vec!["001".to_owned()], ..Recipients::default() }),
         ..on_topic("kotly")
     };
     let posted = post(&acs, &named).await;
@@ -82,10 +75,7 @@ async fn a_grant_that_ends_stops_the_topic_and_history_says_so() {
     let why = plant.admin.explain(posted.id, "003").await.unwrap();
     assert_eq!(why.delivery, None);
     let story: Vec<String> = why.story.into_iter().map(|line| line.text).collect();
-    assert!(
-        story.iter().any(|line| line.contains("not addressed to him")),
-        "{story:#?}"
-    );
+    assert!(story.iter().any(|line| line.contains("not addressed to him")), "{story:#?}");
 }
 
 #[tokio::test]
@@ -108,16 +98,8 @@ async fn what_is_usual_on_a_topic_is_what_a_message_that_says_nothing_gets() {
     let message = plant.admin.message(posted.id).await.unwrap();
     assert_eq!(message.priority, Priority::Critical);
     assert_eq!(message.recipients.unwrap().groups, ["smena-a"]);
-    let who = plant
-        .admin
-        .who_receives("kotly", &ListQuery::default())
-        .await
-        .unwrap();
-    let who: Vec<String> = who
-        .items
-        .into_iter()
-        .map(|receiver| receiver.personnel_no)
-        .collect();
+    let who = plant.admin.who_receives("kotly", &ListQuery::default()).await.unwrap();
+    let who: Vec<String> = who.items.into_iter().map(|receiver| receiver.personnel_no).collect();
     assert_eq!(who, ["001", "002"]);
 }
 
@@ -139,10 +121,7 @@ async fn whatever_is_wrong_with_a_grant_is_told_at_once() {
         assert!(told.contains(field), "{field}: {told}");
     }
     let stranger = NewGrant::from(Grantee::Employee("404".to_owned()));
-    assert_eq!(
-        plant.admin.grant("kotly", &stranger).await.unwrap_err().status(),
-        Some(404)
-    );
+    assert_eq!(plant.admin.grant("kotly", &stranger).await.unwrap_err().status(), Some(404));
     let itself = plant.admin.include_group("smena-a", "ceh-1").await.unwrap_err();
     assert_eq!(itself.status(), Some(409));
     assert!(itself.to_string().contains("ceh-1 › smena-a › ceh-1"), "{itself}");

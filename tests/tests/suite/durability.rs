@@ -52,10 +52,7 @@ async fn plant(simod: &Simod) -> (Plant, String) {
 /// Ids of all messages.
 async fn stored(plant: &Plant) -> Vec<Uuid> {
     let mut ids = Vec::new();
-    let mut list = ListQuery {
-        limit: Some(1000),
-        ..ListQuery::default()
-    };
+    let mut list = ListQuery { limit: Some(1000), ..ListQuery::default() };
     loop {
         let page = plant.admin.messages(&list).await.unwrap();
         ids.extend(page.items.iter().map(|message| message.id));
@@ -69,9 +66,7 @@ async fn stored(plant: &Plant) -> Vec<Uuid> {
 /// Posts until refused; the ids of what was accepted.
 async fn post_until_refused(acs: Client) -> Vec<Uuid> {
     let mut ids = Vec::new();
-    while let Ok(posted) = acs
-        .post_message(&to_employees("Под нагрузкой", &["001"]), false)
-        .await
+    while let Ok(posted) = acs.post_message(&to_employees("Под нагрузкой", &["001"]), false).await
     {
         ids.push(posted.id);
     }
@@ -88,10 +83,7 @@ async fn a_graceful_stop_under_load_loses_nothing_and_repeats_nothing() {
     for _ in 0..16 {
         tasks.spawn(post_until_refused(simod.caller(&token)));
     }
-    eventually("pushes are under way", || async {
-        (fcm.journal().accepted() > 100).then_some(())
-    })
-    .await;
+    eventually("pushes are under way", || async { (fcm.journal().accepted() > 100).then_some(()) }).await;
     simod.terminate().await;
     let accepted: Vec<Uuid> = tasks.join_all().await.into_iter().flatten().collect();
     simod.restart().await;
@@ -104,12 +96,7 @@ async fn a_graceful_stop_under_load_loses_nothing_and_repeats_nothing() {
         (fcm.journal().arrivals().len() == stored.len()).then_some(())
     })
     .await;
-    let repeats: Vec<_> = fcm
-        .journal()
-        .arrivals()
-        .into_iter()
-        .filter(|(_, times)| *times > 1)
-        .collect();
+    let repeats: Vec<_> = fcm.journal().arrivals().into_iter().filter(|(_, times)| *times > 1).collect();
     assert!(repeats.is_empty(), "{repeats:?}");
 }
 
@@ -129,14 +116,12 @@ async fn a_locked_database_is_503_and_loses_nothing() {
     let simod = Setup::new().embedded().start().await;
     let (plant, token) = plant(&simod).await;
     let body = r#"{"title":"Заперто","recipients":{"employees":["001"]}}"#;
-    let mut other = SqliteConnection::connect(&format!("sqlite:{}", simod.database().display()))
-        .await
-        .unwrap();
+    let mut other =
+        SqliteConnection::connect(&format!("sqlite:{}", simod.database().display())).await.unwrap();
     sqlx::query("begin immediate").execute(&mut other).await.unwrap();
-    for (path, body) in [
-        ("/messages", body.to_owned()),
-        ("/messages/batch", format!("[{}]", vec![body; 100].join(","))),
-    ] {
+    for (path, body) in
+        [("/messages", body.to_owned()), ("/messages/batch", format!("[{}]", vec![body; 100].join(",")))]
+    {
         let answer = raw::post(&simod.api(path), &token, body).send().await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
         assert!(answer.headers.contains_key(header::RETRY_AFTER), "{path}");
@@ -158,10 +143,7 @@ async fn whoever_cannot_log_serves_on_and_goes_on_with_what_was_put_off() {
     let simod = Setup::new().embedded().cannot_log().start().await;
     let (plant, token) = plant(&simod).await;
     let phone = plant.stream_phone(&simod, "001").await;
-    let later = PostMessage {
-        send_at: Some(clock::in_seconds(2)),
-        ..to_employees("Позже", &["001"])
-    };
+    let later = PostMessage { send_at: Some(clock::in_seconds(2)), ..to_employees("Позже", &["001"]) };
     let later = post(&simod.caller(&token), &later).await;
     let file = format!("sqlite:{}", simod.database().display());
     let mut other = SqliteConnection::connect(&file).await.unwrap();
@@ -170,18 +152,13 @@ async fn whoever_cannot_log_serves_on_and_goes_on_with_what_was_put_off() {
     let body = r#"{"title":"Заперто","recipients":{"employees":["001"]}}"#;
     let until = Instant::now() + Duration::from_secs(8);
     while Instant::now() < until {
-        let answer = raw::post(&simod.api("/messages"), &token, body.to_owned())
-            .send()
-            .await;
+        let answer = raw::post(&simod.api("/messages"), &token, body.to_owned()).send().await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
     }
     sqlx::query("rollback").execute(&mut other).await.unwrap();
     eventually("what was put off arrives", || async {
         let own = phone.client.own_messages(&ListQuery::default()).await.ok()?;
-        own.items
-            .iter()
-            .any(|message| message.id == later.id)
-            .then_some(())
+        own.items.iter().any(|message| message.id == later.id).then_some(())
     })
     .await;
 }
@@ -199,9 +176,7 @@ async fn a_server_that_goes_away_is_503_and_everything_resumes_when_it_is_back()
     let before = post(&acs, &to_employees("До", &["001"])).await;
     server.stop();
     let body = r#"{"title":"Без базы","recipients":{"employees":["001"]}}"#;
-    let answer = raw::post(&simod.api("/messages"), &token, body.to_owned())
-        .send()
-        .await;
+    let answer = raw::post(&simod.api("/messages"), &token, body.to_owned()).send().await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
     assert!(answer.headers.contains_key(header::RETRY_AFTER));
     assert!(!simod.owner().readiness().await.unwrap().ready);
@@ -214,10 +189,7 @@ async fn a_server_that_goes_away_is_503_and_everything_resumes_when_it_is_back()
     fcm.script().delay(Duration::ZERO);
     let after = post(&acs, &to_employees("После", &["001"])).await;
     assert_eq!(stored(&plant).await, [after.id, before.id]);
-    eventually("both arrived", || async {
-        (fcm.journal().arrivals().len() == 2).then_some(())
-    })
-    .await;
+    eventually("both arrived", || async { (fcm.journal().arrivals().len() == 2).then_some(()) }).await;
 }
 
 /// Nothing is refused and nothing comes through: the worst way for a server to be away.
@@ -320,20 +292,14 @@ impl Strace {
             .spawn()
             .ok()?;
         let stderr = BufReader::new(process.stderr.take().unwrap());
-        let attached = stderr
-            .lines()
-            .map_while(Result::ok)
-            .any(|line| line.contains("attached"));
+        let attached = stderr.lines().map_while(Result::ok).any(|line| line.contains("attached"));
         let strace = Self { process, output };
         attached.then_some(strace)
     }
 
     fn lines(&self) -> Vec<String> {
         let text = std::fs::read(self.output.path()).unwrap();
-        String::from_utf8_lossy(&text)
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
     }
 }
 
@@ -364,9 +330,8 @@ async fn the_sync_comes_before_the_202() {
             Some(lines[..=answered].to_vec())
         })
         .await;
-        let log_written = lines
-            .iter()
-            .position(|line| line.contains("pwrite64(") && line.contains("simo.db-wal"));
+        let log_written =
+            lines.iter().position(|line| line.contains("pwrite64(") && line.contains("simo.db-wal"));
         let synced = lines.iter().rposition(|line| {
             let whole = line.contains("sync(") && line.contains("simo.db-wal") && line.ends_with("= 0");
             whole || (line.contains("sync resumed") && line.ends_with("= 0"))

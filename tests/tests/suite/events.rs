@@ -38,10 +38,7 @@ async fn until(
     let mut read = Vec::new();
     loop {
         let next = tokio::time::timeout(Duration::from_secs(10), stream.next()).await;
-        let (id, event) = next
-            .expect("an event arrives")
-            .expect("the feed goes on")
-            .unwrap();
+        let (id, event) = next.expect("an event arrives").expect("the feed goes on").unwrap();
         let found = wanted(&event);
         read.push((id, event));
         if found {
@@ -64,11 +61,8 @@ async fn it_tells_what_happens_to_a_message() {
     let (_, event) = until(&mut feed, accepted(posted.id)).await.pop().unwrap();
     assert_eq!((event.acs.as_str(), event.client.as_str()), ("1c", "zavod"));
 
-    let receipt = Receipt {
-        message_id: posted.id,
-        kind: ReceiptKind::Read,
-        at: time::from_us(clock::now_us()),
-    };
+    let receipt =
+        Receipt { message_id: posted.id, kind: ReceiptKind::Read, at: time::from_us(clock::now_us()) };
     phone.client.send_receipts(&[receipt]).await.unwrap();
     until(&mut feed, |event| {
         event.kind == EventKind::Delivery
@@ -77,10 +71,7 @@ async fn it_tells_what_happens_to_a_message() {
     })
     .await;
     acs.cancel_message(posted.id).await.unwrap();
-    until(&mut feed, |event| {
-        event.kind == EventKind::Canceled && event.message_id == posted.id
-    })
-    .await;
+    until(&mut feed, |event| event.kind == EventKind::Canceled && event.message_id == posted.id).await;
 }
 
 #[tokio::test]
@@ -126,15 +117,9 @@ async fn everyone_sees_what_is_his() {
     let abroad = post(&elsewhere, &to_employees("Далёкое", &["001"])).await;
     let own = post(&acs, &to_employees("Своё", &["001"])).await;
     let read = until(&mut mine, accepted(own.id)).await;
-    assert!(
-        read.iter().all(|(_, event)| event.message_id == own.id),
-        "{read:?}"
-    );
+    assert!(read.iter().all(|(_, event)| event.message_id == own.id), "{read:?}");
     let read = until(&mut theirs, accepted(abroad.id)).await;
-    assert!(
-        read.iter().all(|(_, event)| event.client == "fabrika"),
-        "{read:?}"
-    );
+    assert!(read.iter().all(|(_, event)| event.client == "fabrika"), "{read:?}");
     assert_ne!(foreign.id, own.id);
 }
 
@@ -145,9 +130,7 @@ async fn a_cursor_that_is_unknown_is_told_to_start_anew() {
     let token = plant.token("1c").await;
     let posted = post(&acs, &to_employees("a", &["001"])).await;
     // One that is no cursor at all is refused or reset, but never ignored.
-    let garbage = acs
-        .follow_events(Some("мусор".escape_unicode().to_string().as_str()))
-        .await;
+    let garbage = acs.follow_events(Some("мусор".escape_unicode().to_string().as_str())).await;
     if let Ok(mut feed) = garbage {
         until(&mut feed, |event| event.kind == EventKind::Reset).await;
     }

@@ -45,11 +45,7 @@ async fn a_phone_and_an_operator_may_hang_on_any_instance() {
     let posted = post(&acs, &to_employees("Через соседа", &["001"])).await;
     let arrived = tokio::time::timeout(SOON, stream.next()).await;
     assert_eq!(arrived.unwrap().unwrap().unwrap().id, posted.id);
-    let (_, event) = tokio::time::timeout(SOON, feed.next())
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    let (_, event) = tokio::time::timeout(SOON, feed.next()).await.unwrap().unwrap().unwrap();
     assert_eq!((event.kind, event.message_id), (EventKind::Accepted, posted.id));
 
     let receipt = Receipt {
@@ -58,11 +54,7 @@ async fn a_phone_and_an_operator_may_hang_on_any_instance() {
         at: time::from_us(simo_tests::clock::now_us()),
     };
     phone.client.send_receipts(&[receipt]).await.unwrap();
-    let history = plant
-        .admin
-        .deliveries(&ListQuery::default(), Sort::default())
-        .await
-        .unwrap();
+    let history = plant.admin.deliveries(&ListQuery::default(), Sort::default()).await.unwrap();
     assert_eq!(history.items[0].state.as_str(), "read");
 }
 
@@ -83,10 +75,7 @@ async fn what_is_revoked_at_one_instance_counts_at_the_other_at_once() {
     let tokens = plant.admin.tokens(&ListQuery::default()).await.unwrap();
     let acs = tokens.items.iter().find(|token| token.holder == "1c").unwrap();
     plant.admin.revoke_token(acs.id).await.unwrap();
-    let refused = other
-        .caller(&token)
-        .post_message(&to_employees("После", &["001"]), false)
-        .await;
+    let refused = other.caller(&token).post_message(&to_employees("После", &["001"]), false).await;
     assert!(refused.is_err());
     plant.admin.block_employee("001").await.unwrap();
     let ended = tokio::time::timeout(SOON, async { while let Some(Ok(_)) = stream.next().await {} });
@@ -136,16 +125,9 @@ async fn two_instances_share_the_work_and_repeat_nothing() {
             post(acs, &to_employees(&format!("Тревога {round}"), &numbers)).await;
         }
     }
-    eventually("everything arrived", || async {
-        (fcm.journal().arrivals().len() == 8 * 300).then_some(())
-    })
-    .await;
-    let repeated = fcm
-        .journal()
-        .arrivals()
-        .into_values()
-        .filter(|times| *times > 1)
-        .count();
+    eventually("everything arrived", || async { (fcm.journal().arrivals().len() == 8 * 300).then_some(()) })
+        .await;
+    let repeated = fcm.journal().arrivals().into_values().filter(|times| *times > 1).count();
     assert_eq!(repeated, 0);
 }
 
@@ -167,15 +149,9 @@ async fn instances_that_start_at_once_migrate_once() {
 /// The database server cannot be reached: who starts is told why.
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
-    let refusal = Setup::new()
-        .database_url("postgres://simo:secret@127.0.0.1:1/simo".to_owned())
-        .start_in_vain()
-        .await;
-    assert!(
-        refusal.stderr.contains("postgres://127.0.0.1:1/simo"),
-        "{}",
-        refusal.stderr
-    );
+    let refusal =
+        Setup::new().database_url("postgres://simo:secret@127.0.0.1:1/simo".to_owned()).start_in_vain().await;
+    assert!(refusal.stderr.contains("postgres://127.0.0.1:1/simo"), "{}", refusal.stderr);
     assert_eq!(refusal.stderr.matches("refused").count(), 1, "{}", refusal.stderr);
     assert!(!refusal.stderr.contains("secret"), "{}", refusal.stderr);
 }

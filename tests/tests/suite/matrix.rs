@@ -43,21 +43,12 @@ async fn every_route_lets_in_whom_the_table_names() {
     let world = World::new(&simod).await;
     let rows = table::rows();
     let callers: Vec<&str> = world.callers().iter().map(|caller| caller.name).collect();
-    assert_eq!(
-        table::callers(),
-        callers,
-        "the table's columns are not the callers"
-    );
+    assert_eq!(table::callers(), callers, "the table's columns are not the callers");
     let operations = operations(&simod).await;
     let mut wrong = String::new();
     for row in &rows {
         if !operations.iter().any(|operation| operation.is(row)) {
-            writeln!(
-                wrong,
-                "{} {}: the table has it, simod has not",
-                row.method, row.path
-            )
-            .unwrap();
+            writeln!(wrong, "{} {}: the table has it, simod has not", row.method, row.path).unwrap();
         }
     }
     for operation in &operations {
@@ -73,11 +64,8 @@ async fn every_route_lets_in_whom_the_table_names() {
         }
         let expected = rows.iter().find(|row| operation.is(row)).map(|row| &row.cells);
         if expected != Some(&found) {
-            let row = Row {
-                method: operation.method.to_string(),
-                path: operation.path.clone(),
-                cells: found,
-            };
+            let row =
+                Row { method: operation.method.to_string(), path: operation.path.clone(), cells: found };
             writeln!(wrong, "{row}").unwrap();
         }
     }
@@ -116,11 +104,7 @@ async fn what_is_anothers_answers_like_what_does_not_exist() {
             let (Some(answer), Some(none)) = (answer, none) else {
                 panic!("{place}: {status}, where a stranger must be refused");
             };
-            assert_eq!(
-                told(&answer, &there.names),
-                told(&none, &missing.names),
-                "{place}"
-            );
+            assert_eq!(told(&answer, &there.names), told(&none, &missing.names), "{place}");
             compared += 1;
         }
     }
@@ -145,11 +129,7 @@ async fn naming_anothers_client_answers_like_naming_none_that_exists() {
         let place = format!("{} {}", operation.method, operation.path);
         if let (Some(answer), Some(none)) = (answer, none) {
             assert_eq!(status, nowhere, "{place}");
-            assert_eq!(
-                told(&answer, &named(world::MINE)),
-                told(&none, &named("no-such")),
-                "{place}"
-            );
+            assert_eq!(told(&answer, &named(world::MINE)), told(&none, &named("no-such")), "{place}");
             compared += 1;
         }
     }
@@ -162,11 +142,8 @@ async fn a_reference_to_anothers_answers_like_one_to_nothing() {
     let simod = simod().await;
     let world = World::new(&simod).await;
     let stranger = world.caller("other");
-    let (employee, group, topic) = (
-        world.new_employee().await,
-        world.new_group().await,
-        world.new_topic().await,
-    );
+    let (employee, group, topic) =
+        (world.new_employee().await, world.new_group().await, world.new_topic().await);
     let operator = world.new_operator().await;
     for (mine, requests) in [
         (&employee, requests::of_employee as fn(&str) -> Vec<Request>),
@@ -201,9 +178,7 @@ async fn every_body_has_a_limit() {
             _ => (2 << 20, "owner"),
         };
         request.body = Some(Value::String("x".repeat(limit)));
-        let (status, _) = world
-            .call(world.caller(caller), &request, Some(world::MINE))
-            .await;
+        let (status, _) = world.call(world.caller(caller), &request, Some(world::MINE)).await;
         assert_eq!(status, 413, "{} {}", operation.method, operation.path);
     }
 }

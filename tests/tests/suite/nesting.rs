@@ -26,36 +26,23 @@ async fn the_router_works_under_a_path_of_another_program() {
     let store = Arc::new(Store::open(&daemon.database_url(), Clock::System).await.unwrap());
     let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let app = App::new(Config::default(), Arc::clone(&store), &tracker, shutdown.clone());
-    let portal = Router::new()
-        .route("/", get(async || "портал"))
-        .nest("/communication/simo", simod::api::router(app));
+    let portal =
+        Router::new().route("/", get(async || "портал")).nest("/communication/simo", simod::api::router(app));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let stopped = shutdown.clone().cancelled_owned();
-    let server = tokio::spawn(
-        axum::serve(listener, portal)
-            .with_graceful_shutdown(stopped)
-            .into_future(),
-    );
+    let server = tokio::spawn(axum::serve(listener, portal).with_graceful_shutdown(stopped).into_future());
 
     let base = format!("{url}/communication/simo").parse().unwrap();
-    let acs = Client::new(&Server::Url(base), Lang::Ru)
-        .unwrap()
-        .with_token(&token);
+    let acs = Client::new(&Server::Url(base), Lang::Ru).unwrap().with_token(&token);
     assert!(acs.readiness().await.unwrap().ready);
     assert_eq!(acs.whoami().await.unwrap().name, "1c");
     let posted = post(&acs, &to_employees("Из портала", &["001"])).await;
     assert_eq!(acs.message(posted.id).await.unwrap().title, "Из портала");
-    let refused = acs
-        .post_message(&to_employees("", &["001"]), false)
-        .await
-        .unwrap_err();
+    let refused = acs.post_message(&to_employees("", &["001"]), false).await.unwrap_err();
     assert_eq!(refused.status(), Some(422));
     // Connections there carry no peer, so nobody is the owner by his address.
-    let nobody = raw::ask(
-        http::Method::GET,
-        &format!("{url}/communication/simo/api/v1/clients"),
-    );
+    let nobody = raw::ask(http::Method::GET, &format!("{url}/communication/simo/api/v1/clients"));
     assert_eq!(nobody.send().await.status.as_u16(), 401);
     assert_eq!(raw::ask(http::Method::GET, &url).send().await.text, "портал");
 
@@ -67,14 +54,5 @@ async fn the_router_works_under_a_path_of_another_program() {
     store.close().await;
     drop(store);
     daemon.restart().await;
-    assert_eq!(
-        plant
-            .admin
-            .messages(&ListQuery::default())
-            .await
-            .unwrap()
-            .items
-            .len(),
-        1
-    );
+    assert_eq!(plant.admin.messages(&ListQuery::default()).await.unwrap().items.len(), 1);
 }

@@ -37,11 +37,7 @@ async fn a_file_of_excel_is_imported_as_it_is_and_it_is_said_how_it_was_read() {
     fs::write(&path, windows_1251(text)).unwrap();
     let ran = ctl.run(&["employee", "import", &path]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert!(
-        ran.err.contains("windows-1251, columns separated by semicolons"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.contains("windows-1251, columns separated by semicolons"), "{}", ran.err);
     let shown = ctl.json(&["employee", "show", "0042"]);
     assert_eq!(shown["full_name"], "Ёлкин Пётр Ильич");
     assert_eq!(shown["groups"][0], "kotel");
@@ -78,37 +74,13 @@ async fn a_successor_is_only_made_when_it_is_said_so() {
     let ran = ctl.run(&["employee", "import", &after]);
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(ran.err.contains("line 3, column 2 (full_name)"), "{}", ran.err);
-    assert!(
-        ran.err.contains("--new-person 2,3"),
-        "a marriage is no doubt: {}",
-        ran.err
-    );
+    assert!(ran.err.contains("--new-person 2,3"), "a marriage is no doubt: {}", ran.err);
 
-    let unknown = ctl.run(&[
-        "employee",
-        "import",
-        &after,
-        "--new-person",
-        "2,77",
-        "--same-person",
-        "2",
-    ]);
+    let unknown = ctl.run(&["employee", "import", &after, "--new-person", "2,77", "--same-person", "2"]);
     assert_eq!(unknown.code, 2);
-    assert!(
-        unknown.err.contains("77:") && unknown.err.contains("2: is either"),
-        "{}",
-        unknown.err
-    );
+    assert!(unknown.err.contains("77:") && unknown.err.contains("2: is either"), "{}", unknown.err);
 
-    let said = [
-        "employee",
-        "import",
-        &after,
-        "--new-person",
-        "2",
-        "--same-person",
-        "3",
-    ];
+    let said = ["employee", "import", &after, "--new-person", "2", "--same-person", "3"];
     assert_eq!(ctl.run(&said).code, 2, "it asks first");
     let done = ctl.json(&[&said[..], &["--yes"]].concat());
     assert_eq!((&done["succeeded"], &done["updated"]), (&1.into(), &2.into()));
@@ -118,11 +90,7 @@ async fn a_successor_is_only_made_when_it_is_said_so() {
 
     let taken = ctl.run(&["employee", "add", "1", "Новый Иван"]);
     assert_eq!(taken.code, 5);
-    assert!(
-        taken.err.contains("--new-person") && !taken.err.contains("new_person"),
-        "{}",
-        taken.err
-    );
+    assert!(taken.err.contains("--new-person") && !taken.err.contains("new_person"), "{}", taken.err);
     ctl.ok(&["employee", "add", "1", "Новый Иван", "--new-person", "--yes"]);
     assert_eq!(ctl.json(&["employee", "show", "1"])["full_name"], "Новый Иван");
 }
@@ -136,9 +104,7 @@ async fn invitations_are_printed_kept_private_and_withdrawn_together() {
     let ctl = Ctl::new(&simod, &plant.slug);
     let (sheet, csv) = (ctl.file("sheet.html", "old"), ctl.file("codes.csv", ""));
     fs::remove_file(&csv).unwrap();
-    let invite = [
-        "device", "invite", "--group", "smena-a", "--sheet", &sheet, "--csv", &csv,
-    ];
+    let invite = ["device", "invite", "--group", "smena-a", "--sheet", &sheet, "--csv", &csv];
     assert_eq!(ctl.run(&invite).code, 5, "what is there is kept");
     assert_eq!(fs::read_to_string(&sheet).unwrap(), "old");
     assert_eq!(ctl.ok(&["device", "invites"]), "", "and nothing was made");
@@ -157,11 +123,7 @@ async fn invitations_are_printed_kept_private_and_withdrawn_together() {
     let html = fs::read_to_string(&sheet).unwrap();
     assert_eq!(html.matches("<svg").count(), 2);
     let codes = fs::read_to_string(&csv).unwrap();
-    let codes: Vec<&str> = codes
-        .lines()
-        .skip(1)
-        .map(|line| line.split(',').nth(3).unwrap())
-        .collect();
+    let codes: Vec<&str> = codes.lines().skip(1).map(|line| line.split(',').nth(3).unwrap()).collect();
     assert!(codes.iter().all(|code| html.contains(code)), "{codes:?}");
 
     let pair = |code: &str| Pair {
@@ -177,10 +139,7 @@ async fn invitations_are_printed_kept_private_and_withdrawn_together() {
     };
     simod.anyone().pair(&pair(codes[0])).await.unwrap();
     let batch = &ctl.json(&["device", "invites"])[0];
-    assert_eq!(
-        (&batch["used"], &batch["open"], &batch["invites"]),
-        (&1.into(), &1.into(), &2.into())
-    );
+    assert_eq!((&batch["used"], &batch["open"], &batch["invites"]), (&1.into(), &1.into(), &2.into()));
     let id = batch["id"].as_str().unwrap();
     ctl.ok(&["device", "invites", "--withdraw", id, "--yes"]);
     let refused = simod.anyone().pair(&pair(codes[1])).await.unwrap_err();
@@ -224,28 +183,17 @@ async fn a_trial_message_tells_whether_a_phone_can_be_reached() {
     assert_eq!(pushes[0]["state"], "received");
     let silent = plant.stream_phone(&simod, "1").await;
     let one = ctl.json(&["device", "test", &id]);
-    assert_eq!(
-        one.as_array().unwrap().len(),
-        1,
-        "only the one that was asked for"
-    );
+    assert_eq!(one.as_array().unwrap().len(), 1, "only the one that was asked for");
     let ran = ctl.run(&["device", "test", &silent.id.to_string(), "--wait", "1s"]);
     assert_eq!(ran.code, 1);
-    assert!(
-        ran.err.contains("No receipt came") && ran.err.contains("message explain"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.contains("No receipt came") && ran.err.contains("message explain"), "{}", ran.err);
     // Of two phones one is silent: that is no success.
     let ran = ctl.run(&["device", "test", "1", "--wait", "2s"]);
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(ran.err.contains("1 of 2"), "{}", ran.err);
     answering.abort();
     let shown = ctl.ok(&["-o", "csv", "message", "list"]);
-    assert!(
-        shown.contains("Проверка связи") || shown.contains("Test message"),
-        "{shown}"
-    );
+    assert!(shown.contains("Проверка связи") || shown.contains("Test message"), "{shown}");
 }
 
 #[tokio::test]

@@ -52,16 +52,8 @@ async fn instances_that_cannot_hear_each_other_look_by_themselves() {
     let Some((database, pooler)) = pooled().await else {
         return;
     };
-    Setup::new()
-        .database_url(database.url().to_owned())
-        .start()
-        .await
-        .terminate()
-        .await;
-    let simod = Setup::new()
-        .database_url(pooler.url(database.url()))
-        .start()
-        .await;
+    Setup::new().database_url(database.url().to_owned()).start().await.terminate().await;
+    let simod = Setup::new().database_url(pooler.url(database.url())).start().await;
     everything_works(&simod, &simod.sibling().await).await;
 }
 
@@ -71,12 +63,7 @@ async fn everything_works(one: &Simod, other: &Simod) {
     let acs = plant.acs(one, "1c").await;
     let phone = plant.stream_phone(other, "001").await;
     let mut stream = phone.client.own_stream().await.unwrap();
-    let mut feed = other
-        .owner()
-        .for_client(Some("zavod".to_owned()))
-        .follow_events(None)
-        .await
-        .unwrap();
+    let mut feed = other.owner().for_client(Some("zavod".to_owned())).follow_events(None).await.unwrap();
     let mut sent = Vec::new();
     // More than the pooler has connections, so that statements meet connections that do not know them.
     for number in 0..30 {
@@ -94,16 +81,9 @@ async fn everything_works(one: &Simod, other: &Simod) {
         };
         phone.client.send_receipts(&[receipt]).await.unwrap();
     }
-    let (_, event) = tokio::time::timeout(PATIENCE, feed.next())
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    let (_, event) = tokio::time::timeout(PATIENCE, feed.next()).await.unwrap().unwrap().unwrap();
     assert_eq!(event.message_id, sent[0]);
-    let found = ListQuery {
-        query: Some("насосы state:read".to_owned()),
-        ..ListQuery::default()
-    };
+    let found = ListQuery { query: Some("насосы state:read".to_owned()), ..ListQuery::default() };
     eventually("all are read, and found by their words", async || {
         let page = plant.admin.deliveries(&found, Sort::default()).await.unwrap();
         (page.items.len() == sent.len()).then_some(())
@@ -131,9 +111,6 @@ async fn pushes_are_claimed_and_finished_through_it() {
     for number in 0..100 {
         post(&acs, &to_employees(&number.to_string(), &["001"])).await;
     }
-    eventually("all arrived", async || {
-        (fcm.journal().arrivals().len() == 100).then_some(())
-    })
-    .await;
+    eventually("all arrived", async || (fcm.journal().arrivals().len() == 100).then_some(())).await;
     assert!(fcm.journal().arrivals().values().all(|&times| times == 1));
 }

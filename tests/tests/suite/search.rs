@@ -18,26 +18,16 @@ use simo_tests::{
 };
 
 async fn find(caller: &Client, query: &str) -> Vec<Delivery> {
-    let list = ListQuery {
-        query: Some(query.to_owned()),
-        ..ListQuery::default()
-    };
+    let list = ListQuery { query: Some(query.to_owned()), ..ListQuery::default() };
     caller.deliveries(&list, Sort::default()).await.unwrap().items
 }
 
 async fn titles(caller: &Client, query: &str) -> Vec<String> {
-    find(caller, query)
-        .await
-        .into_iter()
-        .map(|row| row.title)
-        .collect()
+    find(caller, query).await.into_iter().map(|row| row.title).collect()
 }
 
 fn with_body(title: &str, body: &str, numbers: &[&str]) -> PostMessage {
-    PostMessage {
-        body: body.to_owned(),
-        ..to_employees(title, numbers)
-    }
+    PostMessage { body: body.to_owned(), ..to_employees(title, numbers) }
 }
 
 fn story(explanation: &Explanation) -> String {
@@ -67,11 +57,7 @@ async fn a_message_is_found_by_its_words_as_soon_as_it_is_accepted() {
             [format!("Авария {number}")]
         );
     }
-    post(
-        &acs,
-        &with_body("Scheduled maintenance", "Boilers are stopped", &["002"]),
-    )
-    .await;
+    post(&acs, &with_body("Scheduled maintenance", "Boilers are stopped", &["002"])).await;
     assert_eq!(titles(&plant.admin, "boiler maint*").await.len(), 1);
     assert_eq!(titles(&plant.admin, "\"упало до 3,5\"").await.len(), 20);
     assert!(titles(&plant.admin, "\"до упало\"").await.is_empty());
@@ -81,29 +67,16 @@ async fn a_message_is_found_by_its_words_as_soon_as_it_is_accepted() {
 #[tokio::test]
 async fn one_clients_words_are_not_found_at_another() {
     let simod = Simod::start().await;
-    let (one, other) = (
-        Plant::new(&simod, "odin").await,
-        Plant::new(&simod, "drugoy").await,
-    );
+    let (one, other) = (Plant::new(&simod, "odin").await, Plant::new(&simod, "drugoy").await);
     one.employees(&["001"], &[]).await;
     other.employees(&["001"], &[]).await;
-    post(
-        &one.acs(&simod, "1c").await,
-        &to_employees("Секретное совещание", &["001"]),
-    )
-    .await;
+    post(&one.acs(&simod, "1c").await, &to_employees("Секретное совещание", &["001"])).await;
     assert_eq!(titles(&one.admin, "секретное").await.len(), 1);
     assert!(titles(&other.admin, "секретное").await.is_empty());
     // Who may see both has to say which.
-    let unsaid = simod
-        .owner()
-        .deliveries(&ListQuery::default(), Sort::default())
-        .await;
+    let unsaid = simod.owner().deliveries(&ListQuery::default(), Sort::default()).await;
     let problem = problem(unsaid.unwrap_err());
-    assert_eq!(
-        (problem.status, problem.errors[0].field.as_str()),
-        (422, "client")
-    );
+    assert_eq!((problem.status, problem.errors[0].field.as_str()), (422, "client"));
 }
 
 #[tokio::test]
@@ -150,18 +123,11 @@ async fn pages_of_every_sort_follow_one_another_without_gaps() {
     }
     for sort in ["date", "-date", "employee", "-employee", "state", "-state"] {
         let sort: Sort = sort.parse().unwrap();
-        let mut list = ListQuery {
-            limit: Some(7),
-            ..ListQuery::default()
-        };
+        let mut list = ListQuery { limit: Some(7), ..ListQuery::default() };
         let mut seen = Vec::new();
         loop {
             let page = plant.admin.deliveries(&list, sort).await.unwrap();
-            seen.extend(
-                page.items
-                    .into_iter()
-                    .map(|row| (row.message_id, row.personnel_no)),
-            );
+            seen.extend(page.items.into_iter().map(|row| (row.message_id, row.personnel_no)));
             list.cursor = page.next;
             if list.cursor.is_none() {
                 break;
@@ -178,35 +144,19 @@ async fn pages_of_every_sort_follow_one_another_without_gaps() {
 async fn mistakes_in_a_list_are_told_together_in_the_callers_language() {
     let simod = Simod::start().await;
     let plant = Plant::new(&simod, "zavod").await;
-    let operator = NewOperator {
-        name: "dispatcher".to_owned(),
-        role: Role::Viewer,
-    };
+    let operator = NewOperator { name: "dispatcher".to_owned(), role: Role::Viewer };
     plant.admin.add_operator(&operator).await.unwrap();
-    let token = NewToken {
-        operator: Some(operator.name.clone()),
-        ..NewToken::default()
-    };
+    let token = NewToken { operator: Some(operator.name.clone()), ..NewToken::default() };
     let token = plant.admin.issue_token(&token).await.unwrap().token;
     let path = "/deliveries?query=stat:read%20after:soon&sort=name&limit=0";
-    let answer = raw::ask(Method::GET, &simod.api(path))
-        .token(&token)
-        .header("accept-language", "ru")
-        .send()
-        .await;
+    let answer =
+        raw::ask(Method::GET, &simod.api(path)).token(&token).header("accept-language", "ru").send().await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     let problem: Problem = answer.json();
     let fields: Vec<&str> = problem.errors.iter().map(|error| error.field.as_str()).collect();
     assert_eq!(fields, ["query:1", "query:17", "sort", "limit"]);
-    assert!(
-        problem.errors[0].detail.contains("может быть, «state:»?"),
-        "{problem:?}"
-    );
-    for path in [
-        "/deliveries?cursor=x",
-        "/deliveries?limit=many",
-        "/messages?query=%22",
-    ] {
+    assert!(problem.errors[0].detail.contains("может быть, «state:»?"), "{problem:?}");
+    for path in ["/deliveries?cursor=x", "/deliveries?limit=many", "/messages?query=%22"] {
         let answer = raw::ask(Method::GET, &simod.api(path)).token(&token).send().await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
     }
@@ -226,38 +176,15 @@ async fn messages_are_listed_and_found_by_the_id_of_their_acs() {
     post(&other, &to_employees("Другое", &["001"])).await;
     let found = one.message_by_external_id("ЗАКАЗ-17").await.unwrap().items;
     assert_eq!((found.len(), found[0].id), (1, posted.id));
-    assert!(
-        other
-            .message_by_external_id("ЗАКАЗ-17")
-            .await
-            .unwrap()
-            .items
-            .is_empty()
-    );
-    let deliveries = one
-        .message_deliveries(posted.id, &ListQuery::default())
-        .await
-        .unwrap()
-        .items;
+    assert!(other.message_by_external_id("ЗАКАЗ-17").await.unwrap().items.is_empty());
+    let deliveries = one.message_deliveries(posted.id, &ListQuery::default()).await.unwrap().items;
     let numbers: Vec<&str> = deliveries.iter().map(|row| row.personnel_no.as_str()).collect();
     assert_eq!(numbers, ["001", "002"]);
     assert_eq!(problem(other.message(posted.id).await.unwrap_err()).status, 404);
-    let list = ListQuery {
-        query: Some("employee:002".to_owned()),
-        ..ListQuery::default()
-    };
+    let list = ListQuery { query: Some("employee:002".to_owned()), ..ListQuery::default() };
     let of_one_person = plant.admin.messages(&list).await.unwrap().items;
     assert_eq!((of_one_person.len(), of_one_person[0].id), (1, posted.id));
-    assert_eq!(
-        plant
-            .admin
-            .messages(&ListQuery::default())
-            .await
-            .unwrap()
-            .items
-            .len(),
-        2
-    );
+    assert_eq!(plant.admin.messages(&ListQuery::default()).await.unwrap().items.len(), 2);
 }
 
 #[tokio::test]
@@ -266,9 +193,7 @@ async fn the_whole_way_is_told_also_to_whom_it_did_not_lead() {
     let plant = Plant::new(&simod, "zavod").await;
     plant.employees(&["001"], &["smena-a"]).await;
     plant.employees(&["002", "003"], &["ofis"]).await;
-    plant
-        .topic("boiler", &[Grantee::Group("smena-a".to_owned())])
-        .await;
+    plant.topic("boiler", &[Grantee::Group("smena-a".to_owned())]).await;
     plant.stream_phone(&simod, "001").await;
     let acs = plant.acs(&simod, "scada").await;
     let by_grant = post(&acs, &to_topic("По доступу", "boiler")).await;
@@ -277,11 +202,7 @@ async fn the_whole_way_is_told_also_to_whom_it_did_not_lead() {
     assert_eq!(told.target.as_deref(), Some("grant"));
     assert_eq!(told.grant.as_deref(), Some("group:smena-a"));
     assert_eq!(told.pushes.len(), 1);
-    assert!(
-        story(&told).contains("a grant to the group smena-a let him in"),
-        "{}",
-        story(&told)
-    );
+    assert!(story(&told).contains("a grant to the group smena-a let him in"), "{}", story(&told));
 
     let not_told = plant.admin.explain(by_grant.id, "002").await.unwrap();
     assert!(not_told.delivery.is_none() && not_told.target.is_none());
@@ -313,8 +234,5 @@ async fn the_whole_way_is_told_also_to_whom_it_did_not_lead() {
     let late = plant.admin.explain(by_grant.id, "004").await.unwrap();
     assert!(story(&late).contains(no_grant), "{}", story(&late));
 
-    assert_eq!(
-        problem(plant.admin.explain(by_grant.id, "nobody").await.unwrap_err()).status,
-        404
-    );
+    assert_eq!(problem(plant.admin.explain(by_grant.id, "nobody").await.unwrap_err()).status, 404);
 }

@@ -20,17 +20,9 @@ async fn sender(fcm: &FakeFcm) -> Sender {
 async fn it_takes_a_good_push_over_http_2() {
     let fcm = FakeFcm::start();
     let sender = sender(&fcm).await;
-    let (status, answer) = sender
-        .send(&json!({"token": "a", "data": {"message_id": "1"}}))
-        .await
-        .unwrap();
+    let (status, answer) = sender.send(&json!({"token": "a", "data": {"message_id": "1"}})).await.unwrap();
     assert_eq!(status, StatusCode::OK, "{answer}");
-    assert!(
-        answer["name"]
-            .as_str()
-            .unwrap()
-            .starts_with("projects/simo-standin/messages/")
-    );
+    assert!(answer["name"].as_str().unwrap().starts_with("projects/simo-standin/messages/"));
     let calls = fcm.journal().calls();
     assert_eq!((calls.len(), calls[0].message_id.as_deref()), (1, Some("1")));
 }
@@ -40,23 +32,14 @@ async fn it_refuses_what_google_refuses() {
     let fcm = FakeFcm::start();
     fcm.journal().expect_malformed();
     let sender = sender(&fcm).await;
-    let (status, answer) = sender
-        .send(&json!({"token": "a", "data": {"n": 1}}))
-        .await
-        .unwrap();
+    let (status, answer) = sender.send(&json!({"token": "a", "data": {"n": 1}})).await.unwrap();
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert_eq!(
-        answer["error"]["details"][0]["fieldViolations"][0]["field"],
-        "message.data[n]"
-    );
+    assert_eq!(answer["error"]["details"][0]["fieldViolations"][0]["field"], "message.data[n]");
 
     let http1 = trusting(fcm.ca_pem()).http1_only().build().unwrap();
     let url = format!("{}/v1/projects/simo-standin/messages:send", fcm.url());
     let refused = http1.post(url).send().await.unwrap();
-    assert_eq!(
-        (refused.version(), refused.status().as_u16()),
-        (Version::HTTP_11, 505)
-    );
+    assert_eq!((refused.version(), refused.status().as_u16()), (Version::HTTP_11, 505));
 
     fcm.forget_tokens();
     let (status, _) = sender.send(&json!({"token": "a"})).await.unwrap();
@@ -103,20 +86,14 @@ async fn it_fails_as_it_is_told() {
         fcm.script().next(1, answer);
         let (got, body) = sender.send(&push).await.unwrap();
         assert_eq!(got.as_u16(), status, "{answer:?}");
-        assert_eq!(
-            body["error"]["details"][0]["errorCode"].as_str(),
-            code,
-            "{answer:?}"
-        );
+        assert_eq!(body["error"]["details"][0]["errorCode"].as_str(), code, "{answer:?}");
     }
     fcm.script().next(1, Answer::Html);
     assert_eq!(sender.send(&push).await.unwrap().0, StatusCode::BAD_GATEWAY);
     fcm.script().next(1, Answer::ResetStream);
     sender.send(&push).await.unwrap_err();
     fcm.script().next(1, Answer::Hang);
-    tokio::time::timeout(Duration::from_millis(100), sender.send(&push))
-        .await
-        .unwrap_err();
+    tokio::time::timeout(Duration::from_millis(100), sender.send(&push)).await.unwrap_err();
     fcm.script().next(1, Answer::DropConnection);
     sender.send(&push).await.unwrap_err();
     // The pool may not have noticed yet that the connection is gone.

@@ -48,22 +48,11 @@ async fn nothing_before(stream: &mut (impl Stream<Item = Item> + Unpin), acs: &C
 }
 
 fn receipt(message_id: Uuid, kind: ReceiptKind) -> Receipt {
-    Receipt {
-        message_id,
-        kind,
-        at: time::from_us(clock::now_us()),
-    }
+    Receipt { message_id, kind, at: time::from_us(clock::now_us()) }
 }
 
 async fn state(plant: &Plant, id: Uuid, number: &str) -> DeliveryState {
-    plant
-        .admin
-        .explain(id, number)
-        .await
-        .unwrap()
-        .delivery
-        .unwrap()
-        .state
+    plant.admin.explain(id, number).await.unwrap().delivery.unwrap().state
 }
 
 #[tokio::test]
@@ -82,21 +71,13 @@ async fn a_stream_brings_what_waits_and_then_what_comes() {
     expected.sort_unstable();
     assert_eq!(ids, expected);
     let topical = waiting.iter().find(|message| message.id == second.id).unwrap();
-    assert_eq!(
-        (topical.topic.as_deref(), topical.acs.as_str()),
-        (Some("kotly"), "1c")
-    );
+    assert_eq!((topical.topic.as_deref(), topical.acs.as_str()), (Some("kotly"), "1c"));
 
-    let third = PostMessage {
-        body: "Текст".to_owned(),
-        ..to_employees("Третье", &["001", "002"])
-    };
+    let third =
+        PostMessage { body: "Текст".to_owned(), ..to_employees("Третье", &["001", "002"]) };
     let third = post(&acs, &third).await;
     let live = next(&mut stream).await;
-    assert_eq!(
-        (live.id, live.title.as_str(), live.body.as_str()),
-        (third.id, "Третье", "Текст")
-    );
+    assert_eq!((live.id, live.title.as_str(), live.body.as_str()), (third.id, "Третье", "Текст"));
     // A socket write is not a delivery.
     assert_eq!(state(&plant, third.id, "001").await, DeliveryState::Queued);
 }
@@ -111,11 +92,7 @@ async fn what_has_no_receipt_comes_again_and_what_has_one_does_not() {
         let mut stream = phone.client.own_stream().await.unwrap();
         assert_eq!(next(&mut stream).await.id, posted.id);
     }
-    let answer = phone
-        .client
-        .send_receipts(&[receipt(posted.id, ReceiptKind::Delivered)])
-        .await
-        .unwrap();
+    let answer = phone.client.send_receipts(&[receipt(posted.id, ReceiptKind::Delivered)]).await.unwrap();
     assert_eq!((answer.stored, answer.unknown.len()), (1, 0));
     assert_eq!(state(&plant, posted.id, "001").await, DeliveryState::Delivered);
     let mut stream = phone.client.own_stream().await.unwrap();
@@ -126,18 +103,12 @@ async fn what_has_no_receipt_comes_again_and_what_has_one_does_not() {
 async fn each_phone_of_a_person_gets_it() {
     let simod = Simod::start().await;
     let (plant, acs) = plant(&simod).await;
-    let (one, two) = (
-        plant.stream_phone(&simod, "001").await,
-        plant.stream_phone(&simod, "001").await,
-    );
+    let (one, two) = (plant.stream_phone(&simod, "001").await, plant.stream_phone(&simod, "001").await);
     let mut first = one.client.own_stream().await.unwrap();
     let mut second = two.client.own_stream().await.unwrap();
     let posted = post(&acs, &to_employees("Обоим", &["001"])).await;
     assert_eq!(next(&mut first).await.id, posted.id);
-    one.client
-        .send_receipts(&[receipt(posted.id, ReceiptKind::Read)])
-        .await
-        .unwrap();
+    one.client.send_receipts(&[receipt(posted.id, ReceiptKind::Read)]).await.unwrap();
     assert_eq!(next(&mut second).await.id, posted.id);
     // A kill of the daemon ends the streams; a new one goes on where receipts left off.
     drop((first, second));
@@ -156,16 +127,9 @@ async fn what_waited_for_a_first_phone_reaches_it() {
     let mut stream = streaming.client.own_stream().await.unwrap();
     assert_eq!(next(&mut stream).await.id, posted.id);
     plant.fcm_phone(&simod, "002", "phone-2").await;
-    eventually("FCM has it", || async {
-        (fcm.journal().accepted() == 1).then_some(())
-    })
-    .await;
+    eventually("FCM has it", || async { (fcm.journal().accepted() == 1).then_some(()) }).await;
     // Also what was posted before shows in its own history.
-    let own = streaming
-        .client
-        .own_messages(&ListQuery::default())
-        .await
-        .unwrap();
+    let own = streaming.client.own_messages(&ListQuery::default()).await.unwrap();
     assert_eq!(own.items.len(), 1);
 }
 
@@ -193,17 +157,11 @@ async fn receipts_are_facts_whatever_their_order_and_number() {
     let before = plant.admin.explain(mine.id, "001").await.unwrap();
     assert!(before.phone_times.delivered_at.is_some() && before.phone_times.read_at.is_none());
     // A later one of the same kind does not move the first one's time.
-    let late = Receipt {
-        at: time::from_us(clock::now_us() + time::HOUR),
-        ..batch[2].clone()
-    };
+    let late = Receipt { at: time::from_us(clock::now_us() + time::HOUR), ..batch[2].clone() };
     phone.client.send_receipts(&[late]).await.unwrap();
     let after = plant.admin.explain(mine.id, "001").await.unwrap();
     assert_eq!(after.phone_times.delivered_at, before.phone_times.delivered_at);
-    assert_eq!(
-        after.delivery.unwrap().delivered_at,
-        before.delivery.unwrap().delivered_at
-    );
+    assert_eq!(after.delivery.unwrap().delivered_at, before.delivery.unwrap().delivered_at);
 }
 
 #[tokio::test]
@@ -218,11 +176,7 @@ async fn a_late_receipt_beats_having_given_up() {
         (state(&plant, posted.id, "001").await == DeliveryState::Failed).then_some(())
     })
     .await;
-    phone
-        .client
-        .send_receipts(&[receipt(posted.id, ReceiptKind::Acknowledged)])
-        .await
-        .unwrap();
+    phone.client.send_receipts(&[receipt(posted.id, ReceiptKind::Acknowledged)]).await.unwrap();
     assert_eq!(state(&plant, posted.id, "001").await, DeliveryState::Acknowledged);
 }
 
@@ -230,29 +184,18 @@ async fn a_late_receipt_beats_having_given_up() {
 async fn a_phone_reads_its_owners_history_and_nobody_elses() {
     let simod = Simod::start().await;
     let (plant, acs) = plant(&simod).await;
-    plant
-        .topic("zakryto", &[Grantee::Employee("002".to_owned())])
-        .await;
+    plant.topic("zakryto", &[Grantee::Employee("002".to_owned())]).await;
     let mut mine = Vec::new();
     for number in 0..25 {
-        mine.push(
-            post(&acs, &to_employees(&format!("Сообщение {number}"), &["001"]))
-                .await
-                .id,
-        );
+        mine.push(post(&acs, &to_employees(&format!("Сообщение {number}"), &["001"])).await.id);
     }
     let foreign = post(&acs, &to_employees("Чужое", &["002"])).await;
-    let denied = PostMessage {
-        topic: Some("zakryto".to_owned()),
-        ..to_employees("Нельзя", &["001", "002"])
-    };
+    let denied =
+        PostMessage { topic: Some("zakryto".to_owned()), ..to_employees("Нельзя", &["001", "002"]) };
     let denied = post(&acs, &denied).await;
     let phone = plant.stream_phone(&simod, "001").await;
     let mut seen = Vec::new();
-    let mut list = ListQuery {
-        limit: Some(10),
-        ..ListQuery::default()
-    };
+    let mut list = ListQuery { limit: Some(10), ..ListQuery::default() };
     loop {
         let page = phone.client.own_messages(&list).await.unwrap();
         assert!(page.items.len() <= 10);
@@ -264,15 +207,9 @@ async fn a_phone_reads_its_owners_history_and_nobody_elses() {
     }
     mine.reverse();
     assert_eq!(seen, mine);
-    assert_eq!(
-        phone.client.own_message(mine[0]).await.unwrap().title,
-        "Сообщение 24"
-    );
+    assert_eq!(phone.client.own_message(mine[0]).await.unwrap().title, "Сообщение 24");
     for hidden in [foreign.id, denied.id, Uuid::new_v4()] {
-        assert_eq!(
-            phone.client.own_message(hidden).await.unwrap_err().status(),
-            Some(404)
-        );
+        assert_eq!(phone.client.own_message(hidden).await.unwrap_err().status(), Some(404));
     }
 }
 
@@ -280,10 +217,7 @@ async fn a_phone_reads_its_owners_history_and_nobody_elses() {
 async fn a_code_pairs_one_phone_once() {
     let simod = Simod::start().await;
     let (plant, _) = plant(&simod).await;
-    let invite = NewInvite {
-        employee: "001".to_owned(),
-        valid_for: None,
-    };
+    let invite = NewInvite { employee: "001".to_owned(), valid_for: None };
     let invite = plant.admin.invite_device(&invite).await.unwrap();
     let pair = |code: &str| Pair {
         code: code.to_owned(),
@@ -302,16 +236,10 @@ async fn a_code_pairs_one_phone_once() {
     let again = simod.anyone().pair(&pair(&invite.code)).await.unwrap_err();
     assert!(matches!(again.status(), Some(400..=499)), "{again}");
 
-    let soon = NewInvite {
-        employee: "001".to_owned(),
-        valid_for: Some(1),
-    };
+    let soon = NewInvite { employee: "001".to_owned(), valid_for: Some(1) };
     let soon = plant.admin.invite_device(&soon).await.unwrap();
     let later = soon.expires_at.as_microsecond();
-    eventually("the code expires", || async {
-        (clock::now_us() > later).then_some(())
-    })
-    .await;
+    eventually("the code expires", || async { (clock::now_us() > later).then_some(()) }).await;
     let expired = simod.anyone().pair(&pair(&soon.code)).await.unwrap_err();
     assert!(matches!(expired.status(), Some(400..=499)), "{expired}");
 }
@@ -324,26 +252,16 @@ async fn guessing_codes_is_stopped() {
     let guess = r#"{"code":"AAAA-BBBB-CC","channel":{"kind":"stream"},"name":"x","platform":"cli"}"#;
     let mut statuses = Vec::new();
     for _ in 0..200 {
-        let answer = raw::ask(Method::POST, &url)
-            .header("content-type", "application/json")
-            .body(guess);
+        let answer = raw::ask(Method::POST, &url).header("content-type", "application/json").body(guess);
         statuses.push(answer.send().await.status);
         if statuses.last() == Some(&StatusCode::TOO_MANY_REQUESTS) {
             break;
         }
     }
-    assert_eq!(
-        statuses.last(),
-        Some(&StatusCode::TOO_MANY_REQUESTS),
-        "{} guesses",
-        statuses.len()
-    );
+    assert_eq!(statuses.last(), Some(&StatusCode::TOO_MANY_REQUESTS), "{} guesses", statuses.len());
     // Failures are counted in the database, so a restart does not forgive them.
-    let stopped = raw::ask(Method::POST, &url)
-        .header("content-type", "application/json")
-        .body(guess)
-        .send()
-        .await;
+    let stopped =
+        raw::ask(Method::POST, &url).header("content-type", "application/json").body(guess).send().await;
     assert_eq!(stopped.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(stopped.headers.contains_key("retry-after"));
     drop(plant);
@@ -356,38 +274,19 @@ async fn a_phone_that_leaves_is_out() {
     let (plant, acs) = plant(&simod).await;
     let phone = plant.fcm_phone(&simod, "001", "phone-1").await;
     phone.client.leave().await.unwrap();
-    assert_eq!(
-        phone
-            .client
-            .own_messages(&ListQuery::default())
-            .await
-            .unwrap_err()
-            .status(),
-        Some(401)
-    );
+    assert_eq!(phone.client.own_messages(&ListQuery::default()).await.unwrap_err().status(), Some(401));
     let posted = post(&acs, &to_employees("После ухода", &["001"])).await;
     assert_eq!(posted.recipients.without_device, 1);
 
     let removed = plant.stream_phone(&simod, "002").await;
     let stream = removed.client.own_stream().await.unwrap();
     plant.admin.remove_device(removed.id).await.unwrap();
-    assert_eq!(
-        removed
-            .client
-            .own_messages(&ListQuery::default())
-            .await
-            .unwrap_err()
-            .status(),
-        Some(401)
-    );
+    assert_eq!(removed.client.own_messages(&ListQuery::default()).await.unwrap_err().status(), Some(401));
     // Its open stream ends too, or at least brings nothing more.
     post(&acs, &to_employees("После удаления", &["002"])).await;
     let mut stream = pin!(stream);
     let more = tokio::time::timeout(Duration::from_secs(2), stream.next()).await;
-    assert!(
-        !matches!(more, Ok(Some(Ok(_)))),
-        "a removed phone received {more:?}"
-    );
+    assert!(!matches!(more, Ok(Some(Ok(_)))), "a removed phone received {more:?}");
     assert!(fcm.journal().is_empty());
 }
 
@@ -403,34 +302,14 @@ async fn a_new_address_is_used_from_then_on() {
         address_kind: None,
         notifications: None,
     };
-    phone
-        .client
-        .change_channel(&address("fcm", Some("new")))
-        .await
-        .unwrap();
+    phone.client.change_channel(&address("fcm", Some("new"))).await.unwrap();
     post(&acs, &to_employees("По новому", &["001"])).await;
-    eventually("it arrives", || async {
-        (fcm.journal().accepted() == 1).then_some(())
-    })
-    .await;
+    eventually("it arrives", || async { (fcm.journal().accepted() == 1).then_some(()) }).await;
     assert_eq!(fcm.journal().calls()[0].address, "new");
-    for wrong in [
-        address("fcm", None),
-        address("fcm", Some("")),
-        address("pigeon", None),
-    ] {
+    for wrong in [address("fcm", None), address("fcm", Some("")), address("pigeon", None)] {
         let refused = phone.client.change_channel(&wrong).await.unwrap_err();
-        assert!(
-            matches!(refused.status(), Some(400..=499)),
-            "{wrong:?}: {refused}"
-        );
+        assert!(matches!(refused.status(), Some(400..=499)), "{wrong:?}: {refused}");
     }
-    let unknown = NewTopic {
-        slug: "x".to_owned(),
-        ..NewTopic::default()
-    };
-    assert_eq!(
-        phone.client.add_topic(&unknown).await.unwrap_err().status(),
-        Some(403)
-    );
+    let unknown = NewTopic { slug: "x".to_owned(), ..NewTopic::default() };
+    assert_eq!(phone.client.add_topic(&unknown).await.unwrap_err().status(), Some(403));
 }

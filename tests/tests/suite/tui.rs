@@ -42,14 +42,8 @@ impl Screen {
             .env("TERM", "xterm-256color")
             .env("TZ", "Europe/Moscow");
         let mut session = Session::spawn(command).expect("simo-tui starts");
-        session
-            .get_process_mut()
-            .set_window_size(COLUMNS.get(), LINES.get())
-            .expect("a terminal has a size");
-        Self {
-            session,
-            terminal: vt100::Parser::new(LINES, COLUMNS, 0),
-        }
+        session.get_process_mut().set_window_size(COLUMNS.get(), LINES.get()).expect("a terminal has a size");
+        Self { session, terminal: vt100::Parser::new(LINES, COLUMNS, 0) }
     }
 
     fn type_in(&mut self, keys: &str) {
@@ -88,10 +82,7 @@ impl Screen {
 
     /// Waits until the screen says this.
     async fn says(&mut self, text: &str) {
-        self.until(&format!("the screen says {text:?}"), |screen| {
-            screen.contains(text)
-        })
-        .await;
+        self.until(&format!("the screen says {text:?}"), |screen| screen.contains(text)).await;
     }
 
     /// Waits until the program has ended; returns its exit status.
@@ -115,10 +106,7 @@ impl Drop for Screen {
 
 /// The screen's line with this text.
 fn line<'a>(screen: &'a str, text: &str) -> &'a str {
-    screen
-        .lines()
-        .find(|line| line.contains(text))
-        .unwrap_or_default()
+    screen.lines().find(|line| line.contains(text)).unwrap_or_default()
 }
 
 async fn plant(simod: &Simod) -> Plant {
@@ -138,9 +126,7 @@ async fn the_operator_sees_history_live_and_finds_what_he_looks_for() {
     let mut screen = Screen::open(&simod, &["--client", "romashka", "--lang", "ru"]);
     screen.says("● в эфире").await;
     screen
-        .until("both deliveries are there", |screen| {
-            screen.matches("Давление в котле № 3").count() == 2
-        })
+        .until("both deliveries are there", |screen| screen.matches("Давление в котле № 3").count() == 2)
         .await;
 
     // What happens comes in by itself, newest first.
@@ -151,30 +137,16 @@ async fn the_operator_sees_history_live_and_finds_what_he_looks_for() {
             line(screen, "Зайдите").contains("… ") && screen.find("Зайдите") < screen.find("Давление")
         })
         .await;
-    let receipt = Receipt {
-        message_id: message.id,
-        kind: ReceiptKind::Read,
-        at: Timestamp::UNIX_EPOCH,
-    };
-    phone
-        .client
-        .send_receipts(&[receipt])
-        .await
-        .expect("receipts are taken");
-    screen
-        .until("the delivery is read", |screen| {
-            line(screen, "Зайдите").contains("✓✓ прочитано")
-        })
-        .await;
+    let receipt = Receipt { message_id: message.id, kind: ReceiptKind::Read, at: Timestamp::UNIX_EPOCH };
+    phone.client.send_receipts(&[receipt]).await.expect("receipts are taken");
+    screen.until("the delivery is read", |screen| line(screen, "Зайдите").contains("✓✓ прочитано")).await;
 
     // A query narrows, a mistake is pointed at.
     screen.type_in("/state:prochitano ");
     screen.says("`prochitano`").await;
     screen.type_in("\u{15}состояние:прочитано\r");
     screen
-        .until("only what was read", |screen| {
-            screen.contains("Зайдите") && !screen.contains("Давление")
-        })
+        .until("only what was read", |screen| screen.contains("Зайдите") && !screen.contains("Давление"))
         .await;
 
     // The whole story, and back.
@@ -185,22 +157,14 @@ async fn the_operator_sees_history_live_and_finds_what_he_looks_for() {
         })
         .await;
     screen.type_in("\t");
-    screen
-        .until("the pane is closed", |screen| !screen.contains("История"))
-        .await;
+    screen.until("the pane is closed", |screen| !screen.contains("История")).await;
 
     screen.type_in("?");
     screen.says("Клавиши").await;
     screen.type_in("q");
     assert!(matches!(screen.exited().await, WaitStatus::Exited(_, 0)));
-    assert!(
-        !screen.terminal.screen().alternate_screen(),
-        "the terminal is given back"
-    );
-    assert!(
-        !screen.terminal.screen().hide_cursor(),
-        "the cursor is given back"
-    );
+    assert!(!screen.terminal.screen().alternate_screen(), "the terminal is given back");
+    assert!(!screen.terminal.screen().hide_cursor(), "the cursor is given back");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,11 +197,7 @@ async fn an_owner_of_several_clients_chooses_one_inside() {
     plant(&simod).await;
     let vasilek = Plant::new(&simod, "vasilek").await;
     vasilek.employees(&["7"], &[]).await;
-    post(
-        &vasilek.acs(&simod, "1c").await,
-        &to_employees("Только для Василька", &["7"]),
-    )
-    .await;
+    post(&vasilek.acs(&simod, "1c").await, &to_employees("Только для Василька", &["7"])).await;
     screen.type_in("r");
     screen.says("vasilek").await;
     screen.type_in("j\r");
@@ -247,10 +207,7 @@ async fn an_owner_of_several_clients_chooses_one_inside() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_terminal_it_says_so_and_what_to_do_instead() {
-    let output = Command::new(program("simo-tui"))
-        .args(["--lang", "en"])
-        .output()
-        .expect("simo-tui starts");
+    let output = Command::new(program("simo-tui")).args(["--lang", "en"]).output().expect("simo-tui starts");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("simoctl message list"));
 }

@@ -18,10 +18,7 @@ fn oldest_first(rows: u32) -> Model {
     for (number, first) in (100..rows).step_by(100).enumerate() {
         press(&mut model, [Command::End]);
         let next = (first + 100 < rows).then(|| (number + 2).to_string());
-        answer(
-            &mut model,
-            Ok(page(first..rows.min(first + 100), next.as_deref())),
-        );
+        answer(&mut model, Ok(page(first..rows.min(first + 100), next.as_deref())));
     }
     press(&mut model, [Command::End]);
     assert_eq!(model.history.rows().len(), rows as usize);
@@ -35,10 +32,7 @@ fn half_read(rows: u32) -> Model {
     let happened = Action::Feed(Feed::Event(event(rows, EventKind::Delivery, None)));
     let load = asked(&mut model, happened).unwrap();
     assert_eq!((load.cursor, load.limit), (None, FRESH));
-    act(
-        &mut model,
-        [Action::Loaded(load.ticket, Ok(page(0..FRESH, Some("rest"))))],
-    );
+    act(&mut model, [Action::Loaded(load.ticket, Ok(page(0..FRESH, Some("rest"))))]);
     model
 }
 
@@ -56,11 +50,7 @@ fn an_answer_is_dropped_when_the_rows_on_the_screen_are_wanted_again() {
 #[test]
 fn in_another_order_new_rows_are_found_wherever_they_stand() {
     let mut model = half_read(450);
-    assert_eq!(
-        model.history.rows().len(),
-        450,
-        "nothing moves before all is read"
-    );
+    assert_eq!(model.history.rows().len(), 450, "nothing moves before all is read");
     answer(&mut model, Ok(page(300..451, None)));
     assert_eq!(model.history.rows().len(), 451);
     assert_eq!(model.history.rows()[450].message_id, id_of(450));
@@ -113,10 +103,7 @@ fn by_state_what_moved_away_is_gone() {
     answer(&mut model, Ok(page(0..100, Some("1"))));
     press(&mut model, [Command::Down]);
     wait(&mut model, 10);
-    act(
-        &mut model,
-        [Action::Feed(Feed::Event(event(99, EventKind::Delivery, None)))],
-    );
+    act(&mut model, [Action::Feed(Feed::Event(event(99, EventKind::Delivery, None)))]);
     answer(&mut model, Ok(page(0..99, Some("1"))));
     // Less came than there is: the rest is read.
     answer(&mut model, Ok(page(120..121, Some("2"))));

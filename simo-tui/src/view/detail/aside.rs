@@ -83,8 +83,7 @@ impl Page<'_> {
 
     fn entry(&mut self, what: &str, how: &str, style: Style) {
         self.text(what, Style::new());
-        self.lines
-            .extend(labelled(&Span::raw("  "), how, style, self.width));
+        self.lines.extend(labelled(&Span::raw("  "), how, style, self.width));
     }
 
     /// When a grant counts, where that is not always.
@@ -92,12 +91,8 @@ impl Page<'_> {
         let lang = self.model.lang;
         let clock = self.model.clock();
         let times = &grant.times;
-        let from = times
-            .from
-            .map(|at| format!("{} {}", text::since(lang), clock.exact(at)));
-        let until = times
-            .until
-            .map(|at| format!("{} {}", text::until(lang), clock.exact(at)));
+        let from = times.from.map(|at| format!("{} {}", text::since(lang), clock.exact(at)));
+        let until = times.until.map(|at| format!("{} {}", text::until(lang), clock.exact(at)));
         let hours = times.hours.as_ref().map(|hours| {
             let known = hours.parse::<WeeklyHours>();
             known.map_or_else(|_| hours.clone(), |hours| hours.in_words(lang))

@@ -74,11 +74,8 @@ pub(super) async fn run(session: &Session, args: Verify) -> Result<(), Failure> 
         .try_for_each(|head| verifier.finish(*head))
         .and_then(|()| after.iter().try_for_each(|head| verifier.ends_by(head)))
         .map_err(|why| broken(session, &why))?;
-    let verified = Verified {
-        entries: verifier.end().seq,
-        erased: verifier.erased(),
-        hash: hex(&verifier.end().hash),
-    };
+    let verified =
+        Verified { entries: verifier.end().seq, erased: verifier.erased(), hash: hex(&verifier.end().hash) };
     let (entries, erased) = (verified.entries, verified.erased);
     let said = if entries > 0 {
         session.say(
@@ -87,16 +84,9 @@ pub(super) async fn run(session: &Session, args: Verify) -> Result<(), Failure> 
         )
     } else if args.file.is_some() {
         // Not that nothing was recorded: the file may be cut.
-        session
-            .say("There is no entry in the file.", "В файле нет ни одной записи.")
-            .to_owned()
+        session.say("There is no entry in the file.", "В файле нет ни одной записи.").to_owned()
     } else {
-        session
-            .say(
-                "No change was recorded yet.",
-                "Пока не записано ни одного изменения.",
-            )
-            .to_owned()
+        session.say("No change was recorded yet.", "Пока не записано ни одного изменения.").to_owned()
     };
     session.made(&verified, &said)
 }
@@ -144,8 +134,6 @@ impl Record for Verified {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("entries", "Entries", "Записей", |v| v.entries.into()),
         Column::new("erased", "Erased", "Стёрто", |v| v.erased.into()),
-        Column::new("hash", "Last hash", "Последний хеш", |v| {
-            (&v.hash).into()
-        }),
+        Column::new("hash", "Last hash", "Последний хеш", |v| (&v.hash).into()),
     ];
 }

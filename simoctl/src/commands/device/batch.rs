@@ -63,11 +63,7 @@ pub(super) async fn run(
         name: batch.name.clone(),
         valid_for,
     };
-    let groups = if sheet.is_some() {
-        group_names(api).await?
-    } else {
-        HashMap::new()
-    };
+    let groups = if sheet.is_some() { group_names(api).await? } else { HashMap::new() };
     let bar = ProgressBar::new_spinner();
     if session.is_quiet() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -147,11 +143,7 @@ fn tell(session: &Session, made: &MadeBatch) {
 fn table(made: &MadeBatch) -> Result<Vec<u8>, Failure> {
     let mut writer = csv::Writer::from_writer("\u{feff}".as_bytes().to_vec());
     let plain = |text: &str| {
-        if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-            format!("'{text}")
-        } else {
-            text.to_owned()
-        }
+        if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
     };
     let expires_at = made.expires_at.to_string();
     let mut rows =
@@ -170,17 +162,12 @@ fn table(made: &MadeBatch) -> Result<Vec<u8>, Failure> {
     for row in rows {
         writer.write_record(row).map_err(broken)?;
     }
-    writer
-        .into_inner()
-        .map_err(|cause| std::io::Error::other(cause.to_string()).into())
+    writer.into_inner().map_err(|cause| std::io::Error::other(cause.to_string()).into())
 }
 
 async fn group_names(api: &Client) -> Result<HashMap<String, String>, Failure> {
     let mut names = HashMap::new();
-    let mut query = ListQuery {
-        limit: Some(1_000),
-        ..ListQuery::default()
-    };
+    let mut query = ListQuery { limit: Some(1_000), ..ListQuery::default() };
     loop {
         let page = api.groups(&query).await?;
         names.extend(page.items.into_iter().map(|group| (group.slug, group.name)));
@@ -201,10 +188,7 @@ pub(super) async fn withdraw(session: &Session, api: &Client, id: Uuid) -> Resul
         session.out.json(&withdrawn)?;
     }
     let count = withdrawn.withdrawn;
-    session.done(&session.say(
-        format!("Codes withdrawn: {count}."),
-        format!("Отозвано кодов: {count}."),
-    ));
+    session.done(&session.say(format!("Codes withdrawn: {count}."), format!("Отозвано кодов: {count}.")));
     Ok(())
 }
 
@@ -227,8 +211,6 @@ impl Record for InviteBatch {
         Column::new("invites", "Codes", "Кодов", |b| b.invites.into()),
         Column::new("used", "Used", "Использовано", |b| b.used.into()),
         Column::new("open", "Unused", "Осталось", |b| b.open.into()),
-        Column::new("withdrawn", "Withdrawn", "Отозвано", |b| {
-            b.withdrawn.into()
-        }),
+        Column::new("withdrawn", "Withdrawn", "Отозвано", |b| b.withdrawn.into()),
     ];
 }

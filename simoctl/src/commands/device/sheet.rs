@@ -37,10 +37,7 @@ pub(super) fn html(
 ) -> String {
     let mut pages: BTreeMap<(bool, String), Vec<&BatchInvite>> = BTreeMap::new();
     for invite in &made.invites {
-        let group = wanted
-            .iter()
-            .find(|slug| invite.groups.contains(slug))
-            .or(invite.groups.first());
+        let group = wanted.iter().find(|slug| invite.groups.contains(slug)).or(invite.groups.first());
         let title = group.map(|slug| names.get(slug).unwrap_or(slug).clone());
         let key = (title.is_none(), title.unwrap_or_default());
         pages.entry(key).or_default().push(invite);
@@ -54,11 +51,8 @@ pub(super) fn html(
     );
     let until = escaped(&local(made.expires_at, zone));
     for ((_, group), invites) in &pages {
-        let group = if group.is_empty() {
-            lang.pick("Without a group", "Без группы")
-        } else {
-            group
-        };
+        let group =
+            if group.is_empty() { lang.pick("Without a group", "Без группы") } else { group };
         // Writing to a string does not fail.
         let _ = writeln!(html, "<section>\n<h1>{}</h1>", escaped(group));
         for invite in invites {
@@ -171,11 +165,7 @@ mod tests {
     fn the_picture_holds_every_dark_module() {
         let text = "simo://pair?code=K7QD-M2XA-9F";
         let code = QrCode::with_error_correction_level(text, EcLevel::M).unwrap();
-        let dark = code
-            .to_colors()
-            .iter()
-            .filter(|color| **color == Color::Dark)
-            .count();
+        let dark = code.to_colors().iter().filter(|color| **color == Color::Dark).count();
         let svg = svg(text).unwrap();
         let runs = svg.split("v1h-").skip(1).filter_map(|rest| rest.split_once('z'));
         let drawn: usize = runs.map(|(length, _)| length.parse::<usize>().unwrap()).sum();

@@ -45,18 +45,18 @@ pub(crate) struct Trial {
 
 pub(super) async fn run(session: &Session, api: &Client, args: &Trial) -> Result<(), Failure> {
     if args.wait > LONGEST_SECONDS {
-        return Err(Failure::usage(
-            session.say("--wait: an hour at most", "--wait: не больше часа"),
-        ));
+        return Err(Failure::usage(session.say("--wait: an hour at most", "--wait: не больше часа")));
     }
     let (employee, devices) = addressed(session, api, &args.whom).await?;
     let message = message_to(session, &employee, args.wait);
     let id = api.post_message(&message, false).await?.id;
     let (no, name) = (&employee.personnel_no, &employee.full_name);
-    session.talk(&session.say(
-        format!("Trial message {id} to {no} {name}."),
-        format!("Пробное сообщение {id}: {no} {name}."),
-    ));
+    session.talk(
+        &session.say(
+            format!("Trial message {id} to {no} {name}."),
+            format!("Пробное сообщение {id}: {no} {name}."),
+        ),
+    );
     let explained = follow(session, api, id, no, &devices, args.wait).await?;
     let pushes: Vec<&Push> = of(&explained, &devices).collect();
     let rows: Vec<Push> = pushes.iter().map(|push| (*push).clone()).collect();
@@ -65,10 +65,12 @@ pub(super) async fn run(session: &Session, api: &Client, args: &Trial) -> Result
     if received == 0 {
         let story = explained.story.into_iter().map(|line| line.text).collect();
         let wait = args.wait;
-        return Err(Failure::failed(session.say(
-            format!("No receipt came within {wait} s."),
-            format!("Квитанция не пришла за {wait} с."),
-        ))
+        return Err(Failure::failed(
+            session.say(
+                format!("No receipt came within {wait} s."),
+                format!("Квитанция не пришла за {wait} с."),
+            ),
+        )
         .details(story)
         .hint(later(session, id, no)));
     }
@@ -77,11 +79,7 @@ pub(super) async fn run(session: &Session, api: &Client, args: &Trial) -> Result
         let wait = args.wait;
         let mut silent: Vec<String> = devices
             .values()
-            .filter(|device| {
-                !pushes
-                    .iter()
-                    .any(|push| push.device_id == device.id && is_received(push))
-            })
+            .filter(|device| !pushes.iter().any(|push| push.device_id == device.id && is_received(push)))
             .map(|device| {
                 let push = pushes.iter().find(|push| push.device_id == device.id);
                 let step = push.map_or_else(
@@ -155,10 +153,7 @@ async fn addressed(
         employee => employee?,
     };
     may_receive(session, &employee)?;
-    let query = ListQuery {
-        limit: Some(1_000),
-        ..ListQuery::default()
-    };
+    let query = ListQuery { limit: Some(1_000), ..ListQuery::default() };
     let devices = api.devices(&query, Some(whom)).await?.items;
     if devices.is_empty() {
         let name = &employee.full_name;
@@ -168,10 +163,7 @@ async fn addressed(
         ))
         .hint(format!("simoctl device invite {whom}")));
     }
-    Ok((
-        employee,
-        devices.into_iter().map(|device| (device.id, device)).collect(),
-    ))
+    Ok((employee, devices.into_iter().map(|device| (device.id, device)).collect()))
 }
 
 /// Whoever is blocked gets nothing, whatever topics and devices he has.
@@ -255,10 +247,7 @@ async fn follow(
 }
 
 fn of<'e>(explained: &'e Explanation, devices: &HashMap<Uuid, Device>) -> impl Iterator<Item = &'e Push> {
-    explained
-        .pushes
-        .iter()
-        .filter(|push| devices.contains_key(&push.device_id))
+    explained.pushes.iter().filter(|push| devices.contains_key(&push.device_id))
 }
 
 fn is_received(push: &Push) -> bool {
@@ -274,9 +263,7 @@ fn step(session: &Session, push: &Push) -> String {
             format!("пока не принято, будет повтор{why}"),
         ),
         "waiting" => session.say("waits", "ждёт").to_owned(),
-        "accepted" => session
-            .say("accepted by the provider", "принято провайдером")
-            .to_owned(),
+        "accepted" => session.say("accepted by the provider", "принято провайдером").to_owned(),
         "received" => session.say("a receipt came", "квитанция пришла").to_owned(),
         state => format!("{state}{why}"),
     }

@@ -32,18 +32,14 @@ pub(super) async fn run(session: &Session, personnel_no: &str) -> Result<(), Fai
 impl Record for HeldGrant {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("topic", "Topic", "Тема", |h| (&h.topic).into()),
-        Column::new("topic_name", "Name", "Название", |h| {
-            (&h.topic_name).into()
-        }),
+        Column::new("topic_name", "Name", "Название", |h| (&h.topic_name).into()),
         Column::new("grant", "By grant", "Доступ", |h| match h.grant.as_str() {
             "everyone" => named("everyone", "everyone", "все"),
             "employee" => named("employee", "his own", "личный"),
             other => other.into(),
         }),
         Column::new("path", "Through", "Через", |h| (&h.path).into()),
-        Column::new("active", "Counts now", "Действует", |h| {
-            h.times.active.into()
-        }),
+        Column::new("active", "Counts now", "Действует", |h| h.times.active.into()),
         Column::new("from", "From", "С", |h| h.times.from.into()),
         Column::new("until", "Until", "До", |h| h.times.until.into()),
         Column::new("hours", "Hours", "Часы", |h| h.times.hours.as_deref().into()),

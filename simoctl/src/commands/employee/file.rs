@@ -46,30 +46,18 @@ pub(super) struct Mistake {
 
 impl Mistake {
     fn of_line(line: u64, text: impl Into<String>) -> Self {
-        Self {
-            line,
-            column: None,
-            text: text.into(),
-            is_doubt: false,
-        }
+        Self { line, column: None, text: text.into(), is_doubt: false }
     }
 
     /// Of the header.
     fn of_column(place: usize, text: impl Into<String>) -> Self {
-        Self {
-            line: 1,
-            column: Some((place + 1, String::new())),
-            text: text.into(),
-            is_doubt: false,
-        }
+        Self { line: 1, column: Some((place + 1, String::new())), text: text.into(), is_doubt: false }
     }
 
     fn of_field(line: u64, header: &Header, field: &str, text: impl Into<String>) -> Self {
         Self {
             line,
-            column: header
-                .place(field)
-                .map(|(place, name)| (place + 1, name.to_owned())),
+            column: header.place(field).map(|(place, name)| (place + 1, name.to_owned())),
             text: text.into(),
             is_doubt: false,
         }
@@ -88,21 +76,17 @@ impl Mistake {
 
     /// In a person's language.
     pub(super) fn in_words(&self, lang: Lang) -> String {
-        let Self {
-            line, column, text, ..
-        } = self;
+        let Self { line, column, text, .. } = self;
         let place = match column {
             None => lang.pick(format!("line {line}"), format!("строка {line}")),
-            Some((column, _)) => lang.pick(
-                format!("line {line}, column {column}"),
-                format!("строка {line}, столбец {column}"),
-            ),
+            Some((column, _)) => {
+                lang.pick(format!("line {line}, column {column}"), format!("строка {line}, столбец {column}"))
+            }
         };
         match column {
-            Some((_, name)) if !name.is_empty() => lang.pick(
-                format!("{place} ({name}): {text}"),
-                format!("{place} («{name}»): {text}"),
-            ),
+            Some((_, name)) if !name.is_empty() => {
+                lang.pick(format!("{place} ({name}): {text}"), format!("{place} («{name}»): {text}"))
+            }
             _ => format!("{place}: {text}"),
         }
     }
@@ -116,10 +100,7 @@ impl Table {
         let is_doubt = field == "person";
         let field = field.split('[').next().unwrap_or(field);
         let field = if is_doubt { "full_name" } else { field };
-        Some(Mistake {
-            is_doubt,
-            ..Mistake::of_field(line, &self.header, field, &error.detail)
-        })
+        Some(Mistake { is_doubt, ..Mistake::of_field(line, &self.header, field, &error.detail) })
     }
 }
 
@@ -133,17 +114,12 @@ pub(super) fn parse(bytes: &[u8], groups: &GroupNames, lang: Lang) -> Result<Tab
     let (text, said) = decode::unwrapped(text);
     let delimiter = said.unwrap_or_else(|| decode::delimiter(&text));
     if let Some(line) = decode::unclosed_quote(&text, delimiter) {
-        let what = lang.pick(
-            "a quote that begins here is never closed",
-            "кавычка, открытая здесь, нигде не закрыта",
-        );
+        let what = lang
+            .pick("a quote that begins here is never closed", "кавычка, открытая здесь, нигде не закрыта");
         return Err(vec![Mistake::of_line(line, what)]);
     }
-    let mut reader = ReaderBuilder::new()
-        .delimiter(delimiter)
-        .trim(Trim::All)
-        .flexible(true)
-        .from_reader(text.as_bytes());
+    let mut reader =
+        ReaderBuilder::new().delimiter(delimiter).trim(Trim::All).flexible(true).from_reader(text.as_bytes());
     let (header, wrong) = match reader.headers() {
         Ok(header) => Header::read(header, lang)?,
         Err(error) => return Err(vec![Mistake::of_line(1, error.to_string())]),
@@ -160,19 +136,8 @@ pub(super) fn parse(bytes: &[u8], groups: &GroupNames, lang: Lang) -> Result<Tab
             }
         }
     }
-    let Check {
-        mistakes,
-        lacks_groups,
-        ..
-    } = check;
-    Ok(Table {
-        rows,
-        mistakes,
-        lacks_groups,
-        encoding,
-        delimiter: decode::named(delimiter, lang),
-        header,
-    })
+    let Check { mistakes, lacks_groups, .. } = check;
+    Ok(Table { rows, mistakes, lacks_groups, encoding, delimiter: decode::named(delimiter, lang), header })
 }
 
 #[cfg(test)]

@@ -69,12 +69,7 @@ pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Resul
             ))?;
         }
     }
-    let report = sent(
-        session,
-        args,
-        &table,
-        upload(session, api, rows, args.dry_run).await,
-    )?;
+    let report = sent(session, args, &table, upload(session, api, rows, args.dry_run).await)?;
     if session.out.is_json() {
         session.out.json(&report)?;
     } else if args.dry_run && (session.out.is_structured() || !report.changes.is_empty()) {
@@ -97,9 +92,7 @@ fn sent(
         answer => return answer,
     };
     let errors = problem.errors.iter();
-    let mistakes: Vec<_> = errors
-        .filter_map(|error| table.mistake_of_server(error))
-        .collect();
+    let mistakes: Vec<_> = errors.filter_map(|error| table.mistake_of_server(error)).collect();
     if mistakes.is_empty() {
         return Err(Error::Problem(problem).into());
     }
@@ -136,9 +129,7 @@ async fn read(session: &Session, api: &Client, args: &Import) -> Result<Table, F
     if table.lacks_groups {
         table = parse(&group_names(api).await?)?;
     }
-    let Table {
-        encoding, delimiter, ..
-    } = table;
+    let Table { encoding, delimiter, .. } = table;
     session.talk(&session.say(
         format!("Read as {encoding}, columns separated by {delimiter}."),
         format!("Кодировка файла: {encoding}, разделитель: {delimiter}."),
@@ -149,10 +140,7 @@ async fn read(session: &Session, api: &Client, args: &Import) -> Result<Table, F
 /// The groups by their names for people.
 async fn group_names(api: &Client) -> Result<GroupNames, Failure> {
     let mut names = GroupNames::new();
-    let mut query = ListQuery {
-        limit: Some(1_000),
-        ..ListQuery::default()
-    };
+    let mut query = ListQuery { limit: Some(1_000), ..ListQuery::default() };
     loop {
         let page = api.groups(&query).await?;
         for group in page.items {
@@ -171,9 +159,7 @@ async fn more_mistakes(api: &Client, table: &Table) -> Vec<Mistake> {
     match api.import_employees(&table.rows, true, |_, _| {}).await {
         Err(Error::Problem(problem)) => {
             let errors = problem.errors.iter();
-            errors
-                .filter_map(|error| table.mistake_of_server(error))
-                .collect()
+            errors.filter_map(|error| table.mistake_of_server(error)).collect()
         }
         _ => Vec::new(),
     }
@@ -187,12 +173,7 @@ fn refusal(session: &Session, args: &Import, mut mistakes: Vec<Mistake>) -> Fail
         format!("Nothing was imported: {path} has mistakes ({count})."),
         format!("Ничего не загружено, {path}: ошибок {count}."),
     ))
-    .details(
-        mistakes
-            .iter()
-            .map(|mistake| mistake.in_words(session.lang))
-            .collect(),
-    )
+    .details(mistakes.iter().map(|mistake| mistake.in_words(session.lang)).collect())
 }
 
 async fn upload(
@@ -203,11 +184,7 @@ async fn upload(
 ) -> Result<ImportReport, Failure> {
     let bar = ProgressBar::with_draw_target(
         None,
-        if session.is_quiet() {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr()
-        },
+        if session.is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() },
     );
     let style = "{msg} {bar:40} {bytes}/{total_bytes}";
     bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -229,21 +206,12 @@ async fn upload(
 }
 
 fn summary(session: &Session, report: &ImportReport) -> String {
-    let ImportReport {
-        created,
-        updated,
-        unchanged,
-        groups_created: groups,
-        succeeded,
-        ..
-    } = report;
+    let ImportReport { created, updated, unchanged, groups_created: groups, succeeded, .. } = report;
     let successors = if *succeeded == 0 {
         String::new()
     } else {
-        session.say(
-            format!(" (of them successors: {succeeded})"),
-            format!(" (из них преемников: {succeeded})"),
-        )
+        session
+            .say(format!(" (of them successors: {succeeded})"), format!(" (из них преемников: {succeeded})"))
     };
     if report.dry_run {
         session.say(
@@ -278,14 +246,12 @@ impl Record for Change {
             0 => Value::Nothing,
             line => line.into(),
         }),
-        Column::new("action", "Change", "Действие", |c| {
-            match c.0.action.as_str() {
-                "create" => named("create", "add", "добавить"),
-                "update" => named("update", "change", "изменить"),
-                "succeed" => named("succeed", "new person", "другой человек"),
-                "create_group" => named("create_group", "new group", "новая группа"),
-                other => other.into(),
-            }
+        Column::new("action", "Change", "Действие", |c| match c.0.action.as_str() {
+            "create" => named("create", "add", "добавить"),
+            "update" => named("update", "change", "изменить"),
+            "succeed" => named("succeed", "new person", "другой человек"),
+            "create_group" => named("create_group", "new group", "новая группа"),
+            other => other.into(),
         }),
         Column::new("name", "Whom", "Кого", |c| (&c.0.name).into()),
         Column::new("fields", "What", "Что", |c| {

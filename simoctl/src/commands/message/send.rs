@@ -122,11 +122,7 @@ fn tell_when(session: &Session, message: &Message) {
 }
 
 fn message(session: &Session, args: Send) -> Result<PostMessage, Failure> {
-    let recipients = Recipients {
-        employees: args.employees,
-        groups: args.groups,
-        everyone: args.everyone,
-    };
+    let recipients = Recipients { employees: args.employees, groups: args.groups, everyone: args.everyone };
     if args.topic.is_none() && recipients.is_empty() {
         return Err(Failure::usage(session.say(
             "To whom? A message needs a topic, recipients, or both.",
@@ -191,16 +187,11 @@ fn tell(session: &Session, posted: &PostedMessage, dry_run: bool) -> Result<(), 
             format!("It had been accepted before. Recipients: {accepted}"),
             format!("Оно уже было принято раньше. Получателей: {accepted}"),
         ),
-        _ => session.say(
-            format!("Accepted. Recipients: {accepted}"),
-            format!("Принято. Получателей: {accepted}"),
-        ),
+        _ => session
+            .say(format!("Accepted. Recipients: {accepted}"), format!("Принято. Получателей: {accepted}")),
     };
     let parts = [
-        (
-            counts.without_device,
-            session.say("of them without a device", "из них без устройства"),
-        ),
+        (counts.without_device, session.say("of them without a device", "из них без устройства")),
         (counts.denied, session.say("denied", "без доступа")),
     ];
     for (count, words) in parts.iter().filter(|(count, _)| *count > 0) {
@@ -208,10 +199,7 @@ fn tell(session: &Session, posted: &PostedMessage, dry_run: bool) -> Result<(), 
     }
     if !counts.unknown.is_empty() {
         let unknown = counts.unknown.join(", ");
-        text.push_str(&session.say(
-            format!("; unknown: {unknown}"),
-            format!("; неизвестны: {unknown}"),
-        ));
+        text.push_str(&session.say(format!("; unknown: {unknown}"), format!("; неизвестны: {unknown}")));
     }
     session.done(&text);
     Ok(())
@@ -221,20 +209,11 @@ impl Record for PostedMessage {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("id", "Id", "Id", |m| m.id.into()),
         Column::new("duplicate", "Repeated", "Повтор", |m| m.duplicate.into()),
-        Column::new("accepted", "Recipients", "Получателей", |m| {
-            m.recipients.accepted.into()
+        Column::new("accepted", "Recipients", "Получателей", |m| m.recipients.accepted.into()),
+        Column::new("without_device", "Without a device", "Без устройства", |m| {
+            m.recipients.without_device.into()
         }),
-        Column::new(
-            "without_device",
-            "Without a device",
-            "Без устройства",
-            |m| m.recipients.without_device.into(),
-        ),
-        Column::new("denied", "Denied", "Без доступа", |m| {
-            m.recipients.denied.into()
-        }),
-        Column::new("unknown", "Unknown", "Неизвестны", |m| {
-            (&m.recipients.unknown).into()
-        }),
+        Column::new("denied", "Denied", "Без доступа", |m| m.recipients.denied.into()),
+        Column::new("unknown", "Unknown", "Неизвестны", |m| (&m.recipients.unknown).into()),
     ];
 }

@@ -66,29 +66,18 @@ impl Scheduled {
 
 /// A page of messages that wait for their time.
 pub(super) fn scheduled(page: Page<Message>) -> Page<Scheduled> {
-    Page {
-        items: page.items.into_iter().map(Scheduled).collect(),
-        next: page.next,
-    }
+    Page { items: page.items.into_iter().map(Scheduled).collect(), next: page.next }
 }
 
 impl Record for Scheduled {
     const COLUMNS: &'static [Column<Self>] = &[
-        Column::new("send_at", "To be sent", "Отправить", |m| {
-            m.0.send_at.into()
-        }),
+        Column::new("send_at", "To be sent", "Отправить", |m| m.0.send_at.into()),
         Column::new("title", "Title", "Заголовок", |m| (&m.0.title).into()),
         Column::new("topic", "Topic", "Тема", |m| m.0.topic.as_deref().into()),
-        Column::new("priority", "Priority", "Приоритет", |m| {
-            m.0.priority.into()
-        }),
+        Column::new("priority", "Priority", "Приоритет", |m| m.0.priority.into()),
         Column::new("acs", "ACS", "АСУ", |m| (&m.0.acs).into()),
-        Column::wide("expires_at", "Expires", "Истекает", |m| {
-            m.0.expires_at.into()
-        }),
-        Column::wide("accepted_at", "Accepted", "Принято", |m| {
-            m.0.accepted_at.into()
-        }),
+        Column::wide("expires_at", "Expires", "Истекает", |m| m.0.expires_at.into()),
+        Column::wide("accepted_at", "Accepted", "Принято", |m| m.0.accepted_at.into()),
         Column::wide("external_id", "External id", "Внешний номер", |m| {
             m.0.external_id.as_deref().into()
         }),
@@ -118,10 +107,7 @@ struct Line {
 
 impl From<&StoryLine> for Line {
     fn from(line: &StoryLine) -> Self {
-        Self {
-            at: line.at,
-            text: line.text.clone(),
-        }
+        Self { at: line.at, text: line.text.clone() }
     }
 }
 
@@ -134,41 +120,25 @@ impl Record for Line {
 
 impl Record for Delivery {
     const COLUMNS: &'static [Column<Self>] = &[
-        Column::new("accepted_at", "Accepted", "Принято", |d| {
-            d.accepted_at.into()
-        }),
+        Column::new("accepted_at", "Accepted", "Принято", |d| d.accepted_at.into()),
         Column::new("personnel_no", "No.", "Таб. №", |d| (&d.personnel_no).into()),
-        Column::new("employee", "Employee", "Сотрудник", |d| {
-            (&d.employee).into()
-        }),
+        Column::new("employee", "Employee", "Сотрудник", |d| (&d.employee).into()),
         Column::wide("acs", "ACS", "АСУ", |d| (&d.acs).into()),
         Column::wide("topic", "Topic", "Тема", |d| d.topic.as_deref().into()),
         Column::new("title", "Title", "Заголовок", |d| (&d.title).into()),
-        Column::alone("priority", "Priority", "Приоритет", |d| {
-            d.priority.into()
-        }),
+        Column::alone("priority", "Priority", "Приоритет", |d| d.priority.into()),
         Column::new("state", "State", "Состояние", |d| d.state.into()),
         Column::wide("reason", "Why", "Почему", |d| reason(d.reason.as_deref())),
-        Column::alone(
-            "require_ack",
-            "Must acknowledge",
-            "Нужно подтвердить",
-            |d| d.require_ack.into(),
-        ),
+        Column::alone("require_ack", "Must acknowledge", "Нужно подтвердить", |d| {
+            d.require_ack.into()
+        }),
         Column::alone("sent_at", "Sent", "Отправлено", |d| d.sent_at.into()),
-        Column::alone("delivered_at", "Delivered", "Доставлено", |d| {
-            d.delivered_at.into()
-        }),
+        Column::alone("delivered_at", "Delivered", "Доставлено", |d| d.delivered_at.into()),
         Column::alone("read_at", "Read", "Прочитано", |d| d.read_at.into()),
-        Column::alone(
-            "acknowledged_at",
-            "Acknowledged",
-            "Подтверждено",
-            |d| d.acknowledged_at.into(),
-        ),
-        Column::wide("message_id", "Message", "Сообщение", |d| {
-            d.message_id.into()
+        Column::alone("acknowledged_at", "Acknowledged", "Подтверждено", |d| {
+            d.acknowledged_at.into()
         }),
+        Column::wide("message_id", "Message", "Сообщение", |d| d.message_id.into()),
         Column::alone("client", "Client", "Клиент", |d| (&d.client).into()),
     ];
 }
@@ -184,53 +154,28 @@ impl Record for Message {
         Column::new("client", "Client", "Клиент", |m| (&m.client).into()),
         Column::new("acs", "ACS", "АСУ", |m| (&m.acs).into()),
         Column::new("topic", "Topic", "Тема", |m| m.topic.as_deref().into()),
-        Column::new("priority", "Priority", "Приоритет", |m| {
-            m.priority.into()
-        }),
+        Column::new("priority", "Priority", "Приоритет", |m| m.priority.into()),
         Column::new("recipients", "To", "Кому", recipients),
-        Column::new("data", "Data", "Данные", |m| {
-            m.data.as_ref().map(Data::as_str).into()
+        Column::new("data", "Data", "Данные", |m| m.data.as_ref().map(Data::as_str).into()),
+        Column::new("require_ack", "Must acknowledge", "Нужно подтвердить", |m| {
+            m.require_ack.into()
         }),
-        Column::new(
-            "require_ack",
-            "Must acknowledge",
-            "Нужно подтвердить",
-            |m| m.require_ack.into(),
-        ),
         Column::new("external_id", "External id", "Внешний номер", |m| {
             m.external_id.as_deref().into()
         }),
-        Column::new("accepted_at", "Accepted", "Принято", |m| {
-            m.accepted_at.into()
-        }),
+        Column::new("accepted_at", "Accepted", "Принято", |m| m.accepted_at.into()),
         Column::new("send_at", "Send at", "Отправить", |m| m.send_at.into()),
-        Column::new("expires_at", "Expires", "Истекает", |m| {
-            m.expires_at.into()
+        Column::new("expires_at", "Expires", "Истекает", |m| m.expires_at.into()),
+        Column::new("canceled_at", "Canceled", "Отменено", |m| m.canceled_at.into()),
+        Column::new("cancel_reason", "Canceled because", "Причина отмены", |m| {
+            reason(m.cancel_reason.as_deref())
         }),
-        Column::new("canceled_at", "Canceled", "Отменено", |m| {
-            m.canceled_at.into()
+        Column::new("scheduled", "Scheduled", "Отложено", |m| m.scheduled.into()),
+        Column::new("accepted", "Recipients", "Получателей", |m| m.counts.accepted.into()),
+        Column::new("without_device", "Without a device", "Без устройства", |m| {
+            m.counts.without_device.into()
         }),
-        Column::new(
-            "cancel_reason",
-            "Canceled because",
-            "Причина отмены",
-            |m| reason(m.cancel_reason.as_deref()),
-        ),
-        Column::new("scheduled", "Scheduled", "Отложено", |m| {
-            m.scheduled.into()
-        }),
-        Column::new("accepted", "Recipients", "Получателей", |m| {
-            m.counts.accepted.into()
-        }),
-        Column::new(
-            "without_device",
-            "Without a device",
-            "Без устройства",
-            |m| m.counts.without_device.into(),
-        ),
-        Column::new("denied", "Denied", "Без доступа", |m| {
-            m.counts.denied.into()
-        }),
+        Column::new("denied", "Denied", "Без доступа", |m| m.counts.denied.into()),
         Column::new("states", "Deliveries", "Доставки", states),
     ];
 }
@@ -241,43 +186,26 @@ fn recipients(message: &Message) -> Value {
     };
     let groups = to.groups.iter().map(|slug| format!("group:{slug}"));
     let everyone = to.everyone.then(|| "everyone".to_owned());
-    Value::List(
-        to.employees
-            .iter()
-            .cloned()
-            .chain(groups)
-            .chain(everyone)
-            .collect(),
-    )
+    Value::List(to.employees.iter().cloned().chain(groups).chain(everyone).collect())
 }
 
 fn states(message: &Message) -> Value {
     let told = |name: fn(State) -> &'static str, sign: &str| {
-        let counts = message
-            .states
-            .iter()
-            .map(|s| format!("{}{sign}{}", name(s.state), s.count));
+        let counts = message.states.iter().map(|s| format!("{}{sign}{}", name(s.state), s.count));
         counts.collect::<Vec<_>>()
     };
     Value::Code(
         told(State::as_str, "=").join("|"),
-        (
-            told(State::as_str, ": ").join(", "),
-            told(State::as_russian, ": ").join(", "),
-        ),
+        (told(State::as_str, ": ").join(", "), told(State::as_russian, ": ").join(", ")),
         None,
     )
 }
 
 impl Record for Canceled {
     const COLUMNS: &'static [Column<Self>] = &[
-        Column::new("canceled", "Stopped", "Остановлено", |c| {
-            c.canceled.into()
-        }),
+        Column::new("canceled", "Stopped", "Остановлено", |c| c.canceled.into()),
         Column::new("too_late", "Too late", "Поздно", |c| c.too_late.into()),
-        Column::new("scheduled", "Before its time", "До срока", |c| {
-            c.scheduled.into()
-        }),
+        Column::new("scheduled", "Before its time", "До срока", |c| c.scheduled.into()),
     ];
 }
 
@@ -287,24 +215,15 @@ impl Record for Push {
         Column::new("channel", "Channel", "Канал", |p| (&p.channel).into()),
         Column::new("state", "State", "Состояние", |p| push_state(&p.state)),
         Column::new("tries", "Tries", "Попыток", |p| p.tries.into()),
-        Column::wide("due_at", "Next try", "Следующая попытка", |p| {
-            p.due_at.into()
+        Column::wide("due_at", "Next try", "Следующая попытка", |p| p.due_at.into()),
+        Column::new("last_tried_at", "Last try", "Последняя попытка", |p| {
+            p.last_tried_at.into()
         }),
-        Column::new(
-            "last_tried_at",
-            "Last try",
-            "Последняя попытка",
-            |p| p.last_tried_at.into(),
-        ),
-        Column::new("last_answer", "Answer", "Ответ", |p| {
-            p.last_answer.as_deref().into()
-        }),
+        Column::new("last_answer", "Answer", "Ответ", |p| p.last_answer.as_deref().into()),
         Column::new("reason", "Why", "Почему", |p| reason(p.reason.as_deref())),
         Column::wide("sent_at", "Sent", "Отправлено", |p| p.sent_at.into()),
         Column::wide("done_at", "Done", "Завершено", |p| p.done_at.into()),
-        Column::wide("device_id", "Device id", "Id устройства", |p| {
-            p.device_id.into()
-        }),
+        Column::wide("device_id", "Device id", "Id устройства", |p| p.device_id.into()),
     ];
 }
 

@@ -70,20 +70,17 @@ impl Watcher<'_> {
         first.map_err(|failure| pointed(self.session, failure, self.query.as_deref().unwrap_or_default()))?;
         let mut backoff = Backoff::default();
         let mut events = Some(api.follow_events(None).await?);
-        self.session.talk(
-            self.session
-                .say("Watching; Ctrl-C ends.", "Слежу за событиями; Ctrl-C завершает."),
-        );
+        self.session
+            .talk(self.session.say("Watching; Ctrl-C ends.", "Слежу за событиями; Ctrl-C завершает."));
         loop {
             if let Some(events) = events.take() {
                 backoff.reset();
                 self.follow(events).await?;
             }
             if backoff.is_fresh() {
-                self.session.talk(self.session.say(
-                    "The server went away; trying again.",
-                    "Сервер пропал; пробую снова.",
-                ));
+                self.session.talk(
+                    self.session.say("The server went away; trying again.", "Сервер пропал; пробую снова."),
+                );
             }
             let wait = backoff.next();
             tokio::time::sleep(wait).await;
@@ -130,11 +127,8 @@ impl Watcher<'_> {
 
     async fn show(&mut self, events: &[Event]) -> Result<(), Failure> {
         let people = self.session.out.is_for_people();
-        let deliveries = if people || self.query.is_some() {
-            self.look_up(events).await?
-        } else {
-            HashMap::new()
-        };
+        let deliveries =
+            if people || self.query.is_some() { self.look_up(events).await? } else { HashMap::new() };
         for event in events {
             if event.kind == EventKind::Reset {
                 self.session.talk(self.session.say(
@@ -171,17 +165,11 @@ impl Watcher<'_> {
         messages.dedup();
         let named = Query {
             terms: [Filter::Message(messages), Filter::Employee(employees)]
-                .map(|filter| Term {
-                    negated: false,
-                    filter,
-                    span: 0..0,
-                })
+                .map(|filter| Term { negated: false, filter, span: 0..0 })
                 .into(),
         };
         let found = self.matching(named.to_string(), 1_000).await?;
-        let placed = found
-            .into_iter()
-            .map(|d| ((d.message_id, d.personnel_no.clone()), d));
+        let placed = found.into_iter().map(|d| ((d.message_id, d.personnel_no.clone()), d));
         Ok(placed.collect())
     }
 
@@ -195,18 +183,8 @@ impl Watcher<'_> {
     }
 
     async fn matching(&self, named: String, limit: u32) -> Result<Vec<Delivery>, Failure> {
-        let words = self
-            .query
-            .iter()
-            .cloned()
-            .chain(Some(named))
-            .collect::<Vec<_>>()
-            .join(" ");
-        let list = ListQuery {
-            query: Some(words),
-            limit: Some(limit),
-            ..ListQuery::default()
-        };
+        let words = self.query.iter().cloned().chain(Some(named)).collect::<Vec<_>>().join(" ");
+        let list = ListQuery { query: Some(words), limit: Some(limit), ..ListQuery::default() };
         let api = self.session.client()?;
         Ok(api.deliveries(&list, Sort::default()).await?.items)
     }
@@ -225,12 +203,7 @@ impl Watcher<'_> {
             let whom = event.personnel_no.as_ref().map(|no| format!("  {no}"));
             (title, whom.unwrap_or_default())
         };
-        Ok(format!(
-            "{at}  {what}{}  {}  ({})",
-            one_line(&whom),
-            one_line(&title),
-            event.acs
-        ))
+        Ok(format!("{at}  {what}{}  {}  ({})", one_line(&whom), one_line(&title), event.acs))
     }
 }
 
@@ -252,16 +225,12 @@ impl Record for Event {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("at", "When", "Когда", |e| e.at.into()),
         Column::new("kind", "What", "Что", |e| kind(e.kind)),
-        Column::new("message_id", "Message", "Сообщение", |e| {
-            e.message_id.into()
-        }),
+        Column::new("message_id", "Message", "Сообщение", |e| e.message_id.into()),
         Column::new("acs", "ACS", "АСУ", |e| (&e.acs).into()),
         Column::alone("external_id", "External id", "Внешний номер", |e| {
             e.external_id.as_deref().into()
         }),
-        Column::new("personnel_no", "No.", "Таб. №", |e| {
-            e.personnel_no.as_deref().into()
-        }),
+        Column::new("personnel_no", "No.", "Таб. №", |e| e.personnel_no.as_deref().into()),
         Column::new("state", "State", "Состояние", |e| e.state.into()),
         Column::alone("client", "Client", "Клиент", |e| (&e.client).into()),
     ];

@@ -71,23 +71,13 @@ pub(super) fn understand(texts: &[(String, String)]) -> Files {
     let names: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();
     let shown = |place: Place| shown(&names, place);
     let mut found: Vec<Mistake> = Vec::new();
-    let mut root = Node {
-        place: Place {
-            file: 0,
-            line: 1,
-            column: 1,
-        },
-        is: Is::Nothing,
-    };
+    let mut root = Node { place: Place { file: 0, line: 1, column: 1 }, is: Is::Nothing };
     for (file, (_, text)) in texts.iter().enumerate() {
         for document in yaml::parse(text, file, &mut found) {
             merge(&mut root, document, SITE, &shown, &mut found);
         }
     }
-    let mut reader = Reader {
-        mistakes: &mut found,
-        shown: &shown,
-    };
+    let mut reader = Reader { mistakes: &mut found, shown: &shown };
     let value = reader.read(&root, SITE).unwrap_or_default();
     let site = match serde_json::from_value(value) {
         Ok(site) => site,
@@ -99,16 +89,9 @@ pub(super) fn understand(texts: &[(String, String)]) -> Files {
             Site::default()
         }
     };
-    let mistakes = found
-        .into_iter()
-        .map(|(place, text)| (place, String::new(), text));
+    let mistakes = found.into_iter().map(|(place, text)| (place, String::new(), text));
     let mistakes = mistakes.collect();
-    Files {
-        names,
-        root,
-        site,
-        mistakes,
-    }
+    Files { names, root, site, mistakes }
 }
 
 /// Adds a document to those before: lists and maps grow, anything else may be said once.
@@ -136,10 +119,8 @@ fn merge(
                     }
                     Some((known, _)) => {
                         let (name, first) = (&key.name, shown(known.place));
-                        let text = text!(
-                            "`{name}` is said already: {first}",
-                            "«{name}» уже указано: {first}"
-                        );
+                        let text =
+                            text!("`{name}` is said already: {first}", "«{name}» уже указано: {first}");
                         mistakes.push((key.place, text));
                     }
                 }
@@ -147,10 +128,7 @@ fn merge(
         }
         (_, _) => {
             let first = shown(into.place);
-            let text = text!(
-                "something else stands here: {first}",
-                "здесь указано другое: {first}"
-            );
+            let text = text!("something else stands here: {first}", "здесь указано другое: {first}");
             mistakes.push((from.place, text));
         }
     }
@@ -174,13 +152,9 @@ impl Files {
             let path = error.field.strip_prefix("site.").unwrap_or(&error.field);
             let place = self.root.locate(path);
             let known = self.mistakes.iter();
-            if !known
-                .clone()
-                .any(|(known, path, _)| *known == place && path.is_empty())
-            {
+            if !known.clone().any(|(known, path, _)| *known == place && path.is_empty()) {
                 let said = self.in_files(&error.detail);
-                self.mistakes
-                    .push((place, path.to_owned(), Text::new(said.clone(), said)));
+                self.mistakes.push((place, path.to_owned(), Text::new(said.clone(), said)));
             }
         }
     }
@@ -201,11 +175,7 @@ impl Files {
         let mistakes = self.mistakes.iter();
         mistakes
             .map(|(place, path, text)| {
-                let path = if path.is_empty() {
-                    String::new()
-                } else {
-                    format!("{path}: ")
-                };
+                let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
                 format!("{}: {path}{}", shown(&self.names, *place), text.get(lang))
             })
             .collect()
@@ -217,19 +187,14 @@ mod tests {
     use super::*;
 
     fn read(texts: &[(&str, &str)]) -> Files {
-        let owned = texts
-            .iter()
-            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        let owned = texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
         understand(&owned.collect::<Vec<_>>())
     }
 
     #[test]
     fn several_files_are_one_site() {
         let files = read(&[
-            (
-                "a.yaml",
-                "clients:\n  zavod:\n    name: Завод\n    groups:\n      - slug: a\n",
-            ),
+            ("a.yaml", "clients:\n  zavod:\n    name: Завод\n    groups:\n      - slug: a\n"),
             (
                 "b.yaml",
                 "clients:\n  zavod:\n    groups:\n      - slug: b\n    employees:\n      - personnel_no: 001\n",

@@ -67,20 +67,14 @@ pub(super) const CLIENT: &[Field] = &[
         "acs",
         Shape::Objects(
             "name",
-            &[
-                field("name", Shape::Text),
-                field("tokens", Shape::List(&Shape::TextOr("name", TOKEN))),
-            ],
+            &[field("name", Shape::Text), field("tokens", Shape::List(&Shape::TextOr("name", TOKEN)))],
         ),
     ),
     field(
         "operators",
         Shape::Objects(
             "name",
-            &[
-                field("name", Shape::Text),
-                field("role", Shape::Word(&["viewer", "admin"])),
-            ],
+            &[field("name", Shape::Text), field("role", Shape::Word(&["viewer", "admin"]))],
         ),
     ),
     field(
@@ -119,10 +113,7 @@ pub(super) const CLIENT: &[Field] = &[
             &[
                 field("slug", Shape::Text),
                 field("name", Shape::Text),
-                field(
-                    "priority",
-                    Shape::OrNothing(&Shape::Word(&["low", "normal", "high", "critical"])),
-                ),
+                field("priority", Shape::OrNothing(&Shape::Word(&["low", "normal", "high", "critical"]))),
                 field(
                     "recipients",
                     Shape::OrNothing(&Shape::Object(&[
@@ -158,19 +149,13 @@ const GRANT: &[Field] = &[
 
 /// Whether a key's list or map may be spread over several files.
 pub(super) fn is_spread(shape: Shape) -> bool {
-    matches!(
-        shape,
-        Shape::List(_) | Shape::Objects(..) | Shape::Named(_) | Shape::Object(_)
-    )
+    matches!(shape, Shape::List(_) | Shape::Objects(..) | Shape::Named(_) | Shape::Object(_))
 }
 
 /// What stands behind a key of this shape.
 pub(super) fn behind(shape: Shape, key: &str) -> Option<Shape> {
     match shape {
-        Shape::Object(fields) => fields
-            .iter()
-            .find(|field| field.name == key)
-            .map(|field| field.shape),
+        Shape::Object(fields) => fields.iter().find(|field| field.name == key).map(|field| field.shape),
         Shape::Named(fields) => Some(Shape::Object(fields)),
         _ => None,
     }
@@ -199,10 +184,7 @@ impl Reader<'_> {
             Shape::Seconds => match node.text().map(seconds) {
                 Some(Ok(seconds)) => Some(seconds.into()),
                 Some(Err(wrong)) => self.wrong(node, wrong.0),
-                None => self.wrong(
-                    node,
-                    text!("must be a time such as 72h", "нужно время, например 72h"),
-                ),
+                None => self.wrong(node, text!("must be a time such as 72h", "нужно время, например 72h")),
             },
             Shape::Truth => match node.text() {
                 Some("true") => Some(true.into()),
@@ -217,9 +199,7 @@ impl Reader<'_> {
             Shape::List(shape) => {
                 let items = self.items(node)?;
                 // A place that is wrong keeps its number.
-                let read = items
-                    .iter()
-                    .map(|item| self.read(item, *shape).unwrap_or_else(|| empty(*shape)));
+                let read = items.iter().map(|item| self.read(item, *shape).unwrap_or_else(|| empty(*shape)));
                 Some(read.collect())
             }
             Shape::TextOr(key, fields) => match &node.is {
@@ -258,10 +238,7 @@ impl Reader<'_> {
         let known = words.join(", ");
         let text = match nearest(typed, words.iter().copied()) {
             Some(near) => meant(
-                text!(
-                    "`{typed}` is none of {known}",
-                    "«{typed}» здесь не подходит, возможны {known}"
-                ),
+                text!("`{typed}` is none of {known}", "«{typed}» здесь не подходит, возможны {known}"),
                 Some(near),
             ),
             None => text!("must be one of: {known}", "возможны значения: {known}"),
@@ -281,10 +258,7 @@ impl Reader<'_> {
         match &node.is {
             Is::Map(entries) => Some(entries),
             Is::Nothing => Some(&[]),
-            _ => self.wrong(
-                node,
-                text!("must be keys with values", "здесь нужны ключи со значениями"),
-            ),
+            _ => self.wrong(node, text!("must be keys with values", "здесь нужны ключи со значениями")),
         }
     }
 
@@ -305,9 +279,7 @@ impl Reader<'_> {
                         first.insert(name, place);
                     }
                 }
-                None => self
-                    .mistakes
-                    .push((item.place, text!("needs `{key}`", "здесь нужен ключ `{key}`"))),
+                None => self.mistakes.push((item.place, text!("needs `{key}`", "здесь нужен ключ `{key}`"))),
             }
             for field in fields {
                 let is_needed = field.name == key || field.name == "role";
@@ -333,10 +305,9 @@ impl Reader<'_> {
                 let names = fields.iter().map(|field| field.name);
                 let known = names.clone().collect::<Vec<_>>().join(", ");
                 let text = match nearest(name, names) {
-                    Some(near) => meant(
-                        text!("`{name}` is not known here", "ключа «{name}» здесь нет"),
-                        Some(near),
-                    ),
+                    Some(near) => {
+                        meant(text!("`{name}` is not known here", "ключа «{name}» здесь нет"), Some(near))
+                    }
                     None => text!(
                         "`{name}` is not known here; known: {known}",
                         "ключа «{name}» здесь нет; есть: {known}"

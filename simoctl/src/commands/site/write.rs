@@ -95,9 +95,7 @@ fn flow(value: &Value, shape: Shape) -> String {
 fn scalar(text: &str) -> String {
     let is_plain = text.starts_with(char::is_alphabetic)
         && !text.ends_with(' ')
-        && text
-            .chars()
-            .all(|c| c.is_alphanumeric() || " -_./@()«»№+".contains(c))
+        && text.chars().all(|c| c.is_alphanumeric() || " -_./@()«»№+".contains(c))
         && !LOADED.contains(&text.to_lowercase().as_str());
     if is_plain {
         text.to_owned()
@@ -149,29 +147,11 @@ mod tests {
 
     #[test]
     fn what_could_be_taken_for_something_else_stands_in_quotes() {
-        for plain in [
-            "smena-a",
-            "Исаева Анна",
-            "a@example.org",
-            "ООО «Ромашка»",
-            "Asia/Omsk",
-        ] {
+        for plain in ["smena-a", "Исаева Анна", "a@example.org", "ООО «Ромашка»", "Asia/Omsk"]
+        {
             assert_eq!(scalar(plain), plain);
         }
-        for quoted in [
-            "001",
-            "+7",
-            "no",
-            "Yes",
-            "",
-            "a: b",
-            "a #b",
-            "- x",
-            "a ",
-            "[a",
-            "2026-01-01",
-            "~",
-        ] {
+        for quoted in ["001", "+7", "no", "Yes", "", "a: b", "a #b", "- x", "a ", "[a", "2026-01-01", "~"] {
             assert_eq!(scalar(quoted), format!("\"{quoted}\""));
         }
         assert_eq!(scalar("a\"b"), r#""a\"b""#);

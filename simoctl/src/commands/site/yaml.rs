@@ -44,12 +44,7 @@ pub(super) type Mistake = (Place, Text);
 
 /// The documents of a file; with mistakes, as much of them as can be understood.
 pub(super) fn parse(yaml: &str, file: usize, mistakes: &mut Vec<Mistake>) -> Vec<Node> {
-    let mut reader = Reader {
-        file,
-        open: Vec::new(),
-        documents: Vec::new(),
-        mistakes,
-    };
+    let mut reader = Reader { file, open: Vec::new(), documents: Vec::new(), mistakes };
     let yaml = yaml.strip_prefix('\u{feff}').unwrap_or(yaml);
     for event in Parser::new_from_str(yaml) {
         match event {
@@ -60,15 +55,9 @@ pub(super) fn parse(yaml: &str, file: usize, mistakes: &mut Vec<Mistake>) -> Vec
             }
             Err(error) => {
                 let mark = error.marker();
-                let place = Place {
-                    file,
-                    line: mark.line(),
-                    column: mark.col() + 1,
-                };
+                let place = Place { file, line: mark.line(), column: mark.col() + 1 };
                 let said = error.info();
-                reader
-                    .mistakes
-                    .push((place, text!("this is not YAML: {said}", "это не YAML: {said}")));
+                reader.mistakes.push((place, text!("this is not YAML: {said}", "это не YAML: {said}")));
                 return Vec::new();
             }
         }
@@ -92,11 +81,7 @@ struct Reader<'m> {
 impl Reader<'_> {
     /// Whether it makes sense to go on.
     fn take(&mut self, event: Event<'_>, span: Span) -> bool {
-        let place = Place {
-            file: self.file,
-            line: span.start.line(),
-            column: span.start.col() + 1,
-        };
+        let place = Place { file: self.file, line: span.start.line(), column: span.start.col() + 1 };
         match event {
             Event::Scalar(text, style, ..) => {
                 let is_plain = style == ScalarStyle::Plain;
@@ -110,14 +95,8 @@ impl Reader<'_> {
             Event::MappingStart(..) => self.open.push(Open::Map(place, Vec::new(), None)),
             Event::SequenceEnd | Event::MappingEnd => {
                 let node = match self.open.pop() {
-                    Some(Open::List(place, items)) => Node {
-                        place,
-                        is: Is::List(items),
-                    },
-                    Some(Open::Map(place, entries, _)) => Node {
-                        place,
-                        is: Is::Map(entries),
-                    },
+                    Some(Open::List(place, items)) => Node { place, is: Is::List(items) },
+                    Some(Open::Map(place, entries, _)) => Node { place, is: Is::Map(entries) },
                     None => return false,
                 };
                 self.put(node);
@@ -130,16 +109,12 @@ impl Reader<'_> {
                         "ссылки (*имя) здесь не поддерживаются; напишите само значение"
                     ),
                 ));
-                self.put(Node {
-                    place,
-                    is: Is::Nothing,
-                });
+                self.put(Node { place, is: Is::Nothing });
             }
             _ => {}
         }
         if self.open.len() > DEPTH {
-            self.mistakes
-                .push((place, text!("nested too deeply", "слишком глубокая вложенность")));
+            self.mistakes.push((place, text!("nested too deeply", "слишком глубокая вложенность")));
             return false;
         }
         true
@@ -182,10 +157,7 @@ impl Node {
     /// The value of a key.
     pub(super) fn get(&self, name: &str) -> Option<&Self> {
         match &self.is {
-            Is::Map(entries) => entries
-                .iter()
-                .find(|(key, _)| key.name == name)
-                .map(|(_, value)| value),
+            Is::Map(entries) => entries.iter().find(|(key, _)| key.name == name).map(|(_, value)| value),
             _ => None,
         }
     }
@@ -246,21 +218,9 @@ mod tests {
     fn a_scalar_is_what_is_written() {
         let (nodes, mistakes) = read("\u{feff}a: [001, no, 1e3, 'x: y', null, ~]\nb:\n");
         assert_eq!(mistakes, [""; 0]);
-        let Is::List(items) = &nodes[0].get("a").unwrap().is else {
-            panic!("{nodes:?}")
-        };
+        let Is::List(items) = &nodes[0].get("a").unwrap().is else { panic!("{nodes:?}") };
         let texts: Vec<_> = items.iter().map(Node::text).collect();
-        assert_eq!(
-            texts,
-            [
-                Some("001"),
-                Some("no"),
-                Some("1e3"),
-                Some("x: y"),
-                Some("null"),
-                None
-            ]
-        );
+        assert_eq!(texts, [Some("001"), Some("no"), Some("1e3"), Some("x: y"), Some("null"), None]);
         assert_eq!(nodes[0].get("b").unwrap().is, Is::Nothing);
     }
 
@@ -280,17 +240,10 @@ mod tests {
 
     #[test]
     fn what_is_no_yaml_a_key_twice_and_a_reference_are_told_with_their_places() {
-        assert_eq!(
-            read("a: 1\na: 2\n").1,
-            ["2:1 `a` stands there twice: line 1 has it already"]
-        );
+        assert_eq!(read("a: 1\na: 2\n").1, ["2:1 `a` stands there twice: line 1 has it already"]);
         assert!(read("a: &x 1\nb: *x\n").1[0].starts_with("2:4 references"));
         assert!(read("a: [1\nb: 2").1[0].contains("this is not YAML"));
         assert!(read(&"[".repeat(200)).1[0].contains("nested too deeply"));
-        assert_eq!(
-            read(&"[".repeat(100_000)).1.len(),
-            1,
-            "the parser itself gives up"
-        );
+        assert_eq!(read(&"[".repeat(100_000)).1.len(), 1, "the parser itself gives up");
     }
 }

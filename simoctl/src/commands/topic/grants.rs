@@ -65,9 +65,7 @@ impl To {
             return vec![Grantee::Everyone];
         }
         let groups = self.group.into_iter().map(Grantee::Group);
-        groups
-            .chain(self.employee.into_iter().map(Grantee::Employee))
-            .collect()
+        groups.chain(self.employee.into_iter().map(Grantee::Employee)).collect()
     }
 }
 
@@ -83,22 +81,11 @@ impl Whose {
 }
 
 pub(super) async fn give(session: &Session, give: Give) -> Result<(), Failure> {
-    let Give {
-        slug,
-        to,
-        from,
-        until,
-        hours,
-    } = give;
+    let Give { slug, to, from, until, hours } = give;
     groups_are_there(session, &to.group).await?;
     employees_are_there(session, &to.employee).await?;
     for grantee in to.grantees() {
-        let new = NewGrant {
-            grantee,
-            from: from.clone(),
-            until: until.clone(),
-            hours: hours.clone(),
-        };
+        let new = NewGrant { grantee, from: from.clone(), until: until.clone(), hours: hours.clone() };
         give_one(session, &slug, &new).await?;
     }
     Ok(())
@@ -107,10 +94,8 @@ pub(super) async fn give(session: &Session, give: Give) -> Result<(), Failure> {
 async fn give_one(session: &Session, slug: &str, new: &NewGrant) -> Result<(), Failure> {
     let grant = session.client()?.grant(slug, new).await?;
     let whom = whom(session, &grant.grantee);
-    let mut text = session.say(
-        format!("Topic {slug} is granted to {whom}."),
-        format!("Тема {slug}: доступ есть у {whom}."),
-    );
+    let mut text = session
+        .say(format!("Topic {slug} is granted to {whom}."), format!("Тема {slug}: доступ есть у {whom}."));
     if !grant.times.active {
         text.push_str(session.say(" It does not count now.", " Сейчас он не действует."));
     }
@@ -121,14 +106,12 @@ pub(super) async fn revoke(session: &Session, slug: &str, whose: &Whose) -> Resu
     let api = session.client()?;
     let grants = api.grants(slug).await?.items;
     let Some(grant) = grants.iter().find(|grant| whose.means(grant)) else {
-        let what = session.say(
-            format!("Topic {slug} has no such grant."),
-            format!("У темы {slug} нет такого доступа."),
-        );
-        return Err(Failure::new(Exit::NotFound, what).hint(session.say(
-            format!("See simoctl topic grants {slug}"),
-            format!("См. simoctl topic grants {slug}"),
-        )));
+        let what = session
+            .say(format!("Topic {slug} has no such grant."), format!("У темы {slug} нет такого доступа."));
+        return Err(Failure::new(Exit::NotFound, what).hint(
+            session
+                .say(format!("See simoctl topic grants {slug}"), format!("См. simoctl topic grants {slug}")),
+        ));
     };
     let whom = whom(session, &grant.grantee);
     session.confirm(&session.say(
@@ -155,16 +138,12 @@ fn whom(session: &Session, grantee: &Grantee) -> String {
 fn grantee(grantee: &Grantee) -> Value {
     match grantee {
         Grantee::Everyone => named("everyone", "everyone", "все"),
-        Grantee::Group(slug) => named(
-            &format!("group:{slug}"),
-            &format!("group {slug}"),
-            &format!("группа {slug}"),
-        ),
-        Grantee::Employee(no) => named(
-            &format!("employee:{no}"),
-            &format!("employee {no}"),
-            &format!("сотрудник {no}"),
-        ),
+        Grantee::Group(slug) => {
+            named(&format!("group:{slug}"), &format!("group {slug}"), &format!("группа {slug}"))
+        }
+        Grantee::Employee(no) => {
+            named(&format!("employee:{no}"), &format!("employee {no}"), &format!("сотрудник {no}"))
+        }
     }
 }
 
@@ -172,9 +151,7 @@ impl Record for Grant {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("grantee", "Granted to", "Кому", |g| grantee(&g.grantee)),
         Column::alone("topic", "Topic", "Тема", |g| (&g.topic).into()),
-        Column::new("active", "Counts now", "Действует", |g| {
-            g.times.active.into()
-        }),
+        Column::new("active", "Counts now", "Действует", |g| g.times.active.into()),
         Column::new("from", "From", "С", |g| g.times.from.into()),
         Column::new("until", "Until", "До", |g| g.times.until.into()),
         Column::new("hours", "Hours", "Часы", |g| g.times.hours.as_deref().into()),

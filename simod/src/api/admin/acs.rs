@@ -28,9 +28,7 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(list, add))
-        .routes(routes!(show, edit, remove))
+    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(show, edit, remove))
 }
 
 /// List ACS
@@ -53,10 +51,7 @@ async fn add(admin: Admin, State(app): State<Arc<App>>, Json(new): Json<Named>) 
     let mut check = Check::default();
     acs_name(&mut check, "slug", &new.slug);
     if new.name.is_some() {
-        check.wrong(
-            "name",
-            text!("an ACS has no other name", "у АСУ нет другого имени"),
-        );
+        check.wrong("name", text!("an ACS has no other name", "у АСУ нет другого имени"));
     }
     check.done()?;
     Ok(created(app.store.add_acs(admin.client_id, &new.slug).await?))
@@ -89,9 +84,7 @@ async fn edit(
     let mut check = Check::default();
     acs_name(&mut check, "name", &new.name);
     check.done()?;
-    Ok(axum::Json(
-        app.store.edit_acs(admin.client_id, &name, &new.name).await?,
-    ))
+    Ok(axum::Json(app.store.edit_acs(admin.client_id, &name, &new.name).await?))
 }
 
 /// Archive an ACS

@@ -146,11 +146,7 @@ impl ChainParam {
 impl FilterParams {
     /// Days are the client's.
     async fn check(self, app: &App, chain: Uuid) -> ApiResult<AuditFilter> {
-        let zone = if chain == SERVER {
-            TimeZone::UTC
-        } else {
-            app.store.client_timezone(chain).await?
-        };
+        let zone = if chain == SERVER { TimeZone::UTC } else { app.store.client_timezone(chain).await? };
         let now = from_us(app.clock().now()).to_zoned(zone);
         let mut check = Check::default();
         let mut moment = |field: &str, text: Option<String>| {

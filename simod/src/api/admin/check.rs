@@ -86,10 +86,7 @@ impl Check {
     pub(super) fn ttl(&mut self, field: &str, seconds: i64) {
         let most = limits::TTL_SECONDS;
         if !(1..=most).contains(&seconds) {
-            self.wrong(
-                field,
-                text!("must be 1 to {most} seconds", "нужно от 1 до {most} секунд"),
-            );
+            self.wrong(field, text!("must be 1 to {most} seconds", "нужно от 1 до {most} секунд"));
         }
     }
 
@@ -152,10 +149,7 @@ impl Check {
         if !(0..=RETENTION_DAYS).contains(&days) {
             self.wrong(
                 "retention_days",
-                text!(
-                    "must be 0 (for ever) to {RETENTION_DAYS}",
-                    "нужно от 0 (всегда) до {RETENTION_DAYS}"
-                ),
+                text!("must be 0 (for ever) to {RETENTION_DAYS}", "нужно от 0 (всегда) до {RETENTION_DAYS}"),
             );
         }
     }
@@ -188,13 +182,7 @@ impl Check {
             && !email.is_empty()
             && !is_email(email)
         {
-            self.wrong(
-                "email",
-                text!(
-                    "`{email}` is not an e-mail address",
-                    "«{email}» — не адрес e-mail"
-                ),
-            );
+            self.wrong("email", text!("`{email}` is not an e-mail address", "«{email}» — не адрес e-mail"));
         }
         if let Some(phone) = phone
             && (phone.chars().count() > PHONE_CHARS || phone.chars().any(char::is_control))
@@ -221,10 +209,7 @@ impl Check {
 
     fn groups(&mut self, groups: &[String]) {
         if groups.len() > GROUPS {
-            self.wrong(
-                "groups",
-                text!("at most {GROUPS} groups", "не больше {GROUPS} групп"),
-            );
+            self.wrong("groups", text!("at most {GROUPS} groups", "не больше {GROUPS} групп"));
         }
         for (place, slug) in groups.iter().enumerate() {
             self.slug(&format!("groups[{place}]"), slug);
@@ -248,11 +233,7 @@ impl Check {
 
     /// The errors, if there are any.
     pub(super) fn done(self) -> ApiResult<()> {
-        if self.errors.is_empty() {
-            Ok(())
-        } else {
-            Err(ApiError::invalid(self.errors))
-        }
+        if self.errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.errors)) }
     }
 }
 
@@ -260,9 +241,7 @@ impl Check {
 fn is_email(text: &str) -> bool {
     text.chars().count() <= EMAIL_CHARS
         && !text.chars().any(|c| c.is_whitespace() || c.is_control())
-        && text
-            .rsplit_once('@')
-            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
+        && text.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
 }
 
 /// A name or another text that people write, without the spaces that they leave at its ends.
@@ -290,10 +269,7 @@ mod tests {
 
     #[test]
     fn every_wrong_field_of_an_employee_is_named() {
-        let mut check = Check {
-            place: "line 7: ".to_owned(),
-            ..Check::default()
-        };
+        let mut check = Check { place: "line 7: ".to_owned(), ..Check::default() };
         check.employee(&NewEmployee {
             personnel_no: String::new(),
             full_name: "a\u{7}".to_owned(),

@@ -29,9 +29,7 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(list, add))
-        .routes(routes!(show, edit, remove))
+    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(show, edit, remove))
 }
 
 /// List clients
@@ -66,24 +64,11 @@ async fn add(
     let spec = checked(check, spec)?;
     let slug = spec.slug.clone().unwrap_or_default();
     let made = match &spec.admin {
-        Some(admin) => {
-            app.store
-                .add_client_and_admin(&slug, &spec, admin, CODE_SECONDS)
-                .await?
-        }
-        None => MadeClient {
-            client: app.store.add_client(&slug, &spec).await?,
-            login: None,
-        },
+        Some(admin) => app.store.add_client_and_admin(&slug, &spec, admin, CODE_SECONDS).await?,
+        None => MadeClient { client: app.store.add_client(&slug, &spec).await?, login: None },
     };
-    let at = |code| LoginCode {
-        server: app.config.found_at(),
-        ..code
-    };
-    Ok(created(MadeClient {
-        login: made.login.map(at),
-        ..made
-    }))
+    let at = |code| LoginCode { server: app.config.found_at(), ..code };
+    Ok(created(MadeClient { login: made.login.map(at), ..made }))
 }
 
 /// Show a client

@@ -36,10 +36,7 @@ use crate::{
 const NAME_CHARS: usize = 100;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(silent))
-        .routes(routes!(show, edit, remove))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(silent)).routes(routes!(show, edit, remove))
 }
 
 /// Whose devices.
@@ -62,10 +59,7 @@ async fn list(
     List(listing): List<Uuid>,
     Params(EmployeeParam { employee }): Params<EmployeeParam>,
 ) -> ApiResult<axum::Json<Page<Device>>> {
-    let rows = app
-        .store
-        .devices(viewer.client_id, employee.as_deref(), &listing)
-        .await?;
+    let rows = app.store.devices(viewer.client_id, employee.as_deref(), &listing).await?;
     Ok(answer(rows))
 }
 

@@ -65,10 +65,7 @@ async fn list(
     List(listing): List<String>,
     Params(GroupParam { group }): Params<GroupParam>,
 ) -> ApiResult<axum::Json<Page<Employee>>> {
-    let rows = app
-        .store
-        .employees(viewer.client_id, group.as_deref(), &listing)
-        .await?;
+    let rows = app.store.employees(viewer.client_id, group.as_deref(), &listing).await?;
     Ok(answer(rows))
 }
 
@@ -130,9 +127,7 @@ async fn show(
     State(app): State<Arc<App>>,
     Path(personnel_no): Path<String>,
 ) -> ApiResult<axum::Json<Employee>> {
-    Ok(axum::Json(
-        app.store.employee(viewer.client_id, &personnel_no).await?,
-    ))
+    Ok(axum::Json(app.store.employee(viewer.client_id, &personnel_no).await?))
 }
 
 /// Change an employee
@@ -147,22 +142,14 @@ async fn edit(
     Path(personnel_no): Path<String>,
     Json(mut edit): Json<EditEmployee>,
 ) -> ApiResult<axum::Json<Employee>> {
-    for field in [
-        &mut edit.full_name,
-        &mut edit.email,
-        &mut edit.phone,
-        &mut edit.locale,
-        &mut edit.timezone,
-    ] {
+    for field in [&mut edit.full_name, &mut edit.email, &mut edit.phone, &mut edit.locale, &mut edit.timezone]
+    {
         field.iter_mut().for_each(trimmed);
     }
     let mut check = Check::default();
     check.employee_edit(&edit);
     check.done()?;
-    let edited = app
-        .store
-        .edit_employee(admin.client_id, &personnel_no, &edit)
-        .await?;
+    let edited = app.store.edit_employee(admin.client_id, &personnel_no, &edit).await?;
     Ok(axum::Json(edited))
 }
 
@@ -196,9 +183,7 @@ async fn block(
 ) -> ApiResult<axum::Json<Employee>> {
     app.store.block_employee(admin.client_id, &personnel_no).await?;
     app.wake.all();
-    Ok(axum::Json(
-        app.store.employee(admin.client_id, &personnel_no).await?,
-    ))
+    Ok(axum::Json(app.store.employee(admin.client_id, &personnel_no).await?))
 }
 
 /// Unblock an employee
@@ -215,9 +200,7 @@ async fn unblock(
 ) -> ApiResult<axum::Json<Employee>> {
     app.store.unblock_employee(admin.client_id, &personnel_no).await?;
     app.wake.all();
-    Ok(axum::Json(
-        app.store.employee(admin.client_id, &personnel_no).await?,
-    ))
+    Ok(axum::Json(app.store.employee(admin.client_id, &personnel_no).await?))
 }
 
 /// How an import is to be done.
@@ -296,19 +279,12 @@ fn checked_rows(rows: Vec<ImportRow>) -> (Vec<ImportRow>, Check) {
                 let (no, first) = (place.key(), place.get());
                 check.wrong(
                     "personnel_no",
-                    text!(
-                        "`{no}` is on line {first} already",
-                        "«{no}» уже есть в строке {first}"
-                    ),
+                    text!("`{no}` is on line {first} already", "«{no}» уже есть в строке {first}"),
                 );
             }
         }
         if check.count() == before {
-            checked.push(ImportRow {
-                line,
-                employee,
-                person,
-            });
+            checked.push(ImportRow { line, employee, person });
         }
     }
     (checked, check)

@@ -26,10 +26,7 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(grants, grant))
-        .routes(routes!(revoke))
-        .routes(routes!(access))
+    OpenApiRouter::new().routes(routes!(grants, grant)).routes(routes!(revoke)).routes(routes!(access))
 }
 
 /// List a topic's grants
@@ -60,11 +57,7 @@ async fn grant(
     Json(new): Json<NewGrant>,
 ) -> ApiResult<axum::Json<Grant>> {
     let terms = terms(&app, admin.client_id, &new).await?;
-    Ok(axum::Json(
-        app.store
-            .grant(admin.client_id, &slug, &new.grantee, &terms)
-            .await?,
-    ))
+    Ok(axum::Json(app.store.grant(admin.client_id, &slug, &new.grantee, &terms).await?))
 }
 
 /// Take a grant back
@@ -124,9 +117,5 @@ async fn terms(app: &App, client_id: Uuid, new: &NewGrant) -> ApiResult<GrantTer
         }
     });
     check.done()?;
-    Ok(GrantTerms {
-        starts_at,
-        ends_at,
-        hours,
-    })
+    Ok(GrantTerms { starts_at, ends_at, hours })
 }

@@ -80,9 +80,7 @@ async fn edit(
     Json(new): Json<Rename>,
 ) -> ApiResult<axum::Json<Group>> {
     let new = rename(new)?;
-    Ok(axum::Json(
-        app.store.edit_group(admin.client_id, &slug, &new).await?,
-    ))
+    Ok(axum::Json(app.store.edit_group(admin.client_id, &slug, &new).await?))
 }
 
 /// Archive a group
@@ -110,9 +108,7 @@ async fn add_member(
     State(app): State<Arc<App>>,
     Path((slug, personnel_no)): Path<(String, String)>,
 ) -> ApiResult<StatusCode> {
-    app.store
-        .set_member(admin.client_id, &slug, &personnel_no, true)
-        .await?;
+    app.store.set_member(admin.client_id, &slug, &personnel_no, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -127,9 +123,7 @@ async fn remove_member(
     State(app): State<Arc<App>>,
     Path((slug, personnel_no)): Path<(String, String)>,
 ) -> ApiResult<StatusCode> {
-    app.store
-        .set_member(admin.client_id, &slug, &personnel_no, false)
-        .await?;
+    app.store.set_member(admin.client_id, &slug, &personnel_no, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

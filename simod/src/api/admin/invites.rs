@@ -38,10 +38,7 @@ const BATCH_SECONDS: i64 = 7 * DAY_SECONDS;
 const MOST_DAYS: i64 = 30;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(invite))
-        .routes(routes!(list, invite_many))
-        .routes(routes!(withdraw))
+    OpenApiRouter::new().routes(routes!(invite)).routes(routes!(list, invite_many)).routes(routes!(withdraw))
 }
 
 /// Invite a phone
@@ -77,9 +74,7 @@ async fn list(
     State(app): State<Arc<App>>,
     List(listing): List<Uuid>,
 ) -> ApiResult<axum::Json<Page<InviteBatch>>> {
-    Ok(answer(
-        app.store.invite_batches(viewer.client_id, &listing).await?,
-    ))
+    Ok(answer(app.store.invite_batches(viewer.client_id, &listing).await?))
 }
 
 /// Invite many phones
@@ -100,10 +95,7 @@ async fn invite_many(
     if new.groups.is_empty() != new.everyone {
         check.wrong(
             "groups",
-            text!(
-                "either groups or `everyone` must be given",
-                "нужны либо группы, либо `everyone`"
-            ),
+            text!("either groups or `everyone` must be given", "нужны либо группы, либо `everyone`"),
         );
     }
     let name = match &new.name {
@@ -115,10 +107,7 @@ async fn invite_many(
         None => new.groups.join(", "),
     };
     check.done()?;
-    let mut made = app
-        .store
-        .invite_batch(admin.client_id, &new, &name, seconds)
-        .await?;
+    let mut made = app.store.invite_batch(admin.client_id, &new, &name, seconds).await?;
     let server = app.config.found_at();
     for invite in &mut made.invites {
         invite.uri = link(&server, &invite.code);

@@ -53,10 +53,7 @@ impl ListParams {
             Some(text) => text.parse().ok().filter(|limit| (1..=MOST).contains(limit)),
         };
         if limit.is_none() {
-            errors.push((
-                "limit".to_owned(),
-                text!("must be 1 to {MOST}", "должно быть от 1 до {MOST}"),
-            ));
+            errors.push(("limit".to_owned(), text!("must be 1 to {MOST}", "должно быть от 1 до {MOST}")));
         }
         let after = self.cursor.as_deref().map(decode_cursor);
         if matches!(after, Some(None)) {
@@ -74,10 +71,8 @@ impl ListParams {
             Some(_) => None,
         };
         if archived.is_none() {
-            errors.push((
-                "archived".to_owned(),
-                text!("must be true or false", "должно быть true или false"),
-            ));
+            errors
+                .push(("archived".to_owned(), text!("must be true or false", "должно быть true или false")));
         }
         if !errors.is_empty() {
             return Err(ApiError::invalid(errors));
@@ -93,10 +88,7 @@ impl ListParams {
 
 /// A page as it is answered.
 pub(super) fn answer<T, K: Serialize>(rows: Rows<T, K>) -> axum::Json<Page<T>> {
-    axum::Json(Page {
-        items: rows.items,
-        next: rows.next.as_ref().map(encode_cursor),
-    })
+    axum::Json(Page { items: rows.items, next: rows.next.as_ref().map(encode_cursor) })
 }
 
 #[cfg(test)]
@@ -118,10 +110,7 @@ mod tests {
 
     #[test]
     fn a_cursor_of_another_list_is_refused() {
-        let params = ListParams {
-            cursor: Some(encode_cursor(&(1, 2))),
-            ..ListParams::default()
-        };
+        let params = ListParams { cursor: Some(encode_cursor(&(1, 2))), ..ListParams::default() };
         assert!(params.check::<String>().is_err());
     }
 }

@@ -34,9 +34,7 @@ const SESSION_SECONDS: i64 = 90 * DAY_SECONDS;
 const MOST_SESSION_DAYS: i64 = 366;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(log_in))
-        .routes(routes!(make_code))
+    OpenApiRouter::new().routes(routes!(log_in)).routes(routes!(make_code))
 }
 
 /// Log in
@@ -71,11 +69,7 @@ async fn log_in(
     check.name("name", &login.name);
     check.valid_for(seconds, MOST_SESSION_DAYS);
     check.done()?;
-    let session = NewSession {
-        code_hash: token::hash(&code),
-        name: login.name,
-        valid_for_seconds: seconds,
-    };
+    let session = NewSession { code_hash: token::hash(&code), name: login.name, valid_for_seconds: seconds };
     match app.store.log_in(&peer.origin().to_string(), &session).await? {
         LoggedIn::Done(issued) => Ok(axum::Json(issued)),
         LoggedIn::WrongCode => Err(codes::wrong()),
@@ -100,8 +94,5 @@ async fn make_code(
     check.valid_for(seconds, MOST_CODE_DAYS);
     check.done()?;
     let code = app.store.login_code(keeper.within(), &name, seconds).await?;
-    Ok(created(LoginCode {
-        server: app.config.found_at(),
-        ..code
-    }))
+    Ok(created(LoginCode { server: app.config.found_at(), ..code }))
 }

@@ -24,9 +24,7 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(list, add))
-        .routes(routes!(show, edit, remove))
+    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(show, edit, remove))
 }
 
 /// List operators
@@ -88,10 +86,7 @@ async fn edit(
         Some((id, _)) => Some(*id),
         None => app.store.only_client().await?.map(|(id, _)| id),
     };
-    let edited = app
-        .store
-        .edit_operator(keeper.within(), &name, &new, client_id)
-        .await?;
+    let edited = app.store.edit_operator(keeper.within(), &name, &new, client_id).await?;
     app.wake.feed();
     Ok(axum::Json(edited))
 }

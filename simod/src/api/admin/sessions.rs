@@ -48,15 +48,9 @@ async fn list(
     List(listing): List<TokenKey>,
 ) -> ApiResult<axum::Json<Page<Session>>> {
     let Some(current) = token else {
-        return Ok(axum::Json(Page {
-            items: Vec::new(),
-            next: None,
-        }));
+        return Ok(axum::Json(Page { items: Vec::new(), next: None }));
     };
-    let rows = app
-        .store
-        .sessions(None, &operator.name, Some(&current), &listing)
-        .await?;
+    let rows = app.store.sessions(None, &operator.name, Some(&current), &listing).await?;
     Ok(answer(rows))
 }
 
@@ -119,10 +113,7 @@ async fn list_of(
     Path(name): Path<String>,
     List(listing): List<TokenKey>,
 ) -> ApiResult<axum::Json<Page<Session>>> {
-    let rows = app
-        .store
-        .sessions(keeper.within(), &name, token.as_ref(), &listing)
-        .await?;
+    let rows = app.store.sessions(keeper.within(), &name, token.as_ref(), &listing).await?;
     Ok(answer(rows))
 }
 

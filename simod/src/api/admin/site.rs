@@ -75,24 +75,11 @@ async fn apply(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> ApiResult<axum::Json<AppliedSite>> {
-    let ApplySite {
-        site,
-        prune,
-        prune_clients,
-        revision,
-    } = parsed(request).await?;
-    let asked = PlanSite {
-        site,
-        prune,
-        prune_clients,
-    };
+    let ApplySite { site, prune, prune_clients, revision } = parsed(request).await?;
+    let asked = PlanSite { site, prune, prune_clients };
     let (site, reach, check) = checked(&keeper, asked).await?;
     if check.failed() {
-        let planned = app
-            .store
-            .plan_site(site, reach)
-            .await
-            .map(|_| AppliedSite::default());
+        let planned = app.store.plan_site(site, reach).await.map(|_| AppliedSite::default());
         return Ok(axum::Json(with_mistakes(planned, check)?));
     }
     let applied = app.store.apply_site(site, reach, &revision).await?;
@@ -108,9 +95,7 @@ async fn apply(
 /// Megabytes to parse: not on a thread that others wait for.
 async fn parsed<T: DeserializeOwned + Send + 'static>(request: Request) -> ApiResult<T> {
     let bytes = body::read(request).await?;
-    tokio::task::spawn_blocking(move || body::parse(&bytes))
-        .await
-        .map_err(|_| ApiError::internal())?
+    tokio::task::spawn_blocking(move || body::parse(&bytes)).await.map_err(|_| ApiError::internal())?
 }
 
 /// What the store answers, or all mistakes: those that were found before, too.
@@ -126,11 +111,8 @@ fn with_mistakes<T>(answer: store::Result<T>, mut check: Check) -> ApiResult<T> 
 
 /// What the caller may ask for, with what is wrong in it.
 async fn checked(keeper: &Keeper, asked: PlanSite) -> ApiResult<(Arc<Site>, Reach, Check)> {
-    let reach = Reach {
-        prune: asked.prune,
-        prune_clients: asked.prune_clients,
-        clients: keeper.within().is_none(),
-    };
+    let reach =
+        Reach { prune: asked.prune, prune_clients: asked.prune_clients, clients: keeper.within().is_none() };
     if let Some((_, own)) = &keeper.operator.client {
         if asked.site.owners.is_some() || asked.prune_clients {
             return Err(ApiError::forbidden(text!(
@@ -213,13 +195,8 @@ fn client_of(slug: &str, client: &mut SiteClient, check: &mut Check) {
         check.place = format!("{path}employees[{place}].");
         trimmed(&mut one.personnel_no);
         check.personnel_no(&one.personnel_no);
-        for field in [
-            &mut one.full_name,
-            &mut one.email,
-            &mut one.phone,
-            &mut one.locale,
-            &mut one.timezone,
-        ] {
+        for field in [&mut one.full_name, &mut one.email, &mut one.phone, &mut one.locale, &mut one.timezone]
+        {
             field.iter_mut().for_each(trimmed);
         }
         check.employee_edit(&EditEmployee {

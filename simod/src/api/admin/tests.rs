@@ -72,9 +72,7 @@ impl Office {
         let mut cursor = String::new();
         loop {
             let mark = if path.contains('?') { '&' } else { '?' };
-            let page = self
-                .admin(Method::GET, &format!("{path}{mark}limit=2{cursor}"), None, 200)
-                .await;
+            let page = self.admin(Method::GET, &format!("{path}{mark}limit=2{cursor}"), None, 200).await;
             let items = page["items"].as_array().unwrap();
             assert!(items.len() <= 2);
             rows.extend(items.iter().map(|item| item[field].as_str().unwrap().to_owned()));
@@ -91,17 +89,13 @@ impl Office {
     }
 
     async fn group(&self, slug: &str) {
-        self.admin(Method::POST, "/groups", Some(json!({"slug": slug})), 201)
-            .await;
+        self.admin(Method::POST, "/groups", Some(json!({"slug": slug})), 201).await;
     }
 }
 
 /// Makes an operator; returns a token of his.
 async fn operator(app: &App, client: Option<Uuid>, name: &str, role: Role) -> String {
-    let new = NewOperator {
-        name: name.to_owned(),
-        role,
-    };
+    let new = NewOperator { name: name.to_owned(), role };
     app.store.add_operator(client, &new).await.unwrap();
     let holder = TokenFor::Operator { within: None, name };
     let issued = app.store.issue_token(holder, &TokenTerms::default()).await;

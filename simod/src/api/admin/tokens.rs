@@ -33,10 +33,7 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(list, issue))
-        .routes(routes!(show, revoke))
-        .routes(routes!(rotate))
+    OpenApiRouter::new().routes(routes!(list, issue)).routes(routes!(show, revoke)).routes(routes!(rotate))
 }
 
 /// Which kind of tokens.
@@ -113,10 +110,9 @@ async fn issue(
     check.done()?;
     let holder = match (&new.acs, client) {
         (Some(name), Some(client_id)) => TokenFor::Acs { client_id, name },
-        _ => TokenFor::Operator {
-            within: keeper.within(),
-            name: new.operator.as_deref().unwrap_or_default(),
-        },
+        _ => {
+            TokenFor::Operator { within: keeper.within(), name: new.operator.as_deref().unwrap_or_default() }
+        }
     };
     let terms = TokenTerms {
         name: new.name,
@@ -216,19 +212,13 @@ async fn expiry(app: &App, client: Option<Uuid>, text: &str, check: &mut Check) 
         (Moment::Exact(_), _) => TimeZone::UTC,
         (Moment::Civil(_), Some(client_id)) => app.store.client_timezone(client_id).await?,
         (Moment::Civil(_), None) => {
-            check.wrong(
-                "expires_at",
-                text!("must say its offset, or Z", "укажите смещение или Z"),
-            );
+            check.wrong("expires_at", text!("must say its offset, or Z", "укажите смещение или Z"));
             return Ok(None);
         }
     };
     let at = moment.in_zone(&zone).filter(|at| *at > app.clock().now());
     if at.is_none() {
-        check.wrong(
-            "expires_at",
-            text!("must be in the future", "должно быть в будущем"),
-        );
+        check.wrong("expires_at", text!("must be in the future", "должно быть в будущем"));
     }
     Ok(at)
 }

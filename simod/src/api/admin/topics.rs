@@ -26,10 +26,7 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(list, add))
-        .routes(routes!(show, edit, remove))
-        .routes(routes!(who))
+    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(show, edit, remove)).routes(routes!(who))
 }
 
 /// List topics
@@ -95,9 +92,7 @@ async fn edit(
     }
     check.recipients("default_recipients", changes.default_recipients.value());
     check.done()?;
-    Ok(axum::Json(
-        app.store.edit_topic(admin.client_id, &slug, &changes).await?,
-    ))
+    Ok(axum::Json(app.store.edit_topic(admin.client_id, &slug, &changes).await?))
 }
 
 /// Archive a topic
@@ -129,7 +124,5 @@ async fn who(
     Path(slug): Path<String>,
     List(listing): List<String>,
 ) -> ApiResult<axum::Json<Page<Receiver>>> {
-    Ok(answer(
-        app.store.receivers(viewer.client_id, &slug, &listing).await?,
-    ))
+    Ok(answer(app.store.receivers(viewer.client_id, &slug, &listing).await?))
 }

@@ -123,11 +123,7 @@ impl FromRequestParts<Arc<App>> for Viewer {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
         let operator = operator(parts, app, Role::Viewer).await?;
         let (client_id, client) = scope(parts, app, &operator).await?;
-        Ok(Self {
-            operator,
-            client_id,
-            client,
-        })
+        Ok(Self { operator, client_id, client })
     }
 }
 
@@ -137,11 +133,7 @@ impl FromRequestParts<Arc<App>> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
         let operator = operator(parts, app, Role::Admin).await?;
         let (client_id, client) = scope(parts, app, &operator).await?;
-        Ok(Self {
-            operator,
-            client_id,
-            client,
-        })
+        Ok(Self { operator, client_id, client })
     }
 }
 
@@ -167,9 +159,7 @@ impl FromRequestParts<Arc<App>> for Owner {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
-        Ok(Self {
-            operator: operator(parts, app, Role::Owner).await?,
-        })
+        Ok(Self { operator: operator(parts, app, Role::Owner).await? })
     }
 }
 
@@ -180,10 +170,9 @@ impl FromRequestParts<Arc<App>> for Phone {
         match Caller::from_request_parts(parts, app).await? {
             Caller::Device(device) if device.blocked => Err(blocked()),
             Caller::Device(device) => Ok(Self(device)),
-            _ => Err(wrong_kind(
-                "a phone's token, from pairing",
-                "токен телефона, полученный при подключении",
-            )),
+            _ => {
+                Err(wrong_kind("a phone's token, from pairing", "токен телефона, полученный при подключении"))
+            }
         }
     }
 }
@@ -199,16 +188,11 @@ impl FromRequestParts<Arc<App>> for Reader {
             }
             Caller::Operator(operator) => {
                 let (client_id, client) = scope(parts, app, &operator).await?;
-                Ok(Self::Viewer(Viewer {
-                    operator,
-                    client_id,
-                    client,
-                }))
+                Ok(Self::Viewer(Viewer { operator, client_id, client }))
             }
-            Caller::Device(_) => Err(wrong_kind(
-                "an ACS's or an operator's token",
-                "токен АСУ или оператора",
-            )),
+            Caller::Device(_) => {
+                Err(wrong_kind("an ACS's or an operator's token", "токен АСУ или оператора"))
+            }
         }
     }
 }

@@ -50,10 +50,7 @@ pub(super) fn all_wrong<T: DeserializeOwned>(bytes: &[u8], first: &Failed) -> Wr
     let told: BTreeSet<String> = errors.iter().map(|(field, _)| field.clone()).collect();
     errors.extend(nuls.into_iter().filter(|(field, _)| !told.contains(field)));
     errors.truncate(MOST);
-    Wrong {
-        error: ApiError::invalid(errors),
-        mended,
-    }
+    Wrong { error: ApiError::invalid(errors), mended }
 }
 
 /// Replaces what fails until nothing does: what failed, and what became of the body.
@@ -132,9 +129,7 @@ fn replace<T: DeserializeOwned>(value: &mut Value, path: &Path, said: &str) -> O
     };
     if said_of_text.starts_with("unknown variant") {
         let first = said_of_text.split('`').nth(3)?.to_owned();
-        return fails_with(json!(first))
-            .is_none()
-            .then(|| in_words(&said_of_text));
+        return fails_with(json!(first)).is_none().then(|| in_words(&said_of_text));
     }
     for (candidate, words) in [
         (json!(0), words.clone()),
@@ -171,9 +166,7 @@ fn time_in_words() -> Text {
 
 /// The part of a path that leads through JSON.
 fn places(path: &Path) -> Vec<&Segment> {
-    path.iter()
-        .filter(|segment| matches!(segment, Segment::Seq { .. } | Segment::Map { .. }))
-        .collect()
+    path.iter().filter(|segment| matches!(segment, Segment::Seq { .. } | Segment::Map { .. })).collect()
 }
 
 fn is_same(one: &Segment, other: &Segment) -> bool {
@@ -211,11 +204,7 @@ fn name(path: &Path, said: &str) -> String {
 }
 
 pub(super) fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 /// serde's words without the place in the text.
@@ -240,19 +229,13 @@ fn is_half_a_character(said: &str) -> bool {
 
 /// What serde says of a value, without the names of our types.
 pub(in crate::api) fn in_words(said: &str) -> Text {
-    let known = said.split_once("expected ").map(|(_, known)| {
-        known
-            .trim_start_matches("one of ")
-            .replace("` or `", ", ")
-            .replace('`', "")
-    });
+    let known = said
+        .split_once("expected ")
+        .map(|(_, known)| known.trim_start_matches("one of ").replace("` or `", ", ").replace('`', ""));
     if let (true, Some(known)) = (said.starts_with("unknown field"), &known) {
         return match meant(named_field(said).unwrap_or_default(), said) {
             Some(name) => spelling::meant(text!("is not known here", "такого поля здесь нет"), Some(name)),
-            None => text!(
-                "is not known here; known: {known}",
-                "такого поля здесь нет; есть: {known}"
-            ),
+            None => text!("is not known here; known: {known}", "такого поля здесь нет; есть: {known}"),
         };
     }
     let has_names = said.starts_with("unknown variant") || said.contains(", expected one of `");

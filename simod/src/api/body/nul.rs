@@ -51,8 +51,5 @@ fn has_nul(json: &str) -> bool {
 }
 
 fn words() -> Text {
-    text!(
-        "must not contain the NUL character (\\u0000)",
-        "не должно содержать символ NUL (\\u0000)"
-    )
+    text!("must not contain the NUL character (\\u0000)", "не должно содержать символ NUL (\\u0000)")
 }

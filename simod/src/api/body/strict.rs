@@ -257,14 +257,8 @@ mod tests {
         )
         .unwrap();
         let inner = read.inner.unwrap();
-        let red = Inner {
-            colour: Some(Colour::Red),
-            ..Inner::default()
-        };
-        assert_eq!(
-            (inner.colour, inner.pair),
-            (Some(Colour::Mixed(Box::new(red))), (1, 2.5))
-        );
+        let red = Inner { colour: Some(Colour::Red), ..Inner::default() };
+        assert_eq!((inner.colour, inner.pair), (Some(Colour::Mixed(Box::new(red))), (1, 2.5)));
         assert_eq!(inner.named["x"], [Inner::default()]);
         assert_eq!((read.list.len(), &read.list[1].colour), (2, &Some(Colour::Red)));
         assert_eq!(read.as_written.unwrap().get(), r#"[1.50, {"a": "b"}]"#);

@@ -32,10 +32,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Part {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let mut part = Self {
-            limit: LIMIT,
-            after: None,
-        };
+        let mut part = Self { limit: LIMIT, after: None };
         let mut errors = Vec::new();
         for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
             match &*name {
@@ -59,11 +56,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Part {
                 _ => {}
             }
         }
-        if errors.is_empty() {
-            Ok(part)
-        } else {
-            Err(ApiError::invalid(errors))
-        }
+        if errors.is_empty() { Ok(part) } else { Err(ApiError::invalid(errors)) }
     }
 }
 
@@ -120,13 +113,8 @@ pub(super) async fn message(
     Phone(phone): Phone,
     Path(id): Path<String>,
 ) -> ApiResult<axum::Json<DeviceMessage>> {
-    let found = app
-        .store
-        .own_message(&phone, parameters::id("message", &id)?)
-        .await?;
-    found
-        .map(axum::Json)
-        .ok_or_else(|| ApiError::not_found("message", &id))
+    let found = app.store.own_message(&phone, parameters::id("message", &id)?).await?;
+    found.map(axum::Json).ok_or_else(|| ApiError::not_found("message", &id))
 }
 
 #[cfg(test)]
@@ -152,11 +140,7 @@ mod tests {
             let (status, page) = call(&app, Method::GET, &path, token, None).await;
             assert_eq!(status, 200, "{page}");
             let items = page["items"].as_array().unwrap();
-            titles.extend(
-                items
-                    .iter()
-                    .map(|item| item["title"].as_str().unwrap().to_owned()),
-            );
+            titles.extend(items.iter().map(|item| item["title"].as_str().unwrap().to_owned()));
             match page["next"].as_str() {
                 Some(next) => path = format!("/device/messages?limit=2&cursor={next}"),
                 None => break,
@@ -171,30 +155,17 @@ mod tests {
         let plant = Plant::new().await;
         let phone = plant.phone(plant.employee(1).await, None).await;
         let app = plant.app();
-        for (query, field) in [
-            ("limit=0", "limit"),
-            ("limit=ж", "limit"),
-            ("limit=1&limit=2", "limit"),
-            ("cursor=x", "cursor"),
-        ] {
+        for (query, field) in
+            [("limit=0", "limit"), ("limit=ж", "limit"), ("limit=1&limit=2", "limit"), ("cursor=x", "cursor")]
+        {
             let query = query.replace('ж', "%D0%B6");
             let path = format!("/device/messages?{query}");
             let (status, problem) = call(&app, Method::GET, &path, Some(&phone.token), None).await;
-            assert_eq!(
-                (status.as_u16(), problem["errors"][0]["field"].as_str()),
-                (422, Some(field))
-            );
+            assert_eq!((status.as_u16(), problem["errors"][0]["field"].as_str()), (422, Some(field)));
         }
         let (status, _) = call(&app, Method::GET, "/device/messages/x", Some(&phone.token), None).await;
         assert_eq!(status, 404);
-        let (status, _) = call(
-            &app,
-            Method::GET,
-            "/device/messages",
-            Some(&plant.acs_token),
-            None,
-        )
-        .await;
+        let (status, _) = call(&app, Method::GET, "/device/messages", Some(&plant.acs_token), None).await;
         assert_eq!(status, 403, "an ACS is no phone");
         let gone = token::generate(TokenKind::Device);
         let (status, problem) = call(&app, Method::GET, "/device/messages", Some(&gone), None).await;

@@ -160,10 +160,7 @@ fn text_field(field: &str, text: &str, most: usize, errors: &mut Errors) -> Stri
     if chars == 0 || chars > most || text.chars().any(char::is_control) {
         errors.push((
             field.to_owned(),
-            text!(
-                "1 to {most} characters, no control characters",
-                "от 1 до {most} символов без управляющих"
-            ),
+            text!("1 to {most} characters, no control characters", "от 1 до {most} символов без управляющих"),
         ));
     }
     text.to_owned()
@@ -171,12 +168,7 @@ fn text_field(field: &str, text: &str, most: usize, errors: &mut Errors) -> Stri
 
 fn way(prefix: &str, channel: ChannelAddress, errors: &mut Errors) -> Way {
     let mut wrong = |field: &str, text: Text| errors.push((format!("{prefix}{field}"), text));
-    let ChannelAddress {
-        kind,
-        address,
-        address_kind,
-        notifications,
-    } = channel;
+    let ChannelAddress { kind, address, address_kind, notifications } = channel;
     match (kind.as_str(), &address) {
         ("fcm", Some(address)) => {
             if address.is_empty()
@@ -199,35 +191,20 @@ fn way(prefix: &str, channel: ChannelAddress, errors: &mut Errors) -> Way {
                 "каналу `fcm` нужен адрес: токен регистрации FCM"
             ),
         ),
-        ("stream", Some(_)) => wrong(
-            "address",
-            text!(
-                "the channel `stream` has no address",
-                "у канала `stream` нет адреса"
-            ),
-        ),
+        ("stream", Some(_)) => {
+            wrong("address", text!("the channel `stream` has no address", "у канала `stream` нет адреса"))
+        }
         ("stream", None) => {}
-        _ => wrong(
-            "kind",
-            text!("expected `fcm` or `stream`", "ожидается `fcm` или `stream`"),
-        ),
+        _ => wrong("kind", text!("expected `fcm` or `stream`", "ожидается `fcm` или `stream`")),
     }
     let address_kind = address_kind.unwrap_or_else(|| "token".to_owned());
     if !matches!(address_kind.as_str(), "token" | "installation") {
         wrong(
             "address_kind",
-            text!(
-                "expected `token` or `installation`",
-                "ожидается `token` или `installation`"
-            ),
+            text!("expected `token` or `installation`", "ожидается `token` или `installation`"),
         );
     }
-    Way {
-        channel: kind,
-        address,
-        address_kind,
-        notifications,
-    }
+    Way { channel: kind, address, address_kind, notifications }
 }
 
 #[cfg(test)]
@@ -276,24 +253,16 @@ mod tests {
             let (status, problem) = call(&app, Method::POST, "/device/pair", None, Some(pair)).await;
             assert_eq!(status, 422, "{problem}");
             let fields = problem["errors"].as_array().unwrap().iter();
-            let fields: Vec<_> = fields
-                .map(|error| error["field"].as_str().unwrap().to_owned())
-                .collect();
+            let fields: Vec<_> = fields.map(|error| error["field"].as_str().unwrap().to_owned()).collect();
             fields.join(" ")
         };
         let rest = "name platform";
         for (channel, field) in [
             (json!({"kind": "pigeon"}), "channel.kind"),
             (json!({"kind": "fcm"}), "channel.address"),
-            (
-                json!({"kind": "fcm", "address": "a".repeat(4097)}),
-                "channel.address",
-            ),
+            (json!({"kind": "fcm", "address": "a".repeat(4097)}), "channel.address"),
             (json!({"kind": "stream", "address": "a"}), "channel.address"),
-            (
-                json!({"kind": "stream", "address_kind": "a"}),
-                "channel.address_kind",
-            ),
+            (json!({"kind": "stream", "address_kind": "a"}), "channel.address_kind"),
         ] {
             assert_eq!(refused(channel).await, format!("{rest} {field} code"));
         }

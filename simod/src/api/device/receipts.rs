@@ -63,16 +63,10 @@ pub(super) async fn post_receipts(
     }
     let refused = refused
         .iter()
-        .map(|(index, error)| RefusedReceipt {
-            index: *index,
-            errors: error.problem(lang).errors,
-        })
+        .map(|(index, error)| RefusedReceipt { index: *index, errors: error.problem(lang).errors })
         .collect();
     match app.receipts.submit(Reported { phone, receipts }).await {
-        Ok(recorded) => Ok(axum::Json(ReceiptsAnswer {
-            refused,
-            ..recorded?.answer
-        })),
+        Ok(recorded) => Ok(axum::Json(ReceiptsAnswer { refused, ..recorded?.answer })),
         Err(_stopped) => Err(ApiError::unavailable()),
     }
 }
@@ -128,21 +122,14 @@ mod tests {
         let one = |id: Uuid| json!({"message_id": id, "kind": "read", "at": "2026-11-21T10:00:00+03:00"});
         let receipts = json!([one(mine), one(foreign), one(mine)]);
         for _ in 0..2 {
-            let (status, answer) = call(
-                &app,
-                Method::POST,
-                "/device/receipts",
-                Some(&phone.token),
-                Some(receipts.clone()),
-            )
-            .await;
+            let (status, answer) =
+                call(&app, Method::POST, "/device/receipts", Some(&phone.token), Some(receipts.clone()))
+                    .await;
             assert_eq!(status, 200);
             assert_eq!(answer, json!({"stored": 2, "unknown": [foreign]}));
         }
         assert_eq!(
-            plant
-                .texts("select cast(phone_read_at as text) from delivery where read_at is not null")
-                .await,
+            plant.texts("select cast(phone_read_at as text) from delivery where read_at is not null").await,
             ["1795244400000000"]
         );
         assert_eq!(plant.number("select count(*) from event").await, Some(1));
@@ -165,21 +152,13 @@ mod tests {
         assert_eq!((status.as_u16(), &answer["stored"]), (200, &json!(1)), "{answer}");
         let fields = |place: usize| -> Vec<&str> {
             let errors = answer["refused"][place]["errors"].as_array().unwrap();
-            errors
-                .iter()
-                .filter_map(|error| error["field"].as_str())
-                .collect()
+            errors.iter().filter_map(|error| error["field"].as_str()).collect()
         };
-        assert_eq!(
-            (&answer["refused"][0]["index"], fields(0)),
-            (&json!(0), vec!["at"])
-        );
+        assert_eq!((&answer["refused"][0]["index"], fields(0)), (&json!(0), vec!["at"]));
         assert_eq!(answer["refused"][1]["index"], json!(2));
         assert_eq!(fields(1).len(), 3);
         assert_eq!(
-            plant
-                .number("select count(*) from delivery where delivered_at is not null")
-                .await,
+            plant.number("select count(*) from delivery where delivered_at is not null").await,
             Some(1)
         );
     }
@@ -197,14 +176,8 @@ mod tests {
             (bad, "[0].kind"),
             (json!([{"message_id": Uuid::max(), "kind": "read"}]), "[0].at"),
         ] {
-            let (status, problem) = call(
-                &app,
-                Method::POST,
-                "/device/receipts",
-                Some(&phone.token),
-                Some(body),
-            )
-            .await;
+            let (status, problem) =
+                call(&app, Method::POST, "/device/receipts", Some(&phone.token), Some(body)).await;
             assert_eq!(
                 (status.as_u16(), problem["errors"][0]["field"].as_str()),
                 (422, Some(field)),
@@ -212,14 +185,7 @@ mod tests {
             );
         }
         let long = json!("x".repeat(300_000));
-        let (status, _) = call(
-            &app,
-            Method::POST,
-            "/device/receipts",
-            Some(&phone.token),
-            Some(long),
-        )
-        .await;
+        let (status, _) = call(&app, Method::POST, "/device/receipts", Some(&phone.token), Some(long)).await;
         assert_eq!(status, 413);
     }
 }

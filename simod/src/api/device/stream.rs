@@ -77,10 +77,7 @@ pub(super) async fn stream(
 fn sign_of_life(app: &App, phone: crate::store::DeviceCaller) {
     let receipts = app.receipts.clone();
     tokio::spawn(async move {
-        let reported = Reported {
-            phone,
-            receipts: Vec::new(),
-        };
+        let reported = Reported { phone, receipts: Vec::new() };
         // A contact that is not written down costs nothing: the next one is.
         let _unwritten = receipts.submit(reported).await;
     });
@@ -101,10 +98,7 @@ mod tests {
         let id = plant.message("Давление\nпадает", &[employee]).await;
         let mut events = Events::open(&app, "/device/stream", &phone.token, None).await;
         let received = events.next().await.unwrap();
-        assert_eq!(
-            (received.event.as_str(), received.id),
-            ("message", id.to_string())
-        );
+        assert_eq!((received.event.as_str(), received.id), ("message", id.to_string()));
         assert_eq!(received.data["title"], "Давление\nпадает");
         app.shutdown.cancel();
         assert_eq!(events.next().await, None);

@@ -46,10 +46,7 @@ async fn without_a_cursor_the_feed_begins_now_and_with_one_nothing_is_skipped() 
 #[tokio::test]
 async fn a_connection_that_is_lost_before_the_first_event_can_be_resumed() {
     let (plant, app) = started().await;
-    let begin = Events::open(&app, "/events", &plant.acs_token, None)
-        .await
-        .first_id()
-        .await;
+    let begin = Events::open(&app, "/events", &plant.acs_token, None).await.first_id().await;
     add(&plant, &app, "accepted").await;
     let mut resumed = Events::open(&app, "/events", &plant.acs_token, Some(&begin)).await;
     assert_eq!(resumed.next().await.unwrap().event, "accepted");
@@ -83,20 +80,12 @@ async fn a_cursor_that_cannot_be_resumed_from_is_answered_with_reset() {
         add(&plant, &app, "accepted").await;
     }
     plant.store.forget_events(i64::MAX, 2).await.unwrap();
-    for cursor in [
-        "rubbish",
-        &encode_cursor(&(0, 1)),
-        &encode_cursor(&(1_i64 << 40, 77)),
-    ] {
+    for cursor in ["rubbish", &encode_cursor(&(0, 1)), &encode_cursor(&(1_i64 << 40, 77))] {
         let mut feed = Events::open(&app, "/events", &plant.acs_token, Some(cursor)).await;
         let reset = feed.next().await.unwrap();
         assert_eq!((&*reset.event, &reset.data["kind"]), ("reset", &"reset".into()));
         add(&plant, &app, "canceled").await;
-        assert_eq!(
-            feed.next().await.unwrap().event,
-            "canceled",
-            "it goes on from now"
-        );
+        assert_eq!(feed.next().await.unwrap().event, "canceled", "it goes on from now");
     }
 }
 

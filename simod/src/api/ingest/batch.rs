@@ -84,9 +84,7 @@ pub(in crate::api) async fn post_batch(
     let answers = explained(join_all(entered.into_iter().map(async |item| item?.await)).await);
     let failed_with = |status| {
         move |answer: &Result<_, ApiError>| {
-            answer
-                .as_ref()
-                .is_err_and(|error: &ApiError| error.status == status)
+            answer.as_ref().is_err_and(|error: &ApiError| error.status == status)
         }
     };
     // A token is good or bad for the whole request, also when no item came so far as to ask.
@@ -132,10 +130,7 @@ fn items(bytes: &[u8]) -> Result<Vec<Result<PostMessage, ApiError>>, ApiError> {
         items_of(lines.filter(|line| !line.trim_ascii().is_empty()))
     };
     match items.len() {
-        0 => Err(ApiError::field(
-            body::WHOLE,
-            text!("there are no items", "нет ни одного элемента"),
-        )),
+        0 => Err(ApiError::field(body::WHOLE, text!("there are no items", "нет ни одного элемента"))),
         count if count > limits::BATCH_ITEMS => Err(ApiError::field(
             body::WHOLE,
             text!(
@@ -153,11 +148,7 @@ fn items_of<'a>(items: impl Iterator<Item = &'a [u8]>) -> Vec<Result<PostMessage
     let mut wrong = 0;
     items
         .map(|item| {
-            let parsed = if wrong < TOLD_WHOLLY {
-                body::parse(item)
-            } else {
-                body::parse_briefly(item)
-            };
+            let parsed = if wrong < TOLD_WHOLLY { body::parse(item) } else { body::parse_briefly(item) };
             wrong += usize::from(parsed.is_err());
             parsed
         })
@@ -170,17 +161,11 @@ fn explained(answers: Vec<Result<PostedMessage, Unposted>>) -> Vec<Result<Posted
     let mut explain = |unposted| match unposted {
         Unposted::Undone(cause) => match &last {
             Some((known, error)) if Arc::ptr_eq(known, &cause) => error.clone(),
-            _ => last
-                .insert((cause.clone(), Unposted::Undone(cause).into()))
-                .1
-                .clone(),
+            _ => last.insert((cause.clone(), Unposted::Undone(cause).into())).1.clone(),
         },
         unposted => unposted.into(),
     };
-    answers
-        .into_iter()
-        .map(|answer| answer.map_err(&mut explain))
-        .collect()
+    answers.into_iter().map(|answer| answer.map_err(&mut explain)).collect()
 }
 
 fn answer(answers: Vec<Result<PostedMessage, ApiError>>, lang: Lang) -> BatchAnswer {
@@ -188,12 +173,7 @@ fn answer(answers: Vec<Result<PostedMessage, ApiError>>, lang: Lang) -> BatchAns
         .into_iter()
         .enumerate()
         .map(|(index, answer)| match answer {
-            Ok(message) => BatchItem {
-                index,
-                status: 202,
-                message: Some(message),
-                problem: None,
-            },
+            Ok(message) => BatchItem { index, status: 202, message: Some(message), problem: None },
             Err(error) => BatchItem {
                 index,
                 status: error.status.as_u16(),
@@ -203,9 +183,5 @@ fn answer(answers: Vec<Result<PostedMessage, ApiError>>, lang: Lang) -> BatchAns
         })
         .collect();
     let accepted = items.iter().filter(|item| item.message.is_some()).count();
-    BatchAnswer {
-        accepted,
-        refused: items.len() - accepted,
-        items,
-    }
+    BatchAnswer { accepted, refused: items.len() - accepted, items }
 }

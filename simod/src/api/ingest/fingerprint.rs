@@ -11,10 +11,7 @@ pub(super) fn of(message: &PostMessage) -> [u8; 32] {
     let mut meaning = message.clone();
     // What a topic makes of a message without one may change between two tries.
     meaning.priority = Some(meaning.priority.unwrap_or_default());
-    if let Some(Recipients {
-        employees, groups, ..
-    }) = &mut meaning.recipients
-    {
+    if let Some(Recipients { employees, groups, .. }) = &mut meaning.recipients {
         employees.sort();
         employees.dedup();
         groups.sort();

@@ -85,10 +85,7 @@ fn reaches_nobody(nobody: &Nobody) -> ApiError {
         ));
     }
     if without_access > 0 || (!nobody.is_personal && blocked == 0 && unknown == 0) {
-        ways.push(text!(
-            "grant the topic to the recipients",
-            "дайте получателям доступ к теме"
-        ));
+        ways.push(text!("grant the topic to the recipients", "дайте получателям доступ к теме"));
     }
     if unknown > 0 {
         ways.push(text!("correct the names", "исправьте имена"));
@@ -97,10 +94,7 @@ fn reaches_nobody(nobody: &Nobody) -> ApiError {
     let mut error = ApiError::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "no_recipients",
-        text!(
-            "nobody would receive this message{en}",
-            "сообщение никто не получит{ru}"
-        ),
+        text!("nobody would receive this message{en}", "сообщение никто не получит{ru}"),
     )
     .hint(Text::new(
         listed(ways.iter().map(|way| way.en.as_str()), "or"),
@@ -109,12 +103,7 @@ fn reaches_nobody(nobody: &Nobody) -> ApiError {
     error.errors = nobody
         .unknown
         .iter()
-        .map(|(field, name)| {
-            (
-                field.clone(),
-                text!("`{name}` does not exist", "«{name}» не существует"),
-            )
-        })
+        .map(|(field, name)| (field.clone(), text!("`{name}` does not exist", "«{name}» не существует")))
         .collect();
     error
 }
@@ -173,10 +162,7 @@ fn refused(refusal: Refusal) -> ApiError {
                 "пакет создал бы больше 1 000 000 доставок"
             ),
         )
-        .hint(text!(
-            "send this item in another batch",
-            "отправьте этот элемент в другом пакете"
-        )),
+        .hint(text!("send this item in another batch", "отправьте этот элемент в другом пакете")),
     }
 }
 
@@ -205,10 +191,7 @@ mod tests {
         };
         let (detail, helps) = hint(1, 1, &[], true);
         assert_eq!(detail, "nobody would receive this message (1 blocked)");
-        assert_eq!(
-            helps,
-            "unblock the recipients (simoctl employee unblock NO) or set allow_empty"
-        );
+        assert_eq!(helps, "unblock the recipients (simoctl employee unblock NO) or set allow_empty");
         assert_eq!(hint(0, 0, &["7"], true).1, "correct the names or set allow_empty");
         let (detail, helps) = hint(3, 1, &["7"], false);
         assert!(detail.ends_with("(1 blocked, 2 without access, 1 unknown)"));

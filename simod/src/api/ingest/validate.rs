@@ -64,18 +64,8 @@ pub(super) fn validate(message: PostMessage, keyed: bool) -> Result<Draft, ApiEr
             ),
         );
     }
-    if message
-        .topic
-        .as_deref()
-        .is_some_and(|slug| !simo_common::people::is_slug(slug))
-    {
-        wrong(
-            "topic",
-            text!(
-                "is not a slug (a–z 0–9 - _ .)",
-                "не является кодом темы (a–z 0–9 - _ .)"
-            ),
-        );
+    if message.topic.as_deref().is_some_and(|slug| !simo_common::people::is_slug(slug)) {
+        wrong("topic", text!("is not a slug (a–z 0–9 - _ .)", "не является кодом темы (a–z 0–9 - _ .)"));
     }
     let data_bytes = message.data.as_ref().map_or(0, |data| data.as_str().len());
     if data_bytes > limits::DATA_BYTES {
@@ -87,28 +77,16 @@ pub(super) fn validate(message: PostMessage, keyed: bool) -> Result<Draft, ApiEr
             ),
         );
     }
-    if message
-        .external_id
-        .as_ref()
-        .is_some_and(|id| id.is_empty() || id.chars().count() > limits::KEY_CHARS)
+    if message.external_id.as_ref().is_some_and(|id| id.is_empty() || id.chars().count() > limits::KEY_CHARS)
     {
-        wrong(
-            "external_id",
-            text!("must have 1 to 200 characters", "нужно от 1 до 200 символов"),
-        );
+        wrong("external_id", text!("must have 1 to 200 characters", "нужно от 1 до 200 символов"));
     }
     check_recipients(&message, &mut wrong);
     let send_at = moment("send_at", message.send_at.as_deref(), &mut wrong);
     let expires_at = moment("expires_at", message.expires_at.as_deref(), &mut wrong);
     let expiry = match (message.ttl, expires_at) {
         (Some(_), Some(_)) => {
-            wrong(
-                "ttl",
-                text!(
-                    "give either ttl or expires_at",
-                    "укажите либо ttl, либо expires_at"
-                ),
-            );
+            wrong("ttl", text!("give either ttl or expires_at", "укажите либо ttl, либо expires_at"));
             Expiry::Default
         }
         (Some(seconds), None) => {
@@ -173,19 +151,12 @@ fn check_recipients(message: &PostMessage, wrong: &mut impl FnMut(&str, Text)) {
         };
         wrong("recipients", text);
     }
-    for (field, names) in [
-        ("recipients.employees", &recipients.employees),
-        ("recipients.groups", &recipients.groups),
-    ] {
+    for (field, names) in
+        [("recipients.employees", &recipients.employees), ("recipients.groups", &recipients.groups)]
+    {
         let count = names.len();
         if count > limits::RECIPIENTS_NAMED {
-            wrong(
-                field,
-                text!(
-                    "{count} entries are more than 10000",
-                    "{count} записей больше, чем 10000"
-                ),
-            );
+            wrong(field, text!("{count} entries are more than 10000", "{count} записей больше, чем 10000"));
         }
         for (place, name) in names.iter().enumerate().take(limits::RECIPIENTS_NAMED) {
             if name.is_empty() || name.chars().count() > limits::PERSONNEL_NO_CHARS {
@@ -222,12 +193,7 @@ mod tests {
     }
 
     fn fields(json: &str) -> Vec<String> {
-        validate(message(json), false)
-            .unwrap_err()
-            .errors
-            .into_iter()
-            .map(|(field, _)| field)
-            .collect()
+        validate(message(json), false).unwrap_err().errors.into_iter().map(|(field, _)| field).collect()
     }
 
     #[test]
@@ -235,10 +201,7 @@ mod tests {
         let long = "x".repeat(251);
         let json =
             format!(r#"{{"title":"{long}","ttl":0,"send_at":"вчера","recipients":{{"employees":[""]}}}}"#);
-        assert_eq!(
-            fields(&json),
-            ["title", "recipients.employees[0]", "send_at", "ttl"]
-        );
+        assert_eq!(fields(&json), ["title", "recipients.employees[0]", "send_at", "ttl"]);
     }
 
     #[test]
@@ -268,9 +231,6 @@ mod tests {
     #[test]
     fn a_message_to_nobody_in_particular_is_refused() {
         assert_eq!(fields(r#"{"title":"a"}"#), ["recipients"]);
-        assert_eq!(
-            fields(r#"{"title":"a","topic":"t","recipients":{}}"#),
-            ["recipients"]
-        );
+        assert_eq!(fields(r#"{"title":"a","topic":"t","recipients":{}}"#), ["recipients"]);
     }
 }

@@ -68,10 +68,7 @@ fn every_routed_operation_is_described() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 search(path, found);
-            } else if std::fs::read_to_string(&path)
-                .unwrap()
-                .contains(concat!(".", "route("))
-            {
+            } else if std::fs::read_to_string(&path).unwrap().contains(concat!(".", "route(")) {
                 found.push(path);
             }
         }
@@ -84,12 +81,8 @@ fn every_routed_operation_is_described() {
 #[test]
 fn every_operation_has_a_name_of_its_own_a_title_and_a_declared_tag() {
     let document = parsed();
-    let tags: BTreeSet<_> = document["tags"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|tag| tag["name"].as_str().unwrap())
-        .collect();
+    let tags: BTreeSet<_> =
+        document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
     let mut names = BTreeSet::new();
     let all = operations(&document);
     for (method, path, operation) in &all {
@@ -102,11 +95,7 @@ fn every_operation_has_a_name_of_its_own_a_title_and_a_declared_tag() {
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
         let parameters: Vec<_> = parameters.iter().map(|p| p["name"].clone()).collect();
         let distinct: BTreeSet<_> = parameters.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            distinct.len(),
-            parameters.len(),
-            "{method} {path}: {parameters:?}"
-        );
+        assert_eq!(distinct.len(), parameters.len(), "{method} {path}: {parameters:?}");
     }
     assert!(all.len() > 50);
 }

@@ -68,24 +68,18 @@ struct QuotaViolation {
 impl Answer {
     /// There was no answer.
     pub(super) fn broken(what: impl AsRef<str>) -> Self {
-        Self::Known(Err(Failure::Retry {
-            answer: shorten(what.as_ref()),
-            after: None,
-        }))
+        Self::Known(Err(Failure::Retry { answer: shorten(what.as_ref()), after: None }))
     }
 
     /// Reads an answer. Its body may be anything: load balancers speak HTML.
     pub(super) fn read(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Self {
         if status.is_success() {
             return Self::Known(match serde_json::from_slice::<Success>(body) {
-                Ok(success) => Ok(Accepted {
-                    answer: shorten(&success.name),
-                }),
+                Ok(success) => Ok(Accepted { answer: shorten(&success.name) }),
                 // A proxy's page, not FCM: nobody took the push.
-                Err(_) => Err(Failure::Retry {
-                    answer: format!("{status} without the message's name"),
-                    after,
-                }),
+                Err(_) => {
+                    Err(Failure::Retry { answer: format!("{status} without the message's name"), after })
+                }
             });
         }
         let error = serde_json::from_slice::<Body>(body).unwrap_or_default().error;
@@ -93,28 +87,17 @@ impl Answer {
         let answer = error.words(status);
         Self::Known(Err(match (code, status.as_u16()) {
             ("UNREGISTERED", _) => Failure::DeadAddress { answer },
-            ("SENDER_ID_MISMATCH" | "THIRD_PARTY_AUTH_ERROR", _) => Failure::Misconfigured {
-                scope: Scope::Device,
-                answer,
-            },
-            ("QUOTA_EXCEEDED", _) | (_, 429) => Failure::Paused {
-                scope: error.quota_scope(),
-                after,
-                answer,
-            },
+            ("SENDER_ID_MISMATCH" | "THIRD_PARTY_AUTH_ERROR", _) => {
+                Failure::Misconfigured { scope: Scope::Device, answer }
+            }
+            ("QUOTA_EXCEEDED", _) | (_, 429) => Failure::Paused { scope: error.quota_scope(), after, answer },
             (_, 401) => return Self::Unauthenticated(answer),
             (_, 400) if error.names_the_address() => Failure::DeadAddress { answer },
-            (_, 400 | 413) => Failure::Permanent {
-                reason: reason::REJECTED,
-                answer,
-            },
+            (_, 400 | 413) => Failure::Permanent { reason: reason::REJECTED, answer },
             (_, 408 | 500..=599) => Failure::Retry { answer, after },
             // A 404 without UNREGISTERED is a wrong project or URL, a 403 an account without rights; a redirect or
             // anything else does not come from FCM.
-            _ => Failure::Misconfigured {
-                scope: Scope::Channel,
-                answer,
-            },
+            _ => Failure::Misconfigured { scope: Scope::Channel, answer },
         }))
     }
 }
@@ -135,17 +118,13 @@ impl Error {
             code => code,
         };
         let violations = self.details.iter().flat_map(|detail| &detail.field_violations);
-        let fields: Vec<_> = violations
-            .map(|violation| format!("{}: {}", violation.field, violation.description))
-            .collect();
+        let fields: Vec<_> =
+            violations.map(|violation| format!("{}: {}", violation.field, violation.description)).collect();
         let said = match fields.as_slice() {
             [] => self.message.clone(),
             fields => fields.join(", "),
         };
-        let known: Vec<_> = [code, &said]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect();
+        let known: Vec<_> = [code, &said].into_iter().filter(|part| !part.is_empty()).collect();
         match known.as_slice() {
             [] => status.to_string(),
             parts => shorten(&format!("{} {}", status.as_u16(), parts.join(": "))),
@@ -155,11 +134,7 @@ impl Error {
     /// `INVALID_ARGUMENT` is said of payloads and of addresses that are none; only the latter says so.
     fn names_the_address(&self) -> bool {
         let is_dead = |text: &str| text.to_ascii_lowercase().contains("registration token");
-        let mut fields = self
-            .details
-            .iter()
-            .flat_map(|detail| &detail.field_violations)
-            .peekable();
+        let mut fields = self.details.iter().flat_map(|detail| &detail.field_violations).peekable();
         if fields.peek().is_none() {
             return is_dead(&self.message);
         }

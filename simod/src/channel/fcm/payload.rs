@@ -91,10 +91,8 @@ pub(super) fn request(push: &Outgoing) -> Vec<u8> {
         (Data::Doorbell { message_id }, None)
     } else {
         let full = fitted(push);
-        let notification = push.notification.then(|| Notification {
-            title: full.title,
-            body: full.body.clone(),
-        });
+        let notification =
+            push.notification.then(|| Notification { title: full.title, body: full.body.clone() });
         (Data::Full(full), notification)
     };
     let is_installation = push.address_kind == "installation";
@@ -104,10 +102,7 @@ pub(super) fn request(push: &Outgoing) -> Vec<u8> {
             fid: is_installation.then_some(push.address.as_str()),
             data,
             notification,
-            android: Android {
-                priority: urgency(push.priority),
-                ttl: format!("{}s", ttl(push)),
-            },
+            android: Android { priority: urgency(push.priority), ttl: format!("{}s", ttl(push)) },
         },
     };
     // Strings in structs: their serialisation cannot fail.
@@ -193,9 +188,7 @@ fn shortened(text: &str, room: usize) -> Cow<'_, str> {
         Ok(false) => cursor.prev_boundary(text, 0).ok().flatten(),
         _ => None,
     };
-    let end = whole
-        .filter(|whole| end - whole <= LONGEST_GRAPHEME)
-        .unwrap_or(end);
+    let end = whole.filter(|whole| end - whole <= LONGEST_GRAPHEME).unwrap_or(end);
     Cow::Owned(format!("{}{ELLIPSIS}", &text[..end]))
 }
 

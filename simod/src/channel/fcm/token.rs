@@ -148,14 +148,9 @@ impl TokenSource {
                 Ok(token)
             }
             Err(error) => {
-                *failed = Some(Failed {
-                    at: Instant::now(),
-                    error: error.clone(),
-                });
+                *failed = Some(Failed { at: Instant::now(), error: error.clone() });
                 // An early renewal that fails costs nothing yet.
-                self.current()
-                    .filter(|token| Instant::now() < token.expires_at)
-                    .ok_or(error)
+                self.current().filter(|token| Instant::now() < token.expires_at).ok_or(error)
             }
         }
     }
@@ -163,19 +158,13 @@ impl TokenSource {
     /// The provider does not take this token: the next caller gets a new one.
     pub(super) fn forget(&self, token: &Token) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current
-            .as_ref()
-            .is_some_and(|kept| kept.authorization == token.authorization)
-        {
+        if current.as_ref().is_some_and(|kept| kept.authorization == token.authorization) {
             *current = None;
         }
     }
 
     fn current(&self) -> Option<Token> {
-        self.current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn set(&self, token: Option<Token>) {
@@ -218,11 +207,7 @@ impl TokenSource {
             authorization.set_sensitive(true);
             let life = Duration::from_secs(granted.expires_in);
             let expires_at = asked + life;
-            return Ok(Token {
-                authorization,
-                renew_at: expires_at - EARLY.min(life / 10),
-                expires_at,
-            });
+            return Ok(Token { authorization, renew_at: expires_at - EARLY.min(life / 10), expires_at });
         }
         let detail = match serde_json::from_slice::<Refused>(body) {
             Ok(refused) => format!("{}: {}", refused.error, refused.error_description),

@@ -25,12 +25,7 @@ impl Shown {
             let _ = write!(text, "{:.0}", state.per_sec());
         };
         bar.set_style(style.with_key("speed", speed));
-        Self {
-            lang,
-            bar,
-            is_terminal: std::io::stderr().is_terminal(),
-            doing: None,
-        }
+        Self { lang, bar, is_terminal: std::io::stderr().is_terminal(), doing: None }
     }
 
     pub(super) fn at(&mut self, progress: Progress) {
@@ -79,12 +74,7 @@ mod tests {
 
     #[test]
     fn thousands_stand_apart() {
-        for (number, expected) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1 000"),
-            (12_345_678, "12 345 678"),
-        ] {
+        for (number, expected) in [(0, "0"), (999, "999"), (1_000, "1 000"), (12_345_678, "12 345 678")] {
             assert_eq!(grouped(number), expected);
         }
     }

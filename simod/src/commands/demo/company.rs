@@ -19,10 +19,8 @@ pub(super) struct Company {
 }
 
 const GROUPS: [(&str, &str, &str); 2] = [("shift-a", "Shift A", "Смена А"), ("office", "Office", "Контора")];
-const TOPICS: [(&str, &str, &str); 2] = [
-    ("boiler", "Boiler house", "Котельная"),
-    ("payroll", "Payroll", "Зарплата"),
-];
+const TOPICS: [(&str, &str, &str); 2] =
+    [("boiler", "Boiler house", "Котельная"), ("payroll", "Payroll", "Зарплата")];
 
 fn people(lang: Lang) -> Vec<NewEmployee> {
     let person = |no: &str, en: &str, ru: &str, group: &str| NewEmployee {
@@ -50,10 +48,7 @@ impl Company {
             .await?;
         for (slug, en, ru) in GROUPS {
             admin
-                .add_group(&Named {
-                    slug: slug.to_owned(),
-                    name: Some(lang.pick(en, ru).to_owned()),
-                })
+                .add_group(&Named { slug: slug.to_owned(), name: Some(lang.pick(en, ru).to_owned()) })
                 .await?;
         }
         let employees = people(lang);
@@ -69,29 +64,16 @@ impl Company {
                 })
                 .await?;
         }
-        admin
-            .grant("boiler", &Grantee::Group("shift-a".to_owned()).into())
-            .await?;
+        admin.grant("boiler", &Grantee::Group("shift-a".to_owned()).into()).await?;
         admin.grant("payroll", &Grantee::Everyone.into()).await?;
-        let token = NewToken {
-            acs: Some("1c".to_owned()),
-            ..NewToken::default()
-        };
-        Ok(Self {
-            employees,
-            acs_token: admin.issue_token(&token).await?.token,
-        })
+        let token = NewToken { acs: Some("1c".to_owned()), ..NewToken::default() };
+        Ok(Self { employees, acs_token: admin.issue_token(&token).await?.token })
     }
 
     /// Shows who is who.
     pub(super) fn print(&self, lang: Lang) {
         for employee in &self.employees {
-            say!(
-                "  {}  {:<24} {}",
-                employee.personnel_no,
-                employee.full_name,
-                employee.groups.join(", ")
-            );
+            say!("  {}  {:<24} {}", employee.personnel_no, employee.full_name, employee.groups.join(", "));
         }
         say!(
             "  {}\n",
@@ -112,24 +94,14 @@ pub(super) fn messages(lang: Lang) -> Vec<PostMessage> {
     };
     let to = |employees: &[&str], groups: &[&str], everyone| {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Some(Recipients {
-            employees: owned(employees),
-            groups: owned(groups),
-            everyone,
-        })
+        Some(Recipients { employees: owned(employees), groups: owned(groups), everyone })
     };
     vec![
         PostMessage {
             priority: Some(Priority::Critical),
             require_ack: true,
-            body: lang
-                .pick("8.7 bar, the limit is 8.5", "8,7 бар при допустимых 8,5")
-                .to_owned(),
-            ..topic(
-                "boiler",
-                "Boiler 1: pressure is too high",
-                "Котёл 1: давление выше нормы",
-            )
+            body: lang.pick("8.7 bar, the limit is 8.5", "8,7 бар при допустимых 8,5").to_owned(),
+            ..topic("boiler", "Boiler 1: pressure is too high", "Котёл 1: давление выше нормы")
         },
         PostMessage {
             recipients: to(&[], &["shift-a"], false),
@@ -141,11 +113,7 @@ pub(super) fn messages(lang: Lang) -> Vec<PostMessage> {
         },
         PostMessage {
             recipients: to(&["0003"], &[], false),
-            ..topic(
-                "payroll",
-                "Please sign the statement",
-                "Подпишите, пожалуйста, ведомость",
-            )
+            ..topic("payroll", "Please sign the statement", "Подпишите, пожалуйста, ведомость")
         },
         PostMessage {
             recipients: to(&["0001", "0003"], &[], false),

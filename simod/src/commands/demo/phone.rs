@@ -36,10 +36,7 @@ impl Phone {
         total: watch::Sender<u64>,
         lang: Lang,
     ) -> Result<Self> {
-        let invite = NewInvite {
-            employee: employee.personnel_no.clone(),
-            valid_for: None,
-        };
+        let invite = NewInvite { employee: employee.personnel_no.clone(), valid_for: None };
         let code = admin.invite_device(&invite).await?.code;
         let pair = Pair {
             code: code.clone(),
@@ -59,11 +56,8 @@ impl Phone {
             employee.full_name,
             lang.pick("paired with code ", "подключён по коду ").to_owned() + &code
         );
-        let phone = Self {
-            owner: employee.full_name.clone(),
-            received: Arc::default(),
-            live: Arc::default(),
-        };
+        let phone =
+            Self { owner: employee.full_name.clone(), received: Arc::default(), live: Arc::default() };
         let (received, live, owner) = (phone.received.clone(), phone.live.clone(), phone.owner.clone());
         let client = stranger.with_token(paired.token);
         tokio::spawn(async move {
@@ -98,12 +92,7 @@ impl Phone {
     /// Shows what it received.
     pub(super) fn print(&self, lang: Lang) {
         say!("  {}", self.owner);
-        for message in self
-            .received
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        for message in self.received.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let ack = if message.require_ack {
                 lang.pick(" (acknowledged)", " (подтверждено)")
             } else {
@@ -123,11 +112,7 @@ impl Phone {
 /// A phone confirms what it has; its owner acknowledges what asks for it.
 fn receipts(message: &DeviceMessage) -> Vec<Receipt> {
     let at = Timestamp::from_microsecond(Clock::System.now()).unwrap_or_default();
-    let receipt = |kind| Receipt {
-        message_id: message.id,
-        kind,
-        at,
-    };
+    let receipt = |kind| Receipt { message_id: message.id, kind, at };
     let mut receipts = vec![receipt(ReceiptKind::Delivered)];
     if message.require_ack {
         receipts.push(receipt(ReceiptKind::Acknowledged));

@@ -14,9 +14,7 @@ impl Charges {
     /// Takes so many deliveries from a budget; `false` when not so many are left.
     pub(super) fn take(&mut self, budget: &Arc<AtomicU64>, deliveries: u64) -> bool {
         let taken = budget
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(deliveries)
-            })
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(deliveries))
             .is_ok();
         if taken {
             self.0.push((budget.clone(), deliveries));

@@ -50,18 +50,10 @@ pub(in crate::store) async fn audiences(
     let questions: Vec<(Question<'_>, Option<&Arc<Topic>>)> = questions
         .iter()
         .map(|question| {
-            let topic = question
-                .topic
-                .and_then(|name| topics.get(&(question.client_id, name)));
+            let topic = question.topic.and_then(|name| topics.get(&(question.client_id, name)));
             let usual = topic.and_then(|topic| topic.recipients.as_ref());
             let recipients = question.recipients.or(usual);
-            (
-                Question {
-                    recipients,
-                    ..*question
-                },
-                topic,
-            )
+            (Question { recipients, ..*question }, topic)
         })
         .collect();
     let asked: Vec<Question<'_>> = questions.iter().map(|(question, _)| *question).collect();
@@ -122,8 +114,7 @@ impl Rows {
     ) -> Result<Decided> {
         let client_id = question.client_id;
         let named_only = question.recipients.is_some_and(names_only);
-        self.load_groups(tx, question, topic.filter(|_| !named_only))
-            .await?;
+        self.load_groups(tx, question, topic.filter(|_| !named_only)).await?;
         let mut unknown = Vec::new();
         let targets = match question.recipients {
             Some(recipients) => self.targets(tx, client_id, recipients, &mut unknown).await?,
@@ -134,10 +125,7 @@ impl Rows {
             Some(topic) => Access::Granted {
                 grants: self.grants(client_id, &topic.grants, named_only),
                 at_other_times: match question.recipients {
-                    Some(_) => {
-                        self.at_other_times(tx, client_id, &topic.dormant, named_only)
-                            .await?
-                    }
+                    Some(_) => self.at_other_times(tx, client_id, &topic.dormant, named_only).await?,
                     None => RoaringBitmap::new(),
                 },
             },
@@ -159,10 +147,7 @@ impl Rows {
         topic: Option<&Topic>,
     ) -> Result<()> {
         let client_id = question.client_id;
-        let named = question
-            .recipients
-            .iter()
-            .flat_map(|recipients| &recipients.groups);
+        let named = question.recipients.iter().flat_map(|recipients| &recipients.groups);
         let named = named.filter_map(|slug| self.group_ids.get(&(client_id, slug.clone())));
         let mut needed: Vec<Uuid> = named.copied().collect();
         if let Some(topic) = topic.filter(|topic| topic.grants.everyone.is_none()) {
@@ -191,11 +176,7 @@ impl Rows {
                     None => unknown.push(no.clone()),
                 }
             }
-            targets.push(Target {
-                kind: TargetKind::Employee,
-                id: None,
-                people: Arc::new(people),
-            });
+            targets.push(Target { kind: TargetKind::Employee, id: None, people: Arc::new(people) });
         }
         for slug in &recipients.groups {
             match self.group_ids.get(&(client_id, slug.clone())).copied() {
@@ -211,11 +192,7 @@ impl Rows {
         }
         if recipients.everyone {
             let people = self.everyone(tx, client_id).await?;
-            targets.push(Target {
-                kind: TargetKind::Everyone,
-                id: None,
-                people,
-            });
+            targets.push(Target { kind: TargetKind::Everyone, id: None, people });
         }
         unknown.sort();
         unknown.dedup();
@@ -242,11 +219,7 @@ impl Rows {
             }
             Arc::new(people)
         };
-        Ok(Some(Target {
-            kind: TargetKind::Grant,
-            id: None,
-            people,
-        }))
+        Ok(Some(Target { kind: TargetKind::Grant, id: None, people }))
     }
 
     /// Grants: to everyone, then to groups, then to employees.
@@ -257,23 +230,14 @@ impl Rows {
         let mut grants = Vec::with_capacity(holders.groups.len() + holders.employees.len());
         for (id, group_id) in &holders.groups {
             let members = if named_only {
-                self.memberships
-                    .get(&(client_id, *group_id))
-                    .cloned()
-                    .unwrap_or_default()
+                self.memberships.get(&(client_id, *group_id)).cloned().unwrap_or_default()
             } else {
                 Arc::new(self.groups.people(client_id, *group_id).members.clone())
             };
-            grants.push(Grant {
-                id: *id,
-                members: Some(members),
-            });
+            grants.push(Grant { id: *id, members: Some(members) });
         }
         for (id, holder) in &holders.employees {
-            grants.push(Grant {
-                id: *id,
-                members: Some(Arc::new(RoaringBitmap::from([holder.ordinal]))),
-            });
+            grants.push(Grant { id: *id, members: Some(Arc::new(RoaringBitmap::from([holder.ordinal]))) });
         }
         grants
     }

@@ -139,14 +139,9 @@ pub(super) async fn store(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Resu
         (origin, &item.audience)
     });
     insert_audiences(tx, audiences, now).await?;
-    let events = items.iter().map(|item| {
-        [
-            item.sender.client_id.into(),
-            item.sender.acs_id.into(),
-            item.id.into(),
-            now.into(),
-        ]
-    });
+    let events = items
+        .iter()
+        .map(|item| [item.sender.client_id.into(), item.sender.acs_id.into(), item.id.into(), now.into()]);
     INSERT_EVENTS.execute(tx, events.collect()).await?;
     Ok(())
 }
@@ -166,23 +161,10 @@ pub(super) async fn insert_audiences<'a>(
         if rows <= SMALL_AUDIENCE.min(left) {
             left -= rows;
             for part in &audience.parts {
-                part_rows(
-                    &origin,
-                    part,
-                    part.members.iter(),
-                    now,
-                    &mut deliveries,
-                    &mut pushes,
-                );
+                part_rows(&origin, part, part.members.iter(), now, &mut deliveries, &mut pushes);
             }
         } else {
-            frozen.extend(
-                audience
-                    .parts
-                    .iter()
-                    .enumerate()
-                    .map(|(number, part)| (origin, number, part)),
-            );
+            frozen.extend(audience.parts.iter().enumerate().map(|(number, part)| (origin, number, part)));
         }
     }
     insert_deliveries(tx, deliveries).await?;
@@ -255,11 +237,7 @@ async fn insert_messages(tx: &mut Write, items: &[&Item<'_>]) -> Result<()> {
             recipients.map(recipients_json).into(),
             draft.require_ack.into(),
             draft.external_id.as_deref().into(),
-            draft
-                .fingerprint
-                .as_ref()
-                .map(|fingerprint| &fingerprint[..])
-                .into(),
+            draft.fingerprint.as_ref().map(|fingerprint| &fingerprint[..]).into(),
             item.times.accepted_at.into(),
             item.times.send_at.into(),
             item.times.expires_at.into(),

@@ -50,11 +50,7 @@ impl Keys {
     pub(super) fn winner(&self, place: usize) -> Option<Winner> {
         self.by_item[place].iter().find_map(|key| {
             let (place, message_id) = *self.taken.get(key)?;
-            Some(Winner {
-                place,
-                kind: key.2,
-                message_id,
-            })
+            Some(Winner { place, kind: key.2, message_id })
         })
     }
 
@@ -89,9 +85,8 @@ impl Keys {
     /// Stores the keys that stand for messages which are there already.
     pub(super) async fn store_bound(&self, tx: &mut Write, now: i64) -> Result<()> {
         let rows = self.bound.iter().filter_map(|(place, message_id)| {
-            let (client_id, acs_id, _, text) = self.by_item[*place]
-                .iter()
-                .find(|key| key.2 == KeyKind::IdempotencyKey)?;
+            let (client_id, acs_id, _, text) =
+                self.by_item[*place].iter().find(|key| key.2 == KeyKind::IdempotencyKey)?;
             let fingerprint = self.fingerprints[*place].as_ref();
             Some([
                 (*client_id).into(),
@@ -128,9 +123,7 @@ pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Key
     }
     let earlier = load(tx, keys.by_item.iter().flatten()).await?;
     for (place, slot) in slots.iter_mut().enumerate() {
-        let known = keys.by_item[place]
-            .iter()
-            .find_map(|key| Some((earlier.get(key)?, key.2)));
+        let known = keys.by_item[place].iter().find_map(|key| Some((earlier.get(key)?, key.2)));
         let Some((earlier, kind)) = known else { continue };
         let fingerprint = keys.fingerprints[place].as_ref().map(<[u8; 32]>::as_slice);
         let answer = if earlier.fingerprint.as_deref() == fingerprint {
@@ -143,36 +136,19 @@ pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Key
         } else {
             Err(Refusal::KeyReused(kind))
         };
-        *slot = Slot::Done(Accepted {
-            answer,
-            stored: false,
-        });
+        *slot = Slot::Done(Accepted { answer, stored: false });
     }
     Ok(keys)
 }
 
 fn keys_of(slot: &Slot<'_>) -> Vec<Key> {
     let Slot::Open(item) = slot else { return Vec::new() };
-    let Incoming {
-        idempotency_key,
-        draft,
-        ..
-    } = item.incoming;
+    let Incoming { idempotency_key, draft, .. } = item.incoming;
     let key = |kind, text: &String| {
-        (
-            item.sender.client_id,
-            item.sender.acs_id.unwrap_or(Uuid::nil()),
-            kind,
-            text.clone(),
-        )
+        (item.sender.client_id, item.sender.acs_id.unwrap_or(Uuid::nil()), kind, text.clone())
     };
-    let by_header = idempotency_key
-        .as_ref()
-        .map(|text| key(KeyKind::IdempotencyKey, text));
-    let by_id = draft
-        .external_id
-        .as_ref()
-        .map(|text| key(KeyKind::ExternalId, text));
+    let by_header = idempotency_key.as_ref().map(|text| key(KeyKind::IdempotencyKey, text));
+    let by_id = draft.external_id.as_ref().map(|text| key(KeyKind::ExternalId, text));
     by_header.into_iter().chain(by_id).collect()
 }
 
@@ -200,12 +176,7 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
         .await?;
         let mut leads_nowhere = Vec::new();
         for row in rows {
-            let key = (
-                row.try_get(0)?,
-                row.try_get(1)?,
-                KeyKind::IdempotencyKey,
-                row.try_get(2)?,
-            );
+            let key = (row.try_get(0)?, row.try_get(1)?, KeyKind::IdempotencyKey, row.try_get(2)?);
             if row.try_get::<Option<Uuid>, _>("id")?.is_some() {
                 earlier.insert(key, read_earlier(&row)?);
             } else {
@@ -240,10 +211,8 @@ async fn forget(tx: &mut Write, keys: &[Key]) -> Result<()> {
     if keys.is_empty() {
         return Ok(());
     }
-    let keys: Vec<_> = keys
-        .iter()
-        .map(|(client_id, acs_id, _, text)| (hex(*client_id), hex(*acs_id), text))
-        .collect();
+    let keys: Vec<_> =
+        keys.iter().map(|(client_id, acs_id, _, text)| (hex(*client_id), hex(*acs_id), text)).collect();
     query(
         "delete from idempotency where (client_id, acs_id, key) in (
              select unhex(j.value->>0), unhex(j.value->>1), j.value->>2 from jsonb_each($1) j)",

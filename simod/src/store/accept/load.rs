@@ -90,12 +90,9 @@ pub(super) async fn senders(
         };
         if let Some(row) = found {
             let (acs_id, operator_id, personal, limits) = match poster {
-                Poster::Token(_) => (
-                    row.try_get("acs_id")?,
-                    None,
-                    row.try_get("personal")?,
-                    TokenLimits::read(&row)?,
-                ),
+                Poster::Token(_) => {
+                    (row.try_get("acs_id")?, None, row.try_get("personal")?, TokenLimits::read(&row)?)
+                }
                 Poster::Operator { operator_id, .. } => (None, operator_id, true, TokenLimits::default()),
             };
             let zone: String = row.try_get("timezone")?;
@@ -135,21 +132,13 @@ pub(super) async fn named<'a>(
         let Some(recipients) = question.recipients else {
             continue;
         };
-        names.extend(
-            recipients
-                .employees
-                .iter()
-                .map(|no| (question.client_id, no.as_str())),
-        );
+        names.extend(recipients.employees.iter().map(|no| (question.client_id, no.as_str())));
     }
     if names.is_empty() {
         return Ok(HashMap::new());
     }
     let names: Vec<(Uuid, &str)> = names.into_iter().collect();
-    let asked: Vec<_> = names
-        .iter()
-        .map(|(client_id, no)| (hex(*client_id), no))
-        .collect();
+    let asked: Vec<_> = names.iter().map(|(client_id, no)| (hex(*client_id), no)).collect();
     // They come as one text: a row for each would cross from SQLite's thread by itself, for 11 instead of 4 µs a message.
     let found: Option<String> = query_scalar(
         "select string_agg(cast(j.key as text) || ' ' || hex(e.id) || ' ' || cast(e.ordinal as text)

@@ -17,10 +17,7 @@ pub(super) fn reaches_nobody(item: &Item<'_>) -> Nobody {
     let unknown: HashSet<&String> = item.unknown.iter().collect();
     let is_unknown = |name: &String| unknown.contains(name);
     let fields = recipients.into_iter().flat_map(|recipients| {
-        let fields = [
-            ("employees", &recipients.employees),
-            ("groups", &recipients.groups),
-        ];
+        let fields = [("employees", &recipients.employees), ("groups", &recipients.groups)];
         fields.into_iter().flat_map(|(field, names)| {
             names
                 .iter()
@@ -31,13 +28,7 @@ pub(super) fn reaches_nobody(item: &Item<'_>) -> Nobody {
     });
     Nobody {
         counts: item.audience.counts(item.unknown.clone()),
-        blocked: item
-            .audience
-            .parts
-            .iter()
-            .filter(blocked)
-            .map(|part| part.members.len())
-            .sum(),
+        blocked: item.audience.parts.iter().filter(blocked).map(|part| part.members.len()).sum(),
         is_personal: draft.topic.is_none(),
         unknown: fields.take(NAMED_UNKNOWN).collect(),
     }

@@ -74,11 +74,7 @@ impl Store {
                 (false, false) => None,
             };
             if why.is_some() {
-                let Origin {
-                    client_id,
-                    message_id,
-                    ..
-                } = message.origin;
+                let Origin { client_id, message_id, .. } = message.origin;
                 cancel::end(&mut tx, client_id, message.acs_id, message_id, why, now).await?;
             } else {
                 due.push(message);
@@ -114,9 +110,7 @@ impl Store {
             .execute(&mut tx)
             .await?;
         }
-        let audiences = decided
-            .iter()
-            .map(|(due, decided)| (due.origin, &decided.audience));
+        let audiences = decided.iter().map(|(due, decided)| (due.origin, &decided.audience));
         insert_audiences(&mut tx, audiences, now).await?;
         tx.commit_messages_unsynced().await?;
         self.on_disk().await?;

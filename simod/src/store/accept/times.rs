@@ -17,11 +17,7 @@ pub(super) struct Times {
 impl Times {
     /// Of a message that has only this moment.
     pub(super) fn at_once(now: i64) -> Self {
-        Self {
-            accepted_at: now,
-            send_at: None,
-            expires_at: now,
-        }
+        Self { accepted_at: now, send_at: None, expires_at: now }
     }
 }
 
@@ -36,16 +32,10 @@ pub(super) fn times(
     let send_at = match draft.send_at.map(|moment| moment.in_zone(zone)) {
         None => None,
         Some(None) => {
-            return one(
-                "send_at",
-                text!("is no moment that exists", "нет такого момента времени"),
-            );
+            return one("send_at", text!("is no moment that exists", "нет такого момента времени"));
         }
         Some(Some(at)) if at > now + limits::SEND_AHEAD_SECONDS * SECOND => {
-            return one(
-                "send_at",
-                text!("lies more than a year ahead", "более чем через год"),
-            );
+            return one("send_at", text!("lies more than a year ahead", "более чем через год"));
         }
         // What lies in the past is sent now.
         Some(Some(at)) => (at > now).then_some(at),
@@ -58,30 +48,17 @@ pub(super) fn times(
             Some(at) if at <= from => {
                 return one(
                     "expires_at",
-                    text!(
-                        "has passed already, or lies before send_at",
-                        "уже прошло или раньше send_at"
-                    ),
+                    text!("has passed already, or lies before send_at", "уже прошло или раньше send_at"),
                 );
             }
             Some(at) if at > from + limits::TTL_SECONDS * SECOND => {
-                return one(
-                    "expires_at",
-                    text!("lies more than 28 days ahead", "более чем через 28 дней"),
-                );
+                return one("expires_at", text!("lies more than 28 days ahead", "более чем через 28 дней"));
             }
             Some(at) => at,
             None => {
-                return one(
-                    "expires_at",
-                    text!("is no moment that exists", "нет такого момента времени"),
-                );
+                return one("expires_at", text!("is no moment that exists", "нет такого момента времени"));
             }
         },
     };
-    Ok(Times {
-        accepted_at: now,
-        send_at,
-        expires_at,
-    })
+    Ok(Times { accepted_at: now, send_at, expires_at })
 }

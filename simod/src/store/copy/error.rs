@@ -101,11 +101,7 @@ impl CopyError {
             Self::Value { table, column, why } => format!("таблица `{table}`, столбец `{column}`: {why}"),
             Self::Tables(difference) => format!("таблицы двух баз не одинаковы: {difference}"),
             Self::Overtaken => "с целевой базой работает другой `simod copy`".to_owned(),
-            Self::Differs {
-                table,
-                in_file,
-                on_server,
-            } => format!(
+            Self::Differs { table, in_file, on_server } => format!(
                 "таблица `{table}` не одинакова с двух сторон (строк в файле {in_file}, на сервере {on_server}): в целевую \
                  базу писал кто-то ещё; из неё ничего не доставляется, начните заново с --restart"
             ),

@@ -57,11 +57,7 @@ fn add_line(line: &mut Vec<u8>, table: &Table, row: &SqliteRow) -> Result<()> {
 }
 
 fn misfit(table: &Table, column: &Column, why: String) -> CopyError {
-    CopyError::Value {
-        table: table.name,
-        column: column.name.clone(),
-        why,
-    }
+    CopyError::Value { table: table.name, column: column.name.clone(), why }
 }
 
 fn add_value(
@@ -76,11 +72,7 @@ fn add_value(
         Kind::Id => match row.try_get::<Option<&[u8]>, _>(place).map_err(other)? {
             Some(bytes) => {
                 let id = Uuid::from_slice(bytes).map_err(|error| error.to_string())?;
-                line.extend_from_slice(
-                    id.hyphenated()
-                        .encode_lower(&mut Uuid::encode_buffer())
-                        .as_bytes(),
-                );
+                line.extend_from_slice(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
                 true
             }
             None => false,

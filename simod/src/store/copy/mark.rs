@@ -49,10 +49,7 @@ pub(super) async fn read(connection: &mut PgConnection) -> Result<Option<Mark>> 
     Ok(Some(Mark {
         source,
         fingerprint,
-        rows: rows
-            .into_iter()
-            .map(|(name, rows)| (name, rows.unsigned_abs()))
-            .collect(),
+        rows: rows.into_iter().map(|(name, rows)| (name, rows.unsigned_abs())).collect(),
     }))
 }
 
@@ -90,17 +87,11 @@ pub(super) async fn advance(connection: &mut PgConnection, table: &str, had: u64
             .persistent(false)
             .execute(connection)
             .await?;
-    if advanced.rows_affected() == 1 {
-        Ok(())
-    } else {
-        Err(CopyError::Overtaken)
-    }
+    if advanced.rows_affected() == 1 { Ok(()) } else { Err(CopyError::Overtaken) }
 }
 
 /// Takes it away.
 pub(super) async fn remove(connection: &mut PgConnection) -> Result<()> {
-    sqlx::raw_sql("drop table unfinished_copy, unfinished_copy_table")
-        .execute(connection)
-        .await?;
+    sqlx::raw_sql("drop table unfinished_copy, unfinished_copy_table").execute(connection).await?;
     Ok(())
 }

@@ -52,26 +52,15 @@ impl Source {
         }
         let lock = FileLock::take(&lock::real(path))?;
         let fingerprint = fingerprint(path).map_err(|error| Error::File(path.to_owned(), error))?;
-        let pending = sqlite::pending_migrations(path)
-            .await
-            .map_err(|error| opened(path, error))?;
+        let pending = sqlite::pending_migrations(path).await.map_err(|error| opened(path, error))?;
         if !pending.is_empty() {
             tidy(path);
-            return Err(CopyError::SourceUnmigrated {
-                file: path.to_owned(),
-                pending,
-            });
+            return Err(CopyError::SourceUnmigrated { file: path.to_owned(), pending });
         }
         let options = sqlite::read_only(path).row_buffer_size(AHEAD);
-        let connection = SqliteConnection::connect_with(&options)
-            .await
-            .map_err(|error| opened(path, error.into()))?;
-        Ok(Self {
-            path: path.to_owned(),
-            connection,
-            fingerprint,
-            _lock: lock,
-        })
+        let connection =
+            SqliteConnection::connect_with(&options).await.map_err(|error| opened(path, error.into()))?;
+        Ok(Self { path: path.to_owned(), connection, fingerprint, _lock: lock })
     }
 
     /// What tells whether it was used since.
@@ -123,16 +112,9 @@ impl Source {
     ) -> BoxStream<'_, sqlx::Result<SqliteRow>> {
         let key = table.key_list();
         let places: Vec<String> = (1..=after.len()).map(|place| format!("?{place}")).collect();
-        let follows = if after.is_empty() {
-            String::new()
-        } else {
-            format!("where ({key}) > ({})", places.join(", "))
-        };
-        let text = format!(
-            "select {} from {} {follows} order by {key}",
-            table.list(),
-            table.quoted()
-        );
+        let follows =
+            if after.is_empty() { String::new() } else { format!("where ({key}) > ({})", places.join(", ")) };
+        let text = format!("select {} from {} {follows} order by {key}", table.list(), table.quoted());
         let query = sqlx::query(AssertSqlSafe(text)).persistent(false);
         after.iter().fold(query, bind).fetch(&mut self.connection)
     }

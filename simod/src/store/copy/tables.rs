@@ -136,10 +136,7 @@ impl Table {
 }
 
 fn list(columns: &[Column]) -> String {
-    let names: Vec<String> = columns
-        .iter()
-        .map(|column| format!("\"{}\"", column.name))
-        .collect();
+    let names: Vec<String> = columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
     names.join(", ")
 }
 
@@ -176,10 +173,7 @@ fn table(name: &'static str, sqlite: &[Described], postgres: &[Described]) -> Re
     Ok(Table {
         name,
         key: key.into_iter().filter_map(of_key).collect(),
-        numbered: postgres
-            .iter()
-            .find(|column| column.is_numbered)
-            .map(|column| column.name.clone()),
+        numbered: postgres.iter().find(|column| column.is_numbered).map(|column| column.name.clone()),
         columns,
     })
 }
@@ -203,8 +197,5 @@ fn column(table: &'static str, described: &Described) -> Result<Column> {
             });
         }
     };
-    Ok(Column {
-        name: described.name.clone(),
-        kind,
-    })
+    Ok(Column { name: described.name.clone(), kind })
 }

@@ -118,11 +118,7 @@ impl Target {
         fingerprint: String,
         tables: impl Iterator<Item = &'static str>,
     ) -> Result<Mark> {
-        let mark = Mark {
-            source,
-            fingerprint,
-            rows: tables.map(|table| (table.to_owned(), 0)).collect(),
-        };
+        let mark = Mark { source, fingerprint, rows: tables.map(|table| (table.to_owned(), 0)).collect() };
         let mut tx = self.begin().await?;
         mark::make(&mut tx, &mark).await?;
         tx.commit().await?;
@@ -139,16 +135,11 @@ impl Target {
             table.key_backwards()
         ));
         let mut tx = self.begin().await?;
-        let row = sqlx::query(text)
-            .persistent(false)
-            .fetch_optional(&mut *tx)
-            .await?;
+        let row = sqlx::query(text).persistent(false).fetch_optional(&mut *tx).await?;
         tx.commit().await?;
         let Some(row) = row else { return Ok(Vec::new()) };
         let parts = table.key.iter().enumerate();
-        Ok(parts
-            .map(|(place, column)| key_part(&row, place, column.kind))
-            .collect::<sqlx::Result<_>>()?)
+        Ok(parts.map(|(place, column)| key_part(&row, place, column.kind)).collect::<sqlx::Result<_>>()?)
     }
 
     /// Adds rows to a table that had so many.
@@ -210,11 +201,7 @@ impl Target {
             }
         }
         // Whoever stands in the feed of the file begins anew: his position says nothing here.
-        run(
-            &mut tx,
-            "update event_floor set xact = pg_current_xact_id(), seq = 0".to_owned(),
-        )
-        .await?;
+        run(&mut tx, "update event_floor set xact = pg_current_xact_id(), seq = 0".to_owned()).await?;
         mark::remove(&mut tx).await?;
         Ok(tx.commit().await?)
     }
@@ -225,10 +212,7 @@ impl Target {
         let mut tx = self.begin().await?;
         run(
             &mut tx,
-            format!(
-                "truncate {}, message_word, message_unworded restart identity",
-                tables.join(", ")
-            ),
+            format!("truncate {}, message_word, message_unworded restart identity", tables.join(", ")),
         )
         .await?;
         mark::remove(&mut tx).await?;
@@ -243,10 +227,7 @@ impl Target {
 }
 
 async fn run(connection: &mut PgConnection, statement: String) -> Result<()> {
-    sqlx::query(AssertSqlSafe(statement))
-        .persistent(false)
-        .execute(connection)
-        .await?;
+    sqlx::query(AssertSqlSafe(statement)).persistent(false).execute(connection).await?;
     Ok(())
 }
 
@@ -260,10 +241,7 @@ async fn is_table(connection: &mut PgConnection, table: &str) -> Result<bool> {
 
 async fn is_empty(connection: &mut PgConnection, table: &str) -> Result<bool> {
     let text = AssertSqlSafe(format!("select not exists (select 1 from \"{table}\")"));
-    Ok(sqlx::query_scalar(text)
-        .persistent(false)
-        .fetch_one(connection)
-        .await?)
+    Ok(sqlx::query_scalar(text).persistent(false).fetch_one(connection).await?)
 }
 
 async fn put(connection: &mut PgConnection, table: &Table, chunk: &Chunk) -> Result<()> {

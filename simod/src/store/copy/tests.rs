@@ -31,11 +31,7 @@ impl Ends {
             return None;
         }
         let file = directory.path().join("source.db");
-        let ends = Self {
-            file,
-            server,
-            _directory: directory,
-        };
+        let ends = Self { file, server, _directory: directory };
         ends.on_file(&installation()).await;
         Some(ends)
     }
@@ -92,10 +88,7 @@ async fn on(url: &str, statements: &str) {
 
 async fn says(url: &str, query: &str) -> Vec<String> {
     let store = Store::open(url, Clock::manual(START)).await.unwrap();
-    let found = query_scalar(query.to_owned())
-        .fetch_all(&mut store.read().await.unwrap())
-        .await
-        .unwrap();
+    let found = query_scalar(query.to_owned()).fetch_all(&mut store.read().await.unwrap()).await.unwrap();
     store.close().await;
     found
 }
@@ -190,31 +183,19 @@ async fn both_engines_migrations_make_the_same_tables() {
         return;
     };
     // The word index and the feed are of other kinds (decisions 0013 and 0014).
-    let of_one = [
-        "message_word",
-        "message_unworded",
-        "event_floor",
-        "_sqlx_migrations",
-    ];
+    let of_one = ["message_word", "message_unworded", "event_floor", "_sqlx_migrations"];
     let columns = |schema: &Schema| -> BTreeSet<(String, String, bool)> {
-        let tables = schema
-            .iter()
-            .filter(|(table, _)| !of_one.contains(&table.as_str()));
+        let tables = schema.iter().filter(|(table, _)| !of_one.contains(&table.as_str()));
         let columns = tables.flat_map(|(table, columns)| {
             let of_table =
                 |column: &tables::Described| (table.clone(), column.name.clone(), column.is_generated);
             columns.iter().map(of_table).collect::<Vec<_>>()
         });
-        columns
-            .filter(|(table, column, _)| !ONLY_ON_POSTGRES.contains(&(table, column)))
-            .collect()
+        columns.filter(|(table, column, _)| !ONLY_ON_POSTGRES.contains(&(table, column))).collect()
     };
     assert_eq!(columns(&ours), columns(&theirs));
     for (table, column) in ONLY_ON_POSTGRES {
-        assert!(
-            theirs[table].iter().any(|found| found.name == column),
-            "{table}.{column}"
-        );
+        assert!(theirs[table].iter().any(|found| found.name == column), "{table}.{column}");
     }
 }
 
@@ -231,10 +212,7 @@ async fn everything_goes_over_and_the_file_stays_as_it_was() {
     assert_eq!(left, ["source.db", "source.db.lock"]);
 
     let title = "select title from message where seq = 1";
-    assert_eq!(
-        ends.server_says(title).await,
-        ["a\tb\\\u{8}\u{b}\u{c}\u{1}\u{7f}\n\r100 🦀"]
-    );
+    assert_eq!(ends.server_says(title).await, ["a\tb\\\u{8}\u{b}\u{c}\u{1}\u{7f}\n\r100 🦀"]);
     let states = "select state || ':' || count(*) from delivery group by state order by state";
     assert_eq!(ends.server_says(states).await, ["0:40", "1:40"]);
     let facts =
@@ -289,13 +267,9 @@ async fn cut_off_anywhere_it_goes_on_and_ends_in_the_same_state() {
 async fn a_source_that_was_used_in_between_is_noticed_and_starts_anew() {
     let Some(ends) = Ends::new().await else { return };
     assert!(ends.copy_until(30).await);
-    ends.on_file("update client set name = 'Комбинат' where slug = 'zavod'")
-        .await;
+    ends.on_file("update client set name = 'Комбинат' where slug = 'zavod'").await;
     let refused = ends.copy().await;
-    assert!(
-        matches!(refused, Err(CopyError::SourceChanged { .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(CopyError::SourceChanged { .. })), "{refused:?}");
     let mut copier = ends.open().await.unwrap();
     let (_, rows) = copier.unfinished().unwrap();
     assert!(rows > 0);
@@ -310,10 +284,7 @@ async fn a_target_with_data_is_left_alone() {
     let Some(ends) = Ends::new().await else { return };
     on(
         &ends.server,
-        &format!(
-            "insert into operator (id, name, role, created_at) values ({}, 'я', 'owner', 1)",
-            id(1)
-        ),
+        &format!("insert into operator (id, name, role, created_at) values ({}, 'я', 'owner', 1)", id(1)),
     )
     .await;
     assert!(matches!(ends.copy().await, Err(CopyError::Occupied("operator"))));
@@ -357,9 +328,7 @@ async fn a_daemon_that_was_there_before_sends_nothing_and_what_it_changes_is_not
     assert_eq!(claim().await.unwrap().pushes.len(), 0);
     let mut tx = daemon.write().await.unwrap();
     let client = "insert into client (id, slug, name, timezone, default_ttl, created_at) values";
-    tx.run(&format!("{client} ({}, 'zavod', '', 'UTC', 1, 1)", id(1)))
-        .await
-        .unwrap();
+    tx.run(&format!("{client} ({}, 'zavod', '', 'UTC', 1, 1)", id(1))).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(claim().await.unwrap().pushes.len(), 38);
 }
@@ -376,25 +345,18 @@ async fn behind_a_pooler_it_works_on_a_database_that_is_migrated() {
     assert!(unmigrated, "{refused:?}");
     on(&direct, "").await;
     ends.copy().await.unwrap();
-    assert_eq!(
-        ends.server_says("select count(*)::text from delivery").await,
-        ["80"]
-    );
+    assert_eq!(ends.server_says("select count(*)::text from delivery").await, ["80"]);
 }
 
 #[tokio::test]
 async fn a_value_that_the_server_does_not_take_is_named() {
     let Some(ends) = Ends::new().await else { return };
     for (value, why) in [("'a' || char(0)", "NUL"), ("x'00'", "mismatched")] {
-        ends.on_file(&format!("update message set body = {value} where seq = 9"))
-            .await;
+        ends.on_file(&format!("update message set body = {value} where seq = 9")).await;
         let mut copier = ends.open().await.unwrap();
         copier.empty().await.unwrap();
         let refused = copier.run(&mut |_| {}).await.unwrap_err().to_string();
-        assert!(
-            refused.contains("`message`, column `body`") && refused.contains(why),
-            "{refused}"
-        );
+        assert!(refused.contains("`message`, column `body`") && refused.contains(why), "{refused}");
     }
 }
 
@@ -407,8 +369,5 @@ async fn a_file_that_is_not_there_or_older_is_refused() {
     assert!(!missing.exists());
     ends.on_file("delete from _sqlx_migrations").await;
     let refused = ends.open().await;
-    assert!(
-        matches!(refused, Err(CopyError::SourceUnmigrated { .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(CopyError::SourceUnmigrated { .. })), "{refused:?}");
 }

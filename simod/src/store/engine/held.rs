@@ -109,12 +109,7 @@ impl Held {
     }
 
     fn new(lent: Lent, transaction: Transaction, put_off: Script) -> Self {
-        Self {
-            lent: Some(lent),
-            under_way: None,
-            transaction,
-            put_off,
-        }
+        Self { lent: Some(lent), under_way: None, transaction, put_off }
     }
 
     /// Puts off what `add` adds to what was put off before, until the next statement or the commit: what is wrong with it is
@@ -141,10 +136,7 @@ impl Held {
         done
     }
 
-    #[expect(
-        clippy::expect_used,
-        reason = "whoever comes here has waited for what is under way"
-    )]
+    #[expect(clippy::expect_used, reason = "whoever comes here has waited for what is under way")]
     fn connection(&mut self) -> &mut SqliteConnection {
         let lent = self.lent.as_mut();
         lent.expect("nothing is under way").connection()
@@ -210,13 +202,9 @@ impl Held {
     pub(super) fn fetch(&mut self, script: Script) -> BoxStream<'_, sqlx::Result<SqliteRow>> {
         let rows = async move {
             let script = self.after_put_off(script).await?;
-            let Self {
-                lent, transaction, ..
-            } = self;
+            let Self { lent, transaction, .. } = self;
             let lent = lent.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
-            Ok(script
-                .fetch(lent.connection())
-                .inspect_err(|_| transaction.spoil()))
+            Ok(script.fetch(lent.connection()).inspect_err(|_| transaction.spoil()))
         };
         rows.try_flatten_stream().boxed()
     }
@@ -276,9 +264,7 @@ async fn undo(connection: &mut SqliteConnection) -> sqlx::Result<()> {
 
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held")
-            .field("transaction", &self.transaction)
-            .finish_non_exhaustive()
+        f.debug_struct("Held").field("transaction", &self.transaction).finish_non_exhaustive()
     }
 }
 

@@ -52,13 +52,7 @@ macro_rules! plain_columns {
 }
 
 plain_columns!(i64, bool, String, Vec<u8>, Uuid);
-plain_columns!(
-    Option<i64>,
-    Option<bool>,
-    Option<String>,
-    Option<Vec<u8>>,
-    Option<Uuid>
-);
+plain_columns!(Option<i64>, Option<bool>, Option<String>, Option<Vec<u8>>, Option<Uuid>);
 
 /// PostgreSQL has no unsigned numbers.
 fn unsigned(number: i64) -> sqlx::Result<u32> {

@@ -160,10 +160,7 @@ impl<const N: usize> RowStatement<N> {
 
     /// The text for so many rows, or for the first of them, and how many it takes.
     fn for_sqlite(&'static self, rows: usize) -> (&'static str, usize) {
-        let class = SIZES
-            .iter()
-            .position(|size| *size >= rows)
-            .unwrap_or(SIZES.len() - 1);
+        let class = SIZES.iter().position(|size| *size >= rows).unwrap_or(SIZES.len() - 1);
         let size = SIZES[class];
         let text = self.made_for_sqlite[class].get_or_init(|| {
             let row = format!("({})", vec!["?"; N].join(","));
@@ -172,9 +169,7 @@ impl<const N: usize> RowStatement<N> {
                 "(select * from (values {}) where column1 is not null) j",
                 vec![&*row; size].join(",")
             );
-            self.make(&or_fail(&self.sqlite), &rows, |place, _| {
-                format!("j.column{}", place + 1)
-            })
+            self.make(&or_fail(&self.sqlite), &rows, |place, _| format!("j.column{}", place + 1))
         });
         (text, size)
     }
@@ -194,9 +189,8 @@ impl<const N: usize> RowStatement<N> {
 
     fn make(&self, text: &str, rows: &str, value: impl Fn(usize, Kind) -> String) -> String {
         let text = text.replace("{rows}", rows);
-        (self.kinds.iter().enumerate()).fold(text, |text, (place, kind)| {
-            text.replace(&format!("{{{place}}}"), &value(place, *kind))
-        })
+        (self.kinds.iter().enumerate())
+            .fold(text, |text, (place, kind)| text.replace(&format!("{{{place}}}"), &value(place, *kind)))
     }
 }
 
@@ -392,11 +386,7 @@ mod tests {
             for (hour, count) in [3, 2, 70, 3, 300, 5, 1].into_iter().enumerate() {
                 let hour = hour as i64 + 1;
                 let numbers = 0..count;
-                expected.extend(
-                    numbers
-                        .clone()
-                        .map(|n| (format!("{hour}-{n}"), hour, hour % 2 + 1)),
-                );
+                expected.extend(numbers.clone().map(|n| (format!("{hour}-{n}"), hour, hour % 2 + 1)));
                 let done = if hour % 2 == 0 {
                     let rows =
                         numbers.map(|n| [n.to_string().into(), hour.into(), Value::from(format!("{hour}-"))]);
@@ -414,10 +404,7 @@ mod tests {
             stored.sort();
             expected.sort();
             assert_eq!(stored, expected);
-            query("delete from pairing_failure")
-                .execute(&mut tx)
-                .await
-                .unwrap();
+            query("delete from pairing_failure").execute(&mut tx).await.unwrap();
             tx.commit().await.unwrap();
         }
     }
@@ -450,12 +437,7 @@ mod tests {
         let mut tx = insert(&plant, 5).await;
         assert!(wrong().execute(&mut tx).await.is_err());
         assert!(query("select 1").fetch_all(&mut tx).await.is_err());
-        assert!(
-            INSERT
-                .execute(&mut tx, vec![["1".into(), 1_i64.into(), "b".into()]])
-                .await
-                .is_err()
-        );
+        assert!(INSERT.execute(&mut tx, vec![["1".into(), 1_i64.into(), "b".into()]]).await.is_err());
         // A server does so without a word.
         assert!(tx.engine() == Engine::Postgres || tx.commit().await.is_err());
         assert_eq!(stored(&plant).await, 0);

@@ -18,11 +18,7 @@ pub(super) struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        Self {
-            text: String::new(),
-            arguments: SqliteArguments::default(),
-            kept: true,
-        }
+        Self { text: String::new(), arguments: SqliteArguments::default(), kept: true }
     }
 }
 

@@ -23,11 +23,7 @@ pub(crate) fn answered<'a, T: 'a>(
 ) -> impl Future<Output = sqlx::Result<T>> + Send + 'a {
     // Boxed, or the tasks that hold such a future would double with it.
     let answer = tokio::time::timeout(SILENCE, Box::pin(answer));
-    async move {
-        answer
-            .await
-            .unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())))
-    }
+    async move { answer.await.unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))) }
 }
 
 /// A session, within a transaction or not. Dropped without a commit, the transaction leaves no trace.
@@ -45,11 +41,7 @@ pub(crate) struct Session {
 impl Session {
     /// Without a transaction.
     pub(crate) async fn alone(pool: &PgPool) -> sqlx::Result<Self> {
-        Ok(Self {
-            connection: Some(pool.acquire().await?),
-            is_open: false,
-            keeps_statements: true,
-        })
+        Ok(Self { connection: Some(pool.acquire().await?), is_open: false, keeps_statements: true })
     }
 
     /// Within a transaction that begins with the statements `begin`.

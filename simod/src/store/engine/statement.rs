@@ -89,11 +89,7 @@ pub(crate) struct Query<'q> {
 
 /// A statement in the SQL of SQLite.
 pub(crate) fn query<'q>(text: impl Into<Cow<'q, str>>) -> Query<'q> {
-    Query {
-        text: text.into(),
-        values: Vec::new(),
-        kept: true,
-    }
+    Query { text: text.into(), values: Vec::new(), kept: true }
 }
 
 /// A statement whose rows are read as tuples or structs.
@@ -103,10 +99,7 @@ pub(crate) fn query_as<'q, T: FromRow>(text: impl Into<Cow<'q, str>>) -> Mapped<
 
 /// A statement of whose rows the first column is read.
 pub(crate) fn query_scalar<'q, T: Column>(text: impl Into<Cow<'q, str>>) -> Mapped<'q, T> {
-    Mapped {
-        query: query(text),
-        read: |row| row.try_get(0),
-    }
+    Mapped { query: query(text), read: |row| row.try_get(0) }
 }
 
 impl<'q> Query<'q> {
@@ -130,10 +123,7 @@ impl<'q> Query<'q> {
 
     /// The rows are read as tuples or structs.
     pub(crate) fn read_as<T: FromRow>(self) -> Mapped<'q, T> {
-        Mapped {
-            query: self,
-            read: T::from_row,
-        }
+        Mapped { query: self, read: T::from_row }
     }
 
     /// With its values as SQLite takes them.
@@ -160,11 +150,8 @@ impl<'q> Query<'q> {
         for value in self.values {
             value.add_to(&mut arguments)?;
         }
-        let text = if self.kept {
-            dialect::postgres_kept(&self.text)
-        } else {
-            dialect::postgres(&self.text).into()
-        };
+        let text =
+            if self.kept { dialect::postgres_kept(&self.text) } else { dialect::postgres(&self.text).into() };
         Ok(sqlx::query_with(AssertSqlSafe(text), arguments)
             .persistent(self.kept && session.keeps_statements()))
     }
@@ -236,9 +223,7 @@ impl<'q> Query<'q> {
             }
             Conn::Postgres(session) => {
                 let query = self.on_postgres(session)?;
-                answered(query.fetch_optional(&mut **session))
-                    .await?
-                    .map(Row::Postgres)
+                answered(query.fetch_optional(&mut **session)).await?.map(Row::Postgres)
             }
         })
     }
@@ -273,10 +258,7 @@ pub(crate) struct Mapped<'q, T> {
 impl<'q, T> Mapped<'q, T> {
     /// The next value.
     pub(crate) fn bind(self, value: impl Into<Value<'q>>) -> Self {
-        Self {
-            query: self.query.bind(value),
-            read: self.read,
-        }
+        Self { query: self.query.bind(value), read: self.read }
     }
 
     /// Its rows.

@@ -106,10 +106,7 @@ pub(in crate::store) fn loop_in_words<S: Borrow<str>>(way: &[S]) -> Text {
     let first = way.first().map_or("", Borrow::borrow);
     let names = way.join(" › ");
     if way.len() == 1 {
-        text!(
-            "the group `{first}` cannot be in itself",
-            "группа «{first}» не может входить в саму себя"
-        )
+        text!("the group `{first}` cannot be in itself", "группа «{first}» не может входить в саму себя")
     } else {
         text!(
             "the group `{first}` would be in itself: {names} › {first}",

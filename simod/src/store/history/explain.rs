@@ -83,16 +83,7 @@ async fn known(
     .await?;
     let topic_id: Option<Uuid> = topic.try_get("topic_id")?;
     let held = match topic_id {
-        Some(_) => {
-            held(
-                conn,
-                client_id,
-                employee_id,
-                topic_id,
-                message.accepted_at.as_microsecond(),
-            )
-            .await?
-        }
+        Some(_) => held(conn, client_id, employee_id, topic_id, message.accepted_at.as_microsecond()).await?,
         None => Vec::new(),
     };
     let mut known = Known {
@@ -156,9 +147,7 @@ fn push(row: &Row) -> Result<Push> {
         device_id: row.try_get("device_id")?,
         device: row.try_get("device")?,
         channel: row.try_get("channel")?,
-        state: row
-            .try_get::<Option<String>, _>("outcome")?
-            .unwrap_or_else(|| "waiting".to_owned()),
+        state: row.try_get::<Option<String>, _>("outcome")?.unwrap_or_else(|| "waiting".to_owned()),
         tries: row.try_get::<i64, _>("tries")? as u32,
         due_at: moment(row, "due_at")?.filter(|_| done_at.is_none()),
         last_tried_at: moment(row, "last_tried_at")?,
@@ -192,11 +181,7 @@ async fn add_delivery(
     .await?;
     let Some(row) = row else { return Ok(()) };
     let accepted_at = row.try_get("accepted_at")?;
-    let key = Key {
-        accepted_at,
-        message_id,
-        employee_id,
-    };
+    let key = Key { accepted_at, message_id, employee_id };
     known.delivery = rows::read(conn, client_id, &[key]).await?.pop();
     let target: String = row.try_get("target")?;
     let target_group: Option<String> = row.try_get("target_group")?;
@@ -205,11 +190,7 @@ async fn add_delivery(
         let is_there = row.try_get::<Option<Uuid>, _>("grant_row")?.is_some();
         let is_employee = row.try_get::<Option<Uuid>, _>("grant_employee")?.is_some();
         let group: Option<String> = row.try_get("grant_group")?;
-        known.grant = Some(if is_there {
-            grantee(is_employee, group)
-        } else {
-            "revoked".to_owned()
-        });
+        known.grant = Some(if is_there { grantee(is_employee, group) } else { "revoked".to_owned() });
     }
     known.phone_times = PhoneTimes {
         delivered_at: moment(&row, "phone_delivered_at")?,

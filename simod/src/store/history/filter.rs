@@ -25,18 +25,14 @@ impl Wanted {
             return;
         };
         if from && first.start > i64::MIN {
-            sql.push(format!(" and {table}.accepted_at >= "))
-                .bind(first.start);
+            sql.push(format!(" and {table}.accepted_at >= ")).bind(first.start);
         }
         if to {
             sql.push(format!(" and {table}.accepted_at < ")).bind(last.end);
         }
         for pair in self.times.windows(2) {
-            sql.push(format!(" and ({table}.accepted_at < "))
-                .bind(pair[0].end);
-            sql.push(format!(" or {table}.accepted_at >= "))
-                .bind(pair[1].start)
-                .push(")");
+            sql.push(format!(" and ({table}.accepted_at < ")).bind(pair[0].end);
+            sql.push(format!(" or {table}.accepted_at >= ")).bind(pair[1].start).push(")");
         }
     }
 
@@ -51,11 +47,7 @@ impl Wanted {
             self.push_people(sql, "d.employee_id");
         }
         for (negated, devices) in &self.devices {
-            sql.push(if *negated {
-                " and not exists"
-            } else {
-                " and exists"
-            });
+            sql.push(if *negated { " and not exists" } else { " and exists" });
             sql.push(
                 " (select 1 from push p where p.client_id = d.client_id and p.message_id = d.message_id
                  and p.employee_id = d.employee_id and p.device_id in ",
@@ -77,9 +69,7 @@ impl Wanted {
             Choice::Except(codes) if codes.is_empty() => {}
             Choice::Except(codes) => {
                 sql.push(" and (d.state < ").bind(failed);
-                sql.push(" or d.reason is null or d.reason not in ")
-                    .list(codes)
-                    .push(")");
+                sql.push(" or d.reason is null or d.reason not in ").list(codes).push(")");
             }
         }
     }
@@ -88,17 +78,11 @@ impl Wanted {
     pub(super) fn push_people(&self, sql: &mut Sql, column: &str) {
         push_id_choice(sql, column, &self.people);
         for (negated, crowd) in &self.crowds {
-            sql.push(if *negated {
-                " and not exists"
-            } else {
-                " and exists"
-            });
+            sql.push(if *negated { " and not exists" } else { " and exists" });
             match crowd {
                 Crowd::Groups(groups) => {
-                    sql.push(" (select 1 from group_member g where g.client_id = ")
-                        .bind(self.client_id);
-                    sql.push(format!(" and g.employee_id = {column} and g.group_id in "))
-                        .ids(groups);
+                    sql.push(" (select 1 from group_member g where g.client_id = ").bind(self.client_id);
+                    sql.push(format!(" and g.employee_id = {column} and g.group_id in ")).ids(groups);
                 }
                 Crowd::Named(names) => {
                     // By the primary key.
@@ -131,8 +115,7 @@ impl Wanted {
         for (negated, words) in [(false, &self.words), (true, &self.no_words)] {
             if let Some(words) = words {
                 sql.push(if negated { " and not exists" } else { " and exists" });
-                sql.push(" (select 1 from message_word where message_word match ")
-                    .bind(words.clone());
+                sql.push(" (select 1 from message_word where message_word match ").bind(words.clone());
                 sql.push(" and rowid = m.seq)");
             }
         }
@@ -145,11 +128,7 @@ impl Wanted {
             Choice::Except(values) => (values, false),
         };
         let operators = values.contains(&None) == only;
-        sql.push(if operators {
-            " and (m.acs_id is null or "
-        } else {
-            " and (m.acs_id is not null and "
-        });
+        sql.push(if operators { " and (m.acs_id is null or " } else { " and (m.acs_id is not null and " });
         sql.push(if only { "m.acs_id in " } else { "m.acs_id not in " });
         sql.ids(values.iter().flatten()).push(")");
     }
@@ -165,9 +144,7 @@ where
         }
         Choice::Except(values) if values.is_empty() => {}
         Choice::Except(values) => {
-            sql.push(format!(" and ({column} is null or {column} not in "))
-                .list(values)
-                .push(")");
+            sql.push(format!(" and ({column} is null or {column} not in ")).list(values).push(")");
         }
     }
 }
@@ -179,9 +156,7 @@ fn push_id_choice(sql: &mut Sql, column: &str, choice: &Choice<uuid::Uuid>) {
         }
         Choice::Except(ids) if ids.is_empty() => {}
         Choice::Except(ids) => {
-            sql.push(format!(" and ({column} is null or {column} not in "))
-                .ids(ids)
-                .push(")");
+            sql.push(format!(" and ({column} is null or {column} not in ")).ids(ids).push(")");
         }
     }
 }

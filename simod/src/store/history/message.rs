@@ -22,11 +22,7 @@ use crate::store::{
 /// What the cursor of a list of messages says in place of a sort.
 const SORT: &str = "messages";
 /// Newest first.
-const ORDER: Order = Order {
-    key: SortKey::Date,
-    descending: true,
-    descending_dates: true,
-};
+const ORDER: Order = Order { key: SortKey::Date, descending: true, descending_dates: true };
 
 /// A question for messages.
 #[derive(Debug, Clone, Copy)]
@@ -50,9 +46,7 @@ impl Store {
     pub async fn message(&self, client_id: Uuid, acs_id: Option<Uuid>, id: Uuid) -> Result<Option<Message>> {
         let mut snapshot = self.snapshot().await?;
         let message = read(&mut snapshot, client_id, &[id]).await?.pop();
-        Ok(message
-            .filter(|(by, _)| acs_id.is_none() || *by == acs_id)
-            .map(|(_, message)| message))
+        Ok(message.filter(|(by, _)| acs_id.is_none() || *by == acs_id).map(|(_, message)| message))
     }
 
     /// A page of messages, newest first.
@@ -62,9 +56,7 @@ impl Store {
     pub async fn messages(&self, ask: &AskMessages<'_>) -> Result<Page<Message>> {
         self.index_for(ask.query).await?;
         let after = ask.cursor.map(|text| Cursor::read(text, SORT)).transpose()?;
-        let as_of = after
-            .as_ref()
-            .map_or_else(|| self.clock().now(), |after| after.as_of);
+        let as_of = after.as_ref().map_or_else(|| self.clock().now(), |after| after.as_of);
         let mut snapshot = self.snapshot().await?;
         let deliveries = Ask {
             client_id: ask.client_id,
@@ -86,16 +78,9 @@ impl Store {
         let ids: Vec<Uuid> = places.iter().map(|(_, id)| *id).collect();
         let rows = read(&mut snapshot, ask.client_id, &ids).await?;
         let next = places.last().filter(|_| more).map(|(accepted_at, id)| {
-            encode_cursor(&Cursor {
-                sort: SORT.to_owned(),
-                as_of,
-                ..Cursor::at_message(*accepted_at, *id)
-            })
+            encode_cursor(&Cursor { sort: SORT.to_owned(), as_of, ..Cursor::at_message(*accepted_at, *id) })
         });
-        Ok(Page {
-            items: rows.into_iter().map(|(_, message)| message).collect(),
-            next,
-        })
+        Ok(Page { items: rows.into_iter().map(|(_, message)| message).collect(), next })
     }
 }
 
@@ -208,22 +193,14 @@ pub(super) async fn read(
 
 fn message(row: &Row, counts: &[(Uuid, i64, i64)]) -> Result<(Option<Uuid>, Message)> {
     let id: Uuid = row.try_get("id")?;
-    let states = counts
-        .iter()
-        .filter(|(message, ..)| *message == id)
-        .filter_map(|(_, state, count)| {
-            Some(StateCount {
-                state: DeliveryState::from_rank(*state)?,
-                count: *count as u64,
-            })
-        });
+    let states = counts.iter().filter(|(message, ..)| *message == id).filter_map(|(_, state, count)| {
+        Some(StateCount { state: DeliveryState::from_rank(*state)?, count: *count as u64 })
+    });
     let count = |column| row.try_get::<i64, _>(column).map(|count| count as u64);
     let message = Message {
         id,
         client: row.try_get("client")?,
-        acs: row
-            .try_get::<Option<String>, _>("acs")?
-            .unwrap_or_else(|| OPERATOR.to_owned()),
+        acs: row.try_get::<Option<String>, _>("acs")?.unwrap_or_else(|| OPERATOR.to_owned()),
         topic: row.try_get("topic")?,
         title: row.try_get("title")?,
         body: row.try_get("body")?,

@@ -49,16 +49,8 @@ enum Way {
 }
 
 impl Way {
-    const ALL: [Self; 8] = [
-        Self::Id,
-        Self::External,
-        Self::Words,
-        Self::Urgent,
-        Self::Ack,
-        Self::Acs,
-        Self::Topic,
-        Self::Times,
-    ];
+    const ALL: [Self; 8] =
+        [Self::Id, Self::External, Self::Words, Self::Urgent, Self::Ack, Self::Acs, Self::Topic, Self::Times];
 
     fn index(self) -> &'static str {
         match self {
@@ -78,10 +70,7 @@ impl Way {
             Self::Id => wanted.messages.only().is_some(),
             Self::External => wanted.external.only().is_some(),
             Self::Words => wanted.words.is_some(),
-            Self::Urgent => wanted
-                .listed_priorities()
-                .iter()
-                .all(|rank| *rank >= Priority::High.rank()),
+            Self::Urgent => wanted.listed_priorities().iter().all(|rank| *rank >= Priority::High.rank()),
             Self::Ack => wanted.ack.only().is_some_and(|answers| !answers.contains(&false)),
             Self::Acs => wanted.acs.only().is_some_and(|ids| !ids.contains(&None)),
             Self::Topic => wanted.topics.only().is_some(),
@@ -95,29 +84,21 @@ impl Way {
             sql.push(
                 "message_word cross join message m on m.seq = message_word.rowid where message_word match ",
             );
-            sql.bind(words.clone())
-                .push(" and m.client_id = ")
-                .bind(wanted.client_id);
+            sql.bind(words.clone()).push(" and m.client_id = ").bind(wanted.client_id);
             return;
         }
-        sql.push(format!(
-            "message m indexed by {} where m.client_id = ",
-            self.index()
-        ));
+        sql.push(format!("message m indexed by {} where m.client_id = ", self.index()));
         sql.bind(wanted.client_id);
         match self {
             Self::Id => {
-                sql.push(" and m.id in ")
-                    .ids(wanted.messages.only().into_iter().flatten());
+                sql.push(" and m.id in ").ids(wanted.messages.only().into_iter().flatten());
             }
             Self::External => {
-                sql.push(" and m.external_id in ")
-                    .list(wanted.external.only().into_iter().flatten());
+                sql.push(" and m.external_id in ").list(wanted.external.only().into_iter().flatten());
             }
             Self::Urgent => {
                 // The first half lets the partial index in.
-                sql.push(" and m.priority >= 2 and m.priority in ")
-                    .list(&wanted.listed_priorities());
+                sql.push(" and m.priority >= 2 and m.priority in ").list(&wanted.listed_priorities());
             }
             Self::Ack => {
                 sql.push(" and m.require_ack");
@@ -127,8 +108,7 @@ impl Way {
                 sql.push(" and m.acs_id in ").ids(ids);
             }
             Self::Topic => {
-                sql.push(" and m.topic_id in ")
-                    .ids(wanted.topics.only().into_iter().flatten());
+                sql.push(" and m.topic_id in ").ids(wanted.topics.only().into_iter().flatten());
             }
             Self::Words | Self::Times => {}
         }
@@ -148,11 +128,7 @@ impl Wanted {
                 continue;
             }
             let checks_words = self.asks_for_words() && !matches!(way, Way::Words);
-            let own = if checks_words {
-                self.effort.probes
-            } else {
-                self.effort.messages
-            };
+            let own = if checks_words { self.effort.probes } else { self.effort.messages };
             let most = shortest.map_or(own, |(count, _)| own.min(count));
             let count = self.count_messages(conn, way, most + 1).await?;
             if count <= most {
@@ -179,8 +155,7 @@ impl Wanted {
     async fn count_messages(&self, conn: &mut Conn, way: Way, most: usize) -> Result<usize> {
         let mut sql = Sql::new("select count(*) from (select 1 from ");
         if let (Way::Words, Some(words)) = (way, &self.words) {
-            sql.push("message_word where message_word match ")
-                .bind(words.clone());
+            sql.push("message_word where message_word match ").bind(words.clone());
         } else {
             way.push(&mut sql, self);
         }
@@ -197,10 +172,8 @@ impl Wanted {
         from: Option<&Cursor>,
         limit: usize,
     ) -> Result<(Vec<Candidate>, Option<Candidate>)> {
-        let mut messages: Vec<Candidate> = self
-            .next_messages_statement(order, from, limit)
-            .rows(conn)
-            .await?;
+        let mut messages: Vec<Candidate> =
+            self.next_messages_statement(order, from, limit).rows(conn).await?;
         let last = messages.last().copied().filter(|_| messages.len() == limit);
         for (words, must_have) in [(&self.words, true), (&self.no_words, false)] {
             if let Some(words) = words {
@@ -214,10 +187,7 @@ impl Wanted {
     /// The statement of [`Wanted::next_messages`].
     pub(super) fn next_messages_statement(&self, order: Order, from: Option<&Cursor>, limit: usize) -> Sql {
         let one_topic = self.topics.only().filter(|ids| ids.len() == 1);
-        let one_acs = self
-            .acs
-            .only()
-            .filter(|ids| ids.len() == 1 && !ids.contains(&None));
+        let one_acs = self.acs.only().filter(|ids| ids.len() == 1 && !ids.contains(&None));
         let index = match (one_topic, one_acs) {
             (Some(_), _) => "message_topic",
             (None, Some(_)) => "message_acs",
@@ -226,8 +196,7 @@ impl Wanted {
         let mut sql = Sql::new(
             "select m.seq, m.accepted_at, m.id, m.accepted + m.denied as deliveries from message m ",
         );
-        sql.push(format!("indexed by {index} where m.client_id = "))
-            .bind(self.client_id);
+        sql.push(format!("indexed by {index} where m.client_id = ")).bind(self.client_id);
         if let Some(id) = one_topic.into_iter().flatten().next() {
             sql.push(" and m.topic_id = ").bind(*id);
         } else if let Some(id) = one_acs.into_iter().flatten().flatten().next() {
@@ -239,16 +208,11 @@ impl Wanted {
         if let Some(from) = from {
             let sign = if descending { "<=" } else { ">=" };
             sql.push(format!(" and (m.accepted_at, m.id) {sign} ("));
-            sql.bind(from.accepted_at)
-                .push(", ")
-                .bind(from.message_id)
-                .push(")");
+            sql.bind(from.accepted_at).push(", ").bind(from.message_id).push(")");
         }
         self.push_message(&mut sql);
         let direction = if descending { "desc" } else { "asc" };
-        sql.push(format!(
-            " order by m.accepted_at {direction}, m.id {direction} limit "
-        ));
+        sql.push(format!(" order by m.accepted_at {direction}, m.id {direction} limit "));
         sql.bind(limit as i64);
         sql
     }

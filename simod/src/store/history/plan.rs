@@ -46,10 +46,7 @@ impl Wanted {
         };
         let candidates = candidates.filter(|all| of_people.is_none_or(|people| total(all) <= people));
         match order.key {
-            SortKey::Date => {
-                self.by_date(conn, order, after, limit, candidates, of_people)
-                    .await
-            }
+            SortKey::Date => self.by_date(conn, order, after, limit, candidates, of_people).await,
             SortKey::State | SortKey::Employee => {
                 if let Some(all) = candidates.filter(|all| total(all) <= most) {
                     let ids: Vec<Uuid> = all.iter().map(|message| message.id).collect();
@@ -146,13 +143,11 @@ impl Wanted {
         }
         if let Some(after) = after {
             let last = (after.accepted_at, after.message_id);
-            all.retain(|message| {
-                if order.descending_dates {
-                    place(message) <= last
-                } else {
-                    place(message) >= last
-                }
-            });
+            all.retain(
+                |message| {
+                    if order.descending_dates { place(message) <= last } else { place(message) >= last }
+                },
+            );
         }
         let mut keys = Vec::new();
         self.fill(conn, order, after, limit, &all, &mut keys).await?;
@@ -235,10 +230,7 @@ impl Wanted {
                 Some(after) if state == after.state => Some(after),
                 _ => None,
             };
-            keys.extend(
-                self.scan(conn, Way::State(state), order, after, limit - keys.len())
-                    .await?,
-            );
+            keys.extend(self.scan(conn, Way::State(state), order, after, limit - keys.len()).await?);
             if keys.len() == limit {
                 break;
             }
@@ -254,17 +246,11 @@ impl Wanted {
         limit: usize,
     ) -> Result<Vec<Key>> {
         let mut keys = match after {
-            Some(after) => {
-                self.scan(conn, Way::Person(after.employee_id), order, Some(after), limit)
-                    .await?
-            }
+            Some(after) => self.scan(conn, Way::Person(after.employee_id), order, Some(after), limit).await?,
             None => Vec::new(),
         };
         if keys.len() < limit {
-            keys.extend(
-                self.scan(conn, Way::ByPerson, order, after, limit - keys.len())
-                    .await?,
-            );
+            keys.extend(self.scan(conn, Way::ByPerson, order, after, limit - keys.len()).await?);
         }
         Ok(keys)
     }

@@ -21,10 +21,7 @@ pub(super) async fn read(conn: &mut Conn, client_id: Uuid, keys: &[Key]) -> Resu
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let keys: Vec<_> = keys
-        .iter()
-        .map(|key| (hex(key.message_id), hex(key.employee_id)))
-        .collect();
+    let keys: Vec<_> = keys.iter().map(|key| (hex(key.message_id), hex(key.employee_id))).collect();
     let rows = query(
         "select d.*, c.slug as client, e.personnel_no, e.full_name, m.title, m.priority, m.require_ack,
                 t.slug as topic, a.name as acs
@@ -55,9 +52,7 @@ fn delivery(row: &Row) -> Result<Delivery> {
         accepted_at: from_us(row.try_get("accepted_at")?),
         personnel_no: row.try_get("personnel_no")?,
         employee: row.try_get("full_name")?,
-        acs: row
-            .try_get::<Option<String>, _>("acs")?
-            .unwrap_or_else(|| OPERATOR.to_owned()),
+        acs: row.try_get::<Option<String>, _>("acs")?.unwrap_or_else(|| OPERATOR.to_owned()),
         topic: row.try_get("topic")?,
         title: row.try_get("title")?,
         priority: Priority::from_rank(row.try_get("priority")?),

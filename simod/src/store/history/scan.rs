@@ -78,10 +78,7 @@ impl Way<'_> {
     }
 
     fn is_sorted_afterwards(self) -> bool {
-        matches!(
-            self,
-            Self::Messages(_) | Self::Times | Self::People | Self::States | Self::Reasons
-        )
+        matches!(self, Self::Messages(_) | Self::Times | Self::People | Self::States | Self::Reasons)
     }
 
     fn push(self, sql: &mut Sql, wanted: &Wanted) -> Said {
@@ -102,9 +99,7 @@ impl Way<'_> {
             Self::EachPerson(sign) => {
                 sql.push(" and d.employee_id = person.id");
                 if let Some(sign) = sign {
-                    sql.push(format_args!(
-                        " and d.accepted_at {sign} (select accepted_at from reach)"
-                    ));
+                    sql.push(format_args!(" and d.accepted_at {sign} (select accepted_at from reach)"));
                 }
                 said.people = true;
             }
@@ -153,16 +148,11 @@ impl Wanted {
         }
         // PostgreSQL would sort all that they ever received, or walk along everybody's until the page is full. The nearest
         // delivery of each, as many as fill the page, says how far it reaches at most.
-        let (dates, sign, farthest) = if order.descending_dates {
-            ("desc", ">=", i64::MIN)
-        } else {
-            ("asc", "<=", i64::MAX)
-        };
+        let (dates, sign, farthest) =
+            if order.descending_dates { ("desc", ">=", i64::MIN) } else { ("asc", "<=", i64::MAX) };
         let mut sql = Sql::new("with person (id) as (values ");
         for (number, id) in people.iter().enumerate() {
-            sql.push(if number == 0 { "(" } else { ", (" })
-                .bind(*id)
-                .push(")");
+            sql.push(if number == 0 { "(" } else { ", (" }).bind(*id).push(")");
         }
         sql.push("), nearest as (select w.accepted_at from person cross join lateral (");
         self.push_statement(&mut sql, Way::EachPerson(None), order, after, 1);
@@ -206,14 +196,9 @@ impl Wanted {
             sql.push(" cross join employee e on e.client_id = d.client_id and e.id = d.employee_id");
         }
         let owner = if matches!(way, Way::ByPerson) { "e" } else { "d" };
-        sql.push(format!(" where {owner}.client_id = "))
-            .bind(self.client_id);
+        sql.push(format!(" where {owner}.client_id = ")).bind(self.client_id);
         let said = way.push(sql, self);
-        let dated = if order.descending_dates {
-            (true, after.is_none())
-        } else {
-            (after.is_none(), true)
-        };
+        let dated = if order.descending_dates { (true, after.is_none()) } else { (after.is_none(), true) };
         let (from, to) = match way {
             Way::ByDate | Way::State(_) | Way::Reason(_) | Way::Person(_) | Way::EachPerson(_) => dated,
             _ => (true, true),
@@ -256,16 +241,13 @@ impl Wanted {
         sql.push(" where d.client_id = ").bind(self.client_id);
         match way {
             Way::States => {
-                sql.push(" and d.state in ")
-                    .list(&self.listed_states().unwrap_or_default());
+                sql.push(" and d.state in ").list(&self.listed_states().unwrap_or_default());
             }
             Way::Reasons => {
-                sql.push(" and d.reason in ")
-                    .list(self.reasons.only().into_iter().flatten());
+                sql.push(" and d.reason in ").list(self.reasons.only().into_iter().flatten());
             }
             Way::People => {
-                sql.push(" and d.employee_id in ")
-                    .ids(self.people.only().into_iter().flatten());
+                sql.push(" and d.employee_id in ").ids(self.people.only().into_iter().flatten());
             }
             _ => {}
         }
@@ -280,21 +262,17 @@ fn push_after(sql: &mut Sql, way: Way<'_>, order: Order, after: &Cursor) {
     let date_sign = if order.descending_dates { "<" } else { ">" };
     let first_sign = if order.descending { "<" } else { ">" };
     let by_date = |sql: &mut Sql| {
-        sql.push(format!(
-            "(d.accepted_at, d.message_id, d.employee_id) {date_sign} ("
-        ));
+        sql.push(format!("(d.accepted_at, d.message_id, d.employee_id) {date_sign} ("));
         sql.bind(after.accepted_at).push(", ").bind(after.message_id);
         sql.push(", ").bind(after.employee_id).push(")");
     };
     match (way, order.key) {
         (Way::ByPerson, _) => {
-            sql.push(format!(" and e.sort_key {first_sign} "))
-                .bind(after.name());
+            sql.push(format!(" and e.sort_key {first_sign} ")).bind(after.name());
         }
         (Way::Message(_, id), _) => {
             if id == after.message_id {
-                sql.push(format!(" and d.employee_id {date_sign} "))
-                    .bind(after.employee_id);
+                sql.push(format!(" and d.employee_id {date_sign} ")).bind(after.employee_id);
             }
         }
         (_, SortKey::State) if way.is_sorted_afterwards() => {
@@ -304,8 +282,7 @@ fn push_after(sql: &mut Sql, way: Way<'_>, order: Order, after: &Cursor) {
             sql.push(")");
         }
         (_, SortKey::Employee) if way.is_sorted_afterwards() => {
-            sql.push(format!(" and (e.sort_key {first_sign} "))
-                .bind(after.name());
+            sql.push(format!(" and (e.sort_key {first_sign} ")).bind(after.name());
             sql.push(" or e.sort_key = ").bind(after.name()).push(" and ");
             by_date(sql);
             sql.push(")");

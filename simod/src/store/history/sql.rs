@@ -23,10 +23,7 @@ pub(super) struct Sql {
 
 impl Sql {
     pub(super) fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            values: Vec::new(),
-        }
+        Self { text: text.into(), values: Vec::new() }
     }
 
     pub(super) fn push(&mut self, text: impl std::fmt::Display) -> &mut Self {
@@ -65,9 +62,7 @@ impl Sql {
             return self.list(ids);
         }
         let ids: Vec<_> = ids.into_iter().map(|id| hex(*id)).collect();
-        self.push("(select unhex(atom) from jsonb_each(")
-            .bind(json(&ids))
-            .push("))")
+        self.push("(select unhex(atom) from jsonb_each(").bind(json(&ids)).push("))")
     }
 
     pub(super) async fn rows<T: FromRow>(self, conn: &mut Conn) -> Result<Vec<T>> {

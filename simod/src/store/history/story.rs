@@ -69,8 +69,7 @@ impl Known {
     fn posted_at(&self) -> Timestamp {
         let made = self.message.id.get_timestamp().map(|made| made.to_unix());
         let made = made.and_then(|(seconds, nanos)| Timestamp::new(seconds as i64, nanos as i32).ok());
-        made.filter(|_| self.message.send_at.is_some())
-            .unwrap_or(self.message.accepted_at)
+        made.filter(|_| self.message.send_at.is_some()).unwrap_or(self.message.accepted_at)
     }
 
     /// Whether it was canceled while it waited: it never came due.
@@ -82,11 +81,7 @@ impl Known {
 
     /// The story: what happened in the order of time, then how things stand.
     pub(super) fn story(&self, lang: Lang) -> Vec<StoryLine> {
-        let mut teller = Teller {
-            known: self,
-            lang,
-            lines: Vec::new(),
-        };
+        let mut teller = Teller { known: self, lang, lines: Vec::new() };
         teller.posted();
         if self.message.scheduled {
             teller.scheduled();
@@ -117,9 +112,7 @@ impl Teller<'_> {
 
     /// A time within a sentence, as the client's clocks show it.
     fn time(&self, at: Timestamp) -> String {
-        at.to_zoned(self.known.zone.clone())
-            .strftime("%Y-%m-%d %H:%M:%S %:z")
-            .to_string()
+        at.to_zoned(self.known.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
     }
 
     fn posted(&mut self) {
@@ -152,12 +145,7 @@ impl Teller<'_> {
     }
 
     fn scheduled(&mut self) {
-        let time = self
-            .known
-            .message
-            .send_at
-            .map(|at| self.time(at))
-            .unwrap_or_default();
+        let time = self.known.message.send_at.map(|at| self.time(at)).unwrap_or_default();
         self.tell(
             None,
             format!("it waits until {time}; who receives it is decided then"),
@@ -176,8 +164,7 @@ impl Teller<'_> {
         );
         let why = |lang| {
             let code = message.cancel_reason.as_deref();
-            code.map(|code| format!(": {}", reason::in_words(code, lang)))
-                .unwrap_or_default()
+            code.map(|code| format!(": {}", reason::in_words(code, lang))).unwrap_or_default()
         };
         let (en, ru) = (why(Lang::En), why(Lang::Ru));
         self.tell(
@@ -195,9 +182,7 @@ impl Teller<'_> {
     /// How he is in a group today that is not his own: `(smena-a › ceh-1)`.
     fn through(&self, group: &str) -> String {
         let groups = &self.known.person.groups;
-        let way = groups
-            .iter()
-            .find(|way| way.last().is_some_and(|last| last == group));
+        let way = groups.iter().find(|way| way.last().is_some_and(|last| last == group));
         way.map(|way| in_words(way)).unwrap_or_default()
     }
 
@@ -213,14 +198,8 @@ impl Teller<'_> {
             ),
             ("group", slug) => self.tell(
                 at,
-                format!(
-                    "it was addressed to the group {slug}, which he belonged to{}",
-                    self.through(slug)
-                ),
-                format!(
-                    "оно адресовано группе {slug}, в которой он состоял{}",
-                    self.through(slug)
-                ),
+                format!("it was addressed to the group {slug}, which he belonged to{}", self.through(slug)),
+                format!("оно адресовано группе {slug}, в которой он состоял{}", self.through(slug)),
             ),
             ("everyone", _) => self.tell(at, "it was addressed to everyone", "оно адресовано всем"),
             _ => self.tell(
@@ -231,11 +210,7 @@ impl Teller<'_> {
         }
         if let Some(code) = self.known.kept_out() {
             let (en, ru) = (reason::in_words(code, Lang::En), reason::in_words(code, Lang::Ru));
-            self.tell(
-                at,
-                format!("he was kept out: {en}"),
-                format!("ему отказано: {ru}"),
-            );
+            self.tell(at, format!("he was kept out: {en}"), format!("ему отказано: {ru}"));
             if !self.known.held.is_empty() {
                 self.held_today();
             }
@@ -256,18 +231,11 @@ impl Teller<'_> {
     }
 
     fn push(&mut self, push: &Push) {
-        let name = if push.device.is_empty() {
-            push.device_id.to_string()
-        } else {
-            push.device.clone()
-        };
+        let name = if push.device.is_empty() { push.device_id.to_string() } else { push.device.clone() };
         let (device, channel, tries) = (name, &push.channel, push.tries);
         let answer = push.last_answer.as_deref().filter(|answer| !answer.is_empty());
         let (answer_en, answer_ru) = answer.map_or_else(Default::default, |answer| {
-            (
-                format!("; its last answer: {answer}"),
-                format!("; последний ответ: {answer}"),
-            )
+            (format!("; its last answer: {answer}"), format!("; последний ответ: {answer}"))
         });
         if let Some(at) = push.sent_at {
             // A stream is no provider: the phone has changed to it since.
@@ -322,12 +290,7 @@ impl Teller<'_> {
                 "телефон сообщил, что получил его",
             ),
             (delivery.read_at, times.read_at, "he read it", "он прочитал его"),
-            (
-                delivery.acknowledged_at,
-                times.acknowledged_at,
-                "he acknowledged it",
-                "он подтвердил его",
-            ),
+            (delivery.acknowledged_at, times.acknowledged_at, "he acknowledged it", "он подтвердил его"),
         ];
         for (at, by_phone, en, ru) in receipts {
             if at.is_none() {
@@ -335,10 +298,7 @@ impl Teller<'_> {
             }
             let (clock_en, clock_ru) = by_phone.map_or_else(Default::default, |at| {
                 let time = self.time(at);
-                (
-                    format!(" (by the phone's clock at {time})"),
-                    format!(" (по часам телефона: {time})"),
-                )
+                (format!(" (by the phone's clock at {time})"), format!(" (по часам телефона: {time})"))
             });
             self.tell(at, format!("{en}{clock_en}"), format!("{ru}{clock_ru}"));
         }
@@ -360,17 +320,9 @@ impl Teller<'_> {
                     format!("it was given up: {why_en}"),
                     format!("попытки прекращены: {why_ru}"),
                 ),
-                "expired" => self.tell(
-                    at,
-                    format!("it expired: {why_en}"),
-                    format!("оно истекло: {why_ru}"),
-                ),
+                "expired" => self.tell(at, format!("it expired: {why_en}"), format!("оно истекло: {why_ru}")),
                 "denied" if self.known.kept_out().is_none() => {
-                    self.tell(
-                        at,
-                        format!("it was stopped: {why_en}"),
-                        format!("оно остановлено: {why_ru}"),
-                    );
+                    self.tell(at, format!("it was stopped: {why_en}"), format!("оно остановлено: {why_ru}"));
                 }
                 _ => {}
             }
@@ -383,25 +335,13 @@ impl Teller<'_> {
                 format!("у него ещё нет устройства: оно ждёт первого до {expires}"),
             ),
             DeliveryState::Queued => {
-                self.tell(
-                    None,
-                    format!("it is tried until {expires}"),
-                    format!("попытки идут до {expires}"),
-                );
+                self.tell(None, format!("it is tried until {expires}"), format!("попытки идут до {expires}"));
             }
             DeliveryState::Sent => {
-                self.tell(
-                    None,
-                    "no phone has reported it yet",
-                    "ни один телефон о нём ещё не сообщил",
-                );
+                self.tell(None, "no phone has reported it yet", "ни один телефон о нём ещё не сообщил");
             }
             DeliveryState::Delivered | DeliveryState::Read if delivery.require_ack => {
-                self.tell(
-                    None,
-                    "it still has to be acknowledged",
-                    "его ещё нужно подтвердить",
-                );
+                self.tell(None, "it still has to be acknowledged", "его ещё нужно подтвердить");
             }
             _ => {}
         }
@@ -411,24 +351,16 @@ impl Teller<'_> {
 /// A grant in English and, in the nominative, in Russian.
 fn grant_in_words(grant: &str) -> (String, String) {
     match grant.split_once(':').unwrap_or((grant, "")) {
-        ("group", slug) => (
-            format!("a grant to the group {slug}"),
-            format!("доступ группы {slug}"),
-        ),
+        ("group", slug) => (format!("a grant to the group {slug}"), format!("доступ группы {slug}")),
         ("employee", _) => ("a grant to himself".to_owned(), "личный доступ".to_owned()),
         ("everyone", _) => ("a grant to everyone".to_owned(), "доступ для всех".to_owned()),
-        _ => (
-            "a grant that has been revoked since".to_owned(),
-            "доступ, который с тех пор отозван".to_owned(),
-        ),
+        _ => {
+            ("a grant that has been revoked since".to_owned(), "доступ, который с тех пор отозван".to_owned())
+        }
     }
 }
 
 /// The way from somebody's own group to another one; nothing where it is his own.
 fn in_words(way: &[String]) -> String {
-    if way.len() < 2 {
-        String::new()
-    } else {
-        format!(" ({})", way.join(" › "))
-    }
+    if way.len() < 2 { String::new() } else { format!(" ({})", way.join(" › ")) }
 }

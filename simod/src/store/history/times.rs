@@ -12,10 +12,7 @@ pub(super) fn times(query: &Query, now: &Zoned) -> Vec<Range<i64>> {
         let ranges: Vec<Range<i64>> = match &term.filter {
             Filter::After(times) => times.iter().map(|time| time.start(now)..i64::MAX).collect(),
             Filter::Before(times) => times.iter().map(|time| i64::MIN..time.start(now)).collect(),
-            Filter::Date(days) => days
-                .iter()
-                .map(|day: &When| day.start(now)..day.end(now))
-                .collect(),
+            Filter::Date(days) => days.iter().map(|day: &When| day.start(now)..day.end(now)).collect(),
             _ => continue,
         };
         let ranges = apart(ranges);

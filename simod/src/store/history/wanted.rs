@@ -45,14 +45,7 @@ pub(super) struct Effort {
 
 impl Default for Effort {
     fn default() -> Self {
-        Self {
-            messages: 2_000,
-            probes: 500,
-            deliveries: 5_000,
-            combined: 12_000,
-            people: 300,
-            listed: 1_000,
-        }
+        Self { messages: 2_000, probes: 500, deliveries: 5_000, combined: 12_000, people: 300, listed: 1_000 }
     }
 }
 
@@ -107,16 +100,9 @@ impl Wanted {
             .fetch_one(&mut *conn)
             .await?;
         let zone = TimeZone::get(&zone).unwrap_or(TimeZone::UTC);
-        let mut wanted = Self {
-            client_id,
-            effort,
-            times: times(query, &from_us(now).to_zoned(zone)),
-            ..Self::default()
-        };
-        narrow(
-            &mut wanted.times,
-            std::slice::from_ref(&(i64::MIN..now.saturating_add(1))),
-        );
+        let mut wanted =
+            Self { client_id, effort, times: times(query, &from_us(now).to_zoned(zone)), ..Self::default() };
+        narrow(&mut wanted.times, std::slice::from_ref(&(i64::MIN..now.saturating_add(1))));
         let engine = conn.engine();
         let texts = |negated: bool| -> Vec<&Text> {
             let terms = query.terms.iter().filter(|term| term.negated == negated);
@@ -137,12 +123,9 @@ impl Wanted {
 
     async fn add(&mut self, conn: &mut Conn, negated: bool, filter: &Filter) -> Result<()> {
         match filter {
-            Filter::State(states) => self
-                .states
-                .narrow(negated, states.iter().map(|state| state.rank())),
+            Filter::State(states) => self.states.narrow(negated, states.iter().map(|state| state.rank())),
             Filter::Priority(priorities) => {
-                self.priorities
-                    .narrow(negated, priorities.iter().map(|p| p.rank()));
+                self.priorities.narrow(negated, priorities.iter().map(|p| p.rank()));
             }
             Filter::Ack(answers) => self.ack.narrow(negated, answers.iter().copied()),
             Filter::Reason(codes) => self.reasons.narrow(negated, codes.iter().cloned()),
@@ -153,12 +136,8 @@ impl Wanted {
                 self.topics.narrow(negated, ids);
             }
             Filter::Acs(names) => {
-                let mut ids: Vec<Option<Uuid>> = self
-                    .ids(conn, "acs", "name", names)
-                    .await?
-                    .into_iter()
-                    .map(Some)
-                    .collect();
+                let mut ids: Vec<Option<Uuid>> =
+                    self.ids(conn, "acs", "name", names).await?.into_iter().map(Some).collect();
                 if names.iter().any(|name| name == OPERATOR) {
                     ids.push(None);
                 }
@@ -177,30 +156,16 @@ impl Wanted {
 
     async fn ids(&self, conn: &mut Conn, table: &str, column: &str, names: &[String]) -> Result<Vec<Uuid>> {
         let mut sql = Sql::new(format!("select id from {table} where client_id = "));
-        sql.bind(self.client_id)
-            .push(format!(" and {column} in "))
-            .list(names);
+        sql.bind(self.client_id).push(format!(" and {column} in ")).list(names);
         sql.scalars(conn).await
     }
 
     /// Groups by slug, with those within.
     async fn groups(&self, conn: &mut Conn, slugs: &[String]) -> Result<Vec<Uuid>> {
-        let roots: Vec<_> = self
-            .ids(conn, "\"group\"", "slug", slugs)
-            .await?
-            .into_iter()
-            .map(hex)
-            .collect();
-        let within = concat!(
-            within!("$1", "select unhex(atom) from jsonb_each($2)"),
-            "select id from within"
-        );
-        query_scalar(within)
-            .bind(self.client_id)
-            .bind(json(&roots))
-            .fetch_all(conn)
-            .await
-            .map_err(Into::into)
+        let roots: Vec<_> = self.ids(conn, "\"group\"", "slug", slugs).await?.into_iter().map(hex).collect();
+        let within =
+            concat!(within!("$1", "select unhex(atom) from jsonb_each($2)"), "select id from within");
+        query_scalar(within).bind(self.client_id).bind(json(&roots)).fetch_all(conn).await.map_err(Into::into)
     }
 
     async fn add_groups(&mut self, conn: &mut Conn, negated: bool, groups: Vec<Uuid>) -> Result<()> {
@@ -236,10 +201,8 @@ impl Wanted {
                 .bind(self.client_id)
                 .fetch_all(conn)
                 .await?;
-        let wanted: Vec<(Option<Uuid>, String)> = names
-            .iter()
-            .map(|name| (name.parse().ok(), format!(" {}", fold_name(name))))
-            .collect();
+        let wanted: Vec<(Option<Uuid>, String)> =
+            names.iter().map(|name| (name.parse().ok(), format!(" {}", fold_name(name)))).collect();
         let found: HashMap<Uuid, Uuid> = rows
             .into_iter()
             .filter(|(id, _, name)| {
@@ -350,16 +313,11 @@ fn left<const N: usize>(choice: &Choice<i64>, all: [i64; N]) -> Vec<i64> {
 pub(super) fn push_named(sql: &mut Sql, names: &[String]) {
     sql.push("(false");
     for name in names {
-        let begins = fold_name(name)
-            .replace('\\', "\\\\")
-            .replace('%', "\\%")
-            .replace('_', "\\_");
+        let begins = fold_name(name).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         sql.push(" or named.personnel_no = ").bind(name.clone());
         // Also whoever had the number before it passed on.
         sql.push(" or named.former_no = ").bind(name.clone());
-        sql.push(" or ' ' || named.folded_name like ")
-            .bind(format!("% {begins}%"))
-            .push(" escape '\\'");
+        sql.push(" or ' ' || named.folded_name like ").bind(format!("% {begins}%")).push(" escape '\\'");
     }
     sql.push(")");
 }

@@ -67,10 +67,7 @@ impl Plan {
         let mut report = ImportReport::default();
         let (mut changes, mut audit) = (Vec::new(), Vec::new());
         let wanted: BTreeSet<&String> = rows.iter().flat_map(|row| &row.employee.groups).collect();
-        let missing: Vec<&String> = wanted
-            .into_iter()
-            .filter(|slug| !known.groups.contains(*slug))
-            .collect();
+        let missing: Vec<&String> = wanted.into_iter().filter(|slug| !known.groups.contains(*slug)).collect();
         for slug in &missing {
             report.groups_created += 1;
             changes.push(change(0, slug, "create_group", Vec::new()));
@@ -103,11 +100,8 @@ impl Plan {
                         succeeded.push(employee.personnel_no.clone());
                         created.push(person_row(new_id(), employee, &nobody));
                         members.push((&*employee.personnel_no, groups));
-                        let name = (
-                            "full_name".to_owned(),
-                            before.full_name.clone(),
-                            employee.full_name.clone(),
-                        );
+                        let name =
+                            ("full_name".to_owned(), before.full_name.clone(), employee.full_name.clone());
                         changes.push(change(row.line, &employee.personnel_no, "succeed", vec![name]));
                         audit.push(made(employee));
                         continue;
@@ -159,10 +153,7 @@ fn edited(employee: &NewEmployee, fields: &[(String, String, String)]) -> Change
     let no = &*employee.personnel_no;
     let before: BTreeMap<_, _> = fields.iter().map(|(field, before, _)| (field, before)).collect();
     let after: BTreeMap<_, _> = fields.iter().map(|(field, _, after)| (field, after)).collect();
-    Change::new("employee.edit", no)
-        .about(no)
-        .before(&before)
-        .after(&after)
+    Change::new("employee.edit", no).about(no).before(&before).after(&after)
 }
 
 /// A number comes back under quite another name.
@@ -174,12 +165,7 @@ pub(in crate::store) fn doubt(no: &str, before: &str, after: &str) -> Text {
 }
 
 fn change(line: u64, name: &str, action: &str, fields: Vec<(String, String, String)>) -> ImportChange {
-    ImportChange {
-        line,
-        name: name.to_owned(),
-        action: action.to_owned(),
-        fields,
-    }
+    ImportChange { line, name: name.to_owned(), action: action.to_owned(), fields }
 }
 
 /// An optional field after the import: absent it stays, empty it goes.
@@ -269,39 +255,19 @@ mod tests {
             groups: BTreeSet::from(["a".to_owned()]),
             ..Person::default()
         };
-        let boris = Person {
-            full_name: "Борис".to_owned(),
-            archived: true,
-            ..Person::default()
-        };
+        let boris = Person { full_name: "Борис".to_owned(), archived: true, ..Person::default() };
         let mut second = row(3, "2", "Анна", &["b"]);
         second.employee.email = Some(String::new());
-        let rows = [
-            row(2, "1", "Анна", &["a"]),
-            second,
-            row(4, "3", "Борис", &[]),
-            row(5, "4", "Вера", &["b"]),
-        ];
+        let rows =
+            [row(2, "1", "Анна", &["a"]), second, row(4, "3", "Борис", &[]), row(5, "4", "Вера", &["b"])];
         let plan = plan(&rows, &known(vec![(0, anna.clone()), (1, anna), (2, boris)]));
         let report = &plan.report;
-        assert_eq!(
-            (
-                report.created,
-                report.updated,
-                report.unchanged,
-                report.groups_created
-            ),
-            (1, 2, 1, 1)
-        );
+        assert_eq!((report.created, report.updated, report.unchanged, report.groups_created), (1, 2, 1, 1));
         let said: Vec<_> = report
             .changes
             .iter()
             .map(|c| {
-                let fields: Vec<_> = c
-                    .fields
-                    .iter()
-                    .map(|(f, b, a)| format!("{f}: {b} → {a}"))
-                    .collect();
+                let fields: Vec<_> = c.fields.iter().map(|(f, b, a)| format!("{f}: {b} → {a}")).collect();
                 format!("{} {} {} {}", c.line, c.action, c.name, fields.join("; "))
             })
             .collect();
@@ -329,10 +295,7 @@ mod tests {
             ..Person::default()
         };
         let plan_of = |name: &str, person| {
-            let rows = [ImportRow {
-                person,
-                ..row(2, "1", name, &[])
-            }];
+            let rows = [ImportRow { person, ..row(2, "1", name, &[]) }];
             plan(&rows, &known(vec![(0, anna.clone())]))
         };
         let married = plan_of("Котова Анна Ильинична", None);
@@ -345,11 +308,7 @@ mod tests {
         assert_eq!(successor.succeeded, ["1"]);
         assert_eq!((successor.report.created, successor.report.succeeded), (1, 1));
         let people: serde_json::Value = serde_json::from_str(&successor.people).unwrap();
-        assert_eq!(
-            people[0][6],
-            serde_json::Value::Null,
-            "the phone was his predecessor's"
-        );
+        assert_eq!(people[0][6], serde_json::Value::Null, "the phone was his predecessor's");
         // Said twice, it is done once.
         let again = plan_of("Исаева Анна Ильинична", Some(Who::New));
         assert_eq!((again.succeeded.len(), again.report.unchanged), (0, 1));

@@ -16,18 +16,8 @@ async fn a_code_works_once_and_not_after_its_time() {
     let Pairing::Done(paired) = plant.store.pair("a", &device).await.unwrap() else {
         panic!("the code works")
     };
-    assert_eq!(
-        (paired.personnel_no.as_str(), paired.client.as_str()),
-        ("0001", "Завод")
-    );
-    assert!(
-        plant
-            .store
-            .token_holder(&token::hash(&token))
-            .await
-            .unwrap()
-            .is_some()
-    );
+    assert_eq!((paired.personnel_no.as_str(), paired.client.as_str()), ("0001", "Завод"));
+    assert!(plant.store.token_holder(&token::hash(&token)).await.unwrap().is_some());
     assert_eq!(plant.devices_of(employee).await, Some(1));
     assert_eq!(plant.store.pair("a", &device).await.unwrap(), Pairing::WrongCode);
 
@@ -48,17 +38,11 @@ async fn after_ten_wrong_codes_an_address_waits_for_the_next_hour() {
     }
     plant.advance(HOUR / 4);
     for device in [&bad, &good] {
-        assert_eq!(
-            plant.store.pair("a", device).await.unwrap(),
-            Pairing::TooMany { retry_after: 2_701 }
-        );
+        assert_eq!(plant.store.pair("a", device).await.unwrap(), Pairing::TooMany { retry_after: 2_701 });
     }
     assert_eq!(plant.store.pair("b", &bad).await.unwrap(), Pairing::WrongCode);
     plant.advance(HOUR);
-    assert!(matches!(
-        plant.store.pair("a", &good).await.unwrap(),
-        Pairing::Done(_)
-    ));
+    assert!(matches!(plant.store.pair("a", &good).await.unwrap(), Pairing::Done(_)));
 }
 
 #[tokio::test]
@@ -69,10 +53,7 @@ async fn a_blocked_employee_cannot_pair_until_he_is_let_in_again() {
     plant.run("update employee set blocked_at = 1").await;
     assert_eq!(plant.store.pair("a", &device).await.unwrap(), Pairing::Blocked);
     plant.run("update employee set blocked_at = null").await;
-    assert!(matches!(
-        plant.store.pair("a", &device).await.unwrap(),
-        Pairing::Done(_)
-    ));
+    assert!(matches!(plant.store.pair("a", &device).await.unwrap(), Pairing::Done(_)));
 }
 
 #[tokio::test]
@@ -89,14 +70,8 @@ async fn a_new_phone_gets_what_waits_and_nothing_that_is_over() {
     ];
     for (title, change) in states {
         let id = plant.message(title, &[employee]).await;
-        let key = if change.starts_with("message") {
-            "id"
-        } else {
-            "message_id"
-        };
-        plant
-            .run(&format!("update {change} where {key} = {}", sql(id)))
-            .await;
+        let key = if change.starts_with("message") { "id" } else { "message_id" };
+        plant.run(&format!("update {change} where {key} = {}", sql(id))).await;
     }
     let titles = |device: Uuid| {
         let device = sql(device);
@@ -126,19 +101,9 @@ async fn a_phone_that_left_is_out_and_its_messages_wait_for_the_next() {
     let phone = plant.phone(employee, Some("address")).await;
     plant.message("m", &[employee]).await;
     plant.store.leave(&phone.caller).await.unwrap();
-    assert!(
-        plant
-            .store
-            .token_holder(&token::hash(&phone.token))
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(plant.store.token_holder(&token::hash(&phone.token)).await.unwrap().is_none());
     assert_eq!(plant.devices_of(employee).await, Some(0));
-    assert_eq!(
-        plant.texts("select outcome || ' ' || reason from push").await,
-        ["canceled device_gone"]
-    );
+    assert_eq!(plant.texts("select outcome || ' ' || reason from push").await, ["canceled device_gone"]);
     let next = plant.phone(employee, None).await;
     assert_eq!(plant.open_pushes(next.caller.device_id).await, Some(1));
 }

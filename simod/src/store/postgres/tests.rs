@@ -11,10 +11,7 @@ const FAR: i64 = 900_000_000_000;
 /// A client with a feed; `None` where there is no cluster.
 async fn feed() -> Option<(Plant, FeedScope)> {
     let plant = Plant::new().await;
-    let scope = FeedScope {
-        client_id: plant.client_id,
-        acs_id: None,
-    };
+    let scope = FeedScope { client_id: plant.client_id, acs_id: None };
     plant.is_shared().then_some((plant, scope))
 }
 
@@ -32,10 +29,7 @@ async fn happens(plant: &Plant, name: &str) {
 
 /// As in the cluster that the dump was taken from.
 async fn dumped(plant: &Plant) {
-    let far = format!(
-        "update event set xact = '{FAR}'; update event_floor set xact = '{}'",
-        FAR - 1
-    );
+    let far = format!("update event set xact = '{FAR}'; update event_floor set xact = '{}'", FAR - 1);
     plant.run(&far).await;
 }
 

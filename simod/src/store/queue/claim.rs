@@ -102,9 +102,7 @@ pub(super) fn read_claimed(row: &Row, client_id: Uuid, now: i64, claimed: Instan
         body: row.try_get("body")?,
         data: row.try_get("data")?,
         topic: row.try_get("topic")?,
-        acs: row
-            .try_get::<Option<String>, _>("acs")?
-            .unwrap_or_else(|| OPERATOR.to_owned()),
+        acs: row.try_get::<Option<String>, _>("acs")?.unwrap_or_else(|| OPERATOR.to_owned()),
         require_ack: row.try_get("require_ack")?,
         accepted_at: row.try_get("accepted_at")?,
         expires_at,

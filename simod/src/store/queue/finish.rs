@@ -127,11 +127,7 @@ async fn reconsider<'a>(tx: &mut Write, batch: &'a [Finished]) -> Result<Cow<'a,
     }
     let again = |finished: &Finished| match &finished.result {
         PushResult::Failed { answer, .. } if stale.contains(&finished.claim.seq) => Finished {
-            result: PushResult::Retry {
-                due_at: finished.at,
-                answer: answer.clone(),
-                counts: false,
-            },
+            result: PushResult::Retry { due_at: finished.at, answer: answer.clone(), counts: false },
             ..finished.clone()
         },
         _ => finished.clone(),
@@ -147,11 +143,7 @@ fn push_row(finished: &Finished) -> Values<'_, 10> {
             let at = Some(at);
             (1, at, Some(&**answer), at, at, Some("accepted"), None, none)
         }
-        PushResult::Retry {
-            due_at,
-            answer,
-            counts,
-        } => {
+        PushResult::Retry { due_at, answer, counts } => {
             let (tries, due_at) = (i64::from(*counts), Some(*due_at));
             (tries, Some(at), Some(&**answer), none, none, None, None, due_at)
         }
@@ -159,16 +151,7 @@ fn push_row(finished: &Finished) -> Values<'_, 10> {
             // What quarantine holds back was not tried.
             let tried = *reason != reason::QUARANTINED;
             let (tries, tried_at, answer) = (i64::from(tried), tried.then_some(at), Some(&**answer));
-            (
-                tries,
-                tried_at,
-                answer,
-                none,
-                Some(at),
-                Some("failed"),
-                Some(*reason),
-                none,
-            )
+            (tries, tried_at, answer, none, Some(at), Some("failed"), Some(*reason), none)
         }
         PushResult::Skipped(skip) => {
             let (outcome, reason) = skip.outcome();
@@ -302,9 +285,7 @@ async fn mark_sent(tx: &mut Write, batch: &[Finished]) -> Result<Changed> {
 
 /// What the provider took.
 fn accepted(batch: &[Finished]) -> impl Iterator<Item = &Finished> {
-    batch
-        .iter()
-        .filter(|finished| matches!(finished.result, PushResult::Accepted { .. }))
+    batch.iter().filter(|finished| matches!(finished.result, PushResult::Accepted { .. }))
 }
 
 /// A delivery ends when its last push ended and no provider took any.
@@ -376,14 +357,7 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
                 .await?;
             }
             DeviceEffect::Retire => {
-                retire_device(
-                    tx,
-                    key.client_id,
-                    key.device_id,
-                    reason::DEAD_ADDRESS,
-                    finished.at,
-                )
-                .await?;
+                retire_device(tx, key.client_id, key.device_id, reason::DEAD_ADDRESS, finished.at).await?;
             }
         }
     }
@@ -415,12 +389,7 @@ async fn add_delivery_events(tx: &mut Write, batch: &[Finished], changed: &Chang
         let key = finished.claim.key;
         let delivery = (key.message_id, key.employee_id);
         if changed.contains(&delivery) && seen.insert(delivery) {
-            rows.push((
-                key.client_id,
-                finished.claim.acs_id,
-                key.message_id,
-                key.employee_id,
-            ));
+            rows.push((key.client_id, finished.claim.acs_id, key.message_id, key.employee_id));
         }
     }
     feed::add_delivery_events(tx, &rows, at).await

@@ -23,11 +23,7 @@ pub struct Room {
 impl Room {
     /// So many free permits of a channel that has `all` of them, of which clients hold these.
     pub fn new(all: usize, free: usize, held: HashMap<Uuid, usize>) -> Self {
-        Self {
-            free,
-            kept: all / KEPT,
-            held,
-        }
+        Self { free, kept: all / KEPT, held }
     }
 
     /// How many permits are free.
@@ -67,10 +63,7 @@ impl Room {
 impl From<usize> for Room {
     /// So many free permits, for whoever comes.
     fn from(free: usize) -> Self {
-        Self {
-            free,
-            ..Self::default()
-        }
+        Self { free, ..Self::default() }
     }
 }
 

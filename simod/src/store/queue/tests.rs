@@ -36,25 +36,15 @@ async fn claim_after_lease(store: &Store) -> ClaimedPush {
 }
 
 fn finished(push: &ClaimedPush, result: PushResult) -> [Finished; 1] {
-    [Finished {
-        claim: push.claim.clone(),
-        at: 1,
-        result,
-    }]
+    [Finished { claim: push.claim.clone(), at: 1, result }]
 }
 
 fn failed() -> PushResult {
-    PushResult::Failed {
-        reason: "refused",
-        answer: "no".to_owned(),
-        device: DeviceEffect::None,
-    }
+    PushResult::Failed { reason: "refused", answer: "no".to_owned(), device: DeviceEffect::None }
 }
 
 fn accepted() -> PushResult {
-    PushResult::Accepted {
-        answer: "yes".to_owned(),
-    }
+    PushResult::Accepted { answer: "yes".to_owned() }
 }
 
 #[tokio::test]
@@ -96,11 +86,8 @@ async fn a_late_success_counts() {
 async fn a_retry_gives_the_claim_back() {
     let Some((plant, other)) = two().await else { return };
     let held = claim(&plant.store, LONG).await.unwrap();
-    let retry = PushResult::Retry {
-        due_at: plant.store.clock().now(),
-        answer: "later".to_owned(),
-        counts: true,
-    };
+    let retry =
+        PushResult::Retry { due_at: plant.store.clock().now(), answer: "later".to_owned(), counts: true };
     plant.store.finish(&finished(&held, retry)).await.unwrap();
     assert_eq!(claim(&other, LONG).await.unwrap().tries, 1);
 }

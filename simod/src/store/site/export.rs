@@ -32,9 +32,7 @@ fn names<T>(kept: &std::collections::BTreeMap<String, Kept<T>>) -> Vec<String> {
 
 /// What is not in the archive.
 fn here<T>(kept: &std::collections::BTreeMap<String, Kept<T>>) -> impl Iterator<Item = (&String, &T)> {
-    kept.iter()
-        .filter(|(_, it)| !it.archived)
-        .map(|(name, it)| (name, &it.is))
+    kept.iter().filter(|(_, it)| !it.archived).map(|(name, it)| (name, &it.is))
 }
 
 fn client(it: &LiveClient) -> SiteClient {
@@ -42,19 +40,10 @@ fn client(it: &LiveClient) -> SiteClient {
     let works_here = |no: &String| it.employees.get(no).is_some_and(|employee| !employee.archived);
     let acs = here(&it.acs).map(|(name, ())| {
         // A token that has a successor is that one's.
-        let tokens = it
-            .tokens
-            .iter()
-            .filter(|token| token.acs == *name && token.heir.is_none());
-        SiteAcs {
-            name: name.clone(),
-            tokens: Some(tokens.map(|it| token(&it.terms)).collect()),
-        }
+        let tokens = it.tokens.iter().filter(|token| token.acs == *name && token.heir.is_none());
+        SiteAcs { name: name.clone(), tokens: Some(tokens.map(|it| token(&it.terms)).collect()) }
     });
-    let operators = here(&it.operators).map(|(name, role)| SiteOperator {
-        name: name.clone(),
-        role: *role,
-    });
+    let operators = here(&it.operators).map(|(name, role)| SiteOperator { name: name.clone(), role: *role });
     let groups = here(&it.groups).map(|(slug, group)| SiteGroup {
         slug: slug.clone(),
         name: Some(group.name.clone()),
@@ -83,13 +72,7 @@ fn client(it: &LiveClient) -> SiteClient {
             name: Some(topic.name.clone()),
             priority: topic.priority.map_or(Change::Stay, Change::Set),
             recipients: recipients.unwrap_or_default(),
-            grants: Some(
-                topic
-                    .grants
-                    .iter()
-                    .map(|(grantee, (_, terms))| grant(grantee, terms))
-                    .collect(),
-            ),
+            grants: Some(topic.grants.iter().map(|(grantee, (_, terms))| grant(grantee, terms)).collect()),
         }
     });
     SiteClient {

@@ -44,18 +44,12 @@ impl Scope {
 
     /// One client.
     pub(super) fn client(slug: &str) -> Self {
-        Self {
-            clients: Some(BTreeSet::from([slug.to_owned()])),
-            owners: false,
-        }
+        Self { clients: Some(BTreeSet::from([slug.to_owned()])), owners: false }
     }
 
     /// Everything.
     pub(super) fn everything() -> Self {
-        Self {
-            clients: None,
-            owners: true,
-        }
+        Self { clients: None, owners: true }
     }
 }
 
@@ -106,25 +100,15 @@ pub(super) async fn lock_chains(tx: &mut Write, scope: &Scope) -> Result<()> {
 
 /// What there is within `scope`, on a snapshot. Nothing leads into the archive or out of it.
 pub(super) async fn live(conn: &mut Conn, scope: &Scope, now: i64) -> Result<Live> {
-    let mut live = Live {
-        now,
-        revisions: revisions(conn, scope).await?,
-        ..Live::default()
-    };
-    for row in query("select * from client order by slug")
-        .fetch_all(conn)
-        .await?
-    {
+    let mut live = Live { now, revisions: revisions(conn, scope).await?, ..Live::default() };
+    for row in query("select * from client order by slug").fetch_all(conn).await? {
         let slug: String = row.try_get("slug")?;
         if live.revisions.contains_key(&slug) {
             let client = client(conn, &row, now).await?;
             live.clients.insert(slug, client);
         }
     }
-    for row in query("select id, client_id, name, role, archived_at from operator")
-        .fetch_all(conn)
-        .await?
-    {
+    for row in query("select id, client_id, name, role, archived_at from operator").fetch_all(conn).await? {
         let name: String = row.try_get("name")?;
         let client_id: Option<Uuid> = row.try_get("client_id")?;
         match client_id {
@@ -145,11 +129,7 @@ pub(super) async fn live(conn: &mut Conn, scope: &Scope, now: i64) -> Result<Liv
 }
 
 fn kept<T>(row: &Row, is: T) -> Result<Kept<T>> {
-    Ok(Kept {
-        id: row.try_get("id")?,
-        archived: is_archived(row)?,
-        is,
-    })
+    Ok(Kept { id: row.try_get("id")?, archived: is_archived(row)?, is })
 }
 
 fn is_archived(row: &Row) -> Result<bool> {
@@ -251,10 +231,7 @@ async fn groups(conn: &mut Conn, client: &mut LiveClient) -> Result<Names> {
         .fetch_all(conn)
         .await?;
     for row in rows {
-        let group = Group {
-            name: row.try_get("name")?,
-            ..Group::default()
-        };
+        let group = Group { name: row.try_get("name")?, ..Group::default() };
         let (group, slug) = (kept(&row, group)?, row.try_get::<String, _>("slug")?);
         names.insert(group.id, slug.clone());
         client.groups.insert(slug, group);
@@ -324,9 +301,7 @@ async fn topics(conn: &mut Conn, client: &mut LiveClient, groups: &Names, employ
     for row in rows {
         let topic = Topic {
             name: row.try_get("name")?,
-            priority: row
-                .try_get::<Option<i64>, _>("priority")?
-                .map(Priority::from_rank),
+            priority: row.try_get::<Option<i64>, _>("priority")?.map(Priority::from_rank),
             recipients: row.json("recipients")?,
             grants: BTreeMap::new(),
         };
@@ -334,10 +309,8 @@ async fn topics(conn: &mut Conn, client: &mut LiveClient, groups: &Names, employ
         names.insert(topic.id, slug.clone());
         client.topics.insert(slug, topic);
     }
-    let grants = query("select * from topic_grant where client_id = $1")
-        .bind(client.id)
-        .fetch_all(conn)
-        .await?;
+    let grants =
+        query("select * from topic_grant where client_id = $1").bind(client.id).fetch_all(conn).await?;
     for row in grants {
         let (employee, group): (Option<Uuid>, Option<Uuid>) =
             (row.try_get("employee_id")?, row.try_get("group_id")?);
@@ -348,10 +321,9 @@ async fn topics(conn: &mut Conn, client: &mut LiveClient, groups: &Names, employ
         };
         let is_here = match &grantee {
             Some(Grantee::Group(slug)) => client.groups.get(slug).is_some_and(|group| !group.archived),
-            Some(Grantee::Employee(no)) => client
-                .employees
-                .get(no)
-                .is_some_and(|employee| !employee.archived),
+            Some(Grantee::Employee(no)) => {
+                client.employees.get(no).is_some_and(|employee| !employee.archived)
+            }
             _ => true,
         };
         let topic = names.get(&row.try_get("topic_id")?);

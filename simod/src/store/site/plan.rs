@@ -157,22 +157,12 @@ impl Plan {
                 ..ClientPlan::default()
             });
             let before = Some(&client.settings);
-            out.change(
-                SiteAction::Archive,
-                SiteKind::Client,
-                Some(slug),
-                slug,
-                before,
-                None,
-            );
+            out.change(SiteAction::Archive, SiteKind::Client, Some(slug), slug, before, None);
         }
     }
 }
 
 /// Names are unique over all clients; whose the other one is, is nobody's business.
 fn name_taken(name: &str) -> Text {
-    text!(
-        "the operator name `{name}` is taken",
-        "имя оператора «{name}» занято"
-    )
+    text!("the operator name `{name}` is taken", "имя оператора «{name}» занято")
 }

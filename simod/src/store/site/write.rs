@@ -28,11 +28,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(plan: Plan, now: i64) -> Self {
-        let owners: Vec<_> = plan
-            .owners
-            .iter()
-            .map(|name| (hex(id::new(now)), name, "owner"))
-            .collect();
+        let owners: Vec<_> = plan.owners.iter().map(|name| (hex(id::new(now)), name, "owner")).collect();
         let mut tokens = Vec::new();
         let clients = plan.clients.into_iter();
         Self {
@@ -62,11 +58,7 @@ impl Prepared {
             client.put_people(tx, now).await?;
             client.put_topics(tx, now).await?;
             sweep(tx, client.id, now).await?;
-            left.push(Left {
-                client_id: client.id,
-                blocked: client.plan.people_blocked.clone(),
-                gone,
-            });
+            left.push(Left { client_id: client.id, blocked: client.plan.people_blocked.clone(), gone });
         }
         Ok(left)
     }
@@ -80,10 +72,7 @@ impl Prepared {
             });
             tx.record(chain.unwrap_or(SERVER), audited(change));
         }
-        AppliedSite {
-            changes: self.changes,
-            tokens: self.tokens,
-        }
+        AppliedSite { changes: self.changes, tokens: self.tokens }
     }
 }
 
@@ -113,9 +102,7 @@ fn audited(change: &SiteChange) -> Change {
         (SiteKind::Grant, SiteAction::Revoke) => "topic.revoke",
         (SiteKind::Grant, _) => "topic.grant",
     };
-    let told = Change::new(action, &*change.name)
-        .before(&change.before)
-        .after(&change.after);
+    let told = Change::new(action, &*change.name).before(&change.before).after(&change.after);
     let employee = match change.kind {
         SiteKind::Employee => Some(&*change.name),
         SiteKind::Grant => change.name.split_once("/employee:").map(|(_, no)| no),

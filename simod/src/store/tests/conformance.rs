@@ -67,12 +67,7 @@ async fn listed<T, K>(
     for (archived, find) in [(false, ""), (true, ""), (true, find)] {
         let (mut names, mut after) = (Vec::new(), None);
         loop {
-            let listing = Listing {
-                find: Find::new(find),
-                limit: 1,
-                after,
-                archived,
-            };
+            let listing = Listing { find: Find::new(find), limit: 1, after, archived };
             let page = list(listing).await.unwrap();
             names.extend(page.items.iter().map(&name));
             after = page.next;
@@ -108,9 +103,7 @@ async fn post(f: &Fixture, incoming: Incoming) -> Uuid {
 
 /// The ACS that the fixture's messages are of.
 async fn acs_id(f: &Fixture) -> Uuid {
-    let Poster::Token(hash) = f.incoming("").poster else {
-        panic!("an ACS posts")
-    };
+    let Poster::Token(hash) = f.incoming("").poster else { panic!("an ACS posts") };
     match f.store.token_holder(&hash).await.unwrap() {
         Some(TokenHolder::Acs(acs)) => acs.acs_id,
         other => panic!("{other:?}"),
@@ -138,18 +131,12 @@ async fn pair(f: &Fixture, personnel_no: &str, address: Option<&str>) -> Phone {
     let Some(TokenHolder::Device(caller)) = f.store.token_holder(&device.token_hash).await.unwrap() else {
         panic!("the token works")
     };
-    Phone {
-        caller,
-        paired,
-        token_hash: device.token_hash,
-    }
+    Phone { caller, paired, token_hash: device.token_hash }
 }
 
 /// The provider takes everything that is due.
 async fn send_all(f: &Fixture) {
-    let accepted = || PushResult::Accepted {
-        answer: "ok".to_owned(),
-    };
+    let accepted = || PushResult::Accepted { answer: "ok".to_owned() };
     let pushes = claim_all(f).await;
     let results: Vec<_> = pushes.iter().map(|push| finished(push, accepted())).collect();
     f.store.finish(&results).await.unwrap();
@@ -194,21 +181,11 @@ fn every_method_of_the_store_is_called_here() {
         }
     }
     // Where they are not found, nothing would be missed either.
-    for known in [
-        "open",
-        "clock",
-        "others",
-        "accept_each",
-        "forget_events",
-        "explain",
-    ] {
+    for known in ["open", "clock", "others", "accept_each", "forget_events", "explain"] {
         assert!(offered.contains(known), "`{known}` is not found in the sources");
     }
     let missing = uncalled(&offered, &code);
-    assert!(
-        missing.is_empty(),
-        "methods of the store that no conformance test calls: {missing:?}"
-    );
+    assert!(missing.is_empty(), "methods of the store that no conformance test calls: {missing:?}");
 }
 
 #[test]
@@ -244,18 +221,13 @@ fn methods(source: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut within = false;
     for line in source.lines() {
-        if let Some(named) = line
-            .strip_prefix("impl ")
-            .and_then(|rest| rest.strip_suffix(" {"))
-        {
+        if let Some(named) = line.strip_prefix("impl ").and_then(|rest| rest.strip_suffix(" {")) {
             within = named.rsplit("::").next() == Some("Store");
         } else if line == "}" {
             within = false;
         }
-        let Some(declared) = line
-            .strip_prefix("    pub ")
-            .or_else(|| line.strip_prefix("    pub(crate) "))
-            .filter(|_| within)
+        let Some(declared) =
+            line.strip_prefix("    pub ").or_else(|| line.strip_prefix("    pub(crate) ")).filter(|_| within)
         else {
             continue;
         };
@@ -277,11 +249,8 @@ fn bare(code: &str) -> String {
 
 /// Those that are not called. What they are called on ends with `store`, so that nothing else is taken for it.
 fn uncalled<'a>(offered: &'a BTreeSet<String>, code: &str) -> Vec<&'a str> {
-    let is_called = |name: &str| {
-        ["store.", "Store::"]
-            .iter()
-            .any(|store| code.contains(&format!("{store}{name}(")))
-    };
+    let is_called =
+        |name: &str| ["store.", "Store::"].iter().any(|store| code.contains(&format!("{store}{name}(")));
     let missing = offered.iter().filter(|name| !is_called(name));
     missing.map(String::as_str).collect()
 }

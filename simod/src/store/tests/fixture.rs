@@ -32,14 +32,7 @@ impl Fixture {
         let url = crate::testing::empty_database(&folder).await;
         let store = Store::open(&url, clock.clone()).await.unwrap();
         let (client_id, token) = add_client(&store, "zavod").await;
-        let fixture = Self {
-            store,
-            clock,
-            client_id,
-            token,
-            url,
-            folder,
-        };
+        let fixture = Self { store, clock, client_id, token, url, folder };
         for no in 1..=3 {
             add_employee(&fixture.store, client_id, no, Some(&format!("address-{no}"))).await;
         }
@@ -96,9 +89,7 @@ impl Fixture {
 
     /// More employees, without devices.
     pub(crate) async fn add_employees(&self, count: usize) {
-        let known: usize = self.rows("select count(*) from employee").await[0]
-            .parse()
-            .unwrap();
+        let known: usize = self.rows("select count(*) from employee").await[0].parse().unwrap();
         for no in known + 1..=known + count {
             add_employee(&self.store, self.client_id, no, None).await;
         }
@@ -109,10 +100,8 @@ impl Fixture {
         let (client_id, token) = add_client(&self.store, "kombinat").await;
         add_employee(&self.store, client_id, 1, Some("other-1")).await;
         let mut incoming = incoming(&token, "чужое");
-        incoming.draft.recipients = Some(Recipients {
-            employees: vec!["1".to_owned()],
-            ..Recipients::default()
-        });
+        incoming.draft.recipients =
+            Some(Recipients { employees: vec!["1".to_owned()], ..Recipients::default() });
         incoming
     }
 

@@ -23,10 +23,7 @@ const WAITING: &str = "select count(*) from pg_stat_activity
 async fn waits<T>(store: &Store, so_many: i64, work: &JoinHandle<T>) -> bool {
     while !work.is_finished() {
         let mut reader = store.read().await.unwrap();
-        let waiting: i64 = engine::query_scalar(WAITING)
-            .fetch_one(&mut reader)
-            .await
-            .unwrap();
+        let waiting: i64 = engine::query_scalar(WAITING).fetch_one(&mut reader).await.unwrap();
         if waiting >= so_many {
             return true;
         }
@@ -64,10 +61,7 @@ fn meet<T: Send + 'static, U: Send + 'static>(
         let mut held = store.write().await.unwrap();
         held.run(gate).await.unwrap();
         let first = tokio::spawn(first);
-        assert!(
-            waits(store, 1, &first).await,
-            "the gate did not stop the first one"
-        );
+        assert!(waits(store, 1, &first).await, "the gate did not stop the first one");
         let second = tokio::spawn(second);
         waits(store, 2, &second).await;
         held.rollback().await.unwrap();
@@ -95,9 +89,8 @@ async fn a_token_that_is_revoked_while_it_is_rotated_has_no_successor() {
     };
     let revoke = format!("update token set revoked_at = {START} where id = {}", sql(id));
     let client = plant.client_id;
-    let rotated = race(&plant.store, &revoke, async move {
-        other.rotate_token(Some(client), id, 0).await.map(|_| ())
-    });
+    let rotated =
+        race(&plant.store, &revoke, async move { other.rotate_token(Some(client), id, 0).await.map(|_| ()) });
     let rotated = rotated.await;
     assert!(matches!(rotated, Err(Error::Conflict(_))), "{rotated:?}");
     let alive = "select count(*) from token where revoked_at is null";
@@ -109,14 +102,9 @@ async fn whoever_is_archived_while_he_pairs_gets_no_device() {
     let Some((plant, other)) = two().await else { return };
     let employee = plant.employee(1).await;
     let code = plant.invite(employee).await;
-    let archive = format!(
-        "update employee set archived_at = {START} where id = {}",
-        sql(employee)
-    );
+    let archive = format!("update employee set archived_at = {START} where id = {}", sql(employee));
     let paired = race(&plant.store, &archive, async move {
-        other
-            .pair("192.0.2.1", &new_device(&code, "token", Some("a")))
-            .await
+        other.pair("192.0.2.1", &new_device(&code, "token", Some("a"))).await
     });
     let paired = paired.await.unwrap();
     assert!(!matches!(paired, Pairing::Done(_)), "{paired:?}");
@@ -132,10 +120,8 @@ async fn a_message_that_is_canceled_while_it_is_expanded_leaves_no_delivery_wait
     }
     f.add_employees(200).await;
     let mut message = f.incoming("Всем");
-    message.draft.recipients = Some(simo_common::api::message::Recipients {
-        everyone: true,
-        ..Default::default()
-    });
+    message.draft.recipients =
+        Some(simo_common::api::message::Recipients { everyone: true, ..Default::default() });
     f.store.accept(&[message]).await.unwrap();
     let other = Arc::new(f.another_store().await);
     let cancel = "update message set canceled_at = 1";
@@ -145,9 +131,6 @@ async fn a_message_that_is_canceled_while_it_is_expanded_leaves_no_delivery_wait
         Ok::<_, Error>(())
     });
     expanded.await.unwrap();
-    assert_eq!(
-        f.rows("select count(*) from delivery where state = 0").await,
-        ["0"]
-    );
+    assert_eq!(f.rows("select count(*) from delivery where state = 0").await, ["0"]);
     assert_eq!(f.rows("select count(*) from push").await, ["0"]);
 }

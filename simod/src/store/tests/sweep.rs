@@ -37,10 +37,7 @@ async fn ends(f: &Fixture) -> Vec<String> {
 async fn what_ran_out_says_why() {
     let f = Fixture::new().await;
     f.add_employees(1).await;
-    f.store
-        .accept(&[f.personal("a", &["1", "2", "4"])])
-        .await
-        .unwrap();
+    f.store.accept(&[f.personal("a", &["1", "2", "4"])]).await.unwrap();
     f.execute(
         "update push set reason = 'no_channel' where employee_id = (
              select id from employee where personnel_no = '2')",
@@ -51,18 +48,9 @@ async fn what_ran_out_says_why() {
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 3);
     assert_eq!(
         ends(&f).await,
-        [
-            "6 expired",
-            "6 no_channel",
-            "6 no_device",
-            "expired expired",
-            "expired no_channel"
-        ]
+        ["6 expired", "6 no_channel", "6 no_device", "expired expired", "expired no_channel"]
     );
-    assert_eq!(
-        f.rows("select count(*) from event where kind = 'delivery'").await,
-        ["3"]
-    );
+    assert_eq!(f.rows("select count(*) from event where kind = 'delivery'").await, ["3"]);
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
 }
 
@@ -73,15 +61,10 @@ async fn what_is_under_way_does_not_run_out() {
     let pushes = f.store.claim("fcm", 1, super::LEASE).await.unwrap().pushes;
     f.clock.set(AFTER_EXPIRY);
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 1);
-    let accepted = PushResult::Accepted {
-        answer: String::new(),
-    };
+    let accepted = PushResult::Accepted { answer: String::new() };
     f.store.finish(&[finished(&pushes[0], accepted)]).await.unwrap();
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
-    assert_eq!(
-        f.rows("select state from delivery order by state").await,
-        ["1", "6"]
-    );
+    assert_eq!(f.rows("select state from delivery order by state").await, ["1", "6"]);
 }
 
 #[tokio::test]
@@ -95,35 +78,22 @@ async fn a_cancelation_that_was_cut_short_is_finished() {
     ))
     .await;
     f.store.resume_cancelations().await.unwrap();
-    assert_eq!(
-        ends(&f).await,
-        [
-            "7 canceled",
-            "7 canceled",
-            "canceled canceled",
-            "canceled canceled"
-        ]
-    );
+    assert_eq!(ends(&f).await, ["7 canceled", "7 canceled", "canceled canceled", "canceled canceled"]);
 }
 
 #[tokio::test]
 async fn pushes_of_streams_do_not_stay_open_for_ever() {
     let f = Fixture::new().await;
-    f.execute("update device set channel = 'stream', address = null")
-        .await;
+    f.execute("update device set channel = 'stream', address = null").await;
     f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
     // A receipt came from another phone of his: no outcome closes the delivery.
-    f.execute(&format!("update delivery set delivered_at = {NOON}"))
-        .await;
+    f.execute(&format!("update delivery set delivered_at = {NOON}")).await;
     assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
     assert_eq!(f.store.waiting_pushes("stream").await.unwrap(), 2);
     f.clock.set(AFTER_EXPIRY);
     assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
     assert_eq!(
-        (
-            f.store.waiting_pushes("stream").await.unwrap(),
-            f.rows("select distinct outcome from push").await
-        ),
+        (f.store.waiting_pushes("stream").await.unwrap(), f.rows("select distinct outcome from push").await),
         (0, vec!["expired".to_owned()])
     );
 }
@@ -136,14 +106,11 @@ async fn pushes_without_a_channel_say_so_until_there_is_one() {
     assert_eq!(f.store.note_missing_channel("fcm").await.unwrap(), 0);
     assert_eq!(f.rows("select distinct reason from push").await, ["no_channel"]);
     let pushes = claim_all(&f).await;
-    let accepted = || PushResult::Accepted {
-        answer: String::new(),
-    };
+    let accepted = || PushResult::Accepted { answer: String::new() };
     let finished: Vec<_> = pushes.iter().map(|push| finished(push, accepted())).collect();
     f.store.finish(&finished).await.unwrap();
     assert_eq!(
-        f.rows("select count(*) from push where outcome = 'accepted' and reason is null")
-            .await,
+        f.rows("select count(*) from push where outcome = 'accepted' and reason is null").await,
         ["2"]
     );
 }
@@ -171,11 +138,7 @@ async fn old_keys_events_failures_and_invitations_are_forgotten_and_young_ones_k
     f.execute(&rows(NOON - HOUR, "young")).await;
     assert!(!f.store.forget_old().await.unwrap());
     for table in ["idempotency", "event", "pairing_failure", "invite"] {
-        assert_eq!(
-            f.rows(&format!("select count(*) from {table}")).await,
-            ["1"],
-            "{table}"
-        );
+        assert_eq!(f.rows(&format!("select count(*) from {table}")).await, ["1"], "{table}");
     }
 }
 
@@ -183,29 +146,18 @@ async fn old_keys_events_failures_and_invitations_are_forgotten_and_young_ones_k
 async fn history_is_kept_as_long_as_its_client_wants() {
     let f = Fixture::new().await;
     let other = f.second_client().await;
-    f.store
-        .accept(&[f.personal("старое", &["1", "2", "3"]), other])
-        .await
-        .unwrap();
+    f.store.accept(&[f.personal("старое", &["1", "2", "3"]), other]).await.unwrap();
     while f.store.index_words(100).await.unwrap() > 0 {}
     f.clock.set(NOON + 9 * DAY);
     f.store.accept(&[f.personal("новое", &["1"])]).await.unwrap();
-    f.execute("update client set retention_days = 10 where slug = 'zavod'")
-        .await;
+    f.execute("update client set retention_days = 10 where slug = 'zavod'").await;
     f.clock.set(NOON + 10 * DAY - HOUR);
     assert!(!f.store.forget_history().await.unwrap());
     f.clock.set(NOON + 10 * DAY + HOUR);
     while f.store.forget_history().await.unwrap() {}
-    assert_eq!(
-        f.rows("select title from message order by title").await,
-        ["новое", "чужое"]
-    );
+    assert_eq!(f.rows("select title from message order by title").await, ["новое", "чужое"]);
     for table in ["push", "delivery"] {
-        assert_eq!(
-            f.rows(&format!("select count(*) from {table}")).await,
-            ["2"],
-            "{table}"
-        );
+        assert_eq!(f.rows(&format!("select count(*) from {table}")).await, ["2"], "{table}");
     }
     assert_eq!(f.rows("select count(*) from message_word").await, ["1"]);
 }
@@ -215,10 +167,8 @@ async fn who_is_blocked_before_his_turn_comes_is_denied() {
     let f = Fixture::new().await;
     f.add_employees(300).await;
     let mut wide = f.incoming("всем");
-    wide.draft.recipients = Some(simo_common::api::message::Recipients {
-        everyone: true,
-        ..Default::default()
-    });
+    wide.draft.recipients =
+        Some(simo_common::api::message::Recipients { everyone: true, ..Default::default() });
     f.store.accept(&[wide]).await.unwrap();
     f.store.block_employee(f.client_id, "2").await.unwrap();
     f.store.remove_employee(f.client_id, "3").await.unwrap();
@@ -230,10 +180,7 @@ async fn who_is_blocked_before_his_turn_comes_is_denied() {
              from delivery d join employee e on e.id = d.employee_id where d.outcome is not null order by 1",
         )
         .await,
-        [
-            format!("2 denied blocked {NOON}"),
-            format!("3 denied archived {NOON}")
-        ]
+        [format!("2 denied blocked {NOON}"), format!("3 denied archived {NOON}")]
     );
     assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 1);
 }
@@ -243,19 +190,14 @@ async fn a_large_message_is_forgotten_in_pieces() {
     let f = Fixture::new().await;
     f.add_employees(600).await;
     let mut wide = f.incoming("всем");
-    wide.draft.recipients = Some(simo_common::api::message::Recipients {
-        everyone: true,
-        ..Default::default()
-    });
+    wide.draft.recipients =
+        Some(simo_common::api::message::Recipients { everyone: true, ..Default::default() });
     f.store.accept(&[wide]).await.unwrap();
     let mut stride = super::Stride::default();
     while f.store.expand_step(&mut stride).await.unwrap() {}
     f.execute("update client set retention_days = 1").await;
     f.clock.set(NOON + 2 * DAY);
-    assert!(
-        !f.store.forget_history().await.unwrap(),
-        "keys of idempotency lead to it for 72 hours"
-    );
+    assert!(!f.store.forget_history().await.unwrap(), "keys of idempotency lead to it for 72 hours");
     f.clock.set(NOON + 4 * DAY);
     let mut steps = 0;
     while f.store.forget_history().await.unwrap() {
@@ -263,8 +205,7 @@ async fn a_large_message_is_forgotten_in_pieces() {
     }
     assert!(steps >= 3, "{steps}");
     assert_eq!(
-        f.rows("select count(*) from delivery union all select count(*) from message")
-            .await,
+        f.rows("select count(*) from delivery union all select count(*) from message").await,
         ["0", "0"]
     );
 }
@@ -275,11 +216,7 @@ async fn the_brake_remembers_the_dead_of_the_last_hour() {
     assert_eq!(f.store.count_devices("fcm").await.unwrap(), 3);
     f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
     let pushes = claim_all(&f).await;
-    let dead = |device| PushResult::Failed {
-        reason: "dead_address",
-        answer: String::new(),
-        device,
-    };
+    let dead = |device| PushResult::Failed { reason: "dead_address", answer: String::new(), device };
     f.store
         .finish(&[
             finished(&pushes[0], dead(DeviceEffect::Quarantine)),

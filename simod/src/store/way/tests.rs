@@ -9,12 +9,7 @@ use crate::{
 };
 
 fn stream() -> Way {
-    Way {
-        channel: "stream".to_owned(),
-        address: None,
-        address_kind: "token".to_owned(),
-        notifications: None,
-    }
+    Way { channel: "stream".to_owned(), address: None, address_kind: "token".to_owned(), notifications: None }
 }
 
 #[tokio::test]
@@ -27,10 +22,7 @@ async fn an_address_belongs_to_the_device_that_named_it_last() {
     let reasons = plant.texts("select coalesce(reason, 'lives') from device").await;
     assert_eq!(reasons.len(), 2);
     assert!(reasons.contains(&reason::REPLACED.to_owned()));
-    assert_eq!(
-        (plant.devices_of(one).await, plant.devices_of(two).await),
-        (Some(0), Some(1))
-    );
+    assert_eq!((plant.devices_of(one).await, plant.devices_of(two).await), (Some(0), Some(1)));
     assert_eq!(plant.open_pushes(old.caller.device_id).await, Some(0));
     let holder = plant.store.token_holder(&token::hash(&old.token)).await.unwrap();
     assert!(holder.is_none(), "the replaced phone is out");
@@ -80,10 +72,7 @@ async fn a_new_address_ends_the_quarantine_and_takes_what_waits_along() {
     plant.store.change_way(&phone.caller, &way).await.unwrap();
     assert_eq!(plant.number("select quarantined_at from device").await, None);
     assert_eq!(plant.texts("select channel from push").await, ["stream"]);
-    assert_eq!(
-        plant.number("select due_at from push").await,
-        Some(plant.store.clock().now())
-    );
+    assert_eq!(plant.number("select due_at from push").await, Some(plant.store.clock().now()));
 }
 
 #[tokio::test]
@@ -95,27 +84,11 @@ async fn a_phone_that_changes_to_a_stream_gets_what_it_has_not_confirmed() {
     let accepted = "sent_at = 1, done_at = 1, outcome = 'accepted'";
     for (title, push, change) in [
         ("accepted", accepted, "delivery set sent_at = 1"),
-        (
-            "failed",
-            "done_at = 1, outcome = 'failed'",
-            "delivery set sent_at = 1",
-        ),
+        ("failed", "done_at = 1, outcome = 'failed'", "delivery set sent_at = 1"),
         ("waits", "tries = 1", "delivery set reason = null"),
-        (
-            "received",
-            "done_at = 1, outcome = 'received'",
-            "delivery set sent_at = 1, delivered_at = 1",
-        ),
-        (
-            "read elsewhere",
-            accepted,
-            "delivery set sent_at = 1, read_at = 1",
-        ),
-        (
-            "expired",
-            accepted,
-            "delivery set sent_at = 1, expires_at = accepted_at",
-        ),
+        ("received", "done_at = 1, outcome = 'received'", "delivery set sent_at = 1, delivered_at = 1"),
+        ("read elsewhere", accepted, "delivery set sent_at = 1, read_at = 1"),
+        ("expired", accepted, "delivery set sent_at = 1, expires_at = accepted_at"),
         ("canceled", accepted, "message set canceled_at = 1"),
         (
             "given up",
@@ -124,11 +97,7 @@ async fn a_phone_that_changes_to_a_stream_gets_what_it_has_not_confirmed() {
         ),
     ] {
         let id = sql(plant.message(title, &[employee]).await);
-        let key = if change.starts_with("message") {
-            "id"
-        } else {
-            "message_id"
-        };
+        let key = if change.starts_with("message") { "id" } else { "message_id" };
         plant
             .run(&format!(
                 "update push set {push} where message_id = {id}; update {change} where {key} = {id}"
@@ -150,12 +119,7 @@ async fn a_phone_that_changes_to_a_stream_gets_what_it_has_not_confirmed() {
     };
     assert_eq!(
         open(phone.caller.device_id).await,
-        [
-            "accepted stream",
-            "failed stream",
-            "given up stream",
-            "waits stream"
-        ]
+        ["accepted stream", "failed stream", "given up stream", "waits stream"]
     );
     assert_eq!(open(other.caller.device_id).await, ["waits fcm"]);
 }
@@ -170,11 +134,7 @@ async fn what_a_provider_says_of_an_address_does_not_concern_the_next_one() {
     }
     let lease = Duration::from_mins(1);
     let claimed = plant.store.claim("fcm", 10, lease).await.unwrap().pushes;
-    let next = Way {
-        channel: "fcm".to_owned(),
-        address: Some("new".to_owned()),
-        ..stream()
-    };
+    let next = Way { channel: "fcm".to_owned(), address: Some("new".to_owned()), ..stream() };
     plant.store.change_way(&phone, &next).await.unwrap();
     let finished: Vec<Finished> = claimed
         .into_iter()
@@ -217,9 +177,7 @@ async fn what_was_under_way_when_a_phone_changed_to_a_stream_is_owed_to_the_stre
             claim: push.claim,
             at: 1,
             result: match &*push.title {
-                "accepted" => PushResult::Accepted {
-                    answer: "yes".to_owned(),
-                },
+                "accepted" => PushResult::Accepted { answer: "yes".to_owned() },
                 _ => PushResult::Failed {
                     reason: reason::DEAD_ADDRESS,
                     answer: "no".to_owned(),

@@ -27,13 +27,8 @@ impl Bare {
             .expect("the bare handler starts");
         let stdout = process.stdout.take().expect("stdout is piped");
         let mut address = String::new();
-        BufReader::new(stdout)
-            .read_line(&mut address)
-            .expect("it says where it listens");
-        Self {
-            process,
-            address: address.trim().to_owned(),
-        }
+        BufReader::new(stdout).read_line(&mut address).expect("it says where it listens");
+        Self { process, address: address.trim().to_owned() }
     }
 }
 
@@ -50,13 +45,9 @@ pub(crate) async fn serve() {
         .route("/api/v1/messages", post(one))
         .route("/api/v1/messages/batch", post(batch))
         .layer(axum::extract::DefaultBodyLimit::disable());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port is free");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     println!("{}", listener.local_addr().expect("it is bound"));
-    axum::serve(listener, routes)
-        .await
-        .expect("it serves until it is killed");
+    axum::serve(listener, routes).await.expect("it serves until it is killed");
 }
 
 async fn one(Json(message): Json<PostMessage>) -> (StatusCode, Json<PostedMessage>) {
@@ -74,11 +65,7 @@ async fn batch(Json(messages): Json<Vec<PostMessage>>) -> Json<BatchAnswer> {
             problem: None,
         })
         .collect();
-    Json(BatchAnswer {
-        accepted: items.len(),
-        refused: 0,
-        items,
-    })
+    Json(BatchAnswer { accepted: items.len(), refused: 0, items })
 }
 
 fn answer(message: &PostMessage) -> PostedMessage {
@@ -86,10 +73,7 @@ fn answer(message: &PostMessage) -> PostedMessage {
         id: Uuid::new_v4(),
         duplicate: false,
         recipients: RecipientCounts {
-            accepted: message
-                .recipients
-                .as_ref()
-                .map_or(0, |named| named.employees.len() as u64),
+            accepted: message.recipients.as_ref().map_or(0, |named| named.employees.len() as u64),
             ..RecipientCounts::default()
         },
     }

@@ -36,19 +36,11 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects.
     pub(crate) async fn open(target: Target) -> Self {
-        let socket = TcpStream::connect(&target.address)
-            .await
-            .expect("the server listens");
+        let socket = TcpStream::connect(&target.address).await.expect("the server listens");
         socket.set_nodelay(true).expect("a socket can be told");
-        let (sender, connection) = http1::handshake(TokioIo::new(socket))
-            .await
-            .expect("it speaks HTTP");
+        let (sender, connection) = http1::handshake(TokioIo::new(socket)).await.expect("it speaks HTTP");
         tokio::spawn(connection);
-        Self {
-            sender,
-            authorization: format!("Bearer {}", target.token),
-            target,
-        }
+        Self { sender, authorization: format!("Bearer {}", target.token), target }
     }
 
     /// Posts; the answer must be of the 2xx.
@@ -62,27 +54,11 @@ impl Connection {
             .body(Full::new(body))
             .expect("these headers are valid");
         // The connection may still be busy with the end of the last answer.
-        self.sender
-            .ready()
-            .await
-            .expect("the server keeps the connection");
-        let answer = self
-            .sender
-            .send_request(request)
-            .await
-            .expect("the server answers");
+        self.sender.ready().await.expect("the server keeps the connection");
+        let answer = self.sender.send_request(request).await.expect("the server answers");
         let status = answer.status();
-        let body = answer
-            .into_body()
-            .collect()
-            .await
-            .expect("the answer is whole")
-            .to_bytes();
-        assert!(
-            status.is_success(),
-            "{status}: {}",
-            String::from_utf8_lossy(&body)
-        );
+        let body = answer.into_body().collect().await.expect("the answer is whole").to_bytes();
+        assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
         (status, body)
     }
 }
@@ -115,10 +91,7 @@ pub(crate) async fn rate(target: &Target, connections: usize, length: Duration, 
 pub(crate) fn quantile(times: &mut [f64], share: f64) -> f64 {
     times.sort_by(f64::total_cmp);
     let last = times.len().saturating_sub(1) as f64;
-    times
-        .get((last * share).round() as usize)
-        .copied()
-        .unwrap_or(f64::NAN)
+    times.get((last * share).round() as usize).copied().unwrap_or(f64::NAN)
 }
 
 /// The median.

@@ -35,20 +35,10 @@ pub(crate) async fn measure(directory: &Path, rounds: usize) -> Vec<Row> {
         ours.push(drained.rate);
         memory = memory.max(drained.resident);
         bare.push(loop_of_sends(&provider).await);
-        eprintln!(
-            "drain {round}/{rounds}: {:.0}/s, bare {:.0}/s",
-            ours[round - 1],
-            bare[round - 1]
-        );
+        eprintln!("drain {round}/{rounds}: {:.0}/s, bare {:.0}/s", ours[round - 1], bare[round - 1]);
     }
     vec![
-        Row::rate(
-            "drain of 100,000 FCM pushes",
-            median(ours),
-            median(bare),
-            0.40,
-            f64::INFINITY,
-        ),
+        Row::rate("drain of 100,000 FCM pushes", median(ours), median(bare), 0.40, f64::INFINITY),
         Row::only("  resident after the drain", format!("{memory:.1} MiB")),
     ]
 }
@@ -68,11 +58,7 @@ pub(crate) async fn drain(directory: &Path, provider: &Provider, instances: usiz
     let silence = Silence::begin();
     let setup = site::setup(directory, "queue").fcm_at(&silence.url, &provider.files);
     let (mut queue, token) = site::with_phones(setup, EMPLOYEES, "fcm").await;
-    let target = Target {
-        address: site::address(&queue),
-        path: "/api/v1/messages/batch",
-        token,
-    };
+    let target = Target { address: site::address(&queue), path: "/api/v1/messages/batch", token };
     let mut connection = Connection::open(target).await;
     for first in (0..PUSHES).step_by(BATCH) {
         connection.post(batch(first)).await;
@@ -84,9 +70,7 @@ pub(crate) async fn drain(directory: &Path, provider: &Provider, instances: usiz
     let mut running = Vec::new();
     for instance in 0..instances {
         let setup = site::setup(directory, &format!("drain-{instance}"));
-        let setup = setup
-            .on_database_of(&queue)
-            .fcm_at(&provider.url, &provider.files);
+        let setup = setup.on_database_of(&queue).fcm_at(&provider.url, &provider.files);
         running.push(setup.start().await);
     }
     let stats = async || {

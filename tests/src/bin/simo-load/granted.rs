@@ -20,10 +20,7 @@ const GROUPS: [(&str, usize); 3] = [("smena", 900), ("ceh", 90), ("zavod", 9)];
 
 pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     let provider = Provider::start(directory);
-    let mut simod = site::setup(directory, "granted")
-        .fcm_at(&provider.url, &provider.files)
-        .start()
-        .await;
+    let mut simod = site::setup(directory, "granted").fcm_at(&provider.url, &provider.files).start().await;
     eprintln!("granted: importing 100,000 employees, giving 1,000 grants …");
     let shift = |number: usize| Some(name(0, number % GROUPS[0].1));
     let plant = site::plant_in(&simod, "granted", PEOPLE, shift).await;
@@ -38,27 +35,13 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     site::give_phones(&simod.database_url(), "fcm").await;
     simod.restart().await;
 
-    let plant = Plant {
-        admin: simod.owner().for_client(Some(plant.slug.clone())),
-        slug: plant.slug,
-    };
+    let plant = Plant { admin: simod.owner().for_client(Some(plant.slug.clone())), slug: plant.slug };
     let mut times = Vec::new();
     for _ in 0..5 {
         let begun = Instant::now();
-        let all = ListQuery {
-            limit: Some(PEOPLE as u32),
-            ..ListQuery::default()
-        };
-        let page = plant
-            .admin
-            .who_receives("trevoga", &all)
-            .await
-            .expect("it is answered");
-        assert_eq!(
-            page.items.len(),
-            PEOPLE,
-            "everyone is in a group that holds a grant"
-        );
+        let all = ListQuery { limit: Some(PEOPLE as u32), ..ListQuery::default() };
+        let page = plant.admin.who_receives("trevoga", &all).await.expect("it is answered");
+        assert_eq!(page.items.len(), PEOPLE, "everyone is in a group that holds a grant");
         times.push(begun.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
@@ -90,11 +73,7 @@ async fn nest(plant: &Plant) {
             .await;
         for number in 0..GROUPS[level - 1].1 {
             let (outer, inner) = (name(level, number / 10), name(level - 1, number));
-            plant
-                .admin
-                .include_group(&outer, &inner)
-                .await
-                .expect("a group can be included");
+            plant.admin.include_group(&outer, &inner).await.expect("a group can be included");
         }
     }
 }

@@ -48,20 +48,13 @@ pub(crate) async fn measure(directory: &Path, deliveries: u64) -> Vec<Row> {
     // In this process: nothing is measured while it answers.
     let fcm = FakeFcm::start();
     fcm.journal().without_bodies();
-    fcm.script().mixture(Some(Mixture {
-        rate: 0.04,
-        answers: vec![Answer::InvalidPayload],
-        seed: 4,
-    }));
+    fcm.script().mixture(Some(Mixture { rate: 0.04, answers: vec![Answer::InvalidPayload], seed: 4 }));
     let simod = site::setup(directory, "history").fcm(&fcm).start().await;
     let (large, first, last) = seed(&simod, deliveries).await;
     let statistics = wait_for_statistics(&simod.database_url()).await;
 
     let viewer = viewer(&simod, &large).await;
-    let mut rows = vec![Row::only(
-        "history: deliveries of three clients",
-        format!("{deliveries}"),
-    )];
+    let mut rows = vec![Row::only("history: deliveries of three clients", format!("{deliveries}"))];
     if let Some(statistics) = statistics {
         rows.push(Row::only("  statistics of the server", statistics.to_owned()));
     }
@@ -130,11 +123,7 @@ async fn seed(simod: &Simod, deliveries: u64) -> (Site, i64, i64) {
 /// Pushes to FCM that are not done.
 async fn waiting_pushes(simod: &Simod) -> u64 {
     let answer = reqwest::get(format!("{}/metrics", simod.url())).await;
-    let text = answer
-        .expect("simod answers")
-        .text()
-        .await
-        .expect("metrics are text");
+    let text = answer.expect("simod answers").text().await.expect("metrics are text");
     text.lines()
         .find_map(|line| line.strip_prefix("simo_push_queue{channel=\"fcm\"} "))
         .and_then(|number| number.parse().ok())
@@ -153,35 +142,24 @@ async fn wait_for_statistics(database: &str) -> Option<&'static str> {
     let looked = "select count(*) from pg_stat_user_tables
         where relname in ('message', 'delivery', 'push', 'message_word', 'employee') and last_autoanalyze is not null";
     while Instant::now() < until {
-        let count: i64 = sqlx::query_scalar(looked)
-            .fetch_one(&mut connection)
-            .await
-            .expect("the server counts");
+        let count: i64 =
+            sqlx::query_scalar(looked).fetch_one(&mut connection).await.expect("the server counts");
         if count == 5 {
             return Some("of autovacuum");
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    sqlx::query("analyze")
-        .execute(&mut connection)
-        .await
-        .expect("the server looks");
+    sqlx::query("analyze").execute(&mut connection).await.expect("the server looks");
     Some("`analyze`, autovacuum did not come")
 }
 
 /// Somebody who reads the client's history, over TCP.
 async fn viewer(simod: &Simod, site: &Site) -> Client {
     let name = "viewer".to_owned();
-    let operator = NewOperator {
-        name: name.clone(),
-        role: Role::Viewer,
-    };
+    let operator = NewOperator { name: name.clone(), role: Role::Viewer };
     let admin = &site.plant.admin;
     admin.add_operator(&operator).await.expect("a viewer can be made");
-    let token = NewToken {
-        operator: Some(name),
-        ..NewToken::default()
-    };
+    let token = NewToken { operator: Some(name), ..NewToken::default() };
     let issued = admin.issue_token(&token).await.expect("he gets a token");
     simod.caller(&issued.token)
 }
@@ -222,10 +200,7 @@ struct Place {
 
 impl Place {
     fn step(&self, list: &ListQuery) -> ListQuery {
-        ListQuery {
-            cursor: Some(self.cursor.clone()),
-            ..list.clone()
-        }
+        ListQuery { cursor: Some(self.cursor.clone()), ..list.clone() }
     }
 }
 
@@ -233,10 +208,7 @@ impl Place {
 /// list ends before.
 async fn walk(viewer: &Client, list: &ListQuery, sort: Sort) -> Option<(u32, Place)> {
     let enough = (FAR * PAGE / STEP) as usize - 1;
-    let mut wide = ListQuery {
-        limit: Some(STEP),
-        ..list.clone()
-    };
+    let mut wide = ListQuery { limit: Some(STEP), ..list.clone() };
     let mut cursors = Vec::with_capacity(enough);
     while cursors.len() < enough {
         let Some(next) = page(viewer, &wide, sort).await.0.next else {

@@ -27,11 +27,7 @@ pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machi
     let setup = site::setup(directory, "ingest").fcm_at(&silence.url, &provider.files);
     let ours = Door::of_simod(setup, "fcm").await;
     let bare = Bare::start();
-    let theirs = Door {
-        address: bare.address.clone(),
-        token: ours.token.clone(),
-        _simod: None,
-    };
+    let theirs = Door { address: bare.address.clone(), token: ours.token.clone(), _simod: None };
     let length = Duration::from_secs(seconds);
     for door in [&ours, &theirs] {
         door.singles(Duration::from_secs(1)).await;
@@ -42,9 +38,7 @@ pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machi
         figures[1].push(theirs.singles(length).await);
         figures[2].push(ours.batches(length).await);
         figures[3].push(theirs.batches(length).await);
-        let last = figures
-            .each_ref()
-            .map(|figures| figures.last().copied().unwrap_or_default());
+        let last = figures.each_ref().map(|figures| figures.last().copied().unwrap_or_default());
         eprintln!(
             "ingest {round}/{rounds}: single {:.0}/s, bare {:.0}/s; batch {:.0}/s, bare {:.0}/s",
             last[0], last[1], last[2], last[3]
@@ -58,21 +52,9 @@ pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machi
     let disk = 0.7 * CONNECTIONS as f64 / machine.sync.as_secs_f64();
     vec![
         Row::rate("ingest, single, 64 connections", single, bare_single, 0.30, disk),
-        Row::rate(
-            "ingest, batches of 1,000 (messages)",
-            batched,
-            bare_single,
-            0.45,
-            f64::INFINITY,
-        ),
-        Row::only(
-            "  the bare handler with the same batches",
-            format!("{bare_batched:.0}/s"),
-        ),
-        Row::only(
-            "  single with stream phones that are offline",
-            format!("{streams_single:.0}/s"),
-        ),
+        Row::rate("ingest, batches of 1,000 (messages)", batched, bare_single, 0.45, f64::INFINITY),
+        Row::only("  the bare handler with the same batches", format!("{bare_batched:.0}/s")),
+        Row::only("  single with stream phones that are offline", format!("{streams_single:.0}/s")),
         Row::only("  batches for them", format!("{streams_batched:.0}/s")),
     ]
 }
@@ -88,11 +70,7 @@ impl Door {
     /// That of a simod with employees who have a phone of a channel each.
     pub(crate) async fn of_simod(setup: Setup, channel: &str) -> Self {
         let (simod, token) = site::with_phones(setup, EMPLOYEES, channel).await;
-        Self {
-            address: site::address(&simod),
-            token,
-            _simod: Some(simod),
-        }
+        Self { address: site::address(&simod), token, _simod: Some(simod) }
     }
 
     /// Messages a second, one a request.
@@ -109,11 +87,7 @@ impl Door {
     }
 
     fn target(&self, path: &'static str) -> Target {
-        Target {
-            address: self.address.clone(),
-            path,
-            token: self.token.clone(),
-        }
+        Target { address: self.address.clone(), path, token: self.token.clone() }
     }
 }
 

@@ -28,10 +28,7 @@ pub(crate) struct Posted {
 /// Twenty seconds at the rate.
 pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     let provider = Provider::start(directory);
-    let mut simod = site::setup(directory, "latency")
-        .fcm_at(&provider.url, &provider.files)
-        .start()
-        .await;
+    let mut simod = site::setup(directory, "latency").fcm_at(&provider.url, &provider.files).start().await;
     let token = site::plant(&simod, "load", EMPLOYEES).await.token("1c").await;
     simod.terminate().await;
     site::give_phones(&simod.database_url(), "fcm").await;
@@ -61,11 +58,8 @@ pub(crate) async fn steadily(
     let mut tasks = JoinSet::new();
     let start = tokio::time::Instant::now();
     for lane in 0..CONNECTIONS {
-        let target = Target {
-            address: site::address(simod),
-            path: "/api/v1/messages",
-            token: token.to_owned(),
-        };
+        let target =
+            Target { address: site::address(simod), path: "/api/v1/messages", token: token.to_owned() };
         tasks.spawn(async move {
             let mut connection = Connection::open(target).await;
             let mut posted = Vec::new();
@@ -74,11 +68,7 @@ pub(crate) async fn steadily(
                 let sent_us = clock::now_us();
                 let (_, answer) = connection.post(message(number, employees)).await;
                 let answered_us = clock::now_us();
-                posted.push(Posted {
-                    id: id_of(&answer),
-                    sent_us,
-                    answered_us,
-                });
+                posted.push(Posted { id: id_of(&answer), sent_us, answered_us });
             }
             posted
         });
@@ -88,27 +78,23 @@ pub(crate) async fn steadily(
 
 /// How long each took from its POST to the provider, in milliseconds; waits until all are there.
 pub(crate) async fn to_provider(provider: &Provider, before: u64, posted: &[Posted]) -> Vec<f64> {
-    within(
-        Duration::from_mins(2),
-        "all messages reach the provider",
-        || async {
-            tokio::time::sleep(Duration::from_millis(250)).await;
-            let arrived: HashMap<String, i64> = provider
-                .calls(before)
-                .await
-                .into_iter()
-                .rev()
-                .filter_map(|call| Some((call.message_id?, call.at_us)))
-                .collect();
-            posted
-                .iter()
-                .map(|message| {
-                    let at_us = arrived.get(&message.id)?;
-                    Some((at_us - message.sent_us) as f64 / 1e3)
-                })
-                .collect()
-        },
-    )
+    within(Duration::from_mins(2), "all messages reach the provider", || async {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let arrived: HashMap<String, i64> = provider
+            .calls(before)
+            .await
+            .into_iter()
+            .rev()
+            .filter_map(|call| Some((call.message_id?, call.at_us)))
+            .collect();
+        posted
+            .iter()
+            .map(|message| {
+                let at_us = arrived.get(&message.id)?;
+                Some((at_us - message.sent_us) as f64 / 1e3)
+            })
+            .collect()
+    })
     .await
 }
 
@@ -118,9 +104,7 @@ pub(crate) fn id_of(answer: &[u8]) -> String {
     struct Answer {
         id: String,
     }
-    serde_json::from_slice::<Answer>(answer)
-        .expect("the answer has an id")
-        .id
+    serde_json::from_slice::<Answer>(answer).expect("the answer has an id").id
 }
 
 fn message(number: usize, employees: usize) -> Bytes {

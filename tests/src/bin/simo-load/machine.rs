@@ -24,13 +24,8 @@ impl Machine {
     pub(crate) fn look(directory: &Path) -> Self {
         let field = |file: &str, name: &str| {
             let text = fs::read_to_string(file).unwrap_or_default();
-            let line = text
-                .lines()
-                .find(|line| line.starts_with(name))
-                .unwrap_or_default();
-            line.split_once(':')
-                .map_or("?", |(_, value)| value.trim())
-                .to_owned()
+            let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+            line.split_once(':').map_or("?", |(_, value)| value.trim()).to_owned()
         };
         let kibibytes = field("/proc/meminfo", "MemTotal");
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

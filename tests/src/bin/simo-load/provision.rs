@@ -26,10 +26,8 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     let token = site::plant(&simod, "other", OTHERS).await.token("1c").await;
     latency::steadily(&simod, &token, RATE, RATE, OTHERS).await;
     let owner = simod.owner();
-    let asked = PlanSite {
-        site: serde_json::from_value(wanted()).expect("it is a site"),
-        ..PlanSite::default()
-    };
+    let asked =
+        PlanSite { site: serde_json::from_value(wanted()).expect("it is a site"), ..PlanSite::default() };
     let provisioned = async {
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
         let begun = Instant::now();
@@ -50,24 +48,15 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
         assert_eq!(again.changes, [], "it is as the site says");
         [planned, applied, begun.elapsed()].map(|time| time.as_secs_f64() * 1e3)
     };
-    let (posted, [planned, applied, again]) = tokio::join!(
-        latency::steadily(&simod, &token, RATE, RATE * SECONDS, OTHERS),
-        provisioned
-    );
-    let mut answers: Vec<f64> = posted
-        .iter()
-        .map(|message| (message.answered_us - message.sent_us) as f64 / 1e3)
-        .collect();
+    let (posted, [planned, applied, again]) =
+        tokio::join!(latency::steadily(&simod, &token, RATE, RATE * SECONDS, OTHERS), provisioned);
+    let mut answers: Vec<f64> =
+        posted.iter().map(|message| (message.answered_us - message.sent_us) as f64 / 1e3).collect();
     vec![
         Row::at_most("5,000 employees, 1,000 grants: plan", planned, 1_000.0, "ms"),
         Row::at_most("  apply", applied, 3_000.0, "ms"),
         Row::at_most("  plan again, nothing to do", again, 1_000.0, "ms"),
-        Row::at_most(
-            "  other client meanwhile: POST to 202, p99",
-            quantile(&mut answers, 0.99),
-            250.0,
-            "ms",
-        ),
+        Row::at_most("  other client meanwhile: POST to 202, p99", quantile(&mut answers, 0.99), 250.0, "ms"),
         Row::at_most(
             "  other client meanwhile: POST to 202, slowest",
             quantile(&mut answers, 1.0),
@@ -81,10 +70,8 @@ fn wanted() -> Value {
     let group = |number: usize| format!("smena-{number}");
     let groups: Vec<Value> = (0..GROUPS)
         .map(|number| {
-            let includes: Vec<String> = (number % 10 == 0 && number > 0)
-                .then(|| group(number - 1))
-                .into_iter()
-                .collect();
+            let includes: Vec<String> =
+                (number % 10 == 0 && number > 0).then(|| group(number - 1)).into_iter().collect();
             json!({"slug": group(number), "name": format!("Смена {number}"), "includes": includes})
         })
         .collect();

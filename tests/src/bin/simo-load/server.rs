@@ -65,19 +65,7 @@ async fn ingest(directory: &Path, rounds: usize, length: Duration) -> Vec<Row> {
     }
     let [single, on_sqlite, batched, bare] = figures.map(median);
     vec![
-        Row::rate(
-            "PostgreSQL, single, 64 connections (bare: SQLite)",
-            single,
-            on_sqlite,
-            0.5,
-            f64::INFINITY,
-        ),
-        Row::rate(
-            "PostgreSQL, batches of 1,000 (bare: unnest insert)",
-            batched,
-            bare,
-            0.4,
-            f64::INFINITY,
-        ),
+        Row::rate("PostgreSQL, single, 64 connections (bare: SQLite)", single, on_sqlite, 0.5, f64::INFINITY),
+        Row::rate("PostgreSQL, batches of 1,000 (bare: unnest insert)", batched, bare, 0.4, f64::INFINITY),
     ]
 }

@@ -102,10 +102,7 @@ impl Silence {
     pub(crate) fn begin() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let url = format!("https://{}", listener.local_addr().expect("it is bound"));
-        Self {
-            _listener: listener,
-            url,
-        }
+        Self { _listener: listener, url }
     }
 }
 
@@ -133,16 +130,10 @@ impl Provider {
         let stdin = process.stdin.take().expect("stdin is piped");
         let stdout = process.stdout.take().expect("stdout is piped");
         let lines = std::io::BufRead::lines(std::io::BufReader::new(stdout));
-        let text: Vec<String> = lines
-            .take(4)
-            .map(|line| line.expect("it says where it is"))
-            .collect();
+        let text: Vec<String> = lines.take(4).map(|line| line.expect("it says where it is")).collect();
         let config: toml::Table = text.join("\n").parse().expect("it prints TOML");
         let value = |key: &str| config["fcm"][key].as_str().expect("it prints strings").to_owned();
-        let files = Files {
-            service_account: value("service_account").into(),
-            ca: value("ca").into(),
-        };
+        let files = Files { service_account: value("service_account").into(), ca: value("ca").into() };
         let ca = std::fs::read_to_string(&files.ca).expect("the CA is there");
         Self {
             process,
@@ -165,9 +156,7 @@ impl Provider {
         let url = format!("{}/standin/calls?from={from}", self.url);
         let answer = self.http.get(url).send().await.expect("the stand-in answers");
         let text = answer.text().await.expect("it answers lines");
-        text.lines()
-            .map(|line| serde_json::from_str(line).expect("a line is a call"))
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).expect("a line is a call")).collect()
     }
 }
 

@@ -84,14 +84,7 @@ impl Row {
             Some(false) => "MISSED",
             None => "",
         };
-        [
-            &self.name,
-            &self.ours,
-            &self.bare,
-            &self.ratio,
-            &self.target,
-            verdict,
-        ]
+        [&self.name, &self.ours, &self.bare, &self.ratio, &self.target, verdict]
     }
 }
 
@@ -101,16 +94,8 @@ pub(crate) struct Table<'a>(pub(crate) &'a [Row]);
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = ["measurement", "simod", "bare", "ratio", "target", ""];
-        let lines: Vec<[&str; 6]> = std::iter::once(head)
-            .chain(self.0.iter().map(Row::cells))
-            .collect();
-        let width = |column: usize| {
-            lines
-                .iter()
-                .map(|line| line[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        };
+        let lines: Vec<[&str; 6]> = std::iter::once(head).chain(self.0.iter().map(Row::cells)).collect();
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..head.len()).map(width).collect();
         for (number, line) in lines.iter().enumerate() {
             for (column, cell) in line.iter().enumerate() {
@@ -122,11 +107,7 @@ impl fmt::Display for Table<'_> {
             }
             writeln!(f)?;
             if number == 0 {
-                writeln!(
-                    f,
-                    "{}",
-                    "─".repeat(widths.iter().sum::<usize>() + 2 * (head.len() - 1))
-                )?;
+                writeln!(f, "{}", "─".repeat(widths.iter().sum::<usize>() + 2 * (head.len() - 1)))?;
             }
         }
         Ok(())

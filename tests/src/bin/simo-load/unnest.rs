@@ -47,15 +47,11 @@ impl Unnest {
 
     /// Messages a second.
     pub(crate) async fn rate(&self, length: Duration) -> f64 {
-        let mut connection = PgConnection::connect(&self.url)
-            .await
-            .expect("the database opens");
+        let mut connection = PgConnection::connect(&self.url).await.expect("the database opens");
         let started = Instant::now();
         let mut inserted = 0;
         while started.elapsed() < length {
-            self.insert(&mut connection, inserted)
-                .await
-                .expect("rows can be inserted");
+            self.insert(&mut connection, inserted).await.expect("rows can be inserted");
             inserted += BATCH;
         }
         inserted as f64 / started.elapsed().as_secs_f64()

@@ -20,10 +20,7 @@ const RATE: usize = 200;
 /// One message for everyone.
 pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     let provider = Provider::start(directory);
-    let mut simod = site::setup(directory, "wide")
-        .fcm_at(&provider.url, &provider.files)
-        .start()
-        .await;
+    let mut simod = site::setup(directory, "wide").fcm_at(&provider.url, &provider.files).start().await;
     eprintln!("wide: importing 100,000 employees …");
     let wide = site::plant(&simod, "wide", PEOPLE).await.token("1c").await;
     let other = site::plant(&simod, "other", OTHERS).await.token("scada").await;
@@ -46,11 +43,7 @@ pub(crate) async fn announce(
     // The same without the crowd, to warm up.
     latency::steadily(simod, other, RATE, RATE, OTHERS).await;
     let before = provider.stats(0).await.calls;
-    let target = Target {
-        address: site::address(simod),
-        path: "/api/v1/messages",
-        token: wide.to_owned(),
-    };
+    let target = Target { address: site::address(simod), path: "/api/v1/messages", token: wide.to_owned() };
     let announce = async {
         let mut connection = Connection::open(target).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -61,54 +54,26 @@ pub(crate) async fn announce(
     let (posted, (id, sent_us, answered_us)) =
         tokio::join!(latency::steadily(simod, other, RATE, RATE * 12, OTHERS), announce);
 
-    let mut answers: Vec<f64> = posted
-        .iter()
-        .map(|message| (message.answered_us - message.sent_us) as f64 / 1e3)
-        .collect();
+    let mut answers: Vec<f64> =
+        posted.iter().map(|message| (message.answered_us - message.sent_us) as f64 / 1e3).collect();
     let mut arrivals = latency::to_provider(provider, before, &posted).await;
-    let calls = within(
-        Duration::from_mins(5),
-        "the wide message arrives everywhere",
-        || async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let calls = provider.calls(before).await;
-            let arrived = calls
-                .iter()
-                .filter(|call| call.message_id.as_deref() == Some(&id));
-            (arrived.count() >= PEOPLE).then_some(calls)
-        },
-    )
+    let calls = within(Duration::from_mins(5), "the wide message arrives everywhere", || async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let calls = provider.calls(before).await;
+        let arrived = calls.iter().filter(|call| call.message_id.as_deref() == Some(&id));
+        (arrived.count() >= PEOPLE).then_some(calls)
+    })
     .await;
-    let mut at_us = calls
-        .iter()
-        .filter(|call| call.message_id.as_deref() == Some(&id))
-        .map(|call| call.at_us);
+    let mut at_us =
+        calls.iter().filter(|call| call.message_id.as_deref() == Some(&id)).map(|call| call.at_us);
     let first_us = at_us.next().expect("it arrived");
     let last_us = at_us.max().unwrap_or(first_us);
     let after = |us: i64| (us - answered_us) as f64 / 1e3;
     vec![
-        Row::at_most(
-            format!("{name}: until 202"),
-            (answered_us - sent_us) as f64 / 1e3,
-            1_000.0,
-            "ms",
-        ),
-        Row::at_most(
-            "  from 202 to the first push",
-            after(first_us).max(0.0),
-            200.0,
-            "ms",
-        ),
-        Row::only(
-            "  from 202 to the last push",
-            format!("{:.1} s", after(last_us) / 1e3),
-        ),
-        Row::at_most(
-            "  other client meanwhile: POST to 202, p99",
-            quantile(&mut answers, 0.99),
-            100.0,
-            "ms",
-        ),
+        Row::at_most(format!("{name}: until 202"), (answered_us - sent_us) as f64 / 1e3, 1_000.0, "ms"),
+        Row::at_most("  from 202 to the first push", after(first_us).max(0.0), 200.0, "ms"),
+        Row::only("  from 202 to the last push", format!("{:.1} s", after(last_us) / 1e3)),
+        Row::at_most("  other client meanwhile: POST to 202, p99", quantile(&mut answers, 0.99), 100.0, "ms"),
         Row::at_most(
             "  other client meanwhile: POST to provider, p99",
             quantile(&mut arrivals, 0.99),

@@ -5,10 +5,7 @@ use simo_tests::simod::Setup;
 use super::*;
 
 async fn token(plant: &Plant, wanted: NewToken) -> String {
-    let wanted = NewToken {
-        acs: Some("1c".to_owned()),
-        ..wanted
-    };
+    let wanted = NewToken { acs: Some("1c".to_owned()), ..wanted };
     plant.admin.issue_token(&wanted).await.unwrap().token
 }
 
@@ -31,41 +28,25 @@ async fn a_token_does_what_its_scopes_and_topics_say() {
     for topic in ["boiler", "payroll"] {
         plant.topic(topic, &[Grantee::Everyone]).await;
     }
-    let sender = NewToken {
-        scopes: Some(words(&["send"])),
-        topics: Some(words(&["boiler"])),
-        ..NewToken::default()
-    };
+    let sender =
+        NewToken { scopes: Some(words(&["send"])), topics: Some(words(&["boiler"])), ..NewToken::default() };
     let sender = simod.caller(&token(&plant, sender).await);
-    let reader = NewToken {
-        scopes: Some(words(&["read"])),
-        ..NewToken::default()
-    };
+    let reader = NewToken { scopes: Some(words(&["read"])), ..NewToken::default() };
     let reader = simod.caller(&token(&plant, reader).await);
     let posted = post(&sender, &to_topic("Давление", "boiler")).await;
 
-    let error = sender
-        .post_message(&to_topic("Аванс", "payroll"), false)
-        .await
-        .unwrap_err();
+    let error = sender.post_message(&to_topic("Аванс", "payroll"), false).await.unwrap_err();
     assert_eq!(code(&error), "wrong_topic");
     assert!(error.to_string().contains("boiler"), "{error}");
     let personal = sender.post_message(&to_employees("Вам", &["001"]), false).await;
-    assert_eq!(
-        personal.unwrap_err().status(),
-        Some(403),
-        "with topics it is no personal token"
-    );
+    assert_eq!(personal.unwrap_err().status(), Some(403), "with topics it is no personal token");
     assert_eq!(code(&sender.message(posted.id).await.unwrap_err()), "wrong_scope");
     sender.cancel_message(posted.id).await.unwrap();
 
     reader.message(posted.id).await.unwrap();
     let refused = reader.post_message(&to_topic("Давление", "boiler"), false).await;
     assert_eq!(code(&refused.unwrap_err()), "wrong_scope");
-    assert_eq!(
-        code(&reader.cancel_message(posted.id).await.unwrap_err()),
-        "wrong_scope"
-    );
+    assert_eq!(code(&reader.cancel_message(posted.id).await.unwrap_err()), "wrong_scope");
     let batch = reader.post_batch(&[to_topic("Давление", "boiler")]).await;
     assert_eq!(code(&batch.unwrap_err()), "wrong_scope");
 }
@@ -84,20 +65,9 @@ async fn mistakes_in_the_limits_are_told_all_at_once_with_the_nearest_word() {
         ..NewToken::default()
     };
     let error = plant.admin.issue_token(&wrong).await.unwrap_err();
-    let simo_common::client::Error::Problem(problem) = error else {
-        panic!("{error}")
-    };
+    let simo_common::client::Error::Problem(problem) = error else { panic!("{error}") };
     let fields: Vec<_> = problem.errors.iter().map(|error| &*error.field).collect();
-    assert_eq!(
-        fields,
-        [
-            "topics[0]",
-            "rate_limit",
-            "scopes[1]",
-            "networks[0]",
-            "networks[1]"
-        ]
-    );
+    assert_eq!(fields, ["topics[0]", "rate_limit", "scopes[1]", "networks[0]", "networks[1]"]);
     let said = serde_json::to_string(&problem.errors).unwrap();
     for word in ["`boiler`", "`read`", "10.0.0.0/8"] {
         assert!(said.contains(word), "{said}");
@@ -116,28 +86,17 @@ async fn an_empty_list_of_limits_is_a_mistake_and_no_freedom() {
         ..NewToken::default()
     };
     let error = plant.admin.issue_token(&nothing).await.unwrap_err();
-    let simo_common::client::Error::Problem(problem) = error else {
-        panic!("{error}")
-    };
+    let simo_common::client::Error::Problem(problem) = error else { panic!("{error}") };
     let fields: Vec<_> = problem.errors.iter().map(|error| &*error.field).collect();
     assert_eq!(fields, ["scopes", "topics", "networks"]);
-    assert!(
-        problem
-            .errors
-            .iter()
-            .all(|error| error.detail.contains("leave it out"))
-    );
+    assert!(problem.errors.iter().all(|error| error.detail.contains("leave it out")));
 }
 
 #[tokio::test]
 async fn a_tokens_own_rate_limit_holds_from_its_first_request_on() {
     let simod = Simod::start().await;
     let plant = Plant::new(&simod, "zavod").await;
-    let slow = NewToken {
-        acs: Some("1c".to_owned()),
-        rate_limit: Some(1),
-        ..NewToken::default()
-    };
+    let slow = NewToken { acs: Some("1c".to_owned()), rate_limit: Some(1), ..NewToken::default() };
     let issued = plant.admin.issue_token(&slow).await.unwrap();
     let successor = plant.admin.rotate_token(issued.id, Some(60)).await.unwrap();
     for token in [&issued.token, &successor.token] {
@@ -152,10 +111,7 @@ async fn a_tokens_own_rate_limit_holds_from_its_first_request_on() {
 
 #[tokio::test]
 async fn a_token_works_in_its_networks_only_whatever_a_stranger_says_of_himself() {
-    let elsewhere = NewToken {
-        networks: Some(words(&["192.0.2.0/24"])),
-        ..NewToken::default()
-    };
+    let elsewhere = NewToken { networks: Some(words(&["192.0.2.0/24"])), ..NewToken::default() };
     for (trusted, forwarded, status) in [
         (None, None, 403),
         // Anybody can write that.
@@ -185,11 +141,7 @@ async fn a_token_works_in_its_networks_only_whatever_a_stranger_says_of_himself(
         let read = ask(Method::GET, "/whoami").send().await.unwrap();
         assert_eq!(read.status(), status, "{trusted:?} {forwarded:?}");
         let message = to_employees("Вам", &["001"]);
-        let sent = ask(Method::POST, "/messages")
-            .json(&message)
-            .send()
-            .await
-            .unwrap();
+        let sent = ask(Method::POST, "/messages").json(&message).send().await.unwrap();
         let expected = if status == 200 { 202 } else { status };
         assert_eq!(sent.status(), expected, "{trusted:?} {forwarded:?}");
         // What is wrong with a body is told only to whom it may concern.

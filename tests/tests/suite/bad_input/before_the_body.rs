@@ -14,19 +14,11 @@ async fn said_to(simod: &Simod, bytes: &[u8]) -> String {
 
 /// The status of an answer, and the problem that is its body.
 fn problem(said: &str) -> (&str, Problem) {
-    let (head, body) = said
-        .split_once("\r\n\r\n")
-        .unwrap_or_else(|| panic!("no head: {said}"));
-    assert!(
-        head.contains(&format!("content-length: {}", body.len())),
-        "{said}"
-    );
+    let (head, body) = said.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {said}"));
+    assert!(head.contains(&format!("content-length: {}", body.len())), "{said}");
     assert!(head.contains("content-type: application/problem+json"), "{said}");
     let status = head.split(' ').nth(1).unwrap();
-    (
-        status,
-        serde_json::from_str(body).unwrap_or_else(|_| panic!("{said}")),
-    )
+    (status, serde_json::from_str(body).unwrap_or_else(|_| panic!("{said}")))
 }
 
 #[tokio::test]
@@ -35,37 +27,22 @@ async fn what_is_no_http_is_told_so() {
     let long = "x".repeat(70_000);
     for (request, status) in [
         ("how do you do\r\n\r\n".to_owned(), "400"),
-        (
-            "POST /api/v1/messages HTTP/1.1\r\ncontent-length: x\r\n\r\n".to_owned(),
-            "400",
-        ),
-        (
-            "POST /api/v1/messages HTTP/1.1\r\ncontent-length: 99999999999999999999\r\n\r\n".to_owned(),
-            "400",
-        ),
+        ("POST /api/v1/messages HTTP/1.1\r\ncontent-length: x\r\n\r\n".to_owned(), "400"),
+        ("POST /api/v1/messages HTTP/1.1\r\ncontent-length: 99999999999999999999\r\n\r\n".to_owned(), "400"),
         ("GET /healthz HTTP/1.1\r\nдата: 1\r\n\r\n".to_owned(), "400"),
         (format!("GET /{long} HTTP/1.1\r\n\r\n"), "431"),
         (format!("GET / HTTP/1.1\r\nx-long: {long}"), "431"),
     ] {
         let said = said_to(&simod, request.as_bytes()).await;
         let (answered, problem) = problem(&said);
-        assert_eq!(
-            (answered, problem.code.as_str()),
-            (status, "bad_request"),
-            "{said}"
-        );
+        assert_eq!((answered, problem.code.as_str()), (status, "bad_request"), "{said}");
         assert!(problem.hint.is_some(), "{said}");
     }
     // What we refuse ourselves is told as ever, also on the same connection before.
     let twice = "GET /nowhere HTTP/1.1\r\nhost: simo\r\n\r\nand then\r\n\r\n";
     let said = said_to(&simod, twice.as_bytes()).await;
-    assert!(
-        said.starts_with("HTTP/1.1 404") && said.contains("no_such_route"),
-        "{said}"
-    );
-    let (_, last) = said
-        .split_once("HTTP/1.1 400")
-        .unwrap_or_else(|| panic!("{said}"));
+    assert!(said.starts_with("HTTP/1.1 404") && said.contains("no_such_route"), "{said}");
+    let (_, last) = said.split_once("HTTP/1.1 400").unwrap_or_else(|| panic!("{said}"));
     assert!(last.contains("is not HTTP"), "{said}");
 }
 
@@ -90,11 +67,7 @@ async fn a_body_that_is_announced_as_too_long_is_not_waited_for() {
     ] {
         let said = said_to(&simod, head(path, token, length, more).as_bytes()).await;
         let (status, problem) = problem(&said);
-        assert_eq!(
-            (status, problem.code.as_str()),
-            ("413", "too_large"),
-            "{path}: {said}"
-        );
+        assert_eq!((status, problem.code.as_str()), ("413", "too_large"), "{path}: {said}");
     }
     nothing_is_stored(&plant).await;
 }
@@ -117,10 +90,7 @@ async fn a_body_that_is_on_its_way_is_taken_in() {
 async fn a_path_that_is_not_utf8_is_named() {
     let simod = Simod::start().await;
     Plant::new(&simod, "zavod").await;
-    let http = reqwest::Client::builder()
-        .unix_socket(simod.socket())
-        .build()
-        .unwrap();
+    let http = reqwest::Client::builder().unix_socket(simod.socket()).build().unwrap();
     let answer = http
         .get("http://localhost/api/v1/topics/%ff?client=zavod")
         .header("accept-language", "ru")
@@ -141,12 +111,7 @@ async fn a_body_that_is_packed_is_refused_by_the_headers_name() {
         .header("content-encoding", "gzip")
         .send()
         .await;
-    assert_eq!(
-        packed.status,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "{}",
-        packed.text
-    );
+    assert_eq!(packed.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{}", packed.text);
     assert_eq!(packed.problem().errors[0].field, "Content-Encoding");
     nothing_is_stored(&plant).await;
 }

@@ -12,14 +12,7 @@ async fn a_token_that_does_not_let_in_is_told_why() {
         ..NewToken::default()
     };
     let expiring = plant.admin.issue_token(&soon).await.unwrap();
-    let revoked = plant
-        .admin
-        .issue_token(&NewToken {
-            expires_at: None,
-            ..soon.clone()
-        })
-        .await
-        .unwrap();
+    let revoked = plant.admin.issue_token(&NewToken { expires_at: None, ..soon.clone() }).await.unwrap();
     plant.admin.revoke_token(revoked.id).await.unwrap();
     eventually("the token expires", || async {
         (simod.caller(&expiring.token).whoami().await.is_err()).then_some(())
@@ -44,24 +37,12 @@ async fn a_token_that_does_not_let_in_is_told_why() {
             let problem = answer.problem();
             assert!(problem.detail.contains(says), "{says}: {problem:?}");
             assert!(problem.hint.is_some(), "{problem:?}");
-            assert!(
-                !answer.text.contains(wrong) || wrong == "guess",
-                "the answer repeats the token"
-            );
+            assert!(!answer.text.contains(wrong) || wrong == "guess", "the answer repeats the token");
         }
     }
-    let none = raw::ask(Method::POST, &simod.api("/messages"))
-        .body(body)
-        .send()
-        .await;
+    let none = raw::ask(Method::POST, &simod.api("/messages")).body(body).send().await;
     assert_eq!(none.status, StatusCode::UNAUTHORIZED);
-    for scheme in [
-        "Basic dXNlcjpwYXNz",
-        "Bearer",
-        "Bearer ",
-        "bearer\t",
-        token.as_str(),
-    ] {
+    for scheme in ["Basic dXNlcjpwYXNz", "Bearer", "Bearer ", "bearer\t", token.as_str()] {
         let answer = raw::ask(Method::POST, &simod.api("/messages"))
             .header("authorization", scheme)
             .body(body)
@@ -77,23 +58,11 @@ async fn a_token_of_another_kind_is_forbidden() {
     let simod = Simod::start().await;
     let (plant, token) = plant(&simod).await;
     let phone = plant.stream_phone(&simod, "001").await;
-    let posting = phone
-        .client
-        .post_message(&to_employees("a", &["001"]), false)
-        .await
-        .unwrap_err();
+    let posting = phone.client.post_message(&to_employees("a", &["001"]), false).await.unwrap_err();
     assert_eq!(posting.status(), Some(403), "{posting}");
-    let administering = simod
-        .caller(&token)
-        .employees(&ListQuery::default(), None)
-        .await
-        .unwrap_err();
+    let administering = simod.caller(&token).employees(&ListQuery::default(), None).await.unwrap_err();
     assert_eq!(administering.status(), Some(403), "{administering}");
-    let receiving = simod
-        .caller(&token)
-        .own_messages(&ListQuery::default())
-        .await
-        .unwrap_err();
+    let receiving = simod.caller(&token).own_messages(&ListQuery::default()).await.unwrap_err();
     assert_eq!(receiving.status(), Some(403), "{receiving}");
     nothing_is_stored(&plant).await;
 }
@@ -113,17 +82,8 @@ async fn who_has_a_client_of_his_own_names_no_other() {
             (Method::GET, "/device/messages", &phone.token),
         ] {
             let url = simod.api(&format!("{path}?client={client}"));
-            let answer = raw::ask(method.clone(), &url)
-                .token(token)
-                .json_text(body)
-                .send()
-                .await;
-            assert_eq!(
-                answer.status.is_success(),
-                is_found,
-                "{method} {url}: {}",
-                answer.text
-            );
+            let answer = raw::ask(method.clone(), &url).token(token).json_text(body).send().await;
+            assert_eq!(answer.status.is_success(), is_found, "{method} {url}: {}", answer.text);
             if !is_found {
                 assert_eq!(answer.problem().code, "not_found", "{method} {url}");
             }
@@ -137,11 +97,7 @@ async fn who_has_a_client_of_his_own_names_no_other() {
 async fn two_tokens_are_one_too_many() {
     let simod = Simod::start().await;
     let (_, token) = plant(&simod).await;
-    let answer = raw::ask(Method::GET, &simod.api("/messages"))
-        .token(&token)
-        .token(&token)
-        .send()
-        .await;
+    let answer = raw::ask(Method::GET, &simod.api("/messages")).token(&token).token(&token).send().await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert!(answer.problem().detail.contains("twice"), "{}", answer.text);
 }

@@ -22,10 +22,7 @@ async fn an_administrator_sees_who_changed_what_and_verifies_it() {
     assert_eq!(said["before"]["blocked_at"], Value::Null);
     assert!(said["after"]["blocked_at"].is_string());
     let listed = ctl.ok(&["audit", "list", "--action", "topic"]);
-    assert!(
-        listed.contains("topic.grant") && !listed.contains("employee."),
-        "{listed}"
-    );
+    assert!(listed.contains("topic.grant") && !listed.contains("employee."), "{listed}");
     let whole = ctl.ok(&["audit", "export"]);
     assert!(!whole.contains(token["token"].as_str().unwrap()));
 
@@ -70,11 +67,9 @@ async fn the_audit_is_an_admins_and_erasing_an_owners() {
         ctl.ok(&["operator", "add", role, "--role", role]);
         let token = ctl.json(&["token", "issue", "--operator", role]);
         let token = token["token"].as_str().unwrap();
-        for words in [
-            &["audit", "list"][..],
-            &["audit", "list", "--server"],
-            &["audit", "erase", "001", "--yes"],
-        ] {
+        for words in
+            [&["audit", "list"][..], &["audit", "list", "--server"], &["audit", "erase", "001", "--yes"]]
+        {
             let operator = Ctl::with(&["--url", simod.url(), "--token", token]);
             codes.push(operator.run(words).code);
         }
@@ -98,26 +93,15 @@ async fn an_audit_whose_end_or_whole_chain_is_gone_is_not_whole() {
     let ahead = tamper("update audit_head set seq = seq + 1").await;
     assert!(ahead.contains("the end was cut off"), "{ahead}");
     let back = tamper("update audit_head set seq = 0").await;
-    assert!(
-        back.contains("the chain ends at entry 0, but there is an entry 2"),
-        "{back}"
-    );
+    assert!(back.contains("the chain ends at entry 0, but there is an entry 2"), "{back}");
     let servers = ctl.run(&["audit", "verify", "--server"]);
     assert_eq!(servers.code, 0, "there are no owners: {}", servers.err);
-    assert!(
-        servers.err.contains("No change was recorded yet."),
-        "{}",
-        servers.err
-    );
+    assert!(servers.err.contains("No change was recorded yet."), "{}", servers.err);
     let file = TempDir::new().unwrap();
     let file = file.path().join("audit.ndjson");
     fs::write(&file, "").unwrap();
     let empty = ctl.run(&["audit", "verify", "--file", file.to_str().unwrap()]);
-    assert!(
-        empty.err.contains("There is no entry in the file."),
-        "{}",
-        empty.err
-    );
+    assert!(empty.err.contains("There is no entry in the file."), "{}", empty.err);
 }
 
 #[tokio::test]
@@ -125,27 +109,17 @@ async fn a_client_older_than_the_audit_is_no_fault_until_its_head_has_lost_its_e
     let simod = Simod::start().await;
     Plant::new(&simod, "zavod").await;
     let mut database = database::connect(&simod.database_url()).await;
-    let id = if database::is_on_server(&simod.database_url()) {
-        "gen_random_uuid()"
-    } else {
-        "randomblob(16)"
-    };
+    let id =
+        if database::is_on_server(&simod.database_url()) { "gen_random_uuid()" } else { "randomblob(16)" };
     let client = format!(
         "insert into client (id, slug, name, timezone, default_ttl, created_at)
          values ({id}, 'old', 'old', 'Europe/Moscow', 7200, 1)"
     );
-    sqlx::query(sqlx::AssertSqlSafe(client))
-        .execute(&mut database)
-        .await
-        .unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(client)).execute(&mut database).await.unwrap();
     let ctl = Ctl::new(&simod, "old");
     let verified = ctl.run(&["audit", "verify"]);
     assert_eq!(verified.code, 0, "{}", verified.err);
-    assert!(
-        verified.err.contains("No change was recorded yet."),
-        "{}",
-        verified.err
-    );
+    assert!(verified.err.contains("No change was recorded yet."), "{}", verified.err);
     assert_eq!(ctl.json(&["audit", "verify"])["entries"], 0);
 
     let head = "insert into audit_head (client_id, seq, hash, revision)
@@ -153,10 +127,5 @@ async fn a_client_older_than_the_audit_is_no_fault_until_its_head_has_lost_its_e
     sqlx::query(head).execute(&mut database).await.unwrap();
     let lost = ctl.run(&["audit", "verify"]);
     assert_eq!(lost.code, 1, "{}", lost.err);
-    assert!(
-        lost.err
-            .contains("the chain ends at entry 0, but there was an entry 2"),
-        "{}",
-        lost.err
-    );
+    assert!(lost.err.contains("the chain ends at entry 0, but there was an entry 2"), "{}", lost.err);
 }

@@ -11,15 +11,7 @@ async fn an_administrator_sees_who_receives_a_topic_and_what_somebody_may_receiv
     for words in [
         &["group", "add", "ceh-1"][..],
         &["group", "include", "ceh-1", "smena-a"],
-        &[
-            "topic",
-            "add",
-            "boiler",
-            "--priority",
-            "high",
-            "--to-group",
-            "ceh-1",
-        ],
+        &["topic", "add", "boiler", "--priority", "high", "--to-group", "ceh-1"],
         &["topic", "grant", "boiler", "--group", "ceh-1", "--hours", "пн-вс"],
         &["employee", "block", "001"],
     ] {
@@ -27,25 +19,15 @@ async fn an_administrator_sees_who_receives_a_topic_and_what_somebody_may_receiv
     }
     let held = ctl.json(&["employee", "access", "001"]);
     assert_eq!(held[0]["path"], serde_json::json!(["smena-a", "ceh-1"]));
-    assert_eq!(
-        (&held[0]["grant"], &held[0]["hours"]),
-        (&"group:ceh-1".into(), &"daily 00:00-24:00".into())
-    );
+    assert_eq!((&held[0]["grant"], &held[0]["hours"]), (&"group:ceh-1".into(), &"daily 00:00-24:00".into()));
     assert!(ctl.run(&["employee", "access", "001"]).err.contains("is blocked"));
-    assert_eq!(
-        ctl.ok(&["topic", "who", "boiler"]),
-        "",
-        "who is blocked receives nothing"
-    );
+    assert_eq!(ctl.ok(&["topic", "who", "boiler"]), "", "who is blocked receives nothing");
     ctl.ok(&["employee", "unblock", "001"]);
     let who = ctl.ok(&["topic", "who", "boiler", "-o", "csv"]);
     assert!(who.contains("001,Сотрудник 001,group:ceh-1,0"), "{who}");
 
     let topic = ctl.json(&["topic", "edit", "boiler", "--no-priority", "--no-recipients"]);
-    assert!(
-        topic["default_priority"].is_null() && topic["default_recipients"].is_null(),
-        "{topic}"
-    );
+    assert!(topic["default_priority"].is_null() && topic["default_recipients"].is_null(), "{topic}");
     let looped = ctl.run(&["group", "include", "smena-a", "ceh-1"]);
     assert_eq!(looped.code, 5);
     assert!(looped.err.contains("ceh-1 › smena-a › ceh-1"), "{}", looped.err);

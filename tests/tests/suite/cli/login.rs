@@ -30,16 +30,7 @@ async fn a_code_lets_one_machine_in_once() {
     assert!(added.err.contains(&command), "{}", added.err);
 
     let laptop = machine();
-    laptop.ok(&[
-        "login",
-        simod.url(),
-        "--code",
-        &code,
-        "--name",
-        "laptop",
-        "--valid-for",
-        "8h",
-    ]);
+    laptop.ok(&["login", simod.url(), "--code", &code, "--name", "laptop", "--valid-for", "8h"]);
     assert_eq!(laptop.json(&["whoami"])["name"], "anna");
     let sessions = laptop.json(&["operator", "sessions"]);
     assert_eq!(sessions[0]["name"], "laptop");
@@ -82,16 +73,9 @@ async fn from_an_empty_server_to_a_clients_own_admin() {
     assert_eq!(taken.code, 5, "{}", taken.err);
     assert_eq!(server.run(&["client", "show", "fabrika"]).code, 3);
     let bad = server.run(&["client", "add", "Фабрика", "--admin", "Анна"]);
-    assert!(
-        bad.err.contains("slug") && bad.err.contains("admin"),
-        "{}",
-        bad.err
-    );
+    assert!(bad.err.contains("slug") && bad.err.contains("admin"), "{}", bad.err);
     let made = server.json(&["client", "add", "fabrika", "--admin", "boris"]);
-    assert_eq!(
-        (&made["slug"], &made["login"]["operator"]),
-        (&json!("fabrika"), &json!("boris"))
-    );
+    assert_eq!((&made["slug"], &made["login"]["operator"]), (&json!("fabrika"), &json!("boris")));
 }
 
 #[tokio::test]
@@ -141,19 +125,11 @@ async fn a_session_that_is_ended_is_out_at_once() {
     home.ok(&["logout", &id("phone").unwrap()]);
     assert_eq!(phone.run(&["whoami"]).code, 4);
     home.ok(&["logout"]);
-    assert!(
-        !std::fs::read_to_string(home.contexts())
-            .unwrap()
-            .contains("simo_op_")
-    );
+    assert!(!std::fs::read_to_string(home.contexts()).unwrap().contains("simo_op_"));
     assert_eq!(id("home"), None);
     // One that has ended already is forgotten all the same.
     work.ok(&["logout"]);
-    assert!(
-        !std::fs::read_to_string(work.contexts())
-            .unwrap()
-            .contains("simo_op_")
-    );
+    assert!(!std::fs::read_to_string(work.contexts()).unwrap().contains("simo_op_"));
 
     let (first, second, third) = (come("1"), come("2"), come("3"));
     first.ok(&["logout", "--everywhere", "--yes"]);
@@ -175,21 +151,13 @@ async fn an_admin_is_warned_of_himself_and_the_last_one_stays() {
     let code = code(&owner.ok(&["operator", "add", "anna"]));
     laptop.ok(&["login", simod.url(), "--code", &code]);
     let unasked = laptop.run(&["operator", "edit", "anna", "--role", "viewer"]);
-    assert!(
-        unasked.code == 2 && unasked.err.contains("This is you"),
-        "{}",
-        unasked.err
-    );
+    assert!(unasked.code == 2 && unasked.err.contains("This is you"), "{}", unasked.err);
     let last = laptop.run(&["operator", "edit", "anna", "--role", "viewer", "--yes"]);
     assert!(last.code == 5 && last.err.contains("last admin"), "{}", last.err);
     assert_eq!(laptop.run(&["operator", "remove", "anna", "--yes"]).code, 5);
     let file = laptop.file("site.yaml", "clients:\n  zavod:\n    operators: []\n");
     let pruned = laptop.run(&["apply", "-f", &file, "--prune", "--yes"]);
-    assert!(
-        pruned.code == 1 && pruned.err.contains("last admin"),
-        "{}",
-        pruned.err
-    );
+    assert!(pruned.code == 1 && pruned.err.contains("last admin"), "{}", pruned.err);
 
     owner.ok(&["operator", "add", "boris"]);
     laptop.ok(&["operator", "edit", "anna", "--role", "viewer", "--yes"]);
@@ -203,11 +171,7 @@ async fn a_context_that_leads_elsewhere_is_not_replaced_unasked() {
     let owner = Ctl::new(&simod, &plant.slug);
     let too_long = owner.run(&["operator", "add", "anna", "--valid-for", "100d"]);
     assert_eq!(too_long.code, 2, "{}", too_long.err);
-    assert_eq!(
-        owner.json(&["operator", "list"]),
-        json!([]),
-        "nothing is half done"
-    );
+    assert_eq!(owner.json(&["operator", "list"]), json!([]), "nothing is half done");
     let first = code(&owner.ok(&["operator", "add", "anna"]));
     let laptop = machine();
     laptop.ok(&["login", simod.url(), "--code", &first, "--context", "plant"]);

@@ -24,11 +24,7 @@ async fn a_secret_stands_alone_on_stdout() {
     let plant = Plant::new(&simod, "zavod").await;
     let ctl = Ctl::new(&simod, &plant.slug);
     let ran = ctl.run(&["token", "issue", "--acs", "scada"]);
-    assert!(
-        simo_common::token::kind_of(ran.out.trim_end()).is_some(),
-        "{}",
-        ran.out
-    );
+    assert!(simo_common::token::kind_of(ran.out.trim_end()).is_some(), "{}", ran.out);
     assert!(ran.err.contains("this once"), "{}", ran.err);
 
     plant.employees(&["1"], &[]).await;
@@ -64,22 +60,13 @@ async fn every_list_speaks_every_format() {
     let plant = Plant::new(&simod, "zavod").await;
     plant.employees(&["1", "2"], &["it"]).await;
     let ctl = Ctl::new(&simod, &plant.slug);
-    assert_eq!(
-        ctl.ok(&["employee", "list"]),
-        "1\tСотрудник 1\t\tit\t0\t\t\n2\tСотрудник 2\t\tit\t0\t\t\n"
-    );
+    assert_eq!(ctl.ok(&["employee", "list"]), "1\tСотрудник 1\t\tit\t0\t\t\n2\tСотрудник 2\t\tit\t0\t\t\n");
     assert_eq!(ctl.json(&["employee", "list"]).as_array().unwrap().len(), 2);
     let lines = ctl.ok(&["-o", "ndjson", "employee", "list"]);
-    let objects: Vec<Value> = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let objects: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(objects[1]["personnel_no"], "2");
     let csv = ctl.ok(&["-o", "csv", "employee", "list"]);
-    assert!(
-        csv.starts_with("personnel_no,full_name,email,phone,groups,"),
-        "{csv}"
-    );
+    assert!(csv.starts_with("personnel_no,full_name,email,phone,groups,"), "{csv}");
     let table = ctl.ok(&["-o", "table", "--lang", "ru", "employee", "list"]);
     assert!(table.contains("Таб. №") && !table.contains('\u{1b}'), "{table}");
     assert_eq!(ctl.json(&["device", "list"]), Value::Array(Vec::new()));
@@ -90,9 +77,7 @@ async fn a_reader_that_goes_away_is_no_failure() {
     let simod = Simod::start().await;
     let plant = Plant::new(&simod, "zavod").await;
     let numbers: Vec<_> = (1..=3_000).map(|n| n.to_string()).collect();
-    plant
-        .employees(&numbers.iter().map(String::as_str).collect::<Vec<_>>(), &[])
-        .await;
+    plant.employees(&numbers.iter().map(String::as_str).collect::<Vec<_>>(), &[]).await;
     let ctl = Ctl::new(&simod, &plant.slug);
     let mut child = ctl
         .command(&["-o", "json", "employee", "list"])
@@ -126,23 +111,13 @@ async fn a_dash_is_standard_output_or_input_and_no_file() {
     let mut other: Value = serde_json::from_str(&head).unwrap();
     other["hash"] = "0".repeat(64).into();
     let ran = ctl.fed(&["audit", "verify", "--head", "-"], &other.to_string());
-    assert!(
-        ran.code == 1 && ran.err.contains("not what was recorded"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.code == 1 && ran.err.contains("not what was recorded"), "{}", ran.err);
     let both = ctl.fed(&["audit", "verify", "--head", "-", "--file", "-"], &head);
     assert_eq!(both.code, 2, "{}", both.err);
-    let ran = ctl.fed(
-        &["employee", "import", "-"],
-        "personnel_no,full_name,groups\n002,Исаева П.Е.,\n",
-    );
+    let ran = ctl.fed(&["employee", "import", "-"], "personnel_no,full_name,groups\n002,Исаева П.Е.,\n");
     assert_eq!(ran.code, 0, "{}", ran.err);
     for (words, input) in [
-        (
-            ["employee", "import", "-"],
-            "personnel_no,full_name\n,Исаева П.Е.\n",
-        ),
+        (["employee", "import", "-"], "personnel_no,full_name\n,Исаева П.Е.\n"),
         (["apply", "-f", "-"], "clients: 5\n"),
     ] {
         let ran = ctl.fed(&words, input);

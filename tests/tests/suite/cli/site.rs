@@ -21,10 +21,7 @@ async fn the_sample_makes_a_client_from_nothing_and_twice_changes_nothing() {
     let ctl = owner(&simod);
     let file = ctl.file("site.yaml", SAMPLE);
     let rehearsed = ctl.ok(&["apply", "-f", &file, "--dry-run"]);
-    assert!(
-        rehearsed.contains("create\temployee\tromashka\t100001"),
-        "{rehearsed}"
-    );
+    assert!(rehearsed.contains("create\temployee\tromashka\t100001"), "{rehearsed}");
     assert_eq!(ctl.ok(&["client", "list"]), "", "a rehearsal changes nothing");
 
     let secrets = ctl.home.path().join("tokens.txt");
@@ -39,11 +36,7 @@ async fn the_sample_makes_a_client_from_nothing_and_twice_changes_nothing() {
     assert_eq!(acs.json(&["whoami"])["name"], "1c");
 
     let again = apply(&ctl, &file, &[]);
-    assert!(
-        again.code == 0 && again.err.contains("Nothing to change"),
-        "{}",
-        again.err
-    );
+    assert!(again.code == 0 && again.err.contains("Nothing to change"), "{}", again.err);
     let receivers = ctl.ok(&["--client", "romashka", "topic", "who", "boiler"]);
     assert!(receivers.contains("100001"), "{receivers}");
 }
@@ -56,10 +49,7 @@ async fn what_is_exported_makes_the_same_on_an_empty_server_to_the_byte() {
     ctl.ok(&["apply", "-f", &file, "--yes"]);
     ctl.ok(&["operator", "add", "boss", "--role", "owner"]);
     let exported = ctl.ok(&["export"]);
-    assert!(
-        exported.starts_with("# ") && !exported.contains("simo_"),
-        "{exported}"
-    );
+    assert!(exported.starts_with("# ") && !exported.contains("simo_"), "{exported}");
     let file = ctl.file("exported.yaml", &exported);
     let again = apply(&ctl, &file, &["--prune", "--prune-clients"]);
     assert!(again.err.contains("Nothing to change"), "{}", again.err);
@@ -82,10 +72,8 @@ async fn tokens_are_as_limited_on_an_empty_server_as_where_they_were_exported() 
     let ctl = owner(&simod);
     ctl.ok(&["apply", "-f", &ctl.file("site.yaml", SAMPLE), "--yes"]);
     let limits = "--scope=send --topic=boiler --network=10.0.0.0/8 --rate-limit=60 --expires-at=2100-01-01";
-    let issue: Vec<_> = "--client romashka token issue --acs 1c --name narrow"
-        .split(' ')
-        .chain(limits.split(' '))
-        .collect();
+    let issue: Vec<_> =
+        "--client romashka token issue --acs 1c --name narrow".split(' ').chain(limits.split(' ')).collect();
     ctl.ok(&issue);
     let exported = ctl.ok(&["export"]);
     let file = ctl.file("exported.yaml", &exported);
@@ -96,19 +84,10 @@ async fn tokens_are_as_limited_on_an_empty_server_as_where_they_were_exported() 
     elsewhere.ok(&["apply", "-f", &file, "--yes"]);
     assert_eq!(elsewhere.ok(&["export"]), exported);
     let tokens = elsewhere.json(&["--client", "romashka", "token", "list"]);
-    let narrow = tokens
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|token| token["name"] == "narrow");
+    let narrow = tokens.as_array().unwrap().iter().find(|token| token["name"] == "narrow");
     let narrow = narrow.unwrap();
     assert_eq!(
-        (
-            &narrow["scopes"][0],
-            &narrow["topics"][0],
-            &narrow["rate_limit"],
-            &narrow["personal"]
-        ),
+        (&narrow["scopes"][0], &narrow["topics"][0], &narrow["rate_limit"], &narrow["personal"]),
         (&"send".into(), &"boiler".into(), &60.into(), &false.into())
     );
 
@@ -146,38 +125,18 @@ async fn changes_and_what_is_left_out_are_shown_before_they_are_made() {
     let less = "clients:\n  romashka:\n    employees:\n      - {personnel_no: 100001, phone: ''}\n";
     let file = ctl.file("less.yaml", less);
     let unasked = ctl.run(&["apply", "-f", &file]);
-    assert!(
-        unasked.code == 2 && unasked.err.contains("--yes"),
-        "{}",
-        unasked.err
-    );
+    assert!(unasked.code == 2 && unasked.err.contains("--yes"), "{}", unasked.err);
     let plan = ctl.json(&["apply", "-f", &file, "--dry-run", "--prune"]);
     let said: Vec<_> = plan["changes"].as_array().unwrap().iter().collect();
-    assert!(
-        said.iter()
-            .any(|change| change["action"] == "archive" && change["name"] == "001")
-    );
+    assert!(said.iter().any(|change| change["action"] == "archive" && change["name"] == "001"));
     let changed = said.iter().find(|change| change["action"] == "change").unwrap();
-    assert_eq!(
-        (&changed["name"], &changed["after"]["phone"]),
-        (&"100001".into(), &Value::Null)
-    );
+    assert_eq!((&changed["name"], &changed["after"]["phone"]), (&"100001".into(), &Value::Null));
 
     let ran = apply(&ctl, &file, &["--prune"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     let employees = ctl.ok(&["--client", "romashka", "employee", "list"]);
-    assert!(
-        employees.contains("100001") && !employees.contains("\n001\t"),
-        "{employees}"
-    );
-    let audit = ctl.ok(&[
-        "--client",
-        "romashka",
-        "audit",
-        "list",
-        "--action",
-        "employee.remove",
-    ]);
+    assert!(employees.contains("100001") && !employees.contains("\n001\t"), "{employees}");
+    let audit = ctl.ok(&["--client", "romashka", "audit", "list", "--action", "employee.remove"]);
     assert!(audit.contains("001"), "{audit}");
     assert_eq!(ctl.run(&["--client", "romashka", "audit", "verify"]).code, 0);
 }
@@ -227,15 +186,9 @@ async fn a_plan_that_was_overtaken_is_not_applied() {
         revision: plan.revision,
     };
     let refused = plant.admin.apply_site(&apply).await.unwrap_err();
-    let simo_common::client::Error::Problem(problem) = refused else {
-        panic!("{refused:?}")
-    };
+    let simo_common::client::Error::Problem(problem) = refused else { panic!("{refused:?}") };
     assert_eq!((problem.status, &*problem.code), (409, "changed_meanwhile"));
-    let topics = plant
-        .admin
-        .topics(&simo_common::client::ListQuery::default())
-        .await
-        .unwrap();
+    let topics = plant.admin.topics(&simo_common::client::ListQuery::default()).await.unwrap();
     assert_eq!(topics.items.len(), 1);
 }
 
@@ -251,19 +204,11 @@ async fn an_administrator_writes_of_his_own_client_only() {
     let admin = Ctl::with(&["--url", simod.url(), "--token", token, "--lang", "en"]);
 
     let exported = admin.ok(&["export"]);
-    assert!(
-        exported.contains("zavod:") && !exported.contains("other"),
-        "{exported}"
-    );
+    assert!(exported.contains("zavod:") && !exported.contains("other"), "{exported}");
     let file = admin.file("site.yaml", &exported);
     assert_eq!(apply(&admin, &file, &["--prune"]).code, 0);
     for (name, text, code, said) in [
-        (
-            "topic",
-            "clients: {zavod: {topics: [{slug: boiler}]}}",
-            0,
-            "Changes made: 1",
-        ),
+        ("topic", "clients: {zavod: {topics: [{slug: boiler}]}}", 0, "Changes made: 1"),
         ("name", "clients: {zavod: {name: Иначе}}", 1, "for owners"),
         ("owners", "owners: [anna]", 4, "for owners"),
         ("other", "clients: {other: {}}", 3, "no client `other`"),

@@ -43,33 +43,22 @@ async fn a_project_quota_pauses_everyone_and_a_devices_only_itself() {
     site.plant.fcm_phone(&site.simod, "002", "phone-2").await;
     site.fcm.script().next(1, Answer::QuotaProject(Some(2)));
     let first = site.post("Квота проекта").await;
-    eventually("it was tried", || async {
-        (site.calls(first).len() == 1).then_some(())
-    })
-    .await;
+    eventually("it was tried", || async { (site.calls(first).len() == 1).then_some(()) }).await;
     let second = post(&site.acs, &to_employees("Другому", &["002"])).await.id;
     let why = site.reaches(first, DeliveryState::Sent).await;
     assert!(why.pushes[0].tries <= 1, "a pause costs no try: {why:?}");
-    eventually("the other one is sent", || async {
-        (site.calls(second).len() == 1).then_some(())
-    })
-    .await;
+    eventually("the other one is sent", || async { (site.calls(second).len() == 1).then_some(()) }).await;
     let paused = site.calls(first)[0].at_us;
     let resumed = site.calls(first)[1].at_us.min(site.calls(second)[0].at_us);
     assert!(resumed - paused >= 2 * time::SECOND, "{} µs", resumed - paused);
 
     site.fcm.script().next(1, Answer::QuotaDevice(Some(2)));
     let first = site.post("Квота телефона").await;
-    eventually("it was tried", || async {
-        (site.calls(first).len() == 1).then_some(())
-    })
-    .await;
+    eventually("it was tried", || async { (site.calls(first).len() == 1).then_some(()) }).await;
     let second = post(&site.acs, &to_employees("Другому", &["002"])).await.id;
-    within(
-        Duration::from_millis(1500),
-        "the other phone does not wait",
-        || async { (site.calls(second).len() == 1).then_some(()) },
-    )
+    within(Duration::from_millis(1500), "the other phone does not wait", || async {
+        (site.calls(second).len() == 1).then_some(())
+    })
     .await;
     site.reaches(first, DeliveryState::Sent).await;
     let calls = site.calls(first);
@@ -124,11 +113,8 @@ async fn a_sign_of_life_ends_the_quarantine() {
         site.reaches(id, DeliveryState::Sent).await;
     };
     let lost = dies().await;
-    let receipt = Receipt {
-        message_id: lost,
-        kind: ReceiptKind::Delivered,
-        at: time::from_us(clock::now_us()),
-    };
+    let receipt =
+        Receipt { message_id: lost, kind: ReceiptKind::Delivered, at: time::from_us(clock::now_us()) };
     site.phone.client.send_receipts(&[receipt]).await.unwrap();
     lives("a receipt").await;
     dies().await;
@@ -150,42 +136,26 @@ async fn a_payload_that_is_refused_is_not_tried_again() {
     let why = site.reaches(id, DeliveryState::Failed).await;
     assert_eq!(why.pushes[0].reason.as_deref(), Some("rejected"));
     assert_eq!(why.delivery.unwrap().reason.as_deref(), Some("rejected"));
-    assert_eq!(
-        (
-            site.calls(id).len(),
-            site.device(site.phone.id).await.state.as_str()
-        ),
-        (1, "active")
-    );
+    assert_eq!((site.calls(id).len(), site.device(site.phone.id).await.state.as_str()), (1, "active"));
 }
 
 #[tokio::test]
 async fn a_wrong_configuration_alarms_and_touches_no_phone() {
-    for answer in [
-        Answer::WrongProject,
-        Answer::SenderIdMismatch,
-        Answer::ThirdPartyAuth,
-    ] {
+    for answer in [Answer::WrongProject, Answer::SenderIdMismatch, Answer::ThirdPartyAuth] {
         let site = Site::new().await;
         site.fcm.script().address("phone-1", answer);
         let id = site.post("Не туда").await;
         eventually("the channel's health says so", || async {
             let health = site.simod.owner().readiness().await.unwrap();
             assert!(health.ready, "a channel never makes the instance unready");
-            health
-                .channels
-                .into_iter()
-                .find(|channel| channel.channel == "fcm" && channel.state == "alarm")
+            health.channels.into_iter().find(|channel| channel.channel == "fcm" && channel.state == "alarm")
         })
         .await;
         assert_eq!(site.device(site.phone.id).await.state, "active", "{answer:?}");
         // Messages are taken all the while.
         site.post("Принимается").await;
         let state = site.explain(id).await.delivery.unwrap().state;
-        assert!(
-            matches!(state, DeliveryState::Queued | DeliveryState::Failed),
-            "{answer:?}: {state:?}"
-        );
+        assert!(matches!(state, DeliveryState::Queued | DeliveryState::Failed), "{answer:?}: {state:?}");
     }
 }
 
@@ -206,9 +176,6 @@ async fn all_who_wait_for_a_token_share_one() {
     let site = Site::new().await;
     let messages: Vec<PostMessage> = (0..200).map(|n| to_employees(&n.to_string(), &["001"])).collect();
     site.acs.post_batch(&messages).await.unwrap();
-    eventually("all are sent", || async {
-        (site.fcm.journal().accepted() == 200).then_some(())
-    })
-    .await;
+    eventually("all are sent", || async { (site.fcm.journal().accepted() == 200).then_some(()) }).await;
     assert_eq!(site.fcm.tokens_issued(), 1);
 }

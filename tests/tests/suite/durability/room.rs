@@ -22,11 +22,8 @@ impl SmallDisk {
     /// Blocks as large as pages of memory; `None` where we may not mount.
     fn mount() -> Option<Self> {
         let at = tempfile::TempDir::with_prefix("simo-disk-").unwrap();
-        let is_mounted = run(
-            "mount",
-            &["-t", "tmpfs", "-o", &format!("size={}", Self::ALL), "tmpfs"],
-            at.path(),
-        );
+        let is_mounted =
+            run("mount", &["-t", "tmpfs", "-o", &format!("size={}", Self::ALL), "tmpfs"], at.path());
         is_mounted.then(|| Self { at, _image: None }.fill())
     }
 
@@ -35,27 +32,10 @@ impl SmallDisk {
         let at = tempfile::TempDir::with_prefix("simo-disk-").unwrap();
         let image = tempfile::NamedTempFile::with_prefix("simo-disk-").unwrap();
         image.as_file().set_len(Self::ALL as u64).unwrap();
-        let make = [
-            "-q",
-            "-F",
-            "-t",
-            "ext4",
-            "-O",
-            "^has_journal",
-            "-b",
-            "1024",
-            "-m",
-            "0",
-        ];
+        let make = ["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-b", "1024", "-m", "0"];
         let file = image.path().to_str().unwrap();
         let is_mounted = run("mke2fs", &make, image.path()) && run("mount", &["-o", "loop", file], at.path());
-        is_mounted.then(|| {
-            Self {
-                at,
-                _image: Some(image),
-            }
-            .fill()
-        })
+        is_mounted.then(|| Self { at, _image: Some(image) }.fill())
     }
 
     fn database(&self) -> PathBuf {
@@ -101,10 +81,7 @@ fn run(program: &str, words: &[&str], path: &Path) -> bool {
 
 /// A message that takes room.
 fn large() -> PostMessage {
-    PostMessage {
-        body: "ж".repeat(8 * 1024),
-        ..to_employees("Много места", &["001"])
-    }
+    PostMessage { body: "ж".repeat(8 * 1024), ..to_employees("Много места", &["001"]) }
 }
 
 /// Posts until there is no room any more; the ids of what was accepted.
@@ -150,11 +127,7 @@ async fn a_full_disk_of_small_blocks_is_503_too_and_told_at_the_start() {
     for free in [64, 256, 1_000] {
         disk.leave(free * 1024);
         let refusal = Setup::new().database(&disk.database()).start_in_vain().await;
-        assert!(
-            refusal.stderr.contains("No space left"),
-            "{free}: {}",
-            refusal.stderr
-        );
+        assert!(refusal.stderr.contains("No space left"), "{free}: {}", refusal.stderr);
     }
     disk.leave(SmallDisk::FREE);
     goes_on_when_there_is_room(&disk).await;
@@ -179,10 +152,8 @@ async fn goes_on_when_there_is_room(disk: &SmallDisk) {
 
     // There is room again: it goes on by itself, and after a kill everything is there.
     disk.grow();
-    let room = eventually("there is room again", || async {
-        acs.post_message(&large, false).await.ok()
-    })
-    .await;
+    let room =
+        eventually("there is room again", || async { acs.post_message(&large, false).await.ok() }).await;
     accepted.push(room.id);
     simod.kill9();
     simod.restart().await;

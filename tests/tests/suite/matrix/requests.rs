@@ -30,16 +30,13 @@ impl Operation {
                 Some(path) => (PREFIX, path),
                 None => ("", path.as_str()),
             };
-            item.as_object()
-                .unwrap()
-                .iter()
-                .map(move |(method, operation)| Self {
-                    method: method.to_uppercase().parse().unwrap(),
-                    path: path.to_owned(),
-                    prefix,
-                    id: operation["operationId"].as_str().unwrap().to_owned(),
-                    has_body: operation.get("requestBody").is_some(),
-                })
+            item.as_object().unwrap().iter().map(move |(method, operation)| Self {
+                method: method.to_uppercase().parse().unwrap(),
+                path: path.to_owned(),
+                prefix,
+                id: operation["operationId"].as_str().unwrap().to_owned(),
+                has_body: operation.get("requestBody").is_some(),
+            })
         });
         operations.collect()
     }
@@ -90,11 +87,7 @@ impl Request {
             method: self.method.clone(),
             path: self.path.clone(),
             prefix: self.prefix,
-            names: self
-                .names
-                .iter()
-                .map(|(parameter, name)| (parameter.clone(), other(name)))
-                .collect(),
+            names: self.names.iter().map(|(parameter, name)| (parameter.clone(), other(name))).collect(),
             query: self.query,
             body: self.body.clone(),
         }
@@ -118,12 +111,7 @@ pub(super) fn of_employee(it: &str) -> Vec<Request> {
     vec![
         refers(Method::PUT, "/groups/smena-a/members/{it}", it, None),
         refers(Method::DELETE, "/groups/smena-a/members/{it}", it, None),
-        refers(
-            Method::POST,
-            "/topics/kotly/grants",
-            it,
-            Some(json!({"grantee": {"employee": it}})),
-        ),
+        refers(Method::POST, "/topics/kotly/grants", it, Some(json!({"grantee": {"employee": it}}))),
         refers(Method::POST, "/devices/invite", it, Some(json!({"employee": it}))),
         refers(
             Method::POST,
@@ -138,18 +126,8 @@ pub(super) fn of_employee(it: &str) -> Vec<Request> {
 pub(super) fn of_group(it: &str) -> Vec<Request> {
     vec![
         refers(Method::PUT, "/groups/smena-a/groups/{it}", it, None),
-        refers(
-            Method::POST,
-            "/topics/kotly/grants",
-            it,
-            Some(json!({"grantee": {"group": it}})),
-        ),
-        refers(
-            Method::POST,
-            "/devices/invites",
-            it,
-            Some(json!({"groups": [it]})),
-        ),
+        refers(Method::POST, "/topics/kotly/grants", it, Some(json!({"grantee": {"group": it}}))),
+        refers(Method::POST, "/devices/invites", it, Some(json!({"groups": [it]}))),
         refers(
             Method::POST,
             "/messages",
@@ -161,12 +139,7 @@ pub(super) fn of_group(it: &str) -> Vec<Request> {
 
 /// Requests of an administrator that refer to a topic.
 pub(super) fn of_topic(it: &str) -> Vec<Request> {
-    vec![refers(
-        Method::POST,
-        "/messages",
-        it,
-        Some(json!({"title": "Проверка", "topic": it})),
-    )]
+    vec![refers(Method::POST, "/messages", it, Some(json!({"title": "Проверка", "topic": it})))]
 }
 
 /// Requests of an administrator that refer to an operator.
@@ -190,11 +163,7 @@ impl World<'_> {
             path: operation.path.clone(),
             prefix: operation.prefix,
             names,
-            query: if operation.id == "explain" {
-                "employee=001"
-            } else {
-                ""
-            },
+            query: if operation.id == "explain" { "employee=001" } else { "" },
             body,
         }
     }

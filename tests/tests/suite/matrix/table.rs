@@ -15,9 +15,7 @@ pub(super) struct Row {
 }
 
 fn lines() -> impl Iterator<Item = Vec<&'static str>> {
-    let lines = TABLE
-        .lines()
-        .filter(|line| !line.starts_with('#') && !line.is_empty());
+    let lines = TABLE.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     lines.map(|line| line.split_whitespace().collect())
 }
 
@@ -32,23 +30,14 @@ pub(super) fn rows() -> Vec<Row> {
     let rows: Vec<Row> = lines()
         .skip(1)
         .map(|words| {
-            assert_eq!(
-                words.len(),
-                columns + 2,
-                "a row of the table is not whole: {words:?}"
-            );
+            assert_eq!(words.len(), columns + 2, "a row of the table is not whole: {words:?}");
             let mut words = words.into_iter().map(str::to_owned);
-            Row {
-                method: words.next().unwrap(),
-                path: words.next().unwrap(),
-                cells: words.collect(),
-            }
+            Row { method: words.next().unwrap(), path: words.next().unwrap(), cells: words.collect() }
         })
         .collect();
     for (number, row) in rows.iter().enumerate() {
-        let again = rows[..number]
-            .iter()
-            .any(|other| (&other.method, &other.path) == (&row.method, &row.path));
+        let again =
+            rows[..number].iter().any(|other| (&other.method, &other.path) == (&row.method, &row.path));
         assert!(!again, "the table has {} {} twice", row.method, row.path);
     }
     rows

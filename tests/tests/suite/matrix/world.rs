@@ -73,10 +73,7 @@ impl<'a> World<'a> {
             acs: simod.caller(&acs),
             mine,
             http: reqwest::Client::new(),
-            local: reqwest::Client::builder()
-                .unix_socket(simod.socket())
-                .build()
-                .unwrap(),
+            local: reqwest::Client::builder().unix_socket(simod.socket()).build().unwrap(),
             phones: Mutex::default(),
             made: AtomicUsize::new(0),
         }
@@ -133,31 +130,17 @@ impl<'a> World<'a> {
 /// Every kind of caller, in the order of the table's columns.
 /// The token of the ACS whose messages are named, with one scope.
 async fn limited(plant: &Plant, scope: Scope) -> String {
-    let token = NewToken {
-        acs: Some("1c".to_owned()),
-        scopes: Some(vec![scope.to_string()]),
-        ..NewToken::default()
-    };
+    let token =
+        NewToken { acs: Some("1c".to_owned()), scopes: Some(vec![scope.to_string()]), ..NewToken::default() };
     plant.admin.issue_token(&token).await.unwrap().token
 }
 
 async fn callers(simod: &Simod, mine: &Plant, theirs: &Plant, acs: String) -> Vec<Caller> {
     use Credential::{Nothing, Phone, Socket, Token};
-    let caller = |name, credential| Caller {
-        name,
-        credential,
-        client: None,
-        stranger: false,
-    };
-    let stranger = |name, credential| Caller {
-        stranger: true,
-        ..caller(name, credential)
-    };
+    let caller = |name, credential| Caller { name, credential, client: None, stranger: false };
+    let stranger = |name, credential| Caller { stranger: true, ..caller(name, credential) };
     // Those who may see several clients say which one they mean.
-    let naming = |name, credential| Caller {
-        client: Some(MINE),
-        ..caller(name, credential)
-    };
+    let naming = |name, credential| Caller { client: Some(MINE), ..caller(name, credential) };
     let blocked = mine.stream_phone(simod, "003").await.token;
     mine.admin.block_employee("003").await.unwrap();
     let other = operator(theirs, "petrov", Role::Admin).await;
@@ -184,15 +167,9 @@ async fn callers(simod: &Simod, mine: &Plant, theirs: &Plant, acs: String) -> Ve
 }
 
 async fn operator(plant: &Plant, name: &str, role: Role) -> String {
-    let new = NewOperator {
-        name: name.to_owned(),
-        role,
-    };
+    let new = NewOperator { name: name.to_owned(), role };
     plant.admin.add_operator(&new).await.unwrap();
-    let token = NewToken {
-        operator: Some(name.to_owned()),
-        ..NewToken::default()
-    };
+    let token = NewToken { operator: Some(name.to_owned()), ..NewToken::default() };
     let admin = match role {
         Role::Owner => plant.admin.clone().for_client(None),
         Role::Admin | Role::Viewer => plant.admin.clone(),
@@ -218,10 +195,8 @@ async fn expired(simod: &Simod, plant: &Plant) -> String {
         ..NewToken::default()
     };
     let token = plant.admin.issue_token(&token).await.unwrap().token;
-    eventually("the token expires", || async {
-        simod.caller(&token).whoami().await.is_err().then_some(())
-    })
-    .await;
+    eventually("the token expires", || async { simod.caller(&token).whoami().await.is_err().then_some(()) })
+        .await;
     token
 }
 
@@ -240,10 +215,7 @@ impl World<'_> {
     }
 
     fn named(&self, noun: &str) -> Named {
-        Named {
-            slug: self.fresh(noun),
-            name: None,
-        }
+        Named { slug: self.fresh(noun), name: None }
     }
 
     pub(super) async fn new_acs(&self) -> String {
@@ -251,39 +223,21 @@ impl World<'_> {
     }
 
     pub(super) async fn new_client(&self) -> String {
-        let spec = ClientSpec {
-            slug: Some(self.fresh("client")),
-            ..ClientSpec::default()
-        };
+        let spec = ClientSpec { slug: Some(self.fresh("client")), ..ClientSpec::default() };
         self.simod.owner().add_client(&spec).await.unwrap().client.slug
     }
 
     pub(super) async fn new_message(&self) -> String {
-        post(&self.acs, &to_employees("Проверка", &["001"]))
-            .await
-            .id
-            .to_string()
+        post(&self.acs, &to_employees("Проверка", &["001"])).await.id.to_string()
     }
 
     pub(super) async fn new_batch(&self) -> String {
-        let batch = NewBatch {
-            groups: vec!["smena-a".to_owned()],
-            ..NewBatch::default()
-        };
-        self.mine
-            .admin
-            .invite_devices(&batch)
-            .await
-            .unwrap()
-            .id
-            .to_string()
+        let batch = NewBatch { groups: vec!["smena-a".to_owned()], ..NewBatch::default() };
+        self.mine.admin.invite_devices(&batch).await.unwrap().id.to_string()
     }
 
     pub(super) async fn new_code(&self) -> String {
-        let invite = NewInvite {
-            employee: "001".to_owned(),
-            valid_for: None,
-        };
+        let invite = NewInvite { employee: "001".to_owned(), valid_for: None };
         self.mine.admin.invite_device(&invite).await.unwrap().code
     }
 
@@ -298,19 +252,11 @@ impl World<'_> {
     }
 
     pub(super) async fn new_group(&self) -> String {
-        self.mine
-            .admin
-            .add_group(&self.named("group"))
-            .await
-            .unwrap()
-            .slug
+        self.mine.admin.add_group(&self.named("group")).await.unwrap().slug
     }
 
     pub(super) async fn new_operator(&self) -> String {
-        let new = NewOperator {
-            name: self.fresh("operator"),
-            role: Role::Viewer,
-        };
+        let new = NewOperator { name: self.fresh("operator"), role: Role::Viewer };
         self.mine.admin.add_operator(&new).await.unwrap().name
     }
 
@@ -321,18 +267,12 @@ impl World<'_> {
     }
 
     pub(super) async fn new_session(&self, operator: &str) -> String {
-        let token = NewToken {
-            operator: Some(operator.to_owned()),
-            ..NewToken::default()
-        };
+        let token = NewToken { operator: Some(operator.to_owned()), ..NewToken::default() };
         self.mine.admin.issue_token(&token).await.unwrap().id.to_string()
     }
 
     pub(super) async fn new_token(&self) -> String {
-        let token = NewToken {
-            acs: Some("1c".to_owned()),
-            ..NewToken::default()
-        };
+        let token = NewToken { acs: Some("1c".to_owned()), ..NewToken::default() };
         self.mine.admin.issue_token(&token).await.unwrap().id.to_string()
     }
 
@@ -343,12 +283,7 @@ impl World<'_> {
     }
 
     pub(super) async fn new_grant(&self, topic: &str) -> String {
-        let grant = self
-            .mine
-            .admin
-            .grant(topic, &Grantee::Everyone.into())
-            .await
-            .unwrap();
+        let grant = self.mine.admin.grant(topic, &Grantee::Everyone.into()).await.unwrap();
         grant.id.to_string()
     }
 }

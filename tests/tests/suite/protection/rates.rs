@@ -18,17 +18,11 @@ use simo_tests::{
 const FAILURES: usize = 20;
 
 async fn strict() -> Simod {
-    Setup::new()
-        .set("failures_per_minute", FAILURES as i64)
-        .start()
-        .await
+    Setup::new().set("failures_per_minute", FAILURES as i64).start().await
 }
 
 async fn whoami(simod: &Simod, token: &str) -> raw::Answer {
-    raw::ask(Method::GET, &simod.api("/whoami"))
-        .token(token)
-        .send()
-        .await
+    raw::ask(Method::GET, &simod.api("/whoami")).token(token).send().await
 }
 
 /// Guesses until it is told to wait; the answer, and how often it guessed.
@@ -95,10 +89,7 @@ async fn wrong_codes_count_as_wrong_tokens_do() {
         codes.push(format!("{:?}", refused().await));
     }
     assert!(codes[0].contains("wrong_code"), "{}", codes[0]);
-    assert!(
-        codes.iter().any(|code| code.contains("rate_limited")),
-        "{codes:?}"
-    );
+    assert!(codes.iter().any(|code| code.contains("rate_limited")), "{codes:?}");
 
     // So do codes for logging in, also from somebody whose token is good.
     let token = Plant::new(&simod, "zavod").await.token("1c").await;
@@ -151,11 +142,7 @@ const ROUNDS: usize = 3;
 
 #[tokio::test]
 async fn failures_outlive_a_restart() {
-    let mut simod = Setup::new()
-        .set("failures_per_minute", FAILURES as i64)
-        .embedded()
-        .start()
-        .await;
+    let mut simod = Setup::new().set("failures_per_minute", FAILURES as i64).embedded().start().await;
     for round in 0..ROUNDS {
         guess(&simod).await;
         let (owner, list) = (simod.owner(), ListQuery::default());

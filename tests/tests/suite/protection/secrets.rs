@@ -59,10 +59,7 @@ async fn no_secret_stands_in_the_log_however_much_is_logged() {
     let mut secrets = Vec::new();
 
     // Tokens: good, replaced, revoked, unknown, mistyped.
-    let spec = NewToken {
-        acs: Some("1c".to_owned()),
-        ..NewToken::default()
-    };
+    let spec = NewToken { acs: Some("1c".to_owned()), ..NewToken::default() };
     let issued = plant.admin.issue_token(&spec).await.unwrap();
     let rotated = plant.admin.rotate_token(issued.id, None).await.unwrap();
     let good = plant.token("1c").await;
@@ -77,10 +74,7 @@ async fn no_secret_stands_in_the_log_however_much_is_logged() {
     secrets.push(rotated.token);
 
     // Codes: good, used, wrong.
-    let invite = NewInvite {
-        employee: "001".to_owned(),
-        valid_for: None,
-    };
+    let invite = NewInvite { employee: "001".to_owned(), valid_for: None };
     let code = plant.admin.invite_device(&invite).await.unwrap().code;
     let phone = pair(&simod, &code).await.expect("the code is good");
     assert_eq!(pair(&simod, &code).await, None);
@@ -103,10 +97,7 @@ async fn no_secret_stands_in_the_log_however_much_is_logged() {
     secrets.push(key.lines().nth(1).expect("a PEM has lines").to_owned());
 
     let log = simod.log();
-    assert!(
-        log.contains("TRACE") && log.contains("DEBUG"),
-        "it says less than all"
-    );
+    assert!(log.contains("TRACE") && log.contains("DEBUG"), "it says less than all");
     for secret in &secrets {
         let line = log.lines().find(|line| line.contains(secret.as_str()));
         assert_eq!(line, None, "`{secret}` stands in the log");
@@ -122,10 +113,7 @@ async fn no_secret_stands_in_the_log_however_much_is_logged() {
 #[tokio::test]
 async fn the_databases_password_is_shown_nowhere() {
     let url = "postgres://simo:pass-word-7@127.0.0.1:1/simo";
-    let refused = Setup::new()
-        .database_url(url.to_owned())
-        .set("log", "trace")
-        .start_in_vain();
+    let refused = Setup::new().database_url(url.to_owned()).set("log", "trace").start_in_vain();
     let refused = tokio::time::timeout(std::time::Duration::from_mins(1), refused).await;
     let stderr = refused.expect("nobody answers there").stderr;
     assert!(!stderr.contains("pass-word-7"), "{stderr}");
@@ -135,15 +123,9 @@ async fn the_databases_password_is_shown_nowhere() {
         ("SIMO_DATABASE_DIRECT", url),
         ("SIMO_FCM__PROXY", "http://user:pass-word-7@proxy:3128"),
     ] {
-        let shown = Command::new(programs::program("simod"))
-            .arg("config")
-            .env(variable, value)
-            .output()
-            .unwrap();
+        let shown =
+            Command::new(programs::program("simod")).arg("config").env(variable, value).output().unwrap();
         let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
-        assert!(
-            shown.contains("***") && !shown.contains("pass-word-7"),
-            "{variable}: {shown}"
-        );
+        assert!(shown.contains("***") && !shown.contains("pass-word-7"), "{variable}: {shown}");
     }
 }

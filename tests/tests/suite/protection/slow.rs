@@ -25,10 +25,7 @@ async fn impatient() -> Simod {
 #[tokio::test]
 async fn a_refusal_over_http2_leaves_when_a_small_body_is_there() {
     let simod = Simod::start().await;
-    let http = reqwest::Client::builder()
-        .http2_prior_knowledge()
-        .build()
-        .unwrap();
+    let http = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     let (body, parts) = tokio::sync::mpsc::channel::<&str>(1);
     let parts = futures_util::stream::unfold(parts, |mut parts| async {
         let part = parts.recv().await?;
@@ -40,10 +37,7 @@ async fn a_refusal_over_http2_leaves_when_a_small_body_is_there() {
     let mut answer = std::pin::pin!(answer);
     body.send("{").await.unwrap();
     let early = tokio::time::timeout(Duration::from_millis(200), answer.as_mut()).await;
-    assert!(
-        early.is_err(),
-        "the stream would be reset, and curl lose the answer"
-    );
+    assert!(early.is_err(), "the stream would be reset, and curl lose the answer");
     drop(body);
     assert_eq!(answer.await.status, http::StatusCode::UNAUTHORIZED);
 }
@@ -70,10 +64,7 @@ async fn who_says_no_whole_request_is_cut_and_who_streams_is_not() {
         let started = Instant::now();
         let said = raw::until_closed(&mut connection).await;
         assert_eq!(said.matches("200 OK").count(), answers, "{begun:?}: {said}");
-        assert!(
-            started.elapsed() >= Duration::from_secs_f64(PATIENCE / 2.0),
-            "{begun:?} was cut at once"
-        );
+        assert!(started.elapsed() >= Duration::from_secs_f64(PATIENCE / 2.0), "{begun:?} was cut at once");
     }
 
     // The stream has been silent for longer than all of that.
@@ -94,31 +85,20 @@ async fn an_http2_peer_that_asks_or_takes_nothing_is_cut() {
     let request = [0, 0, 3, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84];
     for (what, said) in [
         ("nothing is asked", [&preface[..], &settings].concat()),
-        (
-            "no answer is taken",
-            [&preface[..], &window(0), &request].concat(),
-        ),
+        ("no answer is taken", [&preface[..], &window(0), &request].concat()),
         ("a byte is taken", [&preface[..], &window(1), &request].concat()),
     ] {
         let mut connection = raw::connect(&simod).await;
         connection.write_all(&said).await.unwrap();
         let started = Instant::now();
         let _answer = raw::until_closed(&mut connection).await;
-        assert!(
-            started.elapsed() >= Duration::from_secs_f64(PATIENCE / 2.0),
-            "{what}: it was cut at once"
-        );
+        assert!(started.elapsed() >= Duration::from_secs_f64(PATIENCE / 2.0), "{what}: it was cut at once");
     }
 }
 
 #[tokio::test]
 async fn when_no_more_files_may_be_open_what_is_posted_is_still_stored() {
-    let simod = Setup::new()
-        .embedded()
-        .ulimit("-n 128")
-        .set("http.head_timeout_seconds", 5)
-        .start()
-        .await;
+    let simod = Setup::new().embedded().ulimit("-n 128").set("http.head_timeout_seconds", 5).start().await;
     let plant = Plant::new(&simod, "zavod").await;
     plant.employees(&["001"], &[]).await;
     let token = plant.token("1c").await;
@@ -144,12 +124,7 @@ async fn when_no_more_files_may_be_open_what_is_posted_is_still_stored() {
     // Whoever comes now waits until those who say nothing are cut.
     post(&simod.caller(&token), &to_employees("После", &["001"])).await;
     assert!(simod.log().contains("LimitNOFILE"), "{}", simod.log());
-    assert_eq!(
-        simod.log().matches("new ones wait").count(),
-        1,
-        "the log is not flooded: {}",
-        simod.log()
-    );
+    assert_eq!(simod.log().matches("new ones wait").count(), 1, "the log is not flooded: {}", simod.log());
 }
 
 #[tokio::test]

@@ -57,19 +57,12 @@ async fn https_serves_what_http_does() {
     let posted = post(&plant.acs(&simod, "1c").await, &to_employees("Привет", &["001"])).await;
     assert_eq!(posted.recipients.accepted, 1);
 
-    let answer = raw::ask_with(&client(&simod), Method::GET, &simod.api("/openapi.json"))
-        .send()
-        .await;
+    let answer = raw::ask_with(&client(&simod), Method::GET, &simod.api("/openapi.json")).send().await;
     assert_eq!(answer.headers["strict-transport-security"], "max-age=31536000");
-    let answer = client(&simod)
-        .get(format!("{}/healthz", simod.url()))
-        .send()
-        .await;
+    let answer = client(&simod).get(format!("{}/healthz", simod.url())).send().await;
     assert_eq!(answer.unwrap().version(), http::Version::HTTP_2);
     // Who does not know the CA learns that it is that, not that simod is away.
-    let stranger = raw::ask(Method::GET, &simod.api("/openapi.json"))
-        .try_send()
-        .await;
+    let stranger = raw::ask(Method::GET, &simod.api("/openapi.json")).try_send().await;
     assert!(format!("{:?}", stranger.unwrap_err()).contains("UnknownIssuer"));
     for version in [&TLS12, &TLS13] {
         certificate(&simod, version);
@@ -103,11 +96,7 @@ async fn a_new_certificate_is_taken_without_dropping_connections() {
     // A key that does not fit: the old pair goes on, and the log says so.
     let key = simod.directory().join("tls.key");
     let good = fs::read(&key).unwrap();
-    fs::write(
-        &key,
-        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-    )
-    .unwrap();
+    fs::write(&key, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
     eventually("the broken pair is logged", || {
         std::future::ready(simod.log().contains("the old certificate goes on").then_some(()))
     })
@@ -131,17 +120,10 @@ async fn plain_http_for_other_machines_needs_a_word() {
         assert!(refused.stderr.contains(said), "{said}: {}", refused.stderr);
     }
     assert!(!refused.status.success());
-    let allowed = Setup::new()
-        .listen(Ipv4Addr::UNSPECIFIED)
-        .set("allow_plain_http", true)
-        .start()
-        .await;
+    let allowed = Setup::new().listen(Ipv4Addr::UNSPECIFIED).set("allow_plain_http", true).start().await;
     assert!(allowed.anyone().readiness().await.is_ok());
 
-    let half = Setup::new()
-        .set("tls_certificate", "/nowhere.pem")
-        .start_in_vain()
-        .await;
+    let half = Setup::new().set("tls_certificate", "/nowhere.pem").start_in_vain().await;
     assert!(half.stderr.contains("needs its key"), "{}", half.stderr);
     let missing = Setup::new()
         .set("tls_certificate", "/nowhere.pem")

@@ -90,10 +90,7 @@ fn is_broken_utf8(bytes: &[u8]) -> bool {
 fn is_russian(text: &str) -> bool {
     let is_stray = |c: char| {
         (c.is_control() && !matches!(c, '\t' | '\r' | '\n'))
-            || matches!(
-                c,
-                'Ђ' | 'Ѓ' | 'ѓ' | 'Љ' | 'Њ' | 'Ќ' | 'Ћ' | 'Џ' | 'ђ' | 'љ' | 'њ' | 'ќ' | 'ћ' | 'џ'
-            )
+            || matches!(c, 'Ђ' | 'Ѓ' | 'ѓ' | 'Љ' | 'Њ' | 'Ќ' | 'Ћ' | 'Џ' | 'ђ' | 'љ' | 'њ' | 'ќ' | 'ћ' | 'џ')
     };
     if text.contains(is_stray) {
         return false;
@@ -102,21 +99,14 @@ fn is_russian(text: &str) -> bool {
         let mut letters = word.chars().zip(word.chars().skip(1));
         letters.any(|(first, second)| first.is_lowercase() && second.is_uppercase())
     };
-    let words = || {
-        text.split(|c: char| !c.is_alphabetic())
-            .filter(|word| word.len() > 1 && !word.is_ascii())
-    };
+    let words = || text.split(|c: char| !c.is_alphabetic()).filter(|word| word.len() > 1 && !word.is_ascii());
     words().filter(|word| is_turned(word)).count() * 2 <= words().count()
 }
 
 /// A text without a first line `sep=;`, in which Excel is told what separates the columns, and with line ends that are counted:
 /// a Mac's old ones are not. The line itself stays, empty, so that the others keep their numbers.
 pub(super) fn unwrapped(text: String) -> (String, Option<u8>) {
-    let text = if text.contains('\n') {
-        text
-    } else {
-        text.replace('\r', "\n")
-    };
+    let text = if text.contains('\n') { text } else { text.replace('\r', "\n") };
     let first = text.lines().next().unwrap_or_default();
     match first.to_ascii_lowercase().strip_prefix("sep=").map(str::as_bytes) {
         Some(&[separator]) => (text[first.len()..].to_owned(), Some(separator)),
@@ -127,13 +117,9 @@ pub(super) fn unwrapped(text: String) -> (String, Option<u8>) {
 /// What separates the columns: with it, the header has the most columns that are known.
 pub(super) fn delimiter(text: &str) -> u8 {
     let fits = |delimiter: &u8| {
-        let mut reader = ReaderBuilder::new()
-            .delimiter(*delimiter)
-            .trim(Trim::All)
-            .from_reader(text.as_bytes());
-        reader
-            .headers()
-            .map_or((0, 0), |header| (count_known(header), header.len()))
+        let mut reader =
+            ReaderBuilder::new().delimiter(*delimiter).trim(Trim::All).from_reader(text.as_bytes());
+        reader.headers().map_or((0, 0), |header| (count_known(header), header.len()))
     };
     // Of several that fit as well, the last: the comma.
     [b'\t', b';', b','].into_iter().max_by_key(fits).unwrap_or(b',')
@@ -167,16 +153,10 @@ mod tests {
     fn the_encodings_of_russian_programs_are_told_apart() {
         let read = |bytes: &[u8]| text(bytes, Lang::En);
         assert_eq!(read(TEXT.as_bytes()), Ok((TEXT.to_owned(), "UTF-8")));
-        assert_eq!(
-            read(format!("\u{feff}{TEXT}").as_bytes()),
-            Ok((TEXT.to_owned(), "UTF-8"))
-        );
+        assert_eq!(read(format!("\u{feff}{TEXT}").as_bytes()), Ok((TEXT.to_owned(), "UTF-8")));
         let (bytes, ..) = WINDOWS_1251.encode(TEXT);
         assert_eq!(read(&bytes), Ok((TEXT.to_owned(), "windows-1251")));
-        let utf16: Vec<u8> = format!("\u{feff}{TEXT}")
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect();
+        let utf16: Vec<u8> = format!("\u{feff}{TEXT}").encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(read(&utf16), Ok((TEXT.to_owned(), "UTF-16LE")));
     }
 
@@ -198,10 +178,7 @@ mod tests {
     #[test]
     fn a_line_that_names_the_separator_is_no_header_and_a_macs_line_ends_are_some() {
         let unwrapped = |text: &str| unwrapped(text.to_owned());
-        assert_eq!(
-            unwrapped("sep=;\r\na;b\r\n"),
-            ("\r\na;b\r\n".to_owned(), Some(b';'))
-        );
+        assert_eq!(unwrapped("sep=;\r\na;b\r\n"), ("\r\na;b\r\n".to_owned(), Some(b';')));
         assert_eq!(unwrapped("a;b\r1;2\r"), ("a;b\n1;2\n".to_owned(), None));
         assert_eq!(unwrapped("a,b\n"), ("a,b\n".to_owned(), None));
     }

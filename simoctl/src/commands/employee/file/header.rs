@@ -69,25 +69,10 @@ const COLUMNS: [Known; 7] = [
     Known {
         field: "groups",
         russian: "Группы",
-        others: &[
-            "group",
-            "department",
-            "группа",
-            "подразделение",
-            "подразделения",
-            "отдел",
-        ],
+        others: &["group", "department", "группа", "подразделение", "подразделения", "отдел"],
     },
-    Known {
-        field: "locale",
-        russian: "Язык",
-        others: &["language"],
-    },
-    Known {
-        field: "timezone",
-        russian: "Часовой пояс",
-        others: &["time zone"],
-    },
+    Known { field: "locale", russian: "Язык", others: &["language"] },
+    Known { field: "timezone", russian: "Часовой пояс", others: &["time zone"] },
 ];
 /// Those that must be there. `groups` are all groups that a person has: without the column, all would leave theirs.
 const REQUIRED: [&str; 3] = ["personnel_no", "full_name", "groups"];
@@ -97,9 +82,7 @@ const ALIKE: f64 = 0.6;
 impl Known {
     fn names(&self) -> impl Iterator<Item = String> {
         let others = self.others.iter().map(|name| (*name).to_owned());
-        [folded(self.field), folded(self.russian)]
-            .into_iter()
-            .chain(others)
+        [folded(self.field), folded(self.russian)].into_iter().chain(others)
     }
 
     /// As a person who speaks `lang` knows it.
@@ -110,18 +93,13 @@ impl Known {
 
 /// A name as it is compared: letters, digits, and one space where anything else stood.
 fn folded(name: &str) -> String {
-    let spaced: String = fold_name(name)
-        .chars()
-        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
-        .collect();
+    let spaced: String = fold_name(name).chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn known(name: &str) -> Option<&'static Known> {
     let name = folded(name);
-    COLUMNS
-        .iter()
-        .find(|column| column.names().any(|known| known == name))
+    COLUMNS.iter().find(|column| column.names().any(|known| known == name))
 }
 
 /// How many columns of a header are known: with the right delimiter, the most.
@@ -198,11 +176,7 @@ impl Header {
                 ),
             ));
         }
-        if is_readable {
-            Ok((Self { places, columns }, mistakes))
-        } else {
-            Err(mistakes)
-        }
+        if is_readable { Ok((Self { places, columns }, mistakes)) } else { Err(mistakes) }
     }
 
     /// Where a field stands, and what the file calls it.
@@ -219,9 +193,7 @@ impl Header {
 
 fn unknown(name: &str, lang: Lang) -> String {
     if name.is_empty() {
-        return lang
-            .pick("a column without a name", "столбец без названия")
-            .to_owned();
+        return lang.pick("a column without a name", "столбец без названия").to_owned();
     }
     if let Some(column) = nearest(name) {
         let shown = column.shown(lang);

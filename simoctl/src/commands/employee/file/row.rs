@@ -30,15 +30,7 @@ pub(super) struct Check<'t> {
 
 impl<'t> Check<'t> {
     pub(super) fn new(lang: Lang, text: &'t str, header: &'t Header, groups: &'t GroupNames) -> Self {
-        Self {
-            lang,
-            text,
-            header,
-            groups,
-            lines: HashMap::new(),
-            mistakes: Vec::new(),
-            lacks_groups: false,
-        }
+        Self { lang, text, header, groups, lines: HashMap::new(), mistakes: Vec::new(), lacks_groups: false }
     }
 
     /// The line on which a record begins: the reader counts from the empty lines before it.
@@ -46,11 +38,7 @@ impl<'t> Check<'t> {
         let Some(position) = record.position() else {
             return 0;
         };
-        let ahead = self
-            .text
-            .as_bytes()
-            .get(position.byte() as usize..)
-            .unwrap_or_default();
+        let ahead = self.text.as_bytes().get(position.byte() as usize..).unwrap_or_default();
         let empty = ahead.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
         position.line() + empty.filter(|byte| **byte == b'\n').count() as u64
     }
@@ -85,17 +73,12 @@ impl<'t> Check<'t> {
         self.name(line, &employee.full_name);
         employee.groups = self.groups(line, value("groups").unwrap_or_default());
         self.rest(line, &employee);
-        (self.mistakes.len() == before).then_some(ImportRow {
-            line,
-            employee,
-            person: None,
-        })
+        (self.mistakes.len() == before).then_some(ImportRow { line, employee, person: None })
     }
 
     fn wrong(&mut self, line: u64, field: &str, english: impl Into<String>, russian: impl Into<String>) {
         let text = self.lang.pick(english.into(), russian.into());
-        self.mistakes
-            .push(Mistake::of_field(line, self.header, field, text));
+        self.mistakes.push(Mistake::of_field(line, self.header, field, text));
     }
 
     fn personnel_no(&mut self, line: u64, no: &str) {
@@ -190,10 +173,7 @@ impl<'t> Check<'t> {
         if let Some(slug) = slugs.find(|slug| **slug == small) {
             return Some(slug.clone());
         }
-        let named = self
-            .groups
-            .iter()
-            .filter_map(|(known, slugs)| Some((known, slugs.first()?)));
+        let named = self.groups.iter().filter_map(|(known, slugs)| Some((known, slugs.first()?)));
         named
             .map(|(known, slug)| (strsim::jaro_winkler(&fold_name(name), known), slug))
             .filter(|(likeness, _)| *likeness > 0.85)

@@ -22,21 +22,14 @@ fn columns_stand_in_any_order_and_groups_are_split() {
     assert_eq!(rows[0].line, 2);
     assert_eq!(rows[0].employee.personnel_no, "007");
     assert_eq!(rows[0].employee.groups, ["it", "smena-a"]);
-    assert_eq!(
-        rows[0].employee.email, None,
-        "a column that is not there changes nothing"
-    );
+    assert_eq!(rows[0].employee.email, None, "a column that is not there changes nothing");
 }
 
 #[test]
 fn a_file_with_semicolons_is_read_too() {
     let rows = read("personnel_no;full_name;groups;email\r\n1;Петров, Пётр;;\r\n").rows;
     assert_eq!(rows[0].employee.full_name, "Петров, Пётр");
-    assert_eq!(
-        rows[0].employee.email.as_deref(),
-        Some(""),
-        "an empty value clears"
-    );
+    assert_eq!(rows[0].employee.email.as_deref(), Some(""), "an empty value clears");
 }
 
 #[test]
@@ -99,10 +92,7 @@ fn a_file_of_a_russian_program_is_read_as_it_is() {
     let groups = GroupNames::from([("цех 1, участок 2".to_owned(), vec!["ceh-1-2".to_owned()])]);
     let table = parse(&bytes, &groups, Lang::Ru).unwrap();
     assert_eq!(table.mistakes, []);
-    assert_eq!(
-        (table.encoding, table.delimiter),
-        ("windows-1251", "точка с запятой")
-    );
+    assert_eq!((table.encoding, table.delimiter), ("windows-1251", "точка с запятой"));
     let employee = &table.rows[0].employee;
     assert_eq!(employee.personnel_no, "0042");
     assert_eq!(employee.full_name, "Иванов \"Сокол\"; Иван");
@@ -131,15 +121,8 @@ fn a_group_that_may_be_several_or_is_written_otherwise_is_told_by_its_short_name
         ("цех № 1".to_owned(), slugs(&["ceh-1"])),
     ]);
     let table = parse(text.as_bytes(), &groups, Lang::En).unwrap();
-    let told: Vec<_> = table
-        .mistakes
-        .iter()
-        .map(|mistake| mistake.in_words(Lang::En))
-        .collect();
-    assert!(
-        told[0].contains("several groups have the name “Смена”: g, h"),
-        "{told:?}"
-    );
+    let told: Vec<_> = table.mistakes.iter().map(|mistake| mistake.in_words(Lang::En)).collect();
+    assert!(told[0].contains("several groups have the name “Смена”: g, h"), "{told:?}");
     assert!(told[1].contains("did you mean `ceh-1`?"), "{told:?}");
 }
 
@@ -148,31 +131,19 @@ fn what_excel_adds_to_a_file_is_no_mistake() {
     let rows = read("sep=;\npersonnel_no;full_name;groups;\n1;А;it;\n2;Б;it\n").rows;
     let lines: Vec<_> = rows.iter().map(|row| row.line).collect();
     assert_eq!(lines, [3, 4]);
-    assert_eq!(
-        read("personnel_no,full_name,groups\r1,А,it\r2,Б,it\r").rows[1].line,
-        3
-    );
-    assert_eq!(
-        mistakes("personnel_no,full_name,groups,,\n1,А,it,,?\n"),
-        ["line 2: 5 values instead of 3"]
-    );
+    assert_eq!(read("personnel_no,full_name,groups\r1,А,it\r2,Б,it\r").rows[1].line, 3);
+    assert_eq!(mistakes("personnel_no,full_name,groups,,\n1,А,it,,?\n"), ["line 2: 5 values instead of 3"]);
 }
 
 #[test]
 fn an_unknown_column_and_the_mistakes_of_rows_are_told_at_once() {
-    assert_eq!(
-        mistakes("personnel_no,full_name,groups,colour\n1,,it,red\n").len(),
-        2
-    );
+    assert_eq!(mistakes("personnel_no,full_name,groups,colour\n1,,it,red\n").len(), 2);
 }
 
 #[test]
 fn a_mistake_that_the_server_finds_is_told_with_its_column() {
     let table = read("groups,full_name,personnel_no\n,А,1\n");
-    let error = FieldError {
-        field: "line 2: groups[3]".to_owned(),
-        detail: "no".to_owned(),
-    };
+    let error = FieldError { field: "line 2: groups[3]".to_owned(), detail: "no".to_owned() };
     let mistake = table.mistake_of_server(&error).unwrap();
     assert_eq!(mistake.in_words(Lang::En), "line 2, column 1 (groups): no");
 }

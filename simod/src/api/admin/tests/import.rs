@@ -20,14 +20,8 @@ fn counts(report: &Value) -> [u64; 4] {
 async fn an_import_makes_people_and_groups_once() {
     let office = Office::open().await;
     let rows = json!([row(2, "1", "Иванов", &["a", "b"]), row(3, "2", "Петров", &["b"])]);
-    let rehearsal = office
-        .admin(
-            Method::POST,
-            &format!("{PATH}?dry_run=true"),
-            Some(rows.clone()),
-            200,
-        )
-        .await;
+    let rehearsal =
+        office.admin(Method::POST, &format!("{PATH}?dry_run=true"), Some(rows.clone()), 200).await;
     assert_eq!(counts(&rehearsal), [2, 0, 0, 2]);
     assert_eq!(rehearsal["dry_run"], true);
     assert!(office.all("/employees", "personnel_no").await.is_empty());
@@ -40,21 +34,12 @@ async fn an_import_makes_people_and_groups_once() {
     assert_eq!(office.all("/groups", "slug").await, ["a", "b"]);
     assert_eq!(office.all("/employees?group=b", "personnel_no").await, ["1", "2"]);
     let shown = office.admin(Method::GET, "/employees/1", None, 200).await;
-    assert_eq!(
-        (&shown["timezone"], &shown["groups"]),
-        (&json!("Asia/Omsk"), &json!(["a", "b"]))
-    );
+    assert_eq!((&shown["timezone"], &shown["groups"]), (&json!("Asia/Omsk"), &json!(["a", "b"])));
     let plant = &office.plant;
-    assert_eq!(
-        plant.number("select count(distinct ordinal) from employee").await,
-        Some(2)
-    );
+    assert_eq!(plant.number("select count(distinct ordinal) from employee").await, Some(2));
     // Who is made later gets the next ordinal.
     office.employee("3", "Сидоров", &[]).await;
-    assert_eq!(
-        plant.number("select count(distinct ordinal) from employee").await,
-        Some(3)
-    );
+    assert_eq!(plant.number("select count(distinct ordinal) from employee").await, Some(3));
 }
 
 #[tokio::test]
@@ -69,10 +54,7 @@ async fn an_import_changes_what_differs_and_brings_back_who_was_archived() {
     let rows = json!([renamed, row(3, "2", "Петров", &["a"]), row(4, "3", "Новый", &[])]);
     let report = office.admin(Method::POST, PATH, Some(rows.clone()), 200).await;
     assert_eq!(counts(&report), [1, 2, 0, 1]);
-    assert_eq!(
-        office.all("/employees", "full_name").await,
-        ["Иванова", "Новый", "Петров"]
-    );
+    assert_eq!(office.all("/employees", "full_name").await, ["Иванова", "Новый", "Петров"]);
     assert_eq!(office.all("/employees?group=a", "personnel_no").await, ["2"]);
     let again = office.admin(Method::POST, PATH, Some(rows), 200).await;
     assert_eq!(counts(&again), [0, 0, 3, 0]);
@@ -87,33 +69,16 @@ async fn every_bad_line_is_named_and_nothing_is_stored() {
     let problem = office.admin(Method::POST, PATH, Some(rows), 422).await;
     assert_eq!(
         wrong_fields(&problem),
-        [
-            "line 8: personnel_no",
-            "line 9: full_name",
-            "line 9: email",
-            "line 9: groups[0]"
-        ]
+        ["line 8: personnel_no", "line 9: full_name", "line 9: email", "line 9: groups[0]"]
     );
-    assert!(
-        office
-            .all("/employees?archived=true", "personnel_no")
-            .await
-            .is_empty()
-    );
+    assert!(office.all("/employees?archived=true", "personnel_no").await.is_empty());
 }
 
 #[tokio::test]
 async fn a_large_import_is_one_of_many_small_ones() {
     let office = Office::open().await;
     let rows: Vec<_> = (0..5_000_u64)
-        .map(|n| {
-            row(
-                n + 2,
-                &format!("{n:06}"),
-                &format!("Сотрудник {n}"),
-                &["vse", "smena-a"],
-            )
-        })
+        .map(|n| row(n + 2, &format!("{n:06}"), &format!("Сотрудник {n}"), &["vse", "smena-a"]))
         .collect();
     let report = office.admin(Method::POST, PATH, Some(json!(rows)), 200).await;
     assert_eq!(counts(&report), [5_000, 0, 0, 2]);
@@ -125,44 +90,23 @@ async fn a_large_import_is_one_of_many_small_ones() {
 #[tokio::test]
 async fn a_number_under_another_name_is_imported_only_when_it_is_said_who_it_is() {
     let office = Office::open().await;
-    let rows = json!([
-        row(2, "1", "Исаева Анна Ильинична", &[]),
-        row(3, "2", "Петров Пётр", &[])
-    ]);
+    let rows = json!([row(2, "1", "Исаева Анна Ильинична", &[]), row(3, "2", "Петров Пётр", &[])]);
     office.admin(Method::POST, PATH, Some(rows), 200).await;
     office.admin(Method::DELETE, "/employees/2", None, 204).await;
     let said = |persons: [Option<&str>; 2]| {
-        let mut rows = [
-            row(2, "1", "Котов Глеб Ильич", &[]),
-            row(3, "2", "Новиков Олег", &[]),
-        ];
+        let mut rows = [row(2, "1", "Котов Глеб Ильич", &[]), row(3, "2", "Новиков Олег", &[])];
         for (row, person) in rows.iter_mut().zip(persons) {
             row["person"] = json!(person);
         }
         Some(json!(rows))
     };
-    let problem = office
-        .admin(
-            Method::POST,
-            &format!("{PATH}?dry_run=true"),
-            said([None, None]),
-            422,
-        )
-        .await;
+    let problem = office.admin(Method::POST, &format!("{PATH}?dry_run=true"), said([None, None]), 422).await;
     assert_eq!(wrong_fields(&problem), ["line 2: person", "line 3: person"]);
-    assert!(
-        problem["hint"].as_str().is_some_and(|hint| hint.contains("same")),
-        "{problem}"
-    );
-    let mixed = json!([
-        row(2, "1", "Котов Глеб Ильич", &[]),
-        row(3, "", "Новиков Олег", &[])
-    ]);
+    assert!(problem["hint"].as_str().is_some_and(|hint| hint.contains("same")), "{problem}");
+    let mixed = json!([row(2, "1", "Котов Глеб Ильич", &[]), row(3, "", "Новиков Олег", &[])]);
     let problem = office.admin(Method::POST, PATH, Some(mixed), 422).await;
     assert_eq!(wrong_fields(&problem), ["line 3: personnel_no", "line 2: person"]);
-    let report = office
-        .admin(Method::POST, PATH, said([Some("new"), Some("same")]), 200)
-        .await;
+    let report = office.admin(Method::POST, PATH, said([Some("new"), Some("same")]), 200).await;
     assert_eq!(counts(&report), [1, 1, 0, 0]);
     assert_eq!(report["succeeded"], 1);
     let all = "/employees?archived=true";
@@ -171,9 +115,7 @@ async fn a_number_under_another_name_is_imported_only_when_it_is_said_who_it_is(
         ["Исаева Анна Ильинична", "Котов Глеб Ильич", "Новиков Олег"]
     );
     assert_eq!(office.all(all, "personnel_no").await, ["1~2026-11-21", "1", "2"]);
-    let again = office
-        .admin(Method::POST, PATH, said([Some("new"), Some("same")]), 200)
-        .await;
+    let again = office.admin(Method::POST, PATH, said([Some("new"), Some("same")]), 200).await;
     assert_eq!(counts(&again), [0, 0, 2, 0]);
 }
 
@@ -185,16 +127,9 @@ async fn thousands_are_invited_by_one_request_and_the_codes_are_withdrawn_togeth
         .collect();
     office.admin(Method::POST, PATH, Some(json!(rows)), 200).await;
     let path = "/devices/invites";
-    let made = office
-        .admin(Method::POST, path, Some(json!({"groups": ["smena-a"]})), 201)
-        .await;
+    let made = office.admin(Method::POST, path, Some(json!({"groups": ["smena-a"]})), 201).await;
     assert_eq!(made["invites"].as_array().unwrap().len(), 5_000);
-    assert!(
-        made["invites"][0]["uri"]
-            .as_str()
-            .unwrap()
-            .starts_with("simo://pair?server=")
-    );
+    assert!(made["invites"][0]["uri"].as_str().unwrap().starts_with("simo://pair?server="));
     let one = format!("{path}/{}", made["id"].as_str().unwrap());
     assert_eq!(office.status(&office.viewer, Method::DELETE, &one).await, 403);
     assert_eq!(office.status(&office.stranger, Method::DELETE, &one).await, 404);

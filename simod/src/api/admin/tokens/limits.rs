@@ -63,10 +63,7 @@ fn not_empty(check: &mut Check, scopes: &Listed, topics: &Listed, networks: &Lis
         if list.as_ref().is_some_and(Vec::is_empty) {
             check.wrong(
                 field,
-                text!(
-                    "is empty: leave it out for all",
-                    "пусто: уберите поле, чтобы разрешить всё"
-                ),
+                text!("is empty: leave it out for all", "пусто: уберите поле, чтобы разрешить всё"),
             );
         }
     }
@@ -76,10 +73,7 @@ fn rate(check: &mut Check, rate_limit: Option<u32>) {
     if rate_limit == Some(0) {
         check.wrong(
             "rate_limit",
-            text!(
-                "must be at least 1 request a minute",
-                "нужен хотя бы 1 запрос в минуту"
-            ),
+            text!("must be at least 1 request a minute", "нужен хотя бы 1 запрос в минуту"),
         );
     }
 }
@@ -118,10 +112,7 @@ fn scopes(texts: &[String], check: &mut Check) -> Vec<Scope> {
 
 fn networks(texts: &[String], check: &mut Check) -> Vec<IpNet> {
     if texts.len() > NETWORKS {
-        check.wrong(
-            "networks",
-            text!("are more than {NETWORKS}", "их больше {NETWORKS}"),
-        );
+        check.wrong("networks", text!("are more than {NETWORKS}", "их больше {NETWORKS}"));
     }
     let mut networks = Vec::new();
     for (place, text) in texts.iter().enumerate() {
@@ -155,12 +146,7 @@ async fn topics(app: &Arc<App>, client_id: Uuid, slugs: &[String], check: &mut C
     if slugs.len() > TOPICS {
         check.wrong("topics", text!("are more than {TOPICS}", "их больше {TOPICS}"));
     }
-    let all = Listing {
-        find: Find::default(),
-        limit: i32::MAX as usize,
-        after: None,
-        archived: false,
-    };
+    let all = Listing { find: Find::default(), limit: i32::MAX as usize, after: None, archived: false };
     let known = app.store.topics(client_id, &all).await?.items;
     let known: Vec<&str> = known.iter().map(|topic| topic.slug.as_str()).collect();
     for (place, slug) in slugs.iter().enumerate() {

@@ -36,14 +36,10 @@ fn kind(answer: &Answer) -> &'static str {
             Failure::Retry { .. } => "retry",
             Failure::Permanent { .. } => "permanent",
             Failure::DeadAddress { .. } => "dead",
-            Failure::Paused {
-                scope: Scope::Device, ..
-            } => "device paused",
+            Failure::Paused { scope: Scope::Device, .. } => "device paused",
             Failure::Unreachable { .. } => "unreachable",
             Failure::Paused { .. } => "channel paused",
-            Failure::Misconfigured {
-                scope: Scope::Device, ..
-            } => "device misconfigured",
+            Failure::Misconfigured { scope: Scope::Device, .. } => "device misconfigured",
             Failure::Misconfigured { .. } => "channel misconfigured",
         },
     }
@@ -55,34 +51,18 @@ fn every_answer_says_what_to_do() {
     let table = [
         (200, json!({"name": "projects/p/messages/1"}), "accepted"),
         (200, json!({"page": "of a proxy"}), "retry"),
-        (
-            400,
-            error(
-                400,
-                "INVALID_ARGUMENT",
-                "Invalid value",
-                &[fcm("INVALID_ARGUMENT")],
-            ),
-            "permanent",
-        ),
+        (400, error(400, "INVALID_ARGUMENT", "Invalid value", &[fcm("INVALID_ARGUMENT")]), "permanent"),
         (
             400,
             error(
                 400,
                 "INVALID_ARGUMENT",
                 "Request contains an invalid argument.",
-                &[
-                    field("message.android.ttl", "Illegal ttl"),
-                    fcm("INVALID_ARGUMENT"),
-                ],
+                &[field("message.android.ttl", "Illegal ttl"), fcm("INVALID_ARGUMENT")],
             ),
             "permanent",
         ),
-        (
-            400,
-            error(400, "INVALID_ARGUMENT", not_a_token, &[fcm("INVALID_ARGUMENT")]),
-            "dead",
-        ),
+        (400, error(400, "INVALID_ARGUMENT", not_a_token, &[fcm("INVALID_ARGUMENT")]), "dead"),
         (
             400,
             error(
@@ -93,96 +73,34 @@ fn every_answer_says_what_to_do() {
             ),
             "dead",
         ),
-        (
-            400,
-            error(
-                400,
-                "INVALID_ARGUMENT",
-                not_a_token,
-                &[field("message.data", "too big")],
-            ),
-            "permanent",
-        ),
-        (
-            404,
-            error(
-                404,
-                "NOT_FOUND",
-                "Requested entity was not found.",
-                &[fcm("UNREGISTERED")],
-            ),
-            "dead",
-        ),
-        (
-            404,
-            error(404, "NOT_FOUND", "Requested entity was not found.", &[]),
-            "channel misconfigured",
-        ),
+        (400, error(400, "INVALID_ARGUMENT", not_a_token, &[field("message.data", "too big")]), "permanent"),
+        (404, error(404, "NOT_FOUND", "Requested entity was not found.", &[fcm("UNREGISTERED")]), "dead"),
+        (404, error(404, "NOT_FOUND", "Requested entity was not found.", &[]), "channel misconfigured"),
         (
             403,
-            error(
-                403,
-                "PERMISSION_DENIED",
-                "SenderId mismatch",
-                &[fcm("SENDER_ID_MISMATCH")],
-            ),
+            error(403, "PERMISSION_DENIED", "SenderId mismatch", &[fcm("SENDER_ID_MISMATCH")]),
             "device misconfigured",
         ),
-        (
-            403,
-            error(403, "PERMISSION_DENIED", "The API is not enabled", &[]),
-            "channel misconfigured",
-        ),
+        (403, error(403, "PERMISSION_DENIED", "The API is not enabled", &[]), "channel misconfigured"),
         (
             401,
-            error(
-                401,
-                "UNAUTHENTICATED",
-                "Auth error",
-                &[fcm("THIRD_PARTY_AUTH_ERROR")],
-            ),
+            error(401, "UNAUTHENTICATED", "Auth error", &[fcm("THIRD_PARTY_AUTH_ERROR")]),
             "device misconfigured",
         ),
-        (
-            401,
-            error(401, "UNAUTHENTICATED", "Invalid credentials", &[]),
-            "unauthenticated",
-        ),
+        (401, error(401, "UNAUTHENTICATED", "Invalid credentials", &[]), "unauthenticated"),
         (
             429,
-            error(
-                429,
-                "RESOURCE_EXHAUSTED",
-                "Quota",
-                &[fcm("QUOTA_EXCEEDED"), quota("project:p")],
-            ),
+            error(429, "RESOURCE_EXHAUSTED", "Quota", &[fcm("QUOTA_EXCEEDED"), quota("project:p")]),
             "channel paused",
         ),
         (
             429,
-            error(
-                429,
-                "RESOURCE_EXHAUSTED",
-                "Quota",
-                &[fcm("QUOTA_EXCEEDED"), quota("device:d")],
-            ),
+            error(429, "RESOURCE_EXHAUSTED", "Quota", &[fcm("QUOTA_EXCEEDED"), quota("device:d")]),
             "device paused",
         ),
-        (
-            429,
-            error(429, "RESOURCE_EXHAUSTED", "Quota", &[]),
-            "channel paused",
-        ),
-        (
-            500,
-            error(500, "INTERNAL", "Internal error encountered.", &[]),
-            "retry",
-        ),
-        (
-            503,
-            error(503, "UNAVAILABLE", "Unavailable", &[fcm("UNAVAILABLE")]),
-            "retry",
-        ),
+        (429, error(429, "RESOURCE_EXHAUSTED", "Quota", &[]), "channel paused"),
+        (500, error(500, "INTERNAL", "Internal error encountered.", &[]), "retry"),
+        (503, error(503, "UNAVAILABLE", "Unavailable", &[fcm("UNAVAILABLE")]), "retry"),
         (302, json!({}), "channel misconfigured"),
         (407, json!({}), "channel misconfigured"),
     ];
@@ -203,20 +121,11 @@ fn a_page_of_html_is_an_answer_too() {
 
 #[test]
 fn what_the_provider_said_is_kept_in_words() {
-    let gone = error(
-        404,
-        "NOT_FOUND",
-        "Requested entity was not found.",
-        &[fcm("UNREGISTERED")],
-    );
-    let Answer::Known(Err(Failure::DeadAddress { answer })) = read(404, &gone) else {
-        panic!("not dead")
-    };
+    let gone = error(404, "NOT_FOUND", "Requested entity was not found.", &[fcm("UNREGISTERED")]);
+    let Answer::Known(Err(Failure::DeadAddress { answer })) = read(404, &gone) else { panic!("not dead") };
     assert_eq!(answer, "404 UNREGISTERED: Requested entity was not found.");
     let long = error(503, "UNAVAILABLE", &"ж".repeat(5_000), &[]);
-    let Answer::Known(Err(Failure::Retry { answer, .. })) = read(503, &long) else {
-        panic!("not a retry")
-    };
+    let Answer::Known(Err(Failure::Retry { answer, .. })) = read(503, &long) else { panic!("not a retry") };
     assert_eq!(answer.chars().count(), KEPT + 1);
 }
 
@@ -229,24 +138,16 @@ fn what_is_kept_of_an_answer_has_no_nul() {
     };
     assert!(format!("{failure:?}").contains("a\u{fffd}b"), "{failure:?}");
     let taken = read_bytes(200, None, br#"{"name":"projects/p/messages/1\u0000"}"#);
-    let Answer::Known(Ok(accepted)) = taken else {
-        panic!("not accepted")
-    };
+    let Answer::Known(Ok(accepted)) = taken else { panic!("not accepted") };
     assert_eq!(accepted.answer, "projects/p/messages/1\u{fffd}");
 }
 
 #[test]
 fn retry_after_is_seconds_or_a_date() {
-    let now = "1994-11-06T08:49:07Z"
-        .parse::<jiff::Timestamp>()
-        .unwrap()
-        .as_microsecond();
+    let now = "1994-11-06T08:49:07Z".parse::<jiff::Timestamp>().unwrap().as_microsecond();
     let read = |text: &str| retry_after(&HeaderValue::from_str(text).unwrap(), now);
     assert_eq!(read("120"), Some(Duration::from_mins(2)));
-    assert_eq!(
-        read("Sun, 06 Nov 1994 08:49:37 GMT"),
-        Some(Duration::from_secs(30))
-    );
+    assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(30)));
     assert_eq!(read("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
     assert_eq!(read("99999999999"), Some(LONGEST_PAUSE));
     assert_eq!(read("soon"), None);

@@ -66,61 +66,35 @@ fn a_push_carries_the_message_as_strings() {
 
 #[test]
 fn a_doorbell_tells_nothing_but_the_id() {
-    let message = sent(&Outgoing {
-        doorbell: true,
-        notification: true,
-        ..push()
-    });
-    assert_eq!(
-        message["data"],
-        json!({"message_id": "00000000-0000-0000-0000-000000000007"})
-    );
+    let message = sent(&Outgoing { doorbell: true, notification: true, ..push() });
+    assert_eq!(message["data"], json!({"message_id": "00000000-0000-0000-0000-000000000007"}));
     assert_eq!(message.get("notification"), None);
 }
 
 #[test]
 fn a_notification_repeats_title_and_body() {
-    let message = sent(&Outgoing {
-        notification: true,
-        ..push()
-    });
-    assert_eq!(
-        message["notification"],
-        json!({"title": "Котёл №3", "body": "Давление 1,5 МПа"})
-    );
+    let message = sent(&Outgoing { notification: true, ..push() });
+    assert_eq!(message["notification"], json!({"title": "Котёл №3", "body": "Давление 1,5 МПа"}));
 }
 
 #[test]
 fn only_what_may_wait_is_sent_with_normal_priority() {
     for priority in Priority::ALL {
         let message = sent(&Outgoing { priority, ..push() });
-        let expected = if priority == Priority::Low {
-            "NORMAL"
-        } else {
-            "HIGH"
-        };
+        let expected = if priority == Priority::Low { "NORMAL" } else { "HIGH" };
         assert_eq!(message["android"]["priority"], expected, "{priority:?}");
     }
 }
 
 #[test]
 fn installations_are_addressed_as_such() {
-    let message = sent(&Outgoing {
-        address_kind: "installation".to_owned(),
-        ..push()
-    });
+    let message = sent(&Outgoing { address_kind: "installation".to_owned(), ..push() });
     assert_eq!((message.get("token"), &message["fid"]), (None, &json!("address")));
 }
 
 #[test]
 fn the_time_to_live_stays_within_what_fcm_takes() {
-    let ttl = |left: i64| {
-        sent(&Outgoing {
-            expires_at: NOW + left,
-            ..push()
-        })["android"]["ttl"]
-            .clone()
-    };
+    let ttl = |left: i64| sent(&Outgoing { expires_at: NOW + left, ..push() })["android"]["ttl"].clone();
     assert_eq!(ttl(300_000), "1s");
     assert_eq!(ttl(3_600 * time::SECOND), "3600s");
     assert_eq!(ttl(400 * time::DAY), "2419200s");
@@ -129,30 +103,17 @@ fn the_time_to_live_stays_within_what_fcm_takes() {
 #[test]
 fn a_long_text_is_cut_marked_and_keeps_its_data() {
     let body = "Ж".repeat(5_000);
-    let message = sent(&Outgoing {
-        body: body.clone(),
-        ..push()
-    });
+    let message = sent(&Outgoing { body: body.clone(), ..push() });
     let data = &message["data"];
     let cut = data["body"].as_str().unwrap();
     assert!(body.starts_with(cut.strip_suffix('…').unwrap()));
-    assert_eq!(
-        (&data["truncated"], &data["data"]),
-        (&json!("true"), &json!(r#"{"boiler":3}"#))
-    );
-    assert!(
-        (PAYLOAD_BYTES - 4..=PAYLOAD_BYTES).contains(&size(&message)),
-        "{}",
-        size(&message)
-    );
+    assert_eq!((&data["truncated"], &data["data"]), (&json!("true"), &json!(r#"{"boiler":3}"#)));
+    assert!((PAYLOAD_BYTES - 4..=PAYLOAD_BYTES).contains(&size(&message)), "{}", size(&message));
 }
 
 #[test]
 fn data_that_leaves_no_room_for_the_text_is_left_to_be_fetched() {
-    let message = sent(&Outgoing {
-        data: Some(format!(r#"{{"x":"{}"}}"#, "y".repeat(4_000))),
-        ..push()
-    });
+    let message = sent(&Outgoing { data: Some(format!(r#"{{"x":"{}"}}"#, "y".repeat(4_000))), ..push() });
     let data = &message["data"];
     assert_eq!(
         (data.get("data"), &data["body"], &data["truncated"]),
@@ -168,10 +129,7 @@ fn data_that_is_too_much_by_itself_is_left_to_be_fetched() {
         ..push()
     });
     assert!(size(&message) <= PAYLOAD_BYTES, "{}", size(&message));
-    assert_eq!(
-        (message["data"].get("data"), &message["data"]["truncated"]),
-        (None, &json!("true"))
-    );
+    assert_eq!((message["data"].get("data"), &message["data"]["truncated"]), (None, &json!("true")));
 }
 
 #[test]

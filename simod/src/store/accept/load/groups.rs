@@ -27,12 +27,7 @@ pub(in crate::store::accept) async fn group_ids(
         let Some(recipients) = question.recipients else {
             continue;
         };
-        names.extend(
-            recipients
-                .groups
-                .iter()
-                .map(|slug| (hex(question.client_id), slug)),
-        );
+        names.extend(recipients.groups.iter().map(|slug| (hex(question.client_id), slug)));
     }
     if names.is_empty() {
         return Ok(HashMap::new());
@@ -45,10 +40,7 @@ pub(in crate::store::accept) async fn group_ids(
     .bind(json(&names))
     .fetch_all(tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(client_id, slug, id)| ((client_id, slug), id))
-        .collect())
+    Ok(rows.into_iter().map(|(client_id, slug, id)| ((client_id, slug), id)).collect())
 }
 
 /// Of each group, which of these employees are in it or in a group within: for grants, when only named employees matter.
@@ -56,10 +48,8 @@ pub(in crate::store::accept) async fn groups_of(
     tx: &mut Conn,
     employees: &HashSet<(Uuid, Uuid, u32)>,
 ) -> Result<HashMap<(Uuid, Uuid), Arc<RoaringBitmap>>> {
-    let rows: Vec<_> = employees
-        .iter()
-        .map(|(client, id, ordinal)| (hex(*client), hex(*id), ordinal))
-        .collect();
+    let rows: Vec<_> =
+        employees.iter().map(|(client, id, ordinal)| (hex(*client), hex(*id), ordinal)).collect();
     let rows = query(
         "with recursive around(client_id, group_id, ordinal) as (
              select m.client_id, m.group_id, cast(j.value->>2 as integer)
@@ -76,15 +66,9 @@ pub(in crate::store::accept) async fn groups_of(
     .await?;
     let mut groups: HashMap<(Uuid, Uuid), RoaringBitmap> = HashMap::new();
     for row in rows {
-        groups
-            .entry((row.try_get(0)?, row.try_get(1)?))
-            .or_default()
-            .insert(row.try_get(2)?);
+        groups.entry((row.try_get(0)?, row.try_get(1)?)).or_default().insert(row.try_get(2)?);
     }
-    Ok(groups
-        .into_iter()
-        .map(|(group, members)| (group, Arc::new(members)))
-        .collect())
+    Ok(groups.into_iter().map(|(group, members)| (group, Arc::new(members))).collect())
 }
 
 /// Of so few employees each is looked up; for more, everyone of the client is looked through.
@@ -117,9 +101,8 @@ impl Groups {
         client_id: Uuid,
         groups: impl Iterator<Item = Uuid>,
     ) -> Result<()> {
-        let missing: HashSet<Uuid> = groups
-            .filter(|group| !self.own.contains_key(&(client_id, *group)))
-            .collect();
+        let missing: HashSet<Uuid> =
+            groups.filter(|group| !self.own.contains_key(&(client_id, *group))).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -171,11 +154,8 @@ impl Groups {
             return people.clone();
         }
         // Nobody asks for a group's own people but here, and once.
-        let Own { mut people, within } = self
-            .own
-            .get_mut(&(client_id, group))
-            .map(std::mem::take)
-            .unwrap_or_default();
+        let Own { mut people, within } =
+            self.own.get_mut(&(client_id, group)).map(std::mem::take).unwrap_or_default();
         for included in within {
             people.join(&self.people(client_id, included));
         }
@@ -245,11 +225,7 @@ pub(in crate::store::accept) async fn everyone(tx: &mut Conn, client_id: Uuid) -
 }
 
 fn read_people(row: &Row) -> Result<People> {
-    Ok(People {
-        members: read_set(row, 0)?,
-        blocked: read_set(row, 1)?,
-        without_device: read_set(row, 2)?,
-    })
+    Ok(People { members: read_set(row, 0)?, blocked: read_set(row, 1)?, without_device: read_set(row, 2)? })
 }
 
 /// Ordinals, as `string_agg` writes them.

@@ -91,9 +91,7 @@ async fn topic(tx: &mut Conn, client_id: Uuid, name: TopicName<'_>, now: i64) ->
     let Some(found) = found else { return Ok(None) };
     let mut topic = Topic {
         id: found.try_get("id")?,
-        priority: found
-            .try_get::<Option<i64>, _>("priority")?
-            .map(Priority::from_rank),
+        priority: found.try_get::<Option<i64>, _>("priority")?.map(Priority::from_rank),
         recipients: found.json("recipients")?,
         ..Topic::default()
     };
@@ -116,11 +114,7 @@ async fn topic(tx: &mut Conn, client_id: Uuid, name: TopicName<'_>, now: i64) ->
         let group_id: Option<Uuid> = row.try_get("group_id")?;
         let ordinal: Option<u32> = row.try_get("ordinal")?;
         let counts = GrantTerms::read(&row)?.count(now, || zone(&row))?;
-        let holders = if counts {
-            &mut topic.grants
-        } else {
-            &mut topic.dormant
-        };
+        let holders = if counts { &mut topic.grants } else { &mut topic.dormant };
         match (row.try_get::<bool, _>("personal")?, group_id, ordinal) {
             (true, _, Some(ordinal)) => {
                 let holder = Holder {

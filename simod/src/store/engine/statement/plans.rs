@@ -27,16 +27,10 @@ pub(super) async fn note(query: &Query<'_>, conn: &mut Conn) -> sqlx::Result<()>
         Engine::Sqlite => ("explain query plan ", 3),
         Engine::Postgres => ("explain (costs off) ", 0),
     };
-    let explained = Query {
-        text: format!("{explain}{}", query.text).into(),
-        values: query.values.clone(),
-        kept: false,
-    };
+    let explained =
+        Query { text: format!("{explain}{}", query.text).into(), values: query.values.clone(), kept: false };
     let rows = explained.rows(conn).await?;
-    let lines = rows
-        .iter()
-        .map(|row| row.try_get(column))
-        .collect::<sqlx::Result<_>>()?;
+    let lines = rows.iter().map(|row| row.try_get(column)).collect::<sqlx::Result<_>>()?;
     PLANS.with(|plans| plans.borrow_mut().push(lines));
     Ok(())
 }

@@ -29,18 +29,10 @@ impl Teller<'_> {
             );
         }
         if person.blocked_at.is_some() {
-            self.tell(
-                person.blocked_at,
-                "he is blocked since then",
-                "с этого времени он заблокирован",
-            );
+            self.tell(person.blocked_at, "he is blocked since then", "с этого времени он заблокирован");
         }
         if person.archived_at.is_some() {
-            self.tell(
-                person.archived_at,
-                "he is archived since then",
-                "с этого времени он в архиве",
-            );
+            self.tell(person.archived_at, "he is archived since then", "с этого времени он в архиве");
         }
         self.held_today();
     }
@@ -71,11 +63,8 @@ impl Teller<'_> {
                 format!("сегодня он ничего не получает: {ru}"),
             );
         }
-        let (gives, gives_ru) = if bars.is_some() {
-            ("would give", "давал бы")
-        } else {
-            ("gives", "даёт")
-        };
+        let (gives, gives_ru) =
+            if bars.is_some() { ("would give", "давал бы") } else { ("gives", "даёт") };
         if known.held.is_empty() {
             self.tell(
                 None,
@@ -99,10 +88,7 @@ impl Teller<'_> {
     fn times(&self, held: &HeldGrant) -> (String, String) {
         if held.created_at > self.known.message.accepted_at {
             let at = self.time(held.created_at);
-            return (
-                format!(", but it was given only at {at}"),
-                format!(", но он дан только {at}"),
-            );
+            return (format!(", but it was given only at {at}"), format!(", но он дан только {at}"));
         }
         let times = &held.times;
         let (mut en, mut ru) = (Vec::new(), Vec::new());
@@ -174,11 +160,8 @@ impl Teller<'_> {
             );
         } else {
             let named = recipients.employees.len();
-            let groups = if recipients.groups.is_empty() {
-                "—".to_owned()
-            } else {
-                recipients.groups.join(", ")
-            };
+            let groups =
+                if recipients.groups.is_empty() { "—".to_owned() } else { recipients.groups.join(", ") };
             self.tell(
                 at,
                 format!("it was not addressed to him: people named: {named}, groups: {groups}"),

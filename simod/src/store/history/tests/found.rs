@@ -64,25 +64,11 @@ async fn every_query_and_sort_finds_what_a_plain_reading_finds() {
             let sort: Sort = sort.parse().unwrap();
             let plainly = history.plainly(text, sort);
             found += plainly.len();
-            assert_eq!(
-                history.paged(text, sort, 37).await,
-                plainly,
-                "`{text}` by {sort}, page by page"
-            );
-            for (messages, probes, deliveries, people, listed) in [
-                (0, 0, 0, 0, 0),
-                (0, 0, 0, 300, 1),
-                (5_000, 0, 0, 2, 1_000),
-                (5_000, 500, 5_000, 300, 1_000),
-            ] {
-                let effort = Effort {
-                    messages,
-                    probes,
-                    deliveries,
-                    combined: deliveries,
-                    people,
-                    listed,
-                };
+            assert_eq!(history.paged(text, sort, 37).await, plainly, "`{text}` by {sort}, page by page");
+            for (messages, probes, deliveries, people, listed) in
+                [(0, 0, 0, 0, 0), (0, 0, 0, 300, 1), (5_000, 0, 0, 2, 1_000), (5_000, 500, 5_000, 300, 1_000)]
+            {
+                let effort = Effort { messages, probes, deliveries, combined: deliveries, people, listed };
                 let rows = history.with_effort(text, sort, effort).await;
                 assert_eq!(rows, plainly, "`{text}` by {sort} with {effort:?}");
             }
@@ -118,11 +104,7 @@ async fn messages_are_found_by_what_holds_for_one_of_their_deliveries() {
                 cursor: cursor.as_deref(),
             };
             let page = history.store.messages(&ask).await.unwrap();
-            found.extend(
-                page.items
-                    .iter()
-                    .map(|message| (message.accepted_at.as_microsecond(), message.id)),
-            );
+            found.extend(page.items.iter().map(|message| (message.accepted_at.as_microsecond(), message.id)));
             cursor = page.next;
             if cursor.is_none() {
                 break;

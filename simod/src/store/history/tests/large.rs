@@ -25,16 +25,7 @@ const MESSAGES: usize = 12_000;
 const EMPLOYEES: usize = 1_600;
 /// Members of a crew; every second one of them gets a message.
 const CREW: usize = 10;
-const SURNAMES: [&str; 8] = [
-    "Белов",
-    "Громов",
-    "Ёлкин",
-    "Зайцев",
-    "Иванов",
-    "Козлов",
-    "Орлов",
-    "Титов",
-];
+const SURNAMES: [&str; 8] = ["Белов", "Громов", "Ёлкин", "Зайцев", "Иванов", "Козлов", "Орлов", "Титов"];
 /// What stands for the gaps of the named queries.
 pub(super) const VALUES: [(&str, &str); 6] = [
     ("{no}", "100131"),
@@ -76,9 +67,7 @@ impl Large {
         let client = fill(&mut tx, 1, MESSAGES, "давление").await;
         fill(&mut tx, 2, MESSAGES / 20, "мука").await;
         if tx.engine() == Engine::Postgres {
-            tx.run("insert into message_unworded select seq from message")
-                .await
-                .unwrap();
+            tx.run("insert into message_unworded select seq from message").await.unwrap();
         }
         tx.commit().await.unwrap();
         store.index_all_words().await.unwrap();
@@ -94,15 +83,9 @@ impl Large {
                     unmarked = engine::query_scalar(UNMARKED).fetch_one(&mut conn).await.unwrap();
                 }
             };
-            tokio::time::timeout(Duration::from_mins(3), marked)
-                .await
-                .unwrap();
+            tokio::time::timeout(Duration::from_mins(3), marked).await.unwrap();
         }
-        Self {
-            store,
-            client,
-            _directory: directory,
-        }
+        Self { store, client, _directory: directory }
     }
 }
 
@@ -132,9 +115,7 @@ async fn fill(tx: &mut store::Write, number: u64, messages: usize, word: &str) -
     .unwrap();
     let named = |kind: u64, names: &[String]| -> Vec<_> {
         let names = names.iter().enumerate();
-        names
-            .map(|(i, name)| (hex(id(kind, number, i)), name.clone()))
-            .collect()
+        names.map(|(i, name)| (hex(id(kind, number, i)), name.clone())).collect()
     };
     let texts = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
     let topics = named(1, &texts(&["boiler", "payroll", "fire"]));

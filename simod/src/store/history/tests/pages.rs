@@ -14,11 +14,7 @@ use super::{
 async fn what_was_accepted_after_the_first_page_stays_out_of_the_next() {
     let history = History::new().await;
     let (query, sort) = (Query::default(), "state".parse().unwrap());
-    let first = history
-        .store
-        .deliveries(&history.ask(&query, sort, 5, None))
-        .await
-        .unwrap();
+    let first = history.store.deliveries(&history.ask(&query, sort, 5, None)).await.unwrap();
     let mut dice = Dice(99);
     let mut tx = history.store.write().await.unwrap();
     let message = Arc::new(Posted {
@@ -33,32 +29,16 @@ async fn what_was_accepted_after_the_first_page_stays_out_of_the_next() {
         external: None,
     });
     insert_message(&mut tx, history.client, &message, &[], &[], 1).await;
-    insert_delivery(
-        &mut tx,
-        history.client,
-        &message,
-        0,
-        &history.people[0],
-        &mut dice,
-    )
-    .await;
+    insert_delivery(&mut tx, history.client, &message, 0, &history.people[0], &mut dice).await;
     tx.commit().await.unwrap();
     history.store.clock().set(NOW + 2 * HOUR);
     let mut cursor = first.next;
     while let Some(text) = cursor {
-        let page = history
-            .store
-            .deliveries(&history.ask(&query, sort, 100, Some(&text)))
-            .await
-            .unwrap();
+        let page = history.store.deliveries(&history.ask(&query, sort, 100, Some(&text))).await.unwrap();
         assert!(page.items.iter().all(|row| row.message_id != message.id));
         cursor = page.next;
     }
-    let again = history
-        .store
-        .deliveries(&history.ask(&query, Sort::default(), 1, None))
-        .await
-        .unwrap();
+    let again = history.store.deliveries(&history.ask(&query, Sort::default(), 1, None)).await.unwrap();
     assert_eq!(again.items[0].message_id, message.id);
 }
 
@@ -66,11 +46,7 @@ async fn what_was_accepted_after_the_first_page_stays_out_of_the_next() {
 async fn a_foreign_cursor_is_refused() {
     let history = History::new().await;
     let query = Query::default();
-    let page = history
-        .store
-        .deliveries(&history.ask(&query, Sort::default(), 5, None))
-        .await
-        .unwrap();
+    let page = history.store.deliveries(&history.ask(&query, Sort::default(), 5, None)).await.unwrap();
     let next = page.next.unwrap();
     for (sort, cursor) in [("state", next.as_str()), ("-date", "AAAA"), ("-date", "")] {
         let ask = history.ask(&query, sort.parse().unwrap(), 5, Some(cursor));
@@ -87,20 +63,10 @@ async fn an_acs_sees_its_own_messages_only() {
         let id = row.message.id;
         let seen = history.store.message(history.client, acs_id, id).await.unwrap();
         assert_eq!(seen.is_some(), row.message.acs == Some(0));
-        assert!(
-            history
-                .store
-                .message(Uuid::nil(), None, id)
-                .await
-                .unwrap()
-                .is_none()
-        );
+        assert!(history.store.message(Uuid::nil(), None, id).await.unwrap().is_none());
     }
     let query = Query::default();
-    let ask = Ask {
-        acs_id,
-        ..history.ask(&query, Sort::default(), 1_000, None)
-    };
+    let ask = Ask { acs_id, ..history.ask(&query, Sort::default(), 1_000, None) };
     let rows = history.store.deliveries(&ask).await.unwrap().items;
     assert!(!rows.is_empty() && rows.iter().all(|row| row.acs == ACS[0]));
 }

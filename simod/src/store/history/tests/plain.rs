@@ -17,13 +17,7 @@ impl History {
         let query = query::parse(text).unwrap();
         let mut found: Vec<&Row> = self.rows.iter().filter(|row| self.holds(&query, row)).collect();
         found.sort_by(|a, b| {
-            let date = |row: &Row| {
-                (
-                    row.message.accepted_at,
-                    row.message.id,
-                    self.people[row.employee].id,
-                )
-            };
+            let date = |row: &Row| (row.message.accepted_at, row.message.id, self.people[row.employee].id);
             let name = |row: &Row| sort_key(self.people[row.employee].name, &self.people[row.employee].no);
             let first = match sort.key {
                 SortKey::Date => std::cmp::Ordering::Equal,
@@ -35,17 +29,11 @@ impl History {
             let ascends = sort.key == SortKey::Date && !sort.descending;
             first.then(if ascends { by_date } else { by_date.reverse() })
         });
-        found
-            .into_iter()
-            .map(|row| (row.message.id, self.people[row.employee].no.clone()))
-            .collect()
+        found.into_iter().map(|row| (row.message.id, self.people[row.employee].no.clone())).collect()
     }
 
     pub(super) fn holds(&self, query: &Query, row: &Row) -> bool {
-        query
-            .terms
-            .iter()
-            .all(|term| self.filter_holds(&term.filter, row) != term.negated)
+        query.terms.iter().all(|term| self.filter_holds(&term.filter, row) != term.negated)
     }
 
     fn filter_holds(&self, filter: &Filter, row: &Row) -> bool {
@@ -58,50 +46,36 @@ impl History {
         match filter {
             Filter::State(states) => states.contains(&row.state),
             Filter::Employee(values) => values.iter().any(|v| person.no == *v || begins(person.name, v)),
-            Filter::Group(slugs) => person
-                .groups
-                .iter()
-                .any(|g| slugs.iter().any(|slug| slug == GROUPS[*g])),
+            Filter::Group(slugs) => person.groups.iter().any(|g| slugs.iter().any(|slug| slug == GROUPS[*g])),
             Filter::Acs(names) => {
                 let name = message.acs.map_or("operator", |acs| ACS[acs]);
                 names.iter().any(|value| value == name)
             }
-            Filter::Topic(slugs) => message
-                .topic
-                .is_some_and(|t| slugs.iter().any(|slug| slug == TOPICS[t])),
+            Filter::Topic(slugs) => message.topic.is_some_and(|t| slugs.iter().any(|slug| slug == TOPICS[t])),
             Filter::Device(values) => {
                 let name = format!("Телефон {}", person.no);
-                row.pushed
-                    && values
-                        .iter()
-                        .any(|v| v.parse() == Ok(person.device) || begins(&name, v))
+                row.pushed && values.iter().any(|v| v.parse() == Ok(person.device) || begins(&name, v))
             }
             Filter::Priority(priorities) => priorities.iter().any(|p| p.rank() == message.priority),
             Filter::After(times) => times.iter().any(|time| message.accepted_at >= start(time)),
             Filter::Before(times) => times.iter().any(|time| message.accepted_at < start(time)),
-            Filter::Date(days) => days
-                .iter()
-                .any(|day| (start(day)..day.end(&now)).contains(&message.accepted_at)),
+            Filter::Date(days) => {
+                days.iter().any(|day| (start(day)..day.end(&now)).contains(&message.accepted_at))
+            }
             Filter::Message(ids) => ids.contains(&message.id),
             Filter::External(ids) => message.external.as_ref().is_some_and(|id| ids.contains(id)),
-            Filter::Reason(codes) => row
-                .reason
-                .is_some_and(|code| codes.iter().any(|value| value == code)),
+            Filter::Reason(codes) => row.reason.is_some_and(|code| codes.iter().any(|value| value == code)),
             Filter::Ack(answers) => answers.contains(&message.ack),
             Filter::Text(text) => {
                 let (title, body) = (normal_words(&message.title), normal_words(&message.body));
                 let windows = |words| <[String]>::windows(words, text.words.len());
                 windows(&title).chain(windows(&body)).any(|window| {
                     let last = window.len() - 1;
-                    window
-                        .iter()
-                        .zip(&text.words)
-                        .enumerate()
-                        .all(|(i, (word, want))| match text.how {
-                            Match::Forms => stem(word) == stem(want),
-                            Match::Beginning if i == last => word.starts_with(want.as_str()),
-                            _ => word == want,
-                        })
+                    window.iter().zip(&text.words).enumerate().all(|(i, (word, want))| match text.how {
+                        Match::Forms => stem(word) == stem(want),
+                        Match::Beginning if i == last => word.starts_with(want.as_str()),
+                        _ => word == want,
+                    })
                 })
             }
         }

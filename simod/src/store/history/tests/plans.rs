@@ -26,9 +26,7 @@ async fn walks_never_sort() {
     }
     let query = query::parse("topic:boiler котёл").unwrap();
     let mut conn = history.store.read().await.unwrap();
-    let wanted = Wanted::resolve(&mut conn, history.client, &query, NOW, Effort::default())
-        .await
-        .unwrap();
+    let wanted = Wanted::resolve(&mut conn, history.client, &query, NOW, Effort::default()).await.unwrap();
     let person = history.people[0].id;
     let mut plans = String::new();
     for sort in SORTS {
@@ -55,10 +53,7 @@ async fn walks_never_sort() {
         for statement in statements {
             for line in statement.plan(&mut conn).await {
                 assert!(!line.contains("TEMP B-TREE"), "{line}");
-                assert!(
-                    !line.starts_with("SCAN") || line.contains("message_word"),
-                    "{line}"
-                );
+                assert!(!line.starts_with("SCAN") || line.contains("message_word"), "{line}");
                 writeln!(plans, "{sort}: {line}").unwrap();
             }
         }
@@ -74,9 +69,7 @@ async fn named_queries_go_by_indexes() {
     let mut shown = String::new();
     for line in NAMED.lines().filter(|line| !line.starts_with('#')) {
         let parts: Vec<&str> = line.split('|').map(str::trim).collect();
-        let text = VALUES
-            .iter()
-            .fold(parts[2].to_owned(), |text, (gap, value)| text.replace(gap, value));
+        let text = VALUES.iter().fold(parts[2].to_owned(), |text, (gap, value)| text.replace(gap, value));
         let query = query::parse(&text).unwrap();
         let mut ask = Ask {
             client_id: large.client,
@@ -115,11 +108,7 @@ fn show(to: &mut String, plans: &[Vec<String>]) {
     for lines in plans {
         let plan = plain(lines);
         let is_known = plan.lines().count() > 5 && to.contains(&plan);
-        to.push_str(if is_known {
-            "    (the rows, as above)\n"
-        } else {
-            &plan
-        });
+        to.push_str(if is_known { "    (the rows, as above)\n" } else { &plan });
         to.push('\n');
     }
 }

@@ -27,10 +27,7 @@ pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % sides
     }
 
@@ -83,19 +80,9 @@ const NAMES: [&str; 8] = [
 pub(super) const GROUPS: [&str; 3] = ["smena-a", "smena-b", "office"];
 pub(super) const TOPICS: [&str; 3] = ["boiler", "payroll", "it"];
 pub(super) const ACS: [&str; 2] = ["1c", "scada-2"];
-const TITLES: [&str; 5] = [
-    "Давление в котле",
-    "Котлы остановлены",
-    "Boilers are hot",
-    "Зарплата",
-    "Ёлка и насос №3",
-];
-const BODIES: [&str; 4] = [
-    "Проверьте насосы.",
-    "Точная фраза про давление",
-    "",
-    "Pump 3 failed",
-];
+const TITLES: [&str; 5] =
+    ["Давление в котле", "Котлы остановлены", "Boilers are hot", "Зарплата", "Ёлка и насос №3"];
+const BODIES: [&str; 4] = ["Проверьте насосы.", "Точная фраза про давление", "", "Pump 3 failed"];
 
 /// A database with the history of two clients that are alike, and the first one's as the test knows it.
 pub(super) struct History {
@@ -118,14 +105,7 @@ impl History {
         fill(&mut tx, "second", &mut dice).await;
         tx.commit().await.unwrap();
         store.index_all_words().await.unwrap();
-        Self {
-            store,
-            client,
-            people,
-            rows,
-            acs,
-            _directory: directory,
-        }
+        Self { store, client, people, rows, acs, _directory: directory }
     }
 
     pub(super) fn ask<'a>(
@@ -135,15 +115,7 @@ impl History {
         limit: u32,
         cursor: Option<&'a str>,
     ) -> Ask<'a> {
-        Ask {
-            client_id: self.client,
-            acs_id: None,
-            message_id: None,
-            query,
-            sort,
-            limit,
-            cursor,
-        }
+        Ask { client_id: self.client, acs_id: None, message_id: None, query, sort, limit, cursor }
     }
 
     /// All rows through pages.
@@ -154,11 +126,7 @@ impl History {
             let ask = self.ask(&query, sort, limit, cursor.as_deref());
             let page = self.store.deliveries(&ask).await.unwrap();
             assert!(page.items.len() <= limit as usize);
-            rows.extend(
-                page.items
-                    .into_iter()
-                    .map(|row| (row.message_id, row.personnel_no)),
-            );
+            rows.extend(page.items.into_iter().map(|row| (row.message_id, row.personnel_no)));
             cursor = page.next;
             if cursor.is_none() {
                 return rows;
@@ -170,17 +138,10 @@ impl History {
     pub(super) async fn with_effort(&self, text: &str, sort: Sort, effort: Effort) -> Vec<(Uuid, String)> {
         let query = query::parse(text).unwrap();
         let mut conn = self.store.read().await.unwrap();
-        let wanted = Wanted::resolve(&mut conn, self.client, &query, NOW, effort)
-            .await
-            .unwrap();
-        let keys = wanted
-            .keys(&mut conn, Order::of(sort), None, 10_000)
-            .await
-            .unwrap();
+        let wanted = Wanted::resolve(&mut conn, self.client, &query, NOW, effort).await.unwrap();
+        let keys = wanted.keys(&mut conn, Order::of(sort), None, 10_000).await.unwrap();
         let rows = rows::read(&mut conn, self.client, &keys).await.unwrap();
-        rows.into_iter()
-            .map(|row| (row.message_id, row.personnel_no))
-            .collect()
+        rows.into_iter().map(|row| (row.message_id, row.personnel_no)).collect()
     }
 }
 
@@ -372,14 +333,6 @@ pub(super) async fn insert_delivery(
         .await
         .unwrap();
     }
-    let reason = outcome
-        .map(|(_, reason)| reason)
-        .filter(|_| state >= DeliveryState::Failed);
-    Row {
-        message: message.clone(),
-        employee,
-        state,
-        reason,
-        pushed,
-    }
+    let reason = outcome.map(|(_, reason)| reason).filter(|_| state >= DeliveryState::Failed);
+    Row { message: message.clone(), employee, state, reason, pushed }
 }

@@ -43,9 +43,7 @@ impl Out {
         names: impl IntoIterator<Item = &'n String>,
     ) {
         let names = names.into_iter().map(String::as_str);
-        let near = (self.mistakes.len() < HINTS)
-            .then(|| nearest(name, names))
-            .flatten();
+        let near = (self.mistakes.len() < HINTS).then(|| nearest(name, names)).flatten();
         let text = text!("there is no {noun} `{name}`", "нет {russian} «{name}»");
         self.wrong(field, meant(text, near));
     }
@@ -176,11 +174,7 @@ impl<'a> Draft<'a> {
             prune: reach.prune,
             may_set: reach.clients,
             out,
-            plan: ClientPlan {
-                slug: slug.to_owned(),
-                id: live.map(|live| live.id),
-                ..ClientPlan::default()
-            },
+            plan: ClientPlan { slug: slug.to_owned(), id: live.map(|live| live.id), ..ClientPlan::default() },
             settings: Settings::of(slug, wanted, live.map(|live| &live.settings)),
         }
     }
@@ -206,8 +200,7 @@ impl<'a> Draft<'a> {
         before: Option<&T>,
         after: Option<&T>,
     ) {
-        self.out
-            .change(action, kind, Some(self.slug), name, before, after);
+        self.out.change(action, kind, Some(self.slug), name, before, after);
     }
 
     fn client(&mut self) {

@@ -99,16 +99,12 @@ impl Draft<'_> {
     /// Whether somebody administers the client afterwards; whether he must, is an owner's to say.
     fn keeps_an_admin(&self) -> bool {
         let changed = |name: &String| self.plan.operators.iter().find(|(other, _)| other == name);
-        let stays = self
-            .live
-            .into_iter()
-            .flat_map(|live| &live.operators)
-            .any(|(name, operator)| {
-                let is_here = !operator.archived && !self.plan.operators_gone.contains(&operator.id);
-                is_here
-                    && operator.is == Role::Admin
-                    && changed(name).is_none_or(|(_, role)| *role == Role::Admin)
-            });
+        let stays = self.live.into_iter().flat_map(|live| &live.operators).any(|(name, operator)| {
+            let is_here = !operator.archived && !self.plan.operators_gone.contains(&operator.id);
+            is_here
+                && operator.is == Role::Admin
+                && changed(name).is_none_or(|(_, role)| *role == Role::Admin)
+        });
         self.may_set || stays || self.plan.operators.iter().any(|(_, role)| *role == Role::Admin)
     }
 

@@ -32,9 +32,7 @@ impl Draft<'_> {
         let live = self.live.map(|live| &live.groups);
         let list = self.wanted.groups.as_deref();
         let path = format!("{}.groups", self.path);
-        let wanted = entries(self.out, &path, ".slug", list.unwrap_or_default(), |group| {
-            &group.slug
-        });
+        let wanted = entries(self.out, &path, ".slug", list.unwrap_or_default(), |group| &group.slug);
         let mut after = Groups::new();
         for (slug, group) in live.into_iter().flatten() {
             let goes = self.prune && list.is_some() && !wanted.contains_key(slug.as_str());
@@ -51,10 +49,7 @@ impl Draft<'_> {
         for (slug, (_, group)) in &wanted {
             let before = live.and_then(|live| live.get(*slug));
             let mut is = before.map_or_else(
-                || Group {
-                    name: (*slug).to_owned(),
-                    ..Group::default()
-                },
+                || Group { name: (*slug).to_owned(), ..Group::default() },
                 |before| before.is.clone(),
             );
             if let Some(name) = &group.name {
@@ -76,9 +71,7 @@ impl Draft<'_> {
                 self.plan.inclusions.push(((*slug).to_owned(), inner.clone()));
             }
             for inner in had.difference(&is.includes) {
-                self.plan
-                    .inclusions_gone
-                    .push(((*slug).to_owned(), inner.clone()));
+                self.plan.inclusions_gone.push(((*slug).to_owned(), inner.clone()));
             }
             let action = match before {
                 None => SiteAction::Create,
@@ -87,13 +80,7 @@ impl Draft<'_> {
                 Some(_) => continue,
             };
             self.plan.groups.push(((*slug).to_owned(), is.name.clone()));
-            self.note(
-                action,
-                SiteKind::Group,
-                slug,
-                before.map(|before| &before.is),
-                Some(is),
-            );
+            self.note(action, SiteKind::Group, slug, before.map(|before| &before.is), Some(is));
         }
         after
     }
@@ -110,8 +97,7 @@ impl Draft<'_> {
                 if after.contains_key(inner) {
                     named.insert(inner.to_owned());
                 } else {
-                    self.out
-                        .missing(format!("{path}[{place}]"), GROUP, inner, after.keys());
+                    self.out.missing(format!("{path}[{place}]"), GROUP, inner, after.keys());
                 }
             }
             if let Some(group) = after.get_mut(*slug) {
@@ -119,9 +105,7 @@ impl Draft<'_> {
             }
         }
         let edges = after.iter();
-        let edges = edges
-            .map(|(slug, group)| (slug.as_str(), &group.includes))
-            .collect();
+        let edges = edges.map(|(slug, group)| (slug.as_str(), &group.includes)).collect();
         for way in loops(&edges) {
             // The loop is told at a place of the site that closes it.
             let place = way.iter().enumerate().find_map(|(at, outer)| {
@@ -140,13 +124,8 @@ impl Draft<'_> {
         let live = self.live.map(|live| &live.employees);
         let list = self.wanted.employees.as_deref();
         let path = format!("{}.employees", self.path);
-        let wanted = entries(
-            self.out,
-            &path,
-            ".personnel_no",
-            list.unwrap_or_default(),
-            |one| &one.personnel_no,
-        );
+        let wanted =
+            entries(self.out, &path, ".personnel_no", list.unwrap_or_default(), |one| &one.personnel_no);
         let mut after = Employees::new();
         for (no, employee) in live.into_iter().flatten() {
             if employee.archived {
@@ -154,13 +133,7 @@ impl Draft<'_> {
             }
             if self.prune && list.is_some() && !wanted.contains_key(no.as_str()) {
                 self.plan.people_gone.push(employee.id);
-                self.note(
-                    SiteAction::Archive,
-                    SiteKind::Employee,
-                    no,
-                    Some(&employee.is),
-                    None,
-                );
+                self.note(SiteAction::Archive, SiteKind::Employee, no, Some(&employee.is), None);
             } else {
                 after.insert(no.clone(), staying(&employee.is, groups));
             }
@@ -352,10 +325,7 @@ fn loops<'a>(edges: &BTreeMap<&'a str, &'a BTreeSet<String>>) -> Vec<Vec<&'a str
     for start in edges.keys() {
         let mut way: Vec<(&str, Vec<&str>)> = Vec::new();
         let inner = |slug: &str| -> Vec<&'a str> {
-            edges
-                .get(slug)
-                .map(|inner| inner.iter().map(String::as_str).collect())
-                .unwrap_or_default()
+            edges.get(slug).map(|inner| inner.iter().map(String::as_str).collect()).unwrap_or_default()
         };
         if done.insert(start) {
             way.push((start, inner(start)));

@@ -20,19 +20,11 @@ use super::{
 };
 use crate::store::{GrantTerms, TokenLimits, TokenTerms};
 
-const OWNER: Reach = Reach {
-    prune: false,
-    prune_clients: false,
-    clients: true,
-};
+const OWNER: Reach = Reach { prune: false, prune_clients: false, clients: true };
 const PRUNE: Reach = Reach { prune: true, ..OWNER };
 
 fn kept<T>(number: u128, is: T) -> Kept<T> {
-    Kept {
-        id: Uuid::from_u128(number),
-        archived: false,
-        is,
-    }
+    Kept { id: Uuid::from_u128(number), archived: false, is }
 }
 
 fn names(names: &[&str]) -> BTreeSet<String> {
@@ -41,10 +33,7 @@ fn names(names: &[&str]) -> BTreeSet<String> {
 
 /// A client with an ACS and its token, an admin, two groups, of which one is in the archive, two employees, and a topic.
 fn live() -> Live {
-    let group = |name: &str| Group {
-        name: name.to_owned(),
-        ..Group::default()
-    };
+    let group = |name: &str| Group { name: name.to_owned(), ..Group::default() };
     let employee = |name: &str, groups: &[&str]| Employee {
         full_name: name.to_owned(),
         phone: Some("+7".to_owned()),
@@ -79,25 +68,16 @@ fn live() -> Live {
             terms: TokenTerms {
                 name: Some("main".to_owned()),
                 personal: true,
-                limits: TokenLimits {
-                    scopes: vec![Scope::Send],
-                    ..TokenLimits::default()
-                },
+                limits: TokenLimits { scopes: vec![Scope::Send], ..TokenLimits::default() },
                 ..TokenTerms::default()
             },
             heir: None,
         }],
         ended: Vec::new(),
         operators: BTreeMap::from([("anna".to_owned(), kept(4, Role::Admin))]),
-        groups: BTreeMap::from([
-            ("smena-a".to_owned(), kept(10, group("Смена А"))),
-            ("old".to_owned(), old),
-        ]),
+        groups: BTreeMap::from([("smena-a".to_owned(), kept(10, group("Смена А"))), ("old".to_owned(), old)]),
         employees: BTreeMap::from([
-            (
-                "001".to_owned(),
-                kept(20, employee("Исаева Анна Ильинична", &["smena-a"])),
-            ),
+            ("001".to_owned(), kept(20, employee("Исаева Анна Ильинична", &["smena-a"]))),
             ("002".to_owned(), kept(21, employee("Котов Борис", &[]))),
         ]),
         topics: BTreeMap::from([("boiler".to_owned(), kept(30, boiler))]),
@@ -127,9 +107,7 @@ fn planned(zavod: Value, reach: Reach) -> Vec<String> {
 fn mistakes(zavod: Value) -> Vec<String> {
     let errors = Plan::new(&site(zavod), &live(), OWNER).unwrap_err();
     let errors = errors.into_iter();
-    errors
-        .map(|(path, text)| format!("{}: {}", path.replace("clients.zavod.", ""), text.en))
-        .collect()
+    errors.map(|(path, text)| format!("{}: {}", path.replace("clients.zavod.", ""), text.en)).collect()
 }
 
 #[test]
@@ -146,19 +124,10 @@ fn what_is_not_spoken_of_stays() {
 
 #[test]
 fn only_what_a_list_of_its_kind_leaves_out_is_pruned() {
+    assert_eq!(planned(json!({"employees": [{"personnel_no": "001"}]}), OWNER), [""; 0]);
+    assert_eq!(planned(json!({"employees": [{"personnel_no": "001"}]}), PRUNE), ["archive employee 002"]);
     assert_eq!(
-        planned(json!({"employees": [{"personnel_no": "001"}]}), OWNER),
-        [""; 0]
-    );
-    assert_eq!(
-        planned(json!({"employees": [{"personnel_no": "001"}]}), PRUNE),
-        ["archive employee 002"]
-    );
-    assert_eq!(
-        planned(
-            json!({"topics": [{"slug": "boiler", "grants": []}], "operators": []}),
-            PRUNE
-        ),
+        planned(json!({"topics": [{"slug": "boiler", "grants": []}], "operators": []}), PRUNE),
         ["archive operator anna", "revoke grant boiler/group:smena-a"]
     );
     assert_eq!(
@@ -171,11 +140,7 @@ fn only_what_a_list_of_its_kind_leaves_out_is_pruned() {
 fn what_goes_takes_its_members_and_grants_with_it() {
     assert_eq!(
         planned(json!({"groups": []}), PRUNE),
-        [
-            "archive group smena-a",
-            "change employee 001",
-            "revoke grant boiler/group:smena-a"
-        ]
+        ["archive group smena-a", "change employee 001", "revoke grant boiler/group:smena-a"]
     );
     assert_eq!(
         planned(json!({"topics": []}), PRUNE),
@@ -207,10 +172,7 @@ fn whom_a_topics_messages_are_for_cannot_go() {
     );
     let changed = json!({"groups": [], "topics": [{"slug": "boiler", "recipients": null}]});
     assert_eq!(mistakes(changed), [""; 0]);
-    assert_eq!(
-        mistakes(json!({"groups": [], "employees": [], "topics": []})),
-        [""; 0]
-    );
+    assert_eq!(mistakes(json!({"groups": [], "employees": [], "topics": []})), [""; 0]);
 }
 
 #[test]
@@ -225,10 +187,7 @@ fn a_token_that_works_is_as_it_is_said_or_it_is_a_mistake() {
     ]);
     let said = mistakes(tokens(other));
     assert!(said[0].contains("did you mean `boiler`?"), "{said:?}");
-    assert!(
-        said[1].starts_with("acs[0].tokens[0].rate_limit: the token `main`"),
-        "{said:?}"
-    );
+    assert!(said[1].starts_with("acs[0].tokens[0].rate_limit: the token `main`"), "{said:?}");
     assert_eq!(said.len(), 2);
 }
 
@@ -242,19 +201,12 @@ fn each_of_several_tokens_of_a_name_is_one_that_works_or_a_new_one() {
     let planned = |tokens: Value| -> Vec<String> {
         let said = site(json!({"acs": [{"name": "1c", "tokens": tokens}]}));
         let changes = Plan::new(&said, &live, PRUNE).unwrap().changes.into_iter();
-        changes
-            .map(|change| format!("{:?} {}", change.action, change.name).to_lowercase())
-            .collect()
+        changes.map(|change| format!("{:?} {}", change.action, change.name).to_lowercase()).collect()
     };
     let send = json!({"name": "main", "scopes": ["send"]});
     let slow = json!({"name": "main", "scopes": ["send"], "rate_limit": 5});
     // In any order, and whatever else one of them might be taken for.
-    for same in [
-        json!([send, slow]),
-        json!([slow, send]),
-        json!(["main", send]),
-        json!(["main", "main"]),
-    ] {
+    for same in [json!([send, slow]), json!([slow, send]), json!(["main", send]), json!(["main", "main"])] {
         assert_eq!(planned(same), [""; 0]);
     }
     let read = json!({"name": "main", "scopes": ["read"]});
@@ -303,37 +255,22 @@ fn a_change_tells_only_what_differs() {
         {"personnel_no": "003", "full_name": "Новый Иван", "groups": ["smena-a"]},
     ]});
     let plan = Plan::new(&site(said), &live(), OWNER).unwrap();
-    let changes: Vec<_> = plan
-        .changes
-        .iter()
-        .map(|change| (change.before.clone(), change.after.clone()))
-        .collect();
+    let changes: Vec<_> =
+        plan.changes.iter().map(|change| (change.before.clone(), change.after.clone())).collect();
     assert_eq!(
         changes,
         [
-            (
-                Some(json!({"phone": "+7", "groups": ["smena-a"]})),
-                Some(json!({"phone": null, "groups": []}))
-            ),
-            (
-                None,
-                Some(json!({"full_name": "Новый Иван", "groups": ["smena-a"]}))
-            ),
+            (Some(json!({"phone": "+7", "groups": ["smena-a"]})), Some(json!({"phone": null, "groups": []}))),
+            (None, Some(json!({"full_name": "Новый Иван", "groups": ["smena-a"]}))),
         ]
     );
-    assert_eq!(
-        plan.clients[0].members_gone,
-        [("001".to_owned(), "smena-a".to_owned())]
-    );
+    assert_eq!(plan.clients[0].members_gone, [("001".to_owned(), "smena-a".to_owned())]);
 }
 
 #[test]
 fn a_group_may_name_its_members_instead() {
     let said = json!({"groups": [{"slug": "smena-a", "members": ["002"]}]});
-    assert_eq!(
-        planned(said, OWNER),
-        ["change employee 001", "change employee 002"]
-    );
+    assert_eq!(planned(said, OWNER), ["change employee 001", "change employee 002"]);
     let contradicts = json!({
         "groups": [{"slug": "smena-a", "members": ["002"]}],
         "employees": [
@@ -393,10 +330,7 @@ fn a_number_under_another_name_is_a_mistake_until_it_is_said_who_it_is() {
 
 #[test]
 fn an_administrator_leaves_the_settings_as_they_are() {
-    let admin = Reach {
-        clients: false,
-        ..OWNER
-    };
+    let admin = Reach { clients: false, ..OWNER };
     assert!(Plan::new(&site(json!({"name": "Завод"})), &live(), admin).is_ok());
     assert!(Plan::new(&site(json!({"name": "Другой"})), &live(), admin).is_err());
 }
@@ -405,10 +339,7 @@ fn an_administrator_leaves_the_settings_as_they_are() {
 fn clients_go_only_by_their_own_word() {
     let none = Site::default();
     assert!(Plan::new(&none, &live(), PRUNE).unwrap().changes.is_empty());
-    let all = Reach {
-        prune_clients: true,
-        ..OWNER
-    };
+    let all = Reach { prune_clients: true, ..OWNER };
     let plan = Plan::new(&none, &live(), all).unwrap();
     assert_eq!((plan.changes.len(), plan.clients[0].archive), (1, true));
 }
@@ -421,8 +352,5 @@ fn nobody_is_an_owner_and_an_operator_of_a_client() {
     });
     let site: Site = serde_json::from_value(said).unwrap();
     let errors = Plan::new(&site, &live(), OWNER).unwrap_err();
-    assert_eq!(
-        (errors.len(), &*errors[0].0),
-        (1, "clients.zavod.operators[0].name")
-    );
+    assert_eq!((errors.len(), &*errors[0].0), (1, "clients.zavod.operators[0].name"));
 }

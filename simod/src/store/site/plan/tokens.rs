@@ -58,8 +58,7 @@ impl Wanted<'_> {
 
     /// The first thing that is said and is otherwise with one that works.
     fn unlike(&self, live: &LiveToken) -> Option<&'static str> {
-        self.differing(live)
-            .find_map(|(field, is_said)| is_said.then_some(field))
+        self.differing(live).find_map(|(field, is_said)| is_said.then_some(field))
     }
 
     /// What is otherwise with one that works, and whether it is said.
@@ -74,28 +73,12 @@ impl Wanted<'_> {
         let (this, that) = (&self.terms, &live.terms);
         let (limits, other) = (&this.limits, &that.limits);
         [
-            (
-                "personal",
-                said.personal.is_some(),
-                this.personal != that.personal,
-            ),
+            ("personal", said.personal.is_some(), this.personal != that.personal),
             ("scopes", said.scopes.is_some(), limits.scopes != other.scopes),
             ("topics", said.topics.is_some(), limits.topics != other.topics),
-            (
-                "networks",
-                said.networks.is_some(),
-                networks(this) != networks(that),
-            ),
-            (
-                "rate_limit",
-                said.rate_limit.is_some(),
-                limits.rate_limit != other.rate_limit,
-            ),
-            (
-                "expires_at",
-                said.expires_at.is_some(),
-                this.expires_at != that.expires_at,
-            ),
+            ("networks", said.networks.is_some(), networks(this) != networks(that)),
+            ("rate_limit", said.rate_limit.is_some(), limits.rate_limit != other.rate_limit),
+            ("expires_at", said.expires_at.is_some(), this.expires_at != that.expires_at),
         ]
         .into_iter()
         .filter_map(|(field, is_said, differs)| differs.then_some((field, is_said)))
@@ -196,9 +179,7 @@ impl Draft<'_> {
         let expires_at = said.expires_at.as_deref().and_then(|text| {
             let zone = TimeZone::get(&self.settings.timezone).unwrap_or(TimeZone::UTC);
             let expires_at = Moment::read(text, &zone);
-            expires_at
-                .map_err(|mistake| self.out.wrong(format!("{at}.expires_at"), mistake))
-                .ok()
+            expires_at.map_err(|mistake| self.out.wrong(format!("{at}.expires_at"), mistake)).ok()
         });
         let mut topics = said.topics.clone().unwrap_or_default();
         for (place, slug) in topics.iter().enumerate() {
@@ -234,9 +215,5 @@ impl Draft<'_> {
 }
 
 fn parsed<T: std::str::FromStr>(texts: Option<&[String]>) -> Vec<T> {
-    texts
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|text| text.parse().ok())
-        .collect()
+    texts.unwrap_or_default().iter().filter_map(|text| text.parse().ok()).collect()
 }

@@ -105,17 +105,9 @@ impl Draft<'_> {
                     self.revoke(slug, grantee, *id, terms);
                 }
             }
-            let listed = self
-                .wanted
-                .topics
-                .iter()
-                .flatten()
-                .any(|wanted| wanted.slug == *slug);
-            if let Some(recipients) = topic
-                .is
-                .recipients
-                .as_ref()
-                .filter(|_| !goes && !listed && !topic.archived)
+            let listed = self.wanted.topics.iter().flatten().any(|wanted| wanted.slug == *slug);
+            if let Some(recipients) =
+                topic.is.recipients.as_ref().filter(|_| !goes && !listed && !topic.archived)
             {
                 self.keeps(slug, None, recipients, groups, employees);
             }
@@ -139,10 +131,7 @@ impl Draft<'_> {
         groups: &Groups,
         employees: &Employees,
     ) {
-        let gone = recipients
-            .groups
-            .iter()
-            .filter(|slug| !groups.contains_key(*slug));
+        let gone = recipients.groups.iter().filter(|slug| !groups.contains_key(*slug));
         for slug in gone {
             let field = field.map_or_else(|| format!("{}.groups", self.path), str::to_owned);
             self.out.wrong(
@@ -153,10 +142,7 @@ impl Draft<'_> {
                 ),
             );
         }
-        let gone = recipients
-            .employees
-            .iter()
-            .filter(|no| !employees.contains_key(*no));
+        let gone = recipients.employees.iter().filter(|no| !employees.contains_key(*no));
         for no in gone {
             let field = field.map_or_else(|| format!("{}.employees", self.path), str::to_owned);
             self.out.wrong(
@@ -177,10 +163,8 @@ impl Draft<'_> {
         groups: &Groups,
         employees: &Employees,
     ) -> Topic {
-        let mut topic = before.cloned().unwrap_or_else(|| Topic {
-            name: wanted.slug.clone(),
-            ..Topic::default()
-        });
+        let mut topic =
+            before.cloned().unwrap_or_else(|| Topic { name: wanted.slug.clone(), ..Topic::default() });
         if let Some(name) = &wanted.name {
             topic.name.clone_from(name);
         }
@@ -215,12 +199,7 @@ impl Draft<'_> {
             );
         }
         for (place, slug) in recipients.groups.iter().enumerate() {
-            self.there(
-                format!("{path}.groups[{place}]"),
-                &Grantee::Group(slug.clone()),
-                groups,
-                employees,
-            );
+            self.there(format!("{path}.groups[{place}]"), &Grantee::Group(slug.clone()), groups, employees);
         }
     }
 
@@ -232,8 +211,7 @@ impl Draft<'_> {
                 false
             }
             Grantee::Employee(no) if !employees.contains_key(no) => {
-                self.out
-                    .missing(field, ("employee", "сотрудника"), no, employees.keys());
+                self.out.missing(field, ("employee", "сотрудника"), no, employees.keys());
                 false
             }
             _ => true,
@@ -298,13 +276,7 @@ impl Draft<'_> {
             };
             let name = format!("{topic}/{}", grantee_name(&grantee));
             let before = before.map(|(_, before)| Times::from(before));
-            self.note(
-                action,
-                SiteKind::Grant,
-                &name,
-                before.as_ref(),
-                Some(&Times::from(&terms)),
-            );
+            self.note(action, SiteKind::Grant, &name, before.as_ref(), Some(&Times::from(&terms)));
             self.plan.grants.push((topic.to_owned(), grantee, terms));
         }
         for (grantee, (id, terms)) in held {
@@ -326,8 +298,7 @@ impl Draft<'_> {
         let noted = self.out.mistakes.len();
         let mut moment = |field: &str, text: &Option<String>| {
             let at = Moment::read(text.as_deref()?, &zone);
-            at.map_err(|mistake| self.out.wrong(format!("{path}.{field}"), mistake))
-                .ok()
+            at.map_err(|mistake| self.out.wrong(format!("{path}.{field}"), mistake)).ok()
         };
         let starts_at = moment("from", &grant.from);
         let ends_at = moment("until", &grant.until);
@@ -342,10 +313,6 @@ impl Draft<'_> {
                 None
             }
         };
-        (self.out.mistakes.len() == noted).then_some(GrantTerms {
-            starts_at,
-            ends_at,
-            hours,
-        })
+        (self.out.mistakes.len() == noted).then_some(GrantTerms { starts_at, ends_at, hours })
     }
 }

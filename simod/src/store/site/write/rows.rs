@@ -28,10 +28,7 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn of<T: Serialize>(rows: &[T]) -> Self {
-        Self {
-            json: json(rows),
-            count: rows.len() as u64,
-        }
+        Self { json: json(rows), count: rows.len() as u64 }
     }
 
     pub(super) fn ids(ids: &[Uuid]) -> Self {
@@ -89,19 +86,14 @@ impl Client {
         }
         // New people come first in the list, so that exactly they take the ordinals.
         let people = plan.people_made.iter().chain(&plan.people_changed);
-        let people: Vec<_> = people
-            .map(|(no, person)| person_row(id::new(now), no, person))
-            .collect();
+        let people: Vec<_> = people.map(|(no, person)| person_row(id::new(now), no, person)).collect();
         let topics: Vec<_> = plan
             .topics
             .iter()
             .map(|(slug, topic)| {
                 let priority = topic.priority.map(Priority::rank);
                 // A struct of strings, whose serialisation cannot fail.
-                let recipients = topic
-                    .recipients
-                    .as_ref()
-                    .and_then(|to| serde_json::to_string(to).ok());
+                let recipients = topic.recipients.as_ref().and_then(|to| serde_json::to_string(to).ok());
                 (new(), slug, &topic.name, priority, recipients)
             })
             .collect();
@@ -115,21 +107,11 @@ impl Client {
                     Grantee::Employee(no) => (Some(no), None),
                 };
                 let hours = terms.hours.as_ref().map(ToString::to_string);
-                (
-                    new(),
-                    topic,
-                    employee,
-                    group,
-                    terms.starts_at,
-                    terms.ends_at,
-                    hours,
-                )
+                (new(), topic, employee, group, terms.starts_at, terms.ends_at, hours)
             })
             .collect();
         let operators = plan.operators.iter();
-        let operators: Vec<_> = operators
-            .map(|(name, role)| (new(), name, role.as_str()))
-            .collect();
+        let operators: Vec<_> = operators.map(|(name, role)| (new(), name, role.as_str())).collect();
         let acs: Vec<_> = plan.acs.iter().map(|name| (new(), name)).collect();
         let groups = plan.groups.iter();
         let groups: Vec<_> = groups.map(|(slug, name)| (new(), slug, name)).collect();

@@ -73,11 +73,7 @@ async fn revoke_held(
 
 /// What does not find its row has lost it to someone else.
 fn all_of(rows: &Rows, written: u64) -> Result<()> {
-    if written == rows.count {
-        Ok(())
-    } else {
-        Err(Error::ChangedMeanwhile)
-    }
+    if written == rows.count { Ok(()) } else { Err(Error::ChangedMeanwhile) }
 }
 
 impl Client {
@@ -181,8 +177,7 @@ impl Client {
         .bind(now)
         .execute(tx)
         .await?;
-        self.archive(tx, "\"group\"", &Rows::ids(&self.plan.groups_gone), now)
-            .await?;
+        self.archive(tx, "\"group\"", &Rows::ids(&self.plan.groups_gone), now).await?;
         query(
             "delete from group_inclusion where client_id = $1 and (group_id, included_id) in (
                  select o.id, i.id from jsonb_each($2) j cross join \"group\" o cross join \"group\" i
@@ -233,8 +228,7 @@ impl Client {
         .bind(now)
         .execute(tx)
         .await?;
-        self.archive(tx, "employee", &Rows::ids(&self.plan.people_gone), now)
-            .await?;
+        self.archive(tx, "employee", &Rows::ids(&self.plan.people_gone), now).await?;
         query(
             "delete from group_member where client_id = $1 and (group_id, employee_id) in (
                  select g.id, e.id from jsonb_each($2) j cross join employee e cross join \"group\" g
@@ -270,8 +264,7 @@ impl Client {
         .bind(now)
         .execute(tx)
         .await?;
-        self.archive(tx, "topic", &Rows::ids(&self.plan.topics_gone), now)
-            .await?;
+        self.archive(tx, "topic", &Rows::ids(&self.plan.topics_gone), now).await?;
         query(
             "delete from topic_grant where client_id = $1 and id in (select unhex(atom) from jsonb_each($2))",
         )

@@ -45,9 +45,7 @@ async fn clients_are_made_changed_archived_and_brought_back() {
         archived_at: None,
     };
     assert_eq!(made, plain);
-    assert!(is_conflict(
-        &store.add_client("zavod", &ClientSpec::default()).await
-    ));
+    assert!(is_conflict(&store.add_client("zavod", &ClientSpec::default()).await));
     let id = store.client_id("zavod").await.unwrap().unwrap();
     assert_eq!(store.only_client().await.unwrap(), Some((id, "zavod".to_owned())));
 
@@ -72,15 +70,9 @@ async fn clients_are_made_changed_archived_and_brought_back() {
         ..plain
     };
     assert_eq!(store.edit_client("zavod", &spec).await.unwrap(), edited);
-    let for_ever = ClientSpec {
-        retention_days: Some(0),
-        ..ClientSpec::default()
-    };
+    let for_ever = ClientSpec { retention_days: Some(0), ..ClientSpec::default() };
     store.edit_client("zavod", &for_ever).await.unwrap();
-    let edited = Client {
-        retention_days: None,
-        ..edited
-    };
+    let edited = Client { retention_days: None, ..edited };
     assert_eq!(store.client("zavod").await.unwrap(), edited);
     let zone = store.client_timezone(id).await.unwrap();
     assert_eq!(zone.iana_name(), Some("Asia/Omsk"));
@@ -91,34 +83,16 @@ async fn clients_are_made_changed_archived_and_brought_back() {
     store.remove_client("arkhiv").await.unwrap();
     assert_eq!(store.client_id("arkhiv").await.unwrap(), None);
     assert_eq!(store.only_client().await.unwrap().unwrap().0, id);
-    let lists = listed(
-        async |listing| store.clients(&listing).await,
-        |client| client.slug.clone(),
-        "елка ZAV",
-    );
+    let lists =
+        listed(async |listing| store.clients(&listing).await, |client| client.slug.clone(), "елка ZAV");
     assert_eq!(lists.await, ["zavod", "arkhiv zavod", "zavod"]);
     store.clock().set(NOON + HOUR);
-    assert!(
-        is_conflict(&store.add_client("arkhiv", &spec).await),
-        "not silently"
-    );
-    let restore = ClientSpec {
-        restore: true,
-        default_ttl: Some(90),
-        ..ClientSpec::default()
-    };
+    assert!(is_conflict(&store.add_client("arkhiv", &spec).await), "not silently");
+    let restore = ClientSpec { restore: true, default_ttl: Some(90), ..ClientSpec::default() };
     let back = store.add_client("arkhiv", &restore).await.unwrap();
-    let as_it_was = Client {
-        slug: "arkhiv".to_owned(),
-        default_ttl: 90,
-        retention_days: Some(90),
-        ..edited
-    };
+    let as_it_was = Client { slug: "arkhiv".to_owned(), default_ttl: 90, retention_days: Some(90), ..edited };
     assert_eq!(back, as_it_was, "but for what is said");
-    assert!(
-        is_conflict(&store.add_client("arkhiv", &restore).await),
-        "it is there"
-    );
+    assert!(is_conflict(&store.add_client("arkhiv", &restore).await), "it is there");
     assert!(is_missing(&store.add_client("nobody", &restore).await, "client"));
     assert!(store.has_clients().await.unwrap());
 
@@ -132,35 +106,18 @@ async fn an_archived_acs_comes_back_without_its_tokens() {
     let f = Fixture::new().await;
     let client = f.client_id;
     assert_eq!(f.store.acs(client, "1c").await.unwrap().tokens, 1);
-    let scada = Acs {
-        name: "scada".to_owned(),
-        tokens: 0,
-        created_at: from_us(NOON),
-        archived_at: None,
-    };
+    let scada = Acs { name: "scada".to_owned(), tokens: 0, created_at: from_us(NOON), archived_at: None };
     assert_eq!(f.store.add_acs(client, "scada").await.unwrap(), scada);
     assert!(is_conflict(&f.store.add_acs(client, "scada").await));
     let name = "scada";
-    let issued = f
-        .store
-        .issue_token(
-            TokenFor::Acs {
-                client_id: client,
-                name,
-            },
-            &TokenTerms::default(),
-        )
-        .await
-        .unwrap();
+    let issued =
+        f.store.issue_token(TokenFor::Acs { client_id: client, name }, &TokenTerms::default()).await.unwrap();
     assert_eq!(f.store.acs(client, "scada").await.unwrap().tokens, 1);
     assert_eq!(holder(&f.store, &issued).await, "acs scada of zavod");
     f.store.remove_acs(client, "scada").await.unwrap();
     assert_eq!(holder(&f.store, &issued).await, "nobody");
-    let lists = listed(
-        async |listing| f.store.acs_list(client, &listing).await,
-        |acs| acs.name.clone(),
-        "SCA",
-    );
+    let lists =
+        listed(async |listing| f.store.acs_list(client, &listing).await, |acs| acs.name.clone(), "SCA");
     assert_eq!(lists.await, ["1c", "1c scada", "scada"]);
     assert_eq!(f.store.add_acs(client, "scada").await.unwrap(), scada);
     assert_eq!(holder(&f.store, &issued).await, "nobody");
@@ -170,10 +127,7 @@ async fn an_archived_acs_comes_back_without_its_tokens() {
     assert!(is_conflict(&f.store.edit_acs(client, "erp", "scada").await));
     assert!(is_missing(&f.store.edit_acs(client, "1c", "x").await, "acs"));
     f.store.remove_acs(client, "scada").await.unwrap();
-    assert!(
-        is_conflict(&f.store.edit_acs(client, "erp", "scada").await),
-        "archived"
-    );
+    assert!(is_conflict(&f.store.edit_acs(client, "erp", "scada").await), "archived");
     assert!(is_missing(&f.store.edit_acs(client, "scada", "x").await, "acs"));
     assert!(is_missing(&f.store.acs(client, "mes").await, "acs"));
     assert!(is_missing(&f.store.remove_acs(client, "mes").await, "acs"));
@@ -183,15 +137,8 @@ async fn an_archived_acs_comes_back_without_its_tokens() {
 async fn operators_belong_to_a_client_or_own_all() {
     let f = Fixture::new().await;
     let zavod = Some(f.client_id);
-    let new = |name: &str, role| NewOperator {
-        name: name.to_owned(),
-        role,
-    };
-    let made = f
-        .store
-        .add_operator(None, &new("root", Role::Owner))
-        .await
-        .unwrap();
+    let new = |name: &str, role| NewOperator { name: name.to_owned(), role };
+    let made = f.store.add_operator(None, &new("root", Role::Owner)).await.unwrap();
     let root = Operator {
         name: "root".to_owned(),
         client: None,
@@ -200,15 +147,9 @@ async fn operators_belong_to_a_client_or_own_all() {
         archived_at: None,
     };
     assert_eq!(made, root);
-    let anna = f
-        .store
-        .add_operator(zavod, &new("anna", Role::Admin))
-        .await
-        .unwrap();
+    let anna = f.store.add_operator(zavod, &new("anna", Role::Admin)).await.unwrap();
     assert_eq!((anna.client.as_deref(), anna.role), (Some("zavod"), Role::Admin));
-    assert!(is_conflict(
-        &f.store.add_operator(None, &new("anna", Role::Owner)).await
-    ));
+    assert!(is_conflict(&f.store.add_operator(None, &new("anna", Role::Owner)).await));
     assert!(is_missing(&f.store.operator(zavod, "root").await, "operator"));
     assert_eq!(f.store.operator(None, "root").await.unwrap(), root);
 
@@ -224,15 +165,9 @@ async fn operators_belong_to_a_client_or_own_all() {
     f.store.edit_operator(None, "root", &viewer, zavod).await.unwrap();
     assert_eq!(holder(&f.store, &of_root).await, "viewer root of zavod");
     let renamed = new("anna.p", Role::Admin);
-    let anna = f
-        .store
-        .edit_operator(zavod, "anna", &renamed, None)
-        .await
-        .unwrap();
+    let anna = f.store.edit_operator(zavod, "anna", &renamed, None).await.unwrap();
     assert_eq!((&*anna.name, anna.client.as_deref()), ("anna.p", Some("zavod")));
-    assert!(is_conflict(
-        &f.store.edit_operator(zavod, "anna.p", &viewer, None).await
-    ));
+    assert!(is_conflict(&f.store.edit_operator(zavod, "anna.p", &viewer, None).await));
 
     assert!(
         is_conflict(&f.store.remove_operator(zavod, "anna.p").await),
@@ -247,16 +182,9 @@ async fn operators_belong_to_a_client_or_own_all() {
         "ann",
     );
     assert_eq!(lists.await, ["root", "anna.p root", "anna.p"]);
-    let back = f
-        .store
-        .add_operator(zavod, &new("anna.p", Role::Viewer))
-        .await
-        .unwrap();
+    let back = f.store.add_operator(zavod, &new("anna.p", Role::Viewer)).await.unwrap();
     assert_eq!((back.archived_at, back.role), (None, Role::Viewer));
-    assert!(is_missing(
-        &f.store.remove_operator(None, "nobody").await,
-        "operator"
-    ));
+    assert!(is_missing(&f.store.remove_operator(None, "nobody").await, "operator"));
 }
 
 #[tokio::test]
@@ -271,10 +199,7 @@ async fn a_token_works_until_it_expires_is_rotated_or_revoked() {
         limits: TokenLimits::default(),
     };
     // The ACS is made with its first token.
-    let scada = TokenFor::Acs {
-        client_id: f.client_id,
-        name: "scada",
-    };
+    let scada = TokenFor::Acs { client_id: f.client_id, name: "scada" };
     let first = f.store.issue_token(scada, &terms).await.unwrap();
     let known = Token {
         id: first.id,
@@ -297,10 +222,7 @@ async fn a_token_works_until_it_expires_is_rotated_or_revoked() {
     };
     assert_eq!(f.store.token(client, first.id).await.unwrap(), known);
     assert!(is_missing(&f.store.token(other, first.id).await, "token"));
-    assert!(is_missing(
-        &f.store.rotate_token(other, first.id, 0).await,
-        "token"
-    ));
+    assert!(is_missing(&f.store.rotate_token(other, first.id, 0).await, "token"));
 
     f.clock.set(NOON + HOUR / 2);
     let second = f.store.rotate_token(client, first.id, 0).await.unwrap();
@@ -330,29 +252,14 @@ async fn a_token_works_until_it_expires_is_rotated_or_revoked() {
     };
     assert_eq!(
         list(None).await,
-        [
-            "scada:касса 1c:",
-            "scada:scada scada:касса scada:касса 1c:",
-            "scada:касса scada:касса"
-        ]
+        ["scada:касса 1c:", "scada:scada scada:касса scada:касса 1c:", "scada:касса scada:касса"]
     );
     let phone = pair(&f, "1", None).await;
     assert_eq!(list(Some(TokenKind::Operator)).await, ["", "", ""]);
     assert_eq!(list(Some(TokenKind::Device)).await[0], "Телефон:Телефон");
-    let listing = Listing {
-        find: Find::default(),
-        limit: 10,
-        after: None,
-        archived: false,
-    };
-    let devices = f
-        .store
-        .tokens(None, Some(TokenKind::Device), &listing)
-        .await
-        .unwrap();
-    assert!(is_conflict(
-        &f.store.rotate_token(client, devices.items[0].id, 0).await
-    ));
+    let listing = Listing { find: Find::default(), limit: 10, after: None, archived: false };
+    let devices = f.store.tokens(None, Some(TokenKind::Device), &listing).await.unwrap();
+    assert!(is_conflict(&f.store.rotate_token(client, devices.items[0].id, 0).await));
     f.store.revoke_token(client, devices.items[0].id).await.unwrap();
     assert!(f.store.token_holder(&phone.token_hash).await.unwrap().is_none());
 }

@@ -21,11 +21,7 @@ use crate::store::{
     TokenTerms,
 };
 
-const OWNER: Reach = Reach {
-    prune: false,
-    prune_clients: false,
-    clients: true,
-};
+const OWNER: Reach = Reach { prune: false, prune_clients: false, clients: true };
 
 const PRUNE: Reach = Reach { prune: true, ..OWNER };
 
@@ -38,18 +34,10 @@ struct Keys {
 
 /// Hands out one of each.
 async fn keys(f: &Fixture) -> Keys {
-    let Poster::Token(acs) = f.incoming("").poster else {
-        panic!("an ACS posts")
-    };
-    let anna = NewOperator {
-        name: "anna".to_owned(),
-        role: Role::Admin,
-    };
+    let Poster::Token(acs) = f.incoming("").poster else { panic!("an ACS posts") };
+    let anna = NewOperator { name: "anna".to_owned(), role: Role::Admin };
     f.store.add_operator(Some(f.client_id), &anna).await.unwrap();
-    let holder = TokenFor::Operator {
-        within: None,
-        name: "anna",
-    };
+    let holder = TokenFor::Operator { within: None, name: "anna" };
     let session = f.store.issue_token(holder, &TokenTerms::default()).await.unwrap();
     let code = f.store.login_code(None, "anna", 86_400).await.unwrap().code;
     let phone = pair(f, "1", None).await;
@@ -76,11 +64,7 @@ async fn let_in_nobody(f: &Fixture, keys: &Keys) {
         valid_for_seconds: 60,
     };
     assert_eq!(f.store.log_in("a", &session).await.unwrap(), LoggedIn::WrongCode);
-    let paired = f
-        .store
-        .pair("b", &device(&keys.pairing_code, None))
-        .await
-        .unwrap();
+    let paired = f.store.pair("b", &device(&keys.pairing_code, None)).await.unwrap();
     assert!(matches!(paired, Pairing::WrongCode), "{paired:?}");
     let employee = f.store.employee(f.client_id, "1").await.unwrap();
     assert_eq!(employee.devices, 0, "his phone is paired anew");
@@ -94,19 +78,13 @@ async fn a_client_comes_back_with_its_history_and_lets_in_nobody_of_before() {
     post(&f, f.personal("Проверка", &["1"])).await;
     let keys = keys(&f).await;
     f.store.remove_client("zavod").await.unwrap();
-    let restore = ClientSpec {
-        restore: true,
-        ..ClientSpec::default()
-    };
+    let restore = ClientSpec { restore: true, ..ClientSpec::default() };
     f.store.add_client("zavod", &restore).await.unwrap();
     let_in_nobody(&f, &keys).await;
     assert_eq!(deliveries(&f, "").await.len(), 1);
     assert!(f.store.topic(f.client_id, "boiler").await.is_ok());
 
-    let admin = f
-        .store
-        .add_client_and_admin("noviy", &ClientSpec::default(), "boris", 60)
-        .await;
+    let admin = f.store.add_client_and_admin("noviy", &ClientSpec::default(), "boris", 60).await;
     assert!(admin.unwrap().login.is_some());
 }
 
@@ -123,11 +101,7 @@ async fn a_site_that_names_an_archived_client_says_that_it_comes_back_and_lets_i
     let site: Site = serde_json::from_value(json!({"clients": {"zavod": {}}})).unwrap();
     let site = Arc::new(site);
     let plan = f.store.plan_site(site.clone(), OWNER).await.unwrap();
-    let said: Vec<_> = plan
-        .changes
-        .iter()
-        .map(|change| (change.action, change.kind))
-        .collect();
+    let said: Vec<_> = plan.changes.iter().map(|change| (change.action, change.kind)).collect();
     assert_eq!(said, [(SiteAction::Restore, SiteKind::Client)]);
     f.store.apply_site(site, OWNER, &plan.revision).await.unwrap();
     let_in_nobody(&f, &keys).await;
@@ -137,11 +111,7 @@ async fn a_site_that_names_an_archived_client_says_that_it_comes_back_and_lets_i
 async fn a_client_that_is_pruned_takes_all_with_it_that_let_in() {
     let f = Fixture::new().await;
     let keys = keys(&f).await;
-    let prune = Reach {
-        prune: true,
-        prune_clients: true,
-        clients: true,
-    };
+    let prune = Reach { prune: true, prune_clients: true, clients: true };
     let nothing = Arc::new(Site::default());
     let plan = f.store.plan_site(nothing.clone(), prune).await.unwrap();
     f.store.apply_site(nothing, prune, &plan.revision).await.unwrap();
@@ -150,10 +120,7 @@ async fn a_client_that_is_pruned_takes_all_with_it_that_let_in() {
 }
 
 fn named(slug: &str) -> Named {
-    Named {
-        slug: slug.to_owned(),
-        name: None,
-    }
+    Named { slug: slug.to_owned(), name: None }
 }
 
 fn group(slug: &str) -> Grantee {
@@ -167,10 +134,7 @@ fn employee(no: &str) -> Grantee {
 /// Grants the boiler house.
 async fn grant(f: &Fixture, grantee: &Grantee) {
     let always = GrantTerms::default();
-    f.store
-        .grant(f.client_id, "boiler", grantee, &always)
-        .await
-        .unwrap();
+    f.store.grant(f.client_id, "boiler", grantee, &always).await.unwrap();
 }
 
 /// To whom the boiler house is granted, as it is listed and as it is counted.
@@ -183,21 +147,11 @@ async fn granted(f: &Fixture) -> Vec<Grantee> {
 
 /// What was done since entry `seq`, as `action subject`.
 async fn audited(f: &Fixture, seq: u64) -> Vec<String> {
-    let listing = Listing {
-        find: Find::default(),
-        limit: 100,
-        after: Some(seq),
-        archived: false,
-    };
-    let filter = AuditFilter {
-        oldest_first: true,
-        ..AuditFilter::default()
-    };
+    let listing = Listing { find: Find::default(), limit: 100, after: Some(seq), archived: false };
+    let filter = AuditFilter { oldest_first: true, ..AuditFilter::default() };
     let page = f.store.audit(f.client_id, &filter, &listing).await.unwrap();
     let entries = page.items.into_iter();
-    entries
-        .map(|entry| format!("{} {}", entry.action, entry.payload.unwrap().subject))
-        .collect()
+    entries.map(|entry| format!("{} {}", entry.action, entry.payload.unwrap().subject)).collect()
 }
 
 async fn end_of_audit(f: &Fixture) -> u64 {
@@ -224,16 +178,9 @@ async fn a_topic_comes_back_without_its_grants_and_what_it_lost_is_audited() {
     f.store.remove_topic(f.client_id, "boiler").await.unwrap();
     assert_eq!(
         audited(&f, known).await,
-        [
-            "topic.revoke boiler",
-            "topic.revoke boiler",
-            "topic.remove boiler"
-        ]
+        ["topic.revoke boiler", "topic.revoke boiler", "topic.remove boiler"]
     );
-    let boiler = NewTopic {
-        slug: "boiler".to_owned(),
-        ..NewTopic::default()
-    };
+    let boiler = NewTopic { slug: "boiler".to_owned(), ..NewTopic::default() };
     let back = f.store.add_topic(f.client_id, &boiler).await.unwrap();
     assert!(back.restored);
     assert_eq!(granted(&f).await, []);
@@ -241,9 +188,7 @@ async fn a_topic_comes_back_without_its_grants_and_what_it_lost_is_audited() {
     grant(&f, &Grantee::Everyone).await;
     let pruned = apply(&f, json!({"topics": []}), PRUNE).await.unwrap();
     assert_eq!(pruned, ["archive topic boiler", "revoke grant boiler/everyone"]);
-    let back = apply(&f, json!({"topics": [{"slug": "boiler"}]}), OWNER)
-        .await
-        .unwrap();
+    let back = apply(&f, json!({"topics": [{"slug": "boiler"}]}), OWNER).await.unwrap();
     assert_eq!(back, ["restore topic boiler"]);
     assert_eq!(granted(&f).await, []);
 }
@@ -253,29 +198,15 @@ async fn a_group_comes_back_without_members_and_grants_and_what_it_lost_is_audit
     let f = Fixture::new().await;
     let again = async || {
         grant(&f, &group("smena-a")).await;
-        f.store
-            .include_group(f.client_id, "ceh", "smena-a")
-            .await
-            .unwrap();
-        f.store
-            .set_member(f.client_id, "smena-a", "1", true)
-            .await
-            .unwrap();
-        f.store
-            .set_member(f.client_id, "smena-a", "2", true)
-            .await
-            .unwrap();
+        f.store.include_group(f.client_id, "ceh", "smena-a").await.unwrap();
+        f.store.set_member(f.client_id, "smena-a", "1", true).await.unwrap();
+        f.store.set_member(f.client_id, "smena-a", "2", true).await.unwrap();
     };
     let is_alone = async || {
         assert_eq!(granted(&f).await, []);
-        let (smena, ceh) = (
-            f.store.group(f.client_id, "smena-a").await,
-            f.store.group(f.client_id, "ceh").await,
-        );
-        assert_eq!(
-            (smena.unwrap().members, ceh.unwrap().includes),
-            (0, Vec::<String>::new())
-        );
+        let (smena, ceh) =
+            (f.store.group(f.client_id, "smena-a").await, f.store.group(f.client_id, "ceh").await);
+        assert_eq!((smena.unwrap().members, ceh.unwrap().includes), (0, Vec::<String>::new()));
     };
     f.store.add_group(f.client_id, &named("ceh")).await.unwrap();
     again().await;
@@ -292,19 +223,11 @@ async fn a_group_comes_back_without_members_and_grants_and_what_it_lost_is_audit
         ]
     );
     is_alone().await;
-    assert!(
-        f.store
-            .add_group(f.client_id, &named("smena-a"))
-            .await
-            .unwrap()
-            .restored
-    );
+    assert!(f.store.add_group(f.client_id, &named("smena-a")).await.unwrap().restored);
     is_alone().await;
 
     again().await;
-    let pruned = apply(&f, json!({"groups": [{"slug": "ceh"}]}), PRUNE)
-        .await
-        .unwrap();
+    let pruned = apply(&f, json!({"groups": [{"slug": "ceh"}]}), PRUNE).await.unwrap();
     assert_eq!(
         pruned,
         [
@@ -342,26 +265,13 @@ async fn an_employee_comes_back_without_grants_of_his_own_and_his_pairing_code_d
 
     grant(&f, &employee("2")).await;
     let (code, _) = f.store.invite(f.client_id, "2", 86_400).await.unwrap();
-    let pruned = apply(
-        &f,
-        json!({"employees": [{"personnel_no": "1"}, {"personnel_no": "3"}]}),
-        PRUNE,
-    )
-    .await;
-    assert_eq!(
-        pruned.unwrap(),
-        ["archive employee 2", "revoke grant boiler/employee:2"]
-    );
-    apply(&f, json!({"employees": [{"personnel_no": "2"}]}), OWNER)
-        .await
-        .unwrap();
+    let pruned = apply(&f, json!({"employees": [{"personnel_no": "1"}, {"personnel_no": "3"}]}), PRUNE).await;
+    assert_eq!(pruned.unwrap(), ["archive employee 2", "revoke grant boiler/employee:2"]);
+    apply(&f, json!({"employees": [{"personnel_no": "2"}]}), OWNER).await.unwrap();
     nobody_pairs(&code).await;
 
     grant(&f, &employee("2")).await;
-    let successor = NewEmployee {
-        full_name: "Павлов Глеб".to_owned(),
-        ..as_before
-    };
+    let successor = NewEmployee { full_name: "Павлов Глеб".to_owned(), ..as_before };
     f.store.succeed_employee(f.client_id, &successor).await.unwrap();
     assert_eq!(granted(&f).await, [], "nor is his predecessor's listed");
 }
@@ -401,8 +311,5 @@ async fn whom_a_topics_messages_are_for_is_not_archived() {
     let exported = f.store.site(Some("zavod")).await.unwrap();
     assert!(f.store.plan_site(Arc::new(exported), OWNER).await.is_ok());
     edit(usual(&[], &[])).await;
-    assert!(
-        f.store.remove_group(f.client_id, "smena-a").await.is_ok(),
-        "it is archived"
-    );
+    assert!(f.store.remove_group(f.client_id, "smena-a").await.is_ok(), "it is archived");
 }

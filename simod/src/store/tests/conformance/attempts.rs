@@ -8,11 +8,7 @@ use crate::store::{Counted, Refused, RefusedKey};
 const MINUTE: i64 = NOON / 60_000_000;
 
 fn counted(key: &str, minute: i64, count: u64) -> Counted {
-    Counted {
-        key: key.to_owned(),
-        minute,
-        count,
-    }
+    Counted { key: key.to_owned(), minute, count }
 }
 
 #[tokio::test]
@@ -23,11 +19,7 @@ async fn counts_are_summed_up_and_forgotten_when_their_minute_is_over() {
     let mut all = f.store.share_counts(&first).await.unwrap();
     all.sort_by(|a, b| a.key.cmp(&b.key));
     assert_eq!(all, [counted("a", MINUTE, 2), counted("b", MINUTE, 4)]);
-    let next = f
-        .store
-        .share_counts(&[counted("a", MINUTE + 3, 1)])
-        .await
-        .unwrap();
+    let next = f.store.share_counts(&[counted("a", MINUTE + 3, 1)]).await.unwrap();
     assert_eq!(next, [counted("a", MINUTE + 3, 1)]);
     f.clock.set((MINUTE + 3) * 60_000_000);
     f.store.forget_counts().await.unwrap();
@@ -58,12 +50,8 @@ async fn refused_attempts_are_one_row_an_hour_and_are_listed_page_by_page() {
     f.store.keep_refused(&rows[..1]).await.unwrap();
     let list = async |within| {
         let mut found = Vec::new();
-        let mut listing: Listing<RefusedKey> = Listing {
-            find: Find::default(),
-            limit: 1,
-            after: None,
-            archived: false,
-        };
+        let mut listing: Listing<RefusedKey> =
+            Listing { find: Find::default(), limit: 1, after: None, archived: false };
         loop {
             let page = f.store.refused(within, &listing).await.unwrap();
             found.extend(page.items);
@@ -91,14 +79,8 @@ async fn it_is_known_why_a_token_was_refused() {
     use simo_common::token;
     let f = Fixture::new().await;
     let issue = async |expires_at| {
-        let terms = TokenTerms {
-            expires_at,
-            ..TokenTerms::default()
-        };
-        let holder = TokenFor::Acs {
-            client_id: f.client_id,
-            name: "1c",
-        };
+        let terms = TokenTerms { expires_at, ..TokenTerms::default() };
+        let holder = TokenFor::Acs { client_id: f.client_id, name: "1c" };
         f.store.issue_token(holder, &terms).await.unwrap()
     };
     let (revoked, expiring) = (issue(None).await, issue(Some(NOON + 1)).await);

@@ -19,20 +19,12 @@ use crate::{
 };
 
 fn all(limit: usize) -> Listing<u64> {
-    Listing {
-        find: Find::default(),
-        limit,
-        after: None,
-        archived: false,
-    }
+    Listing { find: Find::default(), limit, after: None, archived: false }
 }
 
 /// A chain from its first entry on, read in small pages.
 async fn chain(store: &Store, chain: Uuid) -> Vec<AuditEntry> {
-    let filter = AuditFilter {
-        oldest_first: true,
-        ..AuditFilter::default()
-    };
+    let filter = AuditFilter { oldest_first: true, ..AuditFilter::default() };
     let (mut entries, mut listing) = (Vec::new(), all(3));
     loop {
         let page = store.audit(chain, &filter, &listing).await.unwrap();
@@ -60,10 +52,7 @@ fn actions(entries: &[AuditEntry]) -> String {
 }
 
 fn named(slug: &str) -> Named {
-    Named {
-        slug: slug.to_owned(),
-        name: None,
-    }
+    Named { slug: slug.to_owned(), name: None }
 }
 
 #[tokio::test]
@@ -73,27 +62,15 @@ async fn every_change_is_an_entry_with_who_from_where_before_and_after() {
     let change = async {
         actor::identify(|| "operator ivanov".to_owned());
         f.store.add_group(f.client_id, &named("smena-b")).await.unwrap();
-        let rename = Rename {
-            name: "Смена Б".to_owned(),
-        };
+        let rename = Rename { name: "Смена Б".to_owned() };
         f.store.edit_group(f.client_id, "smena-b", &rename).await.unwrap();
         // What changes nothing is no entry.
         f.store.edit_group(f.client_id, "smena-b", &rename).await.unwrap();
-        f.store
-            .set_member(f.client_id, "smena-b", "2", true)
-            .await
-            .unwrap();
-        f.store
-            .set_member(f.client_id, "smena-b", "2", true)
-            .await
-            .unwrap();
+        f.store.set_member(f.client_id, "smena-b", "2", true).await.unwrap();
+        f.store.set_member(f.client_id, "smena-b", "2", true).await.unwrap();
     };
     actor::serve(Origin::Address([10, 0, 0, 7].into()), change).await;
-    let entries: Vec<_> = chain(&f.store, f.client_id)
-        .await
-        .into_iter()
-        .skip(begun as usize)
-        .collect();
+    let entries: Vec<_> = chain(&f.store, f.client_id).await.into_iter().skip(begun as usize).collect();
     assert_eq!(actions(&entries), "group.add group.edit group.add-member");
     let edited = entries[1].payload.as_ref().unwrap();
     assert_eq!(
@@ -112,32 +89,20 @@ async fn every_change_is_an_entry_with_who_from_where_before_and_after() {
 async fn all_nouns_are_audited_and_secrets_are_not() {
     let f = Fixture::new().await;
     let (store, client) = (&f.store, f.client_id);
-    let issue = TokenFor::Acs {
-        client_id: client,
-        name: "1c",
-    };
+    let issue = TokenFor::Acs { client_id: client, name: "1c" };
     let issued = store.issue_token(issue, &TokenTerms::default()).await.unwrap();
     let rotated = store.rotate_token(None, issued.id, 0).await.unwrap();
     store.revoke_token(None, rotated.id).await.unwrap();
     let (code, _) = store.invite(client, "1", 60).await.unwrap();
     let anybody = Grantee::Everyone;
-    let grant = store
-        .grant(client, "boiler", &anybody, &GrantTerms::default())
-        .await
-        .unwrap();
+    let grant = store.grant(client, "boiler", &anybody, &GrantTerms::default()).await.unwrap();
     store.revoke_grant(client, "boiler", grant.id).await.unwrap();
     store.block_employee(client, "1").await.unwrap();
     store.unblock_employee(client, "1").await.unwrap();
     store.remove_employee(client, "1").await.unwrap();
-    let owner = NewOperator {
-        name: "root".to_owned(),
-        role: Role::Owner,
-    };
+    let owner = NewOperator { name: "root".to_owned(), role: Role::Owner };
     store.add_operator(None, &owner).await.unwrap();
-    let holder = TokenFor::Operator {
-        within: None,
-        name: "root",
-    };
+    let holder = TokenFor::Operator { within: None, name: "root" };
     let operators = store.issue_token(holder, &TokenTerms::default()).await.unwrap();
     let login = store.login_code(None, "root", 60).await.unwrap();
     let session = NewSession {
@@ -164,14 +129,7 @@ async fn all_nouns_are_audited_and_secrets_are_not() {
         "operator.add token.issue session.invite session.begin session.end session.end operator.remove"
     );
     let payloads = format!("{entries:?}{servers:?}");
-    for secret in [
-        &issued.token,
-        &rotated.token,
-        &code,
-        &operators.token,
-        &login.code,
-        &session.token,
-    ] {
+    for secret in [&issued.token, &rotated.token, &code, &operators.token, &login.code, &session.token] {
         assert!(!payloads.contains(secret.as_str()));
     }
     for (id, entries) in [(client, entries), (SERVER, servers)] {
@@ -183,19 +141,13 @@ async fn all_nouns_are_audited_and_secrets_are_not() {
 async fn a_change_that_is_refused_or_undone_is_no_entry() {
     let f = Fixture::new().await;
     let before = f.store.audit_head(f.client_id).await.unwrap();
-    f.store
-        .add_group(f.client_id, &named("smena-a"))
-        .await
-        .unwrap_err();
+    f.store.add_group(f.client_id, &named("smena-a")).await.unwrap_err();
     let unknown = EditEmployee {
         full_name: Some("Никто".to_owned()),
         groups: Some(vec!["no-such".to_owned()]),
         ..EditEmployee::default()
     };
-    f.store
-        .edit_employee(f.client_id, "1", &unknown)
-        .await
-        .unwrap_err();
+    f.store.edit_employee(f.client_id, "1", &unknown).await.unwrap_err();
     assert_eq!(f.store.audit_head(f.client_id).await.unwrap(), before);
 }
 
@@ -204,11 +156,9 @@ async fn the_database_refuses_to_change_the_audit() {
     let f = Fixture::new().await;
     // SQLite refuses row by row.
     f.store.add_group(f.client_id, &named("smena-b")).await.unwrap();
-    for statement in [
-        "update audit set action = 'x'",
-        "delete from audit",
-        "update audit_payload set payload = '{}'",
-    ] {
+    for statement in
+        ["update audit set action = 'x'", "delete from audit", "update audit_payload set payload = '{}'"]
+    {
         let mut tx = f.store.write().await.unwrap();
         let refused = tx.run(statement).await.unwrap_err().to_string();
         assert!(refused.contains("append-only"), "{statement}: {refused}");
@@ -255,10 +205,7 @@ async fn a_payload_that_is_no_json_any_more_is_handed_out_and_found() {
         let entries = chain(&f.store, f.client_id).await;
         assert_eq!(actions(&entries), "group.add group.add");
         let fault = Verifier::default().take(&entries[0]).unwrap_err();
-        assert_eq!(
-            fault.en, "what entry 1 says is not what was recorded",
-            "{payload}"
-        );
+        assert_eq!(fault.en, "what entry 1 says is not what was recorded", "{payload}");
     }
 }
 
@@ -273,19 +220,10 @@ async fn what_is_said_of_a_person_can_be_erased_and_the_chain_still_verifies() {
     };
     f.store.add_employee(f.client_id, &new).await.unwrap();
     f.store.block_employee(f.client_id, "77").await.unwrap();
-    f.store
-        .set_member(f.client_id, "smena-a", "77", true)
-        .await
-        .unwrap();
-    let about = AuditFilter {
-        employee: Some("77".to_owned()),
-        ..AuditFilter::default()
-    };
+    f.store.set_member(f.client_id, "smena-a", "77", true).await.unwrap();
+    let about = AuditFilter { employee: Some("77".to_owned()), ..AuditFilter::default() };
     let listed = f.store.audit(f.client_id, &about, &all(10)).await.unwrap();
-    assert_eq!(
-        actions(&listed.items),
-        "group.add-member employee.block employee.add"
-    );
+    assert_eq!(actions(&listed.items), "group.add-member employee.block employee.add");
     let erased = f.store.erase_audit(f.client_id, "77").await.unwrap();
     let mut expected: Vec<_> = listed.items.iter().map(|entry| entry.seq).collect();
     expected.reverse();
@@ -293,38 +231,23 @@ async fn what_is_said_of_a_person_can_be_erased_and_the_chain_still_verifies() {
     let entries = chain(&f.store, f.client_id).await;
     let text = format!("{entries:?}");
     assert!(!text.contains("Яковлева") && !text.contains("900 000"), "{text}");
-    assert_eq!(
-        verify(&entries, &f.store.audit_head(f.client_id).await.unwrap()),
-        3
-    );
+    assert_eq!(verify(&entries, &f.store.audit_head(f.client_id).await.unwrap()), 3);
     let again = f.store.erase_audit(f.client_id, "77").await.unwrap();
     assert!(again.is_empty(), "there is nothing left");
-    assert!(is_missing(
-        &f.store.erase_audit(f.client_id, "no-such").await,
-        "employee"
-    ));
+    assert!(is_missing(&f.store.erase_audit(f.client_id, "no-such").await, "employee"));
 }
 
 #[tokio::test]
 async fn entries_are_found_by_action_time_and_words() {
     let f = Fixture::new().await;
-    let topic = NewTopic {
-        slug: "payroll".to_owned(),
-        ..NewTopic::default()
-    };
+    let topic = NewTopic { slug: "payroll".to_owned(), ..NewTopic::default() };
     f.store.add_topic(f.client_id, &topic).await.unwrap();
     f.clock.set(NOON + HOUR);
     let anybody = Grantee::Everyone;
-    f.store
-        .grant(f.client_id, "payroll", &anybody, &GrantTerms::default())
-        .await
-        .unwrap();
+    f.store.grant(f.client_id, "payroll", &anybody, &GrantTerms::default()).await.unwrap();
     let now = f.clock.now();
     let found = async |filter: AuditFilter, find: &str| {
-        let listing = Listing {
-            find: Find::new(find),
-            ..all(10)
-        };
+        let listing = Listing { find: Find::new(find), ..all(10) };
         let page = f.store.audit(f.client_id, &filter, &listing).await.unwrap();
         actions(&page.items)
     };
@@ -334,18 +257,12 @@ async fn entries_are_found_by_action_time_and_words() {
         until,
         ..AuditFilter::default()
     };
-    assert_eq!(
-        found(by(Some("topic"), None, None), "").await,
-        "topic.grant topic.add"
-    );
+    assert_eq!(found(by(Some("topic"), None, None), "").await, "topic.grant topic.add");
     assert_eq!(found(by(Some("topic.add"), None, None), "").await, "topic.add");
     assert_eq!(found(by(Some("top"), None, None), "").await, "");
     assert_eq!(found(by(None, Some(now), None), "").await, "topic.grant");
     assert_eq!(found(by(Some("topic"), None, Some(now)), "").await, "topic.add");
-    assert_eq!(
-        found(by(None, None, None), "PAYROLL simod").await,
-        "topic.grant topic.add"
-    );
+    assert_eq!(found(by(None, None, None), "PAYROLL simod").await, "topic.grant topic.add");
 }
 
 #[tokio::test]

@@ -26,10 +26,7 @@ async fn whoever_waits_for_the_disk_learns_that_it_does_not_take_the_log() {
     // All messages are on disk already: nobody needs the log for that.
     f.store.messages_on_disk().await.unwrap();
     post(&f, f.personal("not synced", &["1"])).await;
-    assert!(matches!(
-        f.store.messages_on_disk().await,
-        Err(Error::Unavailable(_))
-    ));
+    assert!(matches!(f.store.messages_on_disk().await, Err(Error::Unavailable(_))));
     assert!(matches!(f.store.on_disk().await, Err(Error::Unavailable(_))));
     assert!(matches!(f.store.answers().await, Err(Error::Unavailable(_))));
 }

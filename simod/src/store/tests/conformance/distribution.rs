@@ -18,23 +18,14 @@ use crate::store::{Accepted, Error, GrantTerms, Incoming, Refusal};
 async fn nested() -> Fixture {
     let f = Fixture::new().await;
     for slug in ["ceh-1", "zavod"] {
-        let new = Named {
-            slug: slug.to_owned(),
-            name: None,
-        };
+        let new = Named { slug: slug.to_owned(), name: None };
         f.store.add_group(f.client_id, &new).await.unwrap();
     }
     f.store.set_member(f.client_id, "ceh-1", "2", true).await.unwrap();
     for _ in 0..2 {
-        f.store
-            .include_group(f.client_id, "ceh-1", "smena-a")
-            .await
-            .unwrap();
+        f.store.include_group(f.client_id, "ceh-1", "smena-a").await.unwrap();
     }
-    f.store
-        .include_group(f.client_id, "zavod", "ceh-1")
-        .await
-        .unwrap();
+    f.store.include_group(f.client_id, "zavod", "ceh-1").await.unwrap();
     f
 }
 
@@ -50,10 +41,7 @@ fn to(recipients: Recipients, f: &Fixture, topic: Option<&str>) -> Incoming {
 }
 
 fn to_group(slug: &str) -> Recipients {
-    Recipients {
-        groups: vec![slug.to_owned()],
-        ..Recipients::default()
-    }
+    Recipients { groups: vec![slug.to_owned()], ..Recipients::default() }
 }
 
 fn to_employees(personnel_nos: &[&str]) -> Recipients {
@@ -85,10 +73,7 @@ async fn whoever_is_in_a_group_within_is_addressed_and_let_in_by_the_other() {
     let all = post(&f, to(to_group("zavod"), &f, None)).await;
     assert_eq!(received(&f, all).await, "1 2");
 
-    f.store
-        .grant(f.client_id, "boiler", &group("zavod"), &GrantTerms::default())
-        .await
-        .unwrap();
+    f.store.grant(f.client_id, "boiler", &group("zavod"), &GrantTerms::default()).await.unwrap();
     let holders = post(&f, to(Recipients::default(), &f, Some("boiler"))).await;
     assert_eq!(received(&f, holders).await, "1 2");
     let named = post(&f, to(to_employees(&["1", "3"]), &f, Some("boiler"))).await;
@@ -108,10 +93,7 @@ async fn whoever_is_in_a_group_within_is_addressed_and_let_in_by_the_other() {
 async fn groups_show_who_is_in_them_and_in_those_within() {
     let f = nested().await;
     let shown = f.store.group(f.client_id, "zavod").await.unwrap();
-    assert_eq!(
-        (shown.members, shown.people, &*shown.includes),
-        (0, 2, &["ceh-1".to_owned()][..])
-    );
+    assert_eq!((shown.members, shown.people, &*shown.includes), (0, 2, &["ceh-1".to_owned()][..]));
     let people = listed(
         async |listing| f.store.employees(f.client_id, Some("zavod"), &listing).await,
         |employee| employee.personnel_no.clone(),
@@ -120,10 +102,7 @@ async fn groups_show_who_is_in_them_and_in_those_within() {
     assert_eq!(people.await, ["1 2", "1 2", "2"]);
 
     for _ in 0..2 {
-        f.store
-            .exclude_group(f.client_id, "ceh-1", "smena-a")
-            .await
-            .unwrap();
+        f.store.exclude_group(f.client_id, "ceh-1", "smena-a").await.unwrap();
     }
     assert_eq!(f.store.group(f.client_id, "zavod").await.unwrap().people, 1);
     let missing = f.store.exclude_group(f.client_id, "ceh-1", "x").await;
@@ -139,45 +118,27 @@ async fn a_group_is_never_in_itself_and_the_loop_is_named() {
         Err(Error::Conflict(text)) => text.get(Lang::En).to_owned(),
         other => panic!("{other:?}"),
     };
-    assert!(
-        said("zavod", "zavod")
-            .await
-            .contains("`zavod` cannot be in itself")
-    );
+    assert!(said("zavod", "zavod").await.contains("`zavod` cannot be in itself"));
     let names = said("smena-a", "zavod").await;
     assert!(names.contains("zavod › ceh-1 › smena-a › zavod"), "{names}");
     // What is archived holds nothing together, nor when it comes back.
     f.store.remove_group(f.client_id, "ceh-1").await.unwrap();
-    f.store
-        .include_group(f.client_id, "smena-a", "zavod")
-        .await
-        .unwrap();
+    f.store.include_group(f.client_id, "smena-a", "zavod").await.unwrap();
 }
 
 #[tokio::test]
 async fn a_grant_counts_at_its_times_only() {
     let f = Fixture::new().await;
     let grant = async |terms: &GrantTerms| {
-        let given = f
-            .store
-            .grant(f.client_id, "boiler", &group("smena-a"), terms)
-            .await
-            .unwrap();
+        let given = f.store.grant(f.client_id, "boiler", &group("smena-a"), terms).await.unwrap();
         given.times.active
     };
     let alarm = || to(to_employees(&["1", "2"]), &f, Some("boiler"));
     // It is Sunday noon in Moscow.
     let now = [
         GrantTerms::default(),
-        GrantTerms {
-            starts_at: Some(NOON),
-            ends_at: Some(NOON + 1),
-            hours: None,
-        },
-        GrantTerms {
-            hours: Some("sat,sun 12:00-12:01".parse().unwrap()),
-            ..GrantTerms::default()
-        },
+        GrantTerms { starts_at: Some(NOON), ends_at: Some(NOON + 1), hours: None },
+        GrantTerms { hours: Some("sat,sun 12:00-12:01".parse().unwrap()), ..GrantTerms::default() },
     ];
     for terms in now {
         assert!(grant(&terms).await, "{terms:?}");
@@ -185,18 +146,9 @@ async fn a_grant_counts_at_its_times_only() {
         assert_eq!(received(&f, message).await, "1 2:no_grant", "{terms:?}");
     }
     let other_times = [
-        GrantTerms {
-            starts_at: Some(NOON + 1),
-            ..GrantTerms::default()
-        },
-        GrantTerms {
-            ends_at: Some(NOON),
-            ..GrantTerms::default()
-        },
-        GrantTerms {
-            hours: Some("sun 08:00-12:00; mon-sat".parse().unwrap()),
-            ..GrantTerms::default()
-        },
+        GrantTerms { starts_at: Some(NOON + 1), ..GrantTerms::default() },
+        GrantTerms { ends_at: Some(NOON), ..GrantTerms::default() },
+        GrantTerms { hours: Some("sun 08:00-12:00; mon-sat".parse().unwrap()), ..GrantTerms::default() },
     ];
     for terms in other_times {
         assert!(!grant(&terms).await, "{terms:?}");
@@ -206,38 +158,20 @@ async fn a_grant_counts_at_its_times_only() {
         assert_eq!(received(&f, message).await, "1:not_now 2:no_grant", "{terms:?}");
         // Who merely held the grants is not named, and gets no row.
         let nobody = refused(&f, to(Recipients::default(), &f, Some("boiler"))).await;
-        assert!(
-            matches!(&nobody, Refusal::Nobody(nobody) if nobody.counts.denied == 0),
-            "{nobody:?}"
-        );
+        assert!(matches!(&nobody, Refusal::Nobody(nobody) if nobody.counts.denied == 0), "{nobody:?}");
     }
     let grants = f.store.grants(f.client_id, "boiler").await.unwrap();
-    assert_eq!(
-        grants.len(),
-        1,
-        "a grantee has one grant, at the times that were given last"
-    );
-    assert_eq!(
-        grants[0].times.hours.as_deref(),
-        Some("sun 08:00-12:00; mon-sat 00:00-24:00")
-    );
+    assert_eq!(grants.len(), 1, "a grantee has one grant, at the times that were given last");
+    assert_eq!(grants[0].times.hours.as_deref(), Some("sun 08:00-12:00; mon-sat 00:00-24:00"));
 }
 
 #[tokio::test]
 async fn a_scheduled_message_is_decided_by_the_grants_that_count_when_it_comes_due() {
     let f = Fixture::new().await;
-    let terms = GrantTerms {
-        starts_at: Some(NOON + HOUR),
-        ..GrantTerms::default()
-    };
-    f.store
-        .grant(f.client_id, "boiler", &group("smena-a"), &terms)
-        .await
-        .unwrap();
+    let terms = GrantTerms { starts_at: Some(NOON + HOUR), ..GrantTerms::default() };
+    f.store.grant(f.client_id, "boiler", &group("smena-a"), &terms).await.unwrap();
     let mut later = to(to_group("smena-a"), &f, Some("boiler"));
-    later.draft.send_at = Some(simo_common::time::Moment::Exact(simo_common::time::from_us(
-        NOON + 2 * HOUR,
-    )));
+    later.draft.send_at = Some(simo_common::time::Moment::Exact(simo_common::time::from_us(NOON + 2 * HOUR)));
     later.draft.allow_empty = true;
     let later = post(&f, later).await;
     f.clock.set(NOON + 2 * HOUR);
@@ -259,10 +193,7 @@ async fn what_is_usual_on_a_topic_counts_where_a_message_says_nothing() {
         (made.default_priority, &made.default_recipients),
         (Some(Priority::High), &new.default_recipients)
     );
-    f.store
-        .grant(f.client_id, "it", &Grantee::Everyone, &GrantTerms::default())
-        .await
-        .unwrap();
+    f.store.grant(f.client_id, "it", &Grantee::Everyone, &GrantTerms::default()).await.unwrap();
     let stored = async |message: Uuid| {
         let text = format!(
             "select cast(priority as text) || coalesce(recipients, '') from message where id = x'{}'",
@@ -273,10 +204,7 @@ async fn what_is_usual_on_a_topic_counts_where_a_message_says_nothing() {
 
     let usual = post(&f, to(Recipients::default(), &f, Some("it"))).await;
     assert_eq!(received(&f, usual).await, "1");
-    assert!(
-        stored(usual).await.starts_with("2{\"groups\":[\"smena-a\"]"),
-        "history tells whom it was for"
-    );
+    assert!(stored(usual).await.starts_with("2{\"groups\":[\"smena-a\"]"), "history tells whom it was for");
     let mut says = to(to_employees(&["2"]), &f, Some("it"));
     says.draft.priority = Some(Priority::Low);
     let says = post(&f, says).await;
@@ -317,19 +245,10 @@ async fn what_is_usual_on_a_topic_counts_where_a_message_says_nothing() {
 #[tokio::test]
 async fn everything_that_somebody_may_receive_is_told_with_its_reason() {
     let f = nested().await;
-    let later = GrantTerms {
-        starts_at: Some(NOON + HOUR),
-        ..GrantTerms::default()
-    };
-    f.store
-        .grant(f.client_id, "boiler", &Grantee::Everyone, &later)
-        .await
-        .unwrap();
+    let later = GrantTerms { starts_at: Some(NOON + HOUR), ..GrantTerms::default() };
+    f.store.grant(f.client_id, "boiler", &Grantee::Everyone, &later).await.unwrap();
     for grantee in [group("zavod"), Grantee::Employee("1".to_owned())] {
-        f.store
-            .grant(f.client_id, "boiler", &grantee, &GrantTerms::default())
-            .await
-            .unwrap();
+        f.store.grant(f.client_id, "boiler", &grantee, &GrantTerms::default()).await.unwrap();
     }
     let access = async |no: &str| {
         let held = f.store.access_of(f.client_id, no).await.unwrap();
@@ -345,36 +264,19 @@ async fn everything_that_somebody_may_receive_is_told_with_its_reason() {
         access("1").await,
         "-boiler:everyone() boiler:group:zavod(smena-a>ceh-1>zavod) boiler:employee()"
     );
-    assert_eq!(
-        access("2").await,
-        "-boiler:everyone() boiler:group:zavod(ceh-1>zavod)"
-    );
+    assert_eq!(access("2").await, "-boiler:everyone() boiler:group:zavod(ceh-1>zavod)");
     assert_eq!(access("3").await, "-boiler:everyone()");
-    assert!(is_missing(
-        &f.store.access_of(f.client_id, "404").await,
-        "employee"
-    ));
+    assert!(is_missing(&f.store.access_of(f.client_id, "404").await, "employee"));
 
     // The same to him who asks why there was nothing for 3.
     let message = post(&f, to(Recipients::default(), &f, Some("boiler"))).await;
     assert_eq!(received(&f, message).await, "1 2");
     let told = async |no: &str| {
-        let told = f
-            .store
-            .explain(f.client_id, None, message, no, Lang::En)
-            .await
-            .unwrap();
-        told.story
-            .into_iter()
-            .map(|line| line.text)
-            .collect::<Vec<_>>()
-            .join("\n")
+        let told = f.store.explain(f.client_id, None, message, no, Lang::En).await.unwrap();
+        told.story.into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n")
     };
     let why_not = told("3").await;
-    assert!(
-        why_not.contains("it did not count when the message was accepted"),
-        "{why_not}"
-    );
+    assert!(why_not.contains("it did not count when the message was accepted"), "{why_not}");
     let missing = f.store.explain(f.client_id, None, message, "404", Lang::En).await;
     assert!(is_missing(&missing, "employee"));
 }

@@ -10,21 +10,14 @@ async fn what_nobody_took_in_time_expires_with_the_reason() {
     f.add_employees(1).await;
     post(&f, f.personal("a", &["1", "4"])).await;
     assert_eq!(f.store.note_missing_channel("fcm").await.unwrap(), 1);
-    assert_eq!(
-        f.store.note_missing_channel("fcm").await.unwrap(),
-        0,
-        "it is noted"
-    );
+    assert_eq!(f.store.note_missing_channel("fcm").await.unwrap(), 0, "it is noted");
     post(&f, f.personal("b", &["2"])).await;
     f.clock.set(NOON + 2 * HOUR - 1);
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
     f.clock.set(NOON + 2 * HOUR);
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 3);
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
-    assert_eq!(
-        states(&f).await,
-        ["1 expired no_channel", "2 expired expired", "4 expired no_device"]
-    );
+    assert_eq!(states(&f).await, ["1 expired no_channel", "2 expired expired", "4 expired no_device"]);
     assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 0);
 }
 
@@ -62,10 +55,7 @@ async fn a_key_is_forgotten_after_three_days_and_events_after_one() {
     };
     let first = post(&f, keyed()).await;
     let (code, _) = f.store.invite(f.client_id, "1", 60).await.unwrap();
-    f.store
-        .pair("192.0.2.1", &super::device("wrong", None))
-        .await
-        .unwrap();
+    f.store.pair("192.0.2.1", &super::device("wrong", None)).await.unwrap();
     let count = async |table: &str| f.rows(&format!("select count(*) from {table}")).await[0].clone();
     let tables = ["idempotency", "event", "pairing_failure", "invite"];
     let left = async || {
@@ -83,11 +73,7 @@ async fn a_key_is_forgotten_after_three_days_and_events_after_one() {
     f.clock.set(NOON + DAY + 2 * HOUR);
     assert!(!f.store.forget_old().await.unwrap());
     assert_eq!(left().await, "1001");
-    assert_eq!(
-        post(&f, keyed()).await,
-        first,
-        "the key still leads to its message"
-    );
+    assert_eq!(post(&f, keyed()).await, first, "the key still leads to its message");
     f.clock.set(NOON + 3 * DAY + HOUR);
     assert!(!f.store.forget_old().await.unwrap());
     assert_eq!(left().await, "0001");
@@ -105,10 +91,7 @@ async fn history_goes_when_its_client_keeps_it_no_longer() {
     let young = post(&f, f.personal("новое", &["1"])).await;
     f.clock.set(NOON + 10 * DAY + HOUR);
     assert!(!f.store.forget_history().await.unwrap(), "it is kept for ever");
-    let ten_days = simo_common::api::access::ClientSpec {
-        retention_days: Some(10),
-        ..Default::default()
-    };
+    let ten_days = simo_common::api::access::ClientSpec { retention_days: Some(10), ..Default::default() };
     f.store.edit_client("zavod", &ten_days).await.unwrap();
     while f.store.forget_history().await.unwrap() {}
     let acs = Some(acs_id(&f).await);
@@ -131,10 +114,7 @@ async fn history_of_people_with_several_phones_is_forgotten_whole() {
             .await
     };
     assert_eq!(left().await, ["400", "200", "200"]);
-    let three_days = simo_common::api::access::ClientSpec {
-        retention_days: Some(3),
-        ..Default::default()
-    };
+    let three_days = simo_common::api::access::ClientSpec { retention_days: Some(3), ..Default::default() };
     f.store.edit_client("zavod", &three_days).await.unwrap();
     f.clock.set(NOON + 4 * DAY);
     let mut steps = 0;
@@ -158,10 +138,7 @@ async fn a_key_that_outlived_its_message_is_free() {
     let first = post(&f, keyed("first")).await;
     f.clock.set(NOON + 3 * DAY - HOUR);
     assert_eq!(post(&f, keyed("second")).await, first, "it is the same order");
-    let three_days = simo_common::api::access::ClientSpec {
-        retention_days: Some(3),
-        ..Default::default()
-    };
+    let three_days = simo_common::api::access::ClientSpec { retention_days: Some(3), ..Default::default() };
     f.store.edit_client("zavod", &three_days).await.unwrap();
     f.clock.set(NOON + 4 * DAY);
     while f.store.forget_history().await.unwrap() {}

@@ -10,10 +10,7 @@ use crate::store::{FeedPiece, FeedPosition, FeedScope};
 /// What follows a position, once it is so much: on PostgreSQL an event shows when every transaction that is older has ended,
 /// those of the server's own workers among them.
 async fn after(f: &Fixture, position: FeedPosition, count: usize) -> FeedPiece {
-    let scope = FeedScope {
-        client_id: f.client_id,
-        acs_id: None,
-    };
+    let scope = FeedScope { client_id: f.client_id, acs_id: None };
     loop {
         let piece = f.store.feed_after(scope, position).await.unwrap().unwrap();
         if piece.events.len() >= count {
@@ -40,19 +37,9 @@ async fn what_happens_follows_in_its_order_for_those_whom_it_concerns() {
             (event.kind.as_str(), event.personnel_no.as_deref(), state)
         })
         .collect();
-    assert_eq!(
-        told,
-        [
-            ("accepted", None, "-"),
-            ("delivery", Some("1"), "sent"),
-            ("canceled", None, "-")
-        ]
-    );
+    assert_eq!(told, [("accepted", None, "-"), ("delivery", Some("1"), "sent"), ("canceled", None, "-")]);
     let (position, first) = &piece.events[0];
-    assert_eq!(
-        (first.message_id, first.at, &*first.client, &*first.acs),
-        (id, from_us(NOON), "zavod", "1c")
-    );
+    assert_eq!((first.message_id, first.at, &*first.client, &*first.acs), (id, from_us(NOON), "zavod", "1c"));
     assert!(piece.events.is_sorted_by(|one, other| one.0 < other.0));
     assert_eq!((piece.read_to, piece.more), (piece.events[2].0, false));
     assert_eq!(f.store.feed_end().await.unwrap(), piece.read_to);
@@ -81,27 +68,17 @@ async fn a_position_is_refused_when_what_followed_it_was_forgotten() {
     let (first, second) = (both.events[0].0, both.events[1].0);
     assert_eq!(f.store.forget_events(NOON, 10).await.unwrap(), 0, "none is older");
     assert_eq!(f.store.forget_events(NOON + HOUR, 10).await.unwrap(), 1);
-    let scope = FeedScope {
-        client_id: f.client_id,
-        acs_id: None,
-    };
+    let scope = FeedScope { client_id: f.client_id, acs_id: None };
     assert!(f.store.feed_after(scope, begin).await.unwrap().is_none());
     assert_eq!(after(&f, first, 1).await.events[0].0, second);
     assert_eq!(f.store.forget_events(i64::MAX, 10).await.unwrap(), 1);
-    assert_eq!(
-        f.store.feed_end().await.unwrap(),
-        second,
-        "the end is known when all is forgotten"
-    );
+    assert_eq!(f.store.feed_end().await.unwrap(), second, "the end is known when all is forgotten");
 }
 
 #[tokio::test]
 async fn who_has_read_all_misses_nothing_that_is_forgotten_of_others() {
     let f = Fixture::new().await;
-    let quiet = FeedScope {
-        client_id: uuid::Uuid::from_u128(1),
-        acs_id: None,
-    };
+    let quiet = FeedScope { client_id: uuid::Uuid::from_u128(1), acs_id: None };
     let begin = f.store.feed_end().await.unwrap();
     post(&f, f.personal("a", &["1"])).await;
     let theirs = after(&f, begin, 1).await.events[0].0;

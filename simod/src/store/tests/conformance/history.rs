@@ -17,11 +17,8 @@ use crate::store::{AskMessages, Reported};
 /// Three messages to two people, a millisecond apart.
 async fn three(f: &Fixture) -> Vec<Uuid> {
     let mut ids = Vec::new();
-    for (title, external_id) in [
-        ("Давление растёт", "X-1"),
-        ("Насос стоит", "X-2"),
-        ("Отбой", "X-3"),
-    ] {
+    for (title, external_id) in [("Давление растёт", "X-1"), ("Насос стоит", "X-2"), ("Отбой", "X-3")]
+    {
         f.clock.set(f.clock.now() + MILLISECOND);
         let mut incoming = f.personal(title, &["1", "2"]);
         incoming.draft.external_id = Some(external_id.to_owned());
@@ -56,20 +53,10 @@ async fn titles(f: &Fixture, acs_id: Option<Uuid>, external_id: Option<&str>, te
 async fn messages_are_found_by_words_by_their_sender_and_by_his_own_id() {
     let f = Fixture::new().await;
     let ids = three(&f).await;
-    assert_eq!(
-        titles(&f, None, None, "").await,
-        ["Отбой", "Насос стоит", "Давление растёт"]
-    );
-    assert_eq!(
-        titles(&f, None, None, "давления").await,
-        ["Давление растёт"],
-        "in another form"
-    );
+    assert_eq!(titles(&f, None, None, "").await, ["Отбой", "Насос стоит", "Давление растёт"]);
+    assert_eq!(titles(&f, None, None, "давления").await, ["Давление растёт"], "in another form");
     assert_eq!(titles(&f, None, Some("X-2"), "").await, ["Насос стоит"]);
-    assert_eq!(
-        titles(&f, Some(acs_id(&f).await), None, "employee:2").await.len(),
-        3
-    );
+    assert_eq!(titles(&f, Some(acs_id(&f).await), None, "employee:2").await.len(), 3);
     assert!(titles(&f, Some(Uuid::nil()), None, "").await.is_empty());
 
     send_all(&f).await;
@@ -80,16 +67,10 @@ async fn messages_are_found_by_words_by_their_sender_and_by_his_own_id() {
     );
     assert_eq!(
         (message.accepted_at, message.expires_at),
-        (
-            from_us(NOON + MILLISECOND),
-            from_us(NOON + MILLISECOND + 2 * HOUR)
-        )
+        (from_us(NOON + MILLISECOND), from_us(NOON + MILLISECOND + 2 * HOUR))
     );
-    let states: Vec<_> = message
-        .states
-        .iter()
-        .map(|counted| (counted.state.as_str(), counted.count))
-        .collect();
+    let states: Vec<_> =
+        message.states.iter().map(|counted| (counted.state.as_str(), counted.count)).collect();
     assert_eq!((states, message.counts.accepted), (vec![("sent", 2)], 2));
     for (acs, id) in [(Some(Uuid::nil()), ids[0]), (None, Uuid::nil())] {
         assert_eq!(f.store.message(f.client_id, acs, id).await.unwrap(), None);
@@ -137,11 +118,7 @@ async fn deliveries_are_paged_in_every_order_and_narrowed_by_a_query() {
             }
         }
     };
-    let dates: Vec<_> = read("date", None, "")
-        .await
-        .iter()
-        .map(|row| row.accepted_at)
-        .collect();
+    let dates: Vec<_> = read("date", None, "").await.iter().map(|row| row.accepted_at).collect();
     assert_eq!(dates.len(), 8);
     assert!(dates.is_sorted());
     let people = read("-employee", None, "").await;
@@ -149,16 +126,10 @@ async fn deliveries_are_paged_in_every_order_and_narrowed_by_a_query() {
     assert_eq!(people, "22221111");
     let states = read("state", None, "").await;
     let states: Vec<_> = states.iter().map(|row| row.state.as_str()).collect();
-    assert_eq!(
-        states,
-        ["queued", "sent", "sent", "sent", "sent", "sent", "sent", "denied"]
-    );
+    assert_eq!(states, ["queued", "sent", "sent", "sent", "sent", "sent", "sent", "denied"]);
     assert_eq!(read("date", Some(ids[0]), "").await.len(), 2);
     let denied = read("date", None, "state:denied").await;
-    assert_eq!(
-        (denied.len(), denied[0].message_id, denied[0].reason.as_deref()),
-        (1, last, Some("blocked"))
-    );
+    assert_eq!((denied.len(), denied[0].message_id, denied[0].reason.as_deref()), (1, last, Some("blocked")));
     let query = query::parse("").unwrap();
     let ask = Ask {
         client_id: f.client_id,
@@ -170,10 +141,7 @@ async fn deliveries_are_paged_in_every_order_and_narrowed_by_a_query() {
         cursor: None,
     };
     assert!(f.store.deliveries(&ask).await.unwrap().items.is_empty());
-    let foreign = Ask {
-        cursor: Some("nonsense"),
-        ..ask
-    };
+    let foreign = Ask { cursor: Some("nonsense"), ..ask };
     assert_eq!(invalid(f.store.deliveries(&foreign).await), ["cursor"]);
 }
 
@@ -181,15 +149,10 @@ async fn deliveries_are_paged_in_every_order_and_narrowed_by_a_query() {
 async fn a_push_that_was_stopped_is_told_when_it_was_not_when_it_was_last_tried() {
     let f = Fixture::new().await;
     let id = post(&f, f.personal("Давление", &["1"])).await;
-    f.execute(&format!("update push set tries = 1, last_tried_at = {NOON}"))
-        .await;
+    f.execute(&format!("update push set tries = 1, last_tried_at = {NOON}")).await;
     f.clock.set(NOON + HOUR);
     f.store.cancel_message(f.client_id, None, id).await.unwrap();
-    let told = f
-        .store
-        .explain(f.client_id, None, id, "1", Lang::En)
-        .await
-        .unwrap();
+    let told = f.store.explain(f.client_id, None, id, "1", Lang::En).await.unwrap();
     let stopped = told.story.iter().find(|line| line.text.contains("was stopped"));
     assert_eq!(stopped.and_then(|line| line.at), Some(from_us(NOON + HOUR)));
 }
@@ -206,11 +169,7 @@ async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
     f.clock.set(NOON + HOUR);
     let read = Reported {
         phone: phone.caller.clone(),
-        receipts: vec![Receipt {
-            message_id: id,
-            kind: ReceiptKind::Read,
-            at: from_us(NOON - HOUR),
-        }],
+        receipts: vec![Receipt { message_id: id, kind: ReceiptKind::Read, at: from_us(NOON - HOUR) }],
     };
     f.store.record(&[read]).await.unwrap();
     let explain = async |personnel_no: &str, lang| {
@@ -236,11 +195,7 @@ async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
         (Some("employee"), Some("group:smena-a"), "Сотрудник 1")
     );
     assert_eq!(told.phone_times.read_at, Some(from_us(NOON - HOUR)));
-    let mut pushes: Vec<_> = told
-        .pushes
-        .iter()
-        .map(|push| (&*push.channel, &*push.state))
-        .collect();
+    let mut pushes: Vec<_> = told.pushes.iter().map(|push| (&*push.channel, &*push.state)).collect();
     pushes.sort_unstable();
     assert_eq!(pushes, [("fcm", "accepted"), ("stream", "received")]);
     assert_eq!(told.delivery, deliveries(&f, "employee:1").await.pop());
@@ -250,9 +205,6 @@ async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
     );
     let nobody = f.store.explain(f.client_id, None, id, "404", Lang::En).await;
     assert!(is_missing(&nobody, "employee"));
-    let foreign = f
-        .store
-        .explain(f.client_id, Some(Uuid::nil()), id, "1", Lang::En)
-        .await;
+    let foreign = f.store.explain(f.client_id, Some(Uuid::nil()), id, "1", Lang::En).await;
     assert!(is_missing(&foreign, "message"));
 }

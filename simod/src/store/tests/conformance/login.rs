@@ -18,10 +18,7 @@ use crate::store::{Ended, Find, LoggedIn, NewSession};
 
 async fn operator(f: &Fixture, name: &str, role: Role) {
     let client = (role != Role::Owner).then_some(f.client_id);
-    let new = NewOperator {
-        name: name.to_owned(),
-        role,
-    };
+    let new = NewOperator { name: name.to_owned(), role };
     f.store.add_operator(client, &new).await.unwrap();
 }
 
@@ -47,69 +44,38 @@ async fn begun(f: &Fixture, name: &str, machine: &str) -> ([u8; 32], Uuid) {
 }
 
 async fn is_let_in(f: &Fixture, hash: &[u8; 32]) -> bool {
-    matches!(
-        f.store.token_holder(hash).await.unwrap(),
-        Some(TokenHolder::Operator(_))
-    )
+    matches!(f.store.token_holder(hash).await.unwrap(), Some(TokenHolder::Operator(_)))
 }
 
 #[tokio::test]
 async fn a_login_code_works_once_until_its_time_or_the_next_one() {
     let f = Fixture::new().await;
     operator(&f, "anna", Role::Admin).await;
-    let made = f
-        .store
-        .login_code(Some(f.client_id), "anna", DAY_SECONDS)
-        .await
-        .unwrap();
+    let made = f.store.login_code(Some(f.client_id), "anna", DAY_SECONDS).await.unwrap();
     assert_eq!(made.expires_at, from_us(NOON + DAY_SECONDS * SECOND));
     let typed = made.code.to_lowercase().replace('-', " ");
     let LoggedIn::Done(issued) = log_in(&f, "a", &typed, "ноутбук").await else {
         panic!("the code works")
     };
-    assert_eq!(
-        (&*issued.holder, issued.expires_at),
-        ("anna", Some(from_us(NOON + DAY_SECONDS * SECOND)))
-    );
+    assert_eq!((&*issued.holder, issued.expires_at), ("anna", Some(from_us(NOON + DAY_SECONDS * SECOND))));
     assert!(is_let_in(&f, &token::hash(&issued.token)).await);
     assert_eq!(log_in(&f, "a", &made.code, "x").await, LoggedIn::WrongCode);
 
     let (first, second) = (code(&f, "anna").await, code(&f, "anna").await);
-    assert_eq!(
-        log_in(&f, "a", &first, "x").await,
-        LoggedIn::WrongCode,
-        "replaced"
-    );
+    assert_eq!(log_in(&f, "a", &first, "x").await, LoggedIn::WrongCode, "replaced");
     f.clock.set(NOON + DAY_SECONDS * SECOND);
-    assert_eq!(
-        log_in(&f, "a", &second, "x").await,
-        LoggedIn::WrongCode,
-        "expired"
-    );
-    assert!(
-        !is_let_in(&f, &token::hash(&issued.token)).await,
-        "the session has ended"
-    );
+    assert_eq!(log_in(&f, "a", &second, "x").await, LoggedIn::WrongCode, "expired");
+    assert!(!is_let_in(&f, &token::hash(&issued.token)).await, "the session has ended");
 
     let late = code(&f, "anna").await;
     f.store.remove_operator(None, "anna").await.unwrap();
-    assert!(is_missing(
-        &f.store.login_code(None, "anna", 60).await,
-        "operator"
-    ));
+    assert!(is_missing(&f.store.login_code(None, "anna", 60).await, "operator"));
     operator(&f, "anna", Role::Admin).await;
-    assert_eq!(
-        log_in(&f, "b", &late, "x").await,
-        LoggedIn::WrongCode,
-        "archived since"
-    );
+    assert_eq!(log_in(&f, "b", &late, "x").await, LoggedIn::WrongCode, "archived since");
 
     let of_client = code(&f, "anna").await;
     let other = Some(Uuid::from_u128(99));
-    assert!(is_missing(
-        &f.store.login_code(other, "anna", 60).await,
-        "operator"
-    ));
+    assert!(is_missing(&f.store.login_code(other, "anna", 60).await, "operator"));
     f.store.remove_client("zavod").await.unwrap();
     assert_eq!(log_in(&f, "b", &of_client, "x").await, LoggedIn::WrongCode);
 }
@@ -122,16 +88,10 @@ async fn a_client_and_its_admin_are_made_together_or_not_at_all() {
     let taken = f.store.add_client_and_admin("fabrika", &spec, "anna", 60).await;
     assert!(is_conflict(&taken));
     assert!(is_missing(&f.store.client("fabrika").await, "client"));
-    let made = f
-        .store
-        .add_client_and_admin("fabrika", &spec, "boris", 60)
-        .await
-        .unwrap();
+    let made = f.store.add_client_and_admin("fabrika", &spec, "boris", 60).await.unwrap();
     let code = made.login.unwrap();
     assert_eq!((&*made.client.slug, &*code.operator), ("fabrika", "boris"));
-    let LoggedIn::Done(issued) = log_in(&f, "a", &code.code, "x").await else {
-        panic!("the code works")
-    };
+    let LoggedIn::Done(issued) = log_in(&f, "a", &code.code, "x").await else { panic!("the code works") };
     let Some(TokenHolder::Operator(boris)) = f.store.token_holder(&token::hash(&issued.token)).await.unwrap()
     else {
         panic!("he is in")
@@ -168,50 +128,28 @@ async fn sessions_are_listed_and_end_at_once() {
     f.clock.set(NOON + 2);
     let (phone, _) = begun(&f, "anna", "телефон").await;
     let (roots, roots_id) = begun(&f, "root", "сервер").await;
-    let all = Listing {
-        find: Find::default(),
-        limit: 10,
-        after: None,
-        archived: false,
-    };
+    let all = Listing { find: Find::default(), limit: 10, after: None, archived: false };
     let page = f.store.sessions(zavod, "anna", Some(&home), &all).await.unwrap();
     let current: Vec<&Session> = page.items.iter().filter(|session| session.current).collect();
     assert_eq!(current.len(), 1);
-    assert_eq!(
-        (current[0].id, &*current[0].operator, &*current[0].name),
-        (home_id, "anna", "дом")
-    );
+    assert_eq!((current[0].id, &*current[0].operator, &*current[0].name), (home_id, "anna", "дом"));
     let from: IpAddr = "192.0.2.7".parse().unwrap();
     f.store.note_use(home, Some(from));
     f.store.write_uses().await.unwrap();
     let page = f.store.sessions(zavod, "anna", None, &all).await.unwrap();
-    let used: Vec<_> = page
-        .items
-        .iter()
-        .filter_map(|session| session.used_from.as_deref())
-        .collect();
+    let used: Vec<_> = page.items.iter().filter_map(|session| session.used_from.as_deref()).collect();
     assert_eq!(used, ["192.0.2.7"]);
-    assert!(is_missing(
-        &f.store.sessions(zavod, "root", None, &all).await,
-        "operator"
-    ));
+    assert!(is_missing(&f.store.sessions(zavod, "root", None, &all).await, "operator"));
 
     let end = async |within, name: &str, which: Ended<'_>| f.store.end_sessions(within, name, which).await;
     assert!(is_missing(&end(zavod, "root", Ended::All).await, "operator"));
-    assert!(is_missing(
-        &end(None, "anna", Ended::One(roots_id)).await,
-        "session"
-    ));
+    assert!(is_missing(&end(None, "anna", Ended::One(roots_id)).await, "session"));
     assert_eq!(end(zavod, "anna", Ended::One(work_id)).await.unwrap(), 1);
     assert_eq!(end(zavod, "anna", Ended::One(work_id)).await.unwrap(), 0, "again");
     assert!(!is_let_in(&f, &work).await);
     assert_eq!(end(None, "anna", Ended::Others(&home)).await.unwrap(), 1);
     assert!(!is_let_in(&f, &phone).await && is_let_in(&f, &home).await);
-    assert_eq!(
-        end(None, "anna", Ended::Current(&roots)).await.unwrap(),
-        0,
-        "not hers"
-    );
+    assert_eq!(end(None, "anna", Ended::Current(&roots)).await.unwrap(), 0, "not hers");
     assert_eq!(end(None, "anna", Ended::Current(&home)).await.unwrap(), 1);
     assert!(!is_let_in(&f, &home).await && is_let_in(&f, &roots).await);
     let lists = listed(

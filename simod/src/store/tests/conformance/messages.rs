@@ -27,31 +27,15 @@ async fn a_message_is_taken_once_with_its_audience_counted_or_refused_with_a_rea
     rehearsed.dry_run = true;
     let mut unknown = f.personal("unknown topic", &["1"]);
     unknown.draft.topic = Some("x".to_owned());
-    let batch = [
-        keyed("a", 1),
-        keyed("a", 1),
-        keyed("b", 2),
-        rehearsed,
-        unknown,
-        f.personal("nobody", &["404"]),
-    ];
+    let batch =
+        [keyed("a", 1), keyed("a", 1), keyed("b", 2), rehearsed, unknown, f.personal("nobody", &["404"])];
     let accepted = f.store.accept(&batch).await.unwrap();
     let first = posted(&accepted[0]);
-    let counts = RecipientCounts {
-        accepted: 2,
-        without_device: 1,
-        denied: 0,
-        unknown: vec!["404".to_owned()],
-    };
+    let counts =
+        RecipientCounts { accepted: 2, without_device: 1, denied: 0, unknown: vec!["404".to_owned()] };
     assert_eq!((first.duplicate, &first.recipients), (false, &counts));
-    assert_eq!(
-        (posted(&accepted[1]).id, posted(&accepted[1]).duplicate),
-        (first.id, true)
-    );
-    assert_eq!(
-        accepted[2].answer,
-        Err(Refusal::KeyReused(KeyKind::IdempotencyKey))
-    );
+    assert_eq!((posted(&accepted[1]).id, posted(&accepted[1]).duplicate), (first.id, true));
+    assert_eq!(accepted[2].answer, Err(Refusal::KeyReused(KeyKind::IdempotencyKey)));
     assert_eq!(posted(&accepted[3]).recipients.accepted, 1);
     assert_eq!(accepted[4].answer, Err(Refusal::UnknownTopic("x".to_owned())));
     assert!(matches!(accepted[5].answer, Err(Refusal::Nobody(_))));
@@ -93,15 +77,8 @@ async fn a_key_that_came_with_a_known_external_id_stands_for_that_message() {
     let reused = Err(Refusal::KeyReused(KeyKind::IdempotencyKey));
     let first = post(&f, one(None, Some("order"), 1)).await;
 
-    let repeat = f
-        .store
-        .accept(&[one(Some("key"), Some("order"), 1)])
-        .await
-        .unwrap();
-    assert_eq!(
-        (posted(&repeat[0]).id, posted(&repeat[0]).duplicate),
-        (first, true)
-    );
+    let repeat = f.store.accept(&[one(Some("key"), Some("order"), 1)]).await.unwrap();
+    assert_eq!((posted(&repeat[0]).id, posted(&repeat[0]).duplicate), (first, true));
     let other = f.store.accept(&[one(Some("key"), None, 2)]).await.unwrap();
     assert_eq!(other[0].answer, reused);
 
@@ -135,22 +112,15 @@ async fn a_key_that_came_with_a_known_external_id_stands_for_that_message() {
 async fn a_message_that_cannot_be_stored_does_not_take_the_others_with_it() {
     let f = Fixture::new().await;
     // No message of ours brings a fault of the database about; this makes one that both engines have.
-    f.execute("create unique index conformance_title on message (title)")
-        .await;
+    f.execute("create unique index conformance_title on message (title)").await;
     let batch = ["a", "b", "a", "c"].map(|title| f.personal(title, &["1"]));
     assert!(f.store.accept(&batch).await.is_err(), "all or nothing");
     assert!(states(&f).await.is_empty());
     let each = f.store.accept_each(batch.to_vec()).await;
-    let stored: Vec<_> = each
-        .iter()
-        .map(|one| one.as_ref().is_ok_and(|one| one.stored))
-        .collect();
+    let stored: Vec<_> = each.iter().map(|one| one.as_ref().is_ok_and(|one| one.stored)).collect();
     assert_eq!(stored, [true, true, false, true]);
     assert!(each[2].is_err());
-    assert_eq!(
-        f.rows("select title from message order by title").await,
-        ["a", "b", "c"]
-    );
+    assert_eq!(f.rows("select title from message order by title").await, ["a", "b", "c"]);
 }
 
 #[tokio::test]
@@ -158,10 +128,8 @@ async fn a_large_audience_becomes_deliveries_step_by_step() {
     let f = Fixture::new().await;
     f.add_employees(200).await;
     let mut to_all = f.incoming("всем");
-    to_all.draft.recipients = Some(simo_common::api::message::Recipients {
-        everyone: true,
-        ..Default::default()
-    });
+    to_all.draft.recipients =
+        Some(simo_common::api::message::Recipients { everyone: true, ..Default::default() });
     let accepted = f.store.accept(&[to_all]).await.unwrap();
     assert_eq!(posted(&accepted[0]).recipients.accepted, 203);
     assert!(states(&f).await.is_empty(), "its audience is frozen");
@@ -187,27 +155,16 @@ async fn a_scheduled_message_is_decided_when_it_is_due() {
     later_still.draft.send_at = Moment::parse("2026-11-01T14:00:00+03:00");
     let last = post(&f, later_still).await;
     let scheduled = async |acs_id, limit, cursor| {
-        let page = f
-            .store
-            .scheduled_messages(f.client_id, acs_id, limit, cursor)
-            .await
-            .unwrap();
+        let page = f.store.scheduled_messages(f.client_id, acs_id, limit, cursor).await.unwrap();
         let ids: Vec<_> = page.items.iter().map(|message| message.id).collect();
         (ids, page.next)
     };
     assert_eq!(scheduled(None, 10, None).await, (vec![id, last], None));
     assert_eq!(scheduled(Some(Uuid::nil()), 10, None).await, (vec![], None));
     let (first, next) = scheduled(None, 1, None).await;
-    assert_eq!(
-        (first, scheduled(None, 1, next.as_deref()).await.0),
-        (vec![id], vec![last])
-    );
+    assert_eq!((first, scheduled(None, 1, next.as_deref()).await.0), (vec![id], vec![last]));
     f.store.cancel_message(f.client_id, None, last).await.unwrap();
-    assert_eq!(
-        scheduled(None, 10, None).await.0,
-        [id],
-        "a canceled one waits for nothing"
-    );
+    assert_eq!(scheduled(None, 10, None).await.0, [id], "a canceled one waits for nothing");
     assert_eq!(f.store.release_due().await.unwrap(), 0);
     f.store.block_employee(f.client_id, "2").await.unwrap();
     f.clock.set(NOON + HOUR);
@@ -228,10 +185,7 @@ async fn post_for_later(f: &Fixture) -> Uuid {
 
 /// What is told of a message and an employee, with the hours passed since noon.
 async fn story(f: &Fixture, id: Uuid, personnel_no: &str) -> Vec<String> {
-    let told = f
-        .store
-        .explain(f.client_id, None, id, personnel_no, Lang::En)
-        .await;
+    let told = f.store.explain(f.client_id, None, id, personnel_no, Lang::En).await;
     let lines = told.unwrap().story.into_iter();
     lines
         .map(|line| {
@@ -308,10 +262,7 @@ async fn a_block_and_an_archived_topic_are_told_with_the_grants() {
     );
     f.store.remove_topic(f.client_id, "boiler").await.unwrap();
     let told = story(&f, id, "1").await;
-    assert!(
-        told.last().unwrap().contains("the topic boiler is archived"),
-        "{told:?}"
-    );
+    assert!(told.last().unwrap().contains("the topic boiler is archived"), "{told:?}");
 }
 
 #[tokio::test]
@@ -321,20 +272,14 @@ async fn canceling_stops_what_no_provider_took() {
     send_all(&f).await;
     let both = post(&f, f.personal("b", &["2", "3"])).await;
     let counts = async |id| {
-        let canceled = f
-            .store
-            .cancel_message(f.client_id, Some(acs_id(&f).await), id)
-            .await;
+        let canceled = f.store.cancel_message(f.client_id, Some(acs_id(&f).await), id).await;
         let canceled = canceled.unwrap();
         (canceled.canceled, canceled.too_late)
     };
     assert_eq!(counts(id).await, (0, 1));
     assert_eq!(counts(both).await, (2, 0));
     assert_eq!(counts(both).await, (2, 0), "twice changes nothing more");
-    assert_eq!(
-        states(&f).await,
-        ["1 sent -", "2 canceled canceled", "3 canceled canceled"]
-    );
+    assert_eq!(states(&f).await, ["1 sent -", "2 canceled canceled", "3 canceled canceled"]);
     assert!(claim_all(&f).await.is_empty());
     let nobodys = Uuid::from_u128(1);
     for (acs, id) in [(Some(nobodys), both), (None, nobodys)] {
@@ -366,30 +311,17 @@ async fn who_is_blocked_or_archived_gets_nothing_of_what_was_queued() {
     f.store.block_employee(f.client_id, "1").await.unwrap();
     f.store.remove_employee(f.client_id, "2").await.unwrap();
     let queued = "3 queued -";
-    assert_eq!(
-        states(&f).await,
-        ["1 denied blocked", "2 denied archived", queued]
-    );
+    assert_eq!(states(&f).await, ["1 denied blocked", "2 denied archived", queued]);
     assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 1);
     let gone = f.store.employee(f.client_id, "2").await.unwrap();
     assert_eq!((gone.devices, gone.archived_at.is_some()), (0, true));
     assert!(is_conflict(&f.store.block_employee(f.client_id, "2").await));
-    assert!(is_missing(
-        &f.store.block_employee(f.client_id, "404").await,
-        "employee"
-    ));
-    assert!(is_missing(
-        &f.store.unblock_employee(f.client_id, "404").await,
-        "employee"
-    ));
+    assert!(is_missing(&f.store.block_employee(f.client_id, "404").await, "employee"));
+    assert!(is_missing(&f.store.unblock_employee(f.client_id, "404").await, "employee"));
 
     f.store.unblock_employee(f.client_id, "1").await.unwrap();
     assert_eq!(f.store.employee(f.client_id, "1").await.unwrap().blocked_at, None);
-    assert_eq!(
-        states(&f).await[0],
-        "1 denied blocked",
-        "what was denied stays so"
-    );
+    assert_eq!(states(&f).await[0], "1 denied blocked", "what was denied stays so");
     let accepted = f.store.accept(&[f.personal("b", &["1"])]).await.unwrap();
     assert_eq!(posted(&accepted[0]).recipients.accepted, 1);
 }
@@ -399,8 +331,7 @@ async fn what_a_block_that_was_cut_short_left_is_denied_before_it_ends() {
     let f = Fixture::new().await;
     post(&f, f.personal("a", &["1", "2"])).await;
     // What the first of its transactions leaves behind when there are more to come.
-    f.execute("update employee set blocked_at = 1 where personnel_no = '1'")
-        .await;
+    f.execute("update employee set blocked_at = 1 where personnel_no = '1'").await;
     assert_eq!(states(&f).await[0], "1 queued -");
     f.store.unblock_employee(f.client_id, "1").await.unwrap();
     assert_eq!(states(&f).await, ["1 denied blocked", "2 queued -"]);

@@ -22,11 +22,7 @@ async fn a_database_is_migrated_once_and_found_again() {
     assert_eq!(store.clock().now(), NOON + HOUR);
 
     let is_server = url.starts_with("postgres");
-    let engine = if is_server {
-        Engine::Postgres
-    } else {
-        Engine::Sqlite
-    };
+    let engine = if is_server { Engine::Postgres } else { Engine::Sqlite };
     assert_eq!((store.engine(), store.is_shared()), (engine, is_server));
     // A file belongs to one process; a server is there for many.
     match Store::open_at(&place, clock.clone()).await {
@@ -45,17 +41,11 @@ async fn a_database_is_migrated_once_and_found_again() {
     drop(store);
     let store = Store::open_at(&place, clock).await.unwrap();
     assert_eq!(store.client("zavod").await.unwrap().slug, "zavod");
-    assert!(matches!(
-        Store::open("mysql://localhost/simo", Clock::System).await,
-        Err(Error::Url(_))
-    ));
+    assert!(matches!(Store::open("mysql://localhost/simo", Clock::System).await, Err(Error::Url(_))));
 }
 
 async fn clients(conn: &mut Conn) -> i64 {
-    query_scalar("select count(*) from client")
-        .fetch_one(conn)
-        .await
-        .unwrap()
+    query_scalar("select count(*) from client").fetch_one(conn).await.unwrap()
 }
 
 fn insert(slug: &str) -> String {
@@ -74,11 +64,7 @@ async fn readers_see_what_is_committed_and_a_snapshot_one_moment() {
 
     let mut dropped = f.store.write().await.unwrap();
     dropped.run(&insert("never")).await.unwrap();
-    assert_eq!(
-        clients(&mut dropped).await,
-        2,
-        "a transaction sees what it has written"
-    );
+    assert_eq!(clients(&mut dropped).await, 2, "a transaction sees what it has written");
     drop(dropped);
 
     let mut kept = f.store.write().await.unwrap();
@@ -87,10 +73,7 @@ async fn readers_see_what_is_committed_and_a_snapshot_one_moment() {
     kept.commit().await.unwrap();
     assert_eq!(clients(&mut f.store.read().await.unwrap()).await, 2);
     assert_eq!(clients(&mut snapshot).await, 1);
-    assert!(
-        snapshot.run(&insert("by a reader")).await.is_err(),
-        "a snapshot writes nothing"
-    );
+    assert!(snapshot.run(&insert("by a reader")).await.is_err(), "a snapshot writes nothing");
 }
 
 #[tokio::test]

@@ -23,10 +23,7 @@ fn new(personnel_no: &str, full_name: &str, groups: &[&str]) -> NewEmployee {
 async fn groups_come_back_from_the_archive_without_their_members() {
     let f = Fixture::new().await;
     let client = f.client_id;
-    let named = Named {
-        slug: "smena-b".to_owned(),
-        name: None,
-    };
+    let named = Named { slug: "smena-b".to_owned(), name: None };
     let group = |name: &str, members| Group {
         slug: "smena-b".to_owned(),
         name: name.to_owned(),
@@ -36,19 +33,14 @@ async fn groups_come_back_from_the_archive_without_their_members() {
         archived_at: None,
         restored: false,
     };
-    assert_eq!(
-        f.store.add_group(client, &named).await.unwrap(),
-        group("smena-b", 0)
-    );
+    assert_eq!(f.store.add_group(client, &named).await.unwrap(), group("smena-b", 0));
     assert!(is_conflict(&f.store.add_group(client, &named).await));
     for _ in 0..2 {
         f.store.set_member(client, "smena-b", "2", true).await.unwrap();
     }
     f.store.set_member(client, "smena-b", "3", true).await.unwrap();
     f.store.set_member(client, "smena-b", "3", false).await.unwrap();
-    let rename = Rename {
-        name: "Смена Б".to_owned(),
-    };
+    let rename = Rename { name: "Смена Б".to_owned() };
     let edited = f.store.edit_group(client, "smena-b", &rename).await.unwrap();
     assert_eq!(edited, group("Смена Б", 1));
 
@@ -56,18 +48,12 @@ async fn groups_come_back_from_the_archive_without_their_members() {
     let archived = f.store.group(client, "smena-b").await.unwrap();
     assert_eq!(archived.archived_at, Some(from_us(NOON)));
     assert!(f.store.employee(client, "2").await.unwrap().groups.is_empty());
-    let lists = listed(
-        async |listing| f.store.groups(client, &listing).await,
-        |group| group.slug.clone(),
-        "б смена",
-    );
+    let lists =
+        listed(async |listing| f.store.groups(client, &listing).await, |group| group.slug.clone(), "б смена");
     assert_eq!(lists.await, ["smena-a", "smena-a smena-b", "smena-b"]);
     let into_archived = f.store.set_member(client, "smena-b", "3", true).await;
     assert!(is_missing(&into_archived, "group"));
-    let back = Group {
-        restored: true,
-        ..group("smena-b", 0)
-    };
+    let back = Group { restored: true, ..group("smena-b", 0) };
     assert_eq!(f.store.add_group(client, &named).await.unwrap(), back);
 
     f.store.set_member(client, "smena-b", "2", true).await.unwrap();
@@ -77,10 +63,7 @@ async fn groups_come_back_from_the_archive_without_their_members() {
     let stranger = f.store.set_member(client, "smena-b", "404", true).await;
     assert!(is_missing(&stranger, "employee"));
     assert!(is_missing(&f.store.group(client, "x").await, "group"));
-    assert!(is_missing(
-        &f.store.edit_group(client, "x", &rename).await,
-        "group"
-    ));
+    assert!(is_missing(&f.store.edit_group(client, "x", &rename).await, "group"));
     assert!(is_missing(&f.store.remove_group(client, "x").await, "group"));
 }
 
@@ -109,10 +92,7 @@ async fn employees_are_added_changed_listed_by_name_and_come_back_under_their_ow
     };
     assert_eq!(f.store.add_employee(client, &peter).await.unwrap(), known);
     assert!(is_conflict(&f.store.add_employee(client, &peter).await));
-    let lost = f
-        .store
-        .add_employee(client, &new("7", "Я", &["smena-a", "x"]))
-        .await;
+    let lost = f.store.add_employee(client, &new("7", "Я", &["smena-a", "x"])).await;
     assert_eq!(invalid(lost), ["groups[1]"]);
 
     let by_name = async |group| {
@@ -139,10 +119,7 @@ async fn employees_are_added_changed_listed_by_name_and_come_back_under_their_ow
         groups: Vec::new(),
         ..known
     };
-    assert_eq!(
-        f.store.edit_employee(client, "0042", &edit).await.unwrap(),
-        edited
-    );
+    assert_eq!(f.store.edit_employee(client, "0042", &edit).await.unwrap(), edited);
     assert_eq!(f.store.employee(client, "0042").await.unwrap(), edited);
     f.store.remove_employee(client, "0042").await.unwrap();
     assert_eq!(by_name(None).await, ["1 2 3", "1 2 3 0042", ""]);
@@ -153,25 +130,15 @@ async fn employees_are_added_changed_listed_by_name_and_come_back_under_their_ow
     let back = f.store.add_employee(client, &new("0042", "яшин петр", &[])).await;
     assert_eq!(back.unwrap().archived_at, None);
     assert!(is_missing(&f.store.employee(client, "404").await, "employee"));
-    assert!(is_missing(
-        &f.store.edit_employee(client, "404", &edit).await,
-        "employee"
-    ));
-    assert!(is_missing(
-        &f.store.remove_employee(client, "404").await,
-        "employee"
-    ));
+    assert!(is_missing(&f.store.edit_employee(client, "404", &edit).await, "employee"));
+    assert!(is_missing(&f.store.remove_employee(client, "404").await, "employee"));
 }
 
 #[tokio::test]
 async fn an_import_changes_only_what_differs_and_says_what() {
     let f = Fixture::new().await;
     let client = f.client_id;
-    let row = |line, employee| ImportRow {
-        line,
-        employee,
-        person: Some(Person::Same),
-    };
+    let row = |line, employee| ImportRow { line, employee, person: Some(Person::Same) };
     let rows = vec![
         row(2, new("1", "Сотрудник 1", &["smena-a"])),
         row(3, new("2", "Петрова Анна", &["smena-a", "noch"])),
@@ -198,10 +165,7 @@ async fn an_import_changes_only_what_differs_and_says_what() {
                 3,
                 "2",
                 "update",
-                &[
-                    ("full_name", "Сотрудник 2", "Петрова Анна"),
-                    ("groups", "", "noch, smena-a"),
-                ],
+                &[("full_name", "Сотрудник 2", "Петрова Анна"), ("groups", "", "noch, smena-a")],
             ),
             change(4, "9", "create", &[]),
         ],
@@ -225,18 +189,9 @@ async fn an_import_changes_only_what_differs_and_says_what() {
 
     f.store.remove_employee(client, "9").await.unwrap();
     let back = import(false).await;
-    assert_eq!(
-        back.changes,
-        [change(4, "9", "update", &[("archived", "true", "false")])]
-    );
+    assert_eq!(back.changes, [change(4, "9", "update", &[("archived", "true", "false")])]);
     assert_eq!(f.store.employee(client, "9").await.unwrap().archived_at, None);
     // Whoever is added next is somebody else to every message.
-    f.store
-        .add_employee(client, &new("10", "Последний", &[]))
-        .await
-        .unwrap();
-    assert_eq!(
-        f.rows("select count(distinct ordinal) from employee").await,
-        ["5"]
-    );
+    f.store.add_employee(client, &new("10", "Последний", &[])).await.unwrap();
+    assert_eq!(f.rows("select count(distinct ordinal) from employee").await, ["5"]);
 }

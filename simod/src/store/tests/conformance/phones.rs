@@ -20,10 +20,7 @@ async fn a_code_pairs_one_phone_and_guessing_is_stopped() {
     let f = Fixture::new().await;
     let (code, until) = f.store.invite(f.client_id, "2", 3_600).await.unwrap();
     assert_eq!(until, NOON + HOUR);
-    assert!(is_missing(
-        &f.store.invite(f.client_id, "404", 60).await,
-        "employee"
-    ));
+    assert!(is_missing(&f.store.invite(f.client_id, "404", 60).await, "employee"));
     f.store.block_employee(f.client_id, "2").await.unwrap();
     assert!(is_conflict(&f.store.invite(f.client_id, "2", 60).await));
     let phone = device(&code, Some("new"));
@@ -31,37 +28,21 @@ async fn a_code_pairs_one_phone_and_guessing_is_stopped() {
     f.store.unblock_employee(f.client_id, "2").await.unwrap();
 
     f.clock.set(until);
-    assert_eq!(
-        f.store.pair("192.0.2.1", &phone).await.unwrap(),
-        Pairing::WrongCode,
-        "it has run out"
-    );
+    assert_eq!(f.store.pair("192.0.2.1", &phone).await.unwrap(), Pairing::WrongCode, "it has run out");
     f.clock.set(until - 1);
     let Pairing::Done(paired) = f.store.pair("192.0.2.1", &phone).await.unwrap() else {
         panic!("the code works")
     };
-    assert_eq!(
-        (&*paired.personnel_no, &*paired.full_name, &*paired.client),
-        ("2", "Сотрудник 2", "zavod")
-    );
+    assert_eq!((&*paired.personnel_no, &*paired.full_name, &*paired.client), ("2", "Сотрудник 2", "zavod"));
     assert_eq!(f.store.employee(f.client_id, "2").await.unwrap().devices, 2);
 
     f.clock.set(until);
     for _ in 0..10 {
-        assert_eq!(
-            f.store.pair("192.0.2.9", &phone).await.unwrap(),
-            Pairing::WrongCode
-        );
+        assert_eq!(f.store.pair("192.0.2.9", &phone).await.unwrap(), Pairing::WrongCode);
     }
     let retry_after = (HOUR_US / SECOND) as u32 + 1;
-    let right = device(
-        &f.store.invite(f.client_id, "3", 60).await.unwrap().0,
-        Some("right"),
-    );
-    assert_eq!(
-        f.store.pair("192.0.2.9", &right).await.unwrap(),
-        Pairing::TooMany { retry_after }
-    );
+    let right = device(&f.store.invite(f.client_id, "3", 60).await.unwrap().0, Some("right"));
+    assert_eq!(f.store.pair("192.0.2.9", &right).await.unwrap(), Pairing::TooMany { retry_after });
     let from_elsewhere = f.store.pair("192.0.2.1", &right).await.unwrap();
     assert!(matches!(from_elsewhere, Pairing::Done(_)));
 }
@@ -76,15 +57,10 @@ async fn devices_are_listed_newest_first_and_say_why_they_went() {
         f.clock.set(f.clock.now() + MILLISECOND);
         phones.push(pair(&f, "4", Some(address)).await);
     }
-    let [left, removed, kept] = &phones[..] else {
-        panic!("three phones")
-    };
+    let [left, removed, kept] = &phones[..] else { panic!("three phones") };
     assert_eq!(f.store.count_devices("fcm").await.unwrap(), 6);
     f.store.leave(&left.caller).await.unwrap();
-    f.store
-        .remove_device(f.client_id, removed.paired.device_id)
-        .await
-        .unwrap();
+    f.store.remove_device(f.client_id, removed.paired.device_id).await.unwrap();
     for gone in [left, removed] {
         assert!(f.store.token_holder(&gone.token_hash).await.unwrap().is_none());
     }
@@ -106,20 +82,12 @@ async fn devices_are_listed_newest_first_and_say_why_they_went() {
     assert_eq!((of_all[0].len(), &*of_all[2]), ("1 2 3 4".len(), "4 4 4"));
     let device = f.store.device(f.client_id, kept.paired.device_id).await.unwrap();
     assert_eq!(
-        (
-            &*device.channel,
-            &*device.name,
-            &*device.platform,
-            device.paired_at
-        ),
+        (&*device.channel, &*device.name, &*device.platform, device.paired_at),
         ("fcm", "Телефон", "android", from_us(NOON + 3 * MILLISECOND))
     );
     let nobody = uuid::Uuid::from_u128(1);
     assert!(is_missing(&f.store.device(f.client_id, nobody).await, "device"));
-    assert!(is_missing(
-        &f.store.remove_device(f.client_id, nobody).await,
-        "device"
-    ));
+    assert!(is_missing(&f.store.remove_device(f.client_id, nobody).await, "device"));
 }
 
 #[tokio::test]
@@ -128,10 +96,7 @@ async fn what_waits_for_a_phone_goes_its_new_way() {
     let phone = pair(&f, "1", None).await;
     post(&f, f.personal("первое", &["1"])).await;
     let waiting = async || {
-        (
-            f.store.waiting_pushes("fcm").await.unwrap(),
-            f.store.waiting_pushes("stream").await.unwrap(),
-        )
+        (f.store.waiting_pushes("fcm").await.unwrap(), f.store.waiting_pushes("stream").await.unwrap())
     };
     assert_eq!(waiting().await, (1, 1));
     // The fixture's phone has this address so far.
@@ -147,11 +112,7 @@ async fn what_waits_for_a_phone_goes_its_new_way() {
     assert_eq!(waiting().await, (1, 0));
     let pushes = claim_all(&f).await;
     assert_eq!(pushes[0].claim.key.device_id, phone.paired.device_id);
-    assert_eq!(
-        f.rows("select reason from device where retired_at is not null")
-            .await,
-        ["replaced"]
-    );
+    assert_eq!(f.rows("select reason from device where retired_at is not null").await, ["replaced"]);
 }
 
 #[tokio::test]
@@ -159,11 +120,8 @@ async fn dead_addresses_are_remembered_for_an_hour() {
     let f = Fixture::new().await;
     post(&f, f.personal("a", &["1", "2"])).await;
     let pushes = claim_all(&f).await;
-    let dead = |device| PushResult::Failed {
-        reason: "dead_address",
-        answer: "UNREGISTERED".to_owned(),
-        device,
-    };
+    let dead =
+        |device| PushResult::Failed { reason: "dead_address", answer: "UNREGISTERED".to_owned(), device };
     let results = [
         finished(&pushes[0], dead(DeviceEffect::Quarantine)),
         finished(&pushes[1], dead(DeviceEffect::Retire)),
@@ -171,18 +129,11 @@ async fn dead_addresses_are_remembered_for_an_hour() {
     f.store.finish(&results).await.unwrap();
     let mut known = f.store.dead_devices("fcm").await.unwrap();
     known.sort_unstable();
-    let mut expected: Vec<_> = pushes
-        .iter()
-        .map(|push| (push.claim.key.device_id, NOON))
-        .collect();
+    let mut expected: Vec<_> = pushes.iter().map(|push| (push.claim.key.device_id, NOON)).collect();
     expected.sort_unstable();
     assert_eq!(known, expected);
     assert!(f.store.dead_devices("stream").await.unwrap().is_empty());
-    assert_eq!(
-        f.store.count_devices("fcm").await.unwrap(),
-        2,
-        "a quarantined one is still in use"
-    );
+    assert_eq!(f.store.count_devices("fcm").await.unwrap(), 2, "a quarantined one is still in use");
     f.clock.set(NOON + HOUR);
     assert!(f.store.dead_devices("fcm").await.unwrap().is_empty());
 }
@@ -217,50 +168,24 @@ async fn a_batch_of_codes_is_made_counted_and_withdrawn_together() {
     let client = f.client_id;
     f.add_employees(1).await;
     f.store.block_employee(client, "2").await.unwrap();
-    let everyone = NewBatch {
-        everyone: true,
-        ..NewBatch::default()
-    };
-    let made = f
-        .store
-        .invite_batch(client, &everyone, "all", 3_600)
-        .await
-        .unwrap();
+    let everyone = NewBatch { everyone: true, ..NewBatch::default() };
+    let made = f.store.invite_batch(client, &everyone, "all", 3_600).await.unwrap();
     let numbers: Vec<_> = made.invites.iter().map(|i| &*i.personnel_no).collect();
-    assert_eq!(
-        (&*numbers, &*made.blocked),
-        (&["1", "3", "4"][..], &["2".to_owned()][..])
-    );
+    assert_eq!((&*numbers, &*made.blocked), (&["1", "3", "4"][..], &["2".to_owned()][..]));
     assert_eq!(made.expires_at, from_us(NOON + HOUR));
-    let group = NewBatch {
-        groups: vec!["smena-a".to_owned()],
-        without_device: true,
-        ..NewBatch::default()
-    };
+    let group = NewBatch { groups: vec!["smena-a".to_owned()], without_device: true, ..NewBatch::default() };
     assert_eq!(
         invalid(f.store.invite_batch(client, &group, "shift", 60).await),
         ["groups"],
         "all of them have a device"
     );
-    let unknown = NewBatch {
-        groups: vec!["smena-a".to_owned(), "x".to_owned()],
-        ..NewBatch::default()
-    };
-    assert_eq!(
-        invalid(f.store.invite_batch(client, &unknown, "", 60).await),
-        ["groups[1]"]
-    );
+    let unknown = NewBatch { groups: vec!["smena-a".to_owned(), "x".to_owned()], ..NewBatch::default() };
+    assert_eq!(invalid(f.store.invite_batch(client, &unknown, "", 60).await), ["groups[1]"]);
 
-    let around = Named {
-        slug: "zavod".to_owned(),
-        name: None,
-    };
+    let around = Named { slug: "zavod".to_owned(), name: None };
     f.store.add_group(client, &around).await.unwrap();
     f.store.include_group(client, "zavod", "smena-a").await.unwrap();
-    let nested = NewBatch {
-        groups: vec!["zavod".to_owned()],
-        ..NewBatch::default()
-    };
+    let nested = NewBatch { groups: vec!["zavod".to_owned()], ..NewBatch::default() };
     let within = f.store.invite_batch(client, &nested, "zavod", 60).await.unwrap();
     assert_eq!(within.invites[0].personnel_no, "1", "groups may contain groups");
     f.store.withdraw_batch(client, within.id).await.unwrap();
@@ -273,10 +198,7 @@ async fn a_batch_of_codes_is_made_counted_and_withdrawn_together() {
     assert_eq!(f.store.withdraw_batch(client, made.id).await.unwrap(), 2);
     assert_eq!(f.store.withdraw_batch(client, made.id).await.unwrap(), 0);
     let late = device(&made.invites[1].code, None);
-    assert_eq!(
-        f.store.pair("192.0.2.1", &late).await.unwrap(),
-        Pairing::WrongCode
-    );
+    assert_eq!(f.store.pair("192.0.2.1", &late).await.unwrap(), Pairing::WrongCode);
     let lists = listed(
         async |listing| f.store.invite_batches(client, &listing).await,
         |b| format!("{} {}/{}/{}/{}", b.name, b.used, b.open, b.withdrawn, b.invites),
@@ -289,10 +211,7 @@ async fn a_batch_of_codes_is_made_counted_and_withdrawn_together() {
     }
     assert_eq!(lists[2], all);
     let nobody = uuid::Uuid::from_u128(1);
-    assert!(is_missing(
-        &f.store.withdraw_batch(client, nobody).await,
-        "batch of invitations"
-    ));
+    assert!(is_missing(&f.store.withdraw_batch(client, nobody).await, "batch of invitations"));
 }
 
 #[tokio::test]
@@ -310,12 +229,8 @@ async fn phones_that_would_miss_the_next_alarm_are_listed_by_employee_with_every
         address_kind: "token".to_owned(),
         notifications,
     };
-    f.store
-        .change_way(&off.caller, &stream(Some(false)))
-        .await
-        .unwrap();
-    f.execute("update device set quarantined_at = 1 where address = 'address-1'")
-        .await;
+    f.store.change_way(&off.caller, &stream(Some(false))).await.unwrap();
+    f.execute("update device set quarantined_at = 1 where address = 'address-1'").await;
     let since = NOON - HOUR;
     let silent = async || {
         listed(
@@ -341,26 +256,13 @@ async fn phones_that_would_miss_the_next_alarm_are_listed_by_employee_with_every
     };
     f.clock.set(NOON + HOUR);
     f.store.change_way(&off.caller, &stream(None)).await.unwrap();
-    assert_eq!(
-        device(&off).await,
-        (Some(false), Some(from_us(NOON + HOUR))),
-        "and is a sign of life"
-    );
-    f.store
-        .change_way(&off.caller, &stream(Some(true)))
-        .await
-        .unwrap();
+    assert_eq!(device(&off).await, (Some(false), Some(from_us(NOON + HOUR))), "and is a sign of life");
+    f.store.change_way(&off.caller, &stream(Some(true))).await.unwrap();
     assert_eq!(device(&off).await.0, Some(true));
     assert_eq!(device(&fresh).await.0, None);
 
-    let renamed = f
-        .store
-        .rename_device(client, fresh.paired.device_id, "Проходная")
-        .await;
+    let renamed = f.store.rename_device(client, fresh.paired.device_id, "Проходная").await;
     assert_eq!(renamed.unwrap().name, "Проходная");
     let nobody = uuid::Uuid::from_u128(1);
-    assert!(is_missing(
-        &f.store.rename_device(client, nobody, "x").await,
-        "device"
-    ));
+    assert!(is_missing(&f.store.rename_device(client, nobody, "x").await, "device"));
 }

@@ -26,12 +26,7 @@ async fn a_claimed_push_has_all_that_a_channel_needs() {
     let push = &pushes[0];
     assert_eq!((pushes.len(), push.claim.key.message_id), (1, id));
     assert_eq!(
-        (
-            &*push.title,
-            &*push.body,
-            push.data.as_deref(),
-            push.topic.as_deref()
-        ),
+        (&*push.title, &*push.body, push.data.as_deref(), push.topic.as_deref()),
         ("Давление", "растёт", Some("{\"unit\":3}"), Some("boiler"))
     );
     assert_eq!(
@@ -53,14 +48,7 @@ async fn a_push_is_claimed_once_until_it_is_finished() {
     let f = Fixture::new().await;
     post(&f, f.personal("a", &["1", "2", "3"])).await;
     assert!(f.store.claim("fcm", 0, LEASE).await.unwrap().pushes.is_empty());
-    assert!(
-        f.store
-            .claim("stream", 10, LEASE)
-            .await
-            .unwrap()
-            .pushes
-            .is_empty()
-    );
+    assert!(f.store.claim("stream", 10, LEASE).await.unwrap().pushes.is_empty());
     let mut pushes = f.store.claim("fcm", 2, LEASE).await.unwrap().pushes;
     assert_eq!(pushes.len(), 2);
     pushes.extend(claim_all(&f).await);
@@ -72,22 +60,10 @@ async fn a_push_is_claimed_once_until_it_is_finished() {
     let answer = || "said".to_owned();
     let results = [
         PushResult::Accepted { answer: answer() },
-        PushResult::Failed {
-            reason: "rejected",
-            answer: answer(),
-            device: DeviceEffect::None,
-        },
-        PushResult::Retry {
-            due_at: NOON + HOUR,
-            answer: answer(),
-            counts: true,
-        },
+        PushResult::Failed { reason: "rejected", answer: answer(), device: DeviceEffect::None },
+        PushResult::Retry { due_at: NOON + HOUR, answer: answer(), counts: true },
     ];
-    let batch: Vec<_> = pushes
-        .iter()
-        .zip(results)
-        .map(|(push, result)| finished(push, result))
-        .collect();
+    let batch: Vec<_> = pushes.iter().zip(results).map(|(push, result)| finished(push, result)).collect();
     f.store.finish(&batch).await.unwrap();
     f.store.finish(&[]).await.unwrap();
     assert_eq!(states(&f).await, ["1 sent -", "2 failed rejected", "3 queued -"]);
@@ -96,11 +72,7 @@ async fn a_push_is_claimed_once_until_it_is_finished() {
     f.clock.set(NOON + HOUR);
     let again = claim_all(&f).await;
     assert_eq!((again.len(), again[0].tries), (1, 1));
-    let pause = PushResult::Retry {
-        due_at: NOON + 2 * HOUR,
-        answer: answer(),
-        counts: false,
-    };
+    let pause = PushResult::Retry { due_at: NOON + 2 * HOUR, answer: answer(), counts: false };
     f.store.finish(&[finished(&again[0], pause)]).await.unwrap();
     f.clock.set(NOON + 2 * HOUR);
     let late = claim_all(&f).await;
@@ -128,15 +100,9 @@ async fn what_was_taken_while_it_was_canceled_or_denied_was_sent() {
         }
         let result = |push: &ClaimedPush| {
             if push.address == "address-1" {
-                PushResult::Retry {
-                    due_at: NOON,
-                    answer: "503".to_owned(),
-                    counts: true,
-                }
+                PushResult::Retry { due_at: NOON, answer: "503".to_owned(), counts: true }
             } else {
-                PushResult::Accepted {
-                    answer: "ok".to_owned(),
-                }
+                PushResult::Accepted { answer: "ok".to_owned() }
             }
         };
         let results: Vec<_> = claimed.iter().map(|push| finished(push, result(push))).collect();
@@ -147,9 +113,7 @@ async fn what_was_taken_while_it_was_canceled_or_denied_was_sent() {
     let counts = counts.unwrap();
     assert_eq!((counts.canceled, counts.too_late), (1, 1));
     assert_eq!(states(&f).await, ["1 canceled canceled", "2 sent -", "3 sent -"]);
-    let outcomes = f
-        .rows("select outcome from push where reason is null order by outcome")
-        .await;
+    let outcomes = f.rows("select outcome from push where reason is null order by outcome").await;
     assert_eq!(outcomes, ["accepted", "accepted"]);
     assert!(claim_all(&f).await.is_empty());
 }

@@ -23,16 +23,9 @@ use crate::store::{
     tests::fixture::{HOUR, NOON},
 };
 
-const OWNER: Reach = Reach {
-    prune: false,
-    prune_clients: false,
-    clients: true,
-};
+const OWNER: Reach = Reach { prune: false, prune_clients: false, clients: true };
 const PRUNE: Reach = Reach { prune: true, ..OWNER };
-const ALL: Reach = Reach {
-    prune_clients: true,
-    ..PRUNE
-};
+const ALL: Reach = Reach { prune_clients: true, ..PRUNE };
 
 fn site(value: Value) -> Arc<Site> {
     Arc::new(serde_json::from_value(value).unwrap())
@@ -84,11 +77,7 @@ async fn a_site_is_made_true_once_and_comes_back_as_it_was_written() {
     let secret = &applied.tokens[0].issued.token;
     let holder = store.token_holder(&token::hash(secret)).await.unwrap();
     assert!(matches!(holder, Some(TokenHolder::Acs(acs)) if acs.name == "1c"));
-    assert!(
-        !serde_json::to_string(&applied.changes)
-            .unwrap()
-            .contains(secret.as_str())
-    );
+    assert!(!serde_json::to_string(&applied.changes).unwrap().contains(secret.as_str()));
     assert_eq!(store.site(None).await.unwrap(), *whole());
 
     let (_other_folder, other) = empty().await;
@@ -96,10 +85,7 @@ async fn a_site_is_made_true_once_and_comes_back_as_it_was_written() {
     apply(&other, &exported, ALL).await.unwrap();
     assert_eq!(other.site(None).await.unwrap(), *exported);
     for (store, reach) in [(&store, OWNER), (&store, ALL), (&other, ALL)] {
-        assert_eq!(
-            apply(store, &whole(), reach).await.unwrap(),
-            AppliedSite::default()
-        );
+        assert_eq!(apply(store, &whole(), reach).await.unwrap(), AppliedSite::default());
     }
     let one = store.site(Some("zavod")).await.unwrap();
     assert_eq!((one.owners, one.clients), (None, exported.clients.clone()));
@@ -113,19 +99,13 @@ async fn a_plan_counts_only_while_nothing_has_changed() {
     let elsewhere = site(json!({"clients": {"other": {}}}));
     let plan = f.store.plan_site(wanted.clone(), OWNER).await.unwrap();
     let other = f.store.plan_site(elsewhere.clone(), OWNER).await.unwrap();
-    let group = Named {
-        slug: "smena-b".to_owned(),
-        name: None,
-    };
+    let group = Named { slug: "smena-b".to_owned(), name: None };
     f.store.add_group(f.client_id, &group).await.unwrap();
     let refused = f.store.apply_site(wanted.clone(), OWNER, &plan.revision).await;
     assert!(matches!(refused, Err(Error::ChangedMeanwhile)), "{refused:?}");
     assert!(is_missing(&f.store.topic(f.client_id, "payroll").await, "topic"));
     // What happens at one client is nothing to the plan of another.
-    f.store
-        .apply_site(elsewhere, OWNER, &other.revision)
-        .await
-        .unwrap();
+    f.store.apply_site(elsewhere, OWNER, &other.revision).await.unwrap();
     apply(&f.store, &wanted, OWNER).await.unwrap();
     assert!(f.store.topic(f.client_id, "payroll").await.is_ok());
 }
@@ -139,10 +119,7 @@ async fn nothing_is_applied_of_a_site_with_a_mistake() {
     let fields = invalid(f.store.plan_site(wrong, OWNER).await);
     assert_eq!(
         fields,
-        [
-            "clients.zavod.topics[0].grants[0].group",
-            "clients.zavod.topics[0].grants[1].employee"
-        ]
+        ["clients.zavod.topics[0].grants[0].group", "clients.zavod.topics[0].grants[1].employee"]
     );
 }
 
@@ -154,18 +131,11 @@ async fn whoever_is_blocked_or_pruned_gets_nothing_further() {
         "employees": [{"personnel_no": "1"}, {"personnel_no": "2", "blocked": true}],
     }}}));
     let applied = apply(&f.store, &wanted, PRUNE).await.unwrap();
-    let said: Vec<_> = applied
-        .changes
-        .iter()
-        .map(|change| (change.action, &*change.name))
-        .collect();
+    let said: Vec<_> = applied.changes.iter().map(|change| (change.action, &*change.name)).collect();
     assert_eq!(said, [(SiteAction::Archive, "3"), (SiteAction::Change, "2")]);
     let devices = f.store.employee(f.client_id, "3").await.unwrap().devices;
     assert_eq!(devices, 0, "his phone is let go");
-    assert_eq!(
-        states(&f).await,
-        ["1 queued -", "2 denied blocked", "3 denied archived"]
-    );
+    assert_eq!(states(&f).await, ["1 queued -", "2 denied blocked", "3 denied archived"]);
     let back = site(json!({"clients": {"zavod": {
         "employees": [{"personnel_no": "2", "blocked": false}, {"personnel_no": "3"}],
     }}}));
@@ -180,8 +150,7 @@ async fn whoever_is_blocked_or_pruned_gets_nothing_further() {
 async fn what_a_block_that_was_cut_short_left_is_denied_before_a_site_ends_it() {
     let f = Fixture::new().await;
     post(&f, f.personal("Проверка", &["1"])).await;
-    f.execute("update employee set blocked_at = 1 where personnel_no = '1'")
-        .await;
+    f.execute("update employee set blocked_at = 1 where personnel_no = '1'").await;
     let back = site(json!({"clients": {"zavod": {"employees": [{"personnel_no": "1", "blocked": false}]}}}));
     apply(&f.store, &back, OWNER).await.unwrap();
     let employee = f.store.employee(f.client_id, "1").await.unwrap();
@@ -228,10 +197,8 @@ impl Dice {
 fn any_site(dice: &mut Dice) -> Arc<Site> {
     let slugs = dice.picks(&["a", "b", "c"]);
     let numbers = dice.picks(&["001", "1", "№7"]);
-    let (slugs, numbers): (Vec<&str>, Vec<&str>) = (
-        slugs.iter().map(String::as_str).collect(),
-        numbers.iter().map(String::as_str).collect(),
-    );
+    let (slugs, numbers): (Vec<&str>, Vec<&str>) =
+        (slugs.iter().map(String::as_str).collect(), numbers.iter().map(String::as_str).collect());
     let groups: Vec<Value> = slugs
         .iter()
         .enumerate()
@@ -251,11 +218,8 @@ fn any_site(dice: &mut Dice) -> Arc<Site> {
         .picks(&["boiler", "payroll"])
         .iter()
         .map(|slug| {
-            let mut grants: Vec<Value> = dice
-                .picks(&slugs)
-                .iter()
-                .map(|slug| json!({"group": slug}))
-                .collect();
+            let mut grants: Vec<Value> =
+                dice.picks(&slugs).iter().map(|slug| json!({"group": slug})).collect();
             grants.extend(dice.picks(&numbers).iter().map(|no| json!({"employee": no})));
             if dice.roll(2) == 1 {
                 grants.push(json!({"everyone": true, "hours": "daily 08:00-20:00"}));
@@ -270,11 +234,8 @@ fn any_site(dice: &mut Dice) -> Arc<Site> {
         .map(|name| json!({"name": name, "tokens": dice.picks(&["main", "spare", "main"])}))
         .collect();
     let role = ["admin", "viewer"][dice.roll(2) as usize];
-    let operators: Vec<Value> = dice
-        .picks(&["anna", "boris"])
-        .iter()
-        .map(|name| json!({"name": name, "role": role}))
-        .collect();
+    let operators: Vec<Value> =
+        dice.picks(&["anna", "boris"]).iter().map(|name| json!({"name": name, "role": role})).collect();
     site(json!({"owners": dice.picks(&["boss"]), "clients": {"zavod": {
         "acs": acs, "operators": operators, "groups": groups, "employees": employees, "topics": topics,
     }}}))
@@ -282,15 +243,8 @@ fn any_site(dice: &mut Dice) -> Arc<Site> {
 
 #[test]
 fn whatever_site_follows_on_another_it_becomes_true_and_round_trips() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let config = Config {
-        cases: 12,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let config = Config { cases: 12, failure_persistence: None, ..Config::default() };
     let sites = vec(vec(any::<u8>(), 60), 3);
     let checked = TestRunner::new(config).run(&sites, |dice| {
         runtime.block_on(async {
@@ -318,18 +272,9 @@ async fn the_audit_knows_every_change_of_a_site() {
     let (_folder, store) = empty().await;
     let applied = apply(&store, &whole(), OWNER).await.unwrap();
     let client_id = store.client_id("zavod").await.unwrap().unwrap();
-    let of_client = applied
-        .changes
-        .iter()
-        .filter(|change| change.client.is_some())
-        .count();
+    let of_client = applied.changes.iter().filter(|change| change.client.is_some()).count();
     assert_eq!(store.audit_head(client_id).await.unwrap().seq, of_client as u64);
-    assert!(
-        applied
-            .changes
-            .iter()
-            .any(|change| change.kind == SiteKind::Token)
-    );
+    assert!(applied.changes.iter().any(|change| change.kind == SiteKind::Token));
 }
 
 #[tokio::test]
@@ -366,9 +311,7 @@ async fn a_token_that_works_on_beside_its_successors_stays_and_goes_with_the_las
 async fn a_token_whose_time_has_passed_is_no_mistake_where_it_was() {
     let f = Fixture::new().await;
     let tokens = |tokens: &[(&str, i64)]| {
-        let tokens = tokens
-            .iter()
-            .map(|(name, end)| json!({"name": name, "expires_at": from_us(*end)}));
+        let tokens = tokens.iter().map(|(name, end)| json!({"name": name, "expires_at": from_us(*end)}));
         let tokens: Vec<Value> = tokens.collect();
         site(json!({"clients": {"zavod": {"acs": [{"name": "cron", "tokens": tokens}]}}}))
     };

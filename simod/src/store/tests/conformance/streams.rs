@@ -16,15 +16,9 @@ fn stream_of(phone: &Phone) -> StreamPhone {
 }
 
 fn report(phone: &Phone, receipts: &[(Uuid, ReceiptKind)]) -> Reported {
-    let receipts = receipts.iter().map(|&(message_id, kind)| Receipt {
-        message_id,
-        kind,
-        at: from_us(NOON - HOUR),
-    });
-    Reported {
-        phone: phone.caller.clone(),
-        receipts: receipts.collect(),
-    }
+    let receipts =
+        receipts.iter().map(|&(message_id, kind)| Receipt { message_id, kind, at: from_us(NOON - HOUR) });
+    Reported { phone: phone.caller.clone(), receipts: receipts.collect() }
 }
 
 #[tokio::test]
@@ -39,24 +33,15 @@ async fn a_stream_is_owed_what_its_phone_has_no_receipt_for() {
     let open = f.store.open_stream_pushes(&phones).await.unwrap();
     assert_eq!(open, [(0, to_both), (0, to_two), (1, to_both)]);
 
-    let owed: Vec<_> = open
-        .iter()
-        .map(|&(place, id)| (place, phones[place], id))
-        .collect();
+    let owed: Vec<_> = open.iter().map(|&(place, id)| (place, phones[place], id)).collect();
     let messages = f.store.stream_messages(&owed).await.unwrap();
-    let mut texts: Vec<_> = messages
-        .iter()
-        .map(|(place, message)| (*place, &*message.title))
-        .collect();
+    let mut texts: Vec<_> = messages.iter().map(|(place, message)| (*place, &*message.title)).collect();
     // Of the same message, either phone may come first.
     texts[..2].sort_unstable();
     assert_eq!(texts, [(0, "обоим"), (1, "обоим"), (0, "второму")]);
     let delivered = report(&two, &[(to_both, ReceiptKind::Delivered)]);
     f.store.record(&[delivered]).await.unwrap();
-    assert_eq!(
-        f.store.open_stream_pushes(&phones).await.unwrap(),
-        [(0, to_two), (1, to_both)]
-    );
+    assert_eq!(f.store.open_stream_pushes(&phones).await.unwrap(), [(0, to_two), (1, to_both)]);
     f.store.cancel_message(f.client_id, None, to_both).await.unwrap();
     let left = f.store.stream_messages(&owed).await.unwrap();
     assert_eq!((left.len(), left[0].1.id), (1, to_two));
@@ -92,35 +77,14 @@ async fn the_first_receipt_of_a_kind_counts_and_strangers_learn_nothing() {
     let (one, two) = (pair(&f, "1", None).await, pair(&f, "2", None).await);
     let id = post(&f, f.personal("a", &["1"])).await;
     let batch = vec![
-        report(
-            &one,
-            &[
-                (id, ReceiptKind::Delivered),
-                (Uuid::nil(), ReceiptKind::Delivered),
-            ],
-        ),
+        report(&one, &[(id, ReceiptKind::Delivered), (Uuid::nil(), ReceiptKind::Delivered)]),
         report(&two, &[(id, ReceiptKind::Read)]),
         report(&two, &[]),
     ];
-    let recorded: Vec<_> = f
-        .store
-        .record_each(batch)
-        .await
-        .into_iter()
-        .map(Result::unwrap)
-        .collect();
-    let answers: Vec<_> = recorded
-        .iter()
-        .map(|one| (one.answer.stored, &one.answer.unknown[..], one.changed))
-        .collect();
-    assert_eq!(
-        answers,
-        [
-            (1, &[Uuid::nil()][..], true),
-            (0, &[id][..], false),
-            (0, &[][..], false)
-        ]
-    );
+    let recorded: Vec<_> = f.store.record_each(batch).await.into_iter().map(Result::unwrap).collect();
+    let answers: Vec<_> =
+        recorded.iter().map(|one| (one.answer.stored, &one.answer.unknown[..], one.changed)).collect();
+    assert_eq!(answers, [(1, &[Uuid::nil()][..], true), (0, &[id][..], false), (0, &[][..], false)]);
     assert_eq!(states(&f).await, ["1 delivered -"]);
 
     let read = report(&one, &[(id, ReceiptKind::Read), (id, ReceiptKind::Delivered)]);
@@ -129,10 +93,7 @@ async fn the_first_receipt_of_a_kind_counts_and_strangers_learn_nothing() {
     assert_eq!((recorded[0].answer.stored, recorded[0].changed), (2, true));
     assert!(!f.store.record(&[read]).await.unwrap()[0].changed);
     let rows = super::deliveries(&f, "").await;
-    assert_eq!(
-        (rows[0].delivered_at, rows[0].read_at),
-        (Some(from_us(NOON)), Some(from_us(NOON + HOUR)))
-    );
+    assert_eq!((rows[0].delivered_at, rows[0].read_at), (Some(from_us(NOON)), Some(from_us(NOON + HOUR))));
     let seen = f.store.device(f.client_id, one.caller.device_id).await.unwrap();
     assert_eq!(seen.seen_at, Some(from_us(NOON + HOUR)));
 }
@@ -141,19 +102,14 @@ async fn the_first_receipt_of_a_kind_counts_and_strangers_learn_nothing() {
 async fn pushes_of_streams_are_closed_when_their_message_is_over() {
     let f = Fixture::new().await;
     let one = pair(&f, "1", None).await;
-    f.execute("update device set retired_at = 1 where channel = 'fcm'")
-        .await;
+    f.execute("update device set retired_at = 1 where channel = 'fcm'").await;
     post(&f, f.personal("a", &["1"])).await;
     assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
     assert_eq!(f.store.waiting_pushes("stream").await.unwrap(), 1);
     f.clock.set(NOON + 3 * HOUR);
     let past = (Uuid::max(), Uuid::max(), Uuid::max());
     f.store.close_stream_pushes(Some(past)).await.unwrap();
-    assert_eq!(
-        f.store.waiting_pushes("stream").await.unwrap(),
-        1,
-        "the look begins after the cursor"
-    );
+    assert_eq!(f.store.waiting_pushes("stream").await.unwrap(), 1, "the look begins after the cursor");
     assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
     assert_eq!(f.store.waiting_pushes("stream").await.unwrap(), 0);
     let open = f.store.open_stream_pushes(&[stream_of(&one)]).await.unwrap();

@@ -18,12 +18,7 @@ fn new(personnel_no: &str, full_name: &str) -> NewEmployee {
 
 /// Everyone, by name: number, former number, whether archived.
 async fn everyone(f: &Fixture) -> Vec<String> {
-    let listing = Listing {
-        find: super::Find::default(),
-        limit: 100,
-        after: None,
-        archived: true,
-    };
+    let listing = Listing { find: super::Find::default(), limit: 100, after: None, archived: true };
     let page = f.store.employees(f.client_id, None, &listing).await.unwrap();
     let said = |e: &simo_common::api::people::Employee| {
         format!(
@@ -47,27 +42,13 @@ async fn a_successor_reads_nothing_of_his_predecessors() {
     later.draft.allow_empty = true;
     post(&f, later).await;
 
-    let made = f
-        .store
-        .succeed_employee(f.client_id, &new("1", "Новиков Олег"))
-        .await;
+    let made = f.store.succeed_employee(f.client_id, &new("1", "Новиков Олег")).await;
     assert_eq!(made.unwrap().devices, 0);
-    assert!(
-        f.store.token_holder(&old.token_hash).await.unwrap().is_none(),
-        "his predecessor's phone is out"
-    );
+    assert!(f.store.token_holder(&old.token_hash).await.unwrap().is_none(), "his predecessor's phone is out");
     let name = "Новиков Олег 1 - false";
     let was = "Сотрудник 1 1~2026-11-01 1 true";
-    assert!(
-        everyone(&f).await.iter().any(|e| e == name),
-        "{:?}",
-        everyone(&f).await
-    );
-    assert!(
-        everyone(&f).await.iter().any(|e| e == was),
-        "{:?}",
-        everyone(&f).await
-    );
+    assert!(everyone(&f).await.iter().any(|e| e == name), "{:?}", everyone(&f).await);
+    assert!(everyone(&f).await.iter().any(|e| e == was), "{:?}", everyone(&f).await);
 
     let phone = pair(&f, "1", None).await.caller;
     assert!(f.store.own_messages(&phone, None, 10).await.unwrap().is_empty());
@@ -123,15 +104,8 @@ async fn an_import_passes_numbers_on_and_twice_on_one_day_is_told_apart() {
             "Сотрудник 3 3 - false",
         ]
     );
-    assert_eq!(
-        f.rows("select count(*) from device where retired_at is null")
-            .await,
-        ["1"]
-    );
-    assert_eq!(
-        f.rows("select count(distinct ordinal) from employee").await,
-        ["7"]
-    );
+    assert_eq!(f.rows("select count(*) from device where retired_at is null").await, ["1"]);
+    assert_eq!(f.rows("select count(distinct ordinal) from employee").await, ["7"]);
     // Nobody has this number: it is simply given.
     let made = f.store.succeed_employee(f.client_id, &new("77", "Первый")).await;
     assert_eq!(made.unwrap().personnel_no, "77");

@@ -13,15 +13,8 @@ use super::{super::fixture::NOON, Fixture, HOUR, TokenHolder, is_conflict};
 use crate::store::{Incoming, Poster, Refusal, TokenFor, TokenLimits, TokenTerms};
 
 async fn issue(f: &Fixture, limits: TokenLimits) -> IssuedToken {
-    let holder = TokenFor::Acs {
-        client_id: f.client_id,
-        name: "scada",
-    };
-    let terms = TokenTerms {
-        personal: true,
-        limits,
-        ..TokenTerms::default()
-    };
+    let holder = TokenFor::Acs { client_id: f.client_id, name: "scada" };
+    let terms = TokenTerms { personal: true, limits, ..TokenTerms::default() };
     f.store.issue_token(holder, &terms).await.unwrap()
 }
 
@@ -34,40 +27,19 @@ async fn post(
 ) -> Option<Refusal> {
     message.poster = Poster::Token(token::hash(&issued.token));
     message.from = from.map(|address| address.parse().unwrap());
-    f.store
-        .accept(&[message])
-        .await
-        .unwrap()
-        .pop()
-        .unwrap()
-        .answer
-        .err()
+    f.store.accept(&[message]).await.unwrap().pop().unwrap().answer.err()
 }
 
 async fn lets_in(f: &Fixture, issued: &IssuedToken) -> bool {
-    f.store
-        .token_holder(&token::hash(&issued.token))
-        .await
-        .unwrap()
-        .is_some()
+    f.store.token_holder(&token::hash(&issued.token)).await.unwrap().is_some()
 }
 
 #[tokio::test]
 async fn the_transaction_that_stores_a_message_looks_at_the_limits_of_its_token() {
     let f = Fixture::new().await;
     f.grant_group("boiler", "smena-a").await;
-    let reader = issue(
-        &f,
-        TokenLimits {
-            scopes: vec![Scope::Read],
-            ..TokenLimits::default()
-        },
-    )
-    .await;
-    assert_eq!(
-        post(&f, &reader, None, f.incoming("x")).await,
-        Some(Refusal::WrongScope(Scope::Send))
-    );
+    let reader = issue(&f, TokenLimits { scopes: vec![Scope::Read], ..TokenLimits::default() }).await;
+    assert_eq!(post(&f, &reader, None, f.incoming("x")).await, Some(Refusal::WrongScope(Scope::Send)));
     let limits = TokenLimits {
         scopes: vec![Scope::Send],
         topics: vec!["kotly".to_owned(), "payroll".to_owned()],
@@ -76,10 +48,7 @@ async fn the_transaction_that_stores_a_message_looks_at_the_limits_of_its_token(
     };
     let limited = issue(&f, limits.clone()).await;
     let inside: IpAddr = "10.1.2.3".parse().unwrap();
-    assert_eq!(
-        post(&f, &limited, None, f.incoming("x")).await,
-        Some(Refusal::WrongNetwork(None))
-    );
+    assert_eq!(post(&f, &limited, None, f.incoming("x")).await, Some(Refusal::WrongNetwork(None)));
     assert_eq!(
         post(&f, &limited, Some("192.0.2.1"), f.incoming("x")).await,
         Some(Refusal::WrongNetwork(Some("192.0.2.1".parse().unwrap())))
@@ -95,36 +64,17 @@ async fn the_transaction_that_stores_a_message_looks_at_the_limits_of_its_token(
     let personal = f.personal("x", &["1"]);
     assert_eq!(post(&f, &limited, Some("10.1.2.3"), personal).await, None);
     let held = f.store.token_holder(&token::hash(&limited.token)).await.unwrap();
-    let Some(TokenHolder::Acs(acs)) = held else {
-        panic!("nobody")
-    };
+    let Some(TokenHolder::Acs(acs)) = held else { panic!("nobody") };
     assert_eq!(acs.limits, limits);
     assert!(acs.limits.allow_from(Some(inside)) && !acs.limits.allow(Scope::Read));
     let own = f.store.rate_limits().await.unwrap();
-    assert_eq!(
-        own.into_iter().collect::<Vec<_>>(),
-        [(token::hash(&limited.token), 600)]
-    );
+    assert_eq!(own.into_iter().collect::<Vec<_>>(), [(token::hash(&limited.token), 600)]);
     // A successor may do the same and no more.
-    let successor = f
-        .store
-        .rotate_token(Some(f.client_id), limited.id, 0)
-        .await
-        .unwrap();
+    let successor = f.store.rotate_token(Some(f.client_id), limited.id, 0).await.unwrap();
     let shown = f.store.token(None, successor.id).await.unwrap();
     assert_eq!(
-        (
-            shown.scopes,
-            shown.topics.join(" "),
-            shown.networks,
-            shown.rate_limit
-        ),
-        (
-            vec![Scope::Send],
-            "kotly payroll".to_owned(),
-            vec!["10.0.0.0/8".to_owned()],
-            Some(600)
-        )
+        (shown.scopes, shown.topics.join(" "), shown.networks, shown.rate_limit),
+        (vec![Scope::Send], "kotly payroll".to_owned(), vec!["10.0.0.0/8".to_owned()], Some(600))
     );
 }
 
@@ -139,21 +89,12 @@ async fn with_a_grace_the_old_token_works_until_it_is_over() {
         (shown.successor, shown.expires_at, shown.revoked_at),
         (Some(new.id), Some(from_us(NOON + HOUR)), None)
     );
-    assert!(
-        is_conflict(&f.store.rotate_token(None, old.id, 3_600).await),
-        "it has a successor"
-    );
+    assert!(is_conflict(&f.store.rotate_token(None, old.id, 3_600).await), "it has a successor");
     f.clock.set(NOON + HOUR);
     assert!(!lets_in(&f, &old).await && lets_in(&f, &new).await);
     // What expires earlier is not kept alive.
-    let holder = TokenFor::Acs {
-        client_id: f.client_id,
-        name: "scada",
-    };
-    let terms = TokenTerms {
-        expires_at: Some(NOON + 2 * HOUR),
-        ..TokenTerms::default()
-    };
+    let holder = TokenFor::Acs { client_id: f.client_id, name: "scada" };
+    let terms = TokenTerms { expires_at: Some(NOON + 2 * HOUR), ..TokenTerms::default() };
     let short = f.store.issue_token(holder, &terms).await.unwrap();
     f.store.rotate_token(None, short.id, 86_400).await.unwrap();
     let shown = f.store.token(None, short.id).await.unwrap();
@@ -165,8 +106,7 @@ async fn the_last_use_is_written_down_now_and_then() {
     let f = Fixture::new().await;
     let token = issue(&f, TokenLimits::default()).await;
     assert!(!f.store.write_uses().await.unwrap(), "nothing was used");
-    f.store
-        .note_use(token::hash(&token.token), "10.0.0.1".parse().ok());
+    f.store.note_use(token::hash(&token.token), "10.0.0.1".parse().ok());
     f.clock.set(NOON + HOUR);
     post(&f, &token, Some("10.0.0.2"), f.personal("x", &["1"])).await;
     let used = async |id: Uuid| {
@@ -189,14 +129,8 @@ async fn tokens_that_stop_working_soon_are_found() {
     let f = Fixture::new().await;
     let mut ids = Vec::new();
     for days in [20, 13, 1] {
-        let holder = TokenFor::Acs {
-            client_id: f.client_id,
-            name: "scada",
-        };
-        let terms = TokenTerms {
-            expires_at: Some(NOON + days * DAY),
-            ..TokenTerms::default()
-        };
+        let holder = TokenFor::Acs { client_id: f.client_id, name: "scada" };
+        let terms = TokenTerms { expires_at: Some(NOON + days * DAY), ..TokenTerms::default() };
         ids.push(f.store.issue_token(holder, &terms).await.unwrap().id);
     }
     let expiring = async || -> Vec<Uuid> {

@@ -10,10 +10,7 @@ pub(super) const TOKENS: &str = "select id from token for update";
 const ALIVE: &str = "select count(*) from token where revoked_at is null";
 
 pub(super) fn operator(name: &str, role: Role) -> NewOperator {
-    NewOperator {
-        name: name.to_owned(),
-        role,
-    }
+    NewOperator { name: name.to_owned(), role }
 }
 
 /// Issues an operator's token, the only one that there is then.
@@ -28,9 +25,7 @@ pub(super) async fn only_token(plant: &Plant, name: &str) -> Uuid {
 #[tokio::test]
 async fn a_token_that_is_rotated_while_its_acs_is_archived_has_no_successor_that_lives() {
     let Some((plant, other)) = two().await else { return };
-    let id: Uuid = plant.texts("select cast(id as text) from token").await[0]
-        .parse()
-        .unwrap();
+    let id: Uuid = plant.texts("select cast(id as text) from token").await[0].parse().unwrap();
     let (store, client) = (plant.store.clone(), plant.client_id);
     let (rotated, removed) = meet(
         &plant.store,
@@ -66,27 +61,17 @@ async fn a_token_that_is_rotated_while_its_operator_is_archived_has_no_successor
 async fn a_token_that_is_rotated_while_its_owner_becomes_a_clients_operator_is_that_clients() {
     let Some((plant, other)) = two().await else { return };
     let (store, client) = (plant.store.clone(), plant.client_id);
-    store
-        .add_operator(None, &operator("root", Role::Owner))
-        .await
-        .unwrap();
+    store.add_operator(None, &operator("root", Role::Owner)).await.unwrap();
     let id = only_token(&plant, "root").await;
-    let (rotated, edited) = meet(
-        &plant.store,
-        TOKENS,
-        async move { store.rotate_token(None, id, 0).await },
-        async move {
+    let (rotated, edited) =
+        meet(&plant.store, TOKENS, async move { store.rotate_token(None, id, 0).await }, async move {
             let viewer = operator("root", Role::Viewer);
             other.edit_operator(None, "root", &viewer, Some(client)).await
-        },
-    )
-    .await;
+        })
+        .await;
     assert!(rotated.is_ok() && edited.is_ok(), "{rotated:?} {edited:?}");
     let owners = "select count(*) from token where client_id is null";
-    assert_eq!(
-        (plant.number(ALIVE).await, plant.number(owners).await),
-        (Some(1), Some(0))
-    );
+    assert_eq!((plant.number(ALIVE).await, plant.number(owners).await), (Some(1), Some(0)));
 }
 
 /// A machine that comes with this code.

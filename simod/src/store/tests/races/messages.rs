@@ -39,12 +39,7 @@ async fn phone(f: &Fixture) -> DeviceCaller {
 }
 
 fn stream() -> Way {
-    Way {
-        channel: "stream".to_owned(),
-        address: None,
-        address_kind: "token".to_owned(),
-        notifications: None,
-    }
+    Way { channel: "stream".to_owned(), address: None, address_kind: "token".to_owned(), notifications: None }
 }
 
 const OPEN_CHANNELS: &str = "select distinct channel from push where done_at is null";
@@ -56,13 +51,11 @@ async fn a_push_that_is_made_while_its_phone_changes_its_way_goes_the_new_way() 
         return;
     };
     let (message, phone) = (f.personal("Давление", &["1"]), phone(&f).await);
-    let (accepted, changed) = meet(
-        &f.store,
-        EVENTS,
-        async move { one.accept(&[message]).await },
-        async move { other.change_way(&phone, &stream()).await },
-    )
-    .await;
+    let (accepted, changed) =
+        meet(&f.store, EVENTS, async move { one.accept(&[message]).await }, async move {
+            other.change_way(&phone, &stream()).await
+        })
+        .await;
     assert!(accepted.unwrap()[0].stored);
     changed.unwrap();
     assert_eq!(f.rows(OPEN_CHANNELS).await, ["stream"]);
@@ -96,10 +89,7 @@ async fn a_message_that_is_expanded_while_it_is_canceled_leaves_no_delivery_wait
     };
     f.add_employees(200).await;
     let mut message = f.incoming("Всем");
-    message.draft.recipients = Some(Recipients {
-        everyone: true,
-        ..Recipients::default()
-    });
+    message.draft.recipients = Some(Recipients { everyone: true, ..Recipients::default() });
     let id = posted(&f.store.accept(&[message]).await.unwrap()[0]).id;
     let client = f.client_id;
     let (expanded, canceled) = meet(
@@ -111,15 +101,8 @@ async fn a_message_that_is_expanded_while_it_is_canceled_leaves_no_delivery_wait
     .await;
     assert!(expanded.unwrap());
     assert_eq!(canceled.unwrap().canceled, 203);
-    assert_eq!(
-        f.rows("select distinct outcome from delivery").await,
-        ["canceled"]
-    );
-    assert_eq!(
-        f.rows("select distinct outcome from push").await,
-        ["canceled"],
-        "of those who have a phone"
-    );
+    assert_eq!(f.rows("select distinct outcome from delivery").await, ["canceled"]);
+    assert_eq!(f.rows("select distinct outcome from push").await, ["canceled"], "of those who have a phone");
 }
 
 /// The batch is tried again without what it lost; what else it brings still fits into the request's budget.
@@ -136,12 +119,9 @@ async fn a_batch_that_lost_a_race_is_charged_once() {
     for incoming in &mut batch {
         incoming.budget = Some(budget.clone());
     }
-    let (_, taken) = meet(
-        &f.store,
-        EVENTS,
-        async move { one.accept_each(vec![keyed]).await },
-        async move { other.accept_each(batch).await },
-    )
+    let (_, taken) = meet(&f.store, EVENTS, async move { one.accept_each(vec![keyed]).await }, async move {
+        other.accept_each(batch).await
+    })
     .await;
     let taken: Vec<_> = taken.into_iter().map(|taken| taken.unwrap()).collect();
     assert!(posted(&taken[0]).duplicate && !taken[0].stored && taken[1].stored);

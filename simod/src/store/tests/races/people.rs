@@ -47,34 +47,22 @@ async fn whom_a_topic_is_given_to_while_he_is_archived_is_either_refused_or_kept
     plant.employee(1).await;
     let client = plant.client_id;
     plant.store.add_group(client, &same()).await.unwrap();
-    let topic = NewTopic {
-        slug: "pumps".to_owned(),
-        ..NewTopic::default()
-    };
+    let topic = NewTopic { slug: "pumps".to_owned(), ..NewTopic::default() };
     plant.store.add_topic(client, &topic).await.unwrap();
     let whom: [(&str, Recipients, Make); 2] = [
         (
             "\"group\"",
-            Recipients {
-                groups: vec!["same".to_owned()],
-                ..Recipients::default()
-            },
+            Recipients { groups: vec!["same".to_owned()], ..Recipients::default() },
             |store, client| Box::pin(async move { store.remove_group(client, "same").await }),
         ),
         (
             "employee",
-            Recipients {
-                employees: vec!["0001".to_owned()],
-                ..Recipients::default()
-            },
+            Recipients { employees: vec!["0001".to_owned()], ..Recipients::default() },
             |store, client| Box::pin(async move { store.remove_employee(client, "0001").await }),
         ),
     ];
     for (table, recipients, remove) in whom {
-        let changes = EditTopic {
-            default_recipients: Change::Set(recipients),
-            ..EditTopic::default()
-        };
+        let changes = EditTopic { default_recipients: Change::Set(recipients), ..EditTopic::default() };
         let edit = {
             let (store, changes) = (other.clone(), changes.clone());
             async move { store.edit_topic(client, "pumps", &changes).await.map(|_| ()) }
@@ -110,21 +98,14 @@ async fn what_two_instances_make_at_once_is_made_once_and_the_other_one_is_told_
                 Box::pin(async move { store.add_client("same", &ClientSpec::default()).await.map(|_| ()) })
             },
         ),
-        (
-            "operator (id, name, role, created_at) values (x'ID', 'same', 'owner', 1)",
-            |store, _| {
-                Box::pin(async move {
-                    store
-                        .add_operator(None, &operator("same", Role::Owner))
-                        .await
-                        .map(|_| ())
-                })
-            },
-        ),
-        (
-            "acs (client_id, id, name, created_at) values (x'CLIENT', x'ID', 'same', 1)",
-            |store, client| Box::pin(async move { store.add_acs(client, "same").await.map(|_| ()) }),
-        ),
+        ("operator (id, name, role, created_at) values (x'ID', 'same', 'owner', 1)", |store, _| {
+            Box::pin(
+                async move { store.add_operator(None, &operator("same", Role::Owner)).await.map(|_| ()) },
+            )
+        }),
+        ("acs (client_id, id, name, created_at) values (x'CLIENT', x'ID', 'same', 1)", |store, client| {
+            Box::pin(async move { store.add_acs(client, "same").await.map(|_| ()) })
+        }),
         (
             "\"group\" (client_id, id, slug, name, created_at) values (x'CLIENT', x'ID', 'same', '', 1)",
             |store, client| Box::pin(async move { store.add_group(client, &same()).await.map(|_| ()) }),
@@ -149,9 +130,7 @@ async fn what_two_instances_make_at_once_is_made_once_and_the_other_one_is_told_
     let client = plant.client_id;
     for (row, make) in makes {
         let id = Uuid::from_u128(1).simple().to_string();
-        let row = row
-            .replace("ID", &id)
-            .replace("CLIENT", &client.simple().to_string());
+        let row = row.replace("ID", &id).replace("CLIENT", &client.simple().to_string());
         let made = meet(
             &plant.store,
             &format!("insert into {row}"),
@@ -160,27 +139,18 @@ async fn what_two_instances_make_at_once_is_made_once_and_the_other_one_is_told_
         )
         .await;
         assert!(
-            matches!(
-                made,
-                (Ok(()), Err(Error::Conflict(_))) | (Err(Error::Conflict(_)), Ok(()))
-            ),
+            matches!(made, (Ok(()), Err(Error::Conflict(_))) | (Err(Error::Conflict(_)), Ok(()))),
             "{row}: {made:?}"
         );
     }
 }
 
 fn same_topic() -> NewTopic {
-    NewTopic {
-        slug: "same".to_owned(),
-        ..NewTopic::default()
-    }
+    NewTopic { slug: "same".to_owned(), ..NewTopic::default() }
 }
 
 fn same() -> Named {
-    Named {
-        slug: "same".to_owned(),
-        name: None,
-    }
+    Named { slug: "same".to_owned(), name: None }
 }
 
 /// Neither sees the other's name before it is there: the second one may come back, and is told then.

@@ -20,19 +20,16 @@ pub(crate) struct Form {
 impl Form {
     /// Its text with the gaps filled by `values`, pairs of a name and what stands for it.
     pub(crate) fn fill(&self, values: &[(&str, String)]) -> String {
-        values.iter().fold(self.text.to_owned(), |text, (name, value)| {
-            text.replace(&format!("{{{name}}}"), value)
-        })
+        values
+            .iter()
+            .fold(self.text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
     }
 }
 
 /// All of them, in their order.
 pub(crate) fn all() -> Vec<Named> {
     let mut all: Vec<Named> = Vec::new();
-    for line in include_str!("named.txt")
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-    {
+    for line in include_str!("named.txt").lines().filter(|line| !line.starts_with('#')) {
         let mut parts = line.split('|').map(str::trim);
         let mut part = || parts.next().expect("a line has three parts");
         let (name, sort, text) = (part(), part(), part());
@@ -40,10 +37,7 @@ pub(crate) fn all() -> Vec<Named> {
         let form = Form { sort, text };
         match all.last_mut() {
             Some(last) if last.name == name => last.forms.push(form),
-            _ => all.push(Named {
-                name,
-                forms: vec![form],
-            }),
+            _ => all.push(Named { name, forms: vec![form] }),
         }
     }
     all

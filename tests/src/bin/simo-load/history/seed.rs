@@ -38,34 +38,14 @@ pub(crate) struct Shape {
 
 /// The large client comes first.
 pub(crate) const SHAPES: [Shape; 3] = [
-    Shape {
-        slug: "steelworks",
-        share: 0.80,
-        employees: 4_000,
-        word: "давление",
-    },
-    Shape {
-        slug: "bakery",
-        share: 0.15,
-        employees: 800,
-        word: "мука",
-    },
-    Shape {
-        slug: "harbour",
-        share: 0.05,
-        employees: 300,
-        word: "кран",
-    },
+    Shape { slug: "steelworks", share: 0.80, employees: 4_000, word: "давление" },
+    Shape { slug: "bakery", share: 0.15, employees: 800, word: "мука" },
+    Shape { slug: "harbour", share: 0.05, employees: 300, word: "кран" },
 ];
 
 /// Topics and their weights; the rest of a hundred messages are personal.
-const TOPICS: [(&str, u32); 5] = [
-    ("boiler", 30),
-    ("conveyor", 20),
-    ("payroll", 12),
-    ("safety", 6),
-    ("canteen", 4),
-];
+const TOPICS: [(&str, u32); 5] =
+    [("boiler", 30), ("conveyor", 20), ("payroll", 12), ("safety", 6), ("canteen", 4)];
 /// One message in so many is about this topic instead.
 const FIRE: (&str, u32) = ("fire", 2_000);
 const SHIFTS: [&str; 4] = ["shift-a", "shift-b", "shift-c", "shift-d"];
@@ -91,18 +71,8 @@ const SURNAMES: [&str; 20] = [
     "Фёдоров",
     "Яковлев",
 ];
-const FIRST_NAMES: [&str; 10] = [
-    "Алексей",
-    "Борис",
-    "Виктор",
-    "Григорий",
-    "Денис",
-    "Евгений",
-    "Иван",
-    "Михаил",
-    "Олег",
-    "Сергей",
-];
+const FIRST_NAMES: [&str; 10] =
+    ["Алексей", "Борис", "Виктор", "Григорий", "Денис", "Евгений", "Иван", "Михаил", "Олег", "Сергей"];
 const THINGS: [&str; 16] = [
     "насос",
     "клапан",
@@ -190,15 +160,7 @@ impl Site {
                 _ => {}
             }
         }
-        Self {
-            shape,
-            plant,
-            employees: rows.len(),
-            crews,
-            phones,
-            last_wide: None,
-            last_short: None,
-        }
+        Self { shape, plant, employees: rows.len(), crews, phones, last_wide: None, last_short: None }
     }
 
     /// What stands for the gaps of a query, the n-th time that it is asked; times lie between `first` and `last`.
@@ -233,10 +195,8 @@ impl Site {
             for (message, item) in messages.iter().zip(answer.items) {
                 let answer = item.message.expect("each message is accepted");
                 count += answer.recipients.accepted + answer.recipients.denied;
-                let is_wide = message
-                    .recipients
-                    .as_ref()
-                    .is_some_and(|to| SHIFTS.contains(&to.groups[0].as_str()));
+                let is_wide =
+                    message.recipients.as_ref().is_some_and(|to| SHIFTS.contains(&to.groups[0].as_str()));
                 if is_wide {
                     self.last_wide = Some(answer.id);
                 } else if message.ttl.is_some() {
@@ -252,11 +212,7 @@ impl Site {
             }
         }
         for id in to_cancel {
-            self.plant
-                .admin
-                .cancel_message(id)
-                .await
-                .expect("a message can be canceled");
+            self.plant.admin.cancel_message(id).await.expect("a message can be canceled");
         }
     }
 
@@ -275,26 +231,15 @@ impl Site {
             topic = None;
         }
         let is_wide = dice.random_range(0..3_000) == 0;
-        let group = if is_wide {
-            pick(dice, &SHIFTS).to_owned()
-        } else {
-            crew(dice.random_range(0..self.crews))
-        };
+        let group =
+            if is_wide { pick(dice, &SHIFTS).to_owned() } else { crew(dice.random_range(0..self.crews)) };
         let word = match dice.random_range(0..5) {
             0 | 1 => self.shape.word,
             _ => pick(dice, &THINGS),
         };
-        let rare = if dice.random_range(0..4_000) == 0 {
-            "Авария! "
-        } else {
-            ""
-        };
+        let rare = if dice.random_range(0..4_000) == 0 { "Авария! " } else { "" };
         PostMessage {
-            title: format!(
-                "{rare}Наряд № {}: {}",
-                dice.random_range(0..1_000_000),
-                pick(dice, &THINGS)
-            ),
+            title: format!("{rare}Наряд № {}: {}", dice.random_range(0..1_000_000), pick(dice, &THINGS)),
             body: format!(
                 "Цех {}, {word}: показание {:.1} при норме 6,0. Проверить {} и доложить мастеру смены.",
                 dice.random_range(1..=40),
@@ -308,10 +253,7 @@ impl Site {
                 16..=20 => Priority::Low,
                 _ => Priority::Normal,
             }),
-            recipients: Some(Recipients {
-                groups: vec![group],
-                ..Recipients::default()
-            }),
+            recipients: Some(Recipients { groups: vec![group], ..Recipients::default() }),
             ttl: (!is_wide && dice.random_range(0..100) == 0).then_some(SHORT),
             require_ack: dice.random_range(0..20) == 0,
             allow_empty: true,
@@ -323,15 +265,8 @@ impl Site {
     pub(crate) async fn report(&self) {
         let mut dice = StdRng::seed_from_u64(self.phones.len() as u64);
         for phone in &self.phones {
-            let list = ListQuery {
-                limit: Some(1_000),
-                ..ListQuery::default()
-            };
-            let own = phone
-                .client
-                .own_messages(&list)
-                .await
-                .expect("a phone reads its own");
+            let list = ListQuery { limit: Some(1_000), ..ListQuery::default() };
+            let own = phone.client.own_messages(&list).await.expect("a phone reads its own");
             let at = time::from_us(clock::now_us());
             let receipts: Vec<Receipt> = own
                 .items
@@ -347,11 +282,7 @@ impl Site {
                     Some(Receipt { message_id, kind, at })
                 })
                 .collect();
-            phone
-                .client
-                .send_receipts(&receipts)
-                .await
-                .expect("receipts are taken");
+            phone.client.send_receipts(&receipts).await.expect("receipts are taken");
         }
     }
 
@@ -368,26 +299,15 @@ impl Site {
         }
         if let Some(id) = self.last_short {
             within(PATIENCE, "the last short message expires", || async {
-                let queued = look(id)
-                    .await
-                    .states
-                    .iter()
-                    .any(|state| state.state == DeliveryState::Queued);
+                let queued = look(id).await.states.iter().any(|state| state.state == DeliveryState::Queued);
                 (!queued).then_some(())
             })
             .await;
         }
         // Whoever searches waits for the index.
-        let list = ListQuery {
-            query: Some(self.shape.word.to_owned()),
-            limit: Some(1),
-            ..ListQuery::default()
-        };
-        self.plant
-            .admin
-            .messages(&list)
-            .await
-            .expect("words can be searched");
+        let list =
+            ListQuery { query: Some(self.shape.word.to_owned()), limit: Some(1), ..ListQuery::default() };
+        self.plant.admin.messages(&list).await.expect("words can be searched");
     }
 }
 
