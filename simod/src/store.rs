@@ -1,59 +1,21 @@
 //! Everything the database knows. SQL lives here and nowhere else.
 //!
-//! Behind it is an SQLite file (`sqlite`) or a PostgreSQL server (`postgres`); all others speak to either through `engine`.
+//! Behind it is an SQLite file (`db/sqlite`) or a PostgreSQL server (`db/postgres`); all rooms speak to either through
+//! `db/engine`.
 
-mod accept;
-mod access;
-mod acs;
-mod archive;
-mod attempts;
-mod audience;
 mod audit;
-mod bind;
-mod blocking;
-mod caller;
-mod cancel;
-mod clients;
+mod callers;
 pub mod copy;
-mod devices;
-mod dialect;
-mod disk;
-mod employees;
-pub(crate) mod engine;
+pub(crate) mod db;
+mod directory;
 mod error;
-mod expand;
 mod feed;
-mod forget;
-mod grants;
-mod groups;
-mod guesses;
 mod history;
-mod import;
-mod inbox;
-mod invites;
-mod limits;
+mod keep;
 mod list;
-mod lock;
-mod login;
-mod migrations;
-mod named;
-mod operators;
-mod pairing;
-mod postgres;
+mod phones;
+mod posting;
 mod queue;
-mod receipts;
-mod retire;
-mod sessions;
-mod silent;
-mod site;
-mod sqlite;
-mod succession;
-mod sweep;
-mod tokens;
-mod topics;
-mod uses;
-mod way;
-mod words;
 
 use std::{
     collections::HashSet,
@@ -64,35 +26,47 @@ use std::{
     },
 };
 
-pub(crate) use self::disk::Write;
+pub(crate) use self::db::transaction::Write;
 pub use self::{
-    accept::{Accepted, Draft, Expiry, Incoming, KeyKind, Nobody, Poster, Refusal},
-    attempts::{Counted, Refused, RefusedKey, RefusedToken},
     audit::{AuditFilter, SERVER},
-    caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
+    callers::{
+        attempts::{Counted, Refused, RefusedKey, RefusedToken},
+        caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
+        limits::{TokenLimits, network},
+        login::{LoggedIn, NewSession},
+        sessions::Ended,
+    },
+    directory::{
+        grants::GrantTerms,
+        site::Reach,
+        tokens::{TokenFor, TokenKey, TokenTerms},
+    },
     error::{Error, Result},
-    expand::Stride,
     feed::{FeedPiece, FeedPosition, FeedScope},
-    grants::GrantTerms,
     history::{Ask, AskMessages, PAGE_MOST},
-    inbox::StreamPhone,
-    limits::{TokenLimits, network},
     list::{Find, Listing, Rows},
-    login::{LoggedIn, NewSession},
-    pairing::{NewDevice, PairedDevice, Pairing},
-    queue::{Claim, Claimed, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Room, Skip},
-    receipts::{Recorded, Reported},
-    sessions::Ended,
-    site::Reach,
-    sweep::StreamCursor,
-    tokens::{TokenFor, TokenKey, TokenTerms},
-    way::Way,
+    phones::{
+        channel_address::Way,
+        pairing::{NewDevice, PairedDevice, Pairing},
+    },
+    posting::{
+        accept::{Accepted, Draft, Expiry, Incoming, KeyKind, Nobody, Poster, Refusal},
+        expand::Stride,
+    },
+    queue::{
+        Claim, Claimed, ClaimedPush, DeviceEffect, Finished, PushKey, PushResult, Room, Skip,
+        inbox::StreamPhone,
+        receipts::{Recorded, Reported},
+        sweep::StreamCursor,
+    },
 };
 use self::{
-    engine::{Engine, Read, query},
-    postgres::{Others, Server},
-    sqlite::File,
-    uses::Uses,
+    callers::token_last_used::Uses,
+    db::{
+        engine::{Engine, Read, query},
+        postgres::{Others, Server},
+        sqlite::File,
+    },
 };
 use crate::clock::Clock;
 
@@ -212,9 +186,9 @@ impl Store {
     /// The migrations that opening the database would run, by name; all of them when it does not exist.
     pub async fn pending_migrations(place: &Place) -> Result<Vec<String>> {
         match place {
-            Place::File(path) => sqlite::pending_migrations(path).await,
+            Place::File(path) => db::sqlite::pending_migrations(path).await,
             Place::Server { url, direct } => {
-                postgres::pending_migrations(direct.as_deref().unwrap_or(url)).await
+                db::postgres::pending_migrations(direct.as_deref().unwrap_or(url)).await
             }
         }
     }

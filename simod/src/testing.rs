@@ -17,13 +17,12 @@ use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use crate::store::engine::query_scalar;
 use crate::{
     api,
     app::App,
     clock::Clock,
     config::Config,
-    store::{DeviceCaller, NewDevice, Pairing, Store, Way},
+    store::{DeviceCaller, NewDevice, Pairing, Store, Way, db::engine::query_scalar},
 };
 
 /// When the tests begin: 2026-11-21T09:00:00Z.

@@ -11,13 +11,14 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::{
-    Error, Listing, Result, Rows, Store,
-    bind::{hex_hash, json},
-    engine::{Conn, Row, query, query_as, query_scalar},
-    list::page,
+use super::{Error, Listing, Result, Rows, Store, list::page};
+use crate::{
+    actor,
+    store::db::{
+        engine::{Conn, Row, query, query_as, query_scalar},
+        rows_as_json::{hex_hash, json},
+    },
 };
-use crate::actor;
 
 /// The chain of what belongs to no client: owners and their tokens.
 pub const SERVER: Uuid = Uuid::nil();

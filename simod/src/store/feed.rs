@@ -11,13 +11,11 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::{
-    Result, Store, Write,
-    engine::{
-        Conn, Engine,
-        Kind::{Id, Whole},
-        Row, RowStatement, query, query_as, query_scalar,
-    },
+use super::{Result, Store, Write};
+use crate::store::db::engine::{
+    Conn, Engine,
+    Kind::{Id, Whole},
+    Row, RowStatement, query, query_as, query_scalar,
 };
 
 /// Events that are read at once.

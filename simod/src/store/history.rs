@@ -15,6 +15,7 @@ mod story;
 mod tests;
 mod times;
 mod wanted;
+pub(super) mod words;
 
 use serde::{Deserialize, Serialize};
 use simo_common::{
@@ -28,7 +29,8 @@ use uuid::Uuid;
 
 pub use self::message::AskMessages;
 use self::wanted::{Effort, Wanted};
-use super::{Error, Result, Store, engine::Conn};
+use super::{Error, Result, Store};
+use crate::store::db::engine::Conn;
 
 /// Rows on a page, at most.
 pub const PAGE_MOST: u32 = 1_000;

@@ -1,6 +1,7 @@
 //! Lists: which rows are asked for, and where the next page begins.
 
-use super::{Result, engine::Row};
+use super::Result;
+use crate::store::db::engine::Row;
 use futures_util::{Stream, StreamExt as _};
 use simo_common::people::fold_name;
 
@@ -58,7 +59,7 @@ impl Find {
 
     /// The words for SQL: `[folded, as typed]` each.
     pub(super) fn words(&self) -> String {
-        super::bind::json(&self.0)
+        crate::store::db::rows_as_json::json(&self.0)
     }
 }
 

@@ -6,9 +6,13 @@
 //! stand in the row, with a number of their own and a lease that counts in the server's time: what an instance held that is
 //! gone, another one claims when the lease is over.
 
+pub(super) mod cancel;
 mod claim;
 mod finish;
-mod room;
+pub(super) mod inbox;
+mod permits_left;
+pub(super) mod receipts;
+pub(super) mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -24,12 +28,12 @@ use uuid::Uuid;
 use self::claim::{CLAIM_IN_MEMORY, CLAIM_IN_ROWS, read_claimed};
 pub use self::{
     finish::{DeviceEffect, Finished, PushResult},
-    room::Room,
+    permits_left::Room,
 };
-use super::{
-    Result, Store,
-    engine::{Engine, query, query_as, query_scalar},
-    retire::oldest_open,
+use super::{Result, Store};
+use crate::store::{
+    db::engine::{Engine, query, query_as, query_scalar},
+    phones::retire_device::oldest_open,
 };
 
 /// How long whoever cancels or denies waits for what is on its way to a provider: mostly that takes a part of a second.

@@ -9,10 +9,8 @@ mod sweep;
 use simo_common::{api::message::Recipients, message::Priority};
 
 use self::fixture::{Fixture, HOUR, NOON};
-use super::{
-    DeviceEffect, Finished, KeyKind, PushResult, Refusal, Skip, Stride,
-    accept::{Accepted, Incoming},
-};
+use super::{DeviceEffect, Finished, KeyKind, PushResult, Refusal, Skip, Stride};
+use crate::store::posting::accept::{Accepted, Incoming};
 
 fn posted(accepted: &Accepted) -> &simo_common::api::message::PostedMessage {
     accepted.answer.as_ref().unwrap()

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 
 use super::{CopyError, Result};
+use crate::store::db::postgres::unfinished_copy;
 
 /// An unfinished copy.
 #[derive(Debug)]
@@ -18,24 +19,9 @@ pub(super) struct Mark {
     pub(super) rows: HashMap<String, u64>,
 }
 
-/// Where the unfinished copy comes from that the database holds, if it holds one.
-pub(in crate::store) async fn unfinished(connection: &mut PgConnection) -> sqlx::Result<Option<String>> {
-    let is_there: bool = sqlx::query_scalar("select to_regclass('unfinished_copy') is not null")
-        .persistent(false)
-        .fetch_one(&mut *connection)
-        .await?;
-    if !is_there {
-        return Ok(None);
-    }
-    sqlx::query_scalar("select source from unfinished_copy")
-        .persistent(false)
-        .fetch_optional(connection)
-        .await
-}
-
 /// The mark, if it is there.
 pub(super) async fn read(connection: &mut PgConnection) -> Result<Option<Mark>> {
-    if unfinished(connection).await?.is_none() {
+    if unfinished_copy(connection).await?.is_none() {
         return Ok(None);
     }
     let (source, fingerprint) = sqlx::query_as("select source, fingerprint from unfinished_copy")

@@ -19,8 +19,10 @@ use super::{
 };
 use crate::store::{
     Error,
-    lock::{self, FileLock},
-    sqlite,
+    db::{
+        lock::{self, FileLock},
+        sqlite,
+    },
 };
 
 /// Rows that are read ahead while others are written.

@@ -14,7 +14,7 @@ use super::{
     source::KeyPart,
     tables::{CARRIED, CLIENT, Described, Kind, Schema, Table},
 };
-use crate::store::postgres;
+use crate::store::db::postgres;
 
 /// What every transaction begins with, so that it works behind a pooler too. A statement takes as long as its table is
 /// large. Chunks are not synced one by one: what a crash of the server takes from them, the notes of how far they have come

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    store::{Error, Store, engine::query_scalar},
+    store::{Error, Store, db::engine::query_scalar},
     testing::{START, empty_database},
 };
 

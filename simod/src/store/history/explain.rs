@@ -15,9 +15,11 @@ use super::{
 };
 use crate::store::{
     Error, Result, Store,
-    access::{grantee, held},
-    engine::{Conn, Row, query, query_scalar},
-    groups::groups_around,
+    db::engine::{Conn, Row, query, query_scalar},
+    directory::{
+        groups::groups_around,
+        who_receives::{grantee, held},
+    },
 };
 
 impl Store {

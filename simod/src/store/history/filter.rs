@@ -7,7 +7,7 @@ use super::{
     sql::Sql,
     wanted::{Crowd, Wanted, push_named},
 };
-use crate::store::engine::Value;
+use crate::store::db::engine::Value;
 
 /// What a scan's own condition says already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -15,8 +15,11 @@ use uuid::Uuid;
 
 use super::{Ask, Cursor, Order, PAGE_MOST, messages::Candidate, rows::moment, wanted::Wanted};
 use crate::store::{
-    Result, Store, bind,
-    engine::{Conn, Row, query, query_as},
+    Result, Store,
+    db::{
+        engine::{Conn, Row, query, query_as},
+        rows_as_json,
+    },
 };
 
 /// What the cursor of a list of messages says in place of a sort.
@@ -162,7 +165,7 @@ pub(super) async fn read(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = bind::ids(ids);
+    let ids = rows_as_json::ids(ids);
     let rows = query(
         "select m.*, c.slug as client, t.slug as topic, a.name as acs
          from jsonb_each($2) k

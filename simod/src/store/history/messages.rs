@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Cursor, Order, sql::Sql, wanted::Wanted};
 use crate::store::{
     Result,
-    engine::{Conn, FromRow, Row, query_scalar},
+    db::engine::{Conn, FromRow, Row, query_scalar},
 };
 
 /// Messages of other clients and without interest between two, for which one range is not made two.

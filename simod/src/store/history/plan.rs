@@ -12,7 +12,7 @@ use super::{
     scan::{Key, Way},
     wanted::Wanted,
 };
-use crate::store::{Result, engine::Conn};
+use crate::store::{Result, db::engine::Conn};
 
 impl Wanted {
     /// The next `limit` deliveries after the cursor.

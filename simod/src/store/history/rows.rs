@@ -12,8 +12,10 @@ use uuid::Uuid;
 use super::scan::Key;
 use crate::store::{
     Result,
-    bind::{hex, json},
-    engine::{Conn, Row, query},
+    db::{
+        engine::{Conn, Row, query},
+        rows_as_json::{hex, json},
+    },
 };
 
 /// The deliveries with these keys, in their order.

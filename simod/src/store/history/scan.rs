@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Cursor, Order, filter::Said, sql::Sql, wanted::Wanted};
 use crate::store::{
     Result,
-    engine::{Conn, Engine, FromRow, Row},
+    db::engine::{Conn, Engine, FromRow, Row},
 };
 
 /// Which delivery, and where it stands by date.

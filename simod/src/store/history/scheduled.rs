@@ -8,7 +8,7 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{PAGE_MOST, message::read};
-use crate::store::{Error, Result, Store, engine::query_as};
+use crate::store::{Error, Result, Store, db::engine::query_as};
 
 impl Store {
     /// A page of the messages of a client (and, if given, of one ACS) that wait for their time, the next one first.

@@ -6,8 +6,10 @@ use uuid::Uuid;
 
 use crate::store::{
     Result,
-    bind::{hex, json},
-    engine::{Column, Conn, FromRow, Query, Value, query},
+    db::{
+        engine::{Column, Conn, FromRow, Query, Value, query},
+        rows_as_json::{hex, json},
+    },
 };
 
 /// Values beyond this number are passed as one JSON array, not as parameters. As parameters, PostgreSQL knows how many they

@@ -19,13 +19,15 @@ use super::{
     choice::Choice,
     sql::Sql,
     times::{narrow, times},
+    words,
 };
 use crate::store::{
     Result,
-    bind::{hex, json},
-    engine::{Conn, query_as, query_scalar},
-    groups::within,
-    words,
+    db::{
+        engine::{Conn, query_as, query_scalar},
+        rows_as_json::{hex, json},
+    },
+    directory::groups::within,
 };
 
 /// Up to how much is gathered and sorted, rather than met on a walk in the order of the sort.

@@ -9,7 +9,7 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{Claim, ClaimedPush, PushKey, Skip};
-use crate::store::{Result, engine::Row};
+use crate::store::{Result, db::engine::Row};
 
 /// What a channel must know of the pushes `due`. Their rows stand in for `{}`.
 const CLAIMED: &str = "select due.seq, due.claim, p.message_id, p.employee_id, p.device_id, p.tries, p.urgency, m.acs_id,

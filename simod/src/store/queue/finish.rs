@@ -8,14 +8,16 @@ use uuid::Uuid;
 use super::{Claim, Skip};
 use crate::store::{
     Result, Store, Write,
-    bind::{hex, json},
-    engine::{
-        Engine,
-        Kind::{Id, Text, Whole},
-        RowStatement, Values, query, query_as, query_scalar,
+    db::{
+        engine::{
+            Engine,
+            Kind::{Id, Text, Whole},
+            RowStatement, Values, query, query_as, query_scalar,
+        },
+        rows_as_json::{hex, json},
     },
     feed,
-    retire::retire_device,
+    phones::retire_device::retire_device,
 };
 
 /// How a push went.

@@ -6,10 +6,15 @@ use simo_common::{api::message::Recipients, people, token};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::store::engine::{query, query_scalar};
 use crate::{
     clock::Clock,
-    store::{Draft, Expiry, Incoming, Poster, Store, bind::hex},
+    store::{
+        Draft, Expiry, Incoming, Poster, Store,
+        db::{
+            engine::{query, query_scalar},
+            rows_as_json::hex,
+        },
+    },
 };
 
 /// 2026-11-01 12:00 in Moscow.

@@ -13,7 +13,10 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::{super::*, fixture::Fixture};
-use crate::testing::{Plant, START, new_device, sql};
+use crate::{
+    store::db::engine::query_scalar,
+    testing::{Plant, START, new_device, sql},
+};
 
 /// What waits for a lock, in this database.
 const WAITING: &str = "select count(*) from pg_stat_activity
@@ -23,7 +26,7 @@ const WAITING: &str = "select count(*) from pg_stat_activity
 async fn waits<T>(store: &Store, so_many: i64, work: &JoinHandle<T>) -> bool {
     while !work.is_finished() {
         let mut reader = store.read().await.unwrap();
-        let waiting: i64 = engine::query_scalar(WAITING).fetch_one(&mut reader).await.unwrap();
+        let waiting: i64 = query_scalar(WAITING).fetch_one(&mut reader).await.unwrap();
         if waiting >= so_many {
             return true;
         }
@@ -84,7 +87,7 @@ async fn a_token_that_is_revoked_while_it_is_rotated_has_no_successor() {
     let Some((plant, other)) = two().await else { return };
     let id: Uuid = {
         let mut reader = plant.store.read().await.unwrap();
-        let id = engine::query_scalar("select id from token").fetch_one(&mut reader);
+        let id = query_scalar("select id from token").fetch_one(&mut reader);
         id.await.unwrap()
     };
     let revoke = format!("update token set revoked_at = {START} where id = {}", sql(id));

@@ -16,8 +16,10 @@ use crate::{
     clock::Clock,
     store::{
         self, Store,
-        bind::{hex, hex_bytes, json},
-        engine::{self, Engine},
+        db::{
+            engine::{self, Engine},
+            rows_as_json::{hex, hex_bytes, json},
+        },
     },
 };
 

@@ -12,7 +12,7 @@ use super::{
     large::{Large, VALUES},
     sample::{History, NOW},
 };
-use crate::store::engine::{self, plans};
+use crate::store::db::engine::{self, plans};
 
 /// The named queries, which the load tool measures: name, sort, query.
 const NAMED: &str = include_str!("../../../../../tests/src/bin/simo-load/history/named.txt");

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::super::{Ask, Order, Wanted, rows, wanted::Effort};
 use crate::{
     clock::Clock,
-    store::{Store, engine},
+    store::{Store, db::engine},
 };
 
 pub(super) const NOW: i64 = 1_793_700_000_000_000;

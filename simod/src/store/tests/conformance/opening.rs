@@ -5,7 +5,7 @@ use simo_common::api::access::ClientSpec;
 use super::{super::fixture::NOON, Clock, Error, Fixture, HOUR, Store, empty_database};
 use crate::store::{
     Place,
-    engine::{Conn, Engine, query_scalar},
+    db::engine::{Conn, Engine, query_scalar},
 };
 
 #[tokio::test]

@@ -1,0 +1,181 @@
+//! What instances count together ([`crate::guard`]), and the attempts that were refused. Neither is on anyone's way: both are
+//! written by a periodic duty.
+
+use simo_common::{
+    api::audit::RefusedAttempts,
+    time::{self, HOUR, SECOND},
+};
+use uuid::Uuid;
+
+use crate::store::{
+    Listing, Result, Rows, SERVER, Store,
+    db::{
+        engine::{query, query_as},
+        rows_as_json::{hex, json},
+    },
+    list::page,
+};
+
+/// So many of something in a minute, under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// What is counted.
+    pub key: String,
+    /// The minute, since 1970.
+    pub minute: i64,
+    /// How many.
+    pub count: u64,
+}
+
+/// Refused attempts of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Whose token it was.
+    pub client_id: Option<Uuid>,
+    /// Where they came from; empty: from too many places to tell.
+    pub address: String,
+    /// Why they were refused.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// The first.
+    pub first_at: i64,
+    /// The last, in the same hour or soon after.
+    pub last_at: i64,
+}
+
+/// What is known of a token that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusedToken {
+    /// Its client.
+    pub client_id: Option<Uuid>,
+    /// What became of it: `revoked`, `expired`; else `archived` with its holder, unless it is good and its holder may not do
+    /// what he tried.
+    pub fate: &'static str,
+}
+
+/// The place of refused attempts in their list: hour, client, address, reason.
+pub type RefusedKey = (i64, Uuid, String, String);
+
+impl Store {
+    /// Adds what this instance has counted, and tells what all of them have.
+    pub async fn share_counts(&self, counted: &[Counted]) -> Result<Vec<Counted>> {
+        // Two instances with the same keys lock them in the same order.
+        let mut rows: Vec<_> = counted.iter().map(|one| (one.minute, one.key.as_str(), one.count)).collect();
+        rows.sort_unstable();
+        let mut tx = self.write().await?;
+        let sums: Vec<(i64, String, i64)> = query_as(
+            "insert into attempt (minute, key, count)
+             select cast(j.value->>0 as integer), j.value->>1, cast(j.value->>2 as integer) from jsonb_each($1) j
+             where true
+             on conflict (minute, key) do update set count = attempt.count + excluded.count
+             returning minute, key, count",
+        )
+        .bind(json(&rows))
+        .fetch_all(&mut tx)
+        .await?;
+        tx.commit().await?;
+        let sums = sums.into_iter().map(|(minute, key, count)| Counted { key, minute, count: count as u64 });
+        Ok(sums.collect())
+    }
+
+    /// Keeps refused attempts, those of an hour together.
+    pub async fn keep_refused(&self, refused: &[Refused]) -> Result<()> {
+        let mut rows: Vec<_> = refused
+            .iter()
+            .map(|one| {
+                (
+                    hex(one.client_id.unwrap_or(SERVER)).to_string(),
+                    one.last_at / HOUR,
+                    one.address.as_str(),
+                    one.reason.as_str(),
+                    one.count,
+                    one.first_at,
+                    one.last_at,
+                )
+            })
+            .collect();
+        rows.sort_unstable();
+        let mut tx = self.write().await?;
+        query(
+            "insert into refusal (client_id, hour, address, reason, count, first_at, last_at)
+             select unhex(j.value->>0), cast(j.value->>1 as integer), j.value->>2, j.value->>3,
+                    cast(j.value->>4 as integer), cast(j.value->>5 as integer), cast(j.value->>6 as integer)
+             from jsonb_each($1) j where true
+             on conflict (client_id, hour, address, reason) do update
+             set count = refusal.count + excluded.count, last_at = excluded.last_at",
+        )
+        .bind(json(&rows))
+        .execute(&mut tx)
+        .await?;
+        tx.commit().await
+    }
+
+    /// Refused attempts with tokens of one client, or all; newest hour first.
+    pub async fn refused(
+        &self,
+        within: Option<Uuid>,
+        listing: &Listing<RefusedKey>,
+    ) -> Result<Rows<RefusedAttempts, RefusedKey>> {
+        let (hour, client, address, reason) = listing.after.clone().map_or_else(
+            || (None, None, None, None),
+            |(hour, client, address, reason)| (Some(hour), Some(client), Some(address), Some(reason)),
+        );
+        let mut reader = self.read().await?;
+        let rows = query(
+            "select r.*, c.slug from refusal r left join client c on c.id = r.client_id
+             where ($1 is null or r.client_id = $1)
+             and ($2 is null or (r.hour, r.client_id, r.address, r.reason) < ($2, $3, $4, $5))
+             order by r.hour desc, r.client_id desc, r.address desc, r.reason desc limit $6",
+        )
+        .bind(within)
+        .bind(hour)
+        .bind(client)
+        .bind(address)
+        .bind(reason)
+        .bind(listing.rows())
+        .fetch(&mut reader);
+        page(rows, listing.limit, |row| {
+            let (hour, client_id): (i64, Uuid) = (row.try_get("hour")?, row.try_get("client_id")?);
+            let attempts = RefusedAttempts {
+                client: row.try_get("slug")?,
+                address: row.try_get("address")?,
+                reason: row.try_get("reason")?,
+                count: row.try_get::<i64, _>("count")? as u64,
+                first_at: time::from_us(row.try_get("first_at")?),
+                last_at: time::from_us(row.try_get("last_at")?),
+            };
+            let names = [attempts.client.as_deref().unwrap_or(""), &attempts.address, &attempts.reason];
+            let fits = listing.find.fits(&names);
+            let key = (hour, client_id, attempts.address.clone(), attempts.reason.clone());
+            Ok(fits.then_some((key, attempts)))
+        })
+        .await
+    }
+
+    /// What is known of a token that was refused, for the record; `None` when nobody ever had it.
+    pub async fn refused_token(&self, hash: &[u8; 32]) -> Result<Option<RefusedToken>> {
+        let found: Option<(Option<Uuid>, Option<i64>, Option<i64>)> =
+            query_as("select client_id, revoked_at, expires_at from token where hash = $1")
+                .bind(hash.as_slice())
+                .fetch_optional(&mut *self.read().await?)
+                .await?;
+        let now = self.clock.now();
+        Ok(found.map(|(client_id, revoked_at, expires_at)| RefusedToken {
+            client_id,
+            fate: match (revoked_at, expires_at) {
+                (Some(_), _) => "revoked",
+                (None, Some(at)) if at <= now => "expired",
+                _ => "archived",
+            },
+        }))
+    }
+
+    /// Forgets the counts of minutes that are over.
+    pub async fn forget_counts(&self) -> Result<()> {
+        let minute = self.clock.now() / (60 * SECOND);
+        let mut tx = self.write().await?;
+        query("delete from attempt where minute < $1").bind(minute - 1).execute(&mut tx).await?;
+        tx.commit().await
+    }
+}

@@ -1,0 +1,150 @@
+//! Who holds a token, from the live rows.
+
+use simo_common::{people::Role, token::TokenKind};
+use uuid::Uuid;
+
+use super::limits::TokenLimits;
+use crate::store::{
+    Result, Store,
+    db::engine::{query, query_as, query_scalar},
+};
+
+/// Who a token lets in.
+#[derive(Debug, Clone)]
+pub enum TokenHolder {
+    /// An ACS.
+    Acs(AcsCaller),
+    /// An operator.
+    Operator(OperatorCaller),
+    /// A phone.
+    Device(DeviceCaller),
+}
+
+/// An ACS that calls.
+#[derive(Debug, Clone)]
+pub struct AcsCaller {
+    /// Its client.
+    pub client_id: Uuid,
+    /// The client's slug.
+    pub client: String,
+    /// The ACS.
+    pub acs_id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// What it may do with its token.
+    pub limits: TokenLimits,
+}
+
+/// An operator that calls.
+#[derive(Debug, Clone)]
+pub struct OperatorCaller {
+    /// The operator; absent for the local socket.
+    pub operator_id: Option<Uuid>,
+    /// His name.
+    pub name: String,
+    /// What he may do.
+    pub role: Role,
+    /// His client (id and slug); absent for owners.
+    pub client: Option<(Uuid, String)>,
+}
+
+/// A phone that calls.
+#[derive(Debug, Clone)]
+pub struct DeviceCaller {
+    /// Its client.
+    pub client_id: Uuid,
+    /// The client's slug.
+    pub client: String,
+    /// Whose phone it is.
+    pub employee_id: Uuid,
+    /// The device.
+    pub device_id: Uuid,
+    /// The way to it.
+    pub channel: String,
+    /// Whether the employee is blocked: then the phone is let in nowhere.
+    pub blocked: bool,
+}
+
+impl Store {
+    /// The holder of the token with this hash; `None` when it is unknown, expired or revoked, or its holder or client
+    /// is archived.
+    pub async fn token_holder(&self, hash: &[u8; 32]) -> Result<Option<TokenHolder>> {
+        let row = query(
+            "select t.kind, t.client_id, t.holder_id, t.scopes, t.topics, t.networks, t.rate_limit, c.slug, a.name as acs, o.name as operator, o.role,
+                    d.employee_id, d.channel, e.blocked_at
+             from token t
+             left join client c on c.id = t.client_id
+             left join acs a on t.kind = 'acs' and a.client_id = t.client_id and a.id = t.holder_id
+             left join operator o on t.kind = 'operator' and o.id = t.holder_id
+             left join device d on t.kind = 'device' and d.client_id = t.client_id and d.id = t.holder_id
+             left join employee e on e.client_id = d.client_id and e.id = d.employee_id
+             where t.hash = $1 and t.revoked_at is null and (t.expires_at is null or t.expires_at > $2)
+               and c.archived_at is null and a.archived_at is null and o.archived_at is null
+               and d.retired_at is null and e.archived_at is null",
+        )
+        .bind(hash.as_slice())
+        .bind(self.clock.now())
+        .fetch_optional(&mut *self.read().await?)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let client_id: Option<Uuid> = row.try_get("client_id")?;
+        let slug: Option<String> = row.try_get("slug")?;
+        let client = client_id.zip(slug);
+        let kind: String = row.try_get("kind")?;
+        let holder_id: Uuid = row.try_get("holder_id")?;
+        if kind == TokenKind::Operator.as_str() {
+            let role: Option<String> = row.try_get("role")?;
+            let name: Option<String> = row.try_get("operator")?;
+            let holder = role
+                .and_then(|role| role.parse().ok())
+                .zip(name)
+                .map(|(role, name)| OperatorCaller { operator_id: Some(holder_id), name, role, client });
+            return Ok(holder.map(TokenHolder::Operator));
+        }
+        let Some((client_id, client)) = client else {
+            return Ok(None);
+        };
+        if kind == TokenKind::Acs.as_str() {
+            let name: Option<String> = row.try_get("acs")?;
+            let limits = TokenLimits::read(&row)?;
+            return Ok(name.map(|name| {
+                TokenHolder::Acs(AcsCaller { client_id, client, acs_id: holder_id, name, limits })
+            }));
+        }
+        let employee_id: Option<Uuid> = row.try_get("employee_id")?;
+        let channel: Option<String> = row.try_get("channel")?;
+        let blocked = row.try_get::<Option<i64>, _>("blocked_at")?.is_some();
+        Ok(employee_id.zip(channel).map(|(employee_id, channel)| {
+            TokenHolder::Device(DeviceCaller {
+                client_id,
+                client,
+                employee_id,
+                device_id: holder_id,
+                channel,
+                blocked,
+            })
+        }))
+    }
+
+    /// The id of the client with this slug; archived ones are not found.
+    pub async fn client_id(&self, slug: &str) -> Result<Option<Uuid>> {
+        Ok(query_scalar("select id from client where slug = $1 and archived_at is null")
+            .bind(slug)
+            .fetch_optional(&mut *self.read().await?)
+            .await?)
+    }
+
+    /// Whether there is any client, archived ones included.
+    pub async fn has_clients(&self) -> Result<bool> {
+        Ok(query_scalar("select exists (select 1 from client)").fetch_one(&mut *self.read().await?).await?)
+    }
+
+    /// The only client there is, with its slug; `None` when there is none or several.
+    pub async fn only_client(&self) -> Result<Option<(Uuid, String)>> {
+        let mut clients: Vec<(Uuid, String)> =
+            query_as("select id, slug from client where archived_at is null limit 2")
+                .fetch_all(&mut *self.read().await?)
+                .await?;
+        Ok(if clients.len() == 1 { clients.pop() } else { None })
+    }
+}

@@ -1,0 +1,180 @@
+//! Operators log in: a one-time code, handed over by an administrator, for a token of the machine's own. The database knows
+//! only the code's SHA-256.
+
+use simo_common::{
+    api::{access::IssuedToken, login::LoginCode},
+    time::{SECOND, from_us},
+    token::{self, TokenKind},
+};
+use uuid::Uuid;
+
+use super::{
+    sessions::{session, told},
+    wrong_codes,
+};
+use crate::{
+    actor,
+    store::{
+        Result, SERVER, Store, TokenTerms, Write,
+        audit::Change,
+        db::engine::query,
+        directory::{
+            operators::live_operator,
+            tokens::{NewToken, insert_token},
+        },
+    },
+};
+
+/// A machine that wants to be let in.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// Of the one-time code, as it was normalised.
+    pub code_hash: [u8; 32],
+    /// What the session is called.
+    pub name: String,
+    /// How long it lasts.
+    pub valid_for_seconds: i64,
+}
+
+/// What became of a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoggedIn {
+    /// The operator is in, with this token.
+    Done(IssuedToken),
+    /// The code is unknown, used or expired; the failure is counted.
+    WrongCode,
+    /// Too many wrong codes came from this network address.
+    TooMany {
+        /// Seconds until it may try again.
+        retry_after: u32,
+    },
+}
+
+/// Whom a code that still works lets in.
+struct Invited {
+    operator_id: Uuid,
+    client_id: Option<Uuid>,
+    name: String,
+}
+
+impl Store {
+    /// Makes a code with which an operator of one client, or of all, logs in once. The one that he had works no more.
+    /// Where he logs in is the caller's to say.
+    ///
+    /// # Errors
+    /// [`crate::store::Error::NotFound`] when there is no such operator, or he is archived.
+    pub async fn login_code(
+        &self,
+        within: Option<Uuid>,
+        name: &str,
+        valid_for_seconds: i64,
+    ) -> Result<LoginCode> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let code = insert_code(&mut tx, within, name, valid_for_seconds, now).await?;
+        tx.commit().await?;
+        Ok(code)
+    }
+
+    /// Lets in a machine that calls from the network address `from`: the code is used up.
+    pub async fn log_in(&self, from: &str, new: &NewSession) -> Result<LoggedIn> {
+        let now = self.clock.now();
+        let mut tx = match wrong_codes::attempt(self, from, now).await? {
+            Ok(tx) => tx,
+            Err(retry_after) => return Ok(LoggedIn::TooMany { retry_after }),
+        };
+        let Some(operator) = invited(&mut tx, &new.code_hash, now).await? else {
+            wrong_codes::was_wrong(tx, from, now).await?;
+            return Ok(LoggedIn::WrongCode);
+        };
+        let used = query("delete from login_code where operator_id = $1 and code_hash = $2")
+            .bind(operator.operator_id)
+            .bind(new.code_hash.as_slice())
+            .execute(&mut tx)
+            .await?;
+        if used.rows_affected() == 0 {
+            // Another machine was faster.
+            return Ok(LoggedIn::WrongCode);
+        }
+        let terms = TokenTerms {
+            name: Some(new.name.clone()),
+            expires_at: Some(now + new.valid_for_seconds * SECOND),
+            ..TokenTerms::default()
+        };
+        let token = NewToken {
+            client_id: operator.client_id,
+            kind: TokenKind::Operator,
+            holder_id: operator.operator_id,
+            holder: &operator.name,
+            terms: &terms,
+        };
+        let issued = insert_token(&mut tx, &token, now).await?;
+        actor::identify(|| format!("operator {}", operator.name));
+        let begun = session(&mut tx, operator.client_id, operator.operator_id, issued.id).await?;
+        let change = Change::new("session.begin", &*operator.name).after(&told(&begun));
+        tx.record(operator.client_id.unwrap_or(SERVER), change);
+        tx.commit().await?;
+        Ok(LoggedIn::Done(issued))
+    }
+}
+
+/// Makes an operator's code, and writes down that it was made.
+pub(in crate::store) async fn insert_code(
+    tx: &mut Write,
+    within: Option<Uuid>,
+    name: &str,
+    valid_for_seconds: i64,
+    now: i64,
+) -> Result<LoginCode> {
+    let (operator_id, client_id) = live_operator(tx, within, name).await?;
+    let made = LoginCode {
+        operator: name.to_owned(),
+        code: token::generate_code(),
+        server: String::new(),
+        expires_at: from_us(now + valid_for_seconds * SECOND),
+    };
+    query(
+        "insert into login_code (operator_id, code_hash, created_at, expires_at) values ($1, $2, $3, $4)
+         on conflict (operator_id) do update set
+             code_hash = excluded.code_hash, created_at = excluded.created_at, expires_at = excluded.expires_at",
+    )
+    .bind(operator_id)
+    .bind(token::hash(&token::normalize_code(&made.code)).as_slice())
+    .bind(now)
+    .bind(made.expires_at.as_microsecond())
+    .execute(tx)
+    .await?;
+    let works = serde_json::json!({ "expires_at": made.expires_at });
+    let change = Change::new("session.invite", name).after(&works);
+    tx.record(client_id.unwrap_or(SERVER), change);
+    Ok(made)
+}
+
+/// The code that an operator may have works no more.
+pub(in crate::store) async fn withdraw_code(tx: &mut Write, operator_id: Uuid) -> Result<()> {
+    query("delete from login_code where operator_id = $1").bind(operator_id).execute(tx).await?;
+    Ok(())
+}
+
+async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Option<Invited>> {
+    // Whoever archives the operator now must see the token that follows, to revoke it. Everybody takes the operator's row
+    // before his code's.
+    let lock = tx.locked("o");
+    let row = query(format!(
+        "select o.id, o.client_id, o.name
+         from login_code l
+         join operator o on o.id = l.operator_id and o.archived_at is null
+         left join client c on c.id = o.client_id
+         where l.code_hash = $1 and l.expires_at > $2 and c.archived_at is null{lock}"
+    ))
+    .bind(code_hash.as_slice())
+    .bind(now)
+    .fetch_optional(tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Invited {
+        operator_id: row.try_get("id")?,
+        client_id: row.try_get("client_id")?,
+        name: row.try_get("name")?,
+    }))
+}

@@ -1,0 +1,81 @@
+//! When tokens last let somebody in, and from where. That is noted in memory, at no cost to whoever calls, and written down now
+//! and then.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+};
+
+use crate::store::{
+    Result, Store,
+    db::{
+        engine::query,
+        rows_as_json::{hex_hash, json},
+    },
+};
+
+/// The last use of each token since they were written down.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Uses(Mutex<HashMap<[u8; 32], Use>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Use {
+    at: i64,
+    from: Option<IpAddr>,
+}
+
+impl Uses {
+    /// Tokens have let somebody in.
+    pub(in crate::store) fn note(
+        &self,
+        tokens: impl IntoIterator<Item = ([u8; 32], Option<IpAddr>)>,
+        now: i64,
+    ) {
+        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (hash, from) in tokens {
+            uses.insert(hash, Use { at: now, from });
+        }
+    }
+
+    fn take(&self) -> HashMap<[u8; 32], Use> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Store {
+    /// A token has let somebody in.
+    pub fn note_use(&self, hash: [u8; 32], from: Option<IpAddr>) {
+        self.uses.note([(hash, from)], self.clock.now());
+    }
+
+    /// Writes down when tokens were last used; whether there was anything to write. What cannot be written is forgotten:
+    /// it is soon used again.
+    pub async fn write_uses(&self) -> Result<bool> {
+        let mut uses: Vec<_> = self.uses.take().into_iter().collect();
+        if uses.is_empty() {
+            return Ok(false);
+        }
+        // In one order, so that no two instances wait for each other.
+        uses.sort_unstable_by_key(|(hash, _)| *hash);
+        let rows: Vec<_> = uses
+            .iter()
+            .map(|(hash, last)| {
+                let from = last.from.map(|address| address.to_string());
+                (hex_hash(hash), last.at, from)
+            })
+            .collect();
+        let mut tx = self.write().await?;
+        query(
+            "update token set used_at = cast(j.value->>1 as integer), used_from = coalesce(j.value->>2, used_from)
+             from jsonb_each($1) j
+             where token.hash = unhex(j.value->>0, '')
+               and (token.used_at is null or token.used_at < cast(j.value->>1 as integer))",
+        )
+        .bind(json(&rows))
+        .execute(&mut tx)
+        .await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,11 @@
+//! What is below every statement: the two engines, transactions and their syncs, the dialect, the files.
+
+pub(super) mod dialect;
+pub(crate) mod engine;
+pub(super) mod lock;
+pub(super) mod migrations;
+pub(super) mod postgres;
+pub(super) mod rows_as_json;
+pub(super) mod sqlite;
+pub(super) mod transaction;
+mod wal_sync;

@@ -1,0 +1,108 @@
+//! PostgreSQL's text of a statement that is written for SQLite.
+//!
+//! Our statements keep to what both take, but for a few forms that SQLite alone knows. Each has one translation, made word
+//! by word; nothing here understands SQL.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{Arc, LazyLock, PoisonError, RwLock},
+};
+
+use regex::Regex;
+
+/// What PostgreSQL writes otherwise, in the order in which it is replaced.
+#[expect(clippy::expect_used, reason = "a form that is left out would be a wrong statement")]
+static FORMS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    [
+        // SQLite has no statistics and must be told the way; PostgreSQL knows better.
+        (r" indexed by \w+", ""),
+        (r#"cross join ("?\w+"?(?: \w+)?) on "#, "join $1 on "),
+        // Rows that come as one JSON text, with their places.
+        (
+            r"jsonb_each\((\w+)\.value, '\$\[(\d+)\]'\) (\w+)",
+            "jsonb_array_elements($1.value->$2) with ordinality as $3(value, key)",
+        ),
+        (
+            r"jsonb_each\((\$\d+)\) (j|k|s|w)\b",
+            "jsonb_array_elements($1::jsonb) with ordinality as $2(value, key)",
+        ),
+        (r"jsonb_each\((\$\d+)\)", "jsonb_array_elements($1::jsonb) with ordinality as each(value, key)"),
+        // SQLite counts from 0.
+        (r"\b([jksw])\.key\b", "($1.key - 1)"),
+        // Hashes and sort keys are bytes, ids are of a type of their own.
+        (r"unhex\(([^()]*), ''\)", "decode($1, 'hex')"),
+        (r"unhex\(([^()]*)\)", "($1)::uuid"),
+        (r"\bhex\(([^()]*)\)", "($1)::text"),
+        (r"\b(?:([jksw])\.)atom\b", "($1.value #>> '{}')"),
+        (r"\batom\b", "(value #>> '{}')"),
+        (r"x'([0-9a-f]{32})'", "'$1'::uuid"),
+        (r"x'([0-9a-f]*)'", r"'\x$1'::bytea"),
+        (r"message_word match (\$\d+)", "message_word.words @@ $1::tsquery"),
+        (r"\browid\b", "seq"),
+        (r" as integer\)", " as bigint)"),
+        (r"\binstr\(", "strpos("),
+    ]
+    .map(|(form, becomes)| (Regex::new(form).expect("a form is a regular expression"), becomes))
+    .into()
+});
+
+/// PostgreSQL's text.
+pub(in crate::store) fn postgres(text: &str) -> String {
+    FORMS.iter().fold(text.to_owned(), |text, (form, becomes)| match form.replace_all(&text, *becomes) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(replaced) => replaced,
+    })
+}
+
+/// The same for a text that comes again and again.
+pub(super) fn postgres_kept(text: &str) -> Arc<str> {
+    static KEPT: LazyLock<RwLock<HashMap<String, Arc<str>>>> = LazyLock::new(RwLock::default);
+    if let Some(known) = KEPT.read().unwrap_or_else(PoisonError::into_inner).get(text) {
+        return known.clone();
+    }
+    let made: Arc<str> = postgres(text).into();
+    let mut kept = KEPT.write().unwrap_or_else(PoisonError::into_inner);
+    kept.insert(text.to_owned(), made.clone());
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_has_its_translation() {
+        for (sqlite, expected) in [
+            (
+                "select j.key from jsonb_each($1) j cross join device d indexed by device_employee
+                 where d.id = unhex(j.value->>0)",
+                "select (j.key - 1) from jsonb_array_elements($1::jsonb) with ordinality as j(value, key) cross join device d
+                 where d.id = (j.value->>0)::uuid",
+            ),
+            (
+                "in (select unhex(atom) from jsonb_each($12))",
+                "in (select ((value #>> '{}'))::uuid from jsonb_array_elements($12::jsonb) with ordinality as each(value, key))",
+            ),
+            (
+                r#"cross join "group" g on g.id = 1 cross join message m indexed by message_id on m.id = 2"#,
+                r#"join "group" g on g.id = 1 join message m on m.id = 2"#,
+            ),
+            ("unhex(j.value->>1, '') = x'00ff'", r"decode(j.value->>1, 'hex') = '\x00ff'::bytea"),
+            (
+                "coalesce(id, x'00000000000000000000000000000000')",
+                "coalesce(id, '00000000000000000000000000000000'::uuid)",
+            ),
+            (
+                "select rowid from message_word where message_word match $1",
+                "select seq from message_word where message_word.words @@ $1::tsquery",
+            ),
+            ("cast(j.value->>1 as integer)", "cast(j.value->>1 as bigint)"),
+            ("string_agg(hex(e.id) || ' ', ',')", "string_agg((e.id)::text || ' ', ',')"),
+            ("where instr(a, b) = 0 and i.key = 1", "where strpos(a, b) = 0 and i.key = 1"),
+        ] {
+            assert_eq!(postgres(sqlite), expected);
+            assert_eq!(&*postgres_kept(sqlite), expected);
+        }
+    }
+}

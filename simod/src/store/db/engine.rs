@@ -1,0 +1,131 @@
+//! The two engines behind one face: connections here, sessions with a server, statements with their values,
+//! rows.
+//!
+//! A statement is written once, in the SQL of SQLite; `dialect` makes PostgreSQL's of it. Where the engines really differ,
+//! the text is chosen by [`Conn::engine`], with the reason beside it.
+
+mod held;
+mod row;
+mod rows;
+mod script;
+mod session;
+mod statement;
+
+use std::ops::{Deref, DerefMut};
+
+#[cfg(test)]
+use sqlx::AssertSqlSafe;
+
+#[cfg(test)]
+pub(crate) use self::statement::plans;
+pub(crate) use self::{
+    held::{Held, Writer},
+    row::{Column, FromRow, Row},
+    rows::{Kind, RowStatement, Values},
+    session::{Session, answered},
+    statement::{Query, Value, query, query_as, query_scalar},
+};
+#[cfg(test)]
+use super::dialect;
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Engine {
+    /// An embedded file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// A connection, within a transaction or not.
+#[derive(Debug)]
+pub(crate) enum Conn {
+    Sqlite(Held),
+    Postgres(Session),
+}
+
+impl Conn {
+    /// Which database it leads to.
+    pub(in crate::store) fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// What ends a `select` of rows that nobody else may change, or share, until our transaction ends. SQLite has one
+    /// writer.
+    pub(in crate::store) fn locked(&self, tables: &str) -> String {
+        match self.engine() {
+            Engine::Sqlite => String::new(),
+            Engine::Postgres => format!(" for update of {tables}"),
+        }
+    }
+
+    /// What ends a `select` of rows that nobody may change until our transaction ends.
+    pub(in crate::store) fn shared(&self, tables: &str) -> String {
+        match self.engine() {
+            Engine::Sqlite => String::new(),
+            Engine::Postgres => format!(" for share of {tables}"),
+        }
+    }
+
+    /// What ends a `select` of work to be done: rows of `table` that another instance works on are left to it.
+    pub(in crate::store) fn skip_locked(&self, table: &str) -> String {
+        match self.engine() {
+            Engine::Sqlite => String::new(),
+            Engine::Postgres => format!(" for update of {table} skip locked"),
+        }
+    }
+
+    /// Commits the transaction that it is within.
+    pub(in crate::store) async fn commit(self) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(held) => held.commit().await,
+            Self::Postgres(session) => session.commit().await,
+        }
+    }
+
+    /// Undoes the transaction that it is within.
+    pub(in crate::store) async fn rollback(self) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(held) => held.rollback().await,
+            Self::Postgres(session) => session.rollback().await,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Conn {
+    /// Runs statements that return nothing and take no values.
+    pub(crate) async fn run(&mut self, statements: &str) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(held) => {
+                held.execute(script::Script::of(statements)).await?;
+            }
+            Self::Postgres(session) => {
+                let statements = AssertSqlSafe(dialect::postgres(statements));
+                sqlx::raw_sql(statements).execute(&mut **session).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A connection that reads; within a transaction, everything at the same moment.
+#[derive(Debug)]
+pub(crate) struct Read(pub(in crate::store) Conn);
+
+impl Deref for Read {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.0
+    }
+}
+
+impl DerefMut for Read {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.0
+    }
+}

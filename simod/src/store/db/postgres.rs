@@ -1,0 +1,346 @@
+//! A PostgreSQL server, which any number of instances share.
+
+use std::{
+    str::FromStr as _,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
+
+use super::{
+    engine::{Conn, Read, Session, answered},
+    migrations,
+    transaction::Write,
+};
+use crate::{
+    clock::Clock,
+    store::{Error, Result},
+};
+
+static MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| migrations::of(sqlx::migrate!("migrations/postgres")));
+
+/// How long a caller waits for a connection before he is told to come back.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
+
+/// How long after its last use a connection is taken to be alive: it was asked when it was returned.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How long a connection that was idle may take to say that it is alive, before another one is made.
+const WAIT_FOR_IDLE: Duration = Duration::from_secs(1);
+
+/// Connections of one instance.
+const CONNECTIONS: u32 = 16;
+
+/// The name under which instances tell each other that something happened.
+const NOTIFIED_AS: &str = "simo";
+
+/// What every connection is told.
+///
+/// An instance whose machine has vanished in the middle of a transaction keeps its locks until the server gives it up, and
+/// holds the feed back for as long.
+///
+/// No statement of ours takes so long; one that does is cut off before everything waits behind it. Our statements name their
+/// tables in the order in which indexes lead from one to the next; without statistics (tables that were filled just
+/// now) the planner prefers orders that cost a thousand times more, compiles them first, and reads tables whole. With
+/// statistics it reads them from their beginning where history wants a page, which may stand at the end.
+const SETTINGS: &str = "set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '40s'; set jit = off; set join_collapse_limit = 1;
+    set from_collapse_limit = 1; set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off";
+
+/// What every transaction that must see one moment begins with.
+const SNAPSHOT: &str = "begin isolation level repeatable read read only";
+
+/// A server, through a pool of connections.
+#[derive(Debug)]
+pub(in crate::store) struct Server {
+    pool: PgPool,
+    /// Which instance this is, for the others.
+    name: String,
+    /// A pooler may give every transaction another connection of the server, and every statement outside of one.
+    is_pooled: bool,
+    /// Where the others are listened to; nowhere behind a pooler: whoever is given the connection next would hear them.
+    listening: Option<PgPool>,
+}
+
+/// What the other instances say.
+#[derive(Debug)]
+pub(crate) struct Others {
+    listener: PgListener,
+    /// Who we are: our own word is no news.
+    name: String,
+}
+
+impl Others {
+    /// Waits until another instance has said something, or may have.
+    ///
+    /// # Errors
+    /// They cannot be heard any more.
+    pub(crate) async fn said_something(&mut self) -> Result<()> {
+        loop {
+            match self.listener.try_recv().await? {
+                Some(word) if word.payload() == self.name => {}
+                // Without a word: the connection was lost, and words with it.
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Server {
+    /// Connects, and migrates the database: directly, where `url` leads through a pooler.
+    pub(in crate::store) async fn open(url: &str, direct: Option<&str>) -> Result<Self> {
+        let options = options(url, direct.is_some())?;
+        let is_pooled = direct.is_some() || is_pooled(url);
+        let directly = match direct {
+            Some(direct) => self::options(direct, false)?,
+            None => options.clone(),
+        };
+        // On a connection of its own: a migration may take longer than any other statement. And the pool would only say
+        // that it has waited in vain.
+        let mut connection = connect(&directly).await?;
+        // Within transactions: a pooler may give every statement another connection otherwise.
+        if let Some(source) = unfinished_copy(&mut *connection.begin().await?).await? {
+            return Err(Error::HalfCopied(source));
+        }
+        migrate(&mut connection, is_pooled && direct.is_none()).await?;
+        warn_of_unsafe_settings(&mut connection).await?;
+        adopt_feed(&mut connection).await?;
+        connection.close().await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(WAIT_FOR_CONNECTION)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for < FRESH {
+                        return Ok(true);
+                    }
+                    let alive = tokio::time::timeout(WAIT_FOR_IDLE, connection.ping()).await;
+                    Ok(matches!(alive, Ok(Ok(()))))
+                })
+            })
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    // A pooler's connections serve others too; there each transaction begins with the settings.
+                    if !is_pooled {
+                        connection.execute(SETTINGS).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect_with(options.clone())
+            .await
+            .map_err(|error| Error::Open(shown(&options), error))?;
+        Ok(Self {
+            pool,
+            name: format!("{:032x}", rand::random::<u128>()),
+            is_pooled,
+            listening: (!is_pooled || direct.is_some()).then(|| {
+                PgPoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(WAIT_FOR_CONNECTION)
+                    .connect_lazy_with(directly)
+            }),
+        })
+    }
+
+    /// Sets a clock by the server's.
+    pub(in crate::store) async fn correct(&self, clock: &Clock) -> Result<()> {
+        let mut session = Session::begin(&self.pool, "begin").await?;
+        let (asked, before) = (Instant::now(), clock.uncorrected());
+        let question = sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint");
+        let server: i64 = answered(question.persistent(false).fetch_one(&mut *session)).await?;
+        let took = asked.elapsed().as_micros() as i64;
+        session.commit().await?;
+        clock.correct(server - before - took / 2, took);
+        Ok(())
+    }
+
+    pub(in crate::store) async fn read(&self) -> Result<Read> {
+        if self.is_pooled {
+            return self.snapshot().await;
+        }
+        Ok(Read(Conn::Postgres(Session::alone(&self.pool).await?)))
+    }
+
+    /// Tells the other instances that something happened.
+    pub(in crate::store) async fn tell_others(&self) -> Result<()> {
+        let mut session = Session::begin(&self.pool, "begin").await?;
+        let word =
+            sqlx::query("select pg_notify($1, $2)").bind(NOTIFIED_AS).bind(&self.name).persistent(false);
+        answered(word.execute(&mut *session)).await?;
+        Ok(session.commit().await?)
+    }
+
+    /// Listens to the other instances, on a connection of its own; `None` where they cannot be heard.
+    pub(in crate::store) async fn others(&self) -> Result<Option<Others>> {
+        let Some(pool) = &self.listening else {
+            return Ok(None);
+        };
+        let mut listener = PgListener::connect_with(pool).await?;
+        answered(listener.listen(NOTIFIED_AS)).await?;
+        Ok(Some(Others { listener, name: self.name.clone() }))
+    }
+
+    pub(in crate::store) async fn snapshot(&self) -> Result<Read> {
+        Ok(Read(Conn::Postgres(self.begin(SNAPSHOT).await?)))
+    }
+
+    pub(in crate::store) async fn write(&self) -> Result<Write> {
+        Ok(Write::new(Conn::Postgres(self.begin("begin").await?), None))
+    }
+
+    /// Begins a transaction.
+    async fn begin(&self, begin: &'static str) -> Result<Session> {
+        Ok(if self.is_pooled {
+            let begin = format!("{begin}; {}", SETTINGS.replace("set ", "set local "));
+            let session = Session::begin(&self.pool, AssertSqlSafe(begin)).await?;
+            session.without_statements()
+        } else {
+            Session::begin(&self.pool, begin).await?
+        })
+    }
+
+    pub(in crate::store) fn is_closed(&self) -> bool {
+        self.pool.is_closed()
+    }
+
+    pub(in crate::store) async fn close(&self) {
+        if let Some(listening) = &self.listening {
+            listening.close().await;
+        }
+        self.pool.close().await;
+    }
+}
+
+/// Connects once, and says why it could not.
+pub(in crate::store) async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
+    let failed = |error| Error::Open(shown(options), error);
+    match tokio::time::timeout(WAIT_FOR_CONNECTION, options.connect()).await {
+        Ok(connected) => connected.map_err(failed),
+        Err(_) => Err(failed(sqlx::Error::PoolTimedOut)),
+    }
+}
+
+/// Events that were brought from another server bear numbers of its transactions, which may be greater than any that this
+/// one has reached: nothing would follow them for years. They are given one of ours, and every subscriber starts anew.
+async fn adopt_feed(connection: &mut PgConnection) -> Result<()> {
+    let mut transaction = connection.begin().await?;
+    let adopted = sqlx::raw_sql(
+        "update event set xact = pg_current_xact_id() where xact >= pg_snapshot_xmax(pg_current_snapshot())",
+    )
+    .execute(&mut *transaction)
+    .await?
+    .rows_affected();
+    let floor = if adopted > 0 {
+        "update event_floor set xact = pg_current_xact_id(), seq = 0"
+    } else {
+        "update event_floor set xact = pg_current_xact_id(), seq = 0
+         where xact >= pg_snapshot_xmax(pg_current_snapshot())"
+    };
+    sqlx::raw_sql(floor).execute(&mut *transaction).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Runs the migrations that are missing.
+pub(in crate::store) async fn migrate(connection: &mut PgConnection, is_pooled: bool) -> Result<()> {
+    let done = done(&mut *connection.begin().await?).await?;
+    migrations::check(&MIGRATIONS, &done)?;
+    if is_pooled {
+        // A lock of a session, which migrations run under, is none behind a pooler.
+        let pending = migrations::pending(&MIGRATIONS, &done);
+        if !pending.is_empty() {
+            return Err(Error::Unmigrated(pending));
+        }
+    } else {
+        MIGRATIONS.run(connection).await?;
+    }
+    Ok(())
+}
+
+/// Says so when the server may lose what it has committed.
+async fn warn_of_unsafe_settings(connection: &mut PgConnection) -> Result<()> {
+    let mut transaction = connection.begin().await?;
+    for setting in ["fsync", "synchronous_commit"] {
+        let value: String = sqlx::query_scalar("select current_setting($1)")
+            .bind(setting)
+            .persistent(false)
+            .fetch_one(&mut *transaction)
+            .await?;
+        if value == "off" {
+            tracing::warn!("PostgreSQL runs with {setting} = off: a power failure loses accepted messages");
+        }
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// The migrations that [`Server::open`] would run.
+pub(in crate::store) async fn pending_migrations(url: &str) -> Result<Vec<String>> {
+    let mut connection = connect(&options(url, false)?).await?;
+    let done = done(&mut *connection.begin().await?).await?;
+    connection.close().await?;
+    Ok(migrations::pending(&MIGRATIONS, &done))
+}
+
+/// The migrations that were run.
+async fn done(connection: &mut PgConnection) -> Result<Vec<i64>> {
+    let known: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+        .persistent(false)
+        .fetch_one(&mut *connection)
+        .await?;
+    if !known {
+        return Ok(Vec::new());
+    }
+    Ok(sqlx::query_scalar("select version from _sqlx_migrations where success")
+        .persistent(false)
+        .fetch_all(connection)
+        .await?)
+}
+
+pub(in crate::store) fn options(url: &str, pooled: bool) -> Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url).map_err(|_| Error::Url("postgres:…".to_owned()))?;
+    let options = options.application_name("simod");
+    Ok(options.statement_cache_capacity(if pooled || is_pooled(url) { 0 } else { 256 }))
+}
+
+/// Whether the URL says `statement-cache-capacity=0`: then a pooler stands between us and the server, which gives every
+/// transaction the connection that is free, so that nothing may be prepared.
+pub(in crate::store) fn is_pooled(url: &str) -> bool {
+    let parsed = url::Url::parse(url);
+    parsed.is_ok_and(|url| {
+        url.query_pairs().any(|(name, value)| name == "statement-cache-capacity" && value == "0")
+    })
+}
+
+/// Where it is, without a password.
+fn shown(options: &PgConnectOptions) -> String {
+    format!(
+        "postgres://{}:{}/{}",
+        options.get_host(),
+        options.get_port(),
+        options.get_database().unwrap_or_default()
+    )
+}
+
+#[cfg(test)]
+mod tests;
+
+/// Where the unfinished copy comes from that the database holds, if it holds one.
+pub(in crate::store) async fn unfinished_copy(connection: &mut PgConnection) -> sqlx::Result<Option<String>> {
+    let is_there: bool = sqlx::query_scalar("select to_regclass('unfinished_copy') is not null")
+        .persistent(false)
+        .fetch_one(&mut *connection)
+        .await?;
+    if !is_there {
+        return Ok(None);
+    }
+    sqlx::query_scalar("select source from unfinished_copy")
+        .persistent(false)
+        .fetch_optional(connection)
+        .await
+}

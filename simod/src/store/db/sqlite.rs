@@ -1,0 +1,301 @@
+//! The embedded database: one file, one process.
+//!
+//! One writer, because SQLite has one: a connection behind a fair lock, whose transactions begin `IMMEDIATE`; what they
+//! commit is synced beside it (`disk`). Readers have a pool of their own and never wait for it.
+
+mod checkpoint;
+mod wal_index;
+
+use std::{
+    fs::{DirBuilder, OpenOptions},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::{
+    Connection as _, SqliteConnection, SqlitePool,
+    migrate::Migrator,
+    sqlite::{
+        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    },
+};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::{
+    engine::{Conn, Held, Read, Writer, query, query_scalar},
+    lock::{self, FileLock},
+    migrations,
+    transaction::Write,
+    wal_sync::{Log, unsynced},
+};
+use crate::store::{Error, Result};
+
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrations::of(sqlx::migrate!("migrations/sqlite")));
+
+/// How long a statement waits for a lock that another process holds before the caller is told to come back.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a caller waits for a connection before he is told to come back.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
+
+/// What the writer may remember of the file: the pages that every batch changes, in KiB (negative, as SQLite wants it).
+/// Only what was used takes memory.
+const WRITER_CACHE: &str = "-32768";
+
+/// The same for each that reads: who claims pushes goes through messages and people in turns.
+const READER_CACHE: &str = "-8192";
+
+/// Connections that read at the same time.
+const READERS: u32 = 4;
+
+/// Free pages that are given back to the file system at once.
+const VACUUMED: u32 = 128;
+
+/// Free pages that are kept for what comes next: 16 MiB.
+const FREE_KEPT: i64 = 4_096;
+
+/// An open database file.
+#[derive(Debug)]
+pub(in crate::store) struct File {
+    readers: SqlitePool,
+    /// One connection: SQLite has one writer. The lock hands it out first come, first served.
+    writer: Arc<Mutex<Writer>>,
+    /// How it is opened.
+    to_write: SqliteConnectOptions,
+    is_closed: AtomicBool,
+    log: Arc<Log>,
+    /// The file, for syncing it. It stays open for as long as SQLite has it: closing it would take the locks away that
+    /// SQLite holds on it.
+    handle: Arc<std::fs::File>,
+    /// The log's index, which keeps its room.
+    _wal_index: Option<std::fs::File>,
+    /// Frames of the log that the last checkpoint found in the file.
+    copied: AtomicI64,
+    /// Held for as long as this lives: one process owns the file.
+    _lock: FileLock,
+}
+
+impl File {
+    /// Opens the file, makes it when there is none, and migrates it.
+    pub(in crate::store) async fn open(path: &Path) -> Result<Self> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            let mut make = DirBuilder::new();
+            let made = make.recursive(true).mode(0o700).create(folder);
+            made.map_err(|e| Error::File(folder.to_owned(), e))?;
+        }
+        let path = &*lock::real(path);
+        let is_new = !path.exists();
+        let lock = FileLock::take(path)?;
+        // Names, telephone numbers and texts are nobody else's business. SQLite gives its log the same mode.
+        let handle = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|e| Error::File(path.to_owned(), e))?;
+        lock::hold(&handle, path)?;
+        wal_index::look_for_room(path)?;
+        if is_new {
+            // Whoever mistyped the path would look for his data in vain.
+            tracing::info!(file = %path.display(), "there was no database file: a new one is made");
+        }
+        let options = options(path);
+        let to_write = options
+            .clone()
+            // Before the first table, or it has no effect. Readers leave it alone: SQLite writes the setting into
+            // the file each time, for which they would wait for the writer.
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            .pragma("cache_size", WRITER_CACHE);
+        let mut writer = SqliteConnection::connect_with(&to_write)
+            .await
+            .map_err(|e| Error::Open(path.display().to_string(), e))?;
+        // The first statement opens the log, and makes its index.
+        let known = done(&mut writer).await?;
+        let wal_index = wal_index::reserve(path)?;
+        migrations::check(&MIGRATIONS, &known)?;
+        MIGRATIONS.run(&mut writer).await?;
+        let readers = pool()
+            .connect_with(options.pragma("query_only", "on").pragma("cache_size", READER_CACHE))
+            .await?;
+        Ok(Self {
+            readers,
+            writer: Arc::new(Mutex::new(Some(writer))),
+            to_write,
+            is_closed: AtomicBool::new(false),
+            log: Arc::new(Log::of(path)),
+            handle: Arc::new(handle),
+            _wal_index: wal_index,
+            copied: AtomicI64::new(0),
+            _lock: lock,
+        })
+    }
+
+    pub(in crate::store) async fn read(&self) -> Result<Read> {
+        let connection = self.readers.acquire().await?;
+        Ok(Read(Conn::Sqlite(Held::reader(connection))))
+    }
+
+    pub(in crate::store) async fn snapshot(&self) -> Result<Read> {
+        let connection = self.readers.acquire().await?;
+        Ok(Read(Conn::Sqlite(Held::snapshot(connection))))
+    }
+
+    /// Waits for the writer, first come first served. The transaction begins with its first statement.
+    pub(in crate::store) async fn write(&self) -> Result<Write> {
+        if self.log.is_broken() {
+            return Err(unsynced());
+        }
+        let conn = Conn::Sqlite(Held::write(self.writer().await?));
+        Ok(Write::new(conn, Some(self.log.clone())))
+    }
+
+    async fn writer(&self) -> Result<OwnedMutexGuard<Writer>> {
+        let waited = tokio::time::timeout(WAIT_FOR_CONNECTION, self.writer.clone().lock_owned()).await;
+        // As a pool of one would say it: both mean that the caller should come back.
+        let mut writer = waited.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        if self.is_closed() {
+            return Err(sqlx::Error::PoolClosed.into());
+        }
+        if writer.is_none() {
+            *writer = Some(SqliteConnection::connect_with(&self.to_write).await?);
+        }
+        Ok(writer)
+    }
+
+    pub(in crate::store) async fn on_disk(&self) -> Result<()> {
+        self.log.on_disk().await
+    }
+
+    pub(in crate::store) async fn messages_on_disk(&self) -> Result<()> {
+        self.log.messages_on_disk().await
+    }
+
+    /// Gives a piece of what deleted rows have left free back to the file system, when that is much. Returns whether
+    /// there is more.
+    pub(in crate::store) async fn vacuum(&self) -> Result<bool> {
+        let mut reader = self.read().await?;
+        let free: i64 = query_scalar("pragma freelist_count").fetch_one(&mut reader).await?;
+        let pages: i64 = query_scalar("pragma page_count").fetch_one(&mut reader).await?;
+        drop(reader);
+        // New rows take free pages first: only a file that has become much too large is made smaller.
+        if free < FREE_KEPT || free * 4 < pages {
+            return Ok(false);
+        }
+        let mut writer = Conn::Sqlite(Held::writer(self.writer().await?));
+        let vacuum = query(format!("pragma incremental_vacuum({VACUUMED})"));
+        vacuum.fetch_all(&mut writer).await?;
+        Ok(true)
+    }
+
+    pub(in crate::store) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::store) async fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.readers.close().await;
+        if let Some(writer) = self.writer.lock().await.take() {
+            // Nobody is left to be told.
+            let _closed = writer.close().await;
+        }
+    }
+}
+
+/// The migrations that [`File::open`] would run.
+pub(in crate::store) async fn pending_migrations(path: &Path) -> Result<Vec<String>> {
+    let mut ran = Vec::new();
+    if path.exists() {
+        wal_index::look_for_room(path)?;
+        let mut connection = SqliteConnection::connect_with(&read_only(path)).await?;
+        ran = done(&mut connection).await?;
+        connection.close().await?;
+    }
+    Ok(migrations::pending(&MIGRATIONS, &ran))
+}
+
+/// The migrations that were run.
+async fn done(connection: &mut SqliteConnection) -> Result<Vec<i64>> {
+    let known: i64 = sqlx::query_scalar("select count(*) from sqlite_master where name = '_sqlx_migrations'")
+        .fetch_one(&mut *connection)
+        .await?;
+    if known == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(sqlx::query_scalar("select version from _sqlx_migrations where success").fetch_all(connection).await?)
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // The log is synced by `disk`, before anyone is answered.
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(false)
+        // Checkpoints run beside the writer (`checkpoint`); this is only the limit for when they cannot keep up.
+        .pragma("wal_autocheckpoint", "40000")
+        // As large as it becomes until then, so that it need not grow again each time.
+        .pragma("journal_size_limit", "167772160")
+        .pragma("temp_store", "memory")
+        .statement_cache_capacity(256)
+        // Rows that may wait for whoever reads them: when they are more, SQLite's thread goes to sleep and is woken again.
+        .row_buffer_size(1_024)
+}
+
+/// For reading a file that is there. Nothing is set that SQLite would write into it: `auto_vacuum` is.
+pub(in crate::store) fn read_only(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(false)
+        .pragma("temp_store", "memory")
+}
+
+fn pool() -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .min_connections(1)
+        .max_connections(READERS)
+        .acquire_timeout(WAIT_FOR_CONNECTION)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_pending_is_seen_without_writing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("simo.db");
+        assert_eq!(pending_migrations(&path).await.unwrap().len(), MIGRATIONS.iter().count());
+        assert!(!path.exists());
+        let file = File::open(&path).await.unwrap();
+        assert!(pending_migrations(&path).await.unwrap().is_empty());
+        file.close().await;
+        let before = std::fs::read(&path).unwrap();
+        assert!(pending_migrations(&path).await.unwrap().is_empty());
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_is_new_does_not_wait_for_the_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::open(&directory.path().join("simo.db")).await.unwrap();
+        let mut writer = file.write().await.unwrap();
+        writer.run("delete from client").await.unwrap();
+        let mut readers = Vec::new();
+        for _ in 0..READERS {
+            // Else it would be told that the database is locked, after `BUSY_TIMEOUT`.
+            readers.push(file.read().await.unwrap());
+        }
+        writer.rollback().await.unwrap();
+    }
+}

@@ -1,0 +1,95 @@
+//! Transactions that write.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+use uuid::Uuid;
+
+use super::{engine::Conn, wal_sync::Log};
+use crate::store::{
+    Result,
+    audit::{Change, Changes},
+};
+
+/// A transaction that may write. Dropped without a commit, it leaves no trace.
+#[derive(Debug)]
+pub(crate) struct Write {
+    conn: Conn,
+    /// What must be synced; a server syncs by itself.
+    log: Option<Arc<Log>>,
+    /// What the audit is told when it commits.
+    changes: Changes,
+}
+
+impl Write {
+    pub(super) fn new(conn: Conn, log: Option<Arc<Log>>) -> Self {
+        Self { conn, log, changes: Changes::default() }
+    }
+
+    /// The same, by the store's clock.
+    pub(in crate::store) fn began_at(self, now: i64) -> Self {
+        Self { changes: Changes::at(now), ..self }
+    }
+
+    /// Writes a change down in the audit of a client (or of [`crate::store::SERVER`]), if it is one.
+    pub(in crate::store) fn record(&mut self, chain: Uuid, change: Change) {
+        self.changes.record(chain, change);
+    }
+
+    /// Commits. When this returns, everything that was written is on disk.
+    ///
+    /// # Errors
+    /// Nothing was written; or it was, but whether it would outlast a power failure is not known.
+    pub(crate) async fn commit(self) -> Result<()> {
+        let log = self.log.clone();
+        self.commit_unsynced().await?;
+        match log {
+            Some(log) => log.on_disk().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Commits. A power failure may undo it until [`Log::on_disk`] has returned.
+    pub(in crate::store) async fn commit_unsynced(mut self) -> Result<()> {
+        self.changes.write(&mut self.conn).await?;
+        Ok(self.conn.commit().await?)
+    }
+
+    /// The same, for new messages: nothing of them may be sent before they are on disk.
+    pub(in crate::store) async fn commit_messages_unsynced(self) -> Result<()> {
+        let Some(log) = self.log.clone() else {
+            return self.commit_unsynced().await;
+        };
+        log.messages_begin();
+        let committed = self.commit_unsynced().await;
+        // Also when it failed: then there is nothing to wait for.
+        log.messages_committed();
+        committed
+    }
+
+    #[cfg(test)]
+    pub(super) fn log(&self) -> Option<Arc<Log>> {
+        self.log.clone()
+    }
+
+    /// Leaves no trace.
+    pub(in crate::store) async fn rollback(self) -> Result<()> {
+        Ok(self.conn.rollback().await?)
+    }
+}
+
+impl Deref for Write {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.conn
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+}

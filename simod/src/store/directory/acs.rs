@@ -1,0 +1,179 @@
+//! ACS: the systems that post messages.
+
+use simo_common::{api::access::Acs, id, text, time, token::TokenKind};
+use uuid::Uuid;
+
+use super::tokens::revoke_tokens_of;
+use crate::store::{
+    Error, Listing, Result, Rows, Store, Write,
+    audit::Change,
+    db::engine::{Conn, Row, query, query_scalar},
+    list::page,
+};
+
+macro_rules! select_acs {
+    ($rest:literal) => {
+        concat!(
+            "select a.*, (select count(*) from token t where t.client_id = a.client_id and t.holder_id = a.id
+                          and t.revoked_at is null and (t.expires_at is null or t.expires_at > $2)) as tokens
+             from acs a where a.client_id = $1 and ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// A page of a client's ACS, by name.
+    pub async fn acs_list(&self, client_id: Uuid, listing: &Listing<String>) -> Result<Rows<Acs, String>> {
+        let mut reader = self.read().await?;
+        let rows =
+            query(select_acs!("a.name > $3 and ($4 or a.archived_at is null) order by a.name limit $5"))
+                .bind(client_id)
+                .bind(self.clock.now())
+                .bind(listing.after.as_deref().unwrap_or(""))
+                .bind(listing.archived)
+                .bind(listing.rows())
+                .fetch(&mut reader);
+        page(rows, listing.limit, |row| {
+            let acs = read_acs(row)?;
+            Ok(listing.find.fits(&[&acs.name]).then(|| (acs.name.clone(), acs)))
+        })
+        .await
+    }
+
+    /// The ACS with this name, archived or not.
+    pub async fn acs(&self, client_id: Uuid, name: &str) -> Result<Acs> {
+        let now = self.clock.now();
+        acs(&mut *self.read().await?, client_id, name, now).await
+    }
+
+    /// Makes an ACS, or brings it back from the archive (without the tokens that it had).
+    pub async fn add_acs(&self, client_id: Uuid, name: &str) -> Result<Acs> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let added = query(
+            "insert into acs (client_id, id, name, created_at) values ($1, $2, $3, $4)
+             on conflict (client_id, name) do update set archived_at = null where acs.archived_at is not null",
+        )
+        .bind(client_id)
+        .bind(id::new(now))
+        .bind(name)
+        .bind(now)
+        .execute(&mut tx)
+        .await?
+        .rows_affected();
+        if added == 0 {
+            return Err(name_taken(name));
+        }
+        let added = acs(&mut tx, client_id, name, now).await?;
+        tx.record(client_id, Change::new("acs.add", name).after(&added));
+        tx.commit().await?;
+        Ok(added)
+    }
+
+    /// Gives an ACS another short name. Its tokens go on working, and history names it anew.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such ACS or it is archived, [`Error::Conflict`] when the name is taken.
+    pub async fn edit_acs(&self, client_id: Uuid, name: &str, new: &str) -> Result<Acs> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let before = acs(&mut tx, client_id, name, now).await?;
+        let taken: bool =
+            query_scalar("select count(*) > 0 from acs where client_id = $1 and name = $2 and name <> $3")
+                .bind(client_id)
+                .bind(new)
+                .bind(name)
+                .fetch_one(&mut tx)
+                .await?;
+        if taken {
+            return Err(name_taken(new));
+        }
+        let renamed =
+            query("update acs set name = $3 where client_id = $1 and name = $2 and archived_at is null")
+                .bind(client_id)
+                .bind(name)
+                .bind(new)
+                .execute(&mut tx)
+                .await?;
+        if renamed.rows_affected() == 0 {
+            return Err(Error::not_found("acs", name));
+        }
+        let after = acs(&mut tx, client_id, new, now).await?;
+        tx.record(client_id, Change::new("acs.edit", name).before(&before).after(&after));
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// Archives an ACS and revokes its tokens.
+    pub async fn remove_acs(&self, client_id: Uuid, name: &str) -> Result<()> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let before = acs(&mut tx, client_id, name, now).await?;
+        let acs_id: Uuid = query_scalar(
+            "update acs set archived_at = coalesce(archived_at, $3) where client_id = $1 and name = $2 returning id",
+        )
+        .bind(client_id)
+        .bind(name)
+        .bind(now)
+        .fetch_one(&mut tx)
+        .await?;
+        revoke_tokens_of(&mut tx, Some(client_id), TokenKind::Acs, acs_id, now).await?;
+        let after = acs(&mut tx, client_id, name, now).await?;
+        tx.record(client_id, Change::new("acs.remove", name).before(&before).after(&after));
+        tx.commit().await
+    }
+}
+
+fn name_taken(name: &str) -> Error {
+    Error::Conflict(text!("there is an ACS `{name}` already", "АСУ «{name}» уже есть"))
+}
+
+/// The ACS with this name, archived or not.
+async fn acs(conn: &mut Conn, client_id: Uuid, name: &str, now: i64) -> Result<Acs> {
+    let row =
+        query(select_acs!("a.name = $3")).bind(client_id).bind(now).bind(name).fetch_optional(conn).await?;
+    row.as_ref().map(read_acs).transpose()?.ok_or_else(|| Error::not_found("acs", name))
+}
+
+/// The id of a live ACS, which is made if there is none with this name.
+pub(super) async fn acs_for_token(tx: &mut Write, client_id: Uuid, name: &str, now: i64) -> Result<Uuid> {
+    let made = query(
+        "insert into acs (client_id, id, name, created_at) values ($1, $2, $3, $4)
+         on conflict (client_id, name) do nothing",
+    )
+    .bind(client_id)
+    .bind(id::new(now))
+    .bind(name)
+    .bind(now)
+    .execute(tx)
+    .await?;
+    if made.rows_affected() > 0 {
+        let added = acs(tx, client_id, name, now).await?;
+        tx.record(client_id, Change::new("acs.add", name).after(&added));
+    }
+    // Whoever archives it now must see the token that follows, to revoke it.
+    let share = tx.shared("acs");
+    let live: Option<Uuid> = query_scalar(format!(
+        "select id from acs where client_id = $1 and name = $2 and archived_at is null{share}"
+    ))
+    .bind(client_id)
+    .bind(name)
+    .fetch_optional(tx)
+    .await?;
+    live.ok_or_else(|| {
+        Error::Conflict(text!(
+            "the ACS `{name}` is archived; add it again first",
+            "АСУ «{name}» в архиве; сначала добавьте её снова"
+        ))
+    })
+}
+
+fn read_acs(row: &Row) -> Result<Acs> {
+    Ok(Acs {
+        name: row.try_get("name")?,
+        tokens: row.try_get::<i64, _>("tokens")? as u64,
+        created_at: time::from_us(row.try_get("created_at")?),
+        archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
+    })
+}

@@ -1,0 +1,234 @@
+//! Clients: the legal entities that everything else belongs to.
+
+use jiff::tz::TimeZone;
+use simo_common::{
+    api::access::{Client, ClientSpec, MadeClient, NewOperator, Payload},
+    id,
+    message::limits,
+    people::Role,
+    text, time,
+};
+use uuid::Uuid;
+
+use super::{ends::end_client, operators::insert_operator};
+use crate::store::{
+    Error, Listing, Result, Rows, Store, Write,
+    audit::Change,
+    callers::login::insert_code,
+    db::engine::{Conn, Row, query, query_scalar},
+    list::page,
+};
+
+/// The time zone of a client that names none.
+pub(super) const DEFAULT_TIMEZONE: &str = "Europe/Moscow";
+
+impl Store {
+    /// A page of clients, by slug.
+    pub async fn clients(&self, listing: &Listing<String>) -> Result<Rows<Client, String>> {
+        let mut reader = self.read().await?;
+        let rows = query(
+            "select * from client where slug > $1 and ($2 or archived_at is null) order by slug limit $3",
+        )
+        .bind(listing.after.as_deref().unwrap_or(""))
+        .bind(listing.archived)
+        .bind(listing.rows())
+        .fetch(&mut reader);
+        page(rows, listing.limit, |row| {
+            let client = read_client(row)?;
+            let fits = listing.find.fits(&[&client.slug, &client.name]);
+            Ok(fits.then(|| (client.slug.clone(), client)))
+        })
+        .await
+    }
+
+    /// The client with this slug, archived or not.
+    pub async fn client(&self, slug: &str) -> Result<Client> {
+        let (_, client) = client(&mut *self.read().await?, slug).await?;
+        Ok(client)
+    }
+
+    /// The time zone of a client, in which times without an offset are read.
+    pub async fn client_timezone(&self, client_id: Uuid) -> Result<TimeZone> {
+        let name: String = query_scalar("select timezone from client where id = $1")
+            .bind(client_id)
+            .fetch_one(&mut *self.read().await?)
+            .await?;
+        Ok(TimeZone::get(&name).unwrap_or(TimeZone::UTC))
+    }
+
+    /// Makes a client. With `restore` one that is archived comes back as it was, but for what `spec` says: with its history,
+    /// people and topics, and without operators, tokens and phones.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the client is there, or is archived and not to be restored; [`Error::NotFound`] when there is
+    /// none to restore.
+    pub async fn add_client(&self, slug: &str, spec: &ClientSpec) -> Result<Client> {
+        let mut tx = self.write().await?;
+        let (_, added) = make_client(&mut tx, slug, spec, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(added)
+    }
+
+    /// Makes a client as [`Store::add_client`] does, and its first admin with a code to log in: all of it or nothing.
+    ///
+    /// # Errors
+    /// As [`Store::add_client`], and [`Error::Conflict`] when the admin's name is taken.
+    pub async fn add_client_and_admin(
+        &self,
+        slug: &str,
+        spec: &ClientSpec,
+        admin: &str,
+        code_valid_for_seconds: i64,
+    ) -> Result<MadeClient> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let (client_id, client) = make_client(&mut tx, slug, spec, now).await?;
+        let admin = NewOperator { name: admin.to_owned(), role: Role::Admin };
+        insert_operator(&mut tx, Some(client_id), &admin, now).await?;
+        let code = insert_code(&mut tx, Some(client_id), &admin.name, code_valid_for_seconds, now);
+        let login = Some(code.await?);
+        tx.commit().await?;
+        Ok(MadeClient { client, login })
+    }
+
+    /// Changes what `spec` names.
+    pub async fn edit_client(&self, slug: &str, spec: &ClientSpec) -> Result<Client> {
+        let mut tx = self.write().await?;
+        let (client_id, before) = client(&mut tx, slug).await?;
+        set(&mut tx, slug, spec).await?;
+        let (_, after) = client(&mut tx, slug).await?;
+        tx.record(client_id, Change::new("client.edit", slug).before(&before).after(&after));
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// Archives a client: no token of its ACS, operators and phones lets in any more, nor ever again.
+    pub async fn remove_client(&self, slug: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        let now = self.clock.now();
+        let (client_id, before) = client(&mut tx, slug).await?;
+        query("update client set archived_at = coalesce(archived_at, $2) where slug = $1")
+            .bind(slug)
+            .bind(now)
+            .execute(&mut tx)
+            .await?;
+        end_client(&mut tx, client_id, now).await?;
+        let (_, after) = client(&mut tx, slug).await?;
+        tx.record(client_id, Change::new("client.remove", slug).before(&before).after(&after));
+        tx.commit().await
+    }
+}
+
+/// Makes a client or brings it back, as `spec` says.
+async fn make_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) -> Result<(Uuid, Client)> {
+    if spec.restore {
+        restore_client(tx, slug, spec, now).await
+    } else {
+        insert_client(tx, slug, spec, now).await
+    }
+}
+
+/// Brings a client back from the archive, and writes it down.
+async fn restore_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) -> Result<(Uuid, Client)> {
+    let (client_id, before) = client(tx, slug).await?;
+    let restored = query("update client set archived_at = null where slug = $1 and archived_at is not null")
+        .bind(slug)
+        .execute(tx)
+        .await?;
+    if restored.rows_affected() == 0 {
+        return Err(is_there(slug));
+    }
+    end_client(tx, client_id, now).await?;
+    set(tx, slug, spec).await?;
+    let (_, after) = client(tx, slug).await?;
+    let change = Change::new("client.restore", slug).before(&before).after(&after);
+    tx.record(client_id, change);
+    Ok((client_id, after))
+}
+
+/// Changes the settings that `spec` names.
+async fn set(tx: &mut Write, slug: &str, spec: &ClientSpec) -> Result<()> {
+    query(
+        "update client set
+             name = coalesce($2, name), timezone = coalesce($3, timezone), payload = coalesce($4, payload),
+             notification = coalesce($5, notification), default_ttl = coalesce($6, default_ttl),
+             retention_days = nullif(coalesce($7, retention_days), 0)
+         where slug = $1",
+    )
+    .bind(slug)
+    .bind(&spec.name)
+    .bind(&spec.timezone)
+    .bind(spec.payload.map(Payload::as_str))
+    .bind(spec.notification)
+    .bind(spec.default_ttl)
+    .bind(spec.retention_days)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Makes a client, and writes it down.
+async fn insert_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) -> Result<(Uuid, Client)> {
+    let added = query(
+        "insert into client
+             (id, slug, name, timezone, payload, notification, default_ttl, retention_days, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, nullif($8, 0), $9)
+         on conflict (slug) do nothing",
+    )
+    .bind(id::new(now))
+    .bind(slug)
+    .bind(spec.name.as_deref().unwrap_or(slug))
+    .bind(spec.timezone.as_deref().unwrap_or(DEFAULT_TIMEZONE))
+    .bind(spec.payload.unwrap_or_default().as_str())
+    .bind(spec.notification.unwrap_or_default())
+    .bind(spec.default_ttl.unwrap_or(limits::DEFAULT_TTL_SECONDS))
+    .bind(spec.retention_days)
+    .bind(now)
+    .execute(tx)
+    .await?
+    .rows_affected();
+    if added == 0 {
+        let (_, known) = client(tx, slug).await?;
+        return Err(match known.archived_at {
+            None => is_there(slug),
+            Some(_) => Error::Conflict(text!(
+                "there was a client `{slug}`, which is archived: take another slug, or say `restore` (--restore) to bring it \
+                 back with its history, people and topics, and without its operators, tokens and phones",
+                "клиент «{slug}» был и находится в архиве: выберите другое имя или укажите `restore` (--restore), чтобы \
+                 вернуть его с историей, сотрудниками и темами, но без операторов, токенов и телефонов"
+            )),
+        });
+    }
+    let (client_id, added) = client(tx, slug).await?;
+    tx.record(client_id, Change::new("client.add", slug).after(&added));
+    Ok((client_id, added))
+}
+
+fn is_there(slug: &str) -> Error {
+    Error::Conflict(text!("there is a client `{slug}` already", "клиент «{slug}» уже есть"))
+}
+
+/// The client with this slug, archived or not, with its id.
+async fn client(conn: &mut Conn, slug: &str) -> Result<(Uuid, Client)> {
+    let row = query("select * from client where slug = $1")
+        .bind(slug)
+        .fetch_optional(conn)
+        .await?
+        .ok_or_else(|| Error::not_found("client", slug))?;
+    Ok((row.try_get("id")?, read_client(&row)?))
+}
+
+fn read_client(row: &Row) -> Result<Client> {
+    let payload: String = row.try_get("payload")?;
+    Ok(Client {
+        slug: row.try_get("slug")?,
+        name: row.try_get("name")?,
+        timezone: row.try_get("timezone")?,
+        payload: Payload::from_name(&payload),
+        notification: row.try_get("notification")?,
+        default_ttl: row.try_get("default_ttl")?,
+        retention_days: row.try_get("retention_days")?,
+        created_at: time::from_us(row.try_get("created_at")?),
+        archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
+    })
+}

@@ -1,0 +1,354 @@
+//! Employees, as administrators keep them.
+
+use serde::Serialize;
+use simo_common::{
+    api::people::{EditEmployee, Employee, NewEmployee},
+    id,
+    people::{fold_name, sort_key},
+    text, time,
+};
+use uuid::Uuid;
+
+use super::{
+    ends::end_people,
+    groups::{group_id, slugs, within},
+};
+use crate::store::{
+    Error, Listing, Result, Rows, Store, Write,
+    audit::Change,
+    db::{
+        engine::{Conn, Row, query, query_as, query_scalar},
+        rows_as_json::{self, hex, hex_bytes, json},
+    },
+    list::page,
+};
+
+macro_rules! select_employee {
+    ($($rest:expr),+) => {
+        concat!(
+            "select e.*,
+                 (select string_agg(g.slug, ',' order by g.slug) from group_member m
+                  join \"group\" g on g.client_id = m.client_id and g.id = m.group_id
+                  where m.client_id = e.client_id and m.employee_id = e.id and g.archived_at is null) as groups
+             from employee e where e.client_id = $1 and ",
+            $($rest),+
+        )
+    };
+}
+
+impl Store {
+    /// A page of a client's employees, by name: all, or those in a group or in a group within.
+    pub async fn employees(
+        &self,
+        client_id: Uuid,
+        group: Option<&str>,
+        listing: &Listing<String>,
+    ) -> Result<Rows<Employee, String>> {
+        let mut reader = self.read().await?;
+        let group_id = match group {
+            Some(slug) => Some(group_id(&mut reader, client_id, slug).await?),
+            None => None,
+        };
+        let rows = query(select_employee!(
+            "e.sort_key > $2 and ($3 or e.archived_at is null)
+             and ($4 is null or e.id in (",
+            within!("$1", "select $4"),
+            "select m.employee_id from within
+                 cross join group_member m on m.client_id = $1 and m.group_id = within.id))
+             and not exists (
+                 select 1 from jsonb_each($5) w where instr(e.folded_name, w.value->>0) = 0
+                 and instr(e.personnel_no, w.value->>1) = 0)
+             order by e.sort_key limit $6"
+        ))
+        .bind(client_id)
+        .bind(listing.after.as_deref().unwrap_or("").as_bytes())
+        .bind(listing.archived)
+        .bind(group_id)
+        .bind(listing.find.words())
+        .bind(listing.limit as i64 + 1)
+        .fetch(&mut reader);
+        page(rows, listing.limit, |row| Ok(Some((sort_key_of(row)?, read_employee(row)?)))).await
+    }
+
+    /// The employee with this personnel number, archived or not.
+    pub async fn employee(&self, client_id: Uuid, personnel_no: &str) -> Result<Employee> {
+        employee(&mut *self.read().await?, client_id, personnel_no).await
+    }
+
+    /// Makes an employee, or brings him back from the archive as he is described now, without grants of his own; who was
+    /// blocked stays so.
+    pub async fn add_employee(&self, client_id: Uuid, new: &NewEmployee) -> Result<Employee> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let groups = group_ids(&mut tx, client_id, &new.groups).await?;
+        let Some(employee_id) = insert_employee(&mut tx, client_id, new, now).await? else {
+            return Err(taken(&mut tx, client_id, &new.personnel_no).await?);
+        };
+        end_people(&mut tx, client_id, &[employee_id], now).await?;
+        set_groups(&mut tx, client_id, employee_id, &groups).await?;
+        let added = employee(&mut tx, client_id, &new.personnel_no).await?;
+        tx.record(client_id, employee_change("employee.add", None, &added));
+        tx.commit().await?;
+        Ok(added)
+    }
+
+    /// Changes what `edit` names.
+    pub async fn edit_employee(
+        &self,
+        client_id: Uuid,
+        personnel_no: &str,
+        edit: &EditEmployee,
+    ) -> Result<Employee> {
+        let mut tx = self.write().await?;
+        let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
+        let before = employee(&mut tx, client_id, personnel_no).await?;
+        let name = edit.full_name.as_deref();
+        query(
+            "update employee set
+                 full_name = coalesce($3, full_name), folded_name = coalesce($4, folded_name),
+                 sort_key = coalesce($5, sort_key), email = nullif(coalesce($6, email), ''),
+                 phone = nullif(coalesce($7, phone), ''), locale = nullif(coalesce($8, locale), ''),
+                 timezone = nullif(coalesce($9, timezone), '')
+             where client_id = $1 and id = $2",
+        )
+        .bind(client_id)
+        .bind(employee_id)
+        .bind(name)
+        .bind(name.map(fold_name))
+        .bind(name.map(|name| sort_key(name, personnel_no)))
+        .bind(&edit.email)
+        .bind(&edit.phone)
+        .bind(&edit.locale)
+        .bind(&edit.timezone)
+        .execute(&mut tx)
+        .await?;
+        if let Some(slugs) = &edit.groups {
+            let groups = group_ids(&mut tx, client_id, slugs).await?;
+            set_groups(&mut tx, client_id, employee_id, &groups).await?;
+        }
+        let after = employee(&mut tx, client_id, personnel_no).await?;
+        tx.record(client_id, employee_change("employee.edit", Some(&before), &after));
+        tx.commit().await?;
+        Ok(after)
+    }
+}
+
+/// The employee with this personnel number, archived or not.
+pub(in crate::store) async fn employee(
+    conn: &mut Conn,
+    client_id: Uuid,
+    personnel_no: &str,
+) -> Result<Employee> {
+    let row = query(select_employee!("e.personnel_no = $2"))
+        .bind(client_id)
+        .bind(personnel_no)
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref().map(read_employee).transpose()?.ok_or_else(|| Error::not_found("employee", personnel_no))
+}
+
+/// An employee as a row for `jsonb_each`, where many are written at once.
+#[derive(Debug, Serialize)]
+pub(super) struct PersonRow<'a>(
+    uuid::fmt::Simple,
+    &'a str,         // 1 personnel_no
+    &'a str,         // 2 full_name
+    String,          // 3 folded_name
+    String,          // 4 sort_key
+    Option<&'a str>, // 5 email
+    Option<&'a str>, // 6 phone
+    Option<&'a str>, // 7 locale
+    Option<&'a str>, // 8 timezone
+    &'static str,    // 9 blocked: `yes`, or empty
+);
+
+impl<'a> PersonRow<'a> {
+    /// With the contacts in the order of the columns.
+    pub(in crate::store) fn new(
+        id: Uuid,
+        no: &'a str,
+        full_name: &'a str,
+        [email, phone, locale, timezone]: [Option<&'a str>; 4],
+        blocked: bool,
+    ) -> Self {
+        Self(
+            hex(id),
+            no,
+            full_name,
+            fold_name(full_name),
+            hex_bytes(&sort_key(full_name, no)),
+            email,
+            phone,
+            locale,
+            timezone,
+            if blocked { "yes" } else { "" },
+        )
+    }
+}
+
+/// What the audit is told of a change of an employee.
+pub(super) fn employee_change(action: &'static str, before: Option<&Employee>, after: &Employee) -> Change {
+    Change::new(action, &*after.personnel_no).about(&after.personnel_no).before(&before).after(after)
+}
+
+/// Makes an employee, or brings back who is archived under the same name; nobody when the number is another's.
+pub(super) async fn insert_employee(
+    tx: &mut Write,
+    client_id: Uuid,
+    new: &NewEmployee,
+    now: i64,
+) -> Result<Option<Uuid>> {
+    let ordinal: i64 = query_scalar(
+        "update client set next_ordinal = next_ordinal + 1 where id = $1 returning next_ordinal - 1",
+    )
+    .bind(client_id)
+    .fetch_one(tx)
+    .await?;
+    Ok(query_scalar(
+        "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, email,
+                               phone, locale, timezone, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), nullif($10, ''), nullif($11, ''), $12)
+         on conflict (client_id, personnel_no) do update set
+             full_name = excluded.full_name, folded_name = excluded.folded_name, sort_key = excluded.sort_key,
+             email = excluded.email, phone = excluded.phone, locale = excluded.locale,
+             timezone = excluded.timezone, archived_at = null
+         where employee.archived_at is not null and employee.folded_name = excluded.folded_name
+         returning id",
+    )
+    .bind(client_id)
+    .bind(id::new(now))
+    .bind(ordinal)
+    .bind(&new.personnel_no)
+    .bind(&new.full_name)
+    .bind(fold_name(&new.full_name))
+    .bind(sort_key(&new.full_name, &new.personnel_no))
+    .bind(&new.email)
+    .bind(&new.phone)
+    .bind(&new.locale)
+    .bind(&new.timezone)
+    .bind(now)
+    .fetch_optional(tx)
+    .await?)
+}
+
+/// Why a personnel number cannot be given to a new employee. An archived person comes back under his own name only: a
+/// successor must not read his predecessor's history.
+pub(in crate::store) async fn taken(tx: &mut Write, client_id: Uuid, no: &str) -> Result<Error> {
+    let (name, archived): (String, bool) = query_as(
+        "select full_name, archived_at is not null from employee where client_id = $1 and personnel_no = $2",
+    )
+    .bind(client_id)
+    .bind(no)
+    .fetch_one(tx)
+    .await?;
+    Ok(Error::Conflict(if archived {
+        text!(
+            "`{no}` was {name}; if it is the same person, add him under that name and rename him then",
+            "«{no}» — это {name}; если это тот же человек, добавьте его под прежним именем и затем переименуйте"
+        )
+    } else {
+        text!("there is an employee `{no}` already: {name}", "сотрудник «{no}» уже есть: {name}")
+    }))
+}
+
+/// The id of an employee who is not archived.
+///
+/// # Errors
+/// A conflict when he is archived: only adding him again brings him back.
+pub(in crate::store) async fn live_employee(
+    tx: &mut Write,
+    client_id: Uuid,
+    personnel_no: &str,
+) -> Result<Uuid> {
+    let found: Option<(Uuid, bool)> = query_as(
+        "select id, archived_at is not null from employee where client_id = $1 and personnel_no = $2",
+    )
+    .bind(client_id)
+    .bind(personnel_no)
+    .fetch_optional(tx)
+    .await?;
+    match found {
+        Some((id, false)) => Ok(id),
+        Some((_, true)) => Err(Error::Conflict(text!(
+            "the employee `{personnel_no}` is archived; add him again first",
+            "сотрудник «{personnel_no}» в архиве; сначала добавьте его снова"
+        ))),
+        None => Err(Error::not_found("employee", personnel_no)),
+    }
+}
+
+/// The ids of groups by slug, all of which must be there.
+pub(in crate::store) async fn group_ids(
+    tx: &mut Write,
+    client_id: Uuid,
+    slugs: &[String],
+) -> Result<Vec<Uuid>> {
+    let found: Vec<(i64, Uuid)> = query_as(
+        "select j.key, g.id from jsonb_each($2) j cross join \"group\" g
+         where g.client_id = $1 and g.slug = j.atom and g.archived_at is null order by j.key",
+    )
+    .bind(client_id)
+    .bind(json(slugs))
+    .fetch_all(tx)
+    .await?;
+    let mut errors = Vec::new();
+    for (place, slug) in slugs.iter().enumerate() {
+        if !found.iter().any(|(key, _)| *key == place as i64) {
+            errors.push((
+                format!("groups[{place}]"),
+                text!("there is no group `{slug}`", "нет группы «{slug}»"),
+            ));
+        }
+    }
+    if errors.is_empty() {
+        Ok(found.into_iter().map(|(_, id)| id).collect())
+    } else {
+        Err(Error::Invalid(errors))
+    }
+}
+
+/// Makes these the only groups of an employee.
+pub(super) async fn set_groups(
+    tx: &mut Write,
+    client_id: Uuid,
+    employee_id: Uuid,
+    groups: &[Uuid],
+) -> Result<()> {
+    query("delete from group_member where client_id = $1 and employee_id = $2")
+        .bind(client_id)
+        .bind(employee_id)
+        .execute(tx)
+        .await?;
+    query(
+        "insert into group_member (client_id, group_id, employee_id)
+         select $1, unhex(j.atom), $2 from jsonb_each($3) j where true on conflict do nothing",
+    )
+    .bind(client_id)
+    .bind(employee_id)
+    .bind(rows_as_json::ids(groups))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// An employee's place in a list. Sort keys are texts that are compared bytewise.
+pub(in crate::store) fn sort_key_of(row: &Row) -> Result<String> {
+    Ok(String::from_utf8_lossy(&row.try_get::<Vec<u8>, _>("sort_key")?).into_owned())
+}
+
+fn read_employee(row: &Row) -> Result<Employee> {
+    let at = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.map(time::from_us));
+    Ok(Employee {
+        personnel_no: row.try_get("personnel_no")?,
+        former_no: row.try_get("former_no")?,
+        full_name: row.try_get("full_name")?,
+        email: row.try_get("email")?,
+        phone: row.try_get("phone")?,
+        groups: slugs(row.try_get("groups")?),
+        locale: row.try_get("locale")?,
+        timezone: row.try_get("timezone")?,
+        devices: row.try_get("devices")?,
+        blocked_at: at("blocked_at")?,
+        archived_at: at("archived_at")?,
+    })
+}

@@ -1,0 +1,255 @@
+//! Grants of topics: to whom, and when they count.
+
+use jiff::tz::TimeZone;
+use simo_common::{
+    api::access::{Grant, GrantTimes, Grantee},
+    hours::WeeklyHours,
+    id,
+    lang::{Lang, Text},
+    time,
+};
+use uuid::Uuid;
+
+use super::{employees::live_employee, groups::group_id, topics::topic_id};
+use crate::store::{
+    Error, Result, Store, Write,
+    audit::Change,
+    db::{
+        engine::{Row, query},
+        rows_as_json,
+    },
+};
+
+/// When a grant counts: always, unless it says otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GrantTerms {
+    /// Not before.
+    pub starts_at: Option<i64>,
+    /// Before it.
+    pub ends_at: Option<i64>,
+    /// Only then, by the clock of the client.
+    pub hours: Option<WeeklyHours>,
+}
+
+impl GrantTerms {
+    pub(in crate::store) fn read(row: &Row) -> Result<Self> {
+        let hours: Option<String> = row.try_get("hours")?;
+        let hours = hours.map(|text| text.parse()).transpose();
+        Ok(Self {
+            starts_at: row.try_get("starts_at")?,
+            ends_at: row.try_get("ends_at")?,
+            hours: hours.map_err(|error: Text| sqlx::Error::Decode(error.get(Lang::En).into()))?,
+        })
+    }
+
+    /// Whether a grant counts at a moment; `zone` is asked for where the hours of the week matter.
+    pub(in crate::store) fn count(&self, at: i64, zone: impl FnOnce() -> Result<TimeZone>) -> Result<bool> {
+        let is_in_time =
+            self.starts_at.is_none_or(|start| start <= at) && self.ends_at.is_none_or(|end| at < end);
+        Ok(match &self.hours {
+            Some(hours) if is_in_time => hours.contain(time::from_us(at).to_zoned(zone()?).datetime()),
+            _ => is_in_time,
+        })
+    }
+
+    /// As administrators see them.
+    pub(in crate::store) fn times(
+        self,
+        now: i64,
+        zone: impl FnOnce() -> Result<TimeZone>,
+    ) -> Result<GrantTimes> {
+        Ok(GrantTimes {
+            active: self.count(now, zone)?,
+            from: self.starts_at.map(time::from_us),
+            until: self.ends_at.map(time::from_us),
+            hours: self.hours.map(|hours| hours.to_string()),
+        })
+    }
+}
+
+/// The client's time zone, from a column `timezone`.
+pub(in crate::store) fn zone(row: &Row) -> Result<TimeZone> {
+    let name: String = row.try_get("timezone")?;
+    Ok(TimeZone::get(&name).unwrap_or(TimeZone::UTC))
+}
+
+macro_rules! select_grant {
+    ($rest:literal) => {
+        concat!(
+            "select g.*, r.slug as \"group\", e.personnel_no, c.timezone from topic_grant g
+             join client c on c.id = g.client_id
+             left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
+             left join employee e on e.client_id = g.client_id and e.id = g.employee_id
+             where g.client_id = $1 and g.topic_id = $2 and r.archived_at is null and e.archived_at is null",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// All grants of a topic: everyone's, then the groups', then the employees'.
+    pub async fn grants(&self, client_id: Uuid, topic: &str) -> Result<Vec<Grant>> {
+        let now = self.clock.now();
+        let mut reader = self.read().await?;
+        let topic_id = topic_id(&mut reader, client_id, topic, true).await?;
+        let rows = query(select_grant!(
+            " order by r.slug is not null or e.personnel_no is not null, e.personnel_no is not null, r.slug,
+                       e.personnel_no"
+        ))
+        .bind(client_id)
+        .bind(topic_id)
+        .fetch_all(&mut reader)
+        .await?;
+        rows.iter().map(|row| read_grant(row, topic, now)).collect()
+    }
+
+    /// Lets someone receive a topic, at the times of `terms` and no others. What is given so already is answered as it is.
+    pub async fn grant(
+        &self,
+        client_id: Uuid,
+        topic: &str,
+        grantee: &Grantee,
+        terms: &GrantTerms,
+    ) -> Result<Grant> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let topic_id = topic_id(&mut tx, client_id, topic, false).await?;
+        let (employee, group) = match grantee {
+            Grantee::Everyone => (None, None),
+            Grantee::Group(slug) => (None, Some(group_id(&mut tx, client_id, slug).await?)),
+            Grantee::Employee(personnel_no) => {
+                (Some(live_employee(&mut tx, client_id, personnel_no).await?), None)
+            }
+        };
+        let before = held(&mut tx, client_id, topic_id, (employee, group)).await?;
+        let before = before.map(|row| read_grant(&row, topic, now)).transpose()?;
+        query(
+            "insert into topic_grant (client_id, id, topic_id, employee_id, group_id, created_at, starts_at, ends_at, hours)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             on conflict (client_id, topic_id, coalesce(employee_id, x'00000000000000000000000000000000'),
+                          coalesce(group_id, x'00000000000000000000000000000000'))
+             do update set starts_at = excluded.starts_at, ends_at = excluded.ends_at, hours = excluded.hours",
+        )
+        .bind(client_id)
+        .bind(id::new(now))
+        .bind(topic_id)
+        .bind(employee)
+        .bind(group)
+        .bind(now)
+        .bind(terms.starts_at)
+        .bind(terms.ends_at)
+        .bind(terms.hours.as_ref().map(ToString::to_string))
+        .execute(&mut tx)
+        .await?;
+        let row = held(&mut tx, client_id, topic_id, (employee, group)).await?;
+        let row = row.ok_or_else(|| Error::not_found("grant", topic))?;
+        let grant = read_grant(&row, topic, now)?;
+        let change = Change::new("topic.grant", topic).before(&before).after(&grant);
+        tx.record(client_id, about_grantee(change, &grant));
+        tx.commit().await?;
+        Ok(grant)
+    }
+
+    /// Takes a grant back.
+    pub async fn revoke_grant(&self, client_id: Uuid, topic: &str, id: Uuid) -> Result<()> {
+        let mut tx = self.write().await?;
+        let topic_id = topic_id(&mut tx, client_id, topic, true).await?;
+        let row = query(select_grant!(" and g.id = $3"))
+            .bind(client_id)
+            .bind(topic_id)
+            .bind(id)
+            .fetch_optional(&mut tx)
+            .await?
+            .ok_or_else(|| Error::not_found("grant", id.to_string()))?;
+        let grant = read_grant(&row, topic, self.clock.now())?;
+        query("delete from topic_grant where client_id = $1 and topic_id = $2 and id = $3")
+            .bind(client_id)
+            .bind(topic_id)
+            .bind(id)
+            .execute(&mut tx)
+            .await?;
+        let change = Change::new("topic.revoke", topic).before(&grant);
+        tx.record(client_id, about_grantee(change, &grant));
+        tx.commit().await
+    }
+}
+
+/// Takes back all grants that name one of `ids` in `column`, and writes each down.
+pub(super) async fn take_back(
+    tx: &mut Write,
+    client_id: Uuid,
+    column: &'static str,
+    ids: &[Uuid],
+    now: i64,
+) -> Result<()> {
+    let ids = rows_as_json::ids(ids);
+    let rows = query(format!(
+        "select g.*, t.slug as topic, r.slug as \"group\", e.personnel_no, c.timezone from topic_grant g
+         join client c on c.id = g.client_id
+         join topic t on t.client_id = g.client_id and t.id = g.topic_id
+         left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
+         left join employee e on e.client_id = g.client_id and e.id = g.employee_id
+         where g.client_id = $1 and g.{column} in (select unhex(atom) from jsonb_each($2)) order by t.slug, g.id"
+    ))
+    .bind(client_id)
+    .bind(&ids)
+    .fetch_all(tx)
+    .await?;
+    for row in &rows {
+        let topic: String = row.try_get("topic")?;
+        let grant = read_grant(row, &topic, now)?;
+        let change = Change::new("topic.revoke", topic).before(&grant);
+        tx.record(client_id, about_grantee(change, &grant));
+    }
+    query(format!(
+        "delete from topic_grant where client_id = $1 and {column} in (select unhex(atom) from jsonb_each($2))"
+    ))
+    .bind(client_id)
+    .bind(&ids)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// The grant of a topic to an employee, a group, or (neither) everyone.
+async fn held(
+    tx: &mut Write,
+    client_id: Uuid,
+    topic_id: Uuid,
+    (employee, group): (Option<Uuid>, Option<Uuid>),
+) -> Result<Option<Row>> {
+    Ok(query(select_grant!(
+        " and g.employee_id is not distinct from $3 and g.group_id is not distinct from $4"
+    ))
+    .bind(client_id)
+    .bind(topic_id)
+    .bind(employee)
+    .bind(group)
+    .fetch_optional(tx)
+    .await?)
+}
+
+/// A personal grant is erased with the person.
+fn about_grantee(change: Change, grant: &Grant) -> Change {
+    match &grant.grantee {
+        Grantee::Employee(personnel_no) => change.about(personnel_no),
+        Grantee::Everyone | Grantee::Group(_) => change,
+    }
+}
+
+fn read_grant(row: &Row, topic: &str, now: i64) -> Result<Grant> {
+    let group: Option<String> = row.try_get("group")?;
+    let employee: Option<String> = row.try_get("personnel_no")?;
+    let terms = GrantTerms::read(row)?;
+    Ok(Grant {
+        id: row.try_get("id")?,
+        topic: topic.to_owned(),
+        grantee: match (group, employee) {
+            (Some(slug), _) => Grantee::Group(slug),
+            (None, Some(personnel_no)) => Grantee::Employee(personnel_no),
+            (None, None) => Grantee::Everyone,
+        },
+        created_at: time::from_us(row.try_get("created_at")?),
+        times: terms.times(now, || zone(row))?,
+    })
+}

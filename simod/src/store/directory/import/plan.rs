@@ -1,0 +1,316 @@
+//! What an import has to change, found out from what is known: pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use simo_common::{
+    api::people::{ImportChange, ImportReport, ImportRow, NewEmployee, Person as Who},
+    lang::Text,
+    people::may_be_one_person,
+    text,
+};
+use uuid::Uuid;
+
+use crate::store::{
+    audit::Change,
+    db::rows_as_json::{hex, json},
+    directory::employees::PersonRow,
+};
+
+/// Changes that a report shows, at most.
+const CHANGES_SHOWN: usize = 1_000;
+
+/// What the database knows.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The ordinal of the next new employee: it moves with every one that is made.
+    pub(super) next_ordinal: i64,
+    /// Groups that are not archived.
+    pub(super) groups: HashSet<String>,
+    /// The people whom rows name, by the row's place.
+    pub(super) people: HashMap<usize, Person>,
+}
+
+/// A person whom the database knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Person {
+    pub(super) full_name: String,
+    pub(super) email: Option<String>,
+    pub(super) phone: Option<String>,
+    pub(super) locale: Option<String>,
+    pub(super) timezone: Option<String>,
+    pub(super) groups: BTreeSet<String>,
+    pub(super) archived: bool,
+}
+
+/// What has to be changed, as JSON for the statements that do it.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// `[id, slug]` of groups to make or bring back.
+    pub(super) groups: String,
+    /// Employees to make, then those to change.
+    pub(super) people: String,
+    /// `[personnel number, [slug…]]` of employees whose groups change.
+    pub(super) members: String,
+    /// The numbers that pass to other people.
+    pub(super) succeeded: Vec<String>,
+    /// The numbers of which it has to be said whether they pass on.
+    pub(super) doubts: Vec<(String, Text)>,
+    /// What the audit is told.
+    pub(super) audit: Vec<Change>,
+    /// What to say of it.
+    pub(super) report: ImportReport,
+}
+
+impl Plan {
+    /// Compares the rows with what is known.
+    pub(super) fn new(rows: &[ImportRow], known: &Known, mut new_id: impl FnMut() -> Uuid) -> Self {
+        let mut report = ImportReport::default();
+        let (mut changes, mut audit) = (Vec::new(), Vec::new());
+        let wanted: BTreeSet<&String> = rows.iter().flat_map(|row| &row.employee.groups).collect();
+        let missing: Vec<&String> = wanted.into_iter().filter(|slug| !known.groups.contains(*slug)).collect();
+        for slug in &missing {
+            report.groups_created += 1;
+            changes.push(change(0, slug, "create_group", Vec::new()));
+            audit.push(Change::new("group.add", slug.as_str()));
+        }
+        let nobody = Person::default();
+        let (mut created, mut updated, mut members) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut succeeded, mut doubts) = (Vec::new(), Vec::new());
+        for (place, row) in rows.iter().enumerate() {
+            let employee = &row.employee;
+            let groups: BTreeSet<String> = employee.groups.iter().cloned().collect();
+            let Some(before) = known.people.get(&place) else {
+                report.created += 1;
+                created.push(person_row(new_id(), employee, &nobody));
+                members.push((&*employee.personnel_no, groups));
+                changes.push(change(row.line, &employee.personnel_no, "create", Vec::new()));
+                audit.push(made(employee));
+                continue;
+            };
+            if !may_be_one_person(&before.full_name, &employee.full_name) {
+                match row.person {
+                    Some(Who::Same) => {}
+                    None => doubts.push((
+                        format!("line {}: person", row.line),
+                        doubt(&employee.personnel_no, &before.full_name, &employee.full_name),
+                    )),
+                    Some(Who::New) => {
+                        report.created += 1;
+                        report.succeeded += 1;
+                        succeeded.push(employee.personnel_no.clone());
+                        created.push(person_row(new_id(), employee, &nobody));
+                        members.push((&*employee.personnel_no, groups));
+                        let name =
+                            ("full_name".to_owned(), before.full_name.clone(), employee.full_name.clone());
+                        changes.push(change(row.line, &employee.personnel_no, "succeed", vec![name]));
+                        audit.push(made(employee));
+                        continue;
+                    }
+                }
+            }
+            let fields = differences(before, employee, &groups);
+            if fields.is_empty() {
+                report.unchanged += 1;
+                continue;
+            }
+            report.updated += 1;
+            if fields.iter().any(|(field, ..)| field != "groups") {
+                updated.push(person_row(new_id(), employee, before));
+            }
+            if before.groups != groups {
+                members.push((&*employee.personnel_no, groups));
+            }
+            audit.push(edited(employee, &fields));
+            changes.push(change(row.line, &employee.personnel_no, "update", fields));
+        }
+        created.append(&mut updated);
+        changes.truncate(CHANGES_SHOWN);
+        report.changes = changes;
+        let groups: Vec<_> = missing.iter().map(|slug| (hex(new_id()), slug)).collect();
+        Self {
+            groups: json(&groups),
+            people: json(&created),
+            members: json(&members),
+            succeeded,
+            doubts,
+            audit,
+            report,
+        }
+    }
+
+    /// Whether nothing has to be changed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.report.created + self.report.updated + self.report.groups_created == 0
+    }
+}
+
+fn made(employee: &NewEmployee) -> Change {
+    let no = &*employee.personnel_no;
+    Change::new("employee.add", no).about(no).after(employee)
+}
+
+fn edited(employee: &NewEmployee, fields: &[(String, String, String)]) -> Change {
+    let no = &*employee.personnel_no;
+    let before: BTreeMap<_, _> = fields.iter().map(|(field, before, _)| (field, before)).collect();
+    let after: BTreeMap<_, _> = fields.iter().map(|(field, _, after)| (field, after)).collect();
+    Change::new("employee.edit", no).about(no).before(&before).after(&after)
+}
+
+/// A number comes back under quite another name.
+pub(in crate::store) fn doubt(no: &str, before: &str, after: &str) -> Text {
+    text!(
+        "`{no}` is {before} here and {after} in the file: another person, or the same one renamed?",
+        "«{no}» здесь {before}, а в файле {after}: это другой человек или тот же, переименованный?"
+    )
+}
+
+fn change(line: u64, name: &str, action: &str, fields: Vec<(String, String, String)>) -> ImportChange {
+    ImportChange { line, name: name.to_owned(), action: action.to_owned(), fields }
+}
+
+/// An optional field after the import: absent it stays, empty it goes.
+fn after<'a>(row: Option<&'a String>, before: Option<&'a String>) -> Option<&'a str> {
+    row.or(before).map(String::as_str).filter(|text| !text.is_empty())
+}
+
+fn optional_fields<'a>(
+    row: &'a NewEmployee,
+    before: &'a Person,
+) -> [(&'static str, Option<&'a str>, Option<&'a str>); 4] {
+    [
+        ("email", &row.email, &before.email),
+        ("phone", &row.phone, &before.phone),
+        ("locale", &row.locale, &before.locale),
+        ("timezone", &row.timezone, &before.timezone),
+    ]
+    .map(|(field, row, before)| (field, before.as_deref(), after(row.as_ref(), before.as_ref())))
+}
+
+fn differences(
+    before: &Person,
+    row: &NewEmployee,
+    groups: &BTreeSet<String>,
+) -> Vec<(String, String, String)> {
+    let mut fields = Vec::new();
+    let mut differ = |field: &str, before: &str, after: &str| {
+        if before != after {
+            fields.push((field.to_owned(), before.to_owned(), after.to_owned()));
+        }
+    };
+    if before.archived {
+        differ("archived", "true", "false");
+    }
+    differ("full_name", &before.full_name, &row.full_name);
+    for (field, before, after) in optional_fields(row, before) {
+        differ(field, before.unwrap_or(""), after.unwrap_or(""));
+    }
+    differ("groups", &joined(&before.groups), &joined(groups));
+    fields
+}
+
+fn joined(groups: &BTreeSet<String>) -> String {
+    groups.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn person_row<'a>(id: Uuid, row: &'a NewEmployee, before: &'a Person) -> PersonRow<'a> {
+    let contacts = optional_fields(row, before).map(|(.., after)| after);
+    PersonRow::new(id, &row.personnel_no, &row.full_name, contacts, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(line: u64, no: &str, name: &str, groups: &[&str]) -> ImportRow {
+        ImportRow {
+            line,
+            employee: NewEmployee {
+                personnel_no: no.to_owned(),
+                full_name: name.to_owned(),
+                groups: groups.iter().map(|&slug| slug.to_owned()).collect(),
+                ..NewEmployee::default()
+            },
+            person: None,
+        }
+    }
+
+    fn known(people: Vec<(usize, Person)>) -> Known {
+        Known {
+            next_ordinal: 1,
+            groups: HashSet::from(["a".to_owned()]),
+            people: people.into_iter().collect(),
+        }
+    }
+
+    fn plan(rows: &[ImportRow], known: &Known) -> Plan {
+        Plan::new(rows, known, Uuid::nil)
+    }
+
+    #[test]
+    fn only_what_differs_is_changed_and_every_difference_is_said() {
+        let anna = Person {
+            full_name: "Анна".to_owned(),
+            email: Some("anna@example.org".to_owned()),
+            phone: Some("+7".to_owned()),
+            groups: BTreeSet::from(["a".to_owned()]),
+            ..Person::default()
+        };
+        let boris = Person { full_name: "Борис".to_owned(), archived: true, ..Person::default() };
+        let mut second = row(3, "2", "Анна", &["b"]);
+        second.employee.email = Some(String::new());
+        let rows =
+            [row(2, "1", "Анна", &["a"]), second, row(4, "3", "Борис", &[]), row(5, "4", "Вера", &["b"])];
+        let plan = plan(&rows, &known(vec![(0, anna.clone()), (1, anna), (2, boris)]));
+        let report = &plan.report;
+        assert_eq!((report.created, report.updated, report.unchanged, report.groups_created), (1, 2, 1, 1));
+        let said: Vec<_> = report
+            .changes
+            .iter()
+            .map(|c| {
+                let fields: Vec<_> = c.fields.iter().map(|(f, b, a)| format!("{f}: {b} → {a}")).collect();
+                format!("{} {} {} {}", c.line, c.action, c.name, fields.join("; "))
+            })
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "0 create_group b ",
+                "3 update 2 email: anna@example.org → ; groups: a → b",
+                "4 update 3 archived: true → false",
+                "5 create 4 ",
+            ]
+        );
+        // The new one comes first, with its ordinal; the absent phone stays.
+        let people: serde_json::Value = serde_json::from_str(&plan.people).unwrap();
+        assert_eq!(people[0][1], "4");
+        assert_eq!(people[1][6], "+7");
+        assert_eq!(people[1][5], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn a_number_under_another_name_is_doubted_until_it_is_said_who_it_is() {
+        let anna = Person {
+            full_name: "Исаева Анна Ильинична".to_owned(),
+            phone: Some("+7".to_owned()),
+            ..Person::default()
+        };
+        let plan_of = |name: &str, person| {
+            let rows = [ImportRow { person, ..row(2, "1", name, &[]) }];
+            plan(&rows, &known(vec![(0, anna.clone())]))
+        };
+        let married = plan_of("Котова Анна Ильинична", None);
+        assert_eq!((married.doubts.len(), married.report.updated), (0, 1));
+        let doubted = plan_of("Котова Вера Ильинична", None);
+        assert_eq!(doubted.doubts[0].0, "line 2: person");
+        let renamed = plan_of("Котова Вера Ильинична", Some(Who::Same));
+        assert_eq!((renamed.doubts.len(), renamed.report.updated), (0, 1));
+        let successor = plan_of("Котова Вера Ильинична", Some(Who::New));
+        assert_eq!(successor.succeeded, ["1"]);
+        assert_eq!((successor.report.created, successor.report.succeeded), (1, 1));
+        let people: serde_json::Value = serde_json::from_str(&successor.people).unwrap();
+        assert_eq!(people[0][6], serde_json::Value::Null, "the phone was his predecessor's");
+        // Said twice, it is done once.
+        let again = plan_of("Исаева Анна Ильинична", Some(Who::New));
+        assert_eq!((again.succeeded.len(), again.report.unchanged), (0, 1));
+    }
+}

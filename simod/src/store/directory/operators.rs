@@ -1,0 +1,261 @@
+//! Operators: the people who administer. An owner belongs to no client, all others to one.
+
+use std::collections::BTreeSet;
+
+use simo_common::{
+    api::access::{NewOperator, Operator},
+    id,
+    lang::Text,
+    people::Role,
+    text, time,
+    token::TokenKind,
+};
+use uuid::Uuid;
+
+use super::tokens::revoke_tokens_of;
+use crate::store::{
+    Error, Listing, Result, Rows, SERVER, Store, Write,
+    audit::Change,
+    callers::login::withdraw_code,
+    db::engine::{Conn, Row, query, query_as, query_scalar},
+    list::page,
+};
+
+macro_rules! select_operator {
+    ($rest:literal) => {
+        concat!(
+            "select o.*, c.slug as client from operator o left join client c on c.id = o.client_id
+             where ($1 is null or o.client_id = $1) and ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// A page of operators, by name: of one client, or all.
+    pub async fn operators(
+        &self,
+        within: Option<Uuid>,
+        listing: &Listing<String>,
+    ) -> Result<Rows<Operator, String>> {
+        let mut reader = self.read().await?;
+        let rows =
+            query(select_operator!("o.name > $2 and ($3 or o.archived_at is null) order by o.name limit $4"))
+                .bind(within)
+                .bind(listing.after.as_deref().unwrap_or(""))
+                .bind(listing.archived)
+                .bind(listing.rows())
+                .fetch(&mut reader);
+        page(rows, listing.limit, |row| {
+            let operator = read_operator(row)?;
+            let fits = listing.find.fits(&[&operator.name]);
+            Ok(fits.then(|| (operator.name.clone(), operator)))
+        })
+        .await
+    }
+
+    /// The operator with this name, of one client or of all, archived or not.
+    pub async fn operator(&self, within: Option<Uuid>, name: &str) -> Result<Operator> {
+        operator(&mut *self.read().await?, within, name).await
+    }
+
+    /// Makes an operator of a client (an owner: of none), or brings him back from the archive of that client.
+    pub async fn add_operator(&self, client_id: Option<Uuid>, new: &NewOperator) -> Result<Operator> {
+        let mut tx = self.write().await?;
+        let added = insert_operator(&mut tx, client_id, new, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(added)
+    }
+
+    /// Gives an operator a new name and role. One who stops being an owner becomes an operator of `client_id`.
+    pub async fn edit_operator(
+        &self,
+        within: Option<Uuid>,
+        name: &str,
+        new: &NewOperator,
+        client_id: Option<Uuid>,
+    ) -> Result<Operator> {
+        let mut tx = self.write().await?;
+        alone_at(&mut tx, within).await?;
+        let (operator_id, belongs_to) = live_operator(&mut tx, within, name).await?;
+        let before = operator(&mut tx, within, name).await?;
+        let client_id = match new.role {
+            Role::Owner => None,
+            Role::Admin | Role::Viewer => Some(belongs_to.or(client_id).ok_or_else(|| {
+                Error::Invalid(vec![(
+                    "client".to_owned(),
+                    text!(
+                        "say which client he is to belong to: ?client=<slug>",
+                        "укажите, к какому клиенту он будет относиться: ?client=<slug>"
+                    ),
+                )])
+            })?),
+        };
+        let taken: bool = query_scalar("select count(*) > 0 from operator where name = $1 and id <> $2")
+            .bind(&new.name)
+            .bind(operator_id)
+            .fetch_one(&mut tx)
+            .await?;
+        if taken {
+            return Err(name_taken(&new.name));
+        }
+        query("update operator set name = $2, role = $3, client_id = $4 where id = $1")
+            .bind(operator_id)
+            .bind(&new.name)
+            .bind(new.role.as_str())
+            .bind(client_id)
+            .execute(&mut tx)
+            .await?;
+        query(
+            "update token set client_id = $3
+             where client_id is not distinct from $1 and kind = 'operator' and holder_id = $2",
+        )
+        .bind(belongs_to)
+        .bind(operator_id)
+        .bind(client_id)
+        .execute(&mut tx)
+        .await?;
+        keep_an_admin(&mut tx, within).await?;
+        let after = operator(&mut tx, None, &new.name).await?;
+        // Whoever he leaves and whoever gets him both learn of it.
+        for chain in BTreeSet::from([belongs_to, client_id]) {
+            let change = Change::new("operator.edit", name).before(&before).after(&after);
+            tx.record(chain.unwrap_or(SERVER), change);
+        }
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// Archives an operator, revokes his tokens and withdraws his code.
+    pub async fn remove_operator(&self, within: Option<Uuid>, name: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        alone_at(&mut tx, within).await?;
+        archive_operator(&mut tx, within, name, self.clock.now()).await?;
+        keep_an_admin(&mut tx, within).await?;
+        tx.commit().await
+    }
+}
+
+/// Archives an operator with his tokens and his code, and writes it down.
+pub(super) async fn archive_operator(
+    tx: &mut Write,
+    within: Option<Uuid>,
+    name: &str,
+    now: i64,
+) -> Result<()> {
+    let before = operator(tx, within, name).await?;
+    let (operator_id, client_id): (Uuid, Option<Uuid>) = query_as(
+        "update operator set archived_at = coalesce(archived_at, $3)
+         where name = $2 and ($1 is null or client_id = $1) returning id, client_id",
+    )
+    .bind(within)
+    .bind(name)
+    .bind(now)
+    .fetch_one(tx)
+    .await?;
+    revoke_tokens_of(tx, client_id, TokenKind::Operator, operator_id, now).await?;
+    withdraw_code(tx, operator_id).await?;
+    let after = operator(tx, within, name).await?;
+    let change = Change::new("operator.remove", name).before(&before).after(&after);
+    tx.record(client_id.unwrap_or(SERVER), change);
+    Ok(())
+}
+
+/// Nobody else takes an administrator's rights away meanwhile: of two who take each other's, the second sees it.
+async fn alone_at(tx: &mut Write, within: Option<Uuid>) -> Result<()> {
+    let lock = tx.locked("client");
+    query(format!("select 1 from client where id = $1{lock}")).bind(within).fetch_optional(tx).await?;
+    Ok(())
+}
+
+/// Whoever is himself of a client does not leave it without an administrator: he could not make another one. An owner can.
+async fn keep_an_admin(tx: &mut Write, within: Option<Uuid>) -> Result<()> {
+    let Some(client_id) = within else {
+        return Ok(());
+    };
+    let has_admin: bool = query_scalar(
+        "select count(*) > 0 from operator where client_id = $1 and role = 'admin' and archived_at is null",
+    )
+    .bind(client_id)
+    .fetch_one(tx)
+    .await?;
+    if has_admin { Ok(()) } else { Err(Error::Conflict(last_admin())) }
+}
+
+/// Why an administrator stays.
+pub(super) fn last_admin() -> Text {
+    text!(
+        "this is the last admin of the client: only an owner can take his rights away",
+        "это последний администратор клиента: снять его может только владелец"
+    )
+}
+
+/// Makes an operator, and writes it down.
+pub(super) async fn insert_operator(
+    tx: &mut Write,
+    client_id: Option<Uuid>,
+    new: &NewOperator,
+    now: i64,
+) -> Result<Operator> {
+    let added = query(
+        "insert into operator (id, client_id, name, role, created_at) values ($1, $2, $3, $4, $5)
+         on conflict (name) do update set role = excluded.role, archived_at = null
+         where operator.archived_at is not null and operator.client_id is not distinct from excluded.client_id",
+    )
+    .bind(id::new(now))
+    .bind(client_id)
+    .bind(&new.name)
+    .bind(new.role.as_str())
+    .bind(now)
+    .execute(tx)
+    .await?
+    .rows_affected();
+    if added == 0 {
+        return Err(name_taken(&new.name));
+    }
+    let added = operator(tx, client_id, &new.name).await?;
+    let change = Change::new("operator.add", &*new.name).after(&added);
+    tx.record(client_id.unwrap_or(SERVER), change);
+    Ok(added)
+}
+
+/// The operator with this name, of one client or of all, archived or not.
+async fn operator(conn: &mut Conn, within: Option<Uuid>, name: &str) -> Result<Operator> {
+    let row = query(select_operator!("o.name = $2")).bind(within).bind(name).fetch_optional(conn).await?;
+    row.as_ref().map(read_operator).transpose()?.ok_or_else(|| Error::not_found("operator", name))
+}
+
+/// The id and client of an operator who is not archived.
+pub(in crate::store) async fn live_operator(
+    tx: &mut Write,
+    within: Option<Uuid>,
+    name: &str,
+) -> Result<(Uuid, Option<Uuid>)> {
+    // Whoever archives him now must see the token that follows, to revoke it.
+    let share = tx.shared("operator");
+    let found: Option<(Uuid, Option<Uuid>)> = query_as(format!(
+        "select id, client_id from operator
+         where name = $2 and archived_at is null and ($1 is null or client_id = $1){share}"
+    ))
+    .bind(within)
+    .bind(name)
+    .fetch_optional(tx)
+    .await?;
+    found.ok_or_else(|| Error::not_found("operator", name))
+}
+
+/// Names are unique over all clients; whose the other one is, is nobody's business.
+fn name_taken(name: &str) -> Error {
+    Error::Conflict(text!("the operator name `{name}` is taken", "имя оператора «{name}» занято"))
+}
+
+fn read_operator(row: &Row) -> Result<Operator> {
+    let role: String = row.try_get("role")?;
+    Ok(Operator {
+        name: row.try_get("name")?,
+        client: row.try_get("client")?,
+        role: role.parse().unwrap_or(Role::Viewer),
+        created_at: time::from_us(row.try_get("created_at")?),
+        archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
+    })
+}

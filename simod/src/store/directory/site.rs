@@ -1,0 +1,165 @@
+//! A site: what there is to be, compared with what there is, and made true whole or not at all.
+//!
+//! The comparison is made on a reader's snapshot. The writer is held for the rows that change only, in a handful of statements
+//! per table, and only if nothing of what the comparison was made from has changed meanwhile.
+
+mod export;
+mod live;
+mod load;
+mod plan;
+mod write;
+
+use std::sync::Arc;
+
+use simo_common::{
+    api::site::{AppliedSite, Site, SitePlan},
+    delivery::reason,
+};
+use uuid::Uuid;
+
+pub use self::plan::Reach;
+use self::{
+    live::Live,
+    load::{Scope, live, lock_chains, revisions},
+    plan::Plan,
+    write::Prepared,
+};
+use crate::store::{
+    Error, Races, Result, Store,
+    db::{engine::query_scalar, rows_as_json},
+    phones::retire_device::retire,
+};
+
+/// Phones that are let go in one transaction, so that nobody waits long for the writer.
+const PHONES_AT_ONCE: i64 = 50;
+
+/// People in whom something ends with a site.
+#[derive(Debug, Default)]
+struct Left {
+    client_id: Uuid,
+    blocked: Vec<Uuid>,
+    gone: Vec<Uuid>,
+}
+
+impl Store {
+    /// What a site would change.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with all mistakes of the site.
+    pub async fn plan_site(&self, site: Arc<Site>, reach: Reach) -> Result<SitePlan> {
+        let (plan, live) = self.planned(site, reach).await?;
+        Ok(SitePlan { revision: live.revision(), changes: plan.changes })
+    }
+
+    /// Makes a site true, if its plan was made from the revision that still counts.
+    ///
+    /// # Errors
+    /// [`Error::ChangedMeanwhile`] when something was changed since the plan was made; [`Error::Invalid`] with all mistakes
+    /// of the site.
+    pub async fn apply_site(&self, site: Arc<Site>, reach: Reach, planned: &str) -> Result<AppliedSite> {
+        let mut races = Races::default();
+        loop {
+            let applied = self.try_apply(&site, reach, planned).await;
+            if !races.lost(&applied) {
+                return applied;
+            }
+        }
+    }
+
+    async fn try_apply(&self, site: &Arc<Site>, reach: Reach, planned: &str) -> Result<AppliedSite> {
+        let (plan, live) = self.planned(site.clone(), reach).await?;
+        if live.revision() != planned {
+            return Err(Error::ChangedMeanwhile);
+        }
+        if plan.changes.is_empty() {
+            return Ok(AppliedSite::default());
+        }
+        // Blocking them may have been cut short, and what was to be denied is not to reach them now.
+        for client in &plan.clients {
+            if let Some(client_id) = client.id {
+                self.deny_rest(client_id, &client.people_unblocked).await?;
+            }
+        }
+        let now = self.clock.now();
+        // Rows, ids and secrets are made before the writer is held.
+        let prepared = tokio::task::spawn_blocking(move || Prepared::new(plan, now)).await?;
+        let scope = Scope::of(site, reach.prune_clients);
+        let mut tx = self.write().await?;
+        let moved = |revisions| live.has_moved(&revisions);
+        if moved(revisions(&mut tx, &scope).await?) {
+            return Err(Error::ChangedMeanwhile);
+        }
+        let left = prepared.write(&mut tx, now).await?;
+        // Whoever changed something while we wrote, and has committed, is seen now; whoever has not comes after us, because
+        // he waits for the end of the chain.
+        lock_chains(&mut tx, &scope).await?;
+        if moved(revisions(&mut tx, &scope).await?) {
+            return Err(Error::ChangedMeanwhile);
+        }
+        let applied = prepared.record(&mut tx);
+        tx.commit().await?;
+        for left in left {
+            self.end(left).await?;
+        }
+        Ok(applied)
+    }
+
+    /// All that there is, or all of a client, as a site.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such client.
+    pub async fn site(&self, client: Option<&str>) -> Result<Site> {
+        let scope = client.map_or_else(Scope::everything, Scope::client);
+        let mut snapshot = self.snapshot().await?;
+        let live = live(&mut snapshot, &scope, self.clock.now()).await?;
+        drop(snapshot);
+        if let Some(slug) = client
+            && live.clients.get(slug).is_none_or(|client| client.archived)
+        {
+            return Err(Error::not_found("client", slug));
+        }
+        Ok(tokio::task::spawn_blocking(move || export::site(&live, &scope)).await?)
+    }
+
+    async fn planned(&self, site: Arc<Site>, reach: Reach) -> Result<(Plan, Live)> {
+        let scope = Scope::of(&site, reach.prune_clients);
+        let mut snapshot = self.snapshot().await?;
+        let live = live(&mut snapshot, &scope, self.clock.now()).await?;
+        drop(snapshot);
+        // Thousands of rows to compare: not on a thread that others wait for.
+        tokio::task::spawn_blocking(move || {
+            let plan = Plan::new(&site, &live, reach).map_err(Error::Invalid)?;
+            Ok((plan, live))
+        })
+        .await?
+    }
+
+    /// Ends what those had who are blocked or archived now. None of it can be used any more, because claims, streams and
+    /// tokens look at the employee; so this may follow, in small steps.
+    async fn end(&self, left: Left) -> Result<()> {
+        let client_id = left.client_id;
+        self.deny_rest(client_id, &left.blocked).await?;
+        let gone = rows_as_json::ids(&left.gone);
+        loop {
+            let now = self.clock.now();
+            let mut tx = self.write().await?;
+            let phones: Vec<Uuid> = query_scalar(
+                "select d.id from jsonb_each($2) j cross join device d
+                 where d.client_id = $1 and d.employee_id = unhex(j.atom) and d.retired_at is null limit $3",
+            )
+            .bind(client_id)
+            .bind(&gone)
+            .bind(PHONES_AT_ONCE)
+            .fetch_all(&mut tx)
+            .await?;
+            for phone in &phones {
+                retire(&mut tx, client_id, *phone, reason::DEVICE_GONE, now).await?;
+            }
+            tx.commit().await?;
+            if phones.is_empty() {
+                break;
+            }
+        }
+        self.deny_rest(client_id, &left.gone).await
+    }
+}

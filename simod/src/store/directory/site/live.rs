@@ -1,0 +1,136 @@
+//! What there is of a site, read at one moment.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use simo_common::{
+    api::{
+        access::{Grantee, Payload},
+        message::Recipients,
+    },
+    message::Priority,
+    people::Role,
+};
+use uuid::Uuid;
+
+use crate::store::{GrantTerms, TokenTerms, db::rows_as_json::hex_hash};
+
+/// A row, in the archive or not.
+#[derive(Debug, Clone)]
+pub(super) struct Kept<T> {
+    pub(super) id: Uuid,
+    pub(super) archived: bool,
+    pub(super) is: T,
+}
+
+/// What concerns a site.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Live {
+    /// Owners by name.
+    pub(super) owners: BTreeMap<String, Kept<()>>,
+    /// Clients that the site names, by slug; all of them where all are asked for.
+    pub(super) clients: BTreeMap<String, LiveClient>,
+    /// The names of all operators, which are unique over all clients.
+    pub(super) operators: BTreeSet<String>,
+    /// When it was read.
+    pub(super) now: i64,
+    /// What the site was made from: chains with the number of their changes.
+    pub(super) revisions: BTreeMap<String, Option<i64>>,
+}
+
+/// A client.
+#[derive(Debug, Clone)]
+pub(super) struct LiveClient {
+    pub(super) id: Uuid,
+    pub(super) archived: bool,
+    pub(super) settings: Settings,
+    pub(super) acs: BTreeMap<String, Kept<()>>,
+    /// Tokens of ACS that work.
+    pub(super) tokens: Vec<LiveToken>,
+    /// Those that worked until their time had passed, and have no heir.
+    pub(super) ended: Vec<LiveToken>,
+    pub(super) operators: BTreeMap<String, Kept<Role>>,
+    pub(super) groups: BTreeMap<String, Kept<Group>>,
+    pub(super) employees: BTreeMap<String, Kept<Employee>>,
+    pub(super) topics: BTreeMap<String, Kept<Topic>>,
+}
+
+/// A token that was not revoked.
+#[derive(Debug, Clone)]
+pub(super) struct LiveToken {
+    pub(super) id: Uuid,
+    pub(super) acs: String,
+    pub(super) terms: TokenTerms,
+    /// The last of its successors that works: what is said of the token is that one's, beside which it works on for a while.
+    pub(super) heir: Option<Uuid>,
+}
+
+impl LiveToken {
+    /// What it is for.
+    pub(super) fn name(&self) -> &str {
+        self.terms.name.as_deref().unwrap_or_default()
+    }
+}
+
+/// What a client may be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) timezone: String,
+    pub(super) payload: Payload,
+    pub(super) notification: bool,
+    pub(super) default_ttl: i64,
+    pub(super) retention_days: Option<i64>,
+}
+
+/// A group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Group {
+    pub(super) name: String,
+    pub(super) includes: BTreeSet<String>,
+}
+
+/// An employee.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Employee {
+    pub(super) full_name: String,
+    pub(super) email: Option<String>,
+    pub(super) phone: Option<String>,
+    pub(super) locale: Option<String>,
+    pub(super) timezone: Option<String>,
+    pub(super) groups: BTreeSet<String>,
+    pub(super) blocked: bool,
+}
+
+/// A topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Topic {
+    pub(super) name: String,
+    pub(super) priority: Option<Priority>,
+    pub(super) recipients: Option<Recipients>,
+    #[serde(skip)]
+    pub(super) grants: BTreeMap<Grantee, (Uuid, GrantTerms)>,
+}
+
+impl Live {
+    /// What it was made from, in one word.
+    pub(super) fn revision(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, revision) in &self.revisions {
+            let revision = revision.map_or_else(|| "-".to_owned(), |revision| revision.to_string());
+            hash.update(format!("{name} {revision}\n"));
+        }
+        hex_hash(&hash.finalize().into())[..32].to_owned()
+    }
+
+    /// Whether anything was changed since. What was not there may have been made by ourselves; another who makes it is found
+    /// out by its key.
+    pub(super) fn has_moved(&self, now: &BTreeMap<String, Option<i64>>) -> bool {
+        let mut known = self.revisions.iter().filter(|(_, revision)| revision.is_some());
+        known.any(|(name, revision)| now.get(name) != Some(revision))
+    }
+}
+
+/// Rows by id, while a client is read.
+pub(super) type Names = HashMap<Uuid, String>;

@@ -1,0 +1,340 @@
+//! Reads what there is of a site.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    iter,
+};
+
+use simo_common::{
+    api::{
+        access::{Grantee, Payload},
+        site::Site,
+    },
+    message::Priority,
+    people::Role,
+};
+use uuid::Uuid;
+
+use super::live::{Employee, Group, Kept, Live, LiveClient, LiveToken, Names, Settings, Topic};
+use crate::store::{
+    GrantTerms, Result, SERVER, TokenLimits, TokenTerms, Write,
+    db::{
+        engine::{Conn, Row, query, query_as, query_scalar},
+        rows_as_json::json,
+    },
+};
+
+/// The name of the chain that belongs to no client: no slug.
+const SERVER_CHAIN: &str = "";
+
+/// Which part of what there is concerns a site.
+#[derive(Debug, Clone)]
+pub(super) struct Scope {
+    /// Clients by slug, of which not all may be there; `None`: all.
+    clients: Option<BTreeSet<String>>,
+    pub(super) owners: bool,
+}
+
+impl Scope {
+    /// What a site speaks of.
+    pub(super) fn of(site: &Site, all_clients: bool) -> Self {
+        Self {
+            clients: (!all_clients).then(|| site.clients.keys().cloned().collect()),
+            owners: site.owners.is_some(),
+        }
+    }
+
+    /// One client.
+    pub(super) fn client(slug: &str) -> Self {
+        Self { clients: Some(BTreeSet::from([slug.to_owned()])), owners: false }
+    }
+
+    /// Everything.
+    pub(super) fn everything() -> Self {
+        Self { clients: None, owners: true }
+    }
+}
+
+/// How often each chain that concerns a site was changed; `None` of a client that is not there.
+pub(super) async fn revisions(conn: &mut Conn, scope: &Scope) -> Result<BTreeMap<String, Option<i64>>> {
+    let known: Vec<(String, i64)> = query_as(
+        "select c.slug, coalesce((select h.revision from audit_head h where h.client_id = c.id), 0) from client c",
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut revisions: BTreeMap<String, Option<i64>> = match &scope.clients {
+        Some(slugs) => slugs.iter().map(|slug| (slug.clone(), None)).collect(),
+        None => BTreeMap::new(),
+    };
+    for (slug, revision) in known {
+        if scope.clients.as_ref().is_none_or(|slugs| slugs.contains(&slug)) {
+            revisions.insert(slug, Some(revision));
+        }
+    }
+    if scope.owners {
+        let revision: Option<i64> = query_scalar("select revision from audit_head where client_id = $1")
+            .bind(SERVER)
+            .fetch_optional(conn)
+            .await?;
+        revisions.insert(SERVER_CHAIN.to_owned(), Some(revision.unwrap_or_default()));
+    }
+    Ok(revisions)
+}
+
+/// Keeps the ends of the chains of what is in `scope` as they are until our transaction ends.
+pub(super) async fn lock_chains(tx: &mut Write, scope: &Scope) -> Result<()> {
+    let slugs: Option<Vec<&String>> = scope.clients.as_ref().map(|slugs| slugs.iter().collect());
+    let lock = tx.locked("h");
+    query(format!(
+        "select h.client_id from audit_head h where ($1 is null and h.client_id <> $2)
+             or h.client_id in (select c.id from jsonb_each($3) j cross join client c where c.slug = j.atom)
+             or ($4 and h.client_id = $2)
+         order by h.client_id{lock}"
+    ))
+    .bind(slugs.is_some().then_some(1_i64))
+    .bind(SERVER)
+    .bind(json(&slugs.unwrap_or_default()))
+    .bind(scope.owners)
+    .fetch_all(tx)
+    .await?;
+    Ok(())
+}
+
+/// What there is within `scope`, on a snapshot. Nothing leads into the archive or out of it.
+pub(super) async fn live(conn: &mut Conn, scope: &Scope, now: i64) -> Result<Live> {
+    let mut live = Live { now, revisions: revisions(conn, scope).await?, ..Live::default() };
+    for row in query("select * from client order by slug").fetch_all(conn).await? {
+        let slug: String = row.try_get("slug")?;
+        if live.revisions.contains_key(&slug) {
+            let client = client(conn, &row, now).await?;
+            live.clients.insert(slug, client);
+        }
+    }
+    for row in query("select id, client_id, name, role, archived_at from operator").fetch_all(conn).await? {
+        let name: String = row.try_get("name")?;
+        let client_id: Option<Uuid> = row.try_get("client_id")?;
+        match client_id {
+            None => drop(live.owners.insert(name.clone(), kept(&row, ())?)),
+            Some(id) => {
+                let role: String = row.try_get("role")?;
+                let operator = kept(&row, role.parse().unwrap_or(Role::Viewer))?;
+                if let Some(client) = live.clients.values_mut().find(|client| client.id == id) {
+                    let archived = operator.archived || client.archived;
+                    let operator = Kept { archived, ..operator };
+                    client.operators.insert(name.clone(), operator);
+                }
+            }
+        }
+        live.operators.insert(name);
+    }
+    Ok(live)
+}
+
+fn kept<T>(row: &Row, is: T) -> Result<Kept<T>> {
+    Ok(Kept { id: row.try_get("id")?, archived: is_archived(row)?, is })
+}
+
+fn is_archived(row: &Row) -> Result<bool> {
+    Ok(row.try_get::<Option<i64>, _>("archived_at")?.is_some())
+}
+
+async fn client(conn: &mut Conn, row: &Row, now: i64) -> Result<LiveClient> {
+    let id: Uuid = row.try_get("id")?;
+    let payload: String = row.try_get("payload")?;
+    let mut client = LiveClient {
+        id,
+        archived: is_archived(row)?,
+        settings: Settings {
+            name: row.try_get("name")?,
+            timezone: row.try_get("timezone")?,
+            payload: Payload::from_name(&payload),
+            notification: row.try_get("notification")?,
+            default_ttl: row.try_get("default_ttl")?,
+            retention_days: row.try_get("retention_days")?,
+        },
+        acs: BTreeMap::new(),
+        tokens: Vec::new(),
+        ended: Vec::new(),
+        operators: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        employees: BTreeMap::new(),
+        topics: BTreeMap::new(),
+    };
+    acs(conn, &mut client, now).await?;
+    if client.archived {
+        // None works, nor will it when the client comes back.
+        client.tokens.clear();
+        client.ended.clear();
+    }
+    let groups = groups(conn, &mut client).await?;
+    let employees = employees(conn, &mut client, &groups).await?;
+    topics(conn, &mut client, &groups, &employees).await?;
+    Ok(client)
+}
+
+async fn acs(conn: &mut Conn, client: &mut LiveClient, now: i64) -> Result<()> {
+    let mut names = Names::new();
+    let rows = query("select id, name, archived_at from acs where client_id = $1")
+        .bind(client.id)
+        .fetch_all(conn)
+        .await?;
+    for row in rows {
+        let (acs, name) = (kept(&row, ())?, row.try_get::<String, _>("name")?);
+        names.insert(acs.id, name.clone());
+        client.acs.insert(name, acs);
+    }
+    let rows = query(
+        "select * from token where client_id = $1 and kind = 'acs' and (revoked_at is null or successor_id is not null)
+         order by name, id",
+    )
+    .bind(client.id)
+    .fetch_all(conn)
+    .await?;
+    let mut successors: HashMap<Uuid, Uuid> = HashMap::new();
+    for row in rows {
+        let id: Uuid = row.try_get("id")?;
+        if let Some(successor) = row.try_get("successor_id")? {
+            successors.insert(id, successor);
+        }
+        let is_revoked = row.try_get::<Option<i64>, _>("revoked_at")?.is_some();
+        let Some(acs) = names.get(&row.try_get("holder_id")?).filter(|_| !is_revoked) else {
+            continue;
+        };
+        let token = LiveToken {
+            id,
+            acs: acs.clone(),
+            terms: TokenTerms {
+                name: row.try_get("name")?,
+                expires_at: row.try_get("expires_at")?,
+                personal: row.try_get("personal")?,
+                limits: TokenLimits::read(&row)?,
+            },
+            heir: None,
+        };
+        if token.terms.expires_at.is_some_and(|end| end <= now) {
+            client.ended.push(token);
+        } else {
+            client.tokens.push(token);
+        }
+    }
+    let works: HashSet<Uuid> = client.tokens.iter().map(|token| token.id).collect();
+    for token in client.tokens.iter_mut().chain(&mut client.ended) {
+        let line = iter::successors(successors.get(&token.id), |id| successors.get(id));
+        token.heir = line.copied().filter(|id| works.contains(id)).last();
+    }
+    client.ended.retain(|token| token.heir.is_none());
+    Ok(())
+}
+
+async fn groups(conn: &mut Conn, client: &mut LiveClient) -> Result<Names> {
+    let mut names = Names::new();
+    let rows = query("select id, slug, name, archived_at from \"group\" where client_id = $1")
+        .bind(client.id)
+        .fetch_all(conn)
+        .await?;
+    for row in rows {
+        let group = Group { name: row.try_get("name")?, ..Group::default() };
+        let (group, slug) = (kept(&row, group)?, row.try_get::<String, _>("slug")?);
+        names.insert(group.id, slug.clone());
+        client.groups.insert(slug, group);
+    }
+    let inclusions: Vec<(Uuid, Uuid)> =
+        query_as("select group_id, included_id from group_inclusion where client_id = $1")
+            .bind(client.id)
+            .fetch_all(conn)
+            .await?;
+    for (outer, inner) in inclusions {
+        if let (Some(outer), Some(inner)) = (names.get(&outer), names.get(&inner))
+            && client.groups.get(inner).is_some_and(|group| !group.archived)
+            && let Some(group) = client.groups.get_mut(outer).filter(|group| !group.archived)
+        {
+            group.is.includes.insert(inner.clone());
+        }
+    }
+    Ok(names)
+}
+
+async fn employees(conn: &mut Conn, client: &mut LiveClient, groups: &Names) -> Result<Names> {
+    let mut numbers = Names::new();
+    let rows = query(
+        "select id, personnel_no, full_name, email, phone, locale, timezone, blocked_at, archived_at
+         from employee where client_id = $1",
+    )
+    .bind(client.id)
+    .fetch_all(conn)
+    .await?;
+    for row in rows {
+        let employee = Employee {
+            full_name: row.try_get("full_name")?,
+            email: row.try_get("email")?,
+            phone: row.try_get("phone")?,
+            locale: row.try_get("locale")?,
+            timezone: row.try_get("timezone")?,
+            groups: BTreeSet::new(),
+            blocked: row.try_get::<Option<i64>, _>("blocked_at")?.is_some(),
+        };
+        let (employee, no) = (kept(&row, employee)?, row.try_get::<String, _>("personnel_no")?);
+        numbers.insert(employee.id, no.clone());
+        client.employees.insert(no, employee);
+    }
+    let members: Vec<(Uuid, Uuid)> =
+        query_as("select employee_id, group_id from group_member where client_id = $1")
+            .bind(client.id)
+            .fetch_all(conn)
+            .await?;
+    for (employee, group) in members {
+        if let (Some(no), Some(slug)) = (numbers.get(&employee), groups.get(&group))
+            && client.groups.get(slug).is_some_and(|group| !group.archived)
+            && let Some(employee) = client.employees.get_mut(no)
+        {
+            employee.is.groups.insert(slug.clone());
+        }
+    }
+    Ok(numbers)
+}
+
+async fn topics(conn: &mut Conn, client: &mut LiveClient, groups: &Names, employees: &Names) -> Result<()> {
+    let mut names = Names::new();
+    let rows =
+        query("select id, slug, name, priority, recipients, archived_at from topic where client_id = $1")
+            .bind(client.id)
+            .fetch_all(conn)
+            .await?;
+    for row in rows {
+        let topic = Topic {
+            name: row.try_get("name")?,
+            priority: row.try_get::<Option<i64>, _>("priority")?.map(Priority::from_rank),
+            recipients: row.json("recipients")?,
+            grants: BTreeMap::new(),
+        };
+        let (topic, slug) = (kept(&row, topic)?, row.try_get::<String, _>("slug")?);
+        names.insert(topic.id, slug.clone());
+        client.topics.insert(slug, topic);
+    }
+    let grants =
+        query("select * from topic_grant where client_id = $1").bind(client.id).fetch_all(conn).await?;
+    for row in grants {
+        let (employee, group): (Option<Uuid>, Option<Uuid>) =
+            (row.try_get("employee_id")?, row.try_get("group_id")?);
+        let grantee = match (employee, group) {
+            (Some(id), _) => employees.get(&id).cloned().map(Grantee::Employee),
+            (None, Some(id)) => groups.get(&id).cloned().map(Grantee::Group),
+            (None, None) => Some(Grantee::Everyone),
+        };
+        let is_here = match &grantee {
+            Some(Grantee::Group(slug)) => client.groups.get(slug).is_some_and(|group| !group.archived),
+            Some(Grantee::Employee(no)) => {
+                client.employees.get(no).is_some_and(|employee| !employee.archived)
+            }
+            _ => true,
+        };
+        let topic = names.get(&row.try_get("topic_id")?);
+        if let (Some(grantee), Some(topic)) = (grantee.filter(|_| is_here), topic)
+            && let Some(topic) = client.topics.get_mut(topic).filter(|topic| !topic.archived)
+        {
+            let grant = (row.try_get("id")?, GrantTerms::read(&row)?);
+            topic.is.grants.insert(grantee, grant);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Writes a plan, a statement or two per table.
+
+mod rows;
+mod statements;
+
+use simo_common::{
+    api::site::{AppliedSite, SiteAction, SiteChange, SiteKind, SiteToken},
+    id,
+};
+
+use self::{
+    rows::{Client, Rows},
+    statements::{archive_operators, put_operators},
+};
+use super::{Left, plan::Plan};
+use crate::store::{
+    Result, SERVER, Write,
+    audit::Change,
+    db::rows_as_json::hex,
+    directory::{ends::sweep, succession::free_numbers},
+};
+
+/// A plan with all that its statements are given.
+pub(super) struct Prepared {
+    owners: Rows,
+    owners_gone: Rows,
+    clients: Vec<Client>,
+    changes: Vec<SiteChange>,
+    tokens: Vec<SiteToken>,
+}
+
+impl Prepared {
+    pub(super) fn new(plan: Plan, now: i64) -> Self {
+        let owners: Vec<_> = plan.owners.iter().map(|name| (hex(id::new(now)), name, "owner")).collect();
+        let mut tokens = Vec::new();
+        let clients = plan.clients.into_iter();
+        Self {
+            owners: Rows::of(&owners),
+            owners_gone: Rows::ids(&plan.owners_gone),
+            clients: clients.map(|plan| Client::new(plan, &mut tokens, now)).collect(),
+            changes: plan.changes,
+            tokens,
+        }
+    }
+
+    /// Writes everything; returns in whom something ends.
+    pub(super) async fn write(&self, tx: &mut Write, now: i64) -> Result<Vec<Left>> {
+        put_operators(tx, None, &self.owners, now).await?;
+        archive_operators(tx, None, &self.owners_gone, now).await?;
+        for client in &self.clients {
+            client.put(tx, now).await?;
+        }
+        let mut left = Vec::new();
+        for client in &self.clients {
+            sweep(tx, client.id, now).await?;
+            client.put_parties(tx, now).await?;
+            client.put_groups(tx, now).await?;
+            let numbers: Vec<&str> = client.plan.succeeded.iter().map(String::as_str).collect();
+            let mut gone = free_numbers(tx, client.id, &numbers, now).await?;
+            gone.extend(&client.plan.people_gone);
+            client.put_people(tx, now).await?;
+            client.put_topics(tx, now).await?;
+            sweep(tx, client.id, now).await?;
+            left.push(Left { client_id: client.id, blocked: client.plan.people_blocked.clone(), gone });
+        }
+        Ok(left)
+    }
+
+    /// Lets the audit know, and says what was done.
+    pub(super) fn record(self, tx: &mut Write) -> AppliedSite {
+        for change in &self.changes {
+            let chain = change.client.as_ref().and_then(|slug| {
+                let client = self.clients.iter().find(|client| client.plan.slug == *slug);
+                client.map(|client| client.id)
+            });
+            tx.record(chain.unwrap_or(SERVER), audited(change));
+        }
+        AppliedSite { changes: self.changes, tokens: self.tokens }
+    }
+}
+
+/// A change as the audit is told of it.
+fn audited(change: &SiteChange) -> Change {
+    let action = match (change.kind, change.action) {
+        (SiteKind::Client, SiteAction::Create) => "client.add",
+        (SiteKind::Client, SiteAction::Restore) => "client.restore",
+        (SiteKind::Client, SiteAction::Archive) => "client.remove",
+        (SiteKind::Client, _) => "client.edit",
+        (SiteKind::Operator, SiteAction::Create | SiteAction::Restore) => "operator.add",
+        (SiteKind::Operator, SiteAction::Archive) => "operator.remove",
+        (SiteKind::Operator, _) => "operator.edit",
+        (SiteKind::Acs, SiteAction::Archive) => "acs.remove",
+        (SiteKind::Acs, _) => "acs.add",
+        (SiteKind::Token, SiteAction::Revoke) => "token.revoke",
+        (SiteKind::Token, _) => "token.issue",
+        (SiteKind::Group, SiteAction::Create | SiteAction::Restore) => "group.add",
+        (SiteKind::Group, SiteAction::Archive) => "group.remove",
+        (SiteKind::Group, _) => "group.edit",
+        (SiteKind::Employee, SiteAction::Archive) => "employee.remove",
+        (SiteKind::Employee, SiteAction::Change) => "employee.edit",
+        (SiteKind::Employee, _) => "employee.add",
+        (SiteKind::Topic, SiteAction::Create | SiteAction::Restore) => "topic.add",
+        (SiteKind::Topic, SiteAction::Archive) => "topic.remove",
+        (SiteKind::Topic, _) => "topic.edit",
+        (SiteKind::Grant, SiteAction::Revoke) => "topic.revoke",
+        (SiteKind::Grant, _) => "topic.grant",
+    };
+    let told = Change::new(action, &*change.name).before(&change.before).after(&change.after);
+    let employee = match change.kind {
+        SiteKind::Employee => Some(&*change.name),
+        SiteKind::Grant => change.name.split_once("/employee:").map(|(_, no)| no),
+        _ => None,
+    };
+    match employee {
+        // A predecessor's fields are his.
+        Some(no) if change.action == SiteAction::Succeed => {
+            Change::new(action, &*change.name).after(&change.after).about(no)
+        }
+        Some(no) => told.about(no),
+        None => told,
+    }
+}

@@ -1,0 +1,136 @@
+//! The rows that the statements are given.
+
+use serde::Serialize;
+use simo_common::{
+    api::{
+        access::{Grantee, IssuedToken},
+        site::SiteToken,
+    },
+    id,
+    message::Priority,
+    time,
+    token::{self, TokenKind},
+};
+use uuid::Uuid;
+
+use super::super::{live::Employee, plan::ClientPlan};
+use crate::store::{
+    callers::limits::joined,
+    db::rows_as_json::{hex, hex_hash, json},
+    directory::employees::PersonRow,
+};
+
+/// Rows for `jsonb_each`.
+pub(super) struct Rows {
+    pub(super) json: String,
+    pub(super) count: u64,
+}
+
+impl Rows {
+    pub(super) fn of<T: Serialize>(rows: &[T]) -> Self {
+        Self { json: json(rows), count: rows.len() as u64 }
+    }
+
+    pub(super) fn ids(ids: &[Uuid]) -> Self {
+        Self::of(&ids.iter().map(|id| hex(*id)).collect::<Vec<_>>())
+    }
+}
+
+/// What is written of a client.
+pub(super) struct Client {
+    pub(super) id: Uuid,
+    pub(super) is_new: bool,
+    pub(super) plan: ClientPlan,
+    pub(super) operators: Rows,
+    pub(super) acs: Rows,
+    pub(super) tokens: Rows,
+    pub(super) groups: Rows,
+    pub(super) people: Rows,
+    pub(super) topics: Rows,
+    pub(super) grants: Rows,
+}
+
+impl Client {
+    pub(super) fn new(plan: ClientPlan, issued: &mut Vec<SiteToken>, now: i64) -> Self {
+        let new = || hex(id::new(now));
+        let mut tokens = Vec::new();
+        for (acs, terms) in &plan.tokens {
+            let (secret, id) = (token::generate(TokenKind::Acs), id::new(now));
+            let hash = hex_hash(&token::hash(&secret));
+            let name = terms.name.as_ref().unwrap_or(acs);
+            let limits = &terms.limits;
+            tokens.push((
+                hex(id),
+                hash,
+                acs,
+                name,
+                token::shown(&secret),
+                if terms.personal { "yes" } else { "no" },
+                terms.expires_at,
+                joined(&limits.scopes),
+                joined(&limits.topics),
+                joined(&limits.networks),
+                limits.rate_limit,
+            ));
+            issued.push(SiteToken {
+                client: plan.slug.clone(),
+                name: name.clone(),
+                issued: IssuedToken {
+                    id,
+                    token: secret,
+                    kind: TokenKind::Acs,
+                    holder: acs.clone(),
+                    expires_at: terms.expires_at.map(time::from_us),
+                },
+            });
+        }
+        // New people come first in the list, so that exactly they take the ordinals.
+        let people = plan.people_made.iter().chain(&plan.people_changed);
+        let people: Vec<_> = people.map(|(no, person)| person_row(id::new(now), no, person)).collect();
+        let topics: Vec<_> = plan
+            .topics
+            .iter()
+            .map(|(slug, topic)| {
+                let priority = topic.priority.map(Priority::rank);
+                // A struct of strings, whose serialisation cannot fail.
+                let recipients = topic.recipients.as_ref().and_then(|to| serde_json::to_string(to).ok());
+                (new(), slug, &topic.name, priority, recipients)
+            })
+            .collect();
+        let grants: Vec<_> = plan
+            .grants
+            .iter()
+            .map(|(topic, grantee, terms)| {
+                let (employee, group) = match grantee {
+                    Grantee::Everyone => (None, None),
+                    Grantee::Group(slug) => (None, Some(slug)),
+                    Grantee::Employee(no) => (Some(no), None),
+                };
+                let hours = terms.hours.as_ref().map(ToString::to_string);
+                (new(), topic, employee, group, terms.starts_at, terms.ends_at, hours)
+            })
+            .collect();
+        let operators = plan.operators.iter();
+        let operators: Vec<_> = operators.map(|(name, role)| (new(), name, role.as_str())).collect();
+        let acs: Vec<_> = plan.acs.iter().map(|name| (new(), name)).collect();
+        let groups = plan.groups.iter();
+        let groups: Vec<_> = groups.map(|(slug, name)| (new(), slug, name)).collect();
+        Self {
+            id: plan.id.unwrap_or_else(|| id::new(now)),
+            is_new: plan.id.is_none(),
+            operators: Rows::of(&operators),
+            acs: Rows::of(&acs),
+            tokens: Rows::of(&tokens),
+            groups: Rows::of(&groups),
+            people: Rows::of(&people),
+            topics: Rows::of(&topics),
+            grants: Rows::of(&grants),
+            plan,
+        }
+    }
+}
+
+fn person_row<'a>(id: Uuid, no: &'a str, person: &'a Employee) -> PersonRow<'a> {
+    let contacts = [&person.email, &person.phone, &person.locale, &person.timezone].map(Option::as_deref);
+    PersonRow::new(id, no, &person.full_name, contacts, person.blocked)
+}

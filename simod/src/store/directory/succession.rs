@@ -1,0 +1,191 @@
+//! A personnel number passes to another person. His predecessor is archived with his history, which goes on naming him
+//! by his own name and by the number with the day on which it passed on; the number is free then, and whoever is made
+//! under it is nobody to any earlier message.
+
+use jiff::tz::TimeZone;
+use simo_common::{
+    api::{
+        message::Recipients,
+        people::{Employee, NewEmployee},
+    },
+    delivery::reason,
+    people::sort_key,
+    time::from_us,
+};
+use uuid::Uuid;
+
+use super::{
+    employees::{employee, employee_change, group_ids, insert_employee, set_groups, taken},
+    ends::end_people,
+};
+use crate::store::{
+    Result, Store, Write,
+    audit::Change,
+    db::{
+        engine::{query, query_as, query_scalar},
+        rows_as_json::{self, hex, hex_bytes, json},
+    },
+    phones::retire_device::retire,
+};
+
+/// Who had a number.
+struct Predecessor {
+    id: Uuid,
+    number: String,
+    full_name: String,
+}
+
+impl Store {
+    /// Makes an employee under a number that was another person's: he is archived, his devices are retired, what was
+    /// queued for him is denied. A number that nobody has is simply given.
+    pub async fn succeed_employee(&self, client_id: Uuid, new: &NewEmployee) -> Result<Employee> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let groups = group_ids(&mut tx, client_id, &new.groups).await?;
+        let left = free_numbers(&mut tx, client_id, &[&*new.personnel_no], now).await?;
+        let Some(employee_id) = insert_employee(&mut tx, client_id, new, now).await? else {
+            return Err(taken(&mut tx, client_id, &new.personnel_no).await?);
+        };
+        set_groups(&mut tx, client_id, employee_id, &groups).await?;
+        let added = employee(&mut tx, client_id, &new.personnel_no).await?;
+        tx.record(client_id, employee_change("employee.add", None, &added));
+        tx.commit().await?;
+        self.deny_rest(client_id, &left).await?;
+        Ok(added)
+    }
+}
+
+/// Archives whoever has these numbers, so that they are free; returns his id.
+pub(super) async fn free_numbers(
+    tx: &mut Write,
+    client_id: Uuid,
+    numbers: &[&str],
+    now: i64,
+) -> Result<Vec<Uuid>> {
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lock = tx.locked("e");
+    let predecessors: Vec<Predecessor> = query_as::<(Uuid, String, String)>(format!(
+        "select e.id, e.personnel_no, e.full_name from jsonb_each($2) j
+         cross join employee e where e.client_id = $1 and e.personnel_no = j.atom order by e.id{lock}"
+    ))
+    .bind(client_id)
+    .bind(json(numbers))
+    .fetch_all(tx)
+    .await?
+    .into_iter()
+    .map(|(id, number, full_name)| Predecessor { id, number, full_name })
+    .collect();
+    if predecessors.is_empty() {
+        return Ok(Vec::new());
+    }
+    let kept = kept_numbers(tx, client_id, &predecessors, now).await?;
+    let rows: Vec<_> = predecessors
+        .iter()
+        .zip(&kept)
+        .map(|(person, number)| (hex(person.id), number, hex_bytes(&sort_key(&person.full_name, number))))
+        .collect();
+    query(
+        "update employee set archived_at = coalesce(archived_at, $3), former_no = personnel_no,
+                             personnel_no = j.value->>1, sort_key = unhex(j.value->>2, '')
+         from jsonb_each($2) j where employee.client_id = $1 and employee.id = unhex(j.value->>0)",
+    )
+    .bind(client_id)
+    .bind(json(&rows))
+    .bind(now)
+    .execute(tx)
+    .await?;
+    let ids: Vec<Uuid> = predecessors.iter().map(|person| person.id).collect();
+    let devices: Vec<Uuid> = query_scalar(
+        "select d.id from jsonb_each($2) j cross join device d
+         where d.client_id = $1 and d.employee_id = unhex(j.atom) and d.retired_at is null",
+    )
+    .bind(client_id)
+    .bind(rows_as_json::ids(&ids))
+    .fetch_all(tx)
+    .await?;
+    for device_id in devices {
+        retire(tx, client_id, device_id, reason::DEVICE_GONE, now).await?;
+    }
+    end_people(tx, client_id, &ids, now).await?;
+    readdress(tx, client_id, &predecessors, &kept).await?;
+    for (person, kept) in predecessors.iter().zip(&kept) {
+        let after = employee(tx, client_id, kept).await?;
+        let change = Change::new("employee.succeeded", &*person.number).about(kept);
+        tx.record(client_id, change.after(&after));
+    }
+    Ok(ids)
+}
+
+/// What predecessors are called from now on: the number, and the day on which it passed on by the client's calendar;
+/// with a count, when it passed on twice that day.
+async fn kept_numbers(
+    tx: &mut Write,
+    client_id: Uuid,
+    predecessors: &[Predecessor],
+    now: i64,
+) -> Result<Vec<String>> {
+    let zone: String =
+        query_scalar("select timezone from client where id = $1").bind(client_id).fetch_one(tx).await?;
+    let zone = TimeZone::get(&zone).unwrap_or(TimeZone::UTC);
+    let day = from_us(now).to_zoned(zone).date();
+    let mut kept: Vec<String> =
+        predecessors.iter().map(|person| format!("{}~{day}", person.number)).collect();
+    let mut count = 1;
+    loop {
+        let taken: Vec<i64> = query_scalar(
+            "select j.key from jsonb_each($2) j
+             cross join employee e where e.client_id = $1 and e.personnel_no = j.atom",
+        )
+        .bind(client_id)
+        .bind(json(&kept))
+        .fetch_all(tx)
+        .await?;
+        if taken.is_empty() {
+            return Ok(kept);
+        }
+        count += 1;
+        for place in taken {
+            kept[place as usize] = format!("{}~{day}-{count}", predecessors[place as usize].number);
+        }
+    }
+}
+
+/// A scheduled message that names a number was meant for the person who had it when it was posted.
+async fn readdress(
+    tx: &mut Write,
+    client_id: Uuid,
+    predecessors: &[Predecessor],
+    kept: &[String],
+) -> Result<()> {
+    let waiting: Vec<(Uuid, String)> = query_as(
+        "select id, recipients from message
+         where client_id = $1 and due_at is not null and recipients is not null and canceled_at is null",
+    )
+    .bind(client_id)
+    .fetch_all(tx)
+    .await?;
+    for (message_id, recipients) in waiting {
+        let Ok(mut recipients) = serde_json::from_str::<Recipients>(&recipients) else {
+            continue;
+        };
+        let mut changed = false;
+        for number in &mut recipients.employees {
+            let place = predecessors.iter().position(|person| person.number == *number);
+            if let Some(place) = place {
+                number.clone_from(&kept[place]);
+                changed = true;
+            }
+        }
+        if changed {
+            query("update message set recipients = $3 where client_id = $1 and id = $2")
+                .bind(client_id)
+                .bind(message_id)
+                .bind(serde_json::to_string(&recipients).unwrap_or_default())
+                .execute(tx)
+                .await?;
+        }
+    }
+    Ok(())
+}

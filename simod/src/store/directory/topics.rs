@@ -1,0 +1,275 @@
+//! Topics: kinds of information, and what is usual for their messages.
+
+use std::collections::HashSet;
+
+use simo_common::{
+    api::{
+        access::{EditTopic, Grantee, Named, NewTopic, Topic},
+        message::Recipients,
+    },
+    message::Priority,
+    text, time,
+};
+use uuid::Uuid;
+
+use super::{
+    ends::end_topics,
+    slugged::{Nouns, add_named, archive_named},
+};
+use crate::store::{
+    Error, Listing, Result, Rows, Store, Write,
+    audit::Change,
+    db::{
+        engine::{Conn, Row, query, query_as, query_scalar},
+        rows_as_json::json,
+    },
+    list::page,
+};
+
+const TOPICS: Nouns = Nouns { noun: "topic", russian: "тема", table: "topic" };
+
+macro_rules! select_topic {
+    ($rest:literal) => {
+        concat!(
+            "select t.*, (select count(*) from topic_grant g
+                          left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
+                          left join employee e on e.client_id = g.client_id and e.id = g.employee_id
+                          where g.client_id = t.client_id and g.topic_id = t.id
+                            and r.archived_at is null and e.archived_at is null) as grants
+             from topic t where t.client_id = $1 and ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// A page of a client's topics, by slug.
+    pub async fn topics(&self, client_id: Uuid, listing: &Listing<String>) -> Result<Rows<Topic, String>> {
+        let mut reader = self.read().await?;
+        let rows =
+            query(select_topic!("t.slug > $2 and ($3 or t.archived_at is null) order by t.slug limit $4"))
+                .bind(client_id)
+                .bind(listing.after.as_deref().unwrap_or(""))
+                .bind(listing.archived)
+                .bind(listing.rows())
+                .fetch(&mut reader);
+        page(rows, listing.limit, |row| {
+            let topic = read_topic(row)?;
+            let fits = listing.find.fits(&[&topic.slug, &topic.name]);
+            Ok(fits.then(|| (topic.slug.clone(), topic)))
+        })
+        .await
+    }
+
+    /// The topic whose slug is most like one that is not there, if any is like it at all.
+    pub async fn topic_like(&self, client_id: Uuid, slug: &str) -> Result<Option<String>> {
+        let slugs: Vec<String> =
+            query_scalar("select slug from topic where client_id = $1 and archived_at is null")
+                .bind(client_id)
+                .fetch_all(&mut *self.read().await?)
+                .await?;
+        Ok(slugs
+            .into_iter()
+            .map(|known| (strsim::jaro_winkler(slug, &known), known))
+            .filter(|(likeness, _)| *likeness > 0.85)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, known)| known))
+    }
+
+    /// The topic with this slug, archived or not.
+    pub async fn topic(&self, client_id: Uuid, slug: &str) -> Result<Topic> {
+        topic(&mut *self.read().await?, client_id, slug).await
+    }
+
+    /// Makes a topic, or brings it back from the archive, without grants.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it is there; [`Error::Invalid`] when its defaults name who is not.
+    pub async fn add_topic(&self, client_id: Uuid, new: &NewTopic) -> Result<Topic> {
+        let named = Named { slug: new.slug.clone(), name: new.name.clone() };
+        let defaults = EditTopic {
+            name: None,
+            default_priority: new.default_priority.into(),
+            default_recipients: new.default_recipients.clone().into(),
+        };
+        let mut tx = self.write().await?;
+        let now = self.clock.now();
+        let back = add_named(&mut tx, TOPICS, client_id, &named, now).await?;
+        end_topics(&mut tx, client_id, back.as_slice(), now).await?;
+        edit(&mut tx, client_id, &new.slug, &defaults).await?;
+        let added = Topic { restored: back.is_some(), ..topic(&mut tx, client_id, &new.slug).await? };
+        tx.record(client_id, Change::new("topic.add", &*new.slug).after(&added));
+        tx.commit().await?;
+        Ok(added)
+    }
+
+    /// Changes what is said of a topic.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such topic, [`Error::Invalid`] when its defaults name who is not there.
+    pub async fn edit_topic(&self, client_id: Uuid, slug: &str, changes: &EditTopic) -> Result<Topic> {
+        let mut tx = self.write().await?;
+        let before = topic(&mut tx, client_id, slug).await?;
+        edit(&mut tx, client_id, slug, changes).await?;
+        let after = topic(&mut tx, client_id, slug).await?;
+        let change = Change::new("topic.edit", slug).before(&before).after(&after);
+        tx.record(client_id, change);
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// Archives a topic: nothing can be posted to it any more, and its grants end.
+    pub async fn remove_topic(&self, client_id: Uuid, slug: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        let before = topic(&mut tx, client_id, slug).await?;
+        let now = self.clock.now();
+        let id = archive_named(&mut tx, TOPICS, client_id, slug, now).await?;
+        end_topics(&mut tx, client_id, &[id], now).await?;
+        let after = topic(&mut tx, client_id, slug).await?;
+        let change = Change::new("topic.remove", slug).before(&before).after(&after);
+        tx.record(client_id, change);
+        tx.commit().await
+    }
+}
+
+/// The topic with this slug, archived or not.
+async fn topic(conn: &mut Conn, client_id: Uuid, slug: &str) -> Result<Topic> {
+    let row = query(select_topic!("t.slug = $2")).bind(client_id).bind(slug).fetch_optional(conn).await?;
+    row.as_ref().map(read_topic).transpose()?.ok_or_else(|| Error::not_found("topic", slug))
+}
+
+async fn edit(tx: &mut Write, client_id: Uuid, slug: &str, changes: &EditTopic) -> Result<()> {
+    let recipients = changes.default_recipients.value();
+    if let Some(recipients) = recipients {
+        all_there(tx, client_id, recipients).await?;
+    }
+    query(
+        "update topic set name = coalesce($3, name),
+             priority = case when $4 then $5 else priority end,
+             recipients = case when $6 then $7 else recipients end
+         where client_id = $1 and slug = $2",
+    )
+    .bind(client_id)
+    .bind(slug)
+    .bind(&changes.name)
+    .bind(!changes.default_priority.stays())
+    .bind(changes.default_priority.value().map(|priority| priority.rank()))
+    .bind(!changes.default_recipients.stays())
+    // A struct of strings, whose serialisation cannot fail.
+    .bind(recipients.and_then(|to| serde_json::to_string(to).ok()))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Checks that everyone who is named is there, and stays until our transaction ends; all who are not are told at once.
+async fn all_there(tx: &mut Write, client_id: Uuid, recipients: &Recipients) -> Result<()> {
+    let (of_employees, of_groups) = (tx.shared("e"), tx.shared("g"));
+    let employees: HashSet<String> = query_scalar(format!(
+        "select e.personnel_no from jsonb_each($2) j cross join employee e
+         where e.client_id = $1 and e.personnel_no = j.atom and e.archived_at is null{of_employees}"
+    ))
+    .bind(client_id)
+    .bind(json(&recipients.employees))
+    .fetch_all(tx)
+    .await?
+    .into_iter()
+    .collect();
+    let groups: HashSet<String> = query_scalar(format!(
+        "select g.slug from jsonb_each($2) j cross join \"group\" g
+         where g.client_id = $1 and g.slug = j.atom and g.archived_at is null{of_groups}"
+    ))
+    .bind(client_id)
+    .bind(json(&recipients.groups))
+    .fetch_all(tx)
+    .await?
+    .into_iter()
+    .collect();
+    let mut missing = Vec::new();
+    for (place, no) in recipients.employees.iter().enumerate() {
+        if !employees.contains(no) {
+            missing.push((
+                format!("default_recipients.employees[{place}]"),
+                text!("there is no employee `{no}`", "нет сотрудника «{no}»"),
+            ));
+        }
+    }
+    for (place, slug) in recipients.groups.iter().enumerate() {
+        if !groups.contains(slug) {
+            missing.push((
+                format!("default_recipients.groups[{place}]"),
+                text!("there is no group `{slug}`", "нет группы «{slug}»"),
+            ));
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(Error::Invalid(missing)) }
+}
+
+/// Refuses to archive whom a topic's messages are for: those that name nobody would reach nobody. His row must have been
+/// changed before, so that no topic is given to him meanwhile.
+///
+/// # Errors
+/// A conflict, which names the topics.
+pub(super) async fn refuse_recipient(tx: &mut Write, client_id: Uuid, who: &Grantee) -> Result<()> {
+    let topics: Vec<(String, String)> = query_as(
+        "select slug, recipients from topic
+         where client_id = $1 and archived_at is null and recipients is not null order by slug",
+    )
+    .bind(client_id)
+    .fetch_all(tx)
+    .await?;
+    let names = |recipients: &str| {
+        let recipients: Recipients = serde_json::from_str(recipients).unwrap_or_default();
+        match who {
+            Grantee::Group(slug) => recipients.groups.contains(slug),
+            Grantee::Employee(no) => recipients.employees.contains(no),
+            Grantee::Everyone => false,
+        }
+    };
+    let topics: Vec<_> = topics.iter().filter(|(_, recipients)| names(recipients)).collect();
+    let Some((first, _)) = topics.first() else {
+        return Ok(());
+    };
+    let all: Vec<_> = topics.iter().map(|(slug, _)| &**slug).collect();
+    let all = all.join(", ");
+    let (en, ru) = match who {
+        Grantee::Group(slug) => (format!("the group `{slug}`"), format!("группе «{slug}»")),
+        Grantee::Employee(no) => (format!("the employee `{no}`"), format!("сотруднику «{no}»")),
+        Grantee::Everyone => Default::default(),
+    };
+    Err(Error::Conflict(text!(
+        "messages that name nobody are for {en} on the topics {all}; change that first: topic edit {first} --to-group SLUG, \
+         --to-employee NO or --no-recipients",
+        "сообщения без получателей идут {ru} по темам: {all}; сначала измените это: topic edit {first} --to-group ИМЯ, \
+         --to-employee НОМЕР или --no-recipients"
+    )))
+}
+
+pub(in crate::store) async fn topic_id(
+    connection: &mut Conn,
+    client_id: Uuid,
+    slug: &str,
+    archived: bool,
+) -> Result<Uuid> {
+    let id: Option<Uuid> = query_scalar(
+        "select id from topic where client_id = $1 and slug = $2 and ($3 or archived_at is null)",
+    )
+    .bind(client_id)
+    .bind(slug)
+    .bind(archived)
+    .fetch_optional(connection)
+    .await?;
+    id.ok_or_else(|| Error::not_found("topic", slug))
+}
+
+fn read_topic(row: &Row) -> Result<Topic> {
+    Ok(Topic {
+        slug: row.try_get("slug")?,
+        name: row.try_get("name")?,
+        grants: row.try_get::<i64, _>("grants")? as u64,
+        default_priority: row.try_get::<Option<i64>, _>("priority")?.map(Priority::from_rank),
+        default_recipients: row.json("recipients")?,
+        archived_at: row.try_get::<Option<i64>, _>("archived_at")?.map(time::from_us),
+        restored: false,
+    })
+}

@@ -1,0 +1,246 @@
+//! The word index: which messages contain a word. It follows behind the messages, so that accepting them does not wait
+//! for it; whoever searches first brings it up to date.
+
+use std::{fmt::Write as _, time::Duration};
+
+use simo_common::{
+    query::{Match, Text},
+    text::{stem, words},
+};
+use uuid::Uuid;
+
+use crate::store::{
+    Database, Result, Store,
+    db::{
+        engine::{Engine, query, query_as, query_scalar},
+        rows_as_json::json,
+    },
+};
+
+/// How long to leave messages to another one who has them in hand.
+const HANDS_OFF: Duration = Duration::from_millis(10);
+
+/// Bytes of text that one step indexes, at most (one message may be more): a few milliseconds of the writer.
+const STEP_BYTES: usize = 256 * 1024;
+
+/// The seq up to which SQLite's index has the words of all messages: there they are indexed in the order of their seqs,
+/// which is that of their commits. FTS5 keeps a row for each message in this table of its own.
+macro_rules! newest_indexed {
+    () => {
+        "(select coalesce(max(id), 0) from message_word_docsize)"
+    };
+}
+
+impl Store {
+    /// Indexes the words of up to `limit` messages that wait for it, oldest first; answers how many it indexed:
+    /// none when nothing waits.
+    ///
+    /// Two callers at once do no harm, nor do two instances.
+    pub async fn index_words(&self, limit: u32) -> Result<usize> {
+        match &self.database {
+            Database::Sqlite(_) => self.index_words_in_order(limit).await,
+            Database::Postgres(_) => self.index_words_that_wait(limit).await,
+        }
+    }
+
+    /// On SQLite. Words are cut and stemmed before the writer is asked for; what another caller has indexed meanwhile, is
+    /// left out.
+    async fn index_words_in_order(&self, limit: u32) -> Result<usize> {
+        let waiting: Vec<Waiting> = query_as(concat!(
+            "select seq, client_id, title, body from message where seq > ",
+            newest_indexed!(),
+            " order by seq limit $1"
+        ))
+        .bind(limit)
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        let rows = rows(waiting, STEP_BYTES, columns).await?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let mut tx = self.write().await?;
+        // A message that was forgotten meanwhile has no place in the index.
+        query(concat!(
+            "insert into message_word (rowid, surface, stems)
+             select value->>0, value->>1, value->>2 from jsonb_each($1)
+             where value->>0 > ",
+            newest_indexed!(),
+            " and exists (select 1 from message where seq = value->>0)"
+        ))
+        .bind(json(&rows))
+        .execute(&mut tx)
+        .await?;
+        // What a power failure takes from the index is indexed again.
+        tx.commit_unsynced().await?;
+        Ok(rows.len())
+    }
+
+    /// On PostgreSQL, where seqs are committed in any order, a table of its own says what waits. Whoever takes rows of it
+    /// holds them until their words are in the index.
+    async fn index_words_that_wait(&self, limit: u32) -> Result<usize> {
+        let mut tx = self.write().await?;
+        let waiting: Vec<Waiting> = query_as(
+            "with taken as (
+                 delete from message_unworded where seq in (
+                     select seq from message_unworded order by seq limit $1 for update skip locked)
+                 returning seq)
+             select m.seq, m.client_id, m.title, m.body from taken join message m on m.seq = taken.seq order by m.seq",
+        )
+        .bind(limit)
+        .fetch_all(&mut tx)
+        .await?;
+        // All of them: what was taken is not written down anywhere else.
+        let rows = rows(waiting, usize::MAX, vector).await?;
+        if rows.is_empty() {
+            // Those that were taken may have been forgotten meanwhile.
+            tx.commit_unsynced().await?;
+            return Ok(0);
+        }
+        query(
+            "insert into message_word (seq, words)
+             select cast(value->>0 as integer), (value->>1)::tsvector from jsonb_each($1) where true on conflict do nothing",
+        )
+        .bind(json(&rows))
+        .execute(&mut tx)
+        .await?;
+        tx.commit_unsynced().await?;
+        Ok(rows.len())
+    }
+
+    /// Waits until every message that is in the database now is in the word index.
+    pub(super) async fn index_all_words(&self) -> Result<()> {
+        let newest: Option<i64> =
+            query_scalar("select max(seq) from message").fetch_one(&mut *self.read().await?).await?;
+        let Some(newest) = newest else { return Ok(()) };
+        let waits = match &self.database {
+            Database::Sqlite(_) => concat!(
+                "select exists (select 1 from message where seq <= $1 and seq > ",
+                newest_indexed!(),
+                ")"
+            ),
+            Database::Postgres(_) => "select exists (select 1 from message_unworded where seq <= $1)",
+        };
+        while query_scalar::<bool>(waits).bind(newest).fetch_one(&mut *self.read().await?).await? {
+            if self.index_words(1_000).await? == 0 {
+                // Another one has them in hand.
+                tokio::time::sleep(HANDS_OFF).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A message without its words: seq, client, title, body.
+type Waiting = (i64, Uuid, String, String);
+
+/// The rows of the word index for the first of these messages, up to `most` bytes of text, made by `make`.
+async fn rows<T: Send + 'static>(
+    waiting: Vec<Waiting>,
+    most: usize,
+    make: fn(&Waiting) -> T,
+) -> Result<Vec<T>> {
+    let rows = move || {
+        let mut bytes = 0;
+        let fits = |(_, _, title, body): &&Waiting| {
+            let first = bytes == 0;
+            bytes += title.len() + body.len();
+            first || bytes <= most
+        };
+        waiting.iter().take_while(fits).map(make).collect()
+    };
+    // Stemming takes the processor for milliseconds, which other tasks of this thread would feel.
+    Ok(tokio::task::spawn_blocking(rows).await?)
+}
+
+/// What stands before every word of a client, so that a word that is common at one client is another word at all
+/// others. Two clients may share a mark by chance: the rows are checked for their client anyway.
+fn mark(client_id: Uuid) -> String {
+    let id = client_id.as_bytes();
+    format!("{:02x}{:02x}{:02x}", id[13], id[14], id[15])
+}
+
+/// For FTS5: the seq of a message, its words as they are, and their stems, each at the same place. Between title and body stands
+/// a mark without a word, lest a phrase begin in the one and end in the other.
+fn columns((seq, client_id, title, body): &Waiting) -> (i64, String, String) {
+    let mark = mark(*client_id);
+    let mut surface = String::with_capacity((title.len() + body.len()) * 2);
+    let mut stems = String::with_capacity(surface.capacity());
+    let mut add = |word: &str| {
+        // Writing to a string cannot fail.
+        let _ = write!(surface, "{mark}{word} ");
+        let _ = write!(stems, "{mark}{} ", stem(word));
+    };
+    for word in words(title) {
+        add(&word.normal);
+    }
+    add("");
+    for word in words(body) {
+        add(&word.normal);
+    }
+    (*seq, surface, stems)
+}
+
+/// For PostgreSQL: the seq of a message, and its words as they are (marked `w`) and their stems (`s`) with their places, as
+/// a `tsvector` is written. It counts places up to 16,383; what follows stands at the last one. Between title and body a place is
+/// left empty, lest a phrase begin in the one and end in the other.
+fn vector((seq, client_id, title, body): &Waiting) -> (i64, String) {
+    let mark = mark(*client_id);
+    let mut vector = String::with_capacity((title.len() + body.len()) * 4);
+    let title = words(title);
+    let of_body = title.len() + 2;
+    let placed = (1..).zip(title).chain((of_body..).zip(words(body)));
+    for (place, word) in placed {
+        let _ = write!(vector, "{}:{place} ", lexeme('w', &mark, &word.normal));
+        let _ = write!(vector, "{}:{place} ", lexeme('s', &mark, &stem(&word.normal)));
+    }
+    (*seq, vector)
+}
+
+/// A word as PostgreSQL's index has it: of its kind, with its client's mark. It takes 2,046 bytes at most; what agrees so
+/// far is the same word.
+fn lexeme(kind: char, mark: &str, word: &str) -> String {
+    let mut end = word.len().min(1_000);
+    while !word.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("'{kind}{mark}{}'", &word[..end])
+}
+
+/// The words of a query's terms as the index's expression, joined by `operator` (`and` or `or`); `None` without terms.
+///
+/// Words are letters and digits only, so that nothing in them could end a string.
+pub(in crate::store) fn expression(
+    engine: Engine,
+    client_id: Uuid,
+    terms: &[&Text],
+    operator: &str,
+) -> Option<String> {
+    let mark = mark(client_id);
+    let parts: Vec<String> = terms
+        .iter()
+        .map(|text| {
+            let stemmed = text.how == Match::Forms;
+            let words = text.words.iter().map(|word| if stemmed { stem(word) } else { word.into() });
+            let begins = text.how == Match::Beginning;
+            match engine {
+                Engine::Sqlite => format!(
+                    "({} : \"{}\"{})",
+                    if stemmed { "stems" } else { "surface" },
+                    words.map(|word| format!("{mark}{word}")).collect::<Vec<_>>().join(" "),
+                    if begins { " *" } else { "" },
+                ),
+                Engine::Postgres => {
+                    let kind = if stemmed { 's' } else { 'w' };
+                    let words: Vec<String> = words.map(|word| lexeme(kind, &mark, &word)).collect();
+                    format!("({}{})", words.join(" <-> "), if begins { ":*" } else { "" })
+                }
+            }
+        })
+        .collect();
+    let operator = match (engine, operator) {
+        (Engine::Sqlite, operator) => operator.to_uppercase(),
+        (Engine::Postgres, "or") => "|".to_owned(),
+        (Engine::Postgres, _) => "&".to_owned(),
+    };
+    (!parts.is_empty()).then(|| parts.join(&format!(" {operator} ")))
+}

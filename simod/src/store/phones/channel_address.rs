@@ -1,0 +1,179 @@
+//! The way to a phone, and what follows when it changes.
+
+use simo_common::delivery::{DeliveryState, reason};
+use uuid::Uuid;
+
+use super::retire_device::{oldest_open, retire};
+use crate::store::{
+    DeviceCaller, Result, Store, Write,
+    db::{
+        engine::{query, query_scalar},
+        rows_as_json,
+    },
+    queue::receipts::SEEN_EVERY,
+};
+
+/// The way to a phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// The channel.
+    pub channel: String,
+    /// The provider's address of the phone, where the channel has one.
+    pub address: Option<String>,
+    /// `token` or `installation`.
+    pub address_kind: String,
+    /// Whether the phone shows notifications, if it says so.
+    pub notifications: Option<bool>,
+}
+
+impl Store {
+    /// Stores a new way to a phone: its quarantine ends, and what waits goes the new way at once; a stream also gets
+    /// what went the old way without a receipt. The way that is known already is a sign of life, and may say anew whether
+    /// notifications are shown.
+    pub async fn change_way(&self, phone: &DeviceCaller, way: &Way) -> Result<()> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        lock_employee(&mut tx, phone.client_id, phone.employee_id).await?;
+        let unconfirmed = unconfirmed(&mut tx, phone, now).await?;
+        let changed = query(
+            "update device set channel = $3, address = $4, address_kind = $5, quarantined_at = null, reason = null,
+                               seen_at = $6, notifications = coalesce($7, notifications)
+             where client_id = $1 and id = $2 and retired_at is null
+             and (channel <> $3 or coalesce(address, '') <> coalesce($4, '') or address_kind <> $5)",
+        )
+        .bind(phone.client_id)
+        .bind(phone.device_id)
+        .bind(&way.channel)
+        .bind(&way.address)
+        .bind(&way.address_kind)
+        .bind(now)
+        .bind(way.notifications)
+        .execute(&mut tx)
+        .await?
+        .rows_affected();
+        if changed == 0 {
+            sign_of_life(&mut tx, phone, way, now).await?;
+            return tx.commit().await;
+        }
+        retire_namesakes(&mut tx, phone.client_id, way, Some(phone.device_id), now).await?;
+        query(
+            "update push set channel = $4, due_at = $5
+             where client_id = $1 and employee_id = $2 and device_id = $3 and done_at is null
+             and message_id in (
+                 select message_id from delivery where client_id = $1 and employee_id = $2 and accepted_at >= $6)",
+        )
+        .bind(phone.client_id)
+        .bind(phone.employee_id)
+        .bind(phone.device_id)
+        .bind(&way.channel)
+        .bind(now)
+        .bind(oldest_open(now))
+        .execute(&mut tx)
+        .await?;
+        if way.channel == "stream" {
+            reopen(&mut tx, phone, &unconfirmed, now).await?;
+        }
+        tx.commit().await
+    }
+}
+
+/// The messages that nobody has confirmed, and that may still arrive. Their deliveries are taken first, and in their order,
+/// as receipts and results take them: pushes come after them.
+async fn unconfirmed(tx: &mut Write, phone: &DeviceCaller, now: i64) -> Result<Vec<Uuid>> {
+    let lock = tx.locked("d");
+    Ok(query_scalar(format!(
+        "select d.message_id from delivery d
+         join message m on m.client_id = d.client_id and m.id = d.message_id
+         where d.client_id = $1 and d.employee_id = $2 and d.accepted_at >= $3
+         and d.state in ({}, {}, {}) and d.expires_at > $4 and m.canceled_at is null
+         order by d.message_id{lock}",
+        DeliveryState::Queued.rank(),
+        DeliveryState::Sent.rank(),
+        DeliveryState::Failed.rank(),
+    ))
+    .bind(phone.client_id)
+    .bind(phone.employee_id)
+    .bind(oldest_open(now))
+    .bind(now)
+    .fetch_all(tx)
+    .await?)
+}
+
+/// A stream gets everything without a receipt, so also what the provider took for this phone, or could not bring to it.
+/// Only what nobody has confirmed: a message that is seen needs no second way.
+async fn reopen(tx: &mut Write, phone: &DeviceCaller, unconfirmed: &[Uuid], now: i64) -> Result<()> {
+    query(
+        "update push set channel = 'stream', due_at = $4, done_at = null, outcome = null, reason = null
+         where client_id = $1 and employee_id = $2 and device_id = $3
+         and message_id in (select unhex(j.atom) from jsonb_each($5) j) and outcome in ('accepted', 'failed')",
+    )
+    .bind(phone.client_id)
+    .bind(phone.employee_id)
+    .bind(phone.device_id)
+    .bind(now)
+    .bind(rows_as_json::ids(unconfirmed))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// A phone says the way that is known.
+async fn sign_of_life(tx: &mut Write, phone: &DeviceCaller, way: &Way, now: i64) -> Result<()> {
+    query(
+        "update device set seen_at = $3, notifications = coalesce($4, notifications)
+         where client_id = $1 and id = $2 and retired_at is null
+         and (seen_at is null or seen_at <= $5
+              or ($4 is not null and (notifications is null or notifications <> $4)))",
+    )
+    .bind(phone.client_id)
+    .bind(phone.device_id)
+    .bind(now)
+    .bind(way.notifications)
+    .bind(now - SEEN_EVERY)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Messages that are being accepted for the employee come before what follows, or after it: none makes a push for a
+/// way that his phone has just left.
+async fn lock_employee(tx: &mut Write, client_id: Uuid, employee_id: Uuid) -> Result<()> {
+    let lock = tx.locked("employee");
+    query(format!("select ordinal from employee where client_id = $1 and id = $2{lock}"))
+        .bind(client_id)
+        .bind(employee_id)
+        .fetch_optional(tx)
+        .await?;
+    Ok(())
+}
+
+/// An address belongs to one device of a client: whichever said so last. Another client's device may have it too, for
+/// one app on one phone may serve two employers.
+pub(super) async fn retire_namesakes(
+    tx: &mut Write,
+    client_id: Uuid,
+    way: &Way,
+    except: Option<Uuid>,
+    now: i64,
+) -> Result<()> {
+    let Some(address) = &way.address else {
+        return Ok(());
+    };
+    let namesakes: Vec<Uuid> = query_scalar(
+        "select id from device
+         where channel = $1 and address = $2 and client_id = $3 and retired_at is null and id <> $4",
+    )
+    .bind(&way.channel)
+    .bind(address)
+    .bind(client_id)
+    .bind(except.unwrap_or(Uuid::nil()))
+    .fetch_all(tx)
+    .await?;
+    for device_id in namesakes {
+        retire(tx, client_id, device_id, reason::REPLACED, now).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

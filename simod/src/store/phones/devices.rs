@@ -1,0 +1,193 @@
+//! Devices, as administrators see them: invited, listed, removed. Pairing is the phone's side.
+
+use simo_common::{api::people::Device, delivery::reason, time, time::HOUR, token};
+use uuid::Uuid;
+
+use super::retire_device::retire;
+use crate::store::{
+    Error, Listing, Result, Rows, Store,
+    audit::Change,
+    db::engine::{Conn, Row, query, query_as, query_scalar},
+    directory::{blocking::refuse_blocked, employees::live_employee},
+    list::page,
+};
+
+macro_rules! select_device {
+    ($rest:literal) => {
+        concat!(
+            "select d.*, e.personnel_no, e.full_name from device d
+             join employee e on e.client_id = d.client_id and e.id = d.employee_id
+             where d.client_id = $1 and ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// A page of devices, newest first: a client's, or one employee's; retired ones only if archived ones are asked
+    /// for.
+    pub async fn devices(
+        &self,
+        client_id: Uuid,
+        employee: Option<&str>,
+        listing: &Listing<Uuid>,
+    ) -> Result<Rows<Device, Uuid>> {
+        let mut reader = self.read().await?;
+        let employee_id = match employee {
+            None => None,
+            Some(personnel_no) => {
+                let id: Option<Uuid> =
+                    query_scalar("select id from employee where client_id = $1 and personnel_no = $2")
+                        .bind(client_id)
+                        .bind(personnel_no)
+                        .fetch_optional(&mut reader)
+                        .await?;
+                Some(id.ok_or_else(|| Error::not_found("employee", personnel_no))?)
+            }
+        };
+        let rows = query(select_device!(
+            "($2 is null or d.employee_id = $2) and ($3 or d.retired_at is null) and ($4 is null or d.id < $4)
+             order by d.id desc limit $5"
+        ))
+        .bind(client_id)
+        .bind(employee_id)
+        .bind(listing.archived)
+        .bind(listing.after)
+        .bind(listing.rows())
+        .fetch(&mut reader);
+        page(rows, listing.limit, |row| {
+            let device = read_device(row)?;
+            let names = [&*device.employee, &device.personnel_no, &device.name];
+            Ok(listing.find.fits(&names).then_some((device.id, device)))
+        })
+        .await
+    }
+
+    /// The device with this id, retired or not.
+    pub async fn device(&self, client_id: Uuid, id: Uuid) -> Result<Device> {
+        device(&mut *self.read().await?, client_id, id).await
+    }
+
+    /// Makes a pairing code for an employee; returns it with the time at which it stops working.
+    pub async fn invite(
+        &self,
+        client_id: Uuid,
+        personnel_no: &str,
+        valid_for_seconds: i64,
+    ) -> Result<(String, i64)> {
+        let now = self.clock.now();
+        let expires_at = now + valid_for_seconds * time::SECOND;
+        let code = token::generate_code();
+        let mut tx = self.write().await?;
+        let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
+        let blocked: bool =
+            query_scalar("select blocked_at is not null from employee where client_id = $1 and id = $2")
+                .bind(client_id)
+                .bind(employee_id)
+                .fetch_one(&mut tx)
+                .await?;
+        refuse_blocked(personnel_no, blocked)?;
+        query(
+            "insert into invite (code_hash, client_id, employee_id, created_at, expires_at)
+             values ($1, $2, $3, $4, $5)",
+        )
+        .bind(token::hash(&token::normalize_code(&code)).as_slice())
+        .bind(client_id)
+        .bind(employee_id)
+        .bind(now)
+        .bind(expires_at)
+        .execute(&mut tx)
+        .await?;
+        let until = serde_json::json!({ "expires_at": time::from_us(expires_at) });
+        let change = Change::new("device.invite", personnel_no).about(personnel_no);
+        tx.record(client_id, change.after(&until));
+        tx.commit().await?;
+        Ok((code, expires_at))
+    }
+
+    /// Calls a device otherwise, also in history.
+    pub async fn rename_device(&self, client_id: Uuid, id: Uuid, name: &str) -> Result<Device> {
+        let mut tx = self.write().await?;
+        let before = device(&mut tx, client_id, id).await?;
+        query("update device set name = $3 where client_id = $1 and id = $2")
+            .bind(client_id)
+            .bind(id)
+            .bind(name)
+            .execute(&mut tx)
+            .await?;
+        let after = device(&mut tx, client_id, id).await?;
+        tx.record(client_id, device_change("device.edit", Some(&before), &after));
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// Retires a device, with its token; one that is retired already stays so.
+    pub async fn remove_device(&self, client_id: Uuid, id: Uuid) -> Result<()> {
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let before = device(&mut tx, client_id, id).await?;
+        retire(&mut tx, client_id, id, reason::DEVICE_GONE, now).await?;
+        let after = device(&mut tx, client_id, id).await?;
+        tx.record(client_id, device_change("device.remove", Some(&before), &after));
+        tx.commit().await
+    }
+
+    /// The devices of a channel that are in use, for the share that may die.
+    pub async fn count_devices(&self, channel: &str) -> Result<u64> {
+        let count: i64 = query_scalar(
+            "select count(*) from device where channel = $1 and retired_at is null and address is not null",
+        )
+        .bind(channel)
+        .fetch_one(&mut *self.read().await?)
+        .await?;
+        Ok(count as u64)
+    }
+
+    /// The devices of a channel whose addresses were reported dead within the last hour, and when.
+    pub async fn dead_devices(&self, channel: &str) -> Result<Vec<(Uuid, i64)>> {
+        Ok(query_as(
+            "select id, coalesce(retired_at, quarantined_at) from device
+             where channel = $1 and reason = $2 and coalesce(retired_at, quarantined_at) > $3",
+        )
+        .bind(channel)
+        .bind(reason::DEAD_ADDRESS)
+        .bind(self.clock.now() - HOUR)
+        .fetch_all(&mut *self.read().await?)
+        .await?)
+    }
+}
+
+/// The device with this id, retired or not.
+pub(in crate::store) async fn device(conn: &mut Conn, client_id: Uuid, id: Uuid) -> Result<Device> {
+    let row = query(select_device!("d.id = $2")).bind(client_id).bind(id).fetch_optional(conn).await?;
+    row.as_ref().map(read_device).transpose()?.ok_or_else(|| Error::not_found("device", id.to_string()))
+}
+
+/// What the audit is told of a change of a device.
+pub(super) fn device_change(action: &'static str, before: Option<&Device>, after: &Device) -> Change {
+    Change::new(action, after.id.to_string()).about(&after.personnel_no).before(&before).after(after)
+}
+
+fn read_device(row: &Row) -> Result<Device> {
+    let at = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.map(time::from_us));
+    let state = if at("retired_at")?.is_some() {
+        "retired"
+    } else if at("quarantined_at")?.is_some() {
+        "quarantined"
+    } else {
+        "active"
+    };
+    Ok(Device {
+        id: row.try_get("id")?,
+        personnel_no: row.try_get("personnel_no")?,
+        employee: row.try_get("full_name")?,
+        channel: row.try_get("channel")?,
+        name: row.try_get("name")?,
+        platform: row.try_get("platform")?,
+        state: state.to_owned(),
+        reason: row.try_get("reason")?,
+        paired_at: time::from_us(row.try_get("paired_at")?),
+        seen_at: at("seen_at")?,
+        notifications: row.try_get("notifications")?,
+    })
+}

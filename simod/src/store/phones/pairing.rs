@@ -1,0 +1,229 @@
+//! Phones come, and go. The way to those that are there is in `way`.
+
+use simo_common::{
+    delivery::{DeliveryState, reason},
+    id,
+};
+use uuid::Uuid;
+
+use super::{
+    channel_address::{Way, retire_namesakes},
+    devices::{device, device_change},
+    retire_device::{oldest_open, retire},
+};
+use crate::{
+    actor,
+    store::{DeviceCaller, Result, Store, Write, callers::wrong_codes, db::engine::query},
+};
+
+/// A phone that wants to be paired.
+#[derive(Debug, Clone)]
+pub struct NewDevice {
+    /// Of the pairing code, as it was normalised.
+    pub code_hash: [u8; 32],
+    /// The way to it.
+    pub way: Way,
+    /// What it calls itself.
+    pub name: String,
+    /// What it is.
+    pub platform: String,
+    /// Of the token that it gets.
+    pub token_hash: [u8; 32],
+    /// What may be shown of that token.
+    pub token_shown: String,
+}
+
+/// What became of a pairing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pairing {
+    /// The phone is the employee's now.
+    Done(PairedDevice),
+    /// The code is unknown, used or expired; the failure is counted.
+    WrongCode,
+    /// Too many wrong codes came from this network address.
+    TooMany {
+        /// Seconds until it may try again.
+        retry_after: u32,
+    },
+    /// The employee is blocked; the code stays as it is.
+    Blocked,
+}
+
+/// A paired phone, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairedDevice {
+    /// The device.
+    pub device_id: Uuid,
+    /// How the client knows the employee.
+    pub personnel_no: String,
+    /// The employee's name.
+    pub full_name: String,
+    /// The client's name.
+    pub client: String,
+}
+
+/// What a code that still works stands for.
+struct Invited {
+    client_id: Uuid,
+    employee_id: Uuid,
+    personnel_no: String,
+    full_name: String,
+    client: String,
+    blocked: bool,
+}
+
+impl Store {
+    /// Pairs a phone that calls from the network address `from`: the code is used up, another device of the client with
+    /// the same provider's address is retired, and what is still undelivered is queued for the new one.
+    pub async fn pair(&self, from: &str, new: &NewDevice) -> Result<Pairing> {
+        let now = self.clock.now();
+        let mut tx = match wrong_codes::attempt(self, from, now).await? {
+            Ok(tx) => tx,
+            Err(retry_after) => return Ok(Pairing::TooMany { retry_after }),
+        };
+        let Some(invited) = invited(&mut tx, &new.code_hash, now).await? else {
+            wrong_codes::was_wrong(tx, from, now).await?;
+            return Ok(Pairing::WrongCode);
+        };
+        if invited.blocked {
+            return Ok(Pairing::Blocked);
+        }
+        let used = query("update invite set used_at = $2 where code_hash = $1 and used_at is null")
+            .bind(new.code_hash.as_slice())
+            .bind(now)
+            .execute(&mut tx)
+            .await?;
+        if used.rows_affected() == 0 {
+            // Another phone was faster.
+            return Ok(Pairing::WrongCode);
+        }
+        retire_namesakes(&mut tx, invited.client_id, &new.way, None, now).await?;
+        let device_id = id::new(now);
+        insert_device(&mut tx, &invited, device_id, new, now).await?;
+        queue_open_deliveries(&mut tx, &invited, device_id, &new.way.channel, now).await?;
+        actor::identify(|| format!("employee {}", invited.personnel_no));
+        let paired = device(&mut tx, invited.client_id, device_id).await?;
+        tx.record(invited.client_id, device_change("device.pair", None, &paired));
+        tx.commit().await?;
+        Ok(Pairing::Done(PairedDevice {
+            device_id,
+            personnel_no: invited.personnel_no,
+            full_name: invited.full_name,
+            client: invited.client,
+        }))
+    }
+
+    /// A phone leaves: its token is dead, and what waits for it is closed.
+    pub async fn leave(&self, phone: &DeviceCaller) -> Result<()> {
+        let mut tx = self.write().await?;
+        let (client_id, id) = (phone.client_id, phone.device_id);
+        let before = device(&mut tx, client_id, id).await?;
+        retire(&mut tx, client_id, id, reason::LEFT, self.clock.now()).await?;
+        let after = device(&mut tx, client_id, id).await?;
+        tx.record(client_id, device_change("device.leave", Some(&before), &after));
+        tx.commit().await
+    }
+}
+
+async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Option<Invited>> {
+    // Whoever archives the employee now must see the device that follows, to retire it.
+    let lock = tx.locked("i, e");
+    let row = query(format!(
+        "select i.client_id, i.employee_id, e.personnel_no, e.full_name, e.blocked_at, c.name
+         from invite i
+         join client c on c.id = i.client_id and c.archived_at is null
+         join employee e on e.client_id = i.client_id and e.id = i.employee_id and e.archived_at is null
+         where i.code_hash = $1 and i.used_at is null and i.expires_at > $2{lock}"
+    ))
+    .bind(code_hash.as_slice())
+    .bind(now)
+    .fetch_optional(tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Invited {
+        client_id: row.try_get("client_id")?,
+        employee_id: row.try_get("employee_id")?,
+        personnel_no: row.try_get("personnel_no")?,
+        full_name: row.try_get("full_name")?,
+        client: row.try_get("name")?,
+        blocked: row.try_get::<Option<i64>, _>("blocked_at")?.is_some(),
+    }))
+}
+
+async fn insert_device(
+    tx: &mut Write,
+    invited: &Invited,
+    device_id: Uuid,
+    device: &NewDevice,
+    now: i64,
+) -> Result<()> {
+    query(
+        "insert into device (client_id, id, employee_id, channel, address, address_kind, name, platform, paired_at,
+                             seen_at, notifications)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)",
+    )
+    .bind(invited.client_id)
+    .bind(device_id)
+    .bind(invited.employee_id)
+    .bind(&device.way.channel)
+    .bind(&device.way.address)
+    .bind(&device.way.address_kind)
+    .bind(&device.name)
+    .bind(&device.platform)
+    .bind(now)
+    .bind(device.way.notifications)
+    .execute(tx)
+    .await?;
+    query(
+        "insert into token (id, client_id, hash, kind, holder_id, name, shown, created_at)
+         values ($1, $2, $3, 'device', $4, $5, $6, $7)",
+    )
+    .bind(id::new(now))
+    .bind(invited.client_id)
+    .bind(device.token_hash.as_slice())
+    .bind(device_id)
+    .bind(&device.name)
+    .bind(&device.token_shown)
+    .bind(now)
+    .execute(tx)
+    .await?;
+    query("update employee set devices = devices + 1 where client_id = $1 and id = $2")
+        .bind(invited.client_id)
+        .bind(invited.employee_id)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// What waited for a first device goes to the new one. A stream gets everything without a receipt, so also what a
+/// provider took for another device and nobody confirmed.
+async fn queue_open_deliveries(
+    tx: &mut Write,
+    invited: &Invited,
+    device_id: Uuid,
+    channel: &str,
+    now: i64,
+) -> Result<()> {
+    let last_state = if channel == "stream" { DeliveryState::Sent } else { DeliveryState::Queued };
+    query(
+        "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
+         select d.client_id, d.message_id, d.employee_id, $3, $4, m.priority, $5
+         from delivery d
+         join message m on m.client_id = d.client_id and m.id = d.message_id
+         where d.client_id = $1 and d.employee_id = $2 and d.accepted_at >= $6
+         and d.state <= $7 and d.expires_at > $5 and m.canceled_at is null",
+    )
+    .bind(invited.client_id)
+    .bind(invited.employee_id)
+    .bind(device_id)
+    .bind(channel)
+    .bind(now)
+    .bind(oldest_open(now))
+    .bind(last_state.rank())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

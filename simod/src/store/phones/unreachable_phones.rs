@@ -1,0 +1,85 @@
+//! Phones that would miss the next alarm, and people who have none.
+
+use simo_common::{
+    api::people::{Silence, SilentPhone},
+    time::from_us,
+};
+use uuid::Uuid;
+
+use crate::store::{
+    Listing, Result, Rows, Store,
+    db::engine::{Row, query},
+    directory::employees::sort_key_of,
+    list::page,
+};
+
+impl Store {
+    /// A page of the phones that have not been in contact since `since`, are quarantined or show nothing, and of the
+    /// people without a phone; by employee. Archived and blocked people are left out: they are to receive nothing.
+    pub async fn silent_phones(
+        &self,
+        client_id: Uuid,
+        since: i64,
+        listing: &Listing<(String, Uuid)>,
+    ) -> Result<Rows<SilentPhone, (String, Uuid)>> {
+        let (key, id) = listing.after.clone().unwrap_or_default();
+        let mut reader = self.read().await?;
+        let rows = query(
+            "select e.sort_key, e.personnel_no, e.full_name, e.phone, d.id, d.name, d.channel, d.seen_at,
+                    d.paired_at, d.quarantined_at, d.notifications
+             from employee e
+             left join device d on d.client_id = e.client_id and d.employee_id = e.id and d.retired_at is null
+             where e.client_id = $1 and e.archived_at is null and e.blocked_at is null
+             and (d.id is null or d.quarantined_at is not null or not d.notifications
+                  or coalesce(d.seen_at, d.paired_at) < $2)
+             and e.sort_key >= $3
+             and (e.sort_key, coalesce(d.id, x'00000000000000000000000000000000')) > ($3, $4)
+             and not exists (
+                 select 1 from jsonb_each($5) w where instr(e.folded_name, w.value->>0) = 0
+                 and instr(e.personnel_no, w.value->>1) = 0)
+             order by e.sort_key, coalesce(d.id, x'00000000000000000000000000000000') limit $6",
+        )
+        .bind(client_id)
+        .bind(since)
+        .bind(key.as_bytes())
+        .bind(id)
+        .bind(listing.find.words())
+        .bind(listing.limit as i64 + 1)
+        .fetch(&mut reader);
+        page(rows, listing.limit, |row| {
+            let phone = read(row, since)?;
+            let key = (sort_key_of(row)?, phone.device_id.unwrap_or_default());
+            Ok(Some((key, phone)))
+        })
+        .await
+    }
+}
+
+fn read(row: &Row, since: i64) -> Result<SilentPhone> {
+    let device_id: Option<Uuid> = row.try_get("id")?;
+    let paired_at: Option<i64> = row.try_get("paired_at")?;
+    let seen_at = row.try_get::<Option<i64>, _>("seen_at")?.or(paired_at);
+    let mut why = Vec::new();
+    if device_id.is_none() {
+        why.push(Silence::NoDevice);
+    }
+    if row.try_get::<Option<i64>, _>("quarantined_at")?.is_some() {
+        why.push(Silence::Quarantined);
+    }
+    if row.try_get::<Option<bool>, _>("notifications")? == Some(false) {
+        why.push(Silence::NotificationsOff);
+    }
+    if seen_at.is_some_and(|at| at < since) {
+        why.push(Silence::NoContact);
+    }
+    Ok(SilentPhone {
+        personnel_no: row.try_get("personnel_no")?,
+        employee: row.try_get("full_name")?,
+        phone: row.try_get("phone")?,
+        device_id,
+        name: row.try_get("name")?,
+        channel: row.try_get("channel")?,
+        seen_at: seen_at.map(from_us),
+        why,
+    })
+}

@@ -1,0 +1,293 @@
+//! Taking messages in: one transaction for a batch, which joins the live tokens, decides every audience, and stores
+//! messages with their deliveries and pushes (small audiences) or their frozen audience (large ones).
+//!
+//! Every statement takes the whole batch: crossing to SQLite's thread once per row would be ten times slower.
+
+mod budget;
+mod decide;
+mod incoming;
+mod insert;
+mod keys;
+mod load;
+mod no_recipients;
+mod release;
+mod times;
+
+use std::sync::Arc;
+
+use simo_common::{
+    api::message::{PostedMessage, Recipients},
+    id,
+    lang::Text,
+    message::Priority,
+};
+use uuid::Uuid;
+
+pub use self::incoming::{Accepted, Draft, Expiry, Incoming, KeyKind, Nobody, Poster, Refusal};
+use self::{
+    budget::Charges,
+    keys::Keys,
+    load::Sender,
+    no_recipients::reaches_nobody,
+    times::{Times, times},
+};
+pub(in crate::store) use self::{
+    decide::audiences,
+    insert::{Origin, insert_deliveries, insert_pushes, part_rows},
+    load::{Question, TopicName},
+};
+use super::audience::Audience;
+use crate::store::{Error, Races, Result, Store};
+
+/// A message on its way through the transaction.
+struct Item<'a> {
+    incoming: &'a Incoming,
+    sender: Arc<Sender>,
+    id: Uuid,
+    times: Times,
+    /// What is wrong with its times: it is refused, unless it repeats one that was accepted when they were right.
+    untimely: Vec<(String, Text)>,
+    topic_id: Option<Uuid>,
+    priority: Priority,
+    /// Whom the topic says that it is for, where it says nothing itself.
+    usual: Option<Recipients>,
+    audience: Audience,
+    unknown: Vec<String>,
+}
+
+/// Where an item stands between two steps.
+enum Slot<'a> {
+    /// Still on its way.
+    Open(Box<Item<'a>>),
+    /// Answered.
+    Done(Accepted),
+    /// Gets the answer of an earlier item of this batch with the same key.
+    SameAs(usize, KeyKind),
+}
+
+impl Slot<'_> {
+    fn refused(refusal: Refusal) -> Self {
+        Self::Done(Accepted { answer: Err(refusal), stored: false })
+    }
+}
+
+impl Store {
+    /// [`Store::accept`], but a fault that one item causes does not touch the others: the batch is halved until the bad item
+    /// stands alone.
+    pub async fn accept_each(
+        &self,
+        mut batch: Vec<Incoming>,
+    ) -> Vec<std::result::Result<Accepted, Arc<Error>>> {
+        // A key that another instance has taken is known when the batch is tried again.
+        let mut races = Races::default();
+        let taken = loop {
+            let taken = self.accept(&batch).await;
+            if !races.lost(&taken) {
+                break taken;
+            }
+        };
+        match taken {
+            Ok(accepted) => accepted.into_iter().map(Ok).collect(),
+            Err(error) if batch.len() > 1 && (error.is_race() || matches!(error, Error::Internal(_))) => {
+                tracing::warn!(%error, items = batch.len(), "a batch failed; halving it");
+                let second = batch.split_off(batch.len() / 2);
+                let mut results = Box::pin(self.accept_each(batch)).await;
+                results.extend(Box::pin(self.accept_each(second)).await);
+                results
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                batch.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+
+    /// Takes in a batch in one transaction. It is on disk when [`Store::on_disk`] has returned; nobody may be answered
+    /// before that.
+    ///
+    /// # Errors
+    /// What the database says; then nothing of the batch was stored.
+    pub async fn accept(&self, batch: &[Incoming]) -> Result<Vec<Accepted>> {
+        let mut tx = self.write().await?;
+        let now = self.clock.now();
+        let senders = load::senders(&mut tx, batch, now).await?;
+        self.uses.note(
+            batch.iter().filter_map(|incoming| match incoming.poster {
+                Poster::Token(hash) => {
+                    let sender = senders.get(&incoming.poster)?;
+                    let is_in = sender.limits.allow_from(incoming.from);
+                    is_in.then_some((hash, incoming.from))
+                }
+                Poster::Operator { .. } => None,
+            }),
+            now,
+        );
+        let mut slots: Vec<Slot<'_>> = batch
+            .iter()
+            .map(|incoming| match senders.get(&incoming.poster) {
+                Some(sender) => open(incoming, sender, now),
+                None => Slot::refused(Refusal::Unauthenticated),
+            })
+            .collect();
+        let mut keys = keys::settle(&mut tx, &mut slots).await?;
+        refuse_untimely(&mut slots);
+        decide_audiences(&mut tx, &mut slots, now).await?;
+        let charges = refuse_and_charge(&mut slots, &mut keys);
+        let stored: Vec<&Item<'_>> = slots
+            .iter()
+            .filter_map(|slot| match slot {
+                Slot::Open(item) if !item.incoming.dry_run => Some(&**item),
+                _ => None,
+            })
+            .collect();
+        if !stored.is_empty() {
+            insert::store(&mut tx, &stored, now).await?;
+        }
+        if stored.is_empty() && !keys.has_bound() {
+            tx.rollback().await?;
+        } else {
+            keys.store_bound(&mut tx, now).await?;
+            tx.commit_messages_unsynced().await?;
+        }
+        charges.keep();
+        Ok(answers(slots, &keys))
+    }
+}
+
+/// Checks what the sender's settings decide.
+fn open<'a>(incoming: &'a Incoming, sender: &Arc<Sender>, now: i64) -> Slot<'a> {
+    let draft = &incoming.draft;
+    if let Some(refusal) = sender.limits.refuse(draft.topic.as_deref(), incoming.from) {
+        return Slot::refused(refusal);
+    }
+    if draft.topic.is_none() && !sender.personal {
+        return Slot::refused(Refusal::TopicNeeded);
+    }
+    let (times, untimely) = match times(draft, &sender.timezone, sender.default_ttl, now) {
+        Ok(times) => (times, Vec::new()),
+        Err(errors) => (Times::at_once(now), errors),
+    };
+    Slot::Open(Box::new(Item {
+        incoming,
+        sender: sender.clone(),
+        id: id::new(now),
+        times,
+        untimely,
+        topic_id: None,
+        priority: Priority::default(),
+        usual: None,
+        audience: Audience::default(),
+        unknown: Vec::new(),
+    }))
+}
+
+/// Refuses what is new and comes at the wrong time.
+fn refuse_untimely(slots: &mut [Slot<'_>]) {
+    for slot in slots {
+        if let Slot::Open(item) = slot
+            && !item.untimely.is_empty()
+        {
+            *slot = Slot::refused(Refusal::Invalid(std::mem::take(&mut item.untimely)));
+        }
+    }
+}
+
+async fn decide_audiences(tx: &mut crate::store::Write, slots: &mut [Slot<'_>], now: i64) -> Result<()> {
+    let questions: Vec<Question<'_>> = slots
+        .iter()
+        .filter_map(|slot| match slot {
+            Slot::Open(item) => Some(Question {
+                client_id: item.sender.client_id,
+                topic: item.incoming.draft.topic.as_deref().map(TopicName::Slug),
+                recipients: item.incoming.draft.recipients.as_ref(),
+            }),
+            _ => None,
+        })
+        .collect();
+    let mut answers = audiences(tx, &questions, now).await?.into_iter();
+    for slot in slots {
+        let Slot::Open(item) = slot else { continue };
+        let Some(answer) = answers.next() else { break };
+        match answer {
+            Ok(decided) => {
+                let draft = &item.incoming.draft;
+                item.topic_id = decided.topic_id;
+                item.priority = draft.priority.or(decided.priority).unwrap_or_default();
+                // What the topic says when it comes due counts for a scheduled one.
+                item.usual = decided.usual.filter(|_| item.times.send_at.is_none());
+                item.audience = decided.audience;
+                item.unknown = decided.unknown;
+            }
+            Err(slug) => *slot = Slot::refused(Refusal::UnknownTopic(slug)),
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what reaches nobody and what goes beyond its request's budget, and lets the first with a key win.
+fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) -> Charges {
+    let mut charges = Charges::default();
+    for (place, slot) in slots.iter_mut().enumerate() {
+        let winner = keys.winner(place);
+        if let Some(message_id) = keys.repeated(place) {
+            match winner {
+                Some(winner) => *slot = Slot::SameAs(winner.place, winner.kind),
+                None => keys.bind(place, message_id),
+            }
+        }
+        let Slot::Open(item) = slot else { continue };
+        if let Some(winner) = winner {
+            let is_repeat = winner.kind == KeyKind::ExternalId && keys.means_the_same(winner.place, place);
+            if is_repeat && !item.incoming.dry_run {
+                keys.bind(place, winner.message_id);
+            }
+            *slot = Slot::SameAs(winner.place, winner.kind);
+            continue;
+        }
+        if item.audience.accepted == 0 && !item.incoming.draft.allow_empty {
+            let nobody = reaches_nobody(item);
+            *slot = Slot::refused(Refusal::Nobody(Box::new(nobody)));
+            continue;
+        }
+        let rows = item.audience.rows();
+        let budget = item.incoming.budget.as_ref();
+        let charged = budget.is_none_or(|budget| charges.take(budget, rows));
+        if !charged {
+            *slot = Slot::refused(Refusal::TooManyDeliveries);
+        } else if !item.incoming.dry_run {
+            keys.take(place, item.id);
+        }
+    }
+    charges
+}
+
+/// The answers, in the batch's order; whoever lost to an earlier item with the same key gets the winner's.
+fn answers(slots: Vec<Slot<'_>>, keys: &Keys) -> Vec<Accepted> {
+    let mut results: Vec<Accepted> = Vec::with_capacity(slots.len());
+    for (place, slot) in slots.into_iter().enumerate() {
+        let accepted = match slot {
+            Slot::Open(item) => Accepted {
+                stored: !item.incoming.dry_run,
+                answer: Ok(PostedMessage {
+                    id: item.id,
+                    duplicate: false,
+                    recipients: item.audience.counts(item.unknown),
+                }),
+            },
+            Slot::Done(accepted) => accepted,
+            Slot::SameAs(winner, kind) => {
+                let mut answer = results[winner].answer.clone();
+                if let Ok(posted) = &mut answer {
+                    if keys.means_the_same(winner, place) {
+                        posted.duplicate = true;
+                    } else {
+                        answer = Err(Refusal::KeyReused(kind));
+                    }
+                }
+                Accepted { answer, stored: false }
+            }
+        };
+        results.push(accepted);
+    }
+    results
+}

@@ -1,0 +1,273 @@
+//! Loads what the questions of a batch need, and asks [`audience::decide`].
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use roaring::RoaringBitmap;
+use simo_common::{api::message::Recipients, message::Priority};
+use uuid::Uuid;
+
+use super::load::{self, Groups, Holders, Named, Question, Topic, TopicName};
+use crate::store::{
+    Result,
+    db::engine::Conn,
+    posting::audience::{self, Access, Audience, Grant, People, Target, TargetKind},
+};
+
+/// A decided audience and what was found on the way.
+pub(in crate::store) struct Decided {
+    pub(in crate::store) topic_id: Option<Uuid>,
+    /// What the topic says of messages that say nothing.
+    pub(in crate::store) priority: Option<Priority>,
+    /// Whom it says that they are for.
+    pub(in crate::store) usual: Option<Recipients>,
+    pub(in crate::store) audience: Audience,
+    pub(in crate::store) unknown: Vec<String>,
+}
+
+/// The rows that a batch's questions need, each loaded once.
+struct Rows {
+    named: HashMap<(Uuid, String), Named>,
+    group_ids: HashMap<(Uuid, String), Uuid>,
+    /// Whole groups, loaded when a question needs them.
+    groups: Groups,
+    /// Of named employees only: who is in which group.
+    memberships: HashMap<(Uuid, Uuid), Arc<RoaringBitmap>>,
+    /// Clients, loaded when a question needs them.
+    everyone: HashMap<Uuid, Arc<People>>,
+}
+
+/// Decides each question as things stand at a moment; the error is a topic's slug that does not exist.
+pub(in crate::store) async fn audiences(
+    tx: &mut Conn,
+    questions: &[Question<'_>],
+    now: i64,
+) -> Result<Vec<std::result::Result<Decided, String>>> {
+    let topics = load::topics(tx, questions, now).await?;
+    // Whom a topic's messages are for unless they say so themselves.
+    let questions: Vec<(Question<'_>, Option<&Arc<Topic>>)> = questions
+        .iter()
+        .map(|question| {
+            let topic = question.topic.and_then(|name| topics.get(&(question.client_id, name)));
+            let usual = topic.and_then(|topic| topic.recipients.as_ref());
+            let recipients = question.recipients.or(usual);
+            (Question { recipients, ..*question }, topic)
+        })
+        .collect();
+    let asked: Vec<Question<'_>> = questions.iter().map(|(question, _)| *question).collect();
+    let mut rows = Rows {
+        named: load::named(tx, &asked).await?,
+        group_ids: load::group_ids(tx, &asked).await?,
+        groups: Groups::default(),
+        memberships: HashMap::new(),
+        everyone: HashMap::new(),
+    };
+    rows.load_memberships(tx, &questions).await?;
+    let mut decided = Vec::with_capacity(questions.len());
+    for (question, topic) in &questions {
+        decided.push(match (question.topic, topic) {
+            (Some(TopicName::Slug(slug)), None) => Err(slug.to_owned()),
+            _ => Ok(rows.answer(tx, question, topic.map(|topic| &**topic)).await?),
+        });
+    }
+    Ok(decided)
+}
+
+impl Rows {
+    /// Where a topic is granted to groups and only named employees matter, their memberships are cheaper than whole
+    /// groups.
+    async fn load_memberships(
+        &mut self,
+        tx: &mut Conn,
+        questions: &[(Question<'_>, Option<&Arc<Topic>>)],
+    ) -> Result<()> {
+        let mut needed = HashSet::new();
+        for (question, topic) in questions {
+            let (Some(recipients), Some(topic)) = (question.recipients.filter(|r| names_only(r)), topic)
+            else {
+                continue;
+            };
+            if topic.grants.everyone.is_some()
+                || (topic.grants.groups.is_empty() && topic.dormant.groups.is_empty())
+            {
+                continue;
+            }
+            for no in &recipients.employees {
+                if let Some(named) = self.named.get(&(question.client_id, no.clone())) {
+                    needed.insert((question.client_id, named.id, named.ordinal));
+                }
+            }
+        }
+        if !needed.is_empty() {
+            self.memberships = load::groups_of(tx, &needed).await?;
+        }
+        Ok(())
+    }
+
+    async fn answer(
+        &mut self,
+        tx: &mut Conn,
+        question: &Question<'_>,
+        topic: Option<&Topic>,
+    ) -> Result<Decided> {
+        let client_id = question.client_id;
+        let named_only = question.recipients.is_some_and(names_only);
+        self.load_groups(tx, question, topic.filter(|_| !named_only)).await?;
+        let mut unknown = Vec::new();
+        let targets = match question.recipients {
+            Some(recipients) => self.targets(tx, client_id, recipients, &mut unknown).await?,
+            None => self.holders(tx, client_id, topic).await?.into_iter().collect(),
+        };
+        let access = match topic {
+            None => Access::Open,
+            Some(topic) => Access::Granted {
+                grants: self.grants(client_id, &topic.grants, named_only),
+                at_other_times: match question.recipients {
+                    Some(_) => self.at_other_times(tx, client_id, &topic.dormant, named_only).await?,
+                    None => RoaringBitmap::new(),
+                },
+            },
+        };
+        Ok(Decided {
+            topic_id: topic.map(|topic| topic.id),
+            priority: topic.and_then(|topic| topic.priority),
+            usual: topic.and_then(|topic| topic.recipients.clone()),
+            audience: audience::decide(&targets, &access),
+            unknown,
+        })
+    }
+
+    /// The groups that a question is for, and those that a topic is granted to.
+    async fn load_groups(
+        &mut self,
+        tx: &mut Conn,
+        question: &Question<'_>,
+        topic: Option<&Topic>,
+    ) -> Result<()> {
+        let client_id = question.client_id;
+        let named = question.recipients.iter().flat_map(|recipients| &recipients.groups);
+        let named = named.filter_map(|slug| self.group_ids.get(&(client_id, slug.clone())));
+        let mut needed: Vec<Uuid> = named.copied().collect();
+        if let Some(topic) = topic.filter(|topic| topic.grants.everyone.is_none()) {
+            needed.extend(topic.grants.groups.iter().map(|(_, group)| group));
+        }
+        // A denial is told from another one only where it is kept.
+        if let Some(topic) = topic.filter(|_| question.recipients.is_some()) {
+            needed.extend(topic.dormant.groups.iter().map(|(_, group)| group));
+        }
+        self.groups.load(tx, client_id, needed.into_iter()).await
+    }
+
+    async fn targets(
+        &mut self,
+        tx: &mut Conn,
+        client_id: Uuid,
+        recipients: &Recipients,
+        unknown: &mut Vec<String>,
+    ) -> Result<Vec<Target>> {
+        let mut targets = Vec::with_capacity(1);
+        if !recipients.employees.is_empty() {
+            let mut people = People::default();
+            for no in &recipients.employees {
+                match self.named.get(&(client_id, no.clone())) {
+                    Some(named) => people.add(named.ordinal, named.blocked, named.has_device),
+                    None => unknown.push(no.clone()),
+                }
+            }
+            targets.push(Target { kind: TargetKind::Employee, id: None, people: Arc::new(people) });
+        }
+        for slug in &recipients.groups {
+            match self.group_ids.get(&(client_id, slug.clone())).copied() {
+                Some(group_id) => {
+                    targets.push(Target {
+                        kind: TargetKind::Group,
+                        id: Some(group_id),
+                        people: self.groups.people(client_id, group_id),
+                    });
+                }
+                None => unknown.push(slug.clone()),
+            }
+        }
+        if recipients.everyone {
+            let people = self.everyone(tx, client_id).await?;
+            targets.push(Target { kind: TargetKind::Everyone, id: None, people });
+        }
+        unknown.sort();
+        unknown.dedup();
+        Ok(targets)
+    }
+
+    /// All who hold a grant for the topic: one target, or a thousand grants would each be held against each other.
+    async fn holders(
+        &mut self,
+        tx: &mut Conn,
+        client_id: Uuid,
+        topic: Option<&Topic>,
+    ) -> Result<Option<Target>> {
+        let Some(topic) = topic else { return Ok(None) };
+        let people = if topic.grants.everyone.is_some() {
+            self.everyone(tx, client_id).await?
+        } else {
+            let mut people = People::default();
+            for (_, group_id) in &topic.grants.groups {
+                people.join(&self.groups.people(client_id, *group_id));
+            }
+            for (_, holder) in &topic.grants.employees {
+                people.add(holder.ordinal, holder.blocked, holder.has_device);
+            }
+            Arc::new(people)
+        };
+        Ok(Some(Target { kind: TargetKind::Grant, id: None, people }))
+    }
+
+    /// Grants: to everyone, then to groups, then to employees.
+    fn grants(&mut self, client_id: Uuid, holders: &Holders, named_only: bool) -> Vec<Grant> {
+        if let Some(id) = holders.everyone {
+            return vec![Grant { id, members: None }];
+        }
+        let mut grants = Vec::with_capacity(holders.groups.len() + holders.employees.len());
+        for (id, group_id) in &holders.groups {
+            let members = if named_only {
+                self.memberships.get(&(client_id, *group_id)).cloned().unwrap_or_default()
+            } else {
+                Arc::new(self.groups.people(client_id, *group_id).members.clone())
+            };
+            grants.push(Grant { id: *id, members: Some(members) });
+        }
+        for (id, holder) in &holders.employees {
+            grants.push(Grant { id: *id, members: Some(Arc::new(RoaringBitmap::from([holder.ordinal]))) });
+        }
+        grants
+    }
+
+    /// Whom grants would let in that do not count now.
+    async fn at_other_times(
+        &mut self,
+        tx: &mut Conn,
+        client_id: Uuid,
+        dormant: &Holders,
+        named_only: bool,
+    ) -> Result<RoaringBitmap> {
+        if dormant.everyone.is_some() {
+            return Ok(self.everyone(tx, client_id).await?.members.clone());
+        }
+        let grants = self.grants(client_id, dormant, named_only);
+        let members = grants.iter().filter_map(|grant| grant.members.as_deref());
+        Ok(members.fold(RoaringBitmap::new(), |all, members| all | members))
+    }
+
+    async fn everyone(&mut self, tx: &mut Conn, client_id: Uuid) -> Result<Arc<People>> {
+        if let Some(people) = self.everyone.get(&client_id) {
+            return Ok(people.clone());
+        }
+        let people = Arc::new(load::everyone(tx, client_id).await?);
+        self.everyone.insert(client_id, people.clone());
+        Ok(people)
+    }
+}
+
+fn names_only(recipients: &Recipients) -> bool {
+    recipients.groups.is_empty() && !recipients.everyone
+}

@@ -1,0 +1,242 @@
+//! The same key never makes a second message: `Idempotency-Key` and `external_id`, per ACS.
+
+use std::collections::HashMap;
+
+use simo_common::api::message::{PostedMessage, RecipientCounts};
+use uuid::Uuid;
+
+use super::{Accepted, Incoming, KeyKind, Refusal, Slot, insert::insert_key_rows};
+use crate::store::{
+    Result, Write,
+    db::{
+        engine::{Row, query},
+        rows_as_json::{hex, json},
+    },
+};
+
+/// A key in its namespace: whose it is, which kind, its text. Operators of a client share the nil ACS.
+type Key = (Uuid, Uuid, KeyKind, String);
+
+/// What a key led to before.
+struct Earlier {
+    answer: PostedMessage,
+    fingerprint: Option<Vec<u8>>,
+}
+
+/// The keys and meanings of a batch's items, and which item has each key so far.
+pub(super) struct Keys {
+    by_item: Vec<Vec<Key>>,
+    fingerprints: Vec<Option<[u8; 32]>>,
+    taken: HashMap<Key, (usize, Uuid)>,
+    /// The messages that items were found to repeat by `external_id` alone: their `Idempotency-Key` is new.
+    repeats: HashMap<usize, Uuid>,
+    /// Items whose `Idempotency-Key` is to be stored for a message that is there without them.
+    bound: Vec<(usize, Uuid)>,
+}
+
+/// The earlier item of a batch that has a key, and what is stored under it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Winner {
+    pub place: usize,
+    pub kind: KeyKind,
+    pub message_id: Uuid,
+}
+
+impl Keys {
+    /// Whether two items of the batch have the same meaning.
+    pub(super) fn means_the_same(&self, one: usize, other: usize) -> bool {
+        self.fingerprints[one] == self.fingerprints[other]
+    }
+
+    /// The earlier item of the batch that is stored under one of this one's keys.
+    pub(super) fn winner(&self, place: usize) -> Option<Winner> {
+        self.by_item[place].iter().find_map(|key| {
+            let (place, message_id) = *self.taken.get(key)?;
+            Some(Winner { place, kind: key.2, message_id })
+        })
+    }
+
+    /// The message of an earlier batch that the item repeats under a new `Idempotency-Key`.
+    pub(super) fn repeated(&self, place: usize) -> Option<Uuid> {
+        self.repeats.get(&place).copied()
+    }
+
+    /// The item is going to be stored: later ones with its keys lose to it. One that is refused or only rehearsed must
+    /// not win, or the loser would be told of a message that is not there.
+    pub(super) fn take(&mut self, place: usize, message_id: Uuid) {
+        for key in &self.by_item[place] {
+            self.taken.insert(key.clone(), (place, message_id));
+        }
+    }
+
+    /// The item repeats a message by its `external_id`: from now on its `Idempotency-Key` stands for that message too, or
+    /// the same key could make a second one later.
+    pub(super) fn bind(&mut self, place: usize, message_id: Uuid) {
+        let by_header = |key: &&Key| key.2 == KeyKind::IdempotencyKey;
+        if let Some(key) = self.by_item[place].iter().find(by_header) {
+            self.taken.insert(key.clone(), (place, message_id));
+            self.bound.push((place, message_id));
+        }
+    }
+
+    /// Whether [`Keys::store_bound`] has something to do.
+    pub(super) fn has_bound(&self) -> bool {
+        !self.bound.is_empty()
+    }
+
+    /// Stores the keys that stand for messages which are there already.
+    pub(super) async fn store_bound(&self, tx: &mut Write, now: i64) -> Result<()> {
+        let rows = self.bound.iter().filter_map(|(place, message_id)| {
+            let (client_id, acs_id, _, text) =
+                self.by_item[*place].iter().find(|key| key.2 == KeyKind::IdempotencyKey)?;
+            let fingerprint = self.fingerprints[*place].as_ref();
+            Some([
+                (*client_id).into(),
+                (*acs_id).into(),
+                text.into(),
+                (*message_id).into(),
+                fingerprint.map(|fingerprint| &fingerprint[..]).into(),
+                now.into(),
+            ])
+        });
+        insert_key_rows(tx, rows.collect()).await
+    }
+}
+
+/// Answers the items whose keys were used by an earlier batch.
+pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Keys> {
+    let keys: Vec<Vec<Key>> = slots.iter().map(keys_of).collect();
+    let fingerprints = slots
+        .iter()
+        .map(|slot| match slot {
+            Slot::Open(item) => item.incoming.draft.fingerprint,
+            _ => None,
+        })
+        .collect();
+    let mut keys = Keys {
+        by_item: keys,
+        fingerprints,
+        taken: HashMap::new(),
+        repeats: HashMap::new(),
+        bound: Vec::new(),
+    };
+    if keys.by_item.iter().all(Vec::is_empty) {
+        return Ok(keys);
+    }
+    let earlier = load(tx, keys.by_item.iter().flatten()).await?;
+    for (place, slot) in slots.iter_mut().enumerate() {
+        let known = keys.by_item[place].iter().find_map(|key| Some((earlier.get(key)?, key.2)));
+        let Some((earlier, kind)) = known else { continue };
+        let fingerprint = keys.fingerprints[place].as_ref().map(<[u8; 32]>::as_slice);
+        let answer = if earlier.fingerprint.as_deref() == fingerprint {
+            // A rehearsal leaves no trace.
+            let is_stored = matches!(slot, Slot::Open(item) if !item.incoming.dry_run);
+            if kind == KeyKind::ExternalId && is_stored {
+                keys.repeats.insert(place, earlier.answer.id);
+            }
+            Ok(earlier.answer.clone())
+        } else {
+            Err(Refusal::KeyReused(kind))
+        };
+        *slot = Slot::Done(Accepted { answer, stored: false });
+    }
+    Ok(keys)
+}
+
+fn keys_of(slot: &Slot<'_>) -> Vec<Key> {
+    let Slot::Open(item) = slot else { return Vec::new() };
+    let Incoming { idempotency_key, draft, .. } = item.incoming;
+    let key = |kind, text: &String| {
+        (item.sender.client_id, item.sender.acs_id.unwrap_or(Uuid::nil()), kind, text.clone())
+    };
+    let by_header = idempotency_key.as_ref().map(|text| key(KeyKind::IdempotencyKey, text));
+    let by_id = draft.external_id.as_ref().map(|text| key(KeyKind::ExternalId, text));
+    by_header.into_iter().chain(by_id).collect()
+}
+
+async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMap<Key, Earlier>> {
+    let mut by_header = Vec::new();
+    let mut by_id = Vec::new();
+    for (client_id, acs_id, kind, text) in keys {
+        match kind {
+            KeyKind::IdempotencyKey => by_header.push((hex(*client_id), hex(*acs_id), text)),
+            // Here an operator's ACS is null, for which the index has the nil id.
+            KeyKind::ExternalId => by_id.push((hex(*client_id), hex(*acs_id), text)),
+        }
+    }
+    let mut earlier = HashMap::new();
+    if !by_header.is_empty() {
+        let rows = query(
+            "select i.client_id, i.acs_id, i.key, i.fingerprint, m.id, m.accepted, m.without_device, m.denied,
+                    m.unknown
+             from jsonb_each($1) j cross join idempotency i
+             left join message m on m.client_id = i.client_id and m.id = i.message_id
+             where i.client_id = unhex(j.value->>0) and i.acs_id = unhex(j.value->>1) and i.key = j.value->>2",
+        )
+        .bind(json(&by_header))
+        .fetch_all(tx)
+        .await?;
+        let mut leads_nowhere = Vec::new();
+        for row in rows {
+            let key = (row.try_get(0)?, row.try_get(1)?, KeyKind::IdempotencyKey, row.try_get(2)?);
+            if row.try_get::<Option<Uuid>, _>("id")?.is_some() {
+                earlier.insert(key, read_earlier(&row)?);
+            } else {
+                leads_nowhere.push(key);
+            }
+        }
+        forget(tx, &leads_nowhere).await?;
+    }
+    if !by_id.is_empty() {
+        let rows = query(
+            "select m.client_id, m.acs_id, m.external_id, m.fingerprint, m.id, m.accepted, m.without_device, m.denied,
+                    m.unknown
+             from jsonb_each($1) j cross join message m
+             where m.client_id = unhex(j.value->>0) and coalesce(m.acs_id, x'00000000000000000000000000000000') = unhex(j.value->>1)
+               and m.external_id = j.value->>2",
+        )
+        .bind(json(&by_id))
+        .fetch_all(tx)
+        .await?;
+        for row in rows {
+            let acs_id = row.try_get::<Option<Uuid>, _>(1)?.unwrap_or(Uuid::nil());
+            let key = (row.try_get(0)?, acs_id, KeyKind::ExternalId, row.try_get(2)?);
+            earlier.insert(key, read_earlier(&row)?);
+        }
+    }
+    Ok(earlier)
+}
+
+/// Forgets keys whose messages are forgotten: one that was given to a message later than its acceptance is younger than it,
+/// and would be in the way of the message that is to have it now.
+async fn forget(tx: &mut Write, keys: &[Key]) -> Result<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<_> =
+        keys.iter().map(|(client_id, acs_id, _, text)| (hex(*client_id), hex(*acs_id), text)).collect();
+    query(
+        "delete from idempotency where (client_id, acs_id, key) in (
+             select unhex(j.value->>0), unhex(j.value->>1), j.value->>2 from jsonb_each($1) j)",
+    )
+    .bind(json(&keys))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+fn read_earlier(row: &Row) -> Result<Earlier> {
+    Ok(Earlier {
+        fingerprint: row.try_get("fingerprint")?,
+        answer: PostedMessage {
+            id: row.try_get("id")?,
+            duplicate: true,
+            recipients: RecipientCounts {
+                accepted: row.try_get::<i64, _>("accepted")? as u64,
+                without_device: row.try_get::<i64, _>("without_device")? as u64,
+                denied: row.try_get::<i64, _>("denied")? as u64,
+                unknown: row.json("unknown")?.unwrap_or_default(),
+            },
+        },
+    })
+}

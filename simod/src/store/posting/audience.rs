@@ -1,0 +1,316 @@
+//! Who receives a message: pure, over sets of employees.
+//!
+//! Employees are small numbers within their client (`employee.ordinal`), sets of them are Roaring bitmaps. The same
+//! decision serves a message to one person and one to a hundred thousand.
+
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+use simo_common::{
+    api::message::RecipientCounts,
+    delivery::{Outcome, reason},
+};
+use uuid::Uuid;
+
+/// Employees who belong together, archived ones left out, and what matters of them.
+#[derive(Debug, Clone, Default)]
+pub(in crate::store) struct People {
+    /// Who they are.
+    pub members: RoaringBitmap,
+    /// Those of them who are blocked.
+    pub blocked: RoaringBitmap,
+    /// Those of them who have no device.
+    pub without_device: RoaringBitmap,
+}
+
+impl People {
+    /// With others.
+    pub(in crate::store) fn join(&mut self, others: &Self) {
+        self.members |= &others.members;
+        self.blocked |= &others.blocked;
+        self.without_device |= &others.without_device;
+    }
+
+    /// With one more.
+    pub(in crate::store) fn add(&mut self, ordinal: u32, blocked: bool, has_device: bool) {
+        self.members.insert(ordinal);
+        if blocked {
+            self.blocked.insert(ordinal);
+        }
+        if !has_device {
+            self.without_device.insert(ordinal);
+        }
+    }
+}
+
+/// What a message was addressed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum TargetKind {
+    /// Employees by personnel number.
+    Employee,
+    /// A group.
+    Group,
+    /// Everyone of the client.
+    Everyone,
+    /// The holders of the topic's grants.
+    Grant,
+}
+
+impl TargetKind {
+    /// The kind with this name in the database.
+    pub(in crate::store) fn from_name(name: &str) -> Self {
+        [Self::Employee, Self::Group, Self::Everyone]
+            .into_iter()
+            .find(|k| k.as_str() == name)
+            .unwrap_or(Self::Grant)
+    }
+
+    /// Its name in the database.
+    pub(in crate::store) fn as_str(self) -> &'static str {
+        match self {
+            Self::Employee => "employee",
+            Self::Group => "group",
+            Self::Everyone => "everyone",
+            Self::Grant => "grant",
+        }
+    }
+
+    /// Whether a denial is kept per person: for people who were named, or are in a named group.
+    fn keeps_denials(self) -> bool {
+        matches!(self, Self::Employee | Self::Group)
+    }
+}
+
+/// One target of a message.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Target {
+    pub kind: TargetKind,
+    /// The group.
+    pub id: Option<Uuid>,
+    pub people: Arc<People>,
+}
+
+/// One grant of a topic.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Grant {
+    pub id: Uuid,
+    /// Whom it lets in; `None`: everyone.
+    pub members: Option<Arc<RoaringBitmap>>,
+}
+
+/// What lets people in.
+#[derive(Debug, Clone)]
+pub(in crate::store) enum Access {
+    /// A personal message: whoever is named.
+    Open,
+    /// The grants of a topic.
+    Granted {
+        /// Those that count now, the preferred reason first.
+        grants: Vec<Grant>,
+        /// Whom grants would let in at another time: told from those who hold none.
+        at_other_times: RoaringBitmap,
+    },
+}
+
+/// Employees with one reason for receiving a message, or for not receiving it.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::store) struct Part {
+    /// How and why their deliveries end at once; `None`: they receive it.
+    pub closed: Option<(Outcome, &'static str)>,
+    pub target: TargetKind,
+    pub target_id: Option<Uuid>,
+    pub grant_id: Option<Uuid>,
+    pub members: RoaringBitmap,
+}
+
+/// Who receives a message, in disjoint parts, and who does not.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(in crate::store) struct Audience {
+    pub parts: Vec<Part>,
+    pub accepted: u64,
+    pub without_device: u64,
+    pub denied: u64,
+}
+
+impl Audience {
+    /// How many deliveries it makes, denied ones included.
+    pub(in crate::store) fn rows(&self) -> u64 {
+        self.parts.iter().map(|part| part.members.len()).sum()
+    }
+
+    /// Its numbers, for the answer.
+    pub(in crate::store) fn counts(&self, unknown: Vec<String>) -> RecipientCounts {
+        RecipientCounts {
+            accepted: self.accepted,
+            without_device: self.without_device,
+            denied: self.denied,
+            unknown,
+        }
+    }
+}
+
+/// Why somebody was kept out, by the code in the database.
+pub(in crate::store) fn denial(code: &str) -> &'static str {
+    [reason::BLOCKED, reason::NOT_NOW].into_iter().find(|known| *known == code).unwrap_or(reason::NO_GRANT)
+}
+
+/// Decides who receives a message. Who is in several targets counts for the first; of several grants the first counts.
+pub(in crate::store) fn decide(targets: &[Target], access: &Access) -> Audience {
+    let mut audience = Audience::default();
+    let mut seen = RoaringBitmap::new();
+    for target in targets {
+        let part = |denied: Option<&'static str>, grant_id, members| Part {
+            closed: denied.map(|reason| (Outcome::Denied, reason)),
+            target: target.kind,
+            target_id: target.id,
+            grant_id,
+            members,
+        };
+        let mut rest = &target.people.members - &seen;
+        seen |= &rest;
+        let mut accepted = Vec::new();
+        let mut denied = Vec::new();
+        let blocked = &rest & &target.people.blocked;
+        rest -= &blocked;
+        match access {
+            Access::Open => accepted.push(part(None, None, std::mem::take(&mut rest))),
+            Access::Granted { grants, at_other_times } => {
+                for grant in grants {
+                    let let_in = match &grant.members {
+                        None => std::mem::take(&mut rest),
+                        Some(members) => {
+                            let let_in = &rest & &**members;
+                            rest -= &let_in;
+                            let_in
+                        }
+                    };
+                    accepted.push(part(None, Some(grant.id), let_in));
+                }
+                let too_early_or_late = &rest & at_other_times;
+                rest -= &too_early_or_late;
+                denied.push(part(Some(reason::NOT_NOW), None, too_early_or_late));
+            }
+        }
+        denied.push(part(Some(reason::BLOCKED), None, blocked));
+        denied.push(part(Some(reason::NO_GRANT), None, rest));
+        for part in accepted.into_iter().filter(|part| !part.members.is_empty()) {
+            audience.accepted += part.members.len();
+            audience.without_device += part.members.intersection_len(&target.people.without_device);
+            audience.parts.push(part);
+        }
+        for part in denied.into_iter().filter(|part| !part.members.is_empty()) {
+            audience.denied += part.members.len();
+            if target.kind.keeps_denials() {
+                audience.parts.push(part);
+            }
+        }
+    }
+    audience
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn set(members: &[u32]) -> RoaringBitmap {
+        members.iter().copied().collect()
+    }
+
+    fn people(members: &[u32], blocked: &[u32], without_device: &[u32]) -> Arc<People> {
+        Arc::new(People { members: set(members), blocked: set(blocked), without_device: set(without_device) })
+    }
+
+    fn target(kind: TargetKind, people: Arc<People>) -> Target {
+        Target { kind, id: None, people }
+    }
+
+    fn granted(grants: Vec<Grant>) -> Access {
+        Access::Granted { grants, at_other_times: RoaringBitmap::new() }
+    }
+
+    fn grant(members: Option<&[u32]>) -> Grant {
+        Grant { id: Uuid::from_u128(1), members: members.map(|members| Arc::new(set(members))) }
+    }
+
+    #[test]
+    fn who_is_named_without_a_grant_is_denied_and_kept() {
+        let audience = decide(
+            &[target(TargetKind::Employee, people(&[1, 2], &[], &[1]))],
+            &granted(vec![grant(Some(&[1]))]),
+        );
+        assert_eq!((audience.accepted, audience.without_device, audience.denied), (1, 1, 1));
+        assert_eq!(audience.parts[1].closed, Some((Outcome::Denied, reason::NO_GRANT)));
+        assert_eq!(audience.rows(), 2);
+    }
+
+    #[test]
+    fn whose_grant_counts_at_another_time_is_told_from_who_holds_none() {
+        let access = Access::Granted { grants: vec![grant(Some(&[1]))], at_other_times: set(&[1, 2]) };
+        let audience = decide(&[target(TargetKind::Employee, people(&[1, 2, 3], &[], &[]))], &access);
+        let closed: Vec<_> = audience
+            .parts
+            .iter()
+            .map(|part| (part.closed.map(|(_, reason)| reason), part.members.clone()))
+            .collect();
+        assert_eq!(
+            closed,
+            [(None, set(&[1])), (Some(reason::NOT_NOW), set(&[2])), (Some(reason::NO_GRANT), set(&[3]))]
+        );
+    }
+
+    #[test]
+    fn of_everyone_only_the_number_of_denials_is_kept() {
+        let audience = decide(
+            &[target(TargetKind::Everyone, people(&[1, 2, 3], &[3], &[]))],
+            &granted(vec![grant(Some(&[1]))]),
+        );
+        assert_eq!((audience.accepted, audience.denied, audience.rows()), (1, 2, 1));
+    }
+
+    #[test]
+    fn a_blocked_person_receives_nothing_not_even_personally() {
+        let audience = decide(&[target(TargetKind::Employee, people(&[1], &[1], &[]))], &Access::Open);
+        assert_eq!(
+            (audience.accepted, audience.parts[0].closed),
+            (0, Some((Outcome::Denied, reason::BLOCKED)))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn parts_are_disjoint_and_let_in_only_who_holds_a_grant(
+            targets in prop::collection::vec((0..4_u8, prop::collection::vec(0..40_u32, 0..30)), 0..5),
+            blocked in prop::collection::vec(0..40_u32, 0..10),
+            grants in prop::collection::vec(prop::option::of(prop::collection::vec(0..40_u32, 0..20)), 0..4),
+        ) {
+            let kinds = [TargetKind::Employee, TargetKind::Group, TargetKind::Everyone, TargetKind::Grant];
+            let blocked = set(&blocked);
+            let targets: Vec<Target> = targets
+                .iter()
+                .map(|(kind, members)| target(kinds[usize::from(*kind)], {
+                    let members = set(members);
+                    Arc::new(People { blocked: &members & &blocked, members, without_device: set(&[]) })
+                }))
+                .collect();
+            let grants: Vec<Grant> = grants.iter().map(|members| grant(members.as_deref())).collect();
+            let audience = decide(&targets, &granted(grants.clone()));
+            let mut seen = RoaringBitmap::new();
+            for part in &audience.parts {
+                prop_assert!(seen.is_disjoint(&part.members));
+                seen |= &part.members;
+                for person in &part.members {
+                    let granted = grants.iter().any(|g| g.members.as_ref().is_none_or(|m| m.contains(person)));
+                    match part.closed {
+                        None => prop_assert!(granted && !blocked.contains(person)),
+                        Some((_, reason::BLOCKED)) => prop_assert!(blocked.contains(person)),
+                        Some(_) => prop_assert!(!granted),
+                    }
+                }
+            }
+            let all = targets.iter().fold(RoaringBitmap::new(), |all, target| all | &target.people.members);
+            prop_assert_eq!(audience.accepted + audience.denied, all.len());
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Expanding frozen audiences into deliveries and pushes, in idempotent steps short enough that nobody waits long for
+//! the writer.
+
+use std::time::{Duration, Instant};
+
+use roaring::RoaringBitmap;
+use simo_common::delivery::{Outcome, reason};
+use uuid::Uuid;
+
+use super::{
+    accept::{Origin, insert_deliveries, insert_pushes, part_rows},
+    audience::{Part, TargetKind, denial},
+};
+use crate::store::{
+    Result, Store,
+    db::{
+        engine::{Row, query, query_scalar},
+        rows_as_json::{hex, json},
+    },
+};
+
+/// How long a step should hold the writer.
+const STEP: Duration = Duration::from_millis(15);
+
+/// How many employees a step takes, adapted to the machine and the load.
+#[derive(Debug, Clone, Copy)]
+pub struct Stride(usize);
+
+impl Default for Stride {
+    fn default() -> Self {
+        Self(250)
+    }
+}
+
+impl Stride {
+    /// After a step that took so long: halve or grow towards [`STEP`].
+    fn adapt(&mut self, took: Duration) {
+        if took > STEP {
+            self.0 = (self.0 / 2).max(50);
+        } else if took < STEP / 2 {
+            self.0 = (self.0 + self.0 / 4).min(2_000);
+        }
+    }
+}
+
+/// Parts that one step takes: finding the next ones looks at all that wait.
+const PARTS: i64 = 128;
+
+/// A part to expand.
+struct Pending {
+    origin: Origin,
+    number: i64,
+    part: Part,
+    canceled: bool,
+    from: u32,
+}
+
+impl Store {
+    /// Expands the next pieces of a client's frozen audiences, the clients in turn. Returns whether there was one.
+    pub async fn expand_step(&self, stride: &mut Stride) -> Result<bool> {
+        let Some(client_id) = self.next_client_to_expand().await? else {
+            return Ok(false);
+        };
+        let mut tx = self.write().await?;
+        let started = Instant::now();
+        let now = self.clock.now();
+        let parts = next_parts(&mut tx, client_id).await?;
+        if parts.is_empty() {
+            // Other instances have them in hand, or they are done.
+            return Ok(false);
+        }
+        let mut left = stride.0;
+        let (mut deliveries, mut pushes) = (Vec::new(), Vec::new());
+        let mut done = Vec::new();
+        for mut pending in parts {
+            if pending.canceled && pending.part.closed.is_none() {
+                pending.part.closed = Some((Outcome::Canceled, reason::CANCELED));
+            }
+            let step: Vec<u32> = pending.part.members.range(pending.from..).take(left).collect();
+            part_rows(
+                &pending.origin,
+                &pending.part,
+                step.iter().copied(),
+                now,
+                &mut deliveries,
+                &mut pushes,
+            );
+            left -= step.len();
+            if let Some(last) = step.last().filter(|_| left == 0) {
+                query("update audience set next_ordinal = $4 where client_id = $1 and message_id = $2 and part = $3")
+                    .bind(client_id)
+                    .bind(pending.origin.message_id)
+                    .bind(pending.number)
+                    .bind(i64::from(*last) + 1)
+                    .execute(&mut tx)
+                    .await?;
+                break;
+            }
+            done.push((hex(pending.origin.message_id), pending.number));
+        }
+        insert_deliveries(&mut tx, deliveries).await?;
+        insert_pushes(&mut tx, pushes).await?;
+        query(
+            "delete from audience where client_id = $1 and (message_id, part) in (
+                 select unhex(j.value->>0), cast(j.value->>1 as integer) from jsonb_each($2) j)",
+        )
+        .bind(client_id)
+        .bind(json(&done))
+        .execute(&mut tx)
+        .await?;
+        // What a power failure takes is made again; no push leaves before it is on disk.
+        tx.commit_unsynced().await?;
+        stride.adapt(started.elapsed());
+        Ok(true)
+    }
+
+    async fn next_client_to_expand(&self) -> Result<Option<Uuid>> {
+        let clients: Vec<Uuid> = query_scalar(
+            "select c.id from client c where exists (select 1 from audience a where a.client_id = c.id) order by c.id",
+        )
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        if clients.is_empty() {
+            return Ok(None);
+        }
+        let turn = self.claim_turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(clients.get(turn % clients.len()).copied())
+    }
+}
+
+/// The most urgent, then oldest parts of a client's frozen audiences.
+async fn next_parts(tx: &mut crate::store::Write, client_id: Uuid) -> Result<Vec<Pending>> {
+    let skip = tx.skip_locked("a");
+    // Who cancels the message waits until the deliveries of this step are there to be closed.
+    let share = tx.shared("m");
+    let rows = query(format!(
+        "select a.message_id, a.part, a.reason, a.target, a.target_id, a.grant_id, a.members,
+                next.next_ordinal, next.accepted_at, next.expires_at, next.priority, next.canceled_at
+         from (select a.message_id, a.part, a.created_at, a.next_ordinal, m.accepted_at, m.expires_at, m.priority, m.canceled_at
+               from audience a
+               cross join message m
+               where a.client_id = $1 and m.client_id = a.client_id and m.id = a.message_id
+               order by m.priority desc, a.created_at, a.part limit $2{skip}{share}) next
+         cross join audience a
+         where a.client_id = $1 and a.message_id = next.message_id and a.part = next.part
+         order by next.priority desc, next.created_at, next.part"
+    ))
+    .bind(client_id)
+    .bind(PARTS)
+    .fetch_all(tx)
+    .await?;
+    rows.iter().map(|row| read_part(client_id, row)).collect()
+}
+
+fn read_part(client_id: Uuid, row: &Row) -> Result<Pending> {
+    let members: Vec<u8> = row.try_get("members")?;
+    let members = RoaringBitmap::deserialize_from(&members[..])
+        .map_err(|error| crate::store::Error::Internal(sqlx::Error::Decode(Box::new(error))))?;
+    let denied: Option<String> = row.try_get("reason")?;
+    let target: String = row.try_get("target")?;
+    Ok(Pending {
+        origin: Origin {
+            client_id,
+            message_id: row.try_get("message_id")?,
+            accepted_at: row.try_get("accepted_at")?,
+            expires_at: row.try_get("expires_at")?,
+            urgency: row.try_get("priority")?,
+        },
+        number: row.try_get("part")?,
+        part: Part {
+            closed: denied.map(|code| (Outcome::Denied, denial(&code))),
+            target: TargetKind::from_name(&target),
+            target_id: row.try_get("target_id")?,
+            grant_id: row.try_get("grant_id")?,
+            members,
+        },
+        canceled: row.try_get::<Option<i64>, _>("canceled_at")?.is_some(),
+        from: row.try_get::<i64, _>("next_ordinal")? as u32,
+    })
+}

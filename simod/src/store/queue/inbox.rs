@@ -1,0 +1,242 @@
+//! What phones may read: their employee's own history, and what a stream still owes its device.
+
+use simo_common::{
+    api::device::DeviceMessage,
+    delivery::DeliveryState,
+    message::{OPERATOR, Priority},
+    time::from_us,
+};
+use uuid::Uuid;
+
+use crate::store::{
+    DeviceCaller, Result, Store,
+    db::{
+        engine::{Row, query, query_as, query_scalar},
+        rows_as_json::{hex, hex_hash, json},
+    },
+};
+
+/// A phone that holds a stream.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamPhone {
+    /// The client.
+    pub client_id: Uuid,
+    /// Whose phone it is.
+    pub employee_id: Uuid,
+    /// The device.
+    pub device_id: Uuid,
+    /// Of the token with which it was let in.
+    pub token_hash: [u8; 32],
+}
+
+/// What [`read_message`] reads.
+macro_rules! message_columns {
+    () => {
+        "m.id, m.title, m.body, m.priority, m.data, m.require_ack, d.accepted_at, d.expires_at, d.state,
+         t.slug as topic, t.name as topic_name, a.name as acs"
+    };
+}
+
+/// Where it stands, for a delivery `d`.
+macro_rules! message_joins {
+    () => {
+        " join message m on m.client_id = d.client_id and m.id = d.message_id
+         left join topic t on t.client_id = m.client_id and t.id = m.topic_id
+         left join acs a on a.client_id = m.client_id and a.id = m.acs_id "
+    };
+}
+
+/// What an employee may read of his own: nothing that was denied to him, and what was canceled only if his phone
+/// reported it before.
+macro_rules! own_deliveries {
+    () => {
+        " d.client_id = $1 and d.employee_id = $2 and d.state not in (7, 8)
+         and (m.canceled_at is null or d.state in (2, 3, 4)) "
+    };
+}
+
+impl Store {
+    /// An employee's own messages, newest first, after `cursor` (when the last one was accepted, and its id).
+    pub async fn own_messages(
+        &self,
+        phone: &DeviceCaller,
+        cursor: Option<(i64, Uuid)>,
+        limit: usize,
+    ) -> Result<Vec<DeviceMessage>> {
+        let (at, id) = cursor.unwrap_or((i64::MAX, Uuid::max()));
+        query(concat!(
+            "select ",
+            message_columns!(),
+            " from delivery d",
+            message_joins!(),
+            "where (d.accepted_at, d.message_id) < ($3, $4) and",
+            own_deliveries!(),
+            "order by d.accepted_at desc, d.message_id desc limit $5"
+        ))
+        .bind(phone.client_id)
+        .bind(phone.employee_id)
+        .bind(at)
+        .bind(id)
+        .bind(limit as i64)
+        .fetch_all(&mut *self.read().await?)
+        .await?
+        .iter()
+        .map(read_message)
+        .collect()
+    }
+
+    /// One of an employee's own messages.
+    pub async fn own_message(&self, phone: &DeviceCaller, id: Uuid) -> Result<Option<DeviceMessage>> {
+        query(concat!(
+            "select ",
+            message_columns!(),
+            " from delivery d",
+            message_joins!(),
+            "where d.message_id = $3 and",
+            own_deliveries!(),
+        ))
+        .bind(phone.client_id)
+        .bind(phone.employee_id)
+        .bind(id)
+        .fetch_optional(&mut *self.read().await?)
+        .await?
+        .as_ref()
+        .map(read_message)
+        .transpose()
+    }
+
+    /// The messages that streams have no receipt for: which of `phones`, and which message; a phone's oldest first.
+    pub async fn open_stream_pushes(&self, phones: &[StreamPhone]) -> Result<Vec<(usize, Uuid)>> {
+        let rows: Vec<_> = phones.iter().map(|phone| (hex(phone.client_id), hex(phone.device_id))).collect();
+        let open: Vec<(i64, Uuid)> = query_as(
+            "select j.key, p.message_id from jsonb_each($1) j
+             join push p on p.client_id = unhex(j.value->>0) and p.device_id = unhex(j.value->>1)
+                  and p.done_at is null and p.channel = 'stream'
+             order by j.key, p.message_id",
+        )
+        .bind(json(&rows))
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        Ok(open.into_iter().map(|(place, id)| (place as usize, id)).collect())
+    }
+
+    /// The texts of what streams are owed, the oldest first. Left out: what was canceled, denied or has
+    /// expired.
+    pub async fn stream_messages(
+        &self,
+        owed: &[(usize, StreamPhone, Uuid)],
+    ) -> Result<Vec<(usize, DeviceMessage)>> {
+        let rows: Vec<_> = owed
+            .iter()
+            .map(|(place, phone, message)| {
+                (place, hex(phone.client_id), hex(phone.employee_id), hex(*message))
+            })
+            .collect();
+        query(concat!(
+            "select cast(j.value->>0 as integer) as place, ",
+            message_columns!(),
+            " from jsonb_each($1) j
+             join delivery d on d.client_id = unhex(j.value->>1) and d.employee_id = unhex(j.value->>2)
+                  and d.message_id = unhex(j.value->>3)",
+            message_joins!(),
+            "where m.canceled_at is null and d.expires_at > $2
+             and (d.outcome is null or d.outcome not in ('canceled', 'denied'))
+             order by d.accepted_at, m.id"
+        ))
+        .bind(json(&rows))
+        .bind(self.clock.now())
+        .fetch_all(&mut *self.read().await?)
+        .await?
+        .iter()
+        .map(|row| Ok((row.try_get::<i64, _>("place")? as usize, read_message(row)?)))
+        .collect()
+    }
+
+    /// Which of `phones` may hold no stream any more: the token is dead, the device retired or reached another way, the
+    /// employee blocked or archived.
+    pub async fn lost_streams(&self, phones: &[StreamPhone]) -> Result<Vec<usize>> {
+        let rows: Vec<_> = phones.iter().map(|phone| hex_hash(&phone.token_hash)).collect();
+        let lost: Vec<i64> = query_scalar(
+            "select j.key from jsonb_each($1) j where not exists (
+                 select 1 from token t
+                 join client c on c.id = t.client_id and c.archived_at is null
+                 join device d on d.client_id = t.client_id and d.id = t.holder_id and d.retired_at is null
+                      and d.channel = 'stream'
+                 join employee e on e.client_id = d.client_id and e.id = d.employee_id and e.blocked_at is null
+                      and e.archived_at is null
+                 where t.hash = unhex(j.atom, '') and t.revoked_at is null
+                 and (t.expires_at is null or t.expires_at > $2))",
+        )
+        .bind(json(&rows))
+        .bind(self.clock.now())
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        Ok(lost.into_iter().map(|place| place as usize).collect())
+    }
+}
+
+fn read_message(row: &Row) -> Result<DeviceMessage> {
+    let acs: Option<String> = row.try_get("acs")?;
+    Ok(DeviceMessage {
+        id: row.try_get("id")?,
+        title: row.try_get("title")?,
+        body: row.try_get("body")?,
+        topic: row.try_get("topic")?,
+        topic_name: row.try_get("topic_name")?,
+        acs: acs.unwrap_or_else(|| OPERATOR.to_owned()),
+        priority: Priority::from_rank(row.try_get("priority")?),
+        data: row.json("data")?,
+        require_ack: row.try_get("require_ack")?,
+        accepted_at: from_us(row.try_get("accepted_at")?),
+        expires_at: from_us(row.try_get("expires_at")?),
+        state: DeliveryState::from_rank(row.try_get("state")?).unwrap_or(DeliveryState::Queued),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Plant, sql};
+
+    #[tokio::test]
+    async fn a_new_phone_reads_what_was_accepted_for_its_employee_before_it_came() {
+        let plant = Plant::new().await;
+        let (me, other) = (plant.employee(1).await, plant.employee(2).await);
+        for title in ["first", "second", "third"] {
+            plant.message(title, &[me, other]).await;
+            plant.advance(1);
+        }
+        for (title, change) in [
+            ("denied", "delivery set outcome = 'denied' where message_id"),
+            ("canceled", "delivery set outcome = 'canceled' where message_id"),
+            ("canceled when sent", "message set canceled_at = 1 where id"),
+        ] {
+            let id = plant.message(title, &[me]).await;
+            plant.run(&format!("update {change} = {}", sql(id))).await;
+            let phone = plant.phone(me, None).await;
+            assert_eq!(plant.store.own_message(&phone.caller, id).await.unwrap(), None);
+        }
+        let foreign = plant.message("other", &[other]).await;
+        let phone = plant.phone(me, None).await.caller;
+        assert_eq!(plant.store.own_message(&phone, foreign).await.unwrap(), None);
+
+        let first_page = plant.store.own_messages(&phone, None, 2).await.unwrap();
+        let last = first_page.last().unwrap();
+        assert_eq!((&*last.title, &*last.acs), ("second", "scada"));
+        assert_eq!(last.topic_name.as_deref(), Some("Котельная"));
+        assert_eq!(last.data.as_ref().unwrap().as_str(), "{\"unit\":3}");
+        let cursor = (last.accepted_at.as_microsecond(), last.id);
+        let rest = plant.store.own_messages(&phone, Some(cursor), 2).await.unwrap();
+        let titles: Vec<_> = first_page.iter().chain(&rest).map(|m| m.title.as_str()).collect();
+        assert_eq!(titles, ["third", "second", "first"]);
+    }
+
+    #[tokio::test]
+    async fn a_message_that_was_read_stays_in_the_own_history_when_it_is_canceled() {
+        let plant = Plant::new().await;
+        let me = plant.employee(1).await;
+        let id = plant.message("read", &[me]).await;
+        plant.run("update delivery set read_at = 1; update message set canceled_at = 2").await;
+        let phone = plant.phone(me, None).await.caller;
+        assert!(plant.store.own_message(&phone, id).await.unwrap().is_some());
+    }
+}

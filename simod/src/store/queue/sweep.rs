@@ -1,0 +1,221 @@
+//! Periodic duties on what is under way: what has expired is closed. Every step is small and idempotent; it looks with a
+//! reader and asks for the writer only when there is something to do.
+
+use std::collections::HashSet;
+
+use simo_common::delivery::reason;
+use uuid::Uuid;
+
+use crate::store::{
+    Result, Store,
+    db::{
+        engine::{Engine, query, query_as, query_scalar},
+        rows_as_json::{hex, json},
+    },
+    feed::add_delivery_events,
+};
+
+/// Rows that one step changes: a few milliseconds of the writer.
+const STEP: i64 = 250;
+
+/// Open pushes of streams that one step looks at; most of them are left as they are.
+const LOOKED_AT: i64 = 1_000;
+
+/// Where the look at the open pushes of streams has come to: client, device, message.
+pub type StreamCursor = (Uuid, Uuid, Uuid);
+
+/// A delivery whose time ran out.
+struct Expired {
+    client_id: Uuid,
+    message_id: Uuid,
+    employee_id: Uuid,
+    acs_id: Option<Uuid>,
+    outcome: &'static str,
+    reason: &'static str,
+}
+
+impl Store {
+    /// Closes deliveries whose time ran out before any provider took a push, with their open pushes. What is under way
+    /// right now is left until its result is known. Returns how many; zero: none is left.
+    pub async fn expire_deliveries(&self) -> Result<usize> {
+        let now = self.clock.now();
+        let held = self.held_rows();
+        // What is under way: by our own claims, or by anyone's lease.
+        let is_held = match self.engine() {
+            Engine::Sqlite => "p.seq in (select value from jsonb_each($2))",
+            Engine::Postgres => "$2 is not null and p.held_until > clock_timestamp()",
+        };
+        let rows = query(format!(
+            "select d.client_id, d.message_id, d.employee_id, m.acs_id, m.canceled_at is not null as canceled,
+                    (select min(case when p.reason = 'no_channel' then 1 else 0 end) = 1 from push p
+                     where p.client_id = d.client_id and p.message_id = d.message_id
+                     and p.employee_id = d.employee_id having count(*) > 0) as missing_channel
+             from delivery d indexed by delivery_expiry
+             join message m on m.client_id = d.client_id and m.id = d.message_id
+             where d.state = 0 and d.expires_at <= $1
+             and not exists (select 1 from push p where p.client_id = d.client_id and p.message_id = d.message_id
+                             and p.employee_id = d.employee_id and {is_held})
+             order by d.expires_at limit $3"
+        ))
+        .bind(now)
+        .bind(held)
+        .bind(STEP)
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        let mut expired = Vec::with_capacity(rows.len());
+        for row in &rows {
+            // A cancelation that a crash cut short.
+            let (outcome, reason) = if row.try_get("canceled")? {
+                ("canceled", reason::CANCELED)
+            } else {
+                let why = match row.try_get::<Option<bool>, _>("missing_channel")? {
+                    None => reason::NO_DEVICE,
+                    Some(true) => reason::NO_CHANNEL,
+                    Some(false) => reason::EXPIRED,
+                };
+                ("expired", why)
+            };
+            expired.push(Expired {
+                client_id: row.try_get("client_id")?,
+                message_id: row.try_get("message_id")?,
+                employee_id: row.try_get("employee_id")?,
+                acs_id: row.try_get("acs_id")?,
+                outcome,
+                reason,
+            });
+        }
+        if !expired.is_empty() {
+            self.close_expired(&expired, now).await?;
+        }
+        Ok(expired.len())
+    }
+
+    async fn close_expired(&self, expired: &[Expired], now: i64) -> Result<()> {
+        let keys: Vec<_> = expired
+            .iter()
+            .map(|row| {
+                (hex(row.client_id), hex(row.message_id), hex(row.employee_id), row.outcome, row.reason)
+            })
+            .collect();
+        let keys = json(&keys);
+        let mut tx = self.write().await?;
+        let closed: HashSet<(Uuid, Uuid)> = query_as(
+            "update delivery set outcome = j.value->>3, reason = j.value->>4, outcome_at = $2
+             from jsonb_each($1) j
+             where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
+             and employee_id = unhex(j.value->>2) and state = 0
+             returning message_id, employee_id",
+        )
+        .bind(&keys)
+        .bind(now)
+        .fetch_all(&mut tx)
+        .await?
+        .into_iter()
+        .collect();
+        query(
+            "update push set done_at = $2, outcome = j.value->>3, reason = j.value->>4
+             from jsonb_each($1) j
+             where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
+             and employee_id = unhex(j.value->>2) and done_at is null",
+        )
+        .bind(&keys)
+        .bind(now)
+        .execute(&mut tx)
+        .await?;
+        let events: Vec<_> = expired
+            .iter()
+            .filter(|row| closed.contains(&(row.message_id, row.employee_id)))
+            .map(|row| (row.client_id, row.acs_id, row.message_id, row.employee_id))
+            .collect();
+        add_delivery_events(&mut tx, &events, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Notes on some pushes of a channel that is not set up why they wait. Returns how many; zero: all know.
+    pub async fn note_missing_channel(&self, channel: &str) -> Result<u64> {
+        let waiting: Vec<i64> = query_scalar(
+            "select seq from push indexed by push_due
+             where channel = $1 and done_at is null and channel <> 'stream' and reason is null limit $2",
+        )
+        .bind(channel)
+        .bind(STEP)
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        if waiting.is_empty() {
+            return Ok(0);
+        }
+        let mut tx = self.write().await?;
+        let noted = query(
+            "update push set reason = $2 where seq in (select cast(atom as integer) from jsonb_each($1)) and done_at is null",
+        )
+        .bind(json(&waiting))
+        .bind(reason::NO_CHANNEL)
+        .execute(&mut tx)
+        .await?;
+        tx.commit().await?;
+        Ok(noted.rows_affected())
+    }
+
+    /// Closes the pushes of streams whose message ran out or was canceled: nobody claims them, and a phone that never
+    /// comes back would leave them open. Looks at some, from `cursor` on, and returns where to go on; `None`: at the
+    /// beginning.
+    pub async fn close_stream_pushes(&self, cursor: Option<StreamCursor>) -> Result<Option<StreamCursor>> {
+        let now = self.clock.now();
+        let (client_id, device_id, message_id) = cursor.unwrap_or_default();
+        let rows: Vec<(i64, Uuid, Uuid, Uuid, i64, bool)> = query_as(
+            "select p.seq, p.client_id, p.device_id, p.message_id, m.expires_at, m.canceled_at is not null
+             from push p indexed by push_stream
+             join message m on m.client_id = p.client_id and m.id = p.message_id
+             where p.done_at is null and p.channel = 'stream'
+             and (p.client_id, p.device_id, p.message_id) > ($1, $2, $3)
+             order by p.client_id, p.device_id, p.message_id limit $4",
+        )
+        .bind(client_id)
+        .bind(device_id)
+        .bind(message_id)
+        .bind(LOOKED_AT)
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        let over: Vec<_> = rows
+            .iter()
+            .filter(|row| row.5 || row.4 <= now)
+            .map(|row| {
+                if row.5 {
+                    (row.0, "canceled", reason::CANCELED)
+                } else {
+                    (row.0, "expired", reason::EXPIRED)
+                }
+            })
+            .collect();
+        for over in over.chunks(STEP as usize) {
+            let mut tx = self.write().await?;
+            query(
+                "update push set done_at = $2, outcome = j.value->>1, reason = j.value->>2
+                 from jsonb_each($1) j where push.seq = cast(j.value->>0 as integer) and done_at is null",
+            )
+            .bind(json(over))
+            .bind(now)
+            .execute(&mut tx)
+            .await?;
+            tx.commit().await?;
+        }
+        let is_end = (rows.len() as i64) < LOOKED_AT;
+        Ok(rows.last().filter(|_| !is_end).map(|row| (row.1, row.2, row.3)))
+    }
+
+    /// Finishes cancelations that a crash cut short.
+    pub async fn resume_cancelations(&self) -> Result<()> {
+        let begun: Vec<(Uuid, Option<Uuid>, Uuid)> = query_as(
+            "select client_id, acs_id, message_id from event e where kind = 'canceled'
+             and exists (select 1 from delivery d where d.client_id = e.client_id and d.message_id = e.message_id
+                         and d.state = 0)",
+        )
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        for (client_id, acs_id, message_id) in begun {
+            while self.close_canceled(client_id, acs_id, message_id).await? > 0 {}
+        }
+        Ok(())
+    }
+}
