@@ -5,9 +5,8 @@
 mod admin;
 pub mod auth;
 mod body;
-mod codes;
+mod code_errors;
 mod device;
-mod edge;
 pub mod error;
 mod events;
 mod guard;
@@ -15,6 +14,7 @@ mod headers;
 mod history;
 mod ingest;
 mod limits;
+mod middleware;
 pub mod openapi;
 mod parameters;
 mod peer;
@@ -24,7 +24,7 @@ mod sse;
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, middleware, response::Response};
+use axum::{Router, extract::State, response::Response};
 use simo_common::api::PREFIX;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -38,13 +38,13 @@ pub type ApiResult<T> = Result<T, ApiError>;
 /// are treated as coming over TCP.
 pub fn router(app: Arc<App>) -> Router {
     let router = Router::from(routes())
-        .fallback(edge::no_such_route)
-        .method_not_allowed_fallback(edge::no_such_method)
+        .fallback(middleware::no_such_route)
+        .method_not_allowed_fallback(middleware::no_such_method)
         // All in one: each layer costs a request two to four microseconds, more than most of what they do.
-        .layer(middleware::from_fn_with_state(app.clone(), edge::edge));
+        .layer(axum::middleware::from_fn_with_state(app.clone(), middleware::all));
     let router = match headers::cors(&app.config.cors_origins) {
         // Its own answers are protected like ours, which are so for the second time.
-        Some(cors) => router.layer(cors).layer(middleware::map_response_with_state(
+        Some(cors) => router.layer(cors).layer(axum::middleware::map_response_with_state(
             app.clone(),
             async |State(app): State<Arc<App>>, mut response: Response| {
                 headers::protect(&app, response.headers_mut());

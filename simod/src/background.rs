@@ -4,9 +4,7 @@
 use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use tokio_util::task::TaskTracker;
-
-use crate::app::App;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long work rests after a fault of ours: it may come again at once.
 const AFTER_FAULT: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 2 });
@@ -27,20 +25,22 @@ pub(crate) fn keep_up<Work>(
     });
 }
 
-/// The same for work that ends with the shutdown.
-pub(crate) fn keep_up_until_shutdown<Work>(
-    app: &Arc<App>,
+/// The same for work with `shared`, which ends with the shutdown.
+pub(crate) fn keep_up_until_shutdown<Shared, Work>(
+    shutdown: &CancellationToken,
+    shared: &Arc<Shared>,
     tracker: &TaskTracker,
     what: impl fmt::Debug + Send + 'static,
-    work: impl Fn(Arc<App>) -> Work + Send + 'static,
+    work: impl Fn(Arc<Shared>) -> Work + Send + 'static,
 ) where
+    Shared: Send + Sync + 'static,
     Work: Future<Output = ()> + Send,
 {
-    let app = app.clone();
+    let (shutdown, shared) = (shutdown.clone(), shared.clone());
     keep_up(tracker, what, move || {
-        let (app, work) = (app.clone(), work(app.clone()));
+        let (shutdown, work) = (shutdown.clone(), work(shared.clone()));
         async move {
-            let _ended = app.shutdown.run_until_cancelled(work).await;
+            let _ended = shutdown.run_until_cancelled(work).await;
         }
     });
 }

@@ -11,7 +11,7 @@ mod health;
 mod learned;
 mod permits;
 mod retry;
-mod share;
+mod share_rates;
 mod sweep;
 
 use std::{

@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// Indexes until shutdown.
 pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
-    keep_up_until_shutdown(app, tracker, "word index", async |app| index(&app).await);
+    keep_up_until_shutdown(&app.shutdown, app, tracker, "word index", async |app| index(&app).await);
 }
 
 async fn index(app: &App) {

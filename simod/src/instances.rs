@@ -25,9 +25,9 @@ pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
     if !app.store.is_shared() {
         return;
     }
-    keep_up_until_shutdown(app, tracker, "telling", async |app| tell(&app).await);
-    keep_up_until_shutdown(app, tracker, "listening", async |app| listen(&app).await);
-    keep_up_until_shutdown(app, tracker, "clock", async |app| set_clock(&app).await);
+    keep_up_until_shutdown(&app.shutdown, app, tracker, "telling", async |app| tell(&app).await);
+    keep_up_until_shutdown(&app.shutdown, app, tracker, "listening", async |app| listen(&app).await);
+    keep_up_until_shutdown(&app.shutdown, app, tracker, "clock", async |app| set_clock(&app).await);
 }
 
 /// Machines' clocks drift apart, and are set.

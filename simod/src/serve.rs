@@ -5,11 +5,11 @@
 //! long as its reader reads.
 
 mod activity;
-mod paced;
-mod patient;
-mod rest;
-mod room;
-mod worded;
+mod drain;
+mod error_body;
+mod fd_limit;
+mod slow_body;
+mod stalled_peer;
 
 use std::{
     fmt::Debug,
@@ -33,13 +33,13 @@ use tower::ServiceExt as _;
 
 use self::{
     activity::{Activity, Answer, Turn},
-    paced::Paced,
-    patient::Patient,
-    worded::Worded,
+    error_body::Worded,
+    slow_body::Paced,
+    stalled_peer::Patient,
 };
 use crate::{api::Peer, config, tls::Tls};
 
-pub(crate) use self::{paced::TooSlow, room::Room};
+pub(crate) use self::{fd_limit::Room, slow_body::TooSlow};
 
 /// Bytes of a request's head; what is longer is answered with 431.
 pub(crate) const HEAD_BYTES: usize = 64 * 1024;
@@ -169,7 +169,7 @@ impl Server {
         let stirred = activity.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let turn = Turn::ours(stirred.clone());
-            let is_on_its_way = rest::is_on_its_way(&request);
+            let is_on_its_way = drain::is_on_its_way(&request);
             let (parts, incoming) = request.into_parts();
             let incoming = Arc::new(Mutex::new(incoming));
             let mut request = Request::from_parts(parts, Body::new(Paced::new(incoming.clone(), body)));
@@ -180,7 +180,7 @@ impl Server {
                 // Whoever still reads it goes on.
                 if let Some(incoming) = Arc::into_inner(incoming).filter(|_| is_on_its_way) {
                     let rest = incoming.into_inner().unwrap_or_else(PoisonError::into_inner);
-                    rest::take_in(rest).await;
+                    drain::take_in(rest).await;
                 }
                 answer.map(|answer| answer.map(|body| Answer::new(body, turn)))
             }

@@ -17,7 +17,7 @@ use simo_common::{
 use super::{
     audit::difference,
     operator,
-    paper::Paper,
+    secret_file::Paper,
     site::files::{self, Files},
     unreadable,
 };

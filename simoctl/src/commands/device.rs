@@ -1,8 +1,8 @@
 //! `simoctl device`: phones, and pairing codes for new ones.
 
 mod batch;
-mod sheet;
-mod trial;
+mod device_test;
+mod qr_sheet;
 
 use clap::Subcommand;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
@@ -13,7 +13,7 @@ use simo_common::api::{
 };
 use uuid::Uuid;
 
-use super::{ListArgs, message, reach::warn_of_link};
+use super::{ListArgs, message, public_address::warn_of_link};
 use crate::{
     failure::Failure,
     output::{
@@ -48,7 +48,7 @@ pub(crate) enum Verb {
         withdraw: Option<Uuid>,
     },
     /// Send a trial message, and wait for the receipt of each phone
-    Test(trial::Trial),
+    Test(device_test::Trial),
     /// List devices
     List {
         #[command(flatten)]
@@ -105,7 +105,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let fetch = async |query: &_| api.invite_batches(query).await;
             session.list(list.query(), list.limit, key, fetch).await
         }
-        Verb::Test(trial) => trial::run(session, api, &trial).await,
+        Verb::Test(trial) => device_test::run(session, api, &trial).await,
         Verb::List { list, silent: Some(seconds), .. } => {
             let key = |phone: &SilentPhone| format!("{} {:?}", phone.personnel_no, phone.device_id);
             let fetch = async |query: &_| api.silent_devices(query, seconds).await;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use simo_common::client::{self, Connection, Origin};
 
 use super::{
-    reach::{is_only_here, others_reach},
+    public_address::{is_only_here, others_reach},
     whoami,
 };
 use crate::{

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     ListArgs,
-    reach::{others_reach, warn_of_url},
+    public_address::{others_reach, warn_of_url},
 };
 use crate::{
     failure::Failure,

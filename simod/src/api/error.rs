@@ -13,7 +13,7 @@ use simo_common::{
 use crate::{serve::HEAD_BYTES, store};
 
 /// An error as the API answers it. It becomes a problem body in the caller's language on its way out
-/// ([`super::edge::edge`]), because only there the language is known.
+/// ([`super::middleware::all`]), because only there the language is known.
 #[derive(Debug, Clone)]
 pub struct ApiError {
     /// The HTTP status.

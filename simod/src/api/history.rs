@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::{
     ApiError, ApiResult,
     auth::{Reader, Viewer},
-    edge,
+    middleware,
     parameters::{self, Params},
 };
 use crate::{
@@ -117,7 +117,7 @@ impl<S: Sync> FromRequestParts<S> for Language {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(edge::language(&parts.headers)))
+        Ok(Self(middleware::language(&parts.headers)))
     }
 }
 

@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Watches until shutdown. Instances on a server go by its clock, and tell of that.
 pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
     if !app.store.is_shared() {
-        keep_up_until_shutdown(app, tracker, "clock", async |app| watch(app.clock()).await);
+        keep_up_until_shutdown(&app.shutdown, app, tracker, "clock", async |app| watch(app.clock()).await);
     }
 }
 

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use simo_common::{lang::Text, text};
-use toml::Table;
+use toml::{Table, Value};
 
 use super::{
+    Config,
     error::{ConfigError, Source},
-    load::{library_says, parse},
     without_password,
 };
 
@@ -83,6 +83,38 @@ pub(super) fn check(table: &Table, from: &Source) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// The configuration in a table, or the key that does not hold what it must, and what is wrong with its value.
+pub(super) fn parse(table: &Table) -> Result<Config, (String, String)> {
+    serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|error| {
+        let said = error.inner().message();
+        let detail = match value_at(table, error.path()) {
+            Some(value) if !said.contains(value) => format!("`{value}`: {said}"),
+            _ => said.to_owned(),
+        };
+        (error.path().to_string(), detail)
+    })
+}
+
+/// What a library says of a value, in English only.
+pub(super) fn library_says(said: &str) -> Text {
+    Text::new(said, format!("значение не подходит ({said})"))
+}
+
+/// The text that stands there.
+fn value_at<'a>(table: &'a Table, path: &serde_path_to_error::Path) -> Option<&'a str> {
+    use serde_path_to_error::Segment;
+    let mut segments = path.iter();
+    let Some(Segment::Map { key }) = segments.next() else {
+        return None;
+    };
+    let value = segments.try_fold(table.get(key)?, |value, segment| match segment {
+        Segment::Map { key } => value.get(key),
+        Segment::Seq { index } => value.get(*index),
+        _ => None,
+    });
+    value?.as_str()
 }
 
 /// A host, or an IP address, and a port.

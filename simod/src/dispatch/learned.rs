@@ -66,7 +66,7 @@ impl Learned {
             }
             Failure::Paused { scope: Scope::Device, .. } => self.gate.passed(now),
             Failure::Paused { scope: Scope::Channel, after, answer } => {
-                attempt.reopens_at = Some(self.gate.exhausted(now, *after, answer, sample))
+                attempt.reopens_at = Some(self.gate.exhausted(now, *after, answer, sample));
             }
             Failure::Unreachable { answer } => {
                 attempt.reopens_at = Some(self.gate.unreachable(now, answer, sample));
@@ -76,7 +76,7 @@ impl Learned {
                 self.notice = Some((now + NOTICE_FOR, answer.clone()));
             }
             Failure::Misconfigured { scope: Scope::Channel, answer } => {
-                attempt.reopens_at = Some(self.gate.misconfigured(now, answer, sample))
+                attempt.reopens_at = Some(self.gate.misconfigured(now, answer, sample));
             }
         }
     }

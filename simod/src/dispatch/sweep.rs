@@ -86,7 +86,13 @@ pub(super) fn note_missing(app: &Arc<App>, tracker: &TaskTracker, channel: &'sta
 }
 
 fn spawn(app: &Arc<App>, tracker: &TaskTracker, duty: Duty) {
-    keep_up_until_shutdown(app, tracker, duty, move |app| async move { duty.perform(&app).await });
+    keep_up_until_shutdown(
+        &app.shutdown,
+        app,
+        tracker,
+        duty,
+        move |app| async move { duty.perform(&app).await },
+    );
 }
 
 impl Duty {
@@ -140,7 +146,7 @@ impl Duty {
             Self::ForgetHistory => store.forget_history().await,
             Self::Vacuum => store.vacuum().await,
             Self::Checkpoint => store.checkpoint().await,
-            Self::Share => super::share::step(app).await.map(|()| false),
+            Self::Share => super::share_rates::step(app).await.map(|()| false),
             Self::ForgetCounts => store.forget_counts().await.map(|()| false),
             Self::SumUp => {
                 app.metrics.sum_up();

@@ -2,6 +2,7 @@
 
 pub(super) mod acs;
 pub(super) mod blocking;
+pub(super) mod by_name;
 pub(super) mod clients;
 pub(super) mod employees;
 pub(super) mod ends;

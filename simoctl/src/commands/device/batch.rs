@@ -15,8 +15,8 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{
-    super::{paper::Paper, reach::warn_of_link},
-    sheet,
+    super::{public_address::warn_of_link, secret_file::Paper},
+    qr_sheet,
 };
 use crate::{
     failure::Failure,
@@ -107,7 +107,7 @@ fn write(
     csv: Option<Paper>,
 ) -> Result<(), Failure> {
     if let Some(paper) = sheet {
-        let text = sheet::html(session.lang, session.out.zone(), made, &batch.groups, groups);
+        let text = qr_sheet::html(session.lang, session.out.zone(), made, &batch.groups, groups);
         paper.write(session, text.as_bytes())?;
     }
     if let Some(paper) = csv {

@@ -21,7 +21,7 @@ use super::{
     created,
 };
 use crate::{
-    api::{Peer, auth::Keeper, body::Json, codes, openapi::Problems},
+    api::{Peer, auth::Keeper, body::Json, code_errors, openapi::Problems},
     app::App,
     store::{LoggedIn, NewSession},
 };
@@ -72,8 +72,8 @@ async fn log_in(
     let session = NewSession { code_hash: token::hash(&code), name: login.name, valid_for_seconds: seconds };
     match app.store.log_in(&peer.origin().to_string(), &session).await? {
         LoggedIn::Done(issued) => Ok(axum::Json(issued)),
-        LoggedIn::WrongCode => Err(codes::wrong()),
-        LoggedIn::TooMany { retry_after } => Err(codes::too_many(retry_after)),
+        LoggedIn::WrongCode => Err(code_errors::wrong()),
+        LoggedIn::TooMany { retry_after } => Err(code_errors::too_many(retry_after)),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
         ApiError, ApiResult, Peer,
         auth::{self, Phone},
         body::Json,
-        codes,
+        code_errors,
     },
     app::App,
     store::{NewDevice, Pairing, Way},
@@ -93,9 +93,9 @@ pub(super) async fn pair(
                 },
             }))
         }
-        Pairing::WrongCode => Err(codes::wrong()),
+        Pairing::WrongCode => Err(code_errors::wrong()),
         Pairing::Blocked => Err(auth::blocked()),
-        Pairing::TooMany { retry_after } => Err(codes::too_many(retry_after)),
+        Pairing::TooMany { retry_after } => Err(code_errors::too_many(retry_after)),
     }
 }
 
@@ -192,7 +192,7 @@ fn way(prefix: &str, channel: ChannelAddress, errors: &mut Errors) -> Way {
             ),
         ),
         ("stream", Some(_)) => {
-            wrong("address", text!("the channel `stream` has no address", "у канала `stream` нет адреса"))
+            wrong("address", text!("the channel `stream` has no address", "у канала `stream` нет адреса"));
         }
         ("stream", None) => {}
         _ => wrong("kind", text!("expected `fcm` or `stream`", "ожидается `fcm` или `stream`")),

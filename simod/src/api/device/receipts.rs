@@ -14,7 +14,7 @@ use simo_common::{
 };
 
 use crate::{
-    api::{ApiError, ApiResult, auth::Phone, body, edge},
+    api::{ApiError, ApiResult, auth::Phone, body, middleware},
     app::App,
     store::Reported,
 };
@@ -45,7 +45,7 @@ pub(super) async fn post_receipts(
     Phone(phone): Phone,
     request: Request,
 ) -> ApiResult<axum::Json<ReceiptsAnswer>> {
-    let lang = edge::language(request.headers());
+    let lang = middleware::language(request.headers());
     let bytes = body::read(request).await?;
     let parts: Vec<Box<RawValue>> = body::parse_parts(&bytes)?;
     if parts.len() > MOST {

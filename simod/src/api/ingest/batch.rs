@@ -18,7 +18,7 @@ use simo_common::{
 
 use super::{PostParams, budget, enter, poster, refuse_strangers, refused::Unposted, validate};
 use crate::{
-    api::{ApiError, ApiResult, Peer, auth, body, edge, parameters::Params},
+    api::{ApiError, ApiResult, Peer, auth, body, middleware, parameters::Params},
     app::App,
     store::{self, Incoming},
 };
@@ -48,7 +48,7 @@ pub(in crate::api) async fn post_batch(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> ApiResult<Json<BatchAnswer>> {
-    let lang = edge::language(request.headers());
+    let lang = middleware::language(request.headers());
     let (mut parts, request_body) = request.into_parts();
     let from = Peer::of(&parts.extensions).ip();
     let poster = poster(&mut parts, &app).await?;

@@ -19,7 +19,7 @@ use crate::{
         audit::Change,
         db::engine::query,
         directory::{
-            operators::live_operator,
+            by_name::live_operator,
             tokens::{NewToken, insert_token},
         },
     },

@@ -1,7 +1,7 @@
 //! The embedded database: one file, one process.
 //!
 //! One writer, because SQLite has one: a connection behind a fair lock, whose transactions begin `IMMEDIATE`; what they
-//! commit is synced beside it (`disk`). Readers have a pool of their own and never wait for it.
+//! commit is synced beside it (`wal_sync`). Readers have a pool of their own and never wait for it.
 
 mod checkpoint;
 mod wal_index;
@@ -233,7 +233,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
-        // The log is synced by `disk`, before anyone is answered.
+        // The log is synced by `wal_sync`, before anyone is answered.
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(false)

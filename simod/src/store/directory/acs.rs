@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::tokens::revoke_tokens_of;
 use crate::store::{
-    Error, Listing, Result, Rows, Store, Write,
+    Error, Listing, Result, Rows, Store,
     audit::Change,
     db::engine::{Conn, Row, query, query_scalar},
     list::page,
@@ -134,39 +134,6 @@ async fn acs(conn: &mut Conn, client_id: Uuid, name: &str, now: i64) -> Result<A
     let row =
         query(select_acs!("a.name = $3")).bind(client_id).bind(now).bind(name).fetch_optional(conn).await?;
     row.as_ref().map(read_acs).transpose()?.ok_or_else(|| Error::not_found("acs", name))
-}
-
-/// The id of a live ACS, which is made if there is none with this name.
-pub(super) async fn acs_for_token(tx: &mut Write, client_id: Uuid, name: &str, now: i64) -> Result<Uuid> {
-    let made = query(
-        "insert into acs (client_id, id, name, created_at) values ($1, $2, $3, $4)
-         on conflict (client_id, name) do nothing",
-    )
-    .bind(client_id)
-    .bind(id::new(now))
-    .bind(name)
-    .bind(now)
-    .execute(tx)
-    .await?;
-    if made.rows_affected() > 0 {
-        let added = acs(tx, client_id, name, now).await?;
-        tx.record(client_id, Change::new("acs.add", name).after(&added));
-    }
-    // Whoever archives it now must see the token that follows, to revoke it.
-    let share = tx.shared("acs");
-    let live: Option<Uuid> = query_scalar(format!(
-        "select id from acs where client_id = $1 and name = $2 and archived_at is null{share}"
-    ))
-    .bind(client_id)
-    .bind(name)
-    .fetch_optional(tx)
-    .await?;
-    live.ok_or_else(|| {
-        Error::Conflict(text!(
-            "the ACS `{name}` is archived; add it again first",
-            "АСУ «{name}» в архиве; сначала добавьте её снова"
-        ))
-    })
 }
 
 fn read_acs(row: &Row) -> Result<Acs> {

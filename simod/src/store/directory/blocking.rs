@@ -4,7 +4,8 @@ use simo_common::{api::access::Grantee, delivery::reason, text};
 use uuid::Uuid;
 
 use super::{
-    employees::{employee, employee_change, live_employee},
+    by_name::live_employee,
+    employees::{employee, employee_change},
     ends::end_people,
     topics::refuse_recipient,
 };

@@ -10,8 +10,9 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{
+    by_name::{group_id, live_employee},
     ends::end_people,
-    groups::{group_id, slugs, within},
+    groups::{slugs, within},
 };
 use crate::store::{
     Error, Listing, Result, Rows, Store, Write,
@@ -249,32 +250,6 @@ pub(in crate::store) async fn taken(tx: &mut Write, client_id: Uuid, no: &str) -
     } else {
         text!("there is an employee `{no}` already: {name}", "сотрудник «{no}» уже есть: {name}")
     }))
-}
-
-/// The id of an employee who is not archived.
-///
-/// # Errors
-/// A conflict when he is archived: only adding him again brings him back.
-pub(in crate::store) async fn live_employee(
-    tx: &mut Write,
-    client_id: Uuid,
-    personnel_no: &str,
-) -> Result<Uuid> {
-    let found: Option<(Uuid, bool)> = query_as(
-        "select id, archived_at is not null from employee where client_id = $1 and personnel_no = $2",
-    )
-    .bind(client_id)
-    .bind(personnel_no)
-    .fetch_optional(tx)
-    .await?;
-    match found {
-        Some((id, false)) => Ok(id),
-        Some((_, true)) => Err(Error::Conflict(text!(
-            "the employee `{personnel_no}` is archived; add him again first",
-            "сотрудник «{personnel_no}» в архиве; сначала добавьте его снова"
-        ))),
-        None => Err(Error::not_found("employee", personnel_no)),
-    }
 }
 
 /// The ids of groups by slug, all of which must be there.

@@ -10,7 +10,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::{employees::live_employee, groups::group_id, topics::topic_id};
+use super::by_name::{group_id, live_employee, topic_id};
 use crate::store::{
     Error, Result, Store, Write,
     audit::Change,

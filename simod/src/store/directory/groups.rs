@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 pub(in crate::store) use self::nesting::{groups_around, loop_in_words, within};
 use super::{
-    employees::live_employee,
+    by_name::{group_id, live_employee},
     ends::end_groups,
     slugged::{Nouns, add_named, archive_named},
     topics::refuse_recipient,
@@ -21,7 +21,7 @@ use super::{
 use crate::store::{
     Error, Listing, Result, Rows, Store,
     audit::Change,
-    db::engine::{Conn, Row, query, query_scalar},
+    db::engine::{Conn, Row, query},
     list::page,
 };
 
@@ -159,17 +159,6 @@ impl Store {
 async fn group(conn: &mut Conn, client_id: Uuid, slug: &str) -> Result<Group> {
     let row = query(select_group!("g.slug = $2")).bind(client_id).bind(slug).fetch_optional(conn).await?;
     row.as_ref().map(read_group).transpose()?.ok_or_else(|| Error::not_found("group", slug))
-}
-
-/// The id of a group that is not archived.
-pub(in crate::store) async fn group_id(connection: &mut Conn, client_id: Uuid, slug: &str) -> Result<Uuid> {
-    let id: Option<Uuid> =
-        query_scalar("select id from \"group\" where client_id = $1 and slug = $2 and archived_at is null")
-            .bind(client_id)
-            .bind(slug)
-            .fetch_optional(connection)
-            .await?;
-    id.ok_or_else(|| Error::not_found("group", slug))
 }
 
 fn read_group(row: &Row) -> Result<Group> {

@@ -12,7 +12,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::tokens::revoke_tokens_of;
+use super::{by_name::live_operator, tokens::revoke_tokens_of};
 use crate::store::{
     Error, Listing, Result, Rows, SERVER, Store, Write,
     audit::Change,
@@ -223,25 +223,6 @@ pub(super) async fn insert_operator(
 async fn operator(conn: &mut Conn, within: Option<Uuid>, name: &str) -> Result<Operator> {
     let row = query(select_operator!("o.name = $2")).bind(within).bind(name).fetch_optional(conn).await?;
     row.as_ref().map(read_operator).transpose()?.ok_or_else(|| Error::not_found("operator", name))
-}
-
-/// The id and client of an operator who is not archived.
-pub(in crate::store) async fn live_operator(
-    tx: &mut Write,
-    within: Option<Uuid>,
-    name: &str,
-) -> Result<(Uuid, Option<Uuid>)> {
-    // Whoever archives him now must see the token that follows, to revoke it.
-    let share = tx.shared("operator");
-    let found: Option<(Uuid, Option<Uuid>)> = query_as(format!(
-        "select id, client_id from operator
-         where name = $2 and archived_at is null and ($1 is null or client_id = $1){share}"
-    ))
-    .bind(within)
-    .bind(name)
-    .fetch_optional(tx)
-    .await?;
-    found.ok_or_else(|| Error::not_found("operator", name))
 }
 
 /// Names are unique over all clients; whose the other one is, is nobody's business.

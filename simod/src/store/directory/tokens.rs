@@ -10,7 +10,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::{acs::acs_for_token, operators::live_operator};
+use super::by_name::{acs_for_token, live_operator};
 use crate::store::{
     Error, Listing, Result, Rows, SERVER, Store, Write,
     audit::Change,

@@ -245,23 +245,6 @@ pub(super) async fn refuse_recipient(tx: &mut Write, client_id: Uuid, who: &Gran
     )))
 }
 
-pub(in crate::store) async fn topic_id(
-    connection: &mut Conn,
-    client_id: Uuid,
-    slug: &str,
-    archived: bool,
-) -> Result<Uuid> {
-    let id: Option<Uuid> = query_scalar(
-        "select id from topic where client_id = $1 and slug = $2 and ($3 or archived_at is null)",
-    )
-    .bind(client_id)
-    .bind(slug)
-    .bind(archived)
-    .fetch_optional(connection)
-    .await?;
-    id.ok_or_else(|| Error::not_found("topic", slug))
-}
-
 fn read_topic(row: &Row) -> Result<Topic> {
     Ok(Topic {
         slug: row.try_get("slug")?,

@@ -8,7 +8,7 @@ use crate::store::{
     Error, Listing, Result, Rows, Store,
     audit::Change,
     db::engine::{Conn, Row, query, query_as, query_scalar},
-    directory::{blocking::refuse_blocked, employees::live_employee},
+    directory::{blocking::refuse_blocked, by_name::live_employee},
     list::page,
 };
 

@@ -1,4 +1,4 @@
-//! Phones come, and go. The way to those that are there is in `way`.
+//! Phones come, and go. The way to those that are there is in `channel_address`.
 
 use simo_common::{
     delivery::{DeliveryState, reason},

@@ -8,7 +8,7 @@ use std::{
 use simo_common::{lang::Text, text};
 use uuid::Uuid;
 
-use super::group_id;
+use crate::store::directory::by_name::group_id;
 use crate::store::{
     Error, Result, Store, Write,
     audit::Change,
