@@ -27,6 +27,7 @@ pub struct Setup {
     pub(super) directory: Directory,
     pub(super) database: Database,
     pub(super) config: toml::Table,
+    program: Option<PathBuf>,
     clock_ahead: Duration,
     listen: IpAddr,
     /// Whom its certificate is from.
@@ -107,6 +108,7 @@ impl Setup {
             database,
             directory,
             config: toml::Table::new(),
+            program: None,
             clock_ahead: Duration::ZERO,
             listen: Ipv4Addr::LOCALHOST.into(),
             ca: None,
@@ -126,6 +128,13 @@ impl Setup {
     #[must_use]
     pub fn cannot_log(mut self) -> Self {
         self.cannot_log = true;
+        self
+    }
+
+    /// With this simod instead of the workspace's own.
+    #[must_use]
+    pub fn program(mut self, simod: &Path) -> Self {
+        self.program = Some(simod.to_owned());
         self
     }
 
@@ -252,7 +261,7 @@ impl Setup {
         };
         let config = self.directory.path().join("simod.toml");
         fs::write(&config, self.config.to_string()).expect("the configuration can be written");
-        let binary = programs::program("simod");
+        let binary = self.program.clone().unwrap_or_else(|| programs::program("simod"));
         let mut command = match self.ulimit {
             None => Command::new(binary),
             Some(limit) => {

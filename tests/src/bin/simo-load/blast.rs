@@ -63,20 +63,31 @@ impl Connection {
     }
 }
 
-/// Posts over so many connections for so long; how many requests a second were answered.
-pub(crate) async fn rate(target: &Target, connections: usize, length: Duration, bodies: &Bodies) -> f64 {
+/// When to stop posting.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    /// After so long.
+    Elapsed(Duration),
+    /// After so many requests over each connection.
+    Posted(usize),
+}
+
+/// Posts over so many connections; how many requests a second were answered.
+pub(crate) async fn rate(target: &Target, connections: usize, until: Until, bodies: &Bodies) -> f64 {
     let mut open = Vec::new();
     for _ in 0..connections {
         open.push(Connection::open(target.clone()).await);
     }
     let started = Instant::now();
-    let until = started + length;
     let mut tasks = JoinSet::new();
     for (number, mut connection) in open.into_iter().enumerate() {
         let bodies = Arc::clone(bodies);
         tasks.spawn(async move {
             let mut posted = 0_usize;
-            while Instant::now() < until {
+            while match until {
+                Until::Elapsed(length) => started.elapsed() < length,
+                Until::Posted(requests) => posted < requests,
+            } {
                 connection.post(bodies(number, posted)).await;
                 posted += 1;
             }

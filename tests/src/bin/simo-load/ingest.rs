@@ -9,16 +9,16 @@ use simo_tests::{Simod, simod::Setup};
 
 use crate::{
     bare::Bare,
-    blast::{self, Bodies, Target, median},
+    blast::{self, Bodies, Target, Until, median},
     machine::Machine,
     site::{self, Provider, Silence},
     table::Row,
 };
 
-const CONNECTIONS: usize = 64;
+pub(crate) const CONNECTIONS: usize = 64;
 pub(crate) const EMPLOYEES: usize = 5_000;
-const BATCH: usize = 1_000;
-const BATCH_CONNECTIONS: usize = 4;
+pub(crate) const BATCH: usize = 1_000;
+pub(crate) const BATCH_CONNECTIONS: usize = 4;
 
 /// Rounds of ours and the bare one in turns, so that a slow minute of the machine meets both.
 pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machine: &Machine) -> Vec<Row> {
@@ -27,10 +27,10 @@ pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machi
     let setup = site::setup(directory, "ingest").fcm_at(&silence.url, &provider.files);
     let ours = Door::of_simod(setup, "fcm").await;
     let bare = Bare::start();
-    let theirs = Door { address: bare.address.clone(), token: ours.token.clone(), _simod: None };
-    let length = Duration::from_secs(seconds);
+    let theirs = Door::at(bare.address.clone(), ours.token.clone());
+    let length = Until::Elapsed(Duration::from_secs(seconds));
     for door in [&ours, &theirs] {
-        door.singles(Duration::from_secs(1)).await;
+        door.singles(Until::Elapsed(Duration::from_secs(1))).await;
     }
     let mut figures: [Vec<f64>; 4] = Default::default();
     for round in 1..=rounds {
@@ -73,17 +73,22 @@ impl Door {
         Self { address: site::address(&simod), token, _simod: Some(simod) }
     }
 
+    /// That of a server that somebody else keeps running.
+    pub(crate) fn at(address: String, token: String) -> Self {
+        Self { address, token, _simod: None }
+    }
+
     /// Messages a second, one a request.
-    pub(crate) async fn singles(&self, length: Duration) -> f64 {
+    pub(crate) async fn singles(&self, until: Until) -> f64 {
         let bodies: Bodies = Arc::new(|connection, number| Bytes::from(message(connection * 131 + number)));
-        blast::rate(&self.target("/api/v1/messages"), CONNECTIONS, length, &bodies).await
+        blast::rate(&self.target("/api/v1/messages"), CONNECTIONS, until, &bodies).await
     }
 
     /// Messages a second, in batches.
-    pub(crate) async fn batches(&self, length: Duration) -> f64 {
+    pub(crate) async fn batches(&self, until: Until) -> f64 {
         let bodies: Bodies = Arc::new(|connection, number| batch(connection * 131 + number * BATCH));
         let target = self.target("/api/v1/messages/batch");
-        blast::rate(&target, BATCH_CONNECTIONS, length, &bodies).await * BATCH as f64
+        blast::rate(&target, BATCH_CONNECTIONS, until, &bodies).await * BATCH as f64
     }
 
     fn target(&self, path: &'static str) -> Target {

@@ -9,6 +9,8 @@
 
 mod bare;
 mod blast;
+mod compare;
+mod cpu;
 mod drain;
 mod footprint;
 mod granted;
@@ -54,6 +56,13 @@ struct Arguments {
     /// Deliveries of the history that is searched.
     #[arg(long, default_value_t = 1_000_000)]
     deliveries: u64,
+    /// Measure nothing but simod's processor time (user and system) a message, and compare this build with another: the
+    /// simod in this folder, first against itself, which shows the noise, and then against this one.
+    #[arg(long, value_name = "FOLDER-OF-BINARIES", value_parser = compare::simod_in, conflicts_with_all = ["only", "seconds", "rounds", "deliveries"])]
+    before: Option<PathBuf>,
+    /// Pairs of runs, of which the median counts; every run has a fresh database and the same messages.
+    #[arg(long, default_value_t = 15, requires = "before", value_parser = clap::value_parser!(u32).range(1..))]
+    pairs: u32,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -109,6 +118,11 @@ async fn measure(arguments: &Arguments) -> bool {
     let directory = TempDir::with_prefix_in("simo-load-", &arguments.directory).expect("a directory");
     let machine = Machine::look(directory.path());
     machine.refuse_memory();
+    if let Some(before) = &arguments.before {
+        let comparisons = compare::measure(directory.path(), before, arguments.pairs as usize).await;
+        println!("{machine}\n\n{comparisons}");
+        return true;
+    }
 
     let wanted = |what| arguments.only.is_empty() || arguments.only.contains(&what);
     let mut rows: Vec<Row> = Vec::new();

@@ -4,7 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use crate::{
-    blast::median,
+    blast::{Until, median},
     drain::{self, PUSHES},
     ingest::Door,
     site::{self, Provider},
@@ -45,14 +45,14 @@ async fn ingest(directory: &Path, rounds: usize, length: Duration) -> Vec<Row> {
     let embedded = Door::of_simod(site::setup(directory, "embedded").embedded(), "stream").await;
     let unnest = Unnest::prepare(site::setup(directory, "unnest")).await;
     for door in [&server, &embedded] {
-        door.singles(Duration::from_secs(1)).await;
+        door.singles(Until::Elapsed(Duration::from_secs(1))).await;
     }
     let mut figures: [Vec<f64>; 4] = Default::default();
     for round in 1..=rounds {
         let now = [
-            server.singles(length).await,
-            embedded.singles(length).await,
-            server.batches(length).await,
+            server.singles(Until::Elapsed(length)).await,
+            embedded.singles(Until::Elapsed(length)).await,
+            server.batches(Until::Elapsed(length)).await,
             unnest.rate(length).await,
         ];
         eprintln!(

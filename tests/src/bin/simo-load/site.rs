@@ -80,10 +80,13 @@ pub(crate) async fn give_phones(database: &str, channel: &str) {
     connection.close().await.expect("the database closes");
 }
 
+/// The client of [`with_phones`].
+pub(crate) const CLIENT: &str = "load";
+
 /// A simod with a client of so many employees who have a phone each, and the token of an ACS.
 pub(crate) async fn with_phones(setup: Setup, employees: usize, channel: &str) -> (Simod, String) {
     let mut simod = setup.start().await;
-    let token = plant(&simod, "load", employees).await.token("1c").await;
+    let token = plant(&simod, CLIENT, employees).await.token("1c").await;
     simod.terminate().await;
     give_phones(&simod.database_url(), channel).await;
     simod.restart().await;

@@ -95,21 +95,27 @@ impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = ["measurement", "simod", "bare", "ratio", "target", ""];
         let lines: Vec<[&str; 6]> = std::iter::once(head).chain(self.0.iter().map(Row::cells)).collect();
-        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..head.len()).map(width).collect();
-        for (number, line) in lines.iter().enumerate() {
-            for (column, cell) in line.iter().enumerate() {
-                match column {
-                    0 => write!(f, "{cell:<width$}", width = widths[0])?,
-                    1..=3 => write!(f, "  {cell:>width$}", width = widths[column])?,
-                    _ => write!(f, "  {cell:<width$}", width = widths[column])?,
-                }
-            }
-            writeln!(f)?;
-            if number == 0 {
-                writeln!(f, "{}", "─".repeat(widths.iter().sum::<usize>() + 2 * (head.len() - 1)))?;
+        lay_out(f, &lines)
+    }
+}
+
+/// Writes lines as columns, the first line as their head: a name, three figures, two remarks.
+pub(crate) fn lay_out<S: AsRef<str>>(f: &mut fmt::Formatter<'_>, lines: &[[S; 6]]) -> fmt::Result {
+    let width =
+        |column: usize| lines.iter().map(|line| line[column].as_ref().chars().count()).max().unwrap_or(0);
+    let widths: [usize; 6] = std::array::from_fn(width);
+    for (number, line) in lines.iter().enumerate() {
+        for (column, cell) in line.iter().map(S::as_ref).enumerate() {
+            match column {
+                0 => write!(f, "{cell:<width$}", width = widths[0])?,
+                1..=3 => write!(f, "  {cell:>width$}", width = widths[column])?,
+                _ => write!(f, "  {cell:<width$}", width = widths[column])?,
             }
         }
-        Ok(())
+        writeln!(f)?;
+        if number == 0 {
+            writeln!(f, "{}", "─".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1)))?;
+        }
     }
+    Ok(())
 }
