@@ -15,6 +15,7 @@ use crate::{
     metrics::Metrics,
     store::{self, Accepted, Error, Incoming, Recorded, Refusal, Reported, Store},
     streams::Streams,
+    tls::Tls,
 };
 
 /// How many messages one transaction takes: beyond it little is won, and whoever comes next waits longer.
@@ -47,6 +48,8 @@ pub struct App {
     learning: tokio::sync::Mutex<()>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What TCP is encrypted with.
+    pub tls: Option<Arc<Tls>>,
     /// How the channels are.
     pub channels: watch::Sender<Vec<ChannelHealth>>,
     /// Canceled when simod is about to stop: it is not ready any more, and claims nothing. The shutdown cancels it at the
@@ -110,6 +113,7 @@ impl App {
     pub fn new(
         config: Config,
         store: Arc<Store>,
+        tls: Option<Arc<Tls>>,
         tracker: &TaskTracker,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
@@ -180,6 +184,7 @@ impl App {
             guard,
             learning: tokio::sync::Mutex::default(),
             metrics,
+            tls,
             channels: watch::Sender::new(Vec::new()),
             leaving: shutdown.child_token(),
             shutdown,

@@ -50,7 +50,7 @@ pub async fn run(
     config.listen = listeners.tcp.local_addr()?.to_string();
     let tracker = TaskTracker::new();
     let delay = Duration::from_secs(config.shutdown_delay());
-    let app = App::new(config, store.clone(), &tracker, CancellationToken::new());
+    let app = App::new(config, store.clone(), listeners.tls.clone(), &tracker, CancellationToken::new());
     let (told, leaving) = (shutdown, app.leaving.clone());
     let shutdown = app.shutdown.clone();
     let ending = shutdown.clone();

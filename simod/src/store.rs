@@ -10,6 +10,7 @@ pub(crate) mod db;
 mod directory;
 mod error;
 mod feed;
+mod health;
 mod history;
 mod keep;
 mod list;
@@ -43,6 +44,7 @@ pub use self::{
     },
     error::{Error, Result},
     feed::{FeedPiece, FeedPosition, FeedScope},
+    health::PeopleReached,
     history::{Ask, AskMessages, PAGE_MOST},
     list::{Find, Listing, Rows},
     phones::{

@@ -222,7 +222,7 @@ impl Plant {
 
     /// The parts of a running simod, on this database.
     pub(crate) fn app(&self) -> Arc<App> {
-        App::new(Config::default(), self.store.clone(), &TaskTracker::new(), CancellationToken::new())
+        App::new(Config::default(), self.store.clone(), None, &TaskTracker::new(), CancellationToken::new())
     }
 }
 

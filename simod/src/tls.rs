@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
@@ -17,10 +18,15 @@ use rustls::{
         pem::{self, PemObject as _},
     },
 };
+use simo_common::time::DAY;
 use tokio_rustls::TlsAcceptor;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// A certificate that expires within so long should be renewed.
+const EXPIRES_SOON: i64 = 14 * DAY;
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +37,9 @@ pub enum TlsError {
     /// There is no certificate in it.
     #[error("{}: no certificate in it; it must be PEM, the server's certificate first, then those between it and the CA", .0.display())]
     Empty(PathBuf),
+    /// What is in it is no certificate.
+    #[error("{}: a certificate in it cannot be read", .0.display())]
+    Unreadable(PathBuf),
     /// Certificate and key do not fit, or cannot be used.
     #[error("{} and {}: {}", .0.display(), .1.display(), .2)]
     Unfit(PathBuf, PathBuf, rustls::Error),
@@ -41,7 +50,15 @@ pub enum TlsError {
 pub struct Tls {
     certificate: PathBuf,
     key: PathBuf,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Served>,
+}
+
+/// What new connections get.
+#[derive(Debug, Clone)]
+struct Served {
+    config: Arc<ServerConfig>,
+    /// Until when the whole chain is valid.
+    expires_at: Timestamp,
 }
 
 /// What changes when a file is replaced or written.
@@ -63,7 +80,22 @@ impl Tls {
     /// For the next connection.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        TlsAcceptor::from(current.clone())
+        TlsAcceptor::from(current.config.clone())
+    }
+
+    /// Until when the certificate is valid, and those between it and the CA.
+    pub(crate) fn expires_at(&self) -> Timestamp {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).expires_at
+    }
+
+    /// Logs that the certificate has expired, or will soon.
+    pub(crate) fn warn_of_expiry(&self, now: i64) {
+        let (expires, certificate) = (self.expires_at(), self.certificate.display());
+        if expires.as_microsecond() <= now {
+            tracing::warn!(%certificate, %expires, "the TLS certificate has expired: phones and programs refuse to connect; renew it");
+        } else if expires.as_microsecond() <= now + EXPIRES_SOON {
+            tracing::warn!(%certificate, %expires, "the TLS certificate expires soon; renew it");
+        }
     }
 
     /// Looks for changes, for ever. A pair that does not fit is logged, and the old one goes on: the other file may be about
@@ -98,13 +130,16 @@ fn stamp(of: &Metadata) -> (i64, i64, u64, u64) {
     (of.mtime(), of.mtime_nsec(), of.ino(), of.size())
 }
 
-fn configured(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+fn configured(certificate: &Path, key: &Path) -> Result<Served, TlsError> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| TlsError::File(certificate.to_owned(), error))?;
     if chain.is_empty() {
         return Err(TlsError::Empty(certificate.to_owned()));
     }
+    let unreadable = || TlsError::Unreadable(certificate.to_owned());
+    let ends = chain.iter().map(|der| ends_at(der)).collect::<Option<Vec<_>>>().ok_or_else(unreadable)?;
+    let expires_at = ends.into_iter().min().ok_or_else(unreadable)?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::File(key.to_owned(), error))?;
     let unfit = |error| TlsError::Unfit(certificate.to_owned(), key.to_owned(), error);
     // The provider's safe versions are TLS 1.2 and 1.3.
@@ -115,5 +150,11 @@ fn configured(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsEr
         .with_single_cert(chain, private)
         .map_err(unfit)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Served { config: Arc::new(config), expires_at })
+}
+
+/// When a certificate ends.
+fn ends_at(der: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }

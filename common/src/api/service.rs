@@ -1,5 +1,6 @@
 //! What the daemon says of itself and of the caller.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -43,4 +44,56 @@ pub struct ChannelHealth {
     pub state: String,
     /// What is wrong, for people.
     pub detail: Option<String>,
+}
+
+/// What `simoctl doctor` judges beyond readiness.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// The server's time.
+    #[schema(value_type = String, format = DateTime)]
+    pub now: Timestamp,
+    /// People who are to receive: neither archived nor blocked. Of one client, or of all for an owner who names none.
+    pub people: u64,
+    /// Those of them who have no phone.
+    pub without_phone: u64,
+    /// Phones by channel.
+    pub phones: Vec<ChannelPhones>,
+    /// Until when the certificate is valid that simod serves; absent when it serves plain HTTP.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub certificate_expires_at: Option<Timestamp>,
+    /// The disk that holds the database file; absent for PostgreSQL, and for those who are not owners.
+    pub disk: Option<Disk>,
+    /// What keeps PostgreSQL from holding what a 202 promises; for owners only.
+    pub unprotected: Vec<Unprotected>,
+}
+
+/// How many phones a channel has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChannelPhones {
+    /// The channel.
+    pub channel: String,
+    /// Paired phones.
+    pub phones: u64,
+}
+
+/// A disk, and how long it lasts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Disk {
+    /// Bytes that simod can still write.
+    pub free: u64,
+    /// In how many days it is full if free space goes on shrinking as in the last week; absent while it does not shrink,
+    /// or has been watched for less than a day.
+    pub full_in_days: Option<f64>,
+}
+
+/// A setting of PostgreSQL that breaks the promise of a 202: that the message outlives a crash or a fail-over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unprotected {
+    /// `fsync = off`: a power failure can lose everything.
+    FsyncOff,
+    /// `synchronous_commit = off`: a crash loses the newest commits.
+    CommitNotSynced,
+    /// Standbys are connected, and a commit waits for none of them: a fail-over loses the newest commits.
+    NoStandbyAwaited,
 }

@@ -1,12 +1,16 @@
 //! The endpoints of the service itself.
 
 use super::{Client, Error, Result};
-use crate::api::service::{Readiness, WhoAmI};
+use crate::api::service::{Health, Readiness, WhoAmI};
 
 #[allow(missing_docs, reason = "each is named as its endpoint, which the OpenAPI document describes")]
 impl Client {
     pub async fn whoami(&self) -> Result<WhoAmI> {
         self.get("/whoami", &[]).await
+    }
+
+    pub async fn health(&self) -> Result<Health> {
+        self.get("/health", &[]).await
     }
 
     /// `/readyz`, which stands outside the versioned API; a 503 is an answer, not an error.

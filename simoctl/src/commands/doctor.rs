@@ -1,14 +1,19 @@
-//! `simoctl doctor`: which server is meant and why, whether it answers, how its channels are, and as whom it sees us.
+//! `simoctl doctor`: which server is meant and why, whether it answers, as whom it sees us, and what would keep alarms from
+//! people.
+
+mod judge;
 
 use anstyle::AnsiColor;
 use serde::Serialize;
 use simo_common::client::{self, Connection, Origin};
 
+use self::judge::{Asked, judge};
 use super::{
     public_address::{is_only_here, others_reach},
     whoami,
 };
 use crate::{
+    clock,
     failure::{Failure, place},
     output::{Column, Record, Value, value::named},
     session::Session,
@@ -51,10 +56,10 @@ async fn look(session: &Session, connection: &Connection, checks: &mut Vec<Check
     let ready = api.readiness().await?;
     let fine = session.say("serves", "обслуживает").to_owned();
     checks.push(Check { what: "ready", ok: ready.ready, detail: ready.reason.unwrap_or(fine) });
-    checks.extend(ready.channels.into_iter().map(|channel| Check {
+    checks.extend(ready.channels.iter().map(|channel| Check {
         what: "channel",
         ok: matches!(channel.state.as_str(), "ok" | "off"),
-        detail: match channel.detail {
+        detail: match &channel.detail {
             Some(detail) => format!("{}: {} ({detail})", channel.channel, channel.state),
             None => format!("{}: {}", channel.channel, channel.state),
         },
@@ -65,7 +70,7 @@ async fn look(session: &Session, connection: &Connection, checks: &mut Vec<Check
         let server = others_reach(connection, &who.server);
         checks.push(Check {
             what: "address",
-            ok: true,
+            ok: !is_only_here(&server),
             detail: if is_only_here(&server) {
                 session.say(
                     format!("{server}: other machines do not find it; set `public_url`"),
@@ -81,6 +86,16 @@ async fn look(session: &Session, connection: &Connection, checks: &mut Vec<Check
         ok: who.version == env!("CARGO_PKG_VERSION"),
         detail: format!("simod {}, simoctl {}", who.version, env!("CARGO_PKG_VERSION")),
     });
+    let at = clock::now();
+    match api.health().await {
+        Ok(health) => {
+            let asked = Asked { at, answered_at: clock::now() };
+            checks.extend(judge(&health, &ready.channels, asked, session.out.zone(), session.lang));
+        }
+        // It is for administrators; others have learned what they may.
+        Err(error) if error.status() == Some(403) => {}
+        Err(error) => return Err(error),
+    }
     Ok(())
 }
 
@@ -97,6 +112,12 @@ impl Record for Check {
             "channel" => named("channel", "channel", "канал"),
             "caller" => named("caller", "you are", "вы"),
             "address" => named("address", "for phones", "для телефонов"),
+            "ways" => named("ways", "ways to phones", "пути к телефонам"),
+            "people" => named("people", "people", "люди"),
+            "clock" => named("clock", "clock", "часы"),
+            "certificate" => named("certificate", "certificate", "сертификат"),
+            "disk" => named("disk", "disk", "диск"),
+            "database" => named("database", "database", "база данных"),
             other => named(other, other, "версия"),
         }),
         Column::new("detail", "Detail", "Подробности", |c| (&c.detail).into()),

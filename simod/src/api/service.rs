@@ -7,10 +7,18 @@ use axum::{
     response::IntoResponse,
 };
 use http::{StatusCode, header};
-use simo_common::api::service::{Readiness, WhoAmI};
+use simo_common::{
+    api::service::{Health, Readiness, WhoAmI},
+    people::Role,
+    time::from_us,
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{ApiResult, Peer, auth::Caller, openapi::Problems};
+use super::{
+    ApiResult, Peer,
+    auth::{Caller, Keeper},
+    openapi::Problems,
+};
 use crate::app::App;
 
 /// Outside the versioned API.
@@ -20,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// Inside the versioned API.
 pub(super) fn versioned() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(whoami))
+    OpenApiRouter::new().routes(routes!(whoami)).routes(routes!(health))
 }
 
 /// Alive
@@ -101,5 +109,25 @@ async fn whoami(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<axum::
             version,
             server,
         },
+    }))
+}
+
+/// Health
+///
+/// What an administrator is to be warned of beyond readiness; `simoctl doctor` judges it.
+#[utoipa::path(get, path = "/health", tag = "service", operation_id = "health",
+    params(("client" = Option<String>, Query, description = "Owners: of one client only")),
+    responses((status = 200, description = "How things are", body = Health), Problems))]
+async fn health(State(app): State<Arc<App>>, keeper: Keeper) -> ApiResult<axum::Json<Health>> {
+    let reach = app.store.reach(keeper.client.as_ref().map(|(id, _)| *id)).await?;
+    let is_owner = keeper.operator.role == Role::Owner;
+    Ok(axum::Json(Health {
+        now: from_us(app.clock().now()),
+        people: reach.people,
+        without_phone: reach.without_phone,
+        phones: reach.phones,
+        certificate_expires_at: app.tls.as_ref().map(|tls| tls.expires_at()),
+        disk: if is_owner { app.store.disk().await? } else { None },
+        unprotected: if is_owner { app.store.unprotected().await? } else { Vec::new() },
     }))
 }

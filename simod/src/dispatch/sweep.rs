@@ -40,8 +40,10 @@ enum Duty {
     SumUp,
     /// It is written down when tokens were used.
     WriteUses,
-    /// It is told which tokens stop working soon.
-    WarnOfTokens,
+    /// Tokens and certificates that stop working soon are logged.
+    WarnOfExpiry,
+    /// It is noted how much of the disk is free.
+    NoteDisk,
     /// Pushes of a channel that is not set up are told why they wait.
     NoteMissing(&'static str),
 }
@@ -53,7 +55,7 @@ struct Memory {
     cursor: Option<StreamCursor>,
 }
 
-const DUTIES: [Duty; 14] = [
+const DUTIES: &[Duty] = &[
     Duty::Expand,
     Duty::Release,
     Duty::Expire,
@@ -67,7 +69,8 @@ const DUTIES: [Duty; 14] = [
     Duty::ForgetCounts,
     Duty::SumUp,
     Duty::WriteUses,
-    Duty::WarnOfTokens,
+    Duty::WarnOfExpiry,
+    Duty::NoteDisk,
 ];
 
 /// After a fault of the database.
@@ -75,7 +78,7 @@ const AFTER_FAULT: Duration = Duration::from_secs(2);
 
 /// Starts all duties on `tracker`; they end after the shutdown, and what they leave is done after the next start.
 pub(super) fn start(app: &Arc<App>, tracker: &TaskTracker) {
-    for duty in DUTIES {
+    for &duty in DUTIES {
         spawn(app, tracker, duty);
     }
 }
@@ -153,14 +156,18 @@ impl Duty {
                 Ok(false)
             }
             Self::WriteUses => store.write_uses().await.map(|_| false),
-            Self::WarnOfTokens => {
+            Self::WarnOfExpiry => {
                 for token in store.expiring_tokens().await? {
                     let (id, acs) = (token.id, token.holder);
                     let expires = token.expires_at.map(tracing::field::display);
                     tracing::warn!(%id, acs, expires, "a token stops working soon; rotate it: simoctl token rotate");
                 }
+                if let Some(tls) = &app.tls {
+                    tls.warn_of_expiry(app.clock().now());
+                }
                 Ok(false)
             }
+            Self::NoteDisk => store.note_disk().await.map(|()| false),
             Self::NoteMissing(channel) => Ok(store.note_missing_channel(channel).await? > 0),
         }
     }
@@ -190,7 +197,8 @@ impl Duty {
             | Self::ForgetHistory
             | Self::Vacuum
             | Self::WriteUses => Duration::from_mins(1),
-            Self::WarnOfTokens => Duration::from_hours(24),
+            Self::NoteDisk => Duration::from_hours(1),
+            Self::WarnOfExpiry => Duration::from_hours(24),
         }
     }
 

@@ -349,7 +349,11 @@ async fn what_a_person_might_overlook_is_told() {
     assert!(sent_at(&clock::in_seconds(3_600)).contains("It is sent at"));
     // Phones elsewhere would look for a server of their own.
     assert!(ctl.run(&["device", "invite", "1"]).err.contains("public_url"));
-    assert!(ctl.ok(&["doctor"]).contains("public_url"));
+    let doctor = ctl.run(&["doctor"]);
+    assert_eq!(doctor.code, 1, "{}", doctor.err);
+    for step in ["public_url", "fcm.service_account", "1 of 1 employees", "--without-device"] {
+        assert!(doctor.out.contains(step), "{step}: {}", doctor.out);
+    }
     for nothing in [&["employee", "edit", "1"][..], &["client", "edit", "zavod"]] {
         assert_eq!(ctl.run(nothing).code, 2, "{nothing:?}");
     }

@@ -25,7 +25,7 @@ async fn the_router_works_under_a_path_of_another_program() {
 
     let store = Arc::new(Store::open(&daemon.database_url(), Clock::System).await.unwrap());
     let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
-    let app = App::new(Config::default(), Arc::clone(&store), &tracker, shutdown.clone());
+    let app = App::new(Config::default(), Arc::clone(&store), None, &tracker, shutdown.clone());
     let portal =
         Router::new().route("/", get(async || "портал")).nest("/communication/simo", simod::api::router(app));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

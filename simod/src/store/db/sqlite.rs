@@ -81,6 +81,11 @@ pub(in crate::store) struct File {
 }
 
 impl File {
+    /// Where the file is.
+    pub(in crate::store) fn path(&self) -> &Path {
+        self.to_write.get_filename()
+    }
+
     /// Opens the file, makes it when there is none, and migrates it.
     pub(in crate::store) async fn open(path: &Path) -> Result<Self> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {

@@ -11,6 +11,7 @@ mod disk;
 mod distribution;
 mod duties;
 mod feed;
+mod health;
 mod history;
 mod login;
 mod messages;
