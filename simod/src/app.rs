@@ -9,6 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     background::keep_up,
     batch::Batcher,
+    bodies::Bodies,
     clock::Clock,
     config::Config,
     guard::Guard,
@@ -44,6 +45,8 @@ pub struct App {
     pub wake: Arc<Wake>,
     /// Who has asked too often.
     pub guard: Guard,
+    /// Who reads and parses large bodies.
+    pub bodies: Bodies,
     /// Held by whoever learns limits of tokens.
     learning: tokio::sync::Mutex<()>,
     /// What is counted.
@@ -182,6 +185,7 @@ impl App {
             streams,
             wake,
             guard,
+            bodies: Bodies::default(),
             learning: tokio::sync::Mutex::default(),
             metrics,
             tls,

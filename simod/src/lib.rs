@@ -5,6 +5,7 @@ pub mod api;
 pub mod app;
 mod background;
 pub mod batch;
+pub mod bodies;
 pub mod channel;
 pub mod clock;
 pub mod config;

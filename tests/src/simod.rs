@@ -124,6 +124,14 @@ impl Simod {
         self.running.as_ref().expect("simod runs").process.0.id()
     }
 
+    /// The most memory that it ever had, in MiB.
+    pub fn peak_mib(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("simod runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says how much");
+        let kibibytes = line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number");
+        kibibytes / 1024.0
+    }
+
     /// What it logged so far, over all its lives.
     pub fn log(&self) -> String {
         fs::read_to_string(self.setup.log()).unwrap_or_default()

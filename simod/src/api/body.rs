@@ -1,106 +1,80 @@
 //! Request bodies: JSON that is refused with the field's name, and never with a NUL character in it.
 
-use axum::{
-    RequestExt as _,
-    body::{Bytes, HttpBody as _},
-    extract::{FromRequest, Request},
-};
-use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError};
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+use http::StatusCode;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use simo_common::{lang::Text, text};
 
 use super::error::ApiError;
-use crate::serve::TooSlow;
+use crate::{app::App, bodies::SMALL};
 
 mod fields;
+mod list;
 mod nul;
 mod raw;
+mod received;
 mod strict;
 
 use self::strict::Strict;
 pub(super) use self::{
-    fields::{WHOLE, in_words, named_field},
+    fields::{Effort, WHOLE, clipped, in_words, named_field},
+    list::list,
     raw::RawFields,
+    received::read,
 };
 
 /// A JSON body. A UTF-8 BOM before it is skipped (1C sends one).
 #[derive(Debug, Clone)]
 pub(crate) struct Json<T>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<Arc<App>> for Json<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
-        parse(&read(request).await?).map(Self)
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        let bytes = read(app, request).await?;
+        match plain(&bytes) {
+            Some(value) => Ok(Self(value)),
+            None => app.bodies.aside(move || parse(&bytes)).await?.map(Self),
+        }
     }
 }
 
-/// The body's bytes, up to the route's limit. One that is announced as longer is refused before any of it is read.
-pub(crate) async fn read(request: Request) -> Result<Bytes, ApiError> {
-    refuse_packed(request.headers())?;
-    let announced = request.body().size_hint().lower();
-    let body = request.into_limited_body();
-    if body.size_hint().upper().is_some_and(|most| most < announced) {
-        return Err(ApiError::too_large());
+/// What a body is that is small and right, which costs next to nothing. Whatever else there is to say of it is found out
+/// aside ([`crate::bodies::Bodies::aside`]).
+pub(crate) fn plain<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    if bytes.len() > SMALL {
+        return None;
     }
-    match body.collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if is_a::<TooSlow>(&error) => Err(ApiError::too_slow()),
-        Err(error) if is_a::<LengthLimitError>(&error) => Err(ApiError::too_large()),
-        Err(_) => Err(ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "bad_request",
-            text!("the request's body did not arrive whole", "тело запроса пришло не целиком"),
-        )),
-    }
-}
-
-/// A body is read as it is.
-fn refuse_packed(headers: &HeaderMap) -> Result<(), ApiError> {
-    match headers.get(header::CONTENT_ENCODING) {
-        Some(packed) if !packed.as_bytes().eq_ignore_ascii_case(b"identity") => Err(ApiError {
-            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            code: "unsupported",
-            ..ApiError::field(
-                "Content-Encoding",
-                text!("must be left out: send the body unpacked", "нужно убрать: тело присылайте несжатым"),
-            )
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Whether this is why a body was given up.
-fn is_a<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<E>)
+    let bytes = without_bom(bytes);
+    read_json(bytes).ok().filter(|_| !nul::is_in(bytes))
 }
 
 /// Parses a JSON body.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    parse_or_mend(bytes).map_err(|wrong| wrong.error)
+    parse_with(bytes, &mut Effort::default())
+}
+
+/// Parses a JSON body of which there may be many: all of them together are worth so much effort, and what is wrong with
+/// those that come after it is told briefly.
+pub(crate) fn parse_with<T: DeserializeOwned>(bytes: &[u8], effort: &mut Effort) -> Result<T, ApiError> {
+    parse_or_mend_with(bytes, effort).map_err(|wrong| wrong.error)
 }
 
 /// Parses a JSON body; one with wrong fields comes back without them too, so that the others can be checked as well.
 pub(crate) fn parse_or_mend<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Wrong<T>> {
-    let bytes = without_bom(bytes);
-    let value = read_json(bytes).map_err(|_| explain::<T>(bytes, Told::All))?;
-    refuse_nul(bytes)?;
-    Ok(value)
+    parse_or_mend_with(bytes, &mut Effort::default())
 }
 
-/// Parses a JSON body; of what is wrong only the first is told, which costs next to nothing.
-pub(crate) fn parse_briefly<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+fn parse_or_mend_with<T: DeserializeOwned>(bytes: &[u8], effort: &mut Effort) -> Result<T, Wrong<T>> {
     let bytes = without_bom(bytes);
-    let value = read_json(bytes).map_err(|_| explain::<T>(bytes, Told::First).error)?;
-    refuse_nul(bytes)?;
+    let value = read_json(bytes).map_err(|_| explain::<T>(bytes, effort))?;
+    // One NUL character would fail a whole transaction on PostgreSQL, so it does not get in.
+    if nul::is_in(bytes) {
+        return Err(ApiError::invalid(nul::with_nul(bytes, effort)).into());
+    }
     Ok(value)
-}
-
-/// Parses JSON into parts that are going to be parsed each by itself, so that a NUL spoils its own part only.
-pub(crate) fn parse_parts<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let bytes = without_bom(bytes);
-    read_json(bytes).map_err(|_| explain::<T>(bytes, Told::First).error)
 }
 
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
@@ -108,15 +82,6 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
     let value = T::deserialize(Strict(&mut json))?;
     json.end()?;
     Ok(value)
-}
-
-/// How much is told of wrong fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
-    /// The first one.
-    First,
-    /// All.
-    All,
 }
 
 /// What is wrong with a body.
@@ -139,18 +104,8 @@ pub(crate) fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// One NUL character would fail a whole batch on PostgreSQL, so it does not get in. The escape is looked for in the raw
-/// bytes, which costs next to nothing; only when it is there (it may be an escaped backslash) the JSON is walked.
-fn refuse_nul(bytes: &[u8]) -> Result<(), ApiError> {
-    if memchr::memmem::find(bytes, b"\\u0000").is_none() {
-        return Ok(());
-    }
-    let fields = nul::with_nul(bytes);
-    if fields.is_empty() { Ok(()) } else { Err(ApiError::invalid(fields)) }
-}
-
 /// Parses again, slowly, to learn what is wrong with it; where that are single fields, with what it is without them.
-fn explain<T: DeserializeOwned>(bytes: &[u8], told: Told) -> Wrong<T> {
+fn explain<T: DeserializeOwned>(bytes: &[u8], effort: &mut Effort) -> Wrong<T> {
     if let Err(error) = std::str::from_utf8(bytes) {
         let place = error.valid_up_to() + 1;
         return malformed(&text!(
@@ -177,10 +132,7 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], told: Told) -> Wrong<T> {
     }
     // serde_json calls a number that fits into none of its types, and half a character, a mistake of syntax.
     if cause.is_data() || serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
-        return match told {
-            Told::All => fields::all_wrong(bytes, &error),
-            Told::First => fields::first_wrong(&error).into(),
-        };
+        return fields::all_wrong(bytes, &error, effort);
     }
     let (line, column) = (cause.line(), cause.column());
     malformed(&text!(

@@ -9,6 +9,7 @@ use simo_common::{
     lang::{Lang, Text},
     text,
 };
+use tokio::task::JoinError;
 
 use crate::{serve::HEAD_BYTES, store};
 
@@ -72,8 +73,27 @@ impl ApiError {
             ),
         )
         .hint(text!(
-            "a message or a phone's request may take 256 KiB, a batch, an import or a site 64 MiB: send it in parts",
-            "допустимо 256 КиБ на сообщение или запрос телефона, 64 МиБ на пакет, импорт или описание всего: отправьте по частям"
+            "a message or a phone's request may take 256 KiB, a message within a batch 4 MiB, a batch, an import or a site 64 MiB: send it in parts",
+            "допустимо 256 КиБ на сообщение или запрос телефона, 4 МиБ на сообщение в пакете, 64 МиБ на пакет, импорт или описание всего: отправьте по частям"
+        ))
+    }
+
+    /// There is no room for a large body: 503 with Retry-After.
+    pub fn no_room() -> Self {
+        Self {
+            retry_after: Some(2),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                text!(
+                    "too many large requests are being received, and this one waited 5 s for its turn",
+                    "принимается слишком много больших запросов, и этот ждал очереди 5 с"
+                ),
+            )
+        }
+        .hint(text!(
+            "send it again; large requests of one client are best sent one after the other",
+            "повторите запрос; большие запросы одного клиента лучше отправлять по очереди"
         ))
     }
 
@@ -266,6 +286,13 @@ impl From<&store::Error> for ApiError {
                 Self::internal()
             }
         }
+    }
+}
+
+impl From<JoinError> for ApiError {
+    fn from(fault: JoinError) -> Self {
+        tracing::error!(error = %fault, "a fault in simod");
+        Self::internal()
     }
 }
 

@@ -153,8 +153,12 @@ async fn read_one(
     let mut request = Request::from_parts(parts, request_body);
     // Not as a layer, which would cost as much as reading the message does.
     DefaultBodyLimit::max(limits::MESSAGE_REQUEST_BYTES).apply(&mut request);
-    let draft = validate::read(&body::read(request).await?, idempotency_key.is_some())?;
-    Ok(Incoming { poster, from, draft, idempotency_key, dry_run, budget: None })
+    let (bytes, keyed) = (body::read(app, request).await?, idempotency_key.is_some());
+    let draft = match body::plain(&bytes) {
+        Some(message) => validate::validate(message, keyed)?,
+        None => Box::pin(app.bodies.aside(move || validate::read(&bytes, keyed))).await??,
+    };
+    Ok(Incoming { poster, from, draft, idempotency_key, dry_run, budget: None, memory: None })
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {

@@ -1,5 +1,6 @@
 //! What keeps strangers, slow machines and other people's browsers from doing harm.
 
+mod bodies;
 mod browsers;
 mod rates;
 mod refused;

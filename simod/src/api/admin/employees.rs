@@ -228,11 +228,9 @@ async fn import(
     Params(ImportParams { dry_run }): Params<ImportParams>,
     request: Request,
 ) -> ApiResult<axum::Json<ImportReport>> {
-    let bytes = body::read(request).await?;
+    let bytes = body::read(&app, request).await?;
     // Megabytes to parse and check: not on a thread that others wait for.
-    let (rows, mut check) = tokio::task::spawn_blocking(move || body::parse(&bytes).map(checked_rows))
-        .await
-        .map_err(|_| ApiError::internal())??;
+    let (rows, mut check) = app.bodies.aside(move || body::parse(&bytes).map(checked_rows)).await??;
     // Rows with mistakes are left out: of the others, what only the store knows is told together with them.
     let only_said = dry_run || check.failed();
     let imported = match app.store.import_employees(admin.client_id, rows, only_said).await {

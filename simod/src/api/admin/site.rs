@@ -58,7 +58,7 @@ async fn plan(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> ApiResult<axum::Json<SitePlan>> {
-    let asked: PlanSite = parsed(request).await?;
+    let asked: PlanSite = parsed(&app, request).await?;
     let (site, reach, check) = checked(&keeper, asked).await?;
     let planned = app.store.plan_site(site, reach).await;
     Ok(axum::Json(with_mistakes(planned, check)?))
@@ -75,7 +75,7 @@ async fn apply(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> ApiResult<axum::Json<AppliedSite>> {
-    let ApplySite { site, prune, prune_clients, revision } = parsed(request).await?;
+    let ApplySite { site, prune, prune_clients, revision } = parsed(&app, request).await?;
     let asked = PlanSite { site, prune, prune_clients };
     let (site, reach, check) = checked(&keeper, asked).await?;
     if check.failed() {
@@ -93,9 +93,9 @@ async fn apply(
 }
 
 /// Megabytes to parse: not on a thread that others wait for.
-async fn parsed<T: DeserializeOwned + Send + 'static>(request: Request) -> ApiResult<T> {
-    let bytes = body::read(request).await?;
-    tokio::task::spawn_blocking(move || body::parse(&bytes)).await.map_err(|_| ApiError::internal())?
+async fn parsed<T: DeserializeOwned + Send + 'static>(app: &App, request: Request) -> ApiResult<T> {
+    let bytes = body::read(app, request).await?;
+    app.bodies.aside(move || body::parse(&bytes)).await?
 }
 
 /// What the store answers, or all mistakes: those that were found before, too.

@@ -20,6 +20,41 @@ pub(super) const MOST: usize = 32;
 /// Larger bodies are told their first mistake only: each further one costs another look at all of it.
 const LOOKED_THROUGH: usize = 64 * 1024;
 
+/// Bytes that an answer repeats of what the caller sent.
+const REPEATED: usize = 256;
+
+/// How much may still be done to learn all that is wrong with a request, in bytes that are looked at. When it is spent, what
+/// was found is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort(usize);
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self(2 * 1024 * 1024)
+    }
+}
+
+impl Effort {
+    /// Enough for the first mistake.
+    pub(super) fn none() -> Self {
+        Self(0)
+    }
+
+    /// Whether so many bytes may be looked at.
+    pub(super) fn spend(&mut self, bytes: usize) -> bool {
+        // However short it is, a look costs something.
+        const LEAST: usize = 256;
+        let left = self.0.checked_sub(bytes.max(LEAST));
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+/// The beginning of what the caller sent, which may be megabytes.
+pub(in crate::api) fn clipped(text: &str) -> &str {
+    &text[..text.floor_char_boundary(REPEATED)]
+}
+
 pub(super) type Fields = Vec<(String, Text)>;
 
 /// What is wrong with the field of a body that is JSON, and fails as `first` says.
@@ -34,15 +69,15 @@ pub(super) fn first_wrong(first: &Failed) -> ApiError {
 }
 
 /// The same of all its fields.
-pub(super) fn all_wrong<T: DeserializeOwned>(bytes: &[u8], first: &Failed) -> Wrong<T> {
-    if bytes.len() > LOOKED_THROUGH {
+pub(super) fn all_wrong<T: DeserializeOwned>(bytes: &[u8], first: &Failed, effort: &mut Effort) -> Wrong<T> {
+    if bytes.len() > LOOKED_THROUGH || !effort.spend(bytes.len()) {
         return first_wrong(first).into();
     }
     let Ok(value) = serde_json::from_slice(bytes) else {
         return first_wrong(first).into();
     };
-    let nuls = nul::with_nul(bytes);
-    let (mut errors, mended) = mend::<T>(value);
+    let nuls = if nul::is_in(bytes) { nul::with_nul(bytes, effort) } else { Fields::new() };
+    let (mut errors, mended) = mend::<T>(value, bytes.len(), effort);
     if errors.is_empty() {
         // What only the text shows: a field that stands there twice.
         return first_wrong(first).into();
@@ -53,12 +88,15 @@ pub(super) fn all_wrong<T: DeserializeOwned>(bytes: &[u8], first: &Failed) -> Wr
     Wrong { error: ApiError::invalid(errors), mended }
 }
 
-/// Replaces what fails until nothing does: what failed, and what became of the body.
-fn mend<T: DeserializeOwned>(mut value: Value) -> (Fields, Option<T>) {
+/// Replaces what fails until nothing does: what failed, and what became of the body, which has so many bytes.
+fn mend<T: DeserializeOwned>(mut value: Value, bytes: usize, effort: &mut Effort) -> (Fields, Option<T>) {
     let mut errors: Fields = Vec::new();
     let mut replaced: BTreeSet<String> = BTreeSet::new();
     // An object in the place of something else may lack fields of its own, each of which takes another step.
     for _ in 0..MOST * 4 {
+        if !effort.spend(bytes) {
+            break;
+        }
         let failed = match attempt::<T>(&value) {
             Ok(mended) => return (errors, Some(mended)),
             Err(failed) => failed,
@@ -67,7 +105,7 @@ fn mend<T: DeserializeOwned>(mut value: Value) -> (Fields, Option<T>) {
         let field = name(failed.path(), &said);
         // What is wrong with our own replacements is not the caller's fault.
         let is_ours = replaced.iter().any(|ours| is_within(&field, ours));
-        let Some(words) = replace::<T>(&mut value, failed.path(), &said) else {
+        let Some(words) = replace::<T>(&mut value, failed.path(), &said, || effort.spend(bytes)) else {
             if !is_ours {
                 errors.push((field, in_words(&said)));
             }
@@ -97,7 +135,12 @@ fn attempt<T: DeserializeOwned>(value: &Value) -> Result<T, Failed> {
 
 /// Takes away what fails at `path` as `said`; `None`: nothing helps. What to say of it is found by trying, where serde's
 /// text does not tell it: of ids and times it says what their types say.
-fn replace<T: DeserializeOwned>(value: &mut Value, path: &Path, said: &str) -> Option<Text> {
+fn replace<T: DeserializeOwned>(
+    value: &mut Value,
+    path: &Path,
+    said: &str,
+    mut may_try: impl FnMut() -> bool,
+) -> Option<Text> {
     let words = in_words(said);
     if said.starts_with("unknown field") {
         let path = places(path);
@@ -140,6 +183,9 @@ fn replace<T: DeserializeOwned>(value: &mut Value, path: &Path, said: &str) -> O
         (json!(TIME), time_in_words()),
         (Value::Null, words.clone()),
     ] {
+        if !may_try() {
+            break;
+        }
         if fails_with(candidate).is_none() {
             return Some(words);
         }
@@ -195,12 +241,13 @@ fn name(path: &Path, said: &str) -> String {
         }
     }
     // serde's path leads to the object that lacks a field or has it twice, and to the name that an object must not have.
-    match named_field(said) {
+    let name = match named_field(said) {
         Some(field) if !said.starts_with("unknown field") => joined(&name, field),
         Some(unknown) if name.is_empty() => unknown.to_owned(),
         None if name.is_empty() => WHOLE.to_owned(),
         _ => name,
-    }
+    };
+    clipped(&name).to_owned()
 }
 
 pub(super) fn joined(path: &str, name: &str) -> String {
@@ -233,7 +280,7 @@ pub(in crate::api) fn in_words(said: &str) -> Text {
         .split_once("expected ")
         .map(|(_, known)| known.trim_start_matches("one of ").replace("` or `", ", ").replace('`', ""));
     if let (true, Some(known)) = (said.starts_with("unknown field"), &known) {
-        return match meant(named_field(said).unwrap_or_default(), said) {
+        return match meant(clipped(named_field(said).unwrap_or_default()), said) {
             Some(name) => spelling::meant(text!("is not known here", "такого поля здесь нет"), Some(name)),
             None => text!("is not known here; known: {known}", "такого поля здесь нет; есть: {known}"),
         };
@@ -254,8 +301,12 @@ pub(in crate::api) fn in_words(said: &str) -> Text {
             "есть половина символа (суррогат вроде \\ud83d без второй половины)"
         );
     }
+    let in_its_words = || {
+        let said = clipped(said);
+        Text::new(said, format!("значение не подходит ({said})"))
+    };
     let Some((_, expected)) = said.split_once(", expected ") else {
-        return Text::new(said, format!("значение не подходит ({said})"));
+        return in_its_words();
     };
     if expected.contains("newtype variant") {
         return text!(
@@ -277,7 +328,7 @@ pub(in crate::api) fn in_words(said: &str) -> Text {
     } else if has(&["string"]) {
         text!("must be a text", "должна быть строка")
     } else {
-        Text::new(said, format!("значение не подходит ({said})"))
+        in_its_words()
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use serde_json::value::RawValue;
 use simo_common::{
     api::{
         device::{Receipt, ReceiptsAnswer, RefusedReceipt},
@@ -14,7 +13,12 @@ use simo_common::{
 };
 
 use crate::{
-    api::{ApiError, ApiResult, auth::Phone, body, middleware},
+    api::{
+        ApiError, ApiResult,
+        auth::Phone,
+        body::{self, Effort},
+        middleware,
+    },
     app::App,
     store::Reported,
 };
@@ -46,18 +50,11 @@ pub(super) async fn post_receipts(
     request: Request,
 ) -> ApiResult<axum::Json<ReceiptsAnswer>> {
     let lang = middleware::language(request.headers());
-    let bytes = body::read(request).await?;
-    let parts: Vec<Box<RawValue>> = body::parse_parts(&bytes)?;
-    if parts.len() > MOST {
-        return Err(ApiError::field(
-            body::WHOLE,
-            text!(
-                "at most {MOST} receipts; send the rest in another request",
-                "не больше {MOST} квитанций; остальные пришлите следующим запросом"
-            ),
-        ));
-    }
-    let (receipts, refused) = read(&parts);
+    let bytes = body::read(&app, request).await?;
+    let (receipts, refused) = match body::plain::<Vec<Receipt>>(&bytes).filter(|all| all.len() <= MOST) {
+        Some(receipts) => (receipts, Vec::new()),
+        None => app.bodies.aside(move || read(&bytes)).await??,
+    };
     if receipts.is_empty() && !refused.is_empty() {
         return Err(all_refused(refused));
     }
@@ -72,16 +69,26 @@ pub(super) async fn post_receipts(
 }
 
 /// The receipts, each read by itself, and what is wrong with those that cannot be: their places and the answers.
-fn read(parts: &[Box<RawValue>]) -> (Vec<Receipt>, Vec<(usize, ApiError)>) {
+fn read(bytes: &[u8]) -> ApiResult<(Vec<Receipt>, Vec<(usize, ApiError)>)> {
+    let Some(parts) = body::list(bytes, MOST)? else {
+        return Err(ApiError::field(
+            body::WHOLE,
+            text!(
+                "at most {MOST} receipts; send the rest in another request",
+                "не больше {MOST} квитанций; остальные пришлите следующим запросом"
+            ),
+        ));
+    };
     let mut receipts = Vec::with_capacity(parts.len());
     let mut refused = Vec::new();
+    let mut effort = Effort::default();
     for (place, part) in parts.iter().enumerate() {
-        match body::parse(part.get().as_bytes()) {
+        match body::parse_with(part.get().as_bytes(), &mut effort) {
             Ok(receipt) => receipts.push(receipt),
             Err(error) => refused.push((place, error)),
         }
     }
-    (receipts, refused)
+    Ok((receipts, refused))
 }
 
 /// Fields that one answer names.

@@ -1,22 +1,23 @@
 //! `POST /messages/batch`: a JSON array or NDJSON, answered item by item.
 
+mod items;
+
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::{FromRequestParts as _, Request, State},
+    response::{IntoResponse as _, Response},
 };
 use futures_util::future::join_all;
-use http::StatusCode;
-use serde_json::value::RawValue;
+use http::{StatusCode, header};
 use simo_common::{
     api::message::{BatchAnswer, BatchItem, PostMessage, PostedMessage},
     lang::Lang,
-    message::limits,
     text,
 };
 
-use super::{PostParams, budget, enter, poster, refuse_strangers, refused::Unposted, validate};
+use self::items::{Items, Part};
+use super::{PostParams, budget, enter, poster, refuse_strangers, refused::Unposted};
 use crate::{
     api::{ApiError, ApiResult, Peer, auth, body, middleware, parameters::Params},
     app::App,
@@ -44,67 +45,94 @@ use crate::{
         (status = 503, description = "The database is away", body = simo_common::api::problem::Problem),
     ),
 )]
-pub(in crate::api) async fn post_batch(
-    State(app): State<Arc<App>>,
-    request: Request,
-) -> ApiResult<Json<BatchAnswer>> {
+pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Request) -> ApiResult<Response> {
     let lang = middleware::language(request.headers());
     let (mut parts, request_body) = request.into_parts();
     let from = Peer::of(&parts.extensions).ip();
     let poster = poster(&mut parts, &app).await?;
     let read = async {
         let Params(PostParams { dry_run }) = Params::from_request_parts(&mut parts, &app).await?;
-        let items = read_items(Request::from_parts(parts, request_body)).await?;
+        let items = read_items(&app, Request::from_parts(parts, request_body)).await?;
         Ok((dry_run, items))
     };
-    let (dry_run, items) = match read.await {
+    let (dry_run, mut items) = match read.await {
         Ok(read) => read,
         Err(error) => return Err(refuse_strangers(&app, poster, from, error).await),
     };
     let budget = budget();
     // One after the other, so that they are accepted in their order.
     let mut entered = Vec::with_capacity(items.len());
-    for item in items {
-        let draft = item.and_then(|message| validate::validate(message, false));
-        entered.push(match draft {
-            Ok(draft) => {
-                let incoming = Incoming {
-                    poster,
-                    from,
-                    draft,
-                    idempotency_key: None,
-                    dry_run,
-                    budget: Some(budget.clone()),
-                };
-                enter(&app, incoming).await
-            }
-            Err(error) => Err(error.into()),
-        });
-    }
-    let answers = explained(join_all(entered.into_iter().map(async |item| item?.await)).await);
-    let failed_with = |status| {
-        move |answer: &Result<_, ApiError>| {
-            answer.as_ref().is_err_and(|error: &ApiError| error.status == status)
+    while let Some(Part { drafts, memory }) = items.next(&app).await? {
+        for draft in drafts {
+            entered.push(match draft {
+                Ok(draft) => {
+                    let incoming = Incoming {
+                        poster,
+                        from,
+                        draft,
+                        idempotency_key: None,
+                        dry_run,
+                        budget: Some(budget.clone()),
+                        memory: memory.clone(),
+                    };
+                    enter(&app, incoming).await
+                }
+                Err(error) => Err(error.into()),
+            });
         }
+    }
+    let answers = join_all(entered.into_iter().map(async |item| item?.await)).await;
+    let verdict = if answers.len() <= FEW {
+        Verdict::on(answers, lang)
+    } else {
+        app.bodies.aside(move || Verdict::on(answers, lang)).await?
     };
-    // A token is good or bad for the whole request, also when no item came so far as to ask.
-    if answers.iter().any(failed_with(StatusCode::UNAUTHORIZED)) {
-        return Err(auth::not_let_in());
-    }
-    if answers.iter().all(Result::is_err) {
-        let error = refuse_strangers(&app, poster, from, ApiError::internal()).await;
-        if matches!(error.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Err(error);
+    match verdict {
+        Verdict::NotLetIn => Err(auth::not_let_in()),
+        Verdict::Unavailable => Err(ApiError::unavailable().for_poster()),
+        Verdict::Answered { json, accepted } => {
+            if accepted == 0 {
+                let error = refuse_strangers(&app, poster, from, ApiError::internal()).await;
+                if matches!(error.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                    return Err(error);
+                }
+            }
+            Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
         }
     }
-    // Nothing was stored: the database is away for all of it, and the caller should send it again as it is.
-    if answers.iter().all(failed_with(StatusCode::SERVICE_UNAVAILABLE)) {
-        return Err(ApiError::unavailable().for_poster());
-    }
-    Ok(Json(answer(answers, lang)))
 }
 
-async fn read_items(request: Request) -> Result<Vec<Result<PostMessage, ApiError>>, ApiError> {
+/// Items whose answers are written without going aside.
+const FEW: usize = 64;
+
+/// The answer to a batch.
+enum Verdict {
+    /// A token is good or bad for the whole request, also when no item came so far as to ask.
+    NotLetIn,
+    /// Nothing was stored: the database is away for all of it, and the caller should send it again as it is.
+    Unavailable,
+    /// Each item has its own.
+    Answered { json: Vec<u8>, accepted: usize },
+}
+
+impl Verdict {
+    fn on(answers: Vec<Result<PostedMessage, Unposted>>, lang: Lang) -> Self {
+        let answers = explained(answers);
+        let failed_with = |status| {
+            move |answer: &ApiResult<_>| answer.as_ref().is_err_and(|error: &ApiError| error.status == status)
+        };
+        if answers.iter().any(failed_with(StatusCode::UNAUTHORIZED)) {
+            return Self::NotLetIn;
+        }
+        if answers.iter().all(failed_with(StatusCode::SERVICE_UNAVAILABLE)) {
+            return Self::Unavailable;
+        }
+        let answer = answer(answers, lang);
+        Self::Answered { accepted: answer.accepted, json: serde_json::to_vec(&answer).unwrap_or_default() }
+    }
+}
+
+async fn read_items(app: &App, request: Request) -> ApiResult<Items> {
     // `Idempotency-Key` is for single messages; here `external_id` does its work per item.
     if request.headers().contains_key("idempotency-key") {
         return Err(ApiError::field(
@@ -115,44 +143,7 @@ async fn read_items(request: Request) -> Result<Vec<Result<PostMessage, ApiError
             ),
         ));
     }
-    items(&body::read(request).await?)
-}
-
-/// The items, each parsed by itself.
-fn items(bytes: &[u8]) -> Result<Vec<Result<PostMessage, ApiError>>, ApiError> {
-    let bytes = body::without_bom(bytes);
-    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-    let items: Vec<Result<PostMessage, ApiError>> = if first == Some(&b'[') {
-        let raw: Vec<Box<RawValue>> = body::parse_parts(bytes)?;
-        items_of(raw.iter().map(|item| item.get().as_bytes()))
-    } else {
-        let lines = bytes.split(|byte| *byte == b'\n');
-        items_of(lines.filter(|line| !line.trim_ascii().is_empty()))
-    };
-    match items.len() {
-        0 => Err(ApiError::field(body::WHOLE, text!("there are no items", "нет ни одного элемента"))),
-        count if count > limits::BATCH_ITEMS => Err(ApiError::field(
-            body::WHOLE,
-            text!(
-                "{count} items are more than the 10000 of one batch",
-                "{count} элементов больше, чем 10000 в одном пакете"
-            ),
-        )),
-        _ => Ok(items),
-    }
-}
-
-/// Of the first wrong items all is told, of further ones the first mistake: a large batch of nothing else would take long.
-fn items_of<'a>(items: impl Iterator<Item = &'a [u8]>) -> Vec<Result<PostMessage, ApiError>> {
-    const TOLD_WHOLLY: usize = 100;
-    let mut wrong = 0;
-    items
-        .map(|item| {
-            let parsed = if wrong < TOLD_WHOLLY { body::parse(item) } else { body::parse_briefly(item) };
-            wrong += usize::from(parsed.is_err());
-            parsed
-        })
-        .collect()
+    Items::of(app, body::read(app, request).await?).await
 }
 
 /// Why items were not posted. What undid a transaction is explained, and logged, once for all of its items.

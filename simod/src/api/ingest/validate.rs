@@ -173,6 +173,7 @@ fn moment(field: &str, text: Option<&str>, wrong: &mut impl FnMut(&str, Text)) -
     let text = text?;
     let moment = Moment::parse(text);
     if moment.is_none() {
+        let text = body::clipped(text);
         wrong(
             field,
             text!(

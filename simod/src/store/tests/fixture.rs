@@ -146,6 +146,7 @@ fn incoming(token: &str, title: &str) -> Incoming {
         idempotency_key: None,
         dry_run: false,
         budget: None,
+        memory: None,
     }
 }
 

@@ -12,6 +12,7 @@ use simo_common::{
     time::Moment,
     token::Scope,
 };
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 /// A message as the API has validated it.
@@ -83,6 +84,8 @@ pub struct Incoming {
     pub dry_run: bool,
     /// How many deliveries the request that it is part of may still make.
     pub budget: Option<Arc<AtomicU64>>,
+    /// Held while it is in memory, with others that were parsed together.
+    pub memory: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// What became of a message.

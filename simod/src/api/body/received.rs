@@ -1,0 +1,144 @@
+//! A request's body, received whole: a small one as it comes, a large one when there is room for it.
+
+use axum::{
+    RequestExt as _,
+    body::{Body, Bytes, HttpBody as _},
+    extract::Request,
+};
+use http::{HeaderMap, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt as _, LengthLimitError};
+use simo_common::{text, token};
+
+use crate::{
+    api::{ApiError, Peer, auth},
+    app::App,
+    bodies::{Held, SMALL, Whose},
+    serve::TooSlow,
+    store::TokenHolder,
+};
+
+/// The body's bytes, up to the route's limit. One that is announced as longer is refused before any of it is read; one that
+/// is larger than [`SMALL`] waits unread for room, and has it until the bytes are dropped.
+///
+/// # Errors
+/// 413 and 415; 408 when it comes too slowly; 503 when there is no room for it in time; 401 when it is large and its token
+/// lets nobody in.
+pub(crate) async fn read(app: &App, request: Request) -> Result<Bytes, ApiError> {
+    refuse_packed(request.headers())?;
+    let announced = request.body().size_hint().lower();
+    let request = request.with_limited_body();
+    let most = request.body().size_hint().upper();
+    if most.is_some_and(|most| most < announced) {
+        return Err(ApiError::too_large());
+    }
+    if most.is_some_and(|most| most <= SMALL as u64) {
+        return Ok(request.into_body().collect().await.map_err(|error| unread(&error))?.to_bytes());
+    }
+    // Boxed: the future of every message would have room for it.
+    Box::pin(read_large(app, request)).await
+}
+
+/// Reads what is announced as large, or may become so.
+async fn read_large(app: &App, request: Request) -> Result<Bytes, ApiError> {
+    let (parts, mut body) = request.into_parts();
+    let size = body.size_hint();
+    let mut whole = match size.exact() {
+        Some(bytes) => Whole::with_room(app, &parts, bytes).await?,
+        None => Whole::default(),
+    };
+    while let Some(data) = next(&mut body).await? {
+        if whole.held.is_none() && whole.bytes.len() + data.len() > SMALL {
+            // How long it is becomes known at its end only.
+            let begun = std::mem::take(&mut whole.bytes);
+            whole = Whole::with_room(app, &parts, size.upper().unwrap_or(u64::MAX)).await?;
+            whole.bytes.extend_from_slice(&begun);
+        }
+        whole.bytes.extend_from_slice(&data);
+    }
+    if let Some(held) = &mut whole.held {
+        held.shrink(whole.bytes.len());
+    }
+    Ok(Bytes::from_owner(whole))
+}
+
+/// A body's next bytes.
+async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(|error| unread(&error))?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+/// What has come of a body, and the room that it takes.
+#[derive(Default)]
+struct Whole {
+    bytes: Vec<u8>,
+    held: Option<Held>,
+}
+
+impl Whole {
+    async fn with_room(app: &App, parts: &Parts, bytes: u64) -> Result<Self, ApiError> {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let held = app.bodies.admit(whose(app, parts).await?, bytes).await.ok_or_else(ApiError::no_room)?;
+        // Never moved as it grows, which would take its room twice.
+        Ok(Self { bytes: Vec::with_capacity(held.bytes()), held: Some(held) })
+    }
+}
+
+impl AsRef<[u8]> for Whole {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Whose body it is.
+async fn whose(app: &App, parts: &Parts) -> Result<Whose, ApiError> {
+    let Some(token) = auth::bearer(&parts.headers)? else {
+        let is_owner = Peer::of(&parts.extensions).is_owner();
+        return Ok(if is_owner { Whose::Owners } else { Whose::Strangers });
+    };
+    Ok(match app.store.token_holder(&token::hash(token)).await? {
+        Some(TokenHolder::Acs(acs)) => Whose::Client(acs.client_id),
+        Some(TokenHolder::Device(device)) => Whose::Client(device.client_id),
+        Some(TokenHolder::Operator(operator)) => {
+            operator.client.map_or(Whose::Owners, |(client_id, _)| Whose::Client(client_id))
+        }
+        None => return Err(auth::not_let_in()),
+    })
+}
+
+/// A body is read as it is.
+fn refuse_packed(headers: &HeaderMap) -> Result<(), ApiError> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(packed) if !packed.as_bytes().eq_ignore_ascii_case(b"identity") => Err(ApiError {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            code: "unsupported",
+            ..ApiError::field(
+                "Content-Encoding",
+                text!("must be left out: send the body unpacked", "нужно убрать: тело присылайте несжатым"),
+            )
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Why a body was given up.
+fn unread(error: &axum::Error) -> ApiError {
+    if is_a::<TooSlow>(error) {
+        ApiError::too_slow()
+    } else if is_a::<LengthLimitError>(error) {
+        ApiError::too_large()
+    } else {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "bad_request",
+            text!("the request's body did not arrive whole", "тело запроса пришло не целиком"),
+        )
+    }
+}
+
+fn is_a<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<E>)
+}

@@ -1,0 +1,171 @@
+//! The items of a batch: told apart first, so that too many are refused before any of them is parsed, and then parsed
+//! part by part, as fast as the database takes them.
+
+use std::{sync::Arc, vec};
+
+use bytes::Bytes;
+use simo_common::{api::message::PostMessage, message::limits, text};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    api::{
+        ApiError, ApiResult,
+        body::{self, Effort},
+        ingest::validate,
+    },
+    app::App,
+    bodies::{PARSED, SMALL},
+    store::Draft,
+};
+
+/// Those that are not parsed yet.
+pub(super) struct Items {
+    left: vec::IntoIter<Bytes>,
+    is_large: bool,
+    effort: Effort,
+}
+
+/// Some of them, in their order.
+pub(super) struct Part {
+    pub(super) drafts: Vec<ApiResult<Draft>>,
+    /// To be held while they are in memory.
+    pub(super) memory: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl Items {
+    /// Those of a body that is a JSON array or one object per line.
+    ///
+    /// # Errors
+    /// When there are none or too many, or an array is no JSON.
+    pub(super) async fn of(app: &App, bytes: Bytes) -> ApiResult<Self> {
+        let is_large = bytes.len() > SMALL;
+        let items =
+            if is_large { app.bodies.aside(move || told_apart(&bytes)).await? } else { told_apart(&bytes) };
+        Ok(Self { left: items?.into_iter(), is_large, effort: Effort::default() })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.left.len()
+    }
+
+    /// Parses and checks the next ones; `None` after the last.
+    pub(super) async fn next(&mut self, app: &App) -> ApiResult<Option<Part>> {
+        let mut drafts = Vec::new();
+        if !self.is_large {
+            while let Some(draft) = self.left.as_slice().first().and_then(plain) {
+                self.left.next();
+                drafts.push(draft);
+            }
+        }
+        let (items, bytes) = self.some();
+        if items.is_empty() {
+            return Ok(Some(Part { drafts, memory: None }).filter(|part| !part.drafts.is_empty()));
+        }
+        let memory = if self.is_large { app.bodies.room_to_parse(bytes).await } else { None };
+        let mut effort = self.effort;
+        let parsing = move || {
+            drafts.extend(items.iter().map(|item| parsed(item, &mut effort)));
+            (drafts, effort)
+        };
+        let (drafts, effort) = app.bodies.aside(parsing).await?;
+        self.effort = effort;
+        Ok(Some(Part { drafts, memory }))
+    }
+
+    /// About as many as are worth going aside for, and how many bytes they have.
+    fn some(&mut self) -> (Vec<Bytes>, usize) {
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        while let Some(item) = self.left.as_slice().first()
+            && (items.is_empty() || bytes + item.len() <= SMALL)
+        {
+            bytes += item.len();
+            items.extend(self.left.next());
+        }
+        (items, bytes)
+    }
+}
+
+/// An item for which nothing is to be explained.
+fn plain(item: &Bytes) -> Option<ApiResult<Draft>> {
+    body::plain(item).map(|message| validate::validate(message, false))
+}
+
+fn parsed(item: &[u8], effort: &mut Effort) -> ApiResult<Draft> {
+    if item.len() > PARSED {
+        return Err(ApiError::too_large());
+    }
+    validate::validate(body::parse_with::<PostMessage>(item, effort)?, false)
+}
+
+/// The items as they stand there: not more than a batch may have are looked at.
+fn told_apart(bytes: &Bytes) -> ApiResult<Vec<Bytes>> {
+    let text = body::without_bom(bytes);
+    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    let items = if first == Some(&b'[') {
+        let items = body::list(text, limits::BATCH_ITEMS)?;
+        items.map(|items| items.into_iter().map(|item| bytes.slice_ref(item.get().as_bytes())).collect())
+    } else {
+        let ends = memchr::memchr_iter(b'\n', text).chain([text.len()]);
+        let lines = ends.scan(0, |begin, end| text.get(std::mem::replace(begin, end + 1)..end));
+        let items = lines.filter(|line| !line.trim_ascii().is_empty()).map(|line| bytes.slice_ref(line));
+        Some(items.take(limits::BATCH_ITEMS + 1).collect())
+            .filter(|items: &Vec<Bytes>| items.len() <= limits::BATCH_ITEMS)
+    };
+    match items {
+        None => Err(ApiError::field(
+            body::WHOLE,
+            text!(
+                "there are more items than the 10000 that a batch may have",
+                "элементов больше, чем допустимые 10000 в одном пакете"
+            ),
+        )),
+        Some(items) if items.is_empty() => {
+            Err(ApiError::field(body::WHOLE, text!("there are no items", "нет ни одного элемента")))
+        }
+        Some(items) => Ok(items),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(text: &str) -> ApiResult<Vec<String>> {
+        let items = told_apart(&Bytes::copy_from_slice(text.as_bytes()))?;
+        Ok(items.iter().map(|item| String::from_utf8_lossy(item).into_owned()).collect())
+    }
+
+    #[test]
+    fn lines_and_lists_are_told_apart_into_the_same_items() {
+        assert_eq!(items("\u{feff}[{\"a\": [1]},\n{}]").unwrap(), ["{\"a\": [1]}", "{}"]);
+        assert_eq!(items("\u{feff}{\"a\": [1]}\n \n{}\r\n").unwrap(), ["{\"a\": [1]}", "{}\r"]);
+        assert_eq!(items("{}\n{").unwrap(), ["{}", "{"]);
+        assert_eq!(items("\n").unwrap_err().errors[0].1.en, "there are no items");
+        assert_eq!(items("[]").unwrap_err().errors[0].1.en, "there are no items");
+        assert_eq!(items("[{}").unwrap_err().code, "malformed");
+    }
+
+    #[test]
+    fn what_follows_the_item_that_is_too_many_is_not_looked_at() {
+        let most = vec!["{}"; limits::BATCH_ITEMS];
+        assert_eq!(items(&most.join("\n")).unwrap().len(), limits::BATCH_ITEMS);
+        assert_eq!(items(&format!("[{}]", most.join(","))).unwrap().len(), limits::BATCH_ITEMS);
+        for more in [format!("{}\n{{}}\n", most.join("\n")), format!("[{},{{}}, no JSON", most.join(","))] {
+            let refused = items(&more).unwrap_err();
+            assert!(refused.errors[0].1.en.contains("more items than the 10000"), "{refused:?}");
+        }
+    }
+
+    /// Each look at a wrong item costs effort, and the batch has so much of it.
+    #[test]
+    fn a_batch_of_wrong_items_is_explained_with_so_much_effort() {
+        let wrong: String = (0..40).map(|n| format!(r#""x{n}": 1,"#)).collect();
+        let wrong = format!("{{{wrong} \"title\": 1}}");
+        let mut effort = Effort::default();
+        let told: Vec<usize> =
+            (0..2_000).map(|_| parsed(wrong.as_bytes(), &mut effort).unwrap_err().errors.len()).collect();
+        assert!(told[0] > 30 && told[1_999] == 1, "{} and {}", told[0], told[1_999]);
+        let wholly = told.iter().filter(|errors| **errors > 1).count();
+        assert!(wholly < 200, "{wholly} were told wholly");
+    }
+}

@@ -1,0 +1,183 @@
+//! Large request bodies: how much memory they take together, how much of it one client may take, and where they are parsed.
+//! Small ones, as nearly all requests have, neither wait nor are counted.
+
+use std::{
+    collections::HashMap,
+    num::NonZero,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinError,
+};
+use uuid::Uuid;
+
+/// Bytes of a body that is small. As much is parsed at most where other requests wait for the thread.
+pub(crate) const SMALL: usize = 64 * 1024;
+
+/// Bytes of all large bodies in memory. One client takes at most half, so that no one keeps the others out.
+const ROOM: usize = 128 * 1024 * 1024;
+const ROOM_OF_ONE: usize = ROOM / 2;
+
+/// Bytes of large batches' items that are parsed and not stored yet: parsed, they may take ten times as much.
+pub(crate) const PARSED: usize = 4 * 1024 * 1024;
+
+/// How long a large body waits for room.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who shares room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Whose {
+    /// A client's systems, operators and phones.
+    Client(Uuid),
+    /// Owners, who belong to no client.
+    Owners,
+    /// All callers without a token: together, so that many addresses take no more than one.
+    Strangers,
+}
+
+/// Who reads and parses large bodies now.
+#[derive(Debug)]
+pub struct Bodies {
+    room: Arc<Semaphore>,
+    rooms: Mutex<HashMap<Whose, Arc<Semaphore>>>,
+    parsed: Arc<Semaphore>,
+    threads: Arc<Semaphore>,
+    patience: Duration,
+}
+
+/// Room for one body; dropped, it is free again.
+#[derive(Debug)]
+pub(crate) struct Held {
+    own: OwnedSemaphorePermit,
+    all: OwnedSemaphorePermit,
+}
+
+impl Held {
+    /// How many bytes the body may have.
+    pub(crate) fn bytes(&self) -> usize {
+        self.own.num_permits()
+    }
+
+    /// Gives back what the body turned out not to need.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        let spare = self.bytes().saturating_sub(bytes);
+        drop((self.own.split(spare), self.all.split(spare)));
+    }
+}
+
+impl Default for Bodies {
+    fn default() -> Self {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        Self {
+            room: Arc::new(Semaphore::new(ROOM)),
+            rooms: Mutex::default(),
+            parsed: Arc::new(Semaphore::new(PARSED)),
+            // The others are for those who answer small requests.
+            threads: Arc::new(Semaphore::new((processors / 2).max(1))),
+            patience: PATIENCE,
+        }
+    }
+}
+
+impl Bodies {
+    /// Waits for room for a body of at most so many bytes, before any of it is read: a body that was let in is never short
+    /// of room, so no two wait for each other. `None`: there was none in time.
+    pub(crate) async fn admit(&self, whose: Whose, bytes: usize) -> Option<Held> {
+        let bytes = permits(bytes.min(ROOM_OF_ONE));
+        let admitted = async {
+            let own = self.room_of(whose).acquire_many_owned(bytes).await.ok()?;
+            let all = self.room.clone().acquire_many_owned(bytes).await.ok()?;
+            Some(Held { own, all })
+        };
+        tokio::time::timeout(self.patience, admitted).await.ok().flatten()
+    }
+
+    fn room_of(&self, whose: Whose) -> Arc<Semaphore> {
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        rooms.retain(|_, room| Arc::strong_count(room) > 1);
+        rooms.entry(whose).or_insert_with(|| Arc::new(Semaphore::new(ROOM_OF_ONE))).clone()
+    }
+
+    /// Waits until so many bytes of a large batch may be parsed; they count until what is returned is dropped. It is free
+    /// as soon as the database has taken in the items, whether or not anybody looks at the answers.
+    pub(crate) async fn room_to_parse(&self, bytes: usize) -> Option<Arc<OwnedSemaphorePermit>> {
+        self.parsed.clone().acquire_many_owned(permits(bytes.min(PARSED))).await.ok().map(Arc::new)
+    }
+
+    /// Does what takes long on a thread where no request waits, and beside few others that do so too.
+    ///
+    /// # Errors
+    /// When it panics.
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let turn = self.threads.clone().acquire_owned().await;
+        let request = tracing::Span::current();
+        tokio::task::spawn_blocking(move || {
+            // Also if the caller is gone by now.
+            let _turn = turn;
+            request.in_scope(work)
+        })
+        .await
+    }
+}
+
+fn permits(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(number: u128) -> Whose {
+        Whose::Client(Uuid::from_u128(number))
+    }
+
+    fn impatient() -> Bodies {
+        Bodies { patience: Duration::ZERO, ..Bodies::default() }
+    }
+
+    #[tokio::test]
+    async fn one_client_holds_half_and_what_goes_beyond_is_refused_at_last() {
+        let bodies = impatient();
+        let whole = bodies.admit(client(1), ROOM_OF_ONE).await.unwrap();
+        assert!(bodies.admit(client(1), SMALL + 1).await.is_none(), "the client has no more");
+        let other = bodies.admit(client(2), ROOM_OF_ONE).await.unwrap();
+        assert!(bodies.admit(client(3), SMALL + 1).await.is_none(), "there is no more");
+        drop(whole);
+        let again = bodies.admit(client(1), SMALL + 1).await;
+        assert!(again.is_some() && bodies.admit(Whose::Owners, SMALL + 1).await.is_some());
+        drop((other, again));
+        assert_eq!(bodies.room.available_permits(), ROOM);
+    }
+
+    #[tokio::test]
+    async fn what_a_body_did_not_need_is_free_at_its_end() {
+        let bodies = impatient();
+        let mut unannounced = bodies.admit(client(1), ROOM_OF_ONE).await.unwrap();
+        unannounced.shrink(100_000);
+        let next = bodies.admit(client(1), ROOM_OF_ONE - 100_000).await;
+        assert!(next.is_some());
+        drop((unannounced, next));
+        assert_eq!(bodies.room.available_permits(), ROOM);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_waits_is_let_in_when_there_is_room() {
+        let bodies = Arc::new(Bodies { patience: Duration::from_mins(1), ..Bodies::default() });
+        let first = bodies.admit(client(1), ROOM_OF_ONE).await.unwrap();
+        let second = {
+            let bodies = bodies.clone();
+            tokio::spawn(async move { bodies.admit(client(1), ROOM_OF_ONE).await.is_some() })
+        };
+        tokio::task::yield_now().await;
+        drop(first);
+        assert!(second.await.unwrap());
+    }
+}
