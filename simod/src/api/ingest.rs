@@ -14,6 +14,7 @@ use axum::{
     Json,
     extract::{DefaultBodyLimit, FromRequestParts as _, Path, Request, State},
 };
+use futures_util::future::Either;
 use http::{HeaderMap, StatusCode, request::Parts};
 use serde::Deserialize;
 use simo_common::{
@@ -45,6 +46,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(batch::post_batch).layer(DefaultBodyLimit::max(limits::BATCH_REQUEST_BYTES)))
         .routes(routes!(cancel))
 }
+
+/// What a message that comes alone may weigh without waiting with those of batches.
+const ALONE: usize = 16;
 
 #[derive(Debug, Deserialize)]
 struct PostParams {
@@ -206,7 +210,13 @@ async fn enter(
     incoming: Incoming,
 ) -> Result<impl Future<Output = Result<PostedMessage, Unposted>>, Unposted> {
     let poster = incoming.poster;
-    let entered = app.ingest.enter(incoming).await;
+    let weight = incoming.weight();
+    let is_bulk = incoming.budget.is_some() || weight > ALONE;
+    let entered = if is_bulk {
+        app.ingest.enter_bulk(incoming, weight).await.map(Either::Left)
+    } else {
+        app.ingest.enter(incoming).await.map(Either::Right)
+    };
     let entered = entered.map_err(|_stopped| ApiError::unavailable().for_poster())?;
     Ok(async move {
         let result = entered.await.map_err(|_stopped| ApiError::unavailable().for_poster())?;

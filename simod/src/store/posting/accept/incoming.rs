@@ -88,6 +88,15 @@ pub struct Incoming {
     pub memory: Option<Arc<OwnedSemaphorePermit>>,
 }
 
+impl Incoming {
+    /// What it costs a transaction, in messages to one person: names are looked up one by one.
+    pub fn weight(&self) -> usize {
+        const NAMES: usize = 64;
+        let named = self.draft.recipients.as_ref().map_or(0, |to| to.employees.len() + to.groups.len());
+        1 + named / NAMES
+    }
+}
+
 /// What became of a message.
 #[derive(Debug, Clone)]
 pub struct Accepted {
