@@ -9,6 +9,7 @@
 
 mod bare;
 mod blast;
+mod bodies;
 mod compare;
 mod cpu;
 mod drain;
@@ -81,6 +82,8 @@ enum Measurement {
     Granted,
     /// A whole client out of one file, applied.
     Provision,
+    /// One client's large bodies beside another client's messages.
+    Bodies,
     /// Memory and start-up.
     Footprint,
     /// PostgreSQL next to SQLite and to a bare insert, and two instances next to one; needs `SIMO_TEST_POSTGRES`.
@@ -146,6 +149,9 @@ async fn measure(arguments: &Arguments) -> bool {
     }
     if wanted(Measurement::Provision) {
         rows.extend(provision::measure(directory.path()).await);
+    }
+    if wanted(Measurement::Bodies) {
+        rows.extend(bodies::measure(directory.path()).await);
     }
     if wanted(Measurement::Server) && postgres::server().is_some() {
         rows.extend(server::measure(directory.path(), arguments.rounds, arguments.seconds).await);
