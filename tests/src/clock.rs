@@ -19,8 +19,16 @@ pub fn in_seconds(seconds: i64) -> String {
     simo_common::time::from_us(now_us() + seconds * simo_common::time::SECOND).to_string()
 }
 
-/// Compiles what makes a program's clock wrong when it is preloaded: by `CLOCK_AHEAD_SECONDS`. How long something takes
-/// it measures rightly.
+/// Says how many seconds ahead (negative: behind) the clock is of programs that were started with this file.
+pub(crate) fn set(file: &Path, ahead: i64) {
+    // In one step: a program that reads it meanwhile sees the old number or the new one.
+    let new = file.with_extension("new");
+    std::fs::write(&new, ahead.to_string()).expect("the file can be written");
+    std::fs::rename(&new, file).expect("the file can be replaced");
+}
+
+/// Compiles what makes a program's clock wrong when it is preloaded: by the seconds in the file `CLOCK_AHEAD_FILE`, which may
+/// change while it runs. How long something takes it measures rightly.
 pub(crate) fn wrong(directory: &Path) -> PathBuf {
     let (source, library) = (directory.join("clock.c"), directory.join("clock.so"));
     std::fs::write(&source, WRONG_CLOCK).expect("the source can be written");
@@ -36,15 +44,24 @@ pub(crate) fn wrong(directory: &Path) -> PathBuf {
 const WRONG_CLOCK: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 int clock_gettime(clockid_t id, struct timespec *at) {
     int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
     int result = real(id, at);
-    const char *ahead = getenv("CLOCK_AHEAD_SECONDS");
-    if (result == 0 && id == CLOCK_REALTIME && ahead)
-        at->tv_sec += atol(ahead);
+    const char *name = getenv("CLOCK_AHEAD_FILE");
+    if (result != 0 || id != CLOCK_REALTIME || !name)
+        return result;
+    char text[32] = {0};
+    int file = open(name, O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        if (read(file, text, sizeof text - 1) > 0)
+            at->tv_sec += atol(text);
+        close(file);
+    }
     return result;
 }
 "#;

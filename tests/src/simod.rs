@@ -17,7 +17,7 @@ use simo_common::{
 
 use self::setup::Database;
 pub use self::setup::{Refusal, Setup};
-use crate::{FakeFcm, wait::within};
+use crate::{FakeFcm, clock, wait::within};
 
 /// A daemon under test. Dropping it kills it; what it logged is shown when the test fails, and a panic in the log
 /// fails the test.
@@ -117,6 +117,11 @@ impl Simod {
         let mut setup = Setup::new().on_database_of(self);
         setup.config = self.setup.config.clone();
         setup.start().await
+    }
+
+    /// Sets the clock of its machine, which it was given by [`Setup::clock_ahead`]: so many seconds ahead, or behind.
+    pub fn set_clock(&self, ahead: i64) {
+        clock::set(&self.setup.clock(), ahead);
     }
 
     /// Its process.

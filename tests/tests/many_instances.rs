@@ -46,7 +46,7 @@ async fn instances_that_are_killed_lose_nothing_and_repeat_little() {
             .set("fcm.streams_per_connection", STREAMS as i64)
             .set("fcm.timeout_seconds", 1.0);
         if place == 1 {
-            setup = setup.clock_ahead(Duration::from_mins(1));
+            setup = setup.clock_ahead(60);
         }
         instances.push(setup.start().await);
     }

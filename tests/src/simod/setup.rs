@@ -28,7 +28,7 @@ pub struct Setup {
     pub(super) database: Database,
     pub(super) config: toml::Table,
     program: Option<PathBuf>,
-    clock_ahead: Duration,
+    has_own_clock: bool,
     listen: IpAddr,
     /// Whom its certificate is from.
     pub(super) ca: Option<PathBuf>,
@@ -109,7 +109,7 @@ impl Setup {
             directory,
             config: toml::Table::new(),
             program: None,
-            clock_ahead: Duration::ZERO,
+            has_own_clock: false,
             listen: Ipv4Addr::LOCALHOST.into(),
             ca: None,
             cannot_log: false,
@@ -198,11 +198,17 @@ impl Setup {
         self
     }
 
-    /// On a machine whose clock is wrong.
+    /// On a machine whose clock is so many seconds ahead, until [`Simod::set_clock`] sets it.
     #[must_use]
-    pub fn clock_ahead(mut self, ahead: Duration) -> Self {
-        self.clock_ahead = ahead;
+    pub fn clock_ahead(mut self, seconds: i64) -> Self {
+        self.has_own_clock = true;
+        clock::set(&self.clock(), seconds);
         self
+    }
+
+    /// The file that says how wrong its clock is.
+    pub(super) fn clock(&self) -> PathBuf {
+        self.directory.path().join("clock-ahead")
     }
 
     /// Where a process may not have as much as it wants: `-n 128` files open, for example.
@@ -275,11 +281,9 @@ impl Setup {
         } else {
             File::options().create(true).append(true).open(self.log())
         };
-        if !self.clock_ahead.is_zero() {
+        if self.has_own_clock {
             let wrong_clock = clock::wrong(self.directory.path());
-            command
-                .env("LD_PRELOAD", wrong_clock)
-                .env("CLOCK_AHEAD_SECONDS", self.clock_ahead.as_secs().to_string());
+            command.env("LD_PRELOAD", wrong_clock).env("CLOCK_AHEAD_FILE", self.clock());
         }
         command
             .arg("serve")
