@@ -258,7 +258,8 @@ impl<C: Channel> Dispatcher<C> {
         let delivery = &self.app.config.delivery;
         let probe_from =
             quarantined_at.saturating_add((delivery.quarantine_probe_seconds * time::SECOND as f64) as i64);
-        if now < probe_from {
+        // Before that, the clock was ahead, and the address has waited.
+        if (quarantined_at..probe_from).contains(&now) {
             return Clearance::Refused(PushResult::Failed {
                 reason: reason::QUARANTINED,
                 answer: "not sent: the address was reported dead".to_owned(),
@@ -311,7 +312,8 @@ impl<C: Channel> Dispatcher<C> {
         let now = self.app.clock().now();
         {
             let mut learned = self.learned();
-            if now < learned.counted_at.saturating_add(COUNTED_FOR) {
+            // Counted in the future: the clock was set back since.
+            if (learned.counted_at..learned.counted_at.saturating_add(COUNTED_FOR)).contains(&now) {
                 return;
             }
             learned.counted_at = now;

@@ -36,9 +36,13 @@ impl Brake {
 
     /// Whether so many of `devices` have died that a further report is not believed.
     pub(super) fn holds(&mut self, now: i64, devices: u64) -> bool {
-        if now >= self.forgotten_at.saturating_add(FORGET_EVERY) {
+        if !(self.forgotten_at..self.forgotten_at.saturating_add(FORGET_EVERY)).contains(&now) {
             self.forgotten_at = now;
-            self.dead.retain(|_, at| *at > now - WINDOW);
+            self.dead.retain(|_, at| {
+                // Reported when the clock was ahead: from now on it counts for an hour, and no longer.
+                *at = (*at).min(now);
+                *at > now - WINDOW
+            });
         }
         let dead = self.dead.len() as u64;
         dead >= self.minimum.max(1) && dead as f64 > self.share * devices as f64
@@ -85,6 +89,14 @@ mod tests {
         assert!(brake.holds(WINDOW - 1, 100));
         assert!(!brake.holds(WINDOW + FORGET_EVERY, 100));
         assert_eq!(brake.dead(), 0);
+    }
+
+    #[test]
+    fn it_lets_go_an_hour_after_the_clock_was_set_back() {
+        let mut brake = brake(5);
+        report(&mut brake, 9 * WINDOW, 0..30);
+        assert!(brake.holds(0, 100));
+        assert!(!brake.holds(WINDOW, 100));
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub(super) struct Gate {
     width: usize,
     /// One push finds out whether the configuration is right again.
     probing: bool,
-    /// Closed until then.
+    /// When it was closed, and until when. A time before that is one of a clock that was set back: it has waited.
+    from: i64,
     until: i64,
     /// How often in a row it was closed.
     closed: u32,
@@ -44,6 +45,7 @@ impl Gate {
             policy,
             width: permits,
             probing: false,
+            from: i64::MAX,
             until: i64::MIN,
             closed: 0,
             failed: 0,
@@ -53,7 +55,7 @@ impl Gate {
 
     /// How many pushes may be under way now.
     pub(super) fn width(&self, now: i64) -> usize {
-        match (now < self.until, self.probing) {
+        match (self.is_closed(now), self.probing) {
             (true, _) => 0,
             (false, true) => 1,
             (false, false) => self.width,
@@ -62,7 +64,11 @@ impl Gate {
 
     /// When it opens, if it is closed.
     pub(super) fn opens_at(&self, now: i64) -> Option<i64> {
-        (now < self.until).then_some(self.until)
+        self.is_closed(now).then_some(self.until)
+    }
+
+    fn is_closed(&self, now: i64) -> bool {
+        (self.from..self.until).contains(&now)
     }
 
     /// What is wrong, if anything is.
@@ -73,7 +79,7 @@ impl Gate {
     /// The provider took a push, or said something about it alone: the way is free.
     pub(super) fn passed(&mut self, now: i64) {
         // What was under way when it closed does not open it.
-        if now < self.until {
+        if self.is_closed(now) {
             return;
         }
         self.width = (self.width + 1).min(self.permits);
@@ -85,7 +91,7 @@ impl Gate {
 
     /// A quota is used up. Returns when it opens.
     pub(super) fn exhausted(&mut self, now: i64, asked: Option<Duration>, answer: &str, sample: f64) -> i64 {
-        if now >= self.until {
+        if !self.is_closed(now) {
             self.width = (self.width / 2).max(1);
         }
         // From a minute, doubling.
@@ -127,9 +133,9 @@ impl Gate {
 
     fn close(&mut self, now: i64, wait: Duration, alarm: bool, answer: &str) -> i64 {
         // Many pushes under way learn the same: that is one closing.
-        if now >= self.until {
+        if !self.is_closed(now) {
             self.closed = self.closed.saturating_add(1);
-            self.until = after(now, wait);
+            (self.from, self.until) = (now, after(now, wait));
         }
         self.complain(alarm, answer);
         self.until
@@ -226,6 +232,14 @@ mod tests {
         assert_eq!((gate.width(first), gate.width(second)), (0, 1));
         gate.passed(second);
         assert_eq!((gate.width(second), gate.trouble()), (360, None));
+    }
+
+    #[test]
+    fn it_is_open_when_the_clock_is_set_back() {
+        let mut gate = gate();
+        let opens = gate.exhausted(7_200 * SECOND, Some(Duration::from_secs(30)), "quota", 0.0);
+        assert_eq!(gate.opens_at(opens - 1), Some(opens));
+        assert_eq!((gate.opens_at(SECOND), gate.width(SECOND)), (None, 180));
     }
 
     #[test]

@@ -15,6 +15,11 @@ const PROBE_SETTLES: i64 = time::SECOND;
 /// How long an alarm that concerned single pushes is shown.
 const NOTICE_FOR: i64 = time::HOUR;
 
+/// Whether a moment is no farther ahead than what ends then can last: else the clock was set back since.
+pub(super) fn is_near(until: i64, now: i64, longest: i64) -> bool {
+    until - now <= longest
+}
+
 /// What the answers so far tell about the channel.
 #[derive(Debug)]
 pub(super) struct Learned {
@@ -38,7 +43,8 @@ impl Learned {
     /// Whether a push may probe a quarantined device: one at a time, and none that was claimed before the last one's
     /// result was stored.
     pub(super) fn begin_probe(&mut self, device_id: Uuid, now: i64) -> bool {
-        self.probing.retain(|_, until| now < *until);
+        self.probing
+            .retain(|_, until| now < *until && (*until == i64::MAX || is_near(*until, now, PROBE_SETTLES)));
         let is_first = !self.probing.contains_key(&device_id);
         if is_first {
             self.probing.insert(device_id, i64::MAX);
@@ -103,7 +109,7 @@ impl Learned {
             ));
         }
         if let Some((until, notice)) = &self.notice {
-            if now < *until {
+            if now < *until && is_near(*until, now, NOTICE_FOR) {
                 alarm = true;
                 said.push(notice.clone());
             } else {

@@ -171,11 +171,15 @@ impl Store {
         }))
     }
 
-    /// Forgets the counts of minutes that are over.
+    /// Forgets the counts of minutes that are over, or that a clock that was ahead has made.
     pub async fn forget_counts(&self) -> Result<()> {
         let minute = self.clock.now() / (60 * SECOND);
         let mut tx = self.write().await?;
-        query("delete from attempt where minute < $1").bind(minute - 1).execute(&mut tx).await?;
+        query("delete from attempt where minute < $1 or minute > $2")
+            .bind(minute - 1)
+            .bind(minute + 1)
+            .execute(&mut tx)
+            .await?;
         tx.commit().await
     }
 }

@@ -122,7 +122,7 @@ async fn sign_of_life(tx: &mut Write, phone: &DeviceCaller, way: &Way, now: i64)
     query(
         "update device set seen_at = $3, notifications = coalesce($4, notifications)
          where client_id = $1 and id = $2 and retired_at is null
-         and (seen_at is null or seen_at <= $5
+         and (seen_at is null or seen_at <= $5 or seen_at > $3
               or ($4 is not null and (notifications is null or notifications <> $4)))",
     )
     .bind(phone.client_id)

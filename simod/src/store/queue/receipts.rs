@@ -268,7 +268,7 @@ async fn touch_devices(tx: &mut Write, batch: &[Reported], now: i64) -> Result<(
         "update device set quarantined_at = null, reason = null, seen_at = $2
          from jsonb_each($1) j
          where client_id = unhex(j.value->>0) and device.id = unhex(j.value->>1) and retired_at is null
-         and (quarantined_at is not null or seen_at is null or seen_at <= $3)",
+         and (quarantined_at is not null or seen_at is null or seen_at <= $3 or seen_at > $2)",
     )
     .bind(json(&rows))
     .bind(now)
