@@ -28,9 +28,12 @@ use simo_common::{
 use uuid::Uuid;
 
 pub use self::message::AskMessages;
-use self::wanted::{Effort, Wanted};
+use self::{
+    times::narrow,
+    wanted::{Effort, Wanted},
+};
 use super::{Error, Result, Store};
-use crate::store::db::engine::Conn;
+use crate::store::db::engine::{Conn, query_scalar};
 
 /// Rows on a page, at most.
 pub const PAGE_MOST: u32 = 1_000;
@@ -77,14 +80,18 @@ impl Order {
     }
 }
 
-/// Where a page ended. Since rows change their state while one pages, `as_of` keeps later ones out; the reader drops
+/// Where a page ended. Since rows change their state while one pages, `until` keeps later ones out; the reader drops
 /// repeats by id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cursor {
     #[serde(rename = "o")]
     sort: String,
+    /// The time by which `today` is meant.
     #[serde(rename = "t")]
     as_of: i64,
+    /// Nothing that was accepted later is wanted. It may lie in the future, when the clock was set back.
+    #[serde(rename = "u", default)]
+    until: i64,
     #[serde(rename = "a")]
     accepted_at: i64,
     #[serde(rename = "m")]
@@ -115,6 +122,7 @@ impl Cursor {
         Self {
             sort: String::new(),
             as_of: 0,
+            until: 0,
             accepted_at,
             message_id,
             employee_id: Uuid::nil(),
@@ -142,7 +150,8 @@ impl Store {
         let as_of = after.as_ref().map_or_else(|| self.clock().now(), |after| after.as_of);
         // One snapshot for all statements.
         let mut snapshot = self.snapshot().await?;
-        let wanted = wanted(&mut snapshot, ask, as_of).await?;
+        let until = until(&mut snapshot, ask.client_id, after.as_ref(), as_of).await?;
+        let wanted = wanted(&mut snapshot, ask, as_of, until).await?;
         let limit = ask.limit.clamp(1, PAGE_MOST) as usize;
         let mut keys = wanted.keys(&mut snapshot, Order::of(ask.sort), after.as_ref(), limit + 1).await?;
         let more = keys.len() > limit;
@@ -152,6 +161,7 @@ impl Store {
             encode_cursor(&Cursor {
                 sort,
                 as_of,
+                until,
                 accepted_at: last.accepted_at.as_microsecond(),
                 message_id: last.message_id,
                 employee_id: keys[rows.len() - 1].employee_id,
@@ -170,9 +180,25 @@ impl Store {
     }
 }
 
+/// Up to when what was accepted is wanted: all that there is when the first page is asked for, also what a clock that was ahead
+/// has put into the future.
+async fn until(conn: &mut Conn, client_id: Uuid, after: Option<&Cursor>, as_of: i64) -> Result<i64> {
+    if let Some(after) = after {
+        return Ok(after.until.max(as_of));
+    }
+    let newest: Option<i64> = query_scalar(
+        "select accepted_at from message where client_id = $1 order by accepted_at desc limit 1",
+    )
+    .bind(client_id)
+    .fetch_optional(conn)
+    .await?;
+    Ok(newest.map_or(as_of, |newest| newest.max(as_of)))
+}
+
 /// What a question wants.
-async fn wanted(conn: &mut Conn, ask: &Ask<'_>, as_of: i64) -> Result<Wanted> {
+async fn wanted(conn: &mut Conn, ask: &Ask<'_>, as_of: i64, until: i64) -> Result<Wanted> {
     let mut wanted = Wanted::resolve(conn, ask.client_id, ask.query, as_of, Effort::default()).await?;
+    narrow(&mut wanted.times, std::slice::from_ref(&(i64::MIN..until.saturating_add(1))));
     if let Some(id) = ask.acs_id {
         wanted.acs.narrow(false, [Some(id)]);
     }

@@ -61,6 +61,7 @@ impl Store {
         let after = ask.cursor.map(|text| Cursor::read(text, SORT)).transpose()?;
         let as_of = after.as_ref().map_or_else(|| self.clock().now(), |after| after.as_of);
         let mut snapshot = self.snapshot().await?;
+        let until = super::until(&mut snapshot, ask.client_id, after.as_ref(), as_of).await?;
         let deliveries = Ask {
             client_id: ask.client_id,
             acs_id: ask.acs_id,
@@ -70,7 +71,7 @@ impl Store {
             limit: ask.limit,
             cursor: None,
         };
-        let mut wanted = super::wanted(&mut snapshot, &deliveries, as_of).await?;
+        let mut wanted = super::wanted(&mut snapshot, &deliveries, as_of, until).await?;
         if let Some(id) = ask.external_id {
             wanted.external.narrow(false, [id.to_owned()]);
         }
@@ -81,7 +82,12 @@ impl Store {
         let ids: Vec<Uuid> = places.iter().map(|(_, id)| *id).collect();
         let rows = read(&mut snapshot, ask.client_id, &ids).await?;
         let next = places.last().filter(|_| more).map(|(accepted_at, id)| {
-            encode_cursor(&Cursor { sort: SORT.to_owned(), as_of, ..Cursor::at_message(*accepted_at, *id) })
+            encode_cursor(&Cursor {
+                sort: SORT.to_owned(),
+                as_of,
+                until,
+                ..Cursor::at_message(*accepted_at, *id)
+            })
         });
         Ok(Page { items: rows.into_iter().map(|(_, message)| message).collect(), next })
     }

@@ -15,12 +15,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::{
-    choice::Choice,
-    sql::Sql,
-    times::{narrow, times},
-    words,
-};
+use super::{choice::Choice, sql::Sql, times::times, words};
 use crate::store::{
     Result,
     db::{
@@ -88,8 +83,7 @@ pub(super) enum Crowd {
 }
 
 impl Wanted {
-    /// Looks up what the query names. `now` and `zone` say what its times mean; nothing accepted after `now` is
-    /// wanted.
+    /// Looks up what the query names. `now` and `zone` say what its times mean.
     pub(super) async fn resolve(
         conn: &mut Conn,
         client_id: Uuid,
@@ -104,7 +98,6 @@ impl Wanted {
         let zone = TimeZone::get(&zone).unwrap_or(TimeZone::UTC);
         let mut wanted =
             Self { client_id, effort, times: times(query, &from_us(now).to_zoned(zone)), ..Self::default() };
-        narrow(&mut wanted.times, std::slice::from_ref(&(i64::MIN..now.saturating_add(1))));
         let engine = conn.engine();
         let texts = |negated: bool| -> Vec<&Text> {
             let terms = query.terms.iter().filter(|term| term.negated == negated);
