@@ -5,6 +5,7 @@
 pub mod access;
 pub mod audit;
 pub mod change;
+pub mod clock;
 pub mod device;
 pub mod event;
 pub mod history;

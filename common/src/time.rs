@@ -20,6 +20,11 @@ pub fn from_us(us: i64) -> Timestamp {
     Timestamp::from_microsecond(us).unwrap_or(if us < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
+/// How long something is in whole seconds, the nearest.
+pub fn whole_seconds(us: i64) -> i64 {
+    (us as f64 / SECOND as f64).round() as i64
+}
+
 /// A moment as a person or an ACS wrote it: with an offset it is exact, without one it waits for a time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {

@@ -1,17 +1,20 @@
 //! What time it is. Everything in simod that asks, asks a [`Clock`], so that tests can set it.
 
+mod course;
 pub(crate) mod watch;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::Instant,
 };
 
 use jiff::Timestamp;
-use simo_common::time::{MILLISECOND, SECOND};
+
+pub use self::course::Rest;
+pub(crate) use self::course::{Course, JUMP, REMARKABLE};
 
 /// A source of time in microseconds since 1970 (UTC).
 #[derive(Debug, Clone, Default)]
@@ -19,10 +22,10 @@ pub enum Clock {
     /// The system's clock.
     #[default]
     System,
-    /// That of a server, by which all instances go that share it.
+    /// One that runs evenly, and is corrected by the system's or by that of a server, by which all instances go that share it.
     Corrected(Arc<Corrected>),
     /// A clock that stands still until it is set.
-    Manual(Arc<AtomicI64>),
+    Manual(Arc<Manual>),
 }
 
 /// What the system's clock said once, what has passed since, and by how much that is to be corrected. The system's clock may
@@ -31,19 +34,22 @@ pub enum Clock {
 pub struct Corrected {
     then: i64,
     since: Instant,
+    /// The course's correction, for those who only ask for the time.
     by: AtomicI64,
+    course: Mutex<Course>,
 }
 
-/// Clocks that differ by less than this are let alone: time had better not jump.
-const TOLERATED: i64 = 50 * MILLISECOND;
-
-/// A difference that somebody should know of.
-const REMARKABLE: i64 = 2 * SECOND;
+/// A time, and the latest that it was.
+#[derive(Debug)]
+pub struct Manual {
+    now: AtomicI64,
+    latest: AtomicI64,
+}
 
 impl Clock {
     /// A clock that stands at `us`.
     pub fn manual(us: i64) -> Self {
-        Self::Manual(Arc::new(AtomicI64::new(us)))
+        Self::Manual(Arc::new(Manual { now: us.into(), latest: us.into() }))
     }
 
     /// Now.
@@ -60,40 +66,120 @@ impl Clock {
             #[allow(clippy::disallowed_methods, reason = "the one place where time comes from")]
             Self::System => Timestamp::now().as_microsecond(),
             Self::Corrected(clock) => clock.then + clock.since.elapsed().as_micros() as i64,
-            Self::Manual(us) => us.load(Ordering::Relaxed),
+            Self::Manual(clock) => clock.now.load(Ordering::Relaxed),
         }
     }
 
-    /// The same clock, which [`Clock::correct`] can correct; a manual one stays as it is.
+    /// The time by which things end for good: now, but the time as it was before where the clock has jumped ahead and is not
+    /// believed yet.
+    pub fn settled(&self) -> i64 {
+        match self {
+            Self::System | Self::Manual(_) => self.now(),
+            Self::Corrected(clock) => clock.course().settled(self.uncorrected()),
+        }
+    }
+
+    /// The jump ahead that is not believed yet.
+    pub fn rest(&self) -> Option<Rest> {
+        match self {
+            Self::System | Self::Manual(_) => None,
+            Self::Corrected(clock) => clock.course().rest(self.uncorrected()),
+        }
+    }
+
+    /// Whether it was later before: times that were stored then may lie in the future.
+    pub(crate) fn is_repeated(&self) -> bool {
+        match self {
+            Self::System => false,
+            Self::Corrected(clock) => clock.course().is_repeated(self.uncorrected()),
+            Self::Manual(clock) => self.now() < clock.latest.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The same clock, which can be corrected; a manual one stays as it is.
     pub(crate) fn into_correctable(self) -> Self {
         match self {
             Self::System => Self::Corrected(Arc::new(Corrected {
                 then: self.uncorrected(),
                 since: Instant::now(),
                 by: AtomicI64::default(),
+                course: Mutex::default(),
             })),
             other => other,
         }
     }
 
-    /// Corrects the clock by so much, which is known but for `uncertainty`.
-    pub(crate) fn correct(&self, by: i64, uncertainty: i64) {
-        let Self::Corrected(clock) = self else { return };
-        let old = clock.by.load(Ordering::Relaxed);
-        if (by - old).abs() <= TOLERATED + uncertainty {
-            return;
-        }
-        clock.by.store(by, Ordering::Relaxed);
-        if (by - old).abs() >= REMARKABLE {
-            let seconds = by as f64 / SECOND as f64;
-            tracing::warn!("the database server's clock is {seconds:+.1} s off ours; we go by the server's");
+    /// Corrects the clock by so much from its beginning on.
+    pub(crate) fn begin(&self, by: i64) {
+        if let Self::Corrected(clock) = self {
+            clock.change(|course| *course = Course::by(by));
         }
     }
 
-    /// Sets a manual clock; the system's stays as it is.
-    pub fn set(&self, us: i64) {
-        if let Self::Manual(now) = self {
-            now.store(us, Ordering::Relaxed);
+    /// By how much the time would be set if the clock were corrected by so much, which is known but for `uncertainty`. `None`:
+    /// so little that it is let alone.
+    pub(crate) fn step_to(&self, by: i64, uncertainty: i64) -> Option<i64> {
+        match self {
+            Self::System | Self::Manual(_) => None,
+            Self::Corrected(clock) => clock.course().step_to(by, uncertainty),
         }
+    }
+
+    /// Corrects the clock by so much from now on. Returns what it was, for [`Clock::undo`].
+    pub(crate) fn follow(&self, by: i64) -> Option<Course> {
+        let Self::Corrected(clock) = self else { return None };
+        let even = self.uncorrected();
+        Some(clock.change(|course| {
+            let before = *course;
+            course.follow(by, even);
+            before
+        }))
+    }
+
+    /// Goes on as before a correction.
+    pub(crate) fn undo(&self, before: Option<Course>) {
+        if let (Self::Corrected(clock), Some(before)) = (self, before) {
+            clock.change(|course| *course = before);
+        }
+    }
+
+    /// What the database remembers of the time: the newest, how far ahead the clock was of what is believed, and until when
+    /// times that it has may lie in the future. Returns by how much the clock was set back meanwhile.
+    pub(crate) fn start(&self, newest: i64, ahead: Option<i64>, latest: Option<i64>) -> Option<i64> {
+        let Self::Corrected(clock) = self else { return None };
+        let even = self.uncorrected();
+        clock.change(|course| {
+            course.recall(latest);
+            course.start(newest, ahead, even)
+        })
+    }
+
+    /// Believes a jump ahead.
+    pub(crate) fn accept(&self) {
+        if let Self::Corrected(clock) = self {
+            clock.change(Course::accept);
+        }
+    }
+
+    /// Sets a manual clock; the others stay as they are.
+    pub fn set(&self, us: i64) {
+        if let Self::Manual(clock) = self {
+            clock.now.store(us, Ordering::Relaxed);
+            clock.latest.fetch_max(us, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Corrected {
+    fn course(&self) -> MutexGuard<'_, Course> {
+        // A poisoned course is still one: nothing panics between its changes.
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Course) -> T) -> T {
+        let mut course = self.course();
+        let changed = change(&mut course);
+        self.by.store(course.correction(), Ordering::Relaxed);
+        changed
     }
 }

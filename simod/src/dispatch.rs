@@ -242,7 +242,9 @@ impl<C: Channel> Dispatcher<C> {
             sample: rand::random(),
         };
         let device_id = push.claim.key.device_id;
-        let outgoing = outgoing(push, now);
+        // A provider is given what is left, and never more than there was.
+        let left_from = self.app.clock().settled().max(push.accepted_at);
+        let outgoing = outgoing(push, left_from);
         let started = Instant::now();
         let sent = self.channel.send(&outgoing).await;
         self.metrics.took(started.elapsed());

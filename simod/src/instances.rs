@@ -1,4 +1,4 @@
-//! What instances on the same server have in common: its clock, by which they go, and the word that something happened.
+//! What instances on the same server tell each other: the word that something happened.
 //! They are told after a commit, and wake us after theirs. Both are hints; whoever waits also looks by himself now and then,
 //! so that nothing depends on them.
 
@@ -10,9 +10,6 @@ use crate::{app::App, background::keep_up_until_shutdown};
 
 /// The others are told at most so often: a word inside every commit would cost more than half of the commits.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// How often the clock is set by the server's.
-const SET_EVERY: Duration = Duration::from_secs(10);
 
 /// After so long without a word it is looked whether one could be heard at all.
 const QUIET: Duration = Duration::from_mins(1);
@@ -27,17 +24,6 @@ pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
     }
     keep_up_until_shutdown(&app.shutdown, app, tracker, "telling", async |app| tell(&app).await);
     keep_up_until_shutdown(&app.shutdown, app, tracker, "listening", async |app| listen(&app).await);
-    keep_up_until_shutdown(&app.shutdown, app, tracker, "clock", async |app| set_clock(&app).await);
-}
-
-/// Machines' clocks drift apart, and are set.
-async fn set_clock(app: &App) {
-    loop {
-        tokio::time::sleep(SET_EVERY).await;
-        if let Err(error) = app.store.correct_clock().await {
-            tracing::debug!(%error, "the server was not asked for the time");
-        }
-    }
 }
 
 async fn tell(app: &App) {

@@ -49,6 +49,9 @@ pub async fn run(
 ) -> std::io::Result<()> {
     // Invitations name the port that was taken, not a 0.
     config.listen = listeners.tcp.local_addr()?.to_string();
+    if let Err(error) = store.start_clock().await {
+        tracing::warn!(%error, "the clock was not compared with what is stored");
+    }
     let tracker = TaskTracker::new();
     let delay = Duration::from_secs(config.shutdown_delay());
     let app = App::new(config, store.clone(), listeners.tls.clone(), &tracker, CancellationToken::new());

@@ -12,6 +12,7 @@ const BATCHES: &str = "simo_commit_batch_size";
 const PUSHES: &str = "simo_pushes_total";
 const SECONDS: &str = "simo_push_seconds";
 const QUEUE: &str = "simo_push_queue";
+const CLOCK: &str = "simo_clock_ahead_seconds";
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
@@ -27,6 +28,8 @@ pub struct Metrics {
     pub finish_batches: Histogram,
     /// Receipts per commit.
     pub receipt_batches: Histogram,
+    /// How far the clock is ahead of what is believed.
+    pub clock_ahead: Gauge,
 }
 
 /// What is counted of one channel.
@@ -74,11 +77,17 @@ impl Default for Metrics {
             "Time from sending to the provider's answer".into(),
         );
         recorder.describe_gauge(name(QUEUE), None, "Pushes that are not done".into());
+        recorder.describe_gauge(
+            name(CLOCK),
+            Some(Unit::Seconds),
+            "By how much the clock was set ahead while expiry rests; else 0".into(),
+        );
         Self {
             messages: recorder.register_counter(&Key::from_static_name(MESSAGES), &METADATA),
             ingest_batches: batches("messages"),
             finish_batches: batches("pushes"),
             receipt_batches: batches("receipts"),
+            clock_ahead: recorder.register_gauge(&Key::from_static_name(CLOCK), &METADATA),
             handle: recorder.handle(),
             recorder,
         }

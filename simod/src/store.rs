@@ -5,6 +5,7 @@
 
 mod audit;
 mod callers;
+mod clock_steps;
 pub mod copy;
 pub(crate) mod db;
 mod directory;
@@ -70,7 +71,9 @@ use self::{
         sqlite::File,
     },
 };
-use crate::clock::Clock;
+use simo_common::time::SECOND;
+
+use crate::clock::{Clock, REMARKABLE};
 
 /// How often work is tried again that another instance was in the way of.
 const RACES: u32 = 5;
@@ -159,18 +162,25 @@ impl Store {
         Self::open_at(&Place::of(url)?, clock).await
     }
 
-    /// Opens (and makes, and migrates) the database at a place. The times of a server's database are by the server's
-    /// clock, so that all instances mean the same by them.
+    /// Opens (and makes, and migrates) the database at a place. Times come from a clock that runs evenly; those of a server's
+    /// database are by the server's clock, so that all instances mean the same by them.
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub async fn open_at(place: &Place, mut clock: Clock) -> Result<Self> {
+    pub async fn open_at(place: &Place, clock: Clock) -> Result<Self> {
+        let clock = clock.into_correctable();
         let database = match place {
             Place::File(path) => Database::Sqlite(Box::new(File::open(path).await?)),
             Place::Server { url, direct } => {
-                clock = clock.into_correctable();
                 let server = Server::open(url, direct.as_deref()).await?;
-                server.correct(&clock).await?;
+                let (by, _) = server.difference(&clock).await?;
+                clock.begin(by);
+                if by.abs() >= REMARKABLE {
+                    let seconds = by as f64 / SECOND as f64;
+                    tracing::warn!(
+                        "the database server's clock is {seconds:+.1} s off ours; we go by the server's"
+                    );
+                }
                 Database::Postgres(server)
             }
         };
@@ -282,14 +292,6 @@ impl Store {
         let mut tx = self.write().await?;
         look().execute(&mut tx).await?;
         tx.rollback().await
-    }
-
-    /// Sets the clock by the server's; an embedded database has none of its own.
-    pub(crate) async fn correct_clock(&self) -> Result<()> {
-        match &self.database {
-            Database::Sqlite(_) => Ok(()),
-            Database::Postgres(server) => server.correct(&self.clock).await,
-        }
     }
 
     /// Whether other instances may work on the same database.

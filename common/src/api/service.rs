@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::clock::ClockJump;
 use crate::people::Role;
 
 /// Who the caller is.
@@ -33,6 +34,9 @@ pub struct Readiness {
     pub reason: Option<String>,
     /// The channels' health; never a reason for 503.
     pub channels: Vec<ChannelHealth>,
+    /// The clock was set ahead, and expiry rests; never a reason for 503.
+    #[serde(default)]
+    pub clock: Option<ClockJump>,
 }
 
 /// How a channel is.

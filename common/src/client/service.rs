@@ -1,7 +1,12 @@
 //! The endpoints of the service itself.
 
+use http::Method;
+
 use super::{Client, Error, Result};
-use crate::api::service::{Health, Readiness, WhoAmI};
+use crate::api::{
+    clock::ClockState,
+    service::{Health, Readiness, WhoAmI},
+};
 
 #[allow(missing_docs, reason = "each is named as its endpoint, which the OpenAPI document describes")]
 impl Client {
@@ -11,6 +16,14 @@ impl Client {
 
     pub async fn health(&self) -> Result<Health> {
         self.get("/health", &[]).await
+    }
+
+    pub async fn clock(&self) -> Result<ClockState> {
+        self.get("/clock", &[]).await
+    }
+
+    pub async fn accept_clock(&self) -> Result<ClockState> {
+        self.call(Method::POST, "/clock/accept").await
     }
 
     /// `/readyz`, which stands outside the versioned API; a 503 is an answer, not an error.

@@ -4,6 +4,7 @@ mod acs;
 mod audit;
 mod check;
 mod clients;
+mod clock;
 mod devices;
 mod employees;
 mod grants;
@@ -43,6 +44,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(devices::routes())
         .merge(invites::routes())
         .merge(audit::routes())
+        .merge(clock::routes())
         .merge(site::routes())
 }
 

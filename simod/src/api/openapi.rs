@@ -128,7 +128,7 @@ pub fn document() -> String {
 
 /// Whether operators who see several clients say which one they mean.
 fn is_of_a_client(path: &str) -> bool {
-    let alone = ["/clients", "/device/", "/login", "/sessions", "/whoami", "/openapi.json"];
+    let alone = ["/clients", "/clock", "/device/", "/login", "/sessions", "/whoami", "/openapi.json"];
     path.strip_prefix(PREFIX)
         .is_some_and(|path| path != "/device" && !alone.iter().any(|prefix| path.starts_with(prefix)))
 }

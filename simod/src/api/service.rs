@@ -10,7 +10,7 @@ use http::{StatusCode, header};
 use simo_common::{
     api::service::{Health, Readiness, WhoAmI},
     people::Role,
-    time::from_us,
+    time::{from_us, whole_seconds},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -60,7 +60,8 @@ async fn readyz(State(app): State<Arc<App>>, request: Request) -> impl IntoRespo
     };
     let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let channels = app.channels.borrow().clone();
-    (status, axum::Json(Readiness { ready: reason.is_none(), reason, channels }))
+    let clock = app.store.clock_jump();
+    (status, axum::Json(Readiness { ready: reason.is_none(), reason, channels, clock }))
 }
 
 /// Metrics
@@ -74,6 +75,8 @@ async fn metrics(State(app): State<Arc<App>>) -> ApiResult<impl IntoResponse> {
         let waiting = app.store.waiting_pushes(channel).await?;
         app.metrics.queue(channel).set(waiting as f64);
     }
+    let ahead = app.clock().rest().map_or(0, |rest| rest.ahead);
+    app.metrics.clock_ahead.set(whole_seconds(ahead) as f64);
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     Ok((kind, app.metrics.render()))
 }

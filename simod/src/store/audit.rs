@@ -27,7 +27,7 @@ pub const SERVER: Uuid = Uuid::nil();
 const AT_ONCE: usize = 10_000;
 
 /// Nouns whose changes a site file does not describe.
-const BESIDE_SITE: [&str; 4] = ["device", "message", "audit", "session"];
+const BESIDE_SITE: [&str; 5] = ["device", "message", "audit", "session", "clock"];
 
 /// A change, on its way into the audit.
 #[derive(Debug)]

@@ -60,7 +60,7 @@ impl Store {
     /// Forgets some of what is too old to matter: keys of idempotency, events, failed pairings, refused
     /// attempts, invitations. Returns whether there may be more.
     pub async fn forget_old(&self) -> Result<bool> {
-        let now = self.clock.now();
+        let now = self.clock.settled();
         let forgotten = [
             self.forget(
                 "delete from idempotency where (client_id, acs_id, key) in (
@@ -106,7 +106,7 @@ impl Store {
 
     /// Deletes some history that is older than its client keeps it, oldest first. Returns whether there may be more.
     pub async fn forget_history(&self) -> Result<bool> {
-        let now = self.clock.now();
+        let now = self.clock.settled();
         let clients: Vec<(Uuid, i64)> =
             query_as("select id, retention_days from client where retention_days is not null")
                 .fetch_all(&mut *self.read().await?)

@@ -25,7 +25,7 @@ use std::{
 use simo_common::{api::access::Payload, message::Priority};
 use uuid::Uuid;
 
-use self::claim::{CLAIM_IN_MEMORY, CLAIM_IN_ROWS, read_claimed};
+use self::claim::{CLAIM_IN_MEMORY, CLAIM_IN_ROWS, CLIENTS, Due, read_claimed};
 pub use self::{
     finish::{DeviceEffect, Finished, PushResult},
     permits_left::Room,
@@ -39,8 +39,19 @@ use crate::store::{
 /// How long whoever cancels or denies waits for what is on its way to a provider: mostly that takes a part of a second.
 const SETTLES_WITHIN: Duration = Duration::from_secs(3);
 
+/// Longer than any lease: a provider's time-out and some seconds.
+const LONGEST_LEASE: &str = "15 minutes";
+
 /// Between two looks at what is on its way.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Whether a push is held by a lease, on PostgreSQL. One that ends later than any that is given was given before the server's
+/// clock was set back.
+pub(super) fn is_leased(push: &str) -> String {
+    format!(
+        "{push}.held_until > clock_timestamp() and {push}.held_until <= clock_timestamp() + interval '{LONGEST_LEASE}'"
+    )
+}
 
 /// Whose pushes may be under way.
 #[derive(Debug, Clone, Copy)]
@@ -150,18 +161,17 @@ impl Store {
         if room.is_full() {
             return Ok(Claimed::default());
         }
-        let now = self.clock.now();
+        let due = Due {
+            now: self.clock.now(),
+            settled: self.clock.settled(),
+            is_repeated: self.clock.is_repeated(),
+        };
         // One seek per client and urgency, however long the queue is.
-        let clients: Vec<(Uuid, bool)> = query_as(
-            "select c.id, (select count(*) from (select 1 from client where archived_at is null limit 2) living) > 1
-             from client c where exists (
-                 select 1 from push p where p.channel = $1 and p.client_id = c.id and p.urgency in (0, 1, 2, 3)
-                 and p.done_at is null and p.channel <> 'stream' and p.due_at <= $2)",
-        )
-        .bind(channel)
-        .bind(now)
-        .fetch_all(&mut *self.read().await?)
-        .await?;
+        let clients: Vec<(Uuid, bool)> = query_as(due.of(&CLIENTS))
+            .bind(channel)
+            .bind(due.now)
+            .fetch_all(&mut *self.read().await?)
+            .await?;
         let Some((_, has_others)) = clients.first().copied() else {
             return Ok(Claimed::default());
         };
@@ -186,7 +196,7 @@ impl Store {
                     more = true;
                     continue;
                 }
-                let claimed = match self.claim_of(channel, client_id, now, want, lease).await {
+                let claimed = match self.claim_of(channel, client_id, due, want, lease).await {
                     Ok(claimed) => claimed,
                     Err(error) if pushes.is_empty() => return Err(error),
                     // What is claimed already must not stay in nobody's hands.
@@ -222,16 +232,16 @@ impl Store {
         &self,
         channel: &str,
         client_id: Uuid,
-        now: i64,
+        due: Due,
         want: usize,
         lease: Duration,
     ) -> Result<Vec<ClaimedPush>> {
         let begun = Instant::now();
         let text = match self.engine() {
-            Engine::Sqlite => &*CLAIM_IN_MEMORY,
-            Engine::Postgres => &*CLAIM_IN_ROWS,
+            Engine::Sqlite => due.of(&CLAIM_IN_MEMORY),
+            Engine::Postgres => due.of(&CLAIM_IN_ROWS),
         };
-        let claim = query(text).bind(channel).bind(client_id).bind(now).bind(want as i64);
+        let claim = query(text).bind(channel).bind(client_id).bind(due.now).bind(want as i64);
         // Whoever waits for what is claimed does not look between its reading and its noting.
         let _claiming = self.claiming.lock().await;
         let rows = match self.engine() {
@@ -246,7 +256,7 @@ impl Store {
                 rows
             }
         };
-        let pushes = rows.iter().map(|row| read_claimed(row, client_id, now, begun));
+        let pushes = rows.iter().map(|row| read_claimed(row, client_id, due.settled, begun));
         let pushes = pushes.collect::<Result<Vec<_>>>()?;
         if self.engine() == Engine::Sqlite {
             self.claims().extend(pushes.iter().map(|push| push.claim.seq));
@@ -284,8 +294,8 @@ impl Store {
             Engine::Postgres => query_scalar(format!(
                 "select exists (select 1 from delivery d join push p
                      on p.client_id = d.client_id and p.message_id = d.message_id and p.employee_id = d.employee_id
-                 where d.client_id = $1 and d.{column} = $2 and d.accepted_at > $3
-                   and p.held_until > clock_timestamp())"
+                 where d.client_id = $1 and d.{column} = $2 and d.accepted_at > $3 and {})",
+                is_leased("p")
             ))
             .bind(client_id)
             .bind(id)

@@ -8,7 +8,7 @@ use super::{CopyError, Result};
 pub(super) const CLIENT: &str = "client";
 
 /// The tables that are carried, in their order.
-pub(super) const CARRIED: [&str; 25] = [
+pub(super) const CARRIED: [&str; 26] = [
     "operator",
     "login_code",
     "acs",
@@ -34,6 +34,7 @@ pub(super) const CARRIED: [&str; 25] = [
     "push",
     // Nobody can resume in the feed of the file, but a cancelation that was cut short is found there.
     "event",
+    "clock_step",
     CLIENT,
 ];
 

@@ -149,16 +149,15 @@ impl Server {
         })
     }
 
-    /// Sets a clock by the server's.
-    pub(in crate::store) async fn correct(&self, clock: &Clock) -> Result<()> {
+    /// What makes the even count of a clock the server's time, and how far that is uncertain.
+    pub(in crate::store) async fn difference(&self, clock: &Clock) -> Result<(i64, i64)> {
         let mut session = Session::begin(&self.pool, "begin").await?;
         let (asked, before) = (Instant::now(), clock.uncorrected());
         let question = sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint");
         let server: i64 = answered(question.persistent(false).fetch_one(&mut *session)).await?;
         let took = asked.elapsed().as_micros() as i64;
         session.commit().await?;
-        clock.correct(server - before - took / 2, took);
-        Ok(())
+        Ok((server - before - took / 2, took))
     }
 
     pub(in crate::store) async fn read(&self) -> Result<Read> {

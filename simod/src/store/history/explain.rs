@@ -15,6 +15,7 @@ use super::{
 };
 use crate::store::{
     Error, Result, Store,
+    clock_steps::clock_then,
     db::engine::{Conn, Row, query, query_scalar},
     directory::{
         groups::groups_around,
@@ -75,7 +76,7 @@ async fn known(
             .fetch_one(&mut *conn)
             .await?;
     let topic = query(
-        "select m.topic_id, t.archived_at from message m
+        "select m.seq, m.topic_id, t.archived_at from message m
          left join topic t on t.client_id = m.client_id and t.id = m.topic_id
          where m.client_id = $1 and m.id = $2",
     )
@@ -88,7 +89,13 @@ async fn known(
         Some(_) => held(conn, client_id, employee_id, topic_id, message.accepted_at.as_microsecond()).await?,
         None => Vec::new(),
     };
+    let clock = match message.send_at {
+        // Accepted anew when it came due, under its old number.
+        Some(_) => None,
+        None => clock_then(conn, topic.try_get("seq")?, message.accepted_at.as_microsecond()).await?,
+    };
     let mut known = Known {
+        clock,
         zone: TimeZone::get(&zone).unwrap_or(TimeZone::UTC),
         topic_archived_at: moment(&topic, "archived_at")?,
         person,

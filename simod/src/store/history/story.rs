@@ -12,13 +12,18 @@ use simo_common::{
     delivery::{DeliveryState, Outcome, reason},
     lang::Lang,
     message::OPERATOR,
+    time::{from_us, whole_seconds},
 };
+
+use crate::store::clock_steps::ClockThen;
 
 /// All that is known of one message and one person.
 #[derive(Debug)]
 pub(super) struct Known {
     /// The client's time zone, for times within sentences.
     pub(super) zone: TimeZone,
+    /// How the clock stood when the message was accepted, if it had to be set back then.
+    pub(super) clock: Option<ClockThen>,
     pub(super) message: Message,
     /// Since when its topic is in the archive today.
     pub(super) topic_archived_at: Option<Timestamp>,
@@ -83,6 +88,7 @@ impl Known {
     pub(super) fn story(&self, lang: Lang) -> Vec<StoryLine> {
         let mut teller = Teller { known: self, lang, lines: Vec::new() };
         teller.posted();
+        teller.clock();
         if self.message.scheduled {
             teller.scheduled();
         } else if self.was_canceled_early() {
@@ -151,6 +157,30 @@ impl Teller<'_> {
             format!("it waits until {time}; who receives it is decided then"),
             format!("оно ждёт до {time}; получатели определятся в этот момент"),
         );
+    }
+
+    /// What its times are worth.
+    fn clock(&mut self) {
+        let at = self.known.message.accepted_at;
+        match self.known.clock {
+            None => {}
+            Some(ClockThen::Ahead(by)) => {
+                let (seconds, right) = (whole_seconds(by), self.time(from_us(at.as_microsecond() - by)));
+                self.tell(
+                    Some(at),
+                    format!("it was accepted while the clock was {seconds} s ahead: really at {right}"),
+                    format!("оно принято, когда часы спешили на {seconds} с: на самом деле в {right}"),
+                );
+            }
+            Some(ClockThen::SetBack(by)) => {
+                let seconds = whole_seconds(by);
+                self.tell(
+                    Some(at),
+                    format!("shortly before, the clock was set back by {seconds} s: earlier messages may bear later times"),
+                    format!("незадолго до этого часы перевели назад на {seconds} с: у более ранних сообщений время может быть более поздним"),
+                );
+            }
+        }
     }
 
     /// Nobody received it, whoever he is.

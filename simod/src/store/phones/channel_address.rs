@@ -34,7 +34,7 @@ impl Store {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         lock_employee(&mut tx, phone.client_id, phone.employee_id).await?;
-        let unconfirmed = unconfirmed(&mut tx, phone, now).await?;
+        let unconfirmed = unconfirmed(&mut tx, phone, self.clock.settled()).await?;
         let changed = query(
             "update device set channel = $3, address = $4, address_kind = $5, quarantined_at = null, reason = null,
                                seen_at = $6, notifications = coalesce($7, notifications)
@@ -79,7 +79,7 @@ impl Store {
 
 /// The messages that nobody has confirmed, and that may still arrive. Their deliveries are taken first, and in their order,
 /// as receipts and results take them: pushes come after them.
-async fn unconfirmed(tx: &mut Write, phone: &DeviceCaller, now: i64) -> Result<Vec<Uuid>> {
+async fn unconfirmed(tx: &mut Write, phone: &DeviceCaller, settled: i64) -> Result<Vec<Uuid>> {
     let lock = tx.locked("d");
     Ok(query_scalar(format!(
         "select d.message_id from delivery d
@@ -93,8 +93,8 @@ async fn unconfirmed(tx: &mut Write, phone: &DeviceCaller, now: i64) -> Result<V
     ))
     .bind(phone.client_id)
     .bind(phone.employee_id)
-    .bind(oldest_open(now))
-    .bind(now)
+    .bind(oldest_open(settled))
+    .bind(settled)
     .fetch_all(tx)
     .await?)
 }

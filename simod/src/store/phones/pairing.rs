@@ -100,7 +100,8 @@ impl Store {
         retire_namesakes(&mut tx, invited.client_id, &new.way, None, now).await?;
         let device_id = id::new(now);
         insert_device(&mut tx, &invited, device_id, new, now).await?;
-        queue_open_deliveries(&mut tx, &invited, device_id, &new.way.channel, now).await?;
+        queue_open_deliveries(&mut tx, &invited, device_id, &new.way.channel, now, self.clock.settled())
+            .await?;
         actor::identify(|| format!("employee {}", invited.personnel_no));
         let paired = device(&mut tx, invited.client_id, device_id).await?;
         tx.record(invited.client_id, device_change("device.pair", None, &paired));
@@ -203,6 +204,7 @@ async fn queue_open_deliveries(
     device_id: Uuid,
     channel: &str,
     now: i64,
+    settled: i64,
 ) -> Result<()> {
     let last_state = if channel == "stream" { DeliveryState::Sent } else { DeliveryState::Queued };
     query(
@@ -211,15 +213,16 @@ async fn queue_open_deliveries(
          from delivery d
          join message m on m.client_id = d.client_id and m.id = d.message_id
          where d.client_id = $1 and d.employee_id = $2 and d.accepted_at >= $6
-         and d.state <= $7 and d.expires_at > $5 and m.canceled_at is null",
+         and d.state <= $7 and d.expires_at > $8 and m.canceled_at is null",
     )
     .bind(invited.client_id)
     .bind(invited.employee_id)
     .bind(device_id)
     .bind(channel)
     .bind(now)
-    .bind(oldest_open(now))
+    .bind(oldest_open(settled))
     .bind(last_state.rank())
+    .bind(settled)
     .execute(tx)
     .await?;
     Ok(())

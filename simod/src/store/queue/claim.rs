@@ -5,10 +5,11 @@ use std::{sync::LazyLock, time::Instant};
 use simo_common::{
     api::access::Payload,
     message::{OPERATOR, Priority},
+    time::DAY,
 };
 use uuid::Uuid;
 
-use super::{Claim, ClaimedPush, PushKey, Skip};
+use super::{Claim, ClaimedPush, LONGEST_LEASE, PushKey, Skip};
 use crate::store::{Result, db::engine::Row};
 
 /// What a channel must know of the pushes `due`. Their rows stand in for `{}`.
@@ -24,13 +25,65 @@ const CLAIMED: &str = "select due.seq, due.claim, p.message_id, p.employee_id, p
        and d.client_id = p.client_id and d.id = p.device_id
        and e.client_id = p.client_id and e.id = p.employee_id";
 
+/// What counts as due, and the times that it is judged by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    pub(super) now: i64,
+    /// By which messages expire.
+    pub(super) settled: i64,
+    /// Whether the clock was later before: then what waits may be due at a time that was one then.
+    pub(super) is_repeated: bool,
+}
+
+impl Due {
+    /// The statement that goes by it.
+    pub(super) fn of(self, text: &Text) -> &str {
+        if self.is_repeated { &text.repeated } else { &text.usual }
+    }
+}
+
+/// A statement that asks what is due at `$N`: as usual, and where times repeat.
+pub(super) struct Text {
+    usual: String,
+    repeated: String,
+}
+
+impl Text {
+    fn new(make: impl Fn(&str) -> String, now: &str) -> Self {
+        let usual = format!("due_at <= {now}");
+        // A push waits from its last try on, or not at all. What was to wait from a time that has not come yet, has waited.
+        let repeated = format!(
+            "({usual} or last_tried_at is null or last_tried_at > {now} or due_at - last_tried_at > {LONGEST_WAIT})"
+        );
+        Self { usual: make(&usual), repeated: make(&repeated) }
+    }
+}
+
+/// No push waits longer: a provider may ask for a day, and is given up to a half more.
+const LONGEST_WAIT: i64 = DAY + DAY / 2;
+
+/// The clients that have due pushes, and whether there are other clients.
+pub(super) static CLIENTS: LazyLock<Text> = LazyLock::new(|| {
+    let clients = |due: &str| {
+        format!(
+            "select c.id, (select count(*) from (select 1 from client where archived_at is null limit 2) living) > 1
+             from client c where exists (
+                 select 1 from push where channel = $1 and client_id = c.id and urgency in (0, 1, 2, 3)
+                 and done_at is null and channel <> 'stream' and {due})"
+        )
+    };
+    Text::new(clients, "$2")
+});
+
 /// The due pushes of one client that we do not hold: a short seek per urgency, so that a long queue of retries in the
 /// future or of less urgent ones is never read.
-pub(super) static CLAIM_IN_MEMORY: LazyLock<String> = LazyLock::new(|| {
+pub(super) static CLAIM_IN_MEMORY: LazyLock<Text> = LazyLock::new(|| Text::new(claim_in_memory, "$3"));
+
+fn claim_in_memory(due: &str) -> String {
     let due = [3, 2, 1, 0].map(|urgency| {
         format!(
             "select * from (select seq, urgency, due_at from push
-             where channel = $1 and client_id = $2 and urgency = {urgency} and due_at <= $3
+             where channel = $1 and client_id = $2 and urgency = {urgency} and {due}
              and done_at is null and channel <> 'stream'
              and seq not in (select value from jsonb_each($5))
              order by due_at limit $4)"
@@ -41,17 +94,20 @@ pub(super) static CLAIM_IN_MEMORY: LazyLock<String> = LazyLock::new(|| {
         due.join(" union all ")
     );
     CLAIMED.replace("{}", &due)
-});
+}
 
 /// The same, written down in the rows: what another instance is claiming is left to it.
-pub(super) static CLAIM_IN_ROWS: LazyLock<String> = LazyLock::new(|| {
+pub(super) static CLAIM_IN_ROWS: LazyLock<Text> = LazyLock::new(|| Text::new(claim_in_rows, "$3"));
+
+fn claim_in_rows(due: &str) -> String {
     format!(
         "with free as (
              select push.seq from (values (3), (2), (1), (0)) urgent (rank) cross join lateral (
                  select seq, due_at from push
-                 where channel = $1 and client_id = $2 and urgency = urgent.rank and due_at <= $3
+                 where channel = $1 and client_id = $2 and urgency = urgent.rank and {due}
                  and done_at is null and channel <> 'stream'
-                 and (held_until is null or held_until < clock_timestamp())
+                 and (held_until is null or held_until < clock_timestamp()
+                      or held_until > clock_timestamp() + interval '{LONGEST_LEASE}')
                  order by due_at limit $4 for update skip locked) push
              order by urgent.rank desc, push.due_at limit $4),
          taken as (
@@ -61,14 +117,19 @@ pub(super) static CLAIM_IN_ROWS: LazyLock<String> = LazyLock::new(|| {
          {}",
         CLAIMED.replace("{}", "taken")
     )
-});
+}
 
-pub(super) fn read_claimed(row: &Row, client_id: Uuid, now: i64, claimed: Instant) -> Result<ClaimedPush> {
+pub(super) fn read_claimed(
+    row: &Row,
+    client_id: Uuid,
+    settled: i64,
+    claimed: Instant,
+) -> Result<ClaimedPush> {
     let expires_at: i64 = row.try_get("expires_at")?;
     let is_set = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.is_some());
     let skip = if is_set("canceled_at")? {
         Some(Skip::Canceled)
-    } else if expires_at <= now {
+    } else if expires_at <= settled {
         Some(Skip::Expired)
     } else if is_set("blocked_at")? || is_set("archived_at")? {
         Some(Skip::Blocked)

@@ -144,7 +144,7 @@ impl Store {
              order by d.accepted_at, m.id"
         ))
         .bind(json(&rows))
-        .bind(self.clock.now())
+        .bind(self.clock.settled())
         .fetch_all(&mut *self.read().await?)
         .await?
         .iter()

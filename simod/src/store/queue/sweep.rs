@@ -13,6 +13,7 @@ use crate::store::{
         rows_as_json::{hex, json},
     },
     feed::add_delivery_events,
+    queue::is_leased,
 };
 
 /// Rows that one step changes: a few milliseconds of the writer.
@@ -38,12 +39,12 @@ impl Store {
     /// Closes deliveries whose time ran out before any provider took a push, with their open pushes. What is under way
     /// right now is left until its result is known. Returns how many; zero: none is left.
     pub async fn expire_deliveries(&self) -> Result<usize> {
-        let now = self.clock.now();
+        let (now, settled) = (self.clock.now(), self.clock.settled());
         let held = self.held_rows();
         // What is under way: by our own claims, or by anyone's lease.
         let is_held = match self.engine() {
             Engine::Sqlite => "p.seq in (select value from jsonb_each($2))",
-            Engine::Postgres => "$2 is not null and p.held_until > clock_timestamp()",
+            Engine::Postgres => &format!("$2 is not null and {}", is_leased("p")),
         };
         let rows = query(format!(
             "select d.client_id, d.message_id, d.employee_id, m.acs_id, m.canceled_at is not null as canceled,
@@ -57,7 +58,7 @@ impl Store {
                              and p.employee_id = d.employee_id and {is_held})
              order by d.expires_at limit $3"
         ))
-        .bind(now)
+        .bind(settled)
         .bind(held)
         .bind(STEP)
         .fetch_all(&mut *self.read().await?)
@@ -161,7 +162,7 @@ impl Store {
     /// comes back would leave them open. Looks at some, from `cursor` on, and returns where to go on; `None`: at the
     /// beginning.
     pub async fn close_stream_pushes(&self, cursor: Option<StreamCursor>) -> Result<Option<StreamCursor>> {
-        let now = self.clock.now();
+        let (now, settled) = (self.clock.now(), self.clock.settled());
         let (client_id, device_id, message_id) = cursor.unwrap_or_default();
         let rows: Vec<(i64, Uuid, Uuid, Uuid, i64, bool)> = query_as(
             "select p.seq, p.client_id, p.device_id, p.message_id, m.expires_at, m.canceled_at is not null
@@ -179,7 +180,7 @@ impl Store {
         .await?;
         let over: Vec<_> = rows
             .iter()
-            .filter(|row| row.5 || row.4 <= now)
+            .filter(|row| row.5 || row.4 <= settled)
             .map(|row| {
                 if row.5 {
                     (row.0, "canceled", reason::CANCELED)

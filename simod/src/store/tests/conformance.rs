@@ -7,6 +7,7 @@ mod access;
 mod archive;
 mod attempts;
 mod audit;
+mod clock;
 mod disk;
 mod distribution;
 mod duties;

@@ -32,8 +32,12 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
+        Self::by(Clock::manual(NOON)).await
+    }
+
+    /// The same by this clock.
+    pub(crate) async fn by(clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(NOON);
         let url = crate::testing::empty_database(&folder).await;
         let store = Store::open(&url, clock.clone()).await.unwrap();
         let (client_id, token) = add_client(&store, "zavod").await;

@@ -92,17 +92,3 @@ async fn instances_of_one_database_hear_each_other() {
     let heard = tokio::time::timeout(std::time::Duration::from_secs(20), others.said_something());
     heard.await.expect("the word is passed on").unwrap();
 }
-
-/// SQLite's clock is the machine's, which nothing sets; instances that share a server go by the server's.
-#[tokio::test]
-async fn a_clock_that_is_off_is_set_by_the_server() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = empty_database(&folder).await;
-    let store = Store::open(&url, Clock::System).await.unwrap();
-    let ahead = || store.clock().now() - Clock::System.now();
-    let right = ahead();
-    store.clock().correct(right + HOUR, 0);
-    assert_eq!(ahead() - right > HOUR / 2, store.is_shared());
-    store.correct_clock().await.unwrap();
-    assert!((ahead() - right).abs() < HOUR / 4);
-}

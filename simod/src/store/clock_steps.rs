@@ -1,0 +1,255 @@
+//! The clock that times come from, and what is kept of how it was set: on SQLite the machine's, on PostgreSQL the server's
+//! ([`crate::clock`] says what is believed of it).
+
+use simo_common::{
+    api::clock::{ClockJump, ClockState, ClockStep},
+    time::{SECOND, from_us, whole_seconds},
+};
+
+use super::{
+    Database, Result, SERVER, Store, Write,
+    audit::Change,
+    db::engine::{Conn, query, query_as, query_scalar},
+};
+use crate::clock::{Clock, JUMP, REMARKABLE};
+
+/// Steps that are shown.
+const SHOWN: i64 = 100;
+
+/// Two instances that see the same step see it within this time, and differ by no more than [`REMARKABLE`].
+const SAME_STEP: i64 = 60 * SECOND;
+
+/// A step that is believed, as a row.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    /// When, by the clock after it.
+    at: i64,
+    /// By how much the clock was set; negative: back.
+    moved: i64,
+}
+
+/// How the clock stood when a message was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum ClockThen {
+    /// So many microseconds ahead.
+    Ahead(i64),
+    /// It had been set back by so many, and had not yet come again to where it was.
+    SetBack(i64),
+}
+
+impl Store {
+    /// Judges the clock with which simod starts by the times that are stored.
+    ///
+    /// # Errors
+    /// What the database says; the clock is believed then.
+    pub(crate) async fn start_clock(&self) -> Result<()> {
+        let mut tx = self.write().await?;
+        let last: Option<(i64, i64)> =
+            query_as("select at, message_seq from clock_step order by id desc limit 1")
+                .fetch_optional(&mut tx)
+                .await?;
+        let message: Option<(i64, i64)> =
+            query_as("select accepted_at, seq from message order by seq desc limit 1")
+                .fetch_optional(&mut tx)
+                .await?;
+        // A message from before the last step may bear any time.
+        let message = message.filter(|(_, seq)| last.is_none_or(|(_, before)| *seq > before));
+        let Some(newest) = last.into_iter().chain(message).map(|(at, _)| at).max() else {
+            return Ok(());
+        };
+        let ahead = open_jump(&mut tx).await?;
+        let latest: Option<i64> =
+            query_scalar("select max(at - moved) from clock_step where moved < 0").fetch_one(&mut tx).await?;
+        let back = self.clock.start(newest, ahead, latest);
+        let at = self.clock.now();
+        let rest = self.clock.rest();
+        let moved = match (back, rest) {
+            (Some(back), _) => -back,
+            // What is open already counts towards it.
+            (None, Some(rest)) => rest.ahead - ahead.unwrap_or(0),
+            (None, None) => 0,
+        };
+        if moved == 0 {
+            return Ok(());
+        }
+        let step = Step { at, moved };
+        keep(&mut tx, step, rest.is_some()).await?;
+        tx.commit().await?;
+        tell(step);
+        Ok(())
+    }
+
+    /// Compares the clock with the one that it goes by, and follows that. A step that is worth it becomes a row.
+    ///
+    /// # Errors
+    /// What the database says; the clock then goes on as before.
+    pub(crate) async fn follow_clock(&self) -> Result<()> {
+        let (by, uncertainty) = match &self.database {
+            Database::Sqlite(_) => (Clock::System.now() - self.clock.uncorrected(), 0),
+            Database::Postgres(server) => server.difference(&self.clock).await?,
+        };
+        let Some(moved) = self.clock.step_to(by, uncertainty) else { return Ok(()) };
+        if -REMARKABLE < moved && moved <= JUMP {
+            self.clock.follow(by);
+            return Ok(());
+        }
+        let mut tx = self.write().await?;
+        let step = Step { at: self.clock.now() + moved, moved };
+        // On SQLite nobody else has the writer: all messages up to the one that the row names have times from before.
+        let before = self.clock.follow(by);
+        let kept = async {
+            if !self.is_shared() || !is_kept(&mut tx, step).await? {
+                keep(&mut tx, step, self.clock.rest().is_some()).await?;
+            }
+            tx.commit().await
+        };
+        if let Err(error) = kept.await {
+            self.clock.undo(before);
+            return Err(error);
+        }
+        tell(step);
+        Ok(())
+    }
+
+    /// Ends the rest of what ends for good where another instance was told so, or its time is over.
+    pub(crate) async fn settle_clock(&self) -> Result<()> {
+        let is_open = open_jump(&mut *self.read().await?).await?.is_some();
+        match (self.clock.rest(), is_open) {
+            (Some(_), false) => self.clock.accept(),
+            (None, true) => {
+                let mut tx = self.write().await?;
+                settle(&mut tx, self.clock.now()).await?;
+                tx.commit().await?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Believes the clock at once.
+    pub(crate) async fn accept_clock(&self) -> Result<ClockState> {
+        // Another instance may have kept a jump that this one does not see.
+        let mut tx = self.write().await?;
+        let open = open_jump(&mut tx).await?;
+        let Some(ahead) = self.clock.rest().map(|rest| rest.ahead).or(open) else {
+            tx.rollback().await?;
+            return self.clock_state().await;
+        };
+        settle(&mut tx, self.clock.now()).await?;
+        let accepted = serde_json::json!({ "ahead_seconds": whole_seconds(ahead) });
+        tx.record(SERVER, Change::new("clock.accept", "").after(&accepted));
+        tx.commit().await?;
+        self.clock.accept();
+        self.clock_state().await
+    }
+
+    /// How the clock is, and how it was set, the newest step first.
+    pub(crate) async fn clock_state(&self) -> Result<ClockState> {
+        let steps: Vec<(i64, i64)> = query_as("select at, moved from clock_step order by id desc limit $1")
+            .bind(SHOWN)
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        let steps =
+            steps.into_iter().map(|(at, moved)| ClockStep { at: from_us(at), seconds: whole_seconds(moved) });
+        Ok(ClockState { now: from_us(self.clock.now()), jump: self.clock_jump(), steps: steps.collect() })
+    }
+
+    /// The jump ahead that is not believed yet.
+    pub(crate) fn clock_jump(&self) -> Option<ClockJump> {
+        let rest = self.clock.rest()?;
+        let until = self.clock.now().saturating_add(rest.left.as_micros() as i64);
+        Some(ClockJump::new(whole_seconds(rest.ahead), from_us(until)))
+    }
+}
+
+/// How the clock stood when a message was accepted, if it was near a step.
+pub(in crate::store) async fn clock_then(
+    conn: &mut Conn,
+    seq: i64,
+    accepted_at: i64,
+) -> Result<Option<ClockThen>> {
+    // Before the step: between it and the one that had set the clock ahead, or at a time that came again.
+    let ahead: Option<i64> = query_scalar(
+        "select -b.moved from clock_step b
+         left join clock_step f on f.id = (select max(id) from clock_step where id < b.id)
+         where b.moved < 0 and b.message_seq >= $1
+         and (f.moved > 0 and f.message_seq < $1 or b.at < $2 and $2 <= b.at - b.moved)
+         order by b.id limit 1",
+    )
+    .bind(seq)
+    .bind(accepted_at)
+    .fetch_optional(&mut *conn)
+    .await?;
+    if let Some(ahead) = ahead {
+        return Ok(Some(ClockThen::Ahead(ahead)));
+    }
+    let back: Option<i64> = query_scalar(
+        "select -moved from clock_step where moved < 0 and message_seq < $1 and at <= $2 and $2 < at - moved
+         order by id desc limit 1",
+    )
+    .bind(seq)
+    .bind(accepted_at)
+    .fetch_optional(conn)
+    .await?;
+    Ok(back.map(ClockThen::SetBack))
+}
+
+/// How far ahead the clock is of what is believed, by the rows.
+async fn open_jump(conn: &mut Conn) -> Result<Option<i64>> {
+    Ok(query_scalar(
+        "select cast(sum(moved) as integer) from clock_step
+         where id >= (select min(id) from clock_step where settled_at is null)",
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// Whether another instance has kept the step.
+async fn is_kept(tx: &mut Write, step: Step) -> Result<bool> {
+    Ok(query_scalar(
+        "select exists (select 1 from clock_step where at between $1 and $2 and moved between $3 and $4)",
+    )
+    .bind(step.at - SAME_STEP)
+    .bind(step.at + SAME_STEP)
+    .bind(step.moved - REMARKABLE)
+    .bind(step.moved + REMARKABLE)
+    .fetch_one(tx)
+    .await?)
+}
+
+async fn keep(tx: &mut Write, step: Step, rests: bool) -> Result<()> {
+    if !rests {
+        settle(tx, step.at).await?;
+    }
+    query(
+        "insert into clock_step (at, moved, message_seq, settled_at)
+         values ($1, $2, (select coalesce(max(seq), 0) from message), $3)",
+    )
+    .bind(step.at)
+    .bind(step.moved)
+    .bind((step.moved < 0).then_some(step.at))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn settle(tx: &mut Write, now: i64) -> Result<()> {
+    query("update clock_step set settled_at = $1 where settled_at is null").bind(now).execute(tx).await?;
+    Ok(())
+}
+
+/// Logs a step.
+fn tell(step: Step) {
+    let seconds = whole_seconds(step.moved.abs());
+    if step.moved > 0 {
+        tracing::warn!(
+            "the clock was set {seconds} s ahead, or the machine slept: times go on from there, but nothing expires or is \
+             forgotten by it for 15 minutes, or until `simoctl clock accept`"
+        );
+    } else {
+        tracing::warn!(
+            "the clock was set {seconds} s back: times go on from there; `simoctl message explain` says which messages were \
+             accepted while it was ahead"
+        );
+    }
+}
