@@ -115,6 +115,9 @@ pub(crate) enum Noun {
     /// Who changed what
     #[command(subcommand, after_help = examples::AUDIT)]
     Audit(commands::audit::Verb),
+    /// The server's clock, and how it was set
+    #[command(subcommand, after_help = examples::CLOCK)]
+    Clock(commands::clock::Verb),
     /// Make everything as files describe it: clients, operators, ACS, groups, employees, topics, grants
     Apply(commands::apply::Apply),
     /// Write what there is as files for `apply`

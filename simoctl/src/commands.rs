@@ -5,6 +5,7 @@ pub(crate) mod acs;
 pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod client;
+pub(crate) mod clock;
 pub(crate) mod context;
 pub(crate) mod device;
 mod doctor;
@@ -47,6 +48,7 @@ pub(crate) const RUSSIAN: &[Help] = &[
     apply::RUSSIAN,
     audit::RUSSIAN,
     client::RUSSIAN,
+    clock::RUSSIAN,
     context::RUSSIAN,
     device::RUSSIAN,
     employee::RUSSIAN,
@@ -147,6 +149,7 @@ pub(crate) async fn run(session: &Session, noun: Noun) -> Result<(), Failure> {
         Noun::Device(verb) => device::run(session, verb).await,
         Noun::Message(verb) => message::run(session, verb).await,
         Noun::Audit(verb) => audit::run(session, verb).await,
+        Noun::Clock(verb) => clock::run(session, verb).await,
         Noun::Apply(apply) => apply::run(session, apply).await,
         Noun::Export(export) => export::run(session, export).await,
         Noun::Listen(listen) => listen::run(session, listen).await,

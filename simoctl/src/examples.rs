@@ -76,6 +76,11 @@ Examples:
   simoctl audit verify --file audit.ndjson
   simoctl audit refused";
 
+pub(crate) const CLOCK: &str = "\
+Examples:
+  simoctl clock show
+  simoctl clock accept";
+
 pub(crate) const CONTEXT: &str = "\
 Examples:
   simoctl context list

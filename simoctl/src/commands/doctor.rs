@@ -56,6 +56,9 @@ async fn look(session: &Session, connection: &Connection, checks: &mut Vec<Check
     let ready = api.readiness().await?;
     let fine = session.say("serves", "обслуживает").to_owned();
     checks.push(Check { what: "ready", ok: ready.ready, detail: ready.reason.unwrap_or(fine) });
+    if let Some(jump) = &ready.clock {
+        checks.push(Check { what: "clock", ok: true, detail: jump.text().get(session.lang).to_owned() });
+    }
     checks.extend(ready.channels.iter().map(|channel| Check {
         what: "channel",
         ok: matches!(channel.state.as_str(), "ok" | "off"),
@@ -110,11 +113,11 @@ impl Record for Check {
             "server" => named("server", "server", "сервер"),
             "ready" => named("ready", "ready", "готовность"),
             "channel" => named("channel", "channel", "канал"),
+            "clock" => named("clock", "clock", "часы"),
             "caller" => named("caller", "you are", "вы"),
             "address" => named("address", "for phones", "для телефонов"),
             "ways" => named("ways", "ways to phones", "пути к телефонам"),
             "people" => named("people", "people", "люди"),
-            "clock" => named("clock", "clock", "часы"),
             "certificate" => named("certificate", "certificate", "сертификат"),
             "disk" => named("disk", "disk", "диск"),
             "database" => named("database", "database", "база данных"),

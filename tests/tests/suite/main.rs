@@ -8,6 +8,7 @@
 mod access;
 mod bad_input;
 mod cli;
+mod clocks;
 mod commands;
 mod copy;
 mod database_file;
