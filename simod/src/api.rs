@@ -5,7 +5,7 @@
 mod admin;
 pub mod auth;
 mod body;
-mod code_errors;
+mod codes;
 mod device;
 pub mod error;
 mod events;

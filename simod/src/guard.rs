@@ -3,6 +3,8 @@
 //! The counts are in memory, so that looking at them costs nothing. What instances on one server count is put together by a
 //! periodic duty ([`Guard::counted`], [`Guard::learn`]): N instances do not make N limits but for the second that it takes.
 
+mod code_line;
+
 use std::{
     collections::HashMap,
     hash::Hash,
@@ -13,6 +15,7 @@ use simo_common::{hex::hex, time::SECOND};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use self::code_line::CodeLine;
 use crate::store::{Counted, Refused};
 
 const MINUTE: i64 = 60 * SECOND;
@@ -47,6 +50,8 @@ pub struct Guard {
     refused: Mutex<HashMap<Kind, Seen>>,
     /// Tokens that are looked up at once for addresses which have to wait.
     pub(crate) strangers: Semaphore,
+    /// Who waits to have a one-time code looked up.
+    pub(crate) codes: CodeLine,
 }
 
 /// One minute's requests.
@@ -122,6 +127,7 @@ impl Guard {
             addresses: Mutex::default(),
             refused: Mutex::default(),
             strangers: Semaphore::new(STRANGERS),
+            codes: CodeLine::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::body::Body;
+use axum::{body::Body, extract::ConnectInfo};
 use futures_util::StreamExt as _;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -18,7 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use crate::{
-    api,
+    api::{self, Peer},
     app::App,
     clock::Clock,
     config::Config,
@@ -175,9 +175,7 @@ impl Plant {
         let code = self.invite(employee).await;
         let token = token::generate(TokenKind::Device);
         let device = new_device(&code, &token, address);
-        let Pairing::Done(paired) = self.store.pair("192.0.2.1", &device).await.unwrap() else {
-            panic!("the code works")
-        };
+        let Pairing::Done(paired) = self.store.pair(&device).await.unwrap() else { panic!("the code works") };
         let channel = device.way.channel;
         TestPhone {
             caller: DeviceCaller {
@@ -256,13 +254,25 @@ pub(crate) async fn call(
     token: Option<&str>,
     body: Option<Value>,
 ) -> (StatusCode, Value) {
+    call_from(app, Peer::Tcp(None), method, path, token, body).await
+}
+
+/// The same from somewhere.
+pub(crate) async fn call_from(
+    app: &Arc<App>,
+    peer: Peer,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    body: Option<Value>,
+) -> (StatusCode, Value) {
     let mut request = Request::builder().method(method).uri(format!("{}{path}", simo_common::api::PREFIX));
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
     let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-    let response =
-        tower::ServiceExt::oneshot(api::router(app.clone()), request.body(body).unwrap()).await.unwrap();
+    let request = request.extension(ConnectInfo(peer)).body(body).unwrap();
+    let response = tower::ServiceExt::oneshot(api::router(app.clone()), request).await.unwrap();
     let status = response.status();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&bytes).unwrap_or_default())

@@ -75,10 +75,13 @@ async fn let_pass(app: &App, attempt: Attempt, brings_code: bool, address: &str)
         Attempt::Malformed => true,
         Attempt::Token(hash) => !app.guard.is_good(&hash),
     };
-    if (tries || brings_code)
+    // A code is looked up always, in its turn ([`super::codes`]): an old token that comes again and again must not keep
+    // the phones behind its address from pairing.
+    if tries
+        && !brings_code
         && let Err(too_many) = app.guard.may_try(address, now)
     {
-        match attempt.token().filter(|_| !brings_code) {
+        match attempt.token() {
             // Boxed: it is seldom needed, and the future of every request would have room for it.
             Some(hash) if Box::pin(lets_in(app, hash)).await => {}
             _ => return Err(too_many_failures(too_many)),

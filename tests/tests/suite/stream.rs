@@ -3,7 +3,6 @@
 use std::{pin::pin, time::Duration};
 
 use futures_util::{Stream, StreamExt as _};
-use http::{Method, StatusCode};
 use simo_common::{
     api::{
         access::{Grantee, NewTopic},
@@ -20,7 +19,6 @@ use simo_tests::{
     FakeFcm, Plant, Simod, clock, eventually,
     fcm::Answer,
     plant::{post, to_employees, to_topic},
-    raw,
 };
 use uuid::Uuid;
 
@@ -242,29 +240,6 @@ async fn a_code_pairs_one_phone_once() {
     eventually("the code expires", || async { (clock::now_us() > later).then_some(()) }).await;
     let expired = simod.anyone().pair(&pair(&soon.code)).await.unwrap_err();
     assert!(matches!(expired.status(), Some(400..=499)), "{expired}");
-}
-
-#[tokio::test]
-async fn guessing_codes_is_stopped() {
-    let simod = Simod::start().await;
-    let (plant, _) = plant(&simod).await;
-    let url = simod.api("/device/pair");
-    let guess = r#"{"code":"AAAA-BBBB-CC","channel":{"kind":"stream"},"name":"x","platform":"cli"}"#;
-    let mut statuses = Vec::new();
-    for _ in 0..200 {
-        let answer = raw::ask(Method::POST, &url).header("content-type", "application/json").body(guess);
-        statuses.push(answer.send().await.status);
-        if statuses.last() == Some(&StatusCode::TOO_MANY_REQUESTS) {
-            break;
-        }
-    }
-    assert_eq!(statuses.last(), Some(&StatusCode::TOO_MANY_REQUESTS), "{} guesses", statuses.len());
-    // Failures are counted in the database, so a restart does not forgive them.
-    let stopped =
-        raw::ask(Method::POST, &url).header("content-type", "application/json").body(guess).send().await;
-    assert_eq!(stopped.status, StatusCode::TOO_MANY_REQUESTS);
-    assert!(stopped.headers.contains_key("retry-after"));
-    drop(plant);
 }
 
 #[tokio::test]

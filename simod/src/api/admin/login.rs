@@ -21,7 +21,7 @@ use super::{
     created,
 };
 use crate::{
-    api::{Peer, auth::Keeper, body::Json, code_errors, openapi::Problems},
+    api::{Peer, auth::Keeper, body::Json, codes, openapi::Problems},
     app::App,
     store::{LoggedIn, NewSession},
 };
@@ -70,11 +70,16 @@ async fn log_in(
     check.valid_for(seconds, MOST_SESSION_DAYS);
     check.done()?;
     let session = NewSession { code_hash: token::hash(&code), name: login.name, valid_for_seconds: seconds };
-    match app.store.log_in(&peer.origin().to_string(), &session).await? {
-        LoggedIn::Done(issued) => Ok(axum::Json(issued)),
-        LoggedIn::WrongCode => Err(code_errors::wrong()),
-        LoggedIn::TooMany { retry_after } => Err(code_errors::too_many(retry_after)),
-    }
+    let from = codes::counted_under(peer);
+    let log_in = || async {
+        match app.store.log_in(&from, &session).await? {
+            LoggedIn::Done(issued) => Ok(Some(issued)),
+            LoggedIn::NextSecond => Ok(None),
+            LoggedIn::WrongCode => Err(codes::wrong()),
+            LoggedIn::TooMany { retry_after } => Err(codes::too_many(retry_after)),
+        }
+    };
+    codes::look_up(&app, peer, log_in).await.map(axum::Json)
 }
 
 /// Make a login code

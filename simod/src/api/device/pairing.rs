@@ -19,7 +19,7 @@ use crate::{
         ApiError, ApiResult, Peer,
         auth::{self, Phone},
         body::Json,
-        code_errors,
+        codes,
     },
     app::App,
     store::{NewDevice, Pairing, Way},
@@ -46,7 +46,7 @@ const PLATFORM_CHARS: usize = 32;
         (status = 200, description = "The phone is paired; the token is shown this once", body = Paired),
         (status = 403, description = "`wrong_code`: unknown, used or expired; `blocked`: the employee is", body = Problem),
         (status = 422, description = "Fields are not valid", body = Problem),
-        (status = 429, description = "Too many wrong codes from this address; see Retry-After", body = Problem),
+        (status = 429, description = "Too many codes of this address wait to be looked up; see Retry-After", body = Problem),
     )
 )]
 pub(super) async fn pair(
@@ -80,23 +80,25 @@ pub(super) async fn pair(
         token_hash: token::hash(&token),
         token_shown: token::shown(&token),
     };
-    match app.store.pair(&peer.origin().to_string(), &device).await? {
-        Pairing::Done(paired) => {
-            app.wake.pushes.notify_one();
-            Ok(axum::Json(Paired {
-                token,
-                device_id: paired.device_id,
-                employee: PairedEmployee {
-                    personnel_no: paired.personnel_no,
-                    full_name: paired.full_name,
-                    client: paired.client,
-                },
-            }))
+    let pair = || async {
+        match app.store.pair(&device).await? {
+            Pairing::Done(paired) => Ok(Some(paired)),
+            Pairing::NextSecond => Ok(None),
+            Pairing::WrongCode => Err(codes::wrong()),
+            Pairing::Blocked => Err(auth::blocked()),
         }
-        Pairing::WrongCode => Err(code_errors::wrong()),
-        Pairing::Blocked => Err(auth::blocked()),
-        Pairing::TooMany { retry_after } => Err(code_errors::too_many(retry_after)),
-    }
+    };
+    let paired = codes::look_up(&app, peer, pair).await?;
+    app.wake.pushes.notify_one();
+    Ok(axum::Json(Paired {
+        token,
+        device_id: paired.device_id,
+        employee: PairedEmployee {
+            personnel_no: paired.personnel_no,
+            full_name: paired.full_name,
+            client: paired.client,
+        },
+    }))
 }
 
 /// Change the way to the phone

@@ -48,6 +48,8 @@ pub enum LoggedIn {
         /// Seconds until it may try again.
         retry_after: u32,
     },
+    /// Too many unknown codes were looked up in this second: this one was not.
+    NextSecond,
 }
 
 /// Whom a code that still works lets in.
@@ -79,14 +81,21 @@ impl Store {
     /// Lets in a machine that calls from the network address `from`: the code is used up.
     pub async fn log_in(&self, from: &str, new: &NewSession) -> Result<LoggedIn> {
         let now = self.clock.now();
-        let mut tx = match wrong_codes::attempt(self, from, now).await? {
-            Ok(tx) => tx,
-            Err(retry_after) => return Ok(LoggedIn::TooMany { retry_after }),
+        // Before the writer is asked for: whoever guesses must not make others wait.
+        if let Some(retry_after) = wrong_codes::too_many_logins(&mut *self.read().await?, from, now).await? {
+            return Ok(LoggedIn::TooMany { retry_after });
+        }
+        let Some(mut tx) = wrong_codes::look_up(self, now).await? else {
+            return Ok(LoggedIn::NextSecond);
         };
+        if let Some(retry_after) = wrong_codes::too_many_logins(&mut tx, from, now).await? {
+            return Ok(LoggedIn::TooMany { retry_after });
+        }
         let Some(operator) = invited(&mut tx, &new.code_hash, now).await? else {
-            wrong_codes::was_wrong(tx, from, now).await?;
+            wrong_codes::login_failed(tx, from, now).await?;
             return Ok(LoggedIn::WrongCode);
         };
+        wrong_codes::is_known(&mut tx, now).await?;
         let used = query("delete from login_code where operator_id = $1 and code_hash = $2")
             .bind(operator.operator_id)
             .bind(new.code_hash.as_slice())

@@ -1,5 +1,5 @@
-//! Wrong codes, of pairing and of logging in: counted per network address and hour in the database, so that any number of
-//! instances make one limit.
+//! One-time codes, of pairing and of logging in, are looked up: so many unknown ones in a second, counted in the database, so
+//! that any number of instances make one limit. Wrong codes of logging in are also counted per network address and hour.
 
 use simo_common::time::{HOUR, SECOND};
 
@@ -8,41 +8,61 @@ use crate::store::{
     db::engine::{Conn, query, query_scalar},
 };
 
-/// Wrong codes that one network address may try in an hour.
-const PER_HOUR: i64 = 10;
+/// Unknown codes that are looked up in a second, by all instances together. While 100,000 codes of 10 characters of 31
+/// work, who guesses at this rate finds one in 13 years.
+pub(crate) const UNKNOWN_PER_SECOND: i64 = 20;
 
-/// Begins the transaction of an attempt.
-///
-/// # Errors
-/// Inside: the seconds until the address may try again, when too many wrong codes came from it.
-pub(in crate::store) async fn attempt(
-    store: &Store,
-    from: &str,
-    now: i64,
-) -> Result<std::result::Result<Write, u32>> {
-    // Before the writer is asked for: whoever guesses must not make others wait.
-    if let Some(retry_after) = too_many(&mut *store.read().await?, from, now).await? {
-        return Ok(Err(retry_after));
-    }
+/// Wrong login codes that one network address may try in an hour.
+const LOGINS_PER_HOUR: i64 = 10;
+
+/// Begins the transaction of a lookup, which is counted when it commits; `None` when this second's are used up.
+pub(in crate::store) async fn look_up(store: &Store, now: i64) -> Result<Option<Write>> {
     let mut tx = store.write().await?;
-    Ok(match too_many(&mut tx, from, now).await? {
-        Some(retry_after) => Err(retry_after),
-        None => Ok(tx),
-    })
+    let counted: Option<i64> = query_scalar(
+        "insert into attempt (minute, key, count) values ($1, $2, 1)
+         on conflict (minute, key) do update set count = attempt.count + 1 where attempt.count < $3
+         returning count",
+    )
+    .bind(now / (60 * SECOND))
+    .bind(key(now))
+    .bind(UNKNOWN_PER_SECOND)
+    .fetch_optional(&mut tx)
+    .await?;
+    if counted.is_none() {
+        tx.rollback().await?;
+        return Ok(None);
+    }
+    Ok(Some(tx))
 }
 
-async fn too_many(conn: &mut Conn, from: &str, now: i64) -> Result<Option<u32>> {
-    let failures: Option<i64> =
+/// The code is known: its lookup is not counted.
+pub(in crate::store) async fn is_known(tx: &mut Write, now: i64) -> Result<()> {
+    query("update attempt set count = count - 1 where minute = $1 and key = $2")
+        .bind(now / (60 * SECOND))
+        .bind(key(now))
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Where the lookups of a second are counted, beside what [`Store::share_counts`] counts.
+fn key(now: i64) -> String {
+    format!("codes {}", now / SECOND)
+}
+
+/// The seconds until a network address may try to log in again, when too many wrong codes came from it.
+pub(in crate::store) async fn too_many_logins(conn: &mut Conn, from: &str, now: i64) -> Result<Option<u32>> {
+    let wrong: Option<i64> =
         query_scalar("select count from pairing_failure where address = $1 and hour = $2")
             .bind(from)
             .bind(now / HOUR)
             .fetch_optional(conn)
             .await?;
-    Ok(failures.is_some_and(|count| count >= PER_HOUR).then(|| ((HOUR - now % HOUR) / SECOND) as u32 + 1))
+    Ok(wrong.is_some_and(|count| count >= LOGINS_PER_HOUR).then(|| ((HOUR - now % HOUR) / SECOND) as u32 + 1))
 }
 
-/// Ends it: the code was wrong, which is counted.
-pub(in crate::store) async fn was_wrong(mut tx: Write, from: &str, now: i64) -> Result<()> {
+/// Ends a login: its code was wrong, which is counted. The table is called after pairings, which counted there once.
+pub(in crate::store) async fn login_failed(mut tx: Write, from: &str, now: i64) -> Result<()> {
     let hour = now / HOUR;
     query("delete from pairing_failure where hour < $1").bind(hour).execute(&mut tx).await?;
     query(

@@ -38,13 +38,10 @@ pub struct NewDevice {
 pub enum Pairing {
     /// The phone is the employee's now.
     Done(PairedDevice),
-    /// The code is unknown, used or expired; the failure is counted.
+    /// The code is unknown, used or expired.
     WrongCode,
-    /// Too many wrong codes came from this network address.
-    TooMany {
-        /// Seconds until it may try again.
-        retry_after: u32,
-    },
+    /// Too many unknown codes were looked up in this second: this one was not.
+    NextSecond,
     /// The employee is blocked; the code stays as it is.
     Blocked,
 }
@@ -73,18 +70,18 @@ struct Invited {
 }
 
 impl Store {
-    /// Pairs a phone that calls from the network address `from`: the code is used up, another device of the client with
-    /// the same provider's address is retired, and what is still undelivered is queued for the new one.
-    pub async fn pair(&self, from: &str, new: &NewDevice) -> Result<Pairing> {
+    /// Pairs a phone: the code is used up, another device of the client with the same provider's address is retired, and
+    /// what is still undelivered is queued for the new one.
+    pub async fn pair(&self, new: &NewDevice) -> Result<Pairing> {
         let now = self.clock.now();
-        let mut tx = match wrong_codes::attempt(self, from, now).await? {
-            Ok(tx) => tx,
-            Err(retry_after) => return Ok(Pairing::TooMany { retry_after }),
+        let Some(mut tx) = wrong_codes::look_up(self, now).await? else {
+            return Ok(Pairing::NextSecond);
         };
         let Some(invited) = invited(&mut tx, &new.code_hash, now).await? else {
-            wrong_codes::was_wrong(tx, from, now).await?;
+            tx.commit().await?;
             return Ok(Pairing::WrongCode);
         };
+        wrong_codes::is_known(&mut tx, now).await?;
         if invited.blocked {
             return Ok(Pairing::Blocked);
         }

@@ -127,9 +127,7 @@ fn device(code: &str, address: Option<&str>) -> NewDevice {
 async fn pair(f: &Fixture, personnel_no: &str, address: Option<&str>) -> Phone {
     let (code, _) = f.store.invite(f.client_id, personnel_no, 3_600).await.unwrap();
     let device = device(&code, address);
-    let Pairing::Done(paired) = f.store.pair("192.0.2.1", &device).await.unwrap() else {
-        panic!("the code works")
-    };
+    let Pairing::Done(paired) = f.store.pair(&device).await.unwrap() else { panic!("the code works") };
     let Some(TokenHolder::Device(caller)) = f.store.token_holder(&device.token_hash).await.unwrap() else {
         panic!("the token works")
     };

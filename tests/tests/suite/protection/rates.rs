@@ -4,8 +4,14 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use simo_common::{
-    api::device::{ChannelAddress, Pair},
+    api::{
+        access::{NewOperator, NewToken},
+        device::{ChannelAddress, Pair},
+        login::{LogIn, NewLoginCode},
+        people::NewInvite,
+    },
     client::ListQuery,
+    people::Role,
     token::{self, TokenKind},
 };
 use simo_tests::{
@@ -14,6 +20,7 @@ use simo_tests::{
     postgres, raw,
     simod::Setup,
 };
+use tokio::task::JoinSet;
 
 const FAILURES: usize = 20;
 
@@ -69,10 +76,8 @@ async fn who_guesses_has_to_wait_and_his_neighbours_have_not() {
     simod.owner().whoami().await.unwrap();
 }
 
-#[tokio::test]
-async fn wrong_codes_count_as_wrong_tokens_do() {
-    let simod = Setup::new().set("failures_per_minute", 3).start().await;
-    let pair = Pair {
+fn wrong_pair() -> Pair {
+    Pair {
         code: "K7QD-M2XA-9F".to_owned(),
         channel: ChannelAddress {
             kind: "stream".to_owned(),
@@ -82,24 +87,73 @@ async fn wrong_codes_count_as_wrong_tokens_do() {
         },
         name: "Телефон".to_owned(),
         platform: "android".to_owned(),
-    };
-    let refused = async || simod.anyone().pair(&pair).await.unwrap_err();
-    let mut codes = Vec::new();
-    for _ in 0..7 {
-        codes.push(format!("{:?}", refused().await));
     }
-    assert!(codes[0].contains("wrong_code"), "{}", codes[0]);
-    assert!(codes.iter().any(|code| code.contains("rate_limited")), "{codes:?}");
+}
 
-    // So do codes for logging in, also from somebody whose token is good.
-    let token = Plant::new(&simod, "zavod").await.token("1c").await;
-    let login = r#"{"code":"ZZZZ-YYYY-99","name":"x"}"#;
-    let mut told = Vec::new();
-    for _ in 0..7 {
-        let answer = raw::post(&simod.api("/login"), &token, login).send().await;
-        told.push(answer.problem().code);
+#[tokio::test]
+async fn an_old_token_that_comes_again_and_again_keeps_nobody_from_pairing_or_logging_in() {
+    let simod = Setup::new().set("failures_per_minute", 2).start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["001"], &[]).await;
+    let token = NewToken { acs: Some("1c".to_owned()), ..NewToken::default() };
+    let revoked = plant.admin.issue_token(&token).await.unwrap();
+    plant.admin.revoke_token(revoked.id).await.unwrap();
+    eventually("the address has to wait", || async {
+        let status = whoami(&simod, &revoked.token).await.status;
+        (status == StatusCode::TOO_MANY_REQUESTS).then_some(())
+    })
+    .await;
+    // It pairs over TCP, from the same address.
+    plant.stream_phone(&simod, "001").await;
+
+    // Wrong pairing codes are answered as what they are, and keep nobody out either.
+    for _ in 0..3 {
+        let refused = format!("{:?}", simod.anyone().pair(&wrong_pair()).await.unwrap_err());
+        assert!(refused.contains("wrong_code"), "{refused}");
     }
-    assert!(told.iter().any(|code| code == "rate_limited"), "{told:?}");
+    plant.stream_phone(&simod, "001").await;
+    plant.admin.add_operator(&NewOperator { name: "anna".to_owned(), role: Role::Admin }).await.unwrap();
+    let code = plant.admin.login_code("anna", &NewLoginCode { valid_for: None }).await.unwrap().code;
+    let login = LogIn { code, name: "ноутбук".to_owned(), valid_for: None };
+    simod.anyone().log_in(&login).await.unwrap();
+}
+
+#[tokio::test]
+async fn in_a_flood_of_guesses_a_phone_elsewhere_pairs() {
+    let simod = Setup::new().set("trusted_proxies", vec!["127.0.0.1/32"]).start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["001"], &[]).await;
+    let pair = |address: String, code: String| {
+        let body = serde_json::to_string(&Pair { code, ..wrong_pair() }).unwrap();
+        let ask = raw::ask(Method::POST, &simod.api("/device/pair")).header("x-forwarded-for", address);
+        ask.json_text(body).send()
+    };
+    let mut guesses = JoinSet::new();
+    for guess in 0..80 {
+        guesses.spawn(pair(format!("192.0.2.{}", guess % 4), format!("WRNG-WRNG-{guess:02}")));
+    }
+    let invite = NewInvite { employee: "001".to_owned(), valid_for: None };
+    let invite = plant.admin.invite_device(&invite).await.unwrap();
+    let paired = pair("198.51.100.7".to_owned(), invite.code).await;
+    assert_eq!(paired.status, StatusCode::OK, "{}", paired.text);
+    while let Some(guess) = guesses.join_next().await {
+        assert_eq!(guess.unwrap().problem().code, "wrong_code");
+    }
+}
+
+#[tokio::test]
+async fn who_guesses_login_codes_waits_until_the_next_hour() {
+    let simod = Setup::new().set("failures_per_minute", 0).start().await;
+    let login = LogIn { code: "ZZZZ-YYYY-99".to_owned(), name: "x".to_owned(), valid_for: None };
+    let mut told = Vec::new();
+    // An hour may begin in between.
+    for _ in 0..21 {
+        told.push(format!("{:?}", simod.anyone().log_in(&login).await.unwrap_err()));
+    }
+    assert!(told[0].contains("wrong_code"), "{}", told[0]);
+    assert!(told.iter().any(|told| told.contains("too_many_attempts")), "{told:?}");
+    let refused = format!("{:?}", simod.anyone().pair(&wrong_pair()).await.unwrap_err());
+    assert!(refused.contains("wrong_code"), "phones pair: {refused}");
 }
 
 #[tokio::test]

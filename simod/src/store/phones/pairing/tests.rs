@@ -1,5 +1,5 @@
 use simo_common::{
-    time::{DAY, HOUR},
+    time::{DAY, SECOND},
     token::{self, TokenKind},
 };
 
@@ -13,36 +13,41 @@ async fn a_code_works_once_and_not_after_its_time() {
     let code = plant.invite(employee).await;
     let token = token::generate(TokenKind::Device);
     let device = new_device(&code.to_lowercase().replace('-', " "), &token, None);
-    let Pairing::Done(paired) = plant.store.pair("a", &device).await.unwrap() else {
-        panic!("the code works")
-    };
+    let Pairing::Done(paired) = plant.store.pair(&device).await.unwrap() else { panic!("the code works") };
     assert_eq!((paired.personnel_no.as_str(), paired.client.as_str()), ("0001", "Завод"));
     assert!(plant.store.token_holder(&token::hash(&token)).await.unwrap().is_some());
     assert_eq!(plant.devices_of(employee).await, Some(1));
-    assert_eq!(plant.store.pair("a", &device).await.unwrap(), Pairing::WrongCode);
+    assert_eq!(plant.store.pair(&device).await.unwrap(), Pairing::WrongCode);
 
     let late = plant.invite(employee).await;
     plant.advance(DAY);
     let device = new_device(&late, &token, None);
-    assert_eq!(plant.store.pair("a", &device).await.unwrap(), Pairing::WrongCode);
+    assert_eq!(plant.store.pair(&device).await.unwrap(), Pairing::WrongCode);
 }
 
 #[tokio::test]
-async fn after_ten_wrong_codes_an_address_waits_for_the_next_hour() {
+async fn so_many_unknown_codes_are_looked_up_in_a_second_and_known_ones_are_not_counted() {
     let plant = Plant::new().await;
     let employee = plant.employee(1).await;
-    let good = new_device(&plant.invite(employee).await, "t", None);
     let bad = new_device("WRONG", "t", None);
-    for _ in 0..10 {
-        assert_eq!(plant.store.pair("a", &bad).await.unwrap(), Pairing::WrongCode);
+    for number in 0..wrong_codes::UNKNOWN_PER_SECOND {
+        let token = format!("t{number}");
+        let good = new_device(&plant.invite(employee).await, &token, None);
+        assert!(matches!(plant.store.pair(&good).await.unwrap(), Pairing::Done(_)));
+        assert_eq!(plant.store.pair(&bad).await.unwrap(), Pairing::WrongCode);
     }
-    plant.advance(HOUR / 4);
-    for device in [&bad, &good] {
-        assert_eq!(plant.store.pair("a", device).await.unwrap(), Pairing::TooMany { retry_after: 2_701 });
+    let good = new_device(&plant.invite(employee).await, "t", None);
+    assert_eq!(plant.store.pair(&good).await.unwrap(), Pairing::NextSecond);
+    if plant.is_shared() {
+        let another = plant.another_store().await;
+        assert_eq!(
+            another.pair(&bad).await.unwrap(),
+            Pairing::NextSecond,
+            "the limit is that of all instances"
+        );
     }
-    assert_eq!(plant.store.pair("b", &bad).await.unwrap(), Pairing::WrongCode);
-    plant.advance(HOUR);
-    assert!(matches!(plant.store.pair("a", &good).await.unwrap(), Pairing::Done(_)));
+    plant.advance(SECOND);
+    assert!(matches!(plant.store.pair(&good).await.unwrap(), Pairing::Done(_)));
 }
 
 #[tokio::test]
@@ -51,9 +56,9 @@ async fn a_blocked_employee_cannot_pair_until_he_is_let_in_again() {
     let employee = plant.employee(1).await;
     let device = new_device(&plant.invite(employee).await, "t", None);
     plant.run("update employee set blocked_at = 1").await;
-    assert_eq!(plant.store.pair("a", &device).await.unwrap(), Pairing::Blocked);
+    assert_eq!(plant.store.pair(&device).await.unwrap(), Pairing::Blocked);
     plant.run("update employee set blocked_at = null").await;
-    assert!(matches!(plant.store.pair("a", &device).await.unwrap(), Pairing::Done(_)));
+    assert!(matches!(plant.store.pair(&device).await.unwrap(), Pairing::Done(_)));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use simo_common::time::DAY;
 
 use super::{super::fixture::NOON, Fixture, HOUR, acs_id, claim_all, post, states};
+use crate::store::NewSession;
 
 #[tokio::test]
 async fn what_nobody_took_in_time_expires_with_the_reason() {
@@ -55,7 +56,8 @@ async fn a_key_is_forgotten_after_three_days_and_events_after_one() {
     };
     let first = post(&f, keyed()).await;
     let (code, _) = f.store.invite(f.client_id, "1", 60).await.unwrap();
-    f.store.pair("192.0.2.1", &super::device("wrong", None)).await.unwrap();
+    let wrong = NewSession { code_hash: [0; 32], name: "a".to_owned(), valid_for_seconds: 60 };
+    f.store.log_in("192.0.2.1", &wrong).await.unwrap();
     let count = async |table: &str| f.rows(&format!("select count(*) from {table}")).await[0].clone();
     let tables = ["idempotency", "event", "pairing_failure", "invite"];
     let left = async || {

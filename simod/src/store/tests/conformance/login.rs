@@ -101,16 +101,19 @@ async fn a_client_and_its_admin_are_made_together_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn who_guesses_codes_waits_whatever_they_are_for() {
+async fn who_guesses_login_codes_waits_and_whoever_mistypes_pairing_codes_does_not() {
     let f = Fixture::new().await;
     operator(&f, "root", Role::Owner).await;
     let good = code(&f, "root").await;
-    for _ in 0..5 {
-        assert_eq!(log_in(&f, "a", "WRONG", "x").await, LoggedIn::WrongCode);
-        f.store.pair("a", &super::device("WRONG", None)).await.unwrap();
+    for _ in 0..10 {
+        f.store.pair(&super::device("WRONG", None)).await.unwrap();
     }
-    let refused = log_in(&f, "a", &good, "x").await;
-    assert!(matches!(refused, LoggedIn::TooMany { .. }), "{refused:?}");
+    for _ in 0..10 {
+        assert_eq!(log_in(&f, "a", "WRONG", "x").await, LoggedIn::WrongCode);
+    }
+    assert_eq!(log_in(&f, "b", &good, "x").await, LoggedIn::NextSecond);
+    f.clock.set(NOON + HOUR / 4);
+    assert_eq!(log_in(&f, "a", &good, "x").await, LoggedIn::TooMany { retry_after: 2_701 });
     f.clock.set(NOON + HOUR);
     let later = log_in(&f, "a", &good, "x").await;
     assert!(matches!(later, LoggedIn::Done(_)), "{later:?}");
