@@ -6,8 +6,9 @@
 mod code_line;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::Hash,
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -34,6 +35,9 @@ const REFUSED: usize = 4_096;
 /// Tokens that are looked up at once for addresses which have to wait: whoever guesses gets no more of the database than that.
 const STRANGERS: usize = 2;
 
+/// Addresses that are remembered for having sent an `X-Forwarded-For` that was not believed.
+const UNBELIEVED: usize = 64;
+
 /// A token's SHA-256. It is looked up by value: whoever could learn from the time that takes how a hash begins would still
 /// have to find a token to it.
 pub(crate) type TokenHash = [u8; 32];
@@ -52,6 +56,8 @@ pub struct Guard {
     pub(crate) strangers: Semaphore,
     /// Who waits to have a one-time code looked up.
     pub(crate) codes: CodeLine,
+    /// Whose `X-Forwarded-For` was not believed.
+    unbelieved: Mutex<HashSet<IpAddr>>,
 }
 
 /// One minute's requests.
@@ -128,6 +134,7 @@ impl Guard {
             refused: Mutex::default(),
             strangers: Semaphore::new(STRANGERS),
             codes: CodeLine::default(),
+            unbelieved: Mutex::default(),
         }
     }
 
@@ -186,6 +193,13 @@ impl Guard {
     pub(crate) fn failed(&self, address: &str, now: i64) {
         let mut addresses = lock(&self.addresses);
         addresses.entry(address.to_owned()).or_default().at(now / MINUTE).here += 1;
+    }
+
+    /// An `X-Forwarded-For` from this address is not believed: whether that is news. Of so many addresses it is; that is
+    /// enough to find a proxy, and nobody fills the log with it.
+    pub(crate) fn is_unbelieved_first(&self, address: IpAddr) -> bool {
+        let mut unbelieved = self.unbelieved.lock().unwrap_or_else(PoisonError::into_inner);
+        unbelieved.len() < UNBELIEVED && unbelieved.insert(address)
     }
 
     /// An attempt was refused, and is to be kept.

@@ -18,7 +18,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What lies around all routes.
 pub(super) async fn all(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    proxy::look_behind(&app.config.trusted_proxies, &mut request);
+    proxy::look_behind(&app, &mut request);
     let route = async |request| match parameters::refuse_wrong(&request) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),

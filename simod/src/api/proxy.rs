@@ -8,12 +8,25 @@ use http::HeaderMap;
 use ipnet::IpNet;
 
 use super::Peer;
+use crate::app::App;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Puts the caller into the place of the trusted proxy that he calls through.
-pub(super) fn look_behind(trusted: &[IpNet], request: &mut Request) {
+/// Puts the caller into the place of the trusted proxy that he calls through. Whoever else names a caller is logged: mostly
+/// it is a proxy that the configuration has forgotten, behind which all are one address.
+pub(super) fn look_behind(app: &App, request: &mut Request) {
     if let Peer::Tcp(Some(address)) = Peer::of(request.extensions()) {
+        let trusted = &app.config.trusted_proxies;
+        let from = address.ip().to_canonical();
+        if request.headers().contains_key(FORWARDED_FOR)
+            && !trusted.iter().any(|network| network.contains(&from))
+            && app.guard.is_unbelieved_first(from)
+        {
+            let network = IpNet::from(from);
+            tracing::warn!(
+                "X-Forwarded-For from {from} is not believed; if that is your proxy: trusted_proxies = [\"{network}\"]"
+            );
+        }
         let caller = caller(address.ip(), request.headers(), trusted);
         if caller != Some(address.ip()) {
             let peer = caller.map_or(Peer::Hidden, |caller| Peer::Tcp(Some(SocketAddr::new(caller, 0))));

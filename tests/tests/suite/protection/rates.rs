@@ -157,6 +157,25 @@ async fn who_guesses_login_codes_waits_until_the_next_hour() {
 }
 
 #[tokio::test]
+async fn a_forwarded_for_that_is_not_believed_is_logged_once_with_what_to_configure() {
+    let simod = Simod::start().await;
+    let forwarded = async || {
+        raw::ask(Method::GET, &simod.url()).header("x-forwarded-for", "192.0.2.7").send().await;
+    };
+    forwarded().await;
+    let said = || simod.log().matches("trusted_proxies = [\"127.0.0.1/32\"]").count();
+    eventually("it is logged", || async { (said() > 0).then_some(()) }).await;
+    for _ in 0..3 {
+        forwarded().await;
+    }
+    assert_eq!(said(), 1, "{}", simod.log());
+
+    let trusting = Setup::new().set("trusted_proxies", vec!["127.0.0.1/32"]).start().await;
+    raw::ask(Method::GET, &trusting.url()).header("x-forwarded-for", "192.0.2.7").send().await;
+    assert!(!trusting.log().contains("is not believed"), "{}", trusting.log());
+}
+
+#[tokio::test]
 async fn a_token_may_ask_so_often_in_a_minute() {
     let simod = Setup::new().set("rate_limit_per_token", 10).start().await;
     let plant = Plant::new(&simod, "zavod").await;
