@@ -74,7 +74,7 @@ Examples:
   simoctl audit list --employee 100001
   simoctl audit export --file audit.ndjson
   simoctl audit verify --file audit.ndjson
-  simoctl audit refused";
+  simoctl audit refused --acs scada-2";
 
 pub(crate) const CLOCK: &str = "\
 Examples:

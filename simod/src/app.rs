@@ -14,6 +14,7 @@ use crate::{
     config::Config,
     guard::Guard,
     metrics::Metrics,
+    refused_posts::Gathered,
     store::{self, Accepted, Error, Incoming, Recorded, Refusal, Reported, Store},
     streams::Streams,
     tls::Tls,
@@ -47,6 +48,8 @@ pub struct App {
     pub guard: Guard,
     /// Who reads and parses large bodies.
     pub bodies: Bodies,
+    /// Posts that were refused, until they are written.
+    pub(crate) refused_posts: Arc<Gathered>,
     /// Held by whoever learns limits of tokens.
     learning: tokio::sync::Mutex<()>,
     /// What is counted.
@@ -186,6 +189,7 @@ impl App {
             wake,
             guard,
             bodies: Bodies::default(),
+            refused_posts: Arc::default(),
             learning: tokio::sync::Mutex::default(),
             metrics,
             tls,
@@ -210,6 +214,19 @@ impl App {
         let _turn = self.learning.lock().await;
         self.guard.set_limits(self.store.rate_limits().await?);
         Ok(())
+    }
+
+    /// Writes down which posts were refused. What cannot be written is tried again.
+    ///
+    /// # Errors
+    /// When the database cannot do it.
+    pub(crate) async fn write_refused_posts(&self) -> store::Result<()> {
+        let posts = self.refused_posts.take();
+        let written = self.store.keep_refused_posts(&posts).await;
+        if written.is_err() {
+            self.metrics.refused_untraced.increment(self.refused_posts.give_back(posts));
+        }
+        written
     }
 
     /// How long a shutdown waits for what is in flight.

@@ -15,6 +15,7 @@ mod indexer;
 mod instances;
 mod listen;
 pub mod metrics;
+mod refused_posts;
 mod serve;
 pub mod store;
 mod streams;
@@ -66,6 +67,7 @@ pub async fn run(
     });
     dispatch::start(&app, &tracker);
     let grace = app.shutdown_grace();
+    let refused_posts = app.refused_posts.clone();
     indexer::start(&app, &tracker);
     instances::start(&app, &tracker);
     clock::watch::start(&app, &tracker);
@@ -100,6 +102,9 @@ pub async fn run(
     }
     if let Err(error) = store.write_uses().await {
         tracing::warn!(%error, "shutdown: it is not written down when tokens were last used");
+    }
+    if let Err(error) = store.keep_refused_posts(&refused_posts.take()).await {
+        tracing::warn!(%error, "shutdown: the last posts that were refused are not written down");
     }
     store.close().await;
     if served.is_none() {

@@ -8,6 +8,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use crate::store::PushResult;
 
 const MESSAGES: &str = "simo_messages_accepted_total";
+const REFUSED: &str = "simo_posts_refused_total";
+const REFUSED_UNTRACED: &str = "simo_posts_refused_untraced_total";
 const BATCHES: &str = "simo_commit_batch_size";
 const PUSHES: &str = "simo_pushes_total";
 const SECONDS: &str = "simo_push_seconds";
@@ -22,6 +24,8 @@ pub struct Metrics {
     handle: PrometheusHandle,
     /// Messages accepted and committed.
     pub messages: Counter,
+    /// Refused posts of which there is no trace: they were of too many kinds.
+    pub refused_untraced: Counter,
     /// Messages per commit.
     pub ingest_batches: Histogram,
     /// Results of pushes per commit.
@@ -69,6 +73,12 @@ impl Default for Metrics {
             recorder.register_histogram(&Key::from_parts(BATCHES, vec![Label::new("what", what)]), &METADATA)
         };
         recorder.describe_counter(name(MESSAGES), None, "Messages accepted and committed".into());
+        recorder.describe_counter(name(REFUSED), None, "Posts of ACS that were refused, by code".into());
+        recorder.describe_counter(
+            name(REFUSED_UNTRACED),
+            None,
+            "Refused posts that are missing in the list: they were of too many kinds".into(),
+        );
         recorder.describe_histogram(name(BATCHES), None, "Items per commit".into());
         recorder.describe_counter(name(PUSHES), None, "Pushes by how a try ended".into());
         recorder.describe_histogram(
@@ -84,6 +94,7 @@ impl Default for Metrics {
         );
         Self {
             messages: recorder.register_counter(&Key::from_static_name(MESSAGES), &METADATA),
+            refused_untraced: recorder.register_counter(&Key::from_static_name(REFUSED_UNTRACED), &METADATA),
             ingest_batches: batches("messages"),
             finish_batches: batches("pushes"),
             receipt_batches: batches("receipts"),
@@ -95,6 +106,12 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// A post was refused with this code.
+    pub fn refused(&self, code: &'static str) {
+        let key = Key::from_parts(REFUSED, vec![Label::new("code", code)]);
+        self.recorder.register_counter(&key, &METADATA).increment(1);
+    }
+
     /// The counters of one channel.
     pub fn channel(&self, channel: &'static str) -> ChannelMetrics {
         let counter = |result| {
@@ -162,6 +179,7 @@ mod tests {
     fn what_was_counted_is_shown() {
         let metrics = Metrics::default();
         metrics.messages.increment(3);
+        metrics.refused("invalid");
         metrics.finish_batches.record(5.0);
         let channel = metrics.channel("fcm");
         channel.count(&PushResult::Skipped(Skip::Expired));
@@ -171,6 +189,7 @@ mod tests {
         let text = metrics.render();
         for line in [
             "simo_messages_accepted_total 3",
+            "simo_posts_refused_total{code=\"invalid\"} 1",
             "simo_commit_batch_size_bucket{what=\"pushes\",le=\"8\"} 1",
             "simo_pushes_total{channel=\"fcm\",result=\"skipped\"} 1",
             "simo_push_seconds_bucket{channel=\"fcm\",le=\"0.01\"} 1",

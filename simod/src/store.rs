@@ -28,7 +28,6 @@ use std::{
     },
 };
 
-pub(crate) use self::db::transaction::Write;
 pub use self::{
     audit::{AuditFilter, SERVER},
     callers::{
@@ -36,6 +35,7 @@ pub use self::{
         caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
         limits::{TokenLimits, network},
         login::{LoggedIn, NewSession},
+        refused_posts::RefusedPosts,
         sessions::Ended,
     },
     directory::{
@@ -63,6 +63,7 @@ pub use self::{
         sweep::StreamCursor,
     },
 };
+pub(crate) use self::{callers::refused_posts::NEWEST_REFUSED, db::transaction::Write};
 use self::{
     callers::token_last_used::Uses,
     db::{

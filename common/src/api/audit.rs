@@ -70,16 +70,27 @@ pub struct ErasedAudit {
     pub entries: Vec<u64>,
 }
 
-/// Attempts that were refused, of one kind in one hour.
+/// Attempts that were refused, of one kind in one hour: those to get in by their network address, posts of an ACS by their
+/// token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefusedAttempts {
     /// The client whose token it was; absent when nobody knows.
     pub client: Option<String>,
-    /// The network address they came from: of IPv6 its first half; empty: too many to tell.
+    /// The ACS whose posts were refused; absent for other attempts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acs: Option<String>,
+    /// What may be shown of the token that the posts came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// The network address they came from: of IPv6 its first half; empty: too many to tell, or posts.
     pub address: String,
     /// `no_token`, `malformed_token`, `unknown_token`, `expired`, `revoked`, `archived` (its holder or client is),
-    /// `wrong_code`, `blocked` (the employee is), `forbidden` (the holder may not do it), `rate_limited`.
+    /// `wrong_code`, `blocked` (the employee is), `forbidden` (the holder may not do it), `rate_limited`; of posts
+    /// the `code` of the answer.
     pub reason: String,
+    /// The field that was wrong in the posts, the first where there were several; `(other)`: one that no message has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// How many.
     pub count: u64,
     /// The first.
@@ -88,4 +99,20 @@ pub struct RefusedAttempts {
     /// The last.
     #[schema(value_type = String, format = DateTime)]
     pub last_at: Timestamp,
+    /// The newest of the posts, 20 at most, newest first. Those that were refused before they were read are not there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub newest: Vec<RefusedPost>,
+}
+
+/// By what a refused post is recognised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefusedPost {
+    /// When it came.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The beginning of its title.
+    pub title: String,
+    /// The ACS's own id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
 }

@@ -53,8 +53,14 @@ impl Client {
         self.get("/audit/head", pairs.as_slice()).await
     }
 
-    pub async fn refused_attempts(&self, list: &ListQuery) -> Result<Page<RefusedAttempts>> {
-        self.get("/audit/refused", &list.pairs()).await
+    pub async fn refused_attempts(
+        &self,
+        list: &ListQuery,
+        acs: Option<&str>,
+    ) -> Result<Page<RefusedAttempts>> {
+        let mut pairs = list.pairs();
+        pairs.extend(acs.map(|acs| ("acs", acs.to_owned())));
+        self.get("/audit/refused", &pairs).await
     }
 
     pub async fn erase_audit(&self, whose: &EraseAudit) -> Result<ErasedAudit> {

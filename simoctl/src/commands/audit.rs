@@ -12,7 +12,7 @@ use std::{
 use clap::{Args, Subcommand};
 use serde_json::Value as Json;
 use simo_common::{
-    api::audit::{AuditEntry, AuditHead, AuditPayload, EraseAudit, RefusedAttempts},
+    api::audit::{AuditEntry, AuditHead, AuditPayload, EraseAudit, RefusedAttempts, RefusedPost},
     client::{AuditQuery, ListQuery},
 };
 
@@ -43,10 +43,13 @@ pub(crate) enum Verb {
     },
     /// Show the last entry's number and hash, to be kept elsewhere for `verify --head`
     Head(Chain),
-    /// List attempts that were refused: wrong tokens and codes, too many requests; summed up by the hour
+    /// List what was refused: posts of ACS, wrong tokens and codes, too many requests; summed up by the hour
     Refused {
-        /// Only with all of these words in client, address and reason
+        /// Only with all of these words in client, ACS, address, reason, field, titles and external ids
         text: Vec<String>,
+        /// Only posts of this ACS
+        #[arg(long, value_name = "NAME")]
+        acs: Option<String>,
         /// At most so many rows
         #[arg(long, value_name = "N", value_parser = super::rows, default_value = "100")]
         limit: u64,
@@ -113,11 +116,14 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             export(session, file.filter(|path| !is_stdio(path)), chain.server).await
         }
         Verb::Head(chain) => Ok(session.out.record(&api.audit_head(chain.server).await?)?),
-        Verb::Refused { text, limit } => {
+        Verb::Refused { text, acs, limit } => {
             let query =
                 ListQuery { query: (!text.is_empty()).then(|| text.join(" ")), ..ListQuery::default() };
-            let key = |row: &RefusedAttempts| format!("{} {} {}", row.first_at, row.address, row.reason);
-            let fetch = async |query: &_| api.refused_attempts(query).await;
+            let key = |row: &RefusedAttempts| {
+                let of_post = [&row.acs, &row.token, &row.field].map(|part| part.as_deref().unwrap_or(""));
+                format!("{} {} {} {of_post:?}", row.first_at, row.address, row.reason)
+            };
+            let fetch = async |query: &_| api.refused_attempts(query, acs.as_deref()).await;
             session.list(query, Some(limit), key, fetch).await
         }
         Verb::Erase { employee } => {
@@ -206,12 +212,26 @@ impl Record for AuditEntry {
 impl Record for RefusedAttempts {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("client", "Client", "Клиент", |r| r.client.as_deref().unwrap_or_default().into()),
+        Column::new("acs", "ACS", "АСУ", |r| r.acs.as_deref().unwrap_or_default().into()),
+        Column::wide("token", "Token", "Токен", |r| r.token.as_deref().unwrap_or_default().into()),
         Column::new("address", "From", "Откуда", |r| (&r.address).into()),
         Column::new("reason", "Why", "Почему", |r| (&r.reason).into()),
+        Column::new("field", "Field", "Поле", |r| r.field.as_deref().unwrap_or_default().into()),
         Column::new("count", "Times", "Раз", |r| r.count.into()),
         Column::new("first_at", "First", "Впервые", |r| r.first_at.into()),
         Column::new("last_at", "Last", "Последний раз", |r| r.last_at.into()),
+        Column::new("title", "Newest title", "Последний заголовок", |r| {
+            newest(r, |post| Some(&post.title))
+        }),
+        Column::wide("external_id", "External id", "external_id", |r| {
+            newest(r, |post| post.external_id.as_deref())
+        }),
     ];
+}
+
+/// Of the newest post.
+fn newest(refused: &RefusedAttempts, what: impl Fn(&RefusedPost) -> Option<&str>) -> Value {
+    refused.newest.first().and_then(what).unwrap_or_default().into()
 }
 
 fn said(entry: &AuditEntry, what: impl Fn(&AuditPayload) -> Value) -> Value {
@@ -276,8 +296,15 @@ pub(super) const RUSSIAN: Help = &[
         "audit verify/head",
         "Файл с выводом `audit head -o json`, сохранённым раньше, или стандартный ввод, если -: показывает, что цепочку не обрезали и не переписали",
     ),
-    ("audit refused", "Список отклонённых попыток: неверные токены и коды, слишком частые запросы; по часам"),
-    ("audit refused/text", "Только с этими словами в клиенте, адресе и причине"),
+    (
+        "audit refused",
+        "Список отклонённого: сообщения АСУ, неверные токены и коды, слишком частые запросы; по часам",
+    ),
+    (
+        "audit refused/text",
+        "Только с этими словами в клиенте, АСУ, адресе, причине, поле, заголовках и external_id",
+    ),
+    ("audit refused/acs", "Только сообщения этой АСУ"),
     ("audit refused/limit", "Не больше стольких строк"),
     ("audit export", "Записать все записи, старые сверху, по объекту JSON в строке"),
     ("audit export/file", "Файл; «-» или ничего — стандартный вывод"),

@@ -11,7 +11,7 @@ use simo_common::{
 };
 use tokio::task::JoinError;
 
-use crate::{serve::HEAD_BYTES, store};
+use crate::{refused_posts::Head, serve::HEAD_BYTES, store};
 
 /// An error as the API answers it. It becomes a problem body in the caller's language on its way out
 /// ([`super::middleware::all`]), because only there the language is known.
@@ -29,18 +29,27 @@ pub struct ApiError {
     pub errors: Vec<(String, Text)>,
     /// Seconds after which to come again.
     pub retry_after: Option<u32>,
+    /// What is known of the post that was refused; its token lets in.
+    pub(crate) post: Option<Box<Head>>,
 }
 
 impl ApiError {
     /// An error without hint and fields.
     pub fn new(status: StatusCode, code: &'static str, detail: Text) -> Self {
-        Self { status, code, detail, hint: None, errors: Vec::new(), retry_after: None }
+        Self { status, code, detail, hint: None, errors: Vec::new(), retry_after: None, post: None }
     }
 
     /// Adds what to do next.
     #[must_use]
     pub fn hint(mut self, hint: Text) -> Self {
         self.hint = Some(hint);
+        self
+    }
+
+    /// It is this post that was refused, whose token lets in.
+    #[must_use]
+    pub(crate) fn of_post(mut self, head: Head) -> Self {
+        self.post = Some(Box::new(head));
         self
     }
 

@@ -8,7 +8,7 @@ use axum::{
 use http::StatusCode;
 use simo_common::{text, token};
 
-use super::{ApiError, Peer, auth};
+use super::{ApiError, Peer, auth, ingest};
 use crate::{
     app::App,
     guard::{TokenHash, TooMany},
@@ -42,9 +42,28 @@ impl Attempt {
     }
 }
 
-/// Turns away who has asked too often, before anything is looked up; `next` answers the others.
+/// Turns away who has asked too often, before anything is looked up; `next` answers the others. Of a post that is refused
+/// a trace is kept.
 pub(super) async fn guard<Answer>(
     app: &App,
+    request: Request,
+    next: impl FnOnce(Request) -> Answer,
+) -> Response
+where
+    Answer: Future<Output = Response>,
+{
+    let attempt = Attempt::of(&request);
+    let poster = attempt.token().filter(|_| ingest::is_post(request.method(), request.uri().path()));
+    let response = answer(app, attempt, request, next).await;
+    if let (Some(token), Some(error)) = (poster, response.extensions().get::<ApiError>()) {
+        ingest::note_refused(app, token, error);
+    }
+    response
+}
+
+async fn answer<Answer>(
+    app: &App,
+    attempt: Attempt,
     request: Request,
     next: impl FnOnce(Request) -> Answer,
 ) -> Response
@@ -55,7 +74,6 @@ where
     let Some(address) = Peer::of(request.extensions()).network() else {
         return next(request).await;
     };
-    let attempt = Attempt::of(&request);
     if let Err(error) = let_pass(app, attempt, brings_code(&request), &address).await {
         app.guard.refused(None, &address, "rate_limited", app.clock().now());
         return error.into_response();

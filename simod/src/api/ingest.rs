@@ -3,6 +3,7 @@
 mod batch;
 mod fingerprint;
 mod refused;
+mod refused_posts;
 mod validate;
 
 use std::{
@@ -29,6 +30,7 @@ use utoipa_axum::{
 };
 
 use self::refused::Unposted;
+pub(super) use self::refused_posts::{is_post, note_refused};
 use super::{
     ApiError, ApiResult, Peer,
     auth::{self, Admin, Caller},
@@ -134,14 +136,18 @@ pub(super) async fn post_message(
     let poster = poster(&mut parts, &app).await?;
     let incoming = match read_one(parts, request_body, poster, &app).await {
         Ok(incoming) => incoming,
-        Err(error) => return Err(refuse_strangers(&app, poster, from, error).await),
+        Err(error) => {
+            let head = error.post.as_deref().cloned().unwrap_or_default();
+            return Err(refuse_strangers(&app, poster, from, error).await.of_post(head));
+        }
     };
+    let head = refused_posts::of_draft(&incoming.draft);
     match submit(&app, incoming).await {
         Ok(posted) => Ok((StatusCode::ACCEPTED, Json(posted))),
         Err(Unposted::Refused(Refusal::UnknownTopic(slug))) => {
-            Err(Box::pin(refused::unknown_topic(&app, poster, &slug)).await)
+            Err(Box::pin(refused::unknown_topic(&app, poster, &slug)).await.of_post(head))
         }
-        Err(unposted) => Err(unposted.into()),
+        Err(unposted) => Err(ApiError::from(unposted).of_post(head)),
     }
 }
 
@@ -159,9 +165,13 @@ async fn read_one(
     DefaultBodyLimit::max(limits::MESSAGE_REQUEST_BYTES).apply(&mut request);
     let (bytes, keyed) = (body::read(app, request).await?, idempotency_key.is_some());
     let draft = match body::plain(&bytes) {
-        Some(message) => validate::validate(message, keyed)?,
-        None => Box::pin(app.bodies.aside(move || validate::read(&bytes, keyed))).await??,
+        Some(message) => validate::validate(message, keyed),
+        None => {
+            let bytes = bytes.clone();
+            Box::pin(app.bodies.aside(move || validate::read(&bytes, keyed))).await?
+        }
     };
+    let draft = draft.map_err(|error| error.of_post(refused_posts::of_bytes(&bytes)))?;
     Ok(Incoming { poster, from, draft, idempotency_key, dry_run, budget: None, memory: None })
 }
 

@@ -19,5 +19,5 @@ pub(super) async fn step(app: &App) -> Result<()> {
     if !refused.is_empty() {
         store.keep_refused(&refused).await?;
     }
-    Ok(())
+    app.write_refused_posts().await
 }

@@ -18,7 +18,7 @@ const KEYS_KEPT: i64 = 72 * HOUR;
 /// How long the live feed goes back.
 const EVENTS_KEPT: i64 = DAY;
 
-/// How long failed pairings count.
+/// How long failed logins count.
 const FAILURES_KEPT: i64 = DAY;
 
 /// How long an invitation that ran out can still be told from one that never was.
@@ -26,6 +26,9 @@ const INVITES_KEPT: i64 = 30 * DAY;
 
 /// How long it is known what was refused.
 const REFUSED_KEPT: i64 = 90 * DAY;
+
+/// How long refused posts are known: no longer than their client keeps history, as they show titles.
+const REFUSED_POSTS_KEPT: i64 = 30 * DAY;
 
 impl Store {
     /// Forgets some of the oldest events, those before a moment. They are in the order of time; only the oldest are looked
@@ -57,8 +60,8 @@ impl Store {
         Ok(gone.len() as u64)
     }
 
-    /// Forgets some of what is too old to matter: keys of idempotency, events, failed pairings, refused
-    /// attempts, invitations. Returns whether there may be more.
+    /// Forgets some of what is too old to matter: keys of idempotency, events, failed logins, refused attempts and posts,
+    /// invitations. Returns whether there may be more.
     pub async fn forget_old(&self) -> Result<bool> {
         let now = self.clock.settled();
         let forgotten = [
@@ -79,6 +82,20 @@ impl Store {
                 "delete from refusal where (client_id, hour, address, reason) in (
                      select client_id, hour, address, reason from refusal where hour < $1 limit $2)",
                 (now - REFUSED_KEPT) / HOUR,
+            )
+            .await?,
+            self.forget(
+                "delete from refused_post where (client_id, hour, token_id, code, field) in (
+                     select client_id, hour, token_id, code, field from refused_post where hour < $1 limit $2)",
+                (now - REFUSED_POSTS_KEPT) / HOUR,
+            )
+            .await?,
+            self.forget(
+                "delete from refused_post where (client_id, hour, token_id, code, field) in (
+                     select p.client_id, p.hour, p.token_id, p.code, p.field from client c
+                     join refused_post p on p.client_id = c.id and p.hour < $1 - 24 * c.retention_days
+                     where c.retention_days < 30 limit $2)",
+                now / HOUR,
             )
             .await?,
             self.forget(

@@ -97,19 +97,30 @@ async fn head(
     Ok(axum::Json(app.store.audit_head(chain).await?))
 }
 
-/// List refused attempts
+/// Whose posts.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct RefusedParams {
+    /// Only posts of this ACS.
+    acs: Option<String>,
+}
+
+/// List refused attempts and posts
 ///
-/// Outside the audit's chains, summed up by the hour, kept for 90 days. Admins see those with tokens of their client; an
-/// owner who names no client sees all, also those with tokens that nobody ever had.
-#[utoipa::path(get, path = "/audit/refused", tag = "audit", operation_id = "refused_attempts", params(ListParams),
+/// Outside the audit's chains, summed up by the hour. Attempts to get in are kept for 90 days, posts of ACS for 30, with the
+/// newest titles of each kind. Admins see those with tokens of their client; an owner who names no client sees all, also
+/// those with tokens that nobody ever had.
+#[utoipa::path(get, path = "/audit/refused", tag = "audit", operation_id = "refused_attempts",
+    params(ListParams, RefusedParams),
     responses((status = 200, description = "Newest hour first", body = Page<RefusedAttempts>), Problems))]
 async fn refused(
     keeper: Keeper,
     State(app): State<Arc<App>>,
     List(listing): List<RefusedKey>,
+    Params(RefusedParams { acs }): Params<RefusedParams>,
 ) -> ApiResult<axum::Json<Page<RefusedAttempts>>> {
     let within = keeper.client.map(|(id, _)| id);
-    Ok(answer(app.store.refused(within, &listing).await?))
+    Ok(answer(app.store.refused(within, acs.as_deref(), &listing).await?))
 }
 
 /// Erase what the audit says of an employee

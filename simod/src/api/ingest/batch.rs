@@ -17,11 +17,12 @@ use simo_common::{
 };
 
 use self::items::{Items, Part};
-use super::{PostParams, budget, enter, poster, refuse_strangers, refused::Unposted};
+use super::{PostParams, budget, enter, poster, refuse_strangers, refused::Unposted, refused_posts};
 use crate::{
     api::{ApiError, ApiResult, Peer, auth, body, middleware, parameters::Params},
     app::App,
-    store::{self, Incoming},
+    refused_posts::Head,
+    store::{self, Incoming, Poster},
 };
 
 /// Post many messages
@@ -57,13 +58,17 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
     };
     let (dry_run, mut items) = match read.await {
         Ok(read) => read,
-        Err(error) => return Err(refuse_strangers(&app, poster, from, error).await),
+        Err(error) => {
+            return Err(refuse_strangers(&app, poster, from, error).await.of_post(Head::default()));
+        }
     };
     let budget = budget();
     // One after the other, so that they are accepted in their order.
     let mut entered = Vec::with_capacity(items.len());
+    let mut heads = Vec::with_capacity(items.len());
     while let Some(Part { drafts, memory }) = items.next(&app).await? {
         for draft in drafts {
+            heads.push(refused_posts::of_item(&draft));
             entered.push(match draft {
                 Ok(draft) => {
                     let incoming = Incoming {
@@ -83,9 +88,10 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
     }
     let answers = join_all(entered.into_iter().map(async |item| item?.await)).await;
     let verdict = if answers.len() <= FEW {
-        Verdict::on(answers, lang)
+        Verdict::on(&app, poster, answers, heads, lang)
     } else {
-        app.bodies.aside(move || Verdict::on(answers, lang)).await?
+        let judging = app.clone();
+        app.bodies.aside(move || Verdict::on(&judging, poster, answers, heads, lang)).await?
     };
     match verdict {
         Verdict::NotLetIn => Err(auth::not_let_in()),
@@ -94,7 +100,7 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
             if accepted == 0 {
                 let error = refuse_strangers(&app, poster, from, ApiError::internal()).await;
                 if matches!(error.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-                    return Err(error);
+                    return Err(error.of_post(Head::default()));
                 }
             }
             Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
@@ -116,7 +122,13 @@ enum Verdict {
 }
 
 impl Verdict {
-    fn on(answers: Vec<Result<PostedMessage, Unposted>>, lang: Lang) -> Self {
+    fn on(
+        app: &App,
+        poster: Poster,
+        answers: Vec<Result<PostedMessage, Unposted>>,
+        heads: Vec<Head>,
+        lang: Lang,
+    ) -> Self {
         let answers = explained(answers);
         let failed_with = |status| {
             move |answer: &ApiResult<_>| answer.as_ref().is_err_and(|error: &ApiError| error.status == status)
@@ -126,6 +138,13 @@ impl Verdict {
         }
         if answers.iter().all(failed_with(StatusCode::SERVICE_UNAVAILABLE)) {
             return Self::Unavailable;
+        }
+        if let Poster::Token(hash) = poster {
+            for (answer, head) in answers.iter().zip(heads) {
+                if let Err(error) = answer {
+                    refused_posts::note(app, hash, error, Some(head));
+                }
+            }
         }
         let answer = answer(answers, lang);
         Self::Answered { accepted: answer.accepted, json: serde_json::to_vec(&answer).unwrap_or_default() }

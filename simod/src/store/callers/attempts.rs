@@ -7,10 +7,11 @@ use simo_common::{
 };
 use uuid::Uuid;
 
+use super::refused_posts::read_newest;
 use crate::store::{
     Listing, Result, Rows, SERVER, Store,
     db::{
-        engine::{query, query_as},
+        engine::{Row, query, query_as},
         rows_as_json::{hex, json},
     },
     list::page,
@@ -54,8 +55,8 @@ pub struct RefusedToken {
     pub fate: &'static str,
 }
 
-/// The place of refused attempts in their list: hour, client, address, reason.
-pub type RefusedKey = (i64, Uuid, String, String);
+/// The place of refused attempts in their list: hour, client, address, reason, token and field.
+pub type RefusedKey = (i64, Uuid, String, String, Uuid, String);
 
 impl Store {
     /// Adds what this instance has counted, and tells what all of them have.
@@ -111,43 +112,74 @@ impl Store {
         tx.commit().await
     }
 
-    /// Refused attempts with tokens of one client, or all; newest hour first.
+    /// Refused attempts with tokens of one client, or all, and refused posts; newest hour first. Of one ACS only its posts.
     pub async fn refused(
         &self,
         within: Option<Uuid>,
+        acs: Option<&str>,
         listing: &Listing<RefusedKey>,
     ) -> Result<Rows<RefusedAttempts, RefusedKey>> {
-        let (hour, client, address, reason) = listing.after.clone().map_or_else(
-            || (None, None, None, None),
-            |(hour, client, address, reason)| (Some(hour), Some(client), Some(address), Some(reason)),
-        );
         let mut reader = self.read().await?;
+        let after = listing.after.clone();
+        let (hour, client, address, reason, token, field) = after
+            .map(|(hour, client, address, reason, token, field)| {
+                (Some(hour), Some(client), Some(address), Some(reason), Some(token), Some(field))
+            })
+            .unwrap_or_default();
         let rows = query(
-            "select r.*, c.slug from refusal r left join client c on c.id = r.client_id
-             where ($1 is null or r.client_id = $1)
-             and ($2 is null or (r.hour, r.client_id, r.address, r.reason) < ($2, $3, $4, $5))
-             order by r.hour desc, r.client_id desc, r.address desc, r.reason desc limit $6",
+            "select u.*, c.slug, a.name as acs, t.shown from (
+                 select * from (
+                     select hour, client_id, address, reason, x'00000000000000000000000000000000' as token_id, '' as field,
+                            count, first_at, last_at, '[]' as newest
+                     from refusal
+                     where $2 is null and ($1 is null or client_id = $1)
+                       and ($3 is null or (hour, client_id, address, reason, x'00000000000000000000000000000000', '')
+                            < ($3, $4, $5, $6, $7, $8))
+                     order by hour desc, client_id desc, address desc, reason desc limit $9) attempts
+                 union all select * from (
+                     select hour, client_id, '' as address, code as reason, token_id, field, count, first_at, last_at, newest
+                     from refused_post p
+                     where ($1 is null or client_id = $1)
+                       and ($2 is null or exists (
+                           select 1 from token t
+                           join acs a on a.client_id = t.client_id and a.id = t.holder_id and a.name = $2
+                           where t.client_id = p.client_id and t.id = p.token_id))
+                       and ($3 is null or (hour, client_id, '', code, token_id, field) < ($3, $4, $5, $6, $7, $8))
+                     order by hour desc, client_id desc, code desc, token_id desc, field desc limit $9) posts
+             ) u
+             left join client c on c.id = u.client_id
+             left join token t on t.client_id = u.client_id and t.id = u.token_id
+             left join acs a on a.client_id = t.client_id and a.id = t.holder_id
+             order by u.hour desc, u.client_id desc, u.address desc, u.reason desc, u.token_id desc, u.field desc limit $9",
         )
         .bind(within)
+        .bind(acs)
         .bind(hour)
         .bind(client)
         .bind(address)
         .bind(reason)
+        .bind(token)
+        .bind(field)
         .bind(listing.rows())
         .fetch(&mut reader);
         page(rows, listing.limit, |row| {
-            let (hour, client_id): (i64, Uuid) = (row.try_get("hour")?, row.try_get("client_id")?);
-            let attempts = RefusedAttempts {
-                client: row.try_get("slug")?,
-                address: row.try_get("address")?,
-                reason: row.try_get("reason")?,
-                count: row.try_get::<i64, _>("count")? as u64,
-                first_at: time::from_us(row.try_get("first_at")?),
-                last_at: time::from_us(row.try_get("last_at")?),
-            };
-            let names = [attempts.client.as_deref().unwrap_or(""), &attempts.address, &attempts.reason];
+            let attempts = read_refused(row)?;
+            let newest = attempts.newest.iter();
+            let newest =
+                newest.flat_map(|post| [post.title.as_str(), post.external_id.as_deref().unwrap_or("")]);
+            let optional = [&attempts.client, &attempts.acs, &attempts.field];
+            let optional = optional.into_iter().filter_map(Option::as_deref);
+            let names: Vec<&str> =
+                [&*attempts.address, &*attempts.reason].into_iter().chain(optional).chain(newest).collect();
             let fits = listing.find.fits(&names);
-            let key = (hour, client_id, attempts.address.clone(), attempts.reason.clone());
+            let key = (
+                row.try_get("hour")?,
+                row.try_get("client_id")?,
+                attempts.address.clone(),
+                attempts.reason.clone(),
+                row.try_get("token_id")?,
+                row.try_get("field")?,
+            );
             Ok(fits.then_some((key, attempts)))
         })
         .await
@@ -182,4 +214,19 @@ impl Store {
             .await?;
         tx.commit().await
     }
+}
+
+fn read_refused(row: &Row) -> Result<RefusedAttempts> {
+    Ok(RefusedAttempts {
+        client: row.try_get("slug")?,
+        acs: row.try_get("acs")?,
+        token: row.try_get("shown")?,
+        address: row.try_get("address")?,
+        reason: row.try_get("reason")?,
+        field: Some(row.try_get("field")?).filter(|field: &String| !field.is_empty()),
+        count: row.try_get::<i64, _>("count")? as u64,
+        first_at: time::from_us(row.try_get("first_at")?),
+        last_at: time::from_us(row.try_get("last_at")?),
+        newest: read_newest(&row.try_get::<String, _>("newest")?),
+    })
 }

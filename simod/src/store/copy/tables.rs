@@ -27,6 +27,7 @@ pub(super) const CARRIED: [&str; 26] = [
     "audit_payload",
     "audit_head",
     "refusal",
+    "refused_post",
     "message",
     "idempotency",
     "audience",

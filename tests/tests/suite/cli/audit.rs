@@ -129,3 +129,31 @@ async fn a_client_older_than_the_audit_is_no_fault_until_its_head_has_lost_its_e
     assert_eq!(lost.code, 1, "{}", lost.err);
     assert!(lost.err.contains("the chain ends at entry 0, but there was an entry 2"), "{}", lost.err);
 }
+
+#[tokio::test]
+async fn an_administrator_sees_which_posts_of_an_acs_were_refused() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    let (ctl, other) = (Ctl::new(&simod, "zavod"), Ctl::new(&simod, "fabrika"));
+    Plant::new(&simod, "fabrika").await;
+    for acs in ["1c", "scada-2"] {
+        let acs = plant.acs(&simod, acs).await;
+        for _ in 0..3 {
+            acs.post_message(&plant::to_topic("Котёл №2", "boiler"), false).await.unwrap_err();
+        }
+    }
+    let refused = eventually("the posts of both are kept", || async {
+        let rows = ctl.json(&["audit", "refused"]);
+        let rows = rows.as_array().unwrap();
+        let count: u64 = rows.iter().map(|row| row["count"].as_u64().unwrap()).sum();
+        (count == 6).then(|| rows.clone())
+    })
+    .await;
+    assert!(refused.iter().all(|row| row["first_at"].is_string() && row["last_at"].is_string()));
+    let told = ctl.ok(&["audit", "refused", "--acs", "scada-2"]);
+    let cells: Vec<_> = told.lines().next().unwrap().split('\t').collect();
+    assert!(["scada-2", "invalid", "topic", "Котёл №2"].iter().all(|cell| cells.contains(cell)), "{told}");
+    assert!(!told.contains("1c"), "{told}");
+    assert_eq!(ctl.json(&["audit", "refused", "котел", "1c"])[0]["newest"][0]["title"], "Котёл №2");
+    assert_eq!(other.json(&["audit", "refused"]), serde_json::json!([]));
+}

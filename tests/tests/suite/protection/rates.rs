@@ -220,7 +220,7 @@ async fn failures_outlive_a_restart() {
         guess(&simod).await;
         let (owner, list) = (simod.owner(), ListQuery::default());
         let written = async || -> u64 {
-            let all = owner.refused_attempts(&list).await.unwrap().items;
+            let all = owner.refused_attempts(&list, None).await.unwrap().items;
             all.iter().map(|row| row.count).sum()
         };
         eventually("the failures are written", || async {

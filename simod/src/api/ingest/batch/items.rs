@@ -11,7 +11,7 @@ use crate::{
     api::{
         ApiError, ApiResult,
         body::{self, Effort},
-        ingest::validate,
+        ingest::{refused_posts, validate},
     },
     app::App,
     bodies::{PARSED, SMALL},
@@ -87,14 +87,20 @@ impl Items {
 
 /// An item for which nothing is to be explained.
 fn plain(item: &Bytes) -> Option<ApiResult<Draft>> {
-    body::plain(item).map(|message| validate::validate(message, false))
+    body::plain(item).map(|message| of_item(item, validate::validate(message, false)))
 }
 
 fn parsed(item: &[u8], effort: &mut Effort) -> ApiResult<Draft> {
     if item.len() > PARSED {
         return Err(ApiError::too_large());
     }
-    validate::validate(body::parse_with::<PostMessage>(item, effort)?, false)
+    let message = body::parse_with::<PostMessage>(item, effort);
+    of_item(item, message.and_then(|message| validate::validate(message, false)))
+}
+
+/// One that is refused leaves a trace of which it was.
+fn of_item(item: &[u8], draft: ApiResult<Draft>) -> ApiResult<Draft> {
+    draft.map_err(|error| error.of_post(refused_posts::of_bytes(item)))
 }
 
 /// The items as they stand there: not more than a batch may have are looked at.

@@ -1,0 +1,133 @@
+//! Posts that were refused, by token, hour, code and field. They are written by a periodic duty, and read with the other
+//! attempts that were refused ([`super::attempts`]).
+
+use std::collections::HashMap;
+
+use simo_common::api::audit::RefusedPost;
+use uuid::Uuid;
+
+use crate::store::{
+    Result, Store,
+    db::{
+        engine::{query, query_as},
+        rows_as_json::{hex, hex_hash, json},
+    },
+};
+
+/// How many of the newest posts of a kind can be recognised.
+pub(crate) const NEWEST_REFUSED: usize = 20;
+
+/// Refused posts of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedPosts {
+    /// With which token they came.
+    pub token: [u8; 32],
+    /// The hour, since 1970.
+    pub hour: i64,
+    /// The code of the answer.
+    pub code: &'static str,
+    /// The first field that was wrong; empty: none was.
+    pub field: &'static str,
+    /// How many.
+    pub count: u64,
+    /// The first.
+    pub first_at: i64,
+    /// The last.
+    pub last_at: i64,
+    /// The newest of them, in any order.
+    pub newest: Vec<RefusedPost>,
+}
+
+impl Store {
+    /// Adds refused posts to what is known of them. Tokens that no ACS ever had are passed over.
+    pub async fn keep_refused_posts(&self, posts: &[RefusedPosts]) -> Result<()> {
+        if posts.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.write().await?;
+        let hashes: Vec<String> = posts.iter().map(|one| hex_hash(&one.token)).collect();
+        let tokens: Vec<(Vec<u8>, Uuid, Uuid)> = query_as(
+            "select t.hash, t.client_id, t.id from token t
+             where t.kind = 'acs' and t.hash in (select unhex(atom, '') from jsonb_each($1))",
+        )
+        .bind(json(&hashes))
+        .fetch_all(&mut tx)
+        .await?;
+        let tokens: HashMap<Vec<u8>, (Uuid, Uuid)> =
+            tokens.into_iter().map(|(hash, client_id, id)| (hash, (client_id, id))).collect();
+        let mut known: HashMap<(Uuid, i64, &str, &str), &RefusedPosts> = HashMap::new();
+        let mut rows = Vec::new();
+        for one in posts {
+            if let Some(&(client_id, id)) = tokens.get(one.token.as_slice()) {
+                known.insert((id, one.hour, one.code, one.field), one);
+                rows.push((
+                    hex(client_id).to_string(),
+                    one.hour,
+                    hex(id).to_string(),
+                    one.code,
+                    one.field,
+                    one.count,
+                    one.first_at,
+                    one.last_at,
+                ));
+            }
+        }
+        if rows.is_empty() {
+            return tx.rollback().await;
+        }
+        // Two instances with the same rows lock them in the same order.
+        rows.sort_unstable();
+        let earlier: Vec<(Uuid, Uuid, i64, String, String, String)> = query_as(
+            "insert into refused_post (client_id, hour, token_id, code, field, count, first_at, last_at, newest)
+             select unhex(j.value->>0), cast(j.value->>1 as integer), unhex(j.value->>2), j.value->>3, j.value->>4,
+                    cast(j.value->>5 as integer), cast(j.value->>6 as integer), cast(j.value->>7 as integer), '[]'
+             from jsonb_each($1) j where true
+             on conflict (client_id, hour, token_id, code, field) do update
+             set count = refused_post.count + excluded.count,
+                 first_at = case when excluded.first_at < refused_post.first_at then excluded.first_at
+                                 else refused_post.first_at end,
+                 last_at = case when excluded.last_at > refused_post.last_at then excluded.last_at
+                                else refused_post.last_at end
+             returning client_id, token_id, hour, code, field, newest",
+        )
+        .bind(json(&rows))
+        .fetch_all(&mut tx)
+        .await?;
+        let mut newest = Vec::new();
+        for (client_id, token_id, hour, code, field, earlier) in earlier {
+            let Some(one) =
+                known.get(&(token_id, hour, &*code, &*field)).filter(|one| !one.newest.is_empty())
+            else {
+                continue;
+            };
+            let all = json(&newest_of(read_newest(&earlier), &one.newest));
+            newest.push((hex(client_id).to_string(), hour, hex(token_id).to_string(), code, field, all));
+        }
+        if newest.is_empty() {
+            return tx.commit().await;
+        }
+        query(
+            "update refused_post set newest = j.value->>5 from jsonb_each($1) j
+             where refused_post.client_id = unhex(j.value->>0) and refused_post.hour = cast(j.value->>1 as integer)
+               and refused_post.token_id = unhex(j.value->>2) and refused_post.code = j.value->>3
+               and refused_post.field = j.value->>4",
+        )
+        .bind(json(&newest))
+        .execute(&mut tx)
+        .await?;
+        tx.commit().await
+    }
+}
+
+/// The newest of both, newest first.
+fn newest_of(mut earlier: Vec<RefusedPost>, more: &[RefusedPost]) -> Vec<RefusedPost> {
+    earlier.extend_from_slice(more);
+    earlier.sort_by_key(|post| std::cmp::Reverse(post.at));
+    earlier.truncate(NEWEST_REFUSED);
+    earlier
+}
+
+/// As they lie in their column.
+pub(super) fn read_newest(text: &str) -> Vec<RefusedPost> {
+    serde_json::from_str(text).unwrap_or_default()
+}
