@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::lang::Wrong;
+use crate::lang::{Text, Wrong};
 
 /// What clap itself writes.
 pub const WORDS: &[(&str, &str)] = &[
@@ -95,5 +95,41 @@ fn in_words(value: &ContextValue) -> String {
             texts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         }
         _ => String::new(),
+    }
+}
+
+/// Reads a span of time: `90` or `90s`, `30m`, `72h`, `7d`; in seconds.
+pub fn seconds(text: &str) -> Result<i64, Wrong> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "" | "s" | "с" => Some(1),
+        "m" | "м" => Some(60),
+        "h" | "ч" => Some(3_600),
+        "d" | "д" => Some(86_400),
+        _ => None,
+    };
+    unit.zip(digits.parse::<i64>().ok())
+        .and_then(|(unit, count)| count.checked_mul(unit))
+        .filter(|seconds| *seconds > 0)
+        .ok_or_else(|| {
+            Wrong(Text::new(
+                "expected a number with s, m, h or d: 90s, 30m, 72h, 7d",
+                "нужно число с буквой s, m, h или d: 90s, 30m, 72h, 7d",
+            ))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_of_time_has_a_number_and_perhaps_a_unit() {
+        assert_eq!(seconds("90").unwrap(), 90);
+        assert_eq!(seconds("72h").unwrap(), 259_200);
+        assert_eq!(seconds("7д").unwrap(), 604_800);
+        for wrong in ["", "h", "-5", "0", "1w", "9999999999999999d"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
     }
 }

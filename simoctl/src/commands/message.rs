@@ -5,13 +5,13 @@ mod view;
 mod watch;
 
 use clap::{Args, Subcommand};
+pub(crate) use simo_common::command_line::seconds;
 use simo_common::{
     api::{
         history::{Delivery, Sort},
         problem::FieldError,
     },
     client::{Error, ListQuery},
-    lang::{Text, Wrong},
 };
 use uuid::Uuid;
 
@@ -185,27 +185,6 @@ async fn cancel(session: &Session, id: Uuid) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads a span of time: `90` or `90s`, `30m`, `72h`, `7d`; in seconds.
-pub(crate) fn seconds(text: &str) -> Result<i64, Wrong> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = match &text[digits.len()..] {
-        "" | "s" | "с" => Some(1),
-        "m" | "м" => Some(60),
-        "h" | "ч" => Some(3_600),
-        "d" | "д" => Some(86_400),
-        _ => None,
-    };
-    unit.zip(digits.parse::<i64>().ok())
-        .and_then(|(unit, count)| count.checked_mul(unit))
-        .filter(|seconds| *seconds > 0)
-        .ok_or_else(|| {
-            Wrong(Text::new(
-                "expected a number with s, m, h or d: 90s, 30m, 72h, 7d",
-                "нужно число с буквой s, m, h или d: 90s, 30m, 72h, 7d",
-            ))
-        })
-}
-
 pub(super) const RUSSIAN: Help = &[
     ("message send", "Отправить сообщение"),
     ("message send/title", "Что телефон покажет первым"),
@@ -244,18 +223,3 @@ pub(super) const RUSSIAN: Help = &[
     ("message watch", "Следить за происходящим вживую до Ctrl-C"),
     ("message watch/query", "Только доставки, подходящие под запрос, как в `message list`"),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_span_of_time_has_a_number_and_perhaps_a_unit() {
-        assert_eq!(seconds("90").unwrap(), 90);
-        assert_eq!(seconds("72h").unwrap(), 259_200);
-        assert_eq!(seconds("7д").unwrap(), 604_800);
-        for wrong in ["", "h", "-5", "0", "1w", "9999999999999999d"] {
-            assert!(seconds(wrong).is_err(), "{wrong}");
-        }
-    }
-}
