@@ -257,11 +257,19 @@ impl Config {
 /// A URL without its passwords: the one before the host, and those among the parameters (`?password=`, `sslpassword=`),
 /// where PostgreSQL's URLs may have them too.
 pub fn without_password(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return store::without_password(text, HIDDEN, query_without_passwords);
+    }
+    if text.starts_with("sqlite:") || text.starts_with(['/', '.']) {
+        return text.to_owned();
+    }
+    let url = Url::parse(text).ok().filter(Url::has_host);
+    let Some(mut url) = url else {
         // What cannot be read may have a password anywhere.
         return match text.split_once("://") {
-            Some((scheme, rest)) if rest.contains(['@', '?']) => format!("{scheme}://{HIDDEN}"),
-            _ => text.to_owned(),
+            _ if !text.contains(['@', '?']) => text.to_owned(),
+            Some((scheme, _)) => format!("{scheme}://{HIDDEN}"),
+            None => HIDDEN.to_owned(),
         };
     };
     let query = url.query().map(query_without_passwords);
@@ -331,7 +339,18 @@ mod tests {
                 "postgres://a:***@db/simo?sslmode=require&sslPassword=***",
             ),
             ("postgres://db/simo?pass%77ord=hunter2", "postgres://db/simo?pass%77ord=***"),
-            ("postgres://a:hunter2@[db/simo", "postgres://***"),
+            ("postgres://a:hunt@er2@db/simo", "postgres://***"),
+            ("postgres://a:hunt/er2@db/simo", "postgres://***"),
+            ("postgres://a:hunt#er2@db/simo", "postgres://***"),
+            ("postgres://a:hunt?er2@db/simo", "postgres://***"),
+            ("postgres://a:hunt%er2@db/simo", "postgres://***"),
+            (
+                "postgres://a:hunter2@db,[::1]:5433/simo?sslmode=require",
+                "postgres://a:***@db,[::1]:5433/simo?sslmode=require",
+            ),
+            ("postgresql://a@%2Frun%2Fpostgresql/simo", "postgresql://a@%2Frun%2Fpostgresql/simo"),
+            ("simo:hunter2@db/simo", "***"),
+            ("http://a:hunter2@[proxy:3128", "http://***"),
             ("postgres://db/simo?user=a", "postgres://db/simo?user=a"),
             ("sqlite:/var/lib/simo/simo.db", "sqlite:/var/lib/simo/simo.db"),
         ] {

@@ -38,6 +38,7 @@ pub use self::{
         refused_posts::RefusedPosts,
         sessions::Ended,
     },
+    db::postgres::Unreached,
     directory::{
         grants::GrantTerms,
         site::Reach,
@@ -63,12 +64,15 @@ pub use self::{
         sweep::StreamCursor,
     },
 };
-pub(crate) use self::{callers::refused_posts::NEWEST_REFUSED, db::transaction::Write};
+pub(crate) use self::{
+    callers::refused_posts::NEWEST_REFUSED,
+    db::{postgres::without_password, transaction::Write},
+};
 use self::{
     callers::token_last_used::Uses,
     db::{
         engine::{Engine, Read, query},
-        postgres::{Others, Server},
+        postgres::{Others, Server, ServerUrl},
         sqlite::File,
     },
 };
@@ -99,7 +103,7 @@ pub struct Store {
 #[derive(Debug)]
 enum Database {
     Sqlite(Box<File>),
-    Postgres(Server),
+    Postgres(Box<Server>),
 }
 
 /// What a database URL names.
@@ -121,10 +125,11 @@ impl Place {
     /// mistyped URL than a file in the working directory.
     ///
     /// # Errors
-    /// [`Error::Url`] when it is none of these.
+    /// [`Error::Url`] when it is none of these, [`Error::ServerUrl`] when something is wrong with a server's.
     pub fn of(url: &str) -> Result<Self> {
         let path = match url.split_once(':') {
-            Some(("postgres" | "postgresql", _)) => {
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
+                ServerUrl::parse(url).map_err(Error::ServerUrl)?;
                 return Ok(Self::Server { url: url.to_owned(), direct: None });
             }
             Some(("sqlite", rest)) => rest.strip_prefix("//").unwrap_or(rest),
@@ -142,7 +147,7 @@ impl Place {
     /// The same server, which can also be reached without a pooler.
     ///
     /// # Errors
-    /// [`Error::Url`] when it is no URL of ours, [`Error::DirectToFile`] when one of both is a file.
+    /// As [`Place::of`], and [`Error::DirectToFile`] when one of both is a file.
     pub fn with_direct(self, direct: &str) -> Result<Self> {
         match (self, Self::of(direct)?) {
             (Self::Server { url, .. }, Self::Server { url: direct, .. }) => {
@@ -182,7 +187,7 @@ impl Store {
                         "the database server's clock is {seconds:+.1} s off ours; we go by the server's"
                     );
                 }
-                Database::Postgres(server)
+                Database::Postgres(Box::new(server))
             }
         };
         Ok(Self {

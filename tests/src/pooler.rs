@@ -44,7 +44,7 @@ impl Pooler {
             "[databases]\n* = host={host} port={port} user=simo\n\
              [pgbouncer]\nlisten_addr =\nlisten_port = {PORT}\nunix_socket_dir = {home}\nauth_type = trust\n\
              auth_file = {home}/users\npool_mode = transaction\ndefault_pool_size = 4\nmax_client_conn = 100\n\
-             ignore_startup_parameters = extra_float_digits\nlogfile = {home}/log\n"
+             logfile = {home}/log\n"
         );
         let open = fs::Permissions::from_mode(0o777);
         fs::set_permissions(directory.path(), open).expect("our own directory can be opened");

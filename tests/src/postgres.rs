@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 use url::Url;
 
@@ -83,24 +83,83 @@ impl OwnServer {
     /// When PostgreSQL's programs are not there, or do not work.
     pub fn start() -> Option<Self> {
         server()?;
-        let own = Self {
-            programs: programs(),
-            directory: TempDir::with_prefix("simo-postgres-").expect("a directory can be made"),
-        };
-        let open = fs::Permissions::from_mode(0o777);
-        fs::set_permissions(own.directory.path(), open).expect("our own directory can be opened");
-        let (data, home) = (own.data(), own.directory.path().display().to_string());
-        own.run("initdb", &["-D", &data, "-U", "simo", "-A", "trust", "-E", "UTF8", "--no-sync"]);
-        let options = format!("-c listen_addresses= -c fsync=off -k {home}");
-        fs::write(own.directory.path().join("options"), options).expect("a file can be written");
+        let own = Self::new();
+        own.run("initdb", &["-D", &own.data(), "-U", "simo", "-A", "trust", "-E", "UTF8", "--no-sync"]);
         own.again();
         Some(own)
     }
 
+    /// Starts a hot standby of it.
+    ///
+    /// # Panics
+    /// When PostgreSQL's programs do not work.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let own = Self::new();
+        let home = self.home();
+        own.run("pg_basebackup", &["-D", &own.data(), "-h", &home, "-U", "simo", "-R", "--no-sync"]);
+        own.again();
+        own
+    }
+
+    /// A directory for one.
+    fn new() -> Self {
+        let directory = TempDir::with_prefix("simo-postgres-").expect("a directory can be made");
+        let own = Self { programs: programs(), directory };
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(own.directory.path(), open).expect("our own directory can be opened");
+        let options = format!("-c listen_addresses= -c fsync=off -k {}", own.home());
+        fs::write(own.directory.path().join("options"), options).expect("a file can be written");
+        own
+    }
+
     /// The URL of its database.
     pub fn url(&self) -> String {
-        let home = self.directory.path().display();
-        format!("postgres://simo@localhost/postgres?host={home}")
+        format!("postgres://simo@localhost/postgres?host={}", self.home())
+    }
+
+    /// The directory of its socket, which stands for a host.
+    pub fn home(&self) -> String {
+        self.directory.path().display().to_string()
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        self.run("pg_ctl", &["-D", &self.data(), "-w", "promote"]);
+    }
+
+    /// Lets nobody in but its superuser without a password.
+    pub fn demand_passwords(&self) {
+        let lines = "local all simo trust\nlocal all all scram-sha-256\n";
+        fs::write(Path::new(&self.data()).join("pg_hba.conf"), lines).expect("a file can be written");
+        self.stop();
+        self.again();
+    }
+
+    /// Runs statements in one of its databases.
+    ///
+    /// # Panics
+    /// When it refuses.
+    pub async fn execute(&self, database: &str, statements: &str) {
+        let mut connection = self.connect(database).await;
+        let statements = AssertSqlSafe(statements.to_owned());
+        sqlx::raw_sql(statements).execute(&mut connection).await.expect("the server does it");
+        connection.close().await.expect("a connection can be closed");
+    }
+
+    /// Asks one of its databases for a number.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn number(&self, database: &str, question: &str) -> i64 {
+        let mut connection = self.connect(database).await;
+        let question = AssertSqlSafe(question.to_owned());
+        sqlx::query_scalar(question).fetch_one(&mut connection).await.expect("the server answers")
+    }
+
+    async fn connect(&self, database: &str) -> PgConnection {
+        let options: PgConnectOptions = self.url().parse().expect("it is a URL");
+        options.database(database).connect().await.expect("the server answers")
     }
 
     /// Takes it away, without a word to those who are connected.

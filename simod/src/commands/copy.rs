@@ -11,13 +11,13 @@ use std::{
 use anyhow::bail;
 use clap::Args;
 use simo_common::{
-    lang::{Lang, Wrong},
+    lang::{Lang, Text, Wrong},
     text,
 };
 use simod::{
     config::without_password,
     store::{
-        Place,
+        Error, Place,
         copy::{Copied, Copier},
     },
 };
@@ -69,6 +69,9 @@ fn file(url: &str) -> Result<PathBuf, Wrong> {
 fn server(url: &str) -> Result<String, Wrong> {
     match Place::of(url) {
         Ok(Place::Server { url, .. }) => Ok(url),
+        Err(error @ Error::ServerUrl(_)) => {
+            Err(Wrong(Text::new(error.in_words(Lang::En), error.in_words(Lang::Ru))))
+        }
         _ => Err(Wrong(text!(
             "a copy goes to a PostgreSQL server: postgres://user@host/simo",
             "копируют на сервер PostgreSQL: postgres://user@host/simo"

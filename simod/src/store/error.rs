@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use simo_common::lang::{Lang, Text};
-use sqlx::postgres::PgDatabaseError;
+use sqlx::{migrate::MigrateError, postgres::PgDatabaseError};
+
+use super::db::postgres::Unreached;
 
 /// What a method of the store returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -14,6 +16,9 @@ pub enum Error {
     /// Not a database URL of ours.
     #[error("`{0}` is not a database URL: expected sqlite:/path/to/simo.db or postgres://user@host/simo")]
     Url(String),
+    /// A server's URL of which something is not understood.
+    #[error("{}", .0.en)]
+    ServerUrl(Text),
     /// A server's own URL beside a file.
     #[error(
         "`database_direct` is the server's own URL where `database` leads to it through a pooler: both begin with postgres://"
@@ -30,9 +35,20 @@ pub enum Error {
     /// A file or folder beside the database cannot be used.
     #[error("{}: {}", .0.display(), .1)]
     File(PathBuf, std::io::Error),
-    /// The file is not a database, or must not be read or written; the server cannot be reached.
+    /// The file is not a database, or must not be read or written.
     #[error("{}: {}", .0, .1)]
     Open(String, #[source] sqlx::Error),
+    /// No host of the server takes us.
+    #[error(transparent)]
+    Unreached(#[from] Unreached),
+    /// Our role may not make the tables, or not read those that are there.
+    #[error("{said}. What the role lacks, as statements for the owner of the database: {}", grants.join("; "))]
+    Forbidden {
+        /// What the server said.
+        said: String,
+        /// Statements that give it what it lacks.
+        grants: Vec<String>,
+    },
     /// Migrations are missing, and cannot be run from here.
     #[error(
         "the database lacks migrations ({}), which cannot be run behind a pooler: set `database_direct` to the server's own URL, or run `simod migrate` with it",
@@ -52,7 +68,7 @@ pub enum Error {
     HalfCopied(String),
     /// The migrations could not be run.
     #[error("cannot migrate the database: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[from] MigrateError),
     /// What a request names does not exist, or not for its caller.
     #[error("no {noun} `{name}`")]
     NotFound {
@@ -99,6 +115,13 @@ impl Error {
             Self::Url(url) => format!(
                 "`{url}` — не адрес базы данных: нужно sqlite:/путь/simo.db или postgres://пользователь@сервер/simo"
             ),
+            Self::Unreached(why) => why.in_words(lang),
+            Self::Forbidden { said, grants } => {
+                format!(
+                    "{said}. Чего не хватает роли (выполнить от имени владельца базы данных): {}",
+                    grants.join("; ")
+                )
+            }
             Self::DirectToFile => {
                 "`database_direct` — собственный адрес сервера, когда `database` ведёт к нему через пулер: \
                  оба начинаются с postgres://"
@@ -124,9 +147,22 @@ impl Error {
             Self::Migrate(error) => format!("не удаётся обновить базу данных: {error}"),
             Self::Unavailable(error) => format!("база данных недоступна: {error}"),
             Self::Internal(error) => format!("база данных: {error}"),
-            Self::Conflict(text) => text.ru.clone(),
+            Self::ServerUrl(text) | Self::Conflict(text) => text.ru.clone(),
             // What the system says, and what only requests bring about: the API words that itself.
             _ => self.to_string(),
+        }
+    }
+
+    /// Whether it may be over soon without anything being changed about us: a server that could not be opened is started, can be
+    /// reached, or takes writes again.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Unreached(why) => why.passes(),
+            Self::Unavailable(_) => true,
+            Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                is_away(error)
+            }
+            _ => false,
         }
     }
 
@@ -149,22 +185,26 @@ fn numbers(versions: &[i64]) -> String {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let away = match &error {
-            sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::Io(_) => true,
-            sqlx::Error::Database(e) => {
-                e.code().is_some_and(|code| match e.try_downcast_ref::<PgDatabaseError>() {
-                    Some(_) => is_away_on_postgres(&code),
-                    None => is_away_on_sqlite(&code),
-                })
-            }
-            _ => false,
-        };
-        if away { Self::Unavailable(error) } else { Self::Internal(error) }
+        if is_away(&error) { Self::Unavailable(error) } else { Self::Internal(error) }
+    }
+}
+
+/// Whether the database cannot do it now, and may be able to later.
+pub(super) fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(e) => {
+            e.code().is_some_and(|code| match e.try_downcast_ref::<PgDatabaseError>() {
+                Some(_) => is_away_on_postgres(&code),
+                None => is_away_on_sqlite(&code),
+            })
+        }
+        _ => false,
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     source::KeyPart,
     tables::{CARRIED, CLIENT, Described, Kind, Schema, Table},
 };
-use crate::store::db::postgres;
+use crate::store::{Error, db::postgres};
 
 /// What every transaction begins with, so that it works behind a pooler too. A statement takes as long as its table is
 /// large. Chunks are not synced one by one: what a crash of the server takes from them, the notes of how far they have come
@@ -35,8 +35,8 @@ pub(super) struct Target {
 impl Target {
     /// Connects and migrates the database; answers what it holds of an unfinished copy.
     pub(super) async fn open(url: &str) -> Result<(Self, Option<Mark>)> {
-        let options = postgres::options(url, false)?.application_name("simod copy");
-        let connection = postgres::connect(&options).await?;
+        let hosts = postgres::Hosts::of(url, "simod copy", false)?;
+        let (_, connection) = hosts.connect(0).await.map_err(Error::Unreached)?;
         let mut target = Self { connection };
         let mut tx = target.begin().await?;
         let mark = mark::read(&mut tx).await?;
@@ -47,7 +47,7 @@ impl Target {
             return Err(CopyError::Occupied(CLIENT));
         }
         // Behind a pooler, connections bear the names of those who had them before.
-        let is_pooled = postgres::is_pooled(url);
+        let is_pooled = hosts.is_pooled();
         if !is_pooled {
             target.daemons_are_gone().await?;
         }

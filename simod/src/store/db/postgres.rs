@@ -1,17 +1,24 @@
 //! A PostgreSQL server, which any number of instances share.
 
+mod advice;
+mod hosts;
+mod pool;
+mod url;
+
 use std::{
-    str::FromStr as _,
     sync::LazyLock,
     time::{Duration, Instant},
 };
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection,
     migrate::Migrator,
-    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+    postgres::{PgListener, PgPoolOptions},
 };
 
+pub use self::hosts::Unreached;
+pub(in crate::store) use self::{hosts::Hosts, url::ServerUrl};
+pub(crate) use self::{pool::Pool, url::without_password};
 use super::{
     engine::{Conn, Read, Session, answered},
     migrations,
@@ -40,6 +47,9 @@ const CONNECTIONS: u32 = 16;
 /// The name under which instances tell each other that something happened.
 const NOTIFIED_AS: &str = "simo";
 
+/// What our connections are called at the server.
+const PROGRAM: &str = "simod";
+
 /// What every connection is told.
 ///
 /// An instance whose machine has vanished in the middle of a transaction keeps its locks until the server gives it up, and
@@ -58,13 +68,13 @@ const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 /// A server, through a pool of connections.
 #[derive(Debug)]
 pub(in crate::store) struct Server {
-    pool: PgPool,
+    pool: Pool,
     /// Which instance this is, for the others.
     name: String,
     /// A pooler may give every transaction another connection of the server, and every statement outside of one.
     is_pooled: bool,
     /// Where the others are listened to; nowhere behind a pooler: whoever is given the connection next would hear them.
-    listening: Option<PgPool>,
+    listening: Option<Pool>,
 }
 
 /// What the other instances say.
@@ -94,15 +104,18 @@ impl Others {
 impl Server {
     /// Connects, and migrates the database: directly, where `url` leads through a pooler.
     pub(in crate::store) async fn open(url: &str, direct: Option<&str>) -> Result<Self> {
-        let options = options(url, direct.is_some())?;
-        let is_pooled = direct.is_some() || is_pooled(url);
-        let directly = match direct {
-            Some(direct) => self::options(direct, false)?,
-            None => options.clone(),
+        let hosts = Hosts::of(url, PROGRAM, direct.is_some())?;
+        let is_pooled = hosts.is_pooled();
+        let (place, connection) = hosts.connect(0).await?;
+        let (mut connection, directly) = match direct {
+            Some(direct) => {
+                let directly = Hosts::of(direct, PROGRAM, false)?;
+                let (place, connection) = directly.connect(0).await?;
+                (connection, (directly, place))
+            }
+            None => (connection, (hosts.clone(), place)),
         };
-        // On a connection of its own: a migration may take longer than any other statement. And the pool would only say
-        // that it has waited in vain.
-        let mut connection = connect(&directly).await?;
+        // On a connection of its own: a migration may take longer than any other statement.
         // Within transactions: a pooler may give every statement another connection otherwise.
         if let Some(source) = unfinished_copy(&mut *connection.begin().await?).await? {
             return Err(Error::HalfCopied(source));
@@ -111,9 +124,9 @@ impl Server {
         warn_of_unsafe_settings(&mut connection).await?;
         adopt_feed(&mut connection).await?;
         connection.close().await?;
-        let pool = PgPoolOptions::new()
+        let settings = (!is_pooled).then_some(SETTINGS);
+        let options = pool_options(&hosts, settings)
             .max_connections(CONNECTIONS)
-            .acquire_timeout(WAIT_FOR_CONNECTION)
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
@@ -123,28 +136,15 @@ impl Server {
                     let alive = tokio::time::timeout(WAIT_FOR_IDLE, connection.ping()).await;
                     Ok(matches!(alive, Ok(Ok(()))))
                 })
-            })
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    // A pooler's connections serve others too; there each transaction begins with the settings.
-                    if !is_pooled {
-                        connection.execute(SETTINGS).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .connect_with(options.clone())
-            .await
-            .map_err(|error| Error::Open(shown(&options), error))?;
+            });
+        let pool = Pool::new(options, hosts, place);
         Ok(Self {
             pool,
             name: format!("{:032x}", rand::random::<u128>()),
             is_pooled,
             listening: (!is_pooled || direct.is_some()).then(|| {
-                PgPoolOptions::new()
-                    .max_connections(1)
-                    .acquire_timeout(WAIT_FOR_CONNECTION)
-                    .connect_lazy_with(directly)
+                let (hosts, place) = directly;
+                Pool::new(pool_options(&hosts, None).max_connections(1), hosts, place)
             }),
         })
     }
@@ -181,7 +181,9 @@ impl Server {
         let Some(pool) = &self.listening else {
             return Ok(None);
         };
-        let mut listener = PgListener::connect_with(pool).await?;
+        // The listener takes this one: it does not look for the host.
+        drop(pool.acquire().await?);
+        let mut listener = PgListener::connect_with(pool.inner()).await?;
         answered(listener.listen(NOTIFIED_AS)).await?;
         Ok(Some(Others { listener, name: self.name.clone() }))
     }
@@ -217,13 +219,21 @@ impl Server {
     }
 }
 
-/// Connects once, and says why it could not.
-pub(in crate::store) async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
-    let failed = |error| Error::Open(shown(options), error);
-    match tokio::time::timeout(WAIT_FOR_CONNECTION, options.connect()).await {
-        Ok(connected) => connected.map_err(failed),
-        Err(_) => Err(failed(sqlx::Error::PoolTimedOut)),
-    }
+/// How a pool's connections are made. `settings`: what each is told, where it is not shared with others by a pooler.
+fn pool_options(hosts: &Hosts, settings: Option<&'static str>) -> PgPoolOptions {
+    let hosts = hosts.clone();
+    PgPoolOptions::new().acquire_timeout(WAIT_FOR_CONNECTION).after_connect(move |connection, _| {
+        let hosts = hosts.clone();
+        Box::pin(async move {
+            if let Some(unfit) = hosts.unfit(connection).await? {
+                return Err(unfit.into());
+            }
+            if let Some(settings) = settings {
+                connection.execute(settings).await?;
+            }
+            Ok(())
+        })
+    })
 }
 
 /// Events that were brought from another server bear numbers of its transactions, which may be greater than any that this
@@ -248,6 +258,13 @@ async fn adopt_feed(connection: &mut PgConnection) -> Result<()> {
 
 /// Runs the migrations that are missing.
 pub(in crate::store) async fn migrate(connection: &mut PgConnection, is_pooled: bool) -> Result<()> {
+    match run_migrations(connection, is_pooled).await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(advice::on_migrating(connection, error).await),
+    }
+}
+
+async fn run_migrations(connection: &mut PgConnection, is_pooled: bool) -> Result<()> {
     let done = done(&mut *connection.begin().await?).await?;
     migrations::check(&MIGRATIONS, &done)?;
     if is_pooled {
@@ -280,10 +297,15 @@ async fn warn_of_unsafe_settings(connection: &mut PgConnection) -> Result<()> {
 
 /// The migrations that [`Server::open`] would run.
 pub(in crate::store) async fn pending_migrations(url: &str) -> Result<Vec<String>> {
-    let mut connection = connect(&options(url, false)?).await?;
-    let done = done(&mut *connection.begin().await?).await?;
-    connection.close().await?;
-    Ok(migrations::pending(&MIGRATIONS, &done))
+    let (_, mut connection) = Hosts::of(url, PROGRAM, false)?.connect(0).await?;
+    let done = done(&mut *connection.begin().await?).await;
+    match done {
+        Ok(done) => {
+            connection.close().await?;
+            Ok(migrations::pending(&MIGRATIONS, &done))
+        }
+        Err(error) => Err(advice::on_migrating(&mut connection, error).await),
+    }
 }
 
 /// The migrations that were run.
@@ -299,31 +321,6 @@ async fn done(connection: &mut PgConnection) -> Result<Vec<i64>> {
         .persistent(false)
         .fetch_all(connection)
         .await?)
-}
-
-pub(in crate::store) fn options(url: &str, pooled: bool) -> Result<PgConnectOptions> {
-    let options = PgConnectOptions::from_str(url).map_err(|_| Error::Url("postgres:…".to_owned()))?;
-    let options = options.application_name("simod");
-    Ok(options.statement_cache_capacity(if pooled || is_pooled(url) { 0 } else { 256 }))
-}
-
-/// Whether the URL says `statement-cache-capacity=0`: then a pooler stands between us and the server, which gives every
-/// transaction the connection that is free, so that nothing may be prepared.
-pub(in crate::store) fn is_pooled(url: &str) -> bool {
-    let parsed = url::Url::parse(url);
-    parsed.is_ok_and(|url| {
-        url.query_pairs().any(|(name, value)| name == "statement-cache-capacity" && value == "0")
-    })
-}
-
-/// Where it is, without a password.
-fn shown(options: &PgConnectOptions) -> String {
-    format!(
-        "postgres://{}:{}/{}",
-        options.get_host(),
-        options.get_port(),
-        options.get_database().unwrap_or_default()
-    )
 }
 
 #[cfg(test)]

@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{PgConnection, PgPool, Postgres, SqlSafeStr, pool::PoolConnection};
+use sqlx::{PgConnection, Postgres, SqlSafeStr, pool::PoolConnection};
 use tokio::runtime::Handle;
+
+use crate::store::db::postgres::Pool;
 
 /// How long a server may be silent: longer than it works on any statement before it gives up by itself. One that has gone
 /// behind a firewall says nothing, and nobody may wait for it until the connection is given up, a quarter of an hour later.
@@ -40,12 +42,12 @@ pub(crate) struct Session {
 
 impl Session {
     /// Without a transaction.
-    pub(crate) async fn alone(pool: &PgPool) -> sqlx::Result<Self> {
+    pub(crate) async fn alone(pool: &Pool) -> sqlx::Result<Self> {
         Ok(Self { connection: Some(pool.acquire().await?), is_open: false, keeps_statements: true })
     }
 
     /// Within a transaction that begins with the statements `begin`.
-    pub(crate) async fn begin(pool: &PgPool, begin: impl SqlSafeStr + Send) -> sqlx::Result<Self> {
+    pub(crate) async fn begin(pool: &Pool, begin: impl SqlSafeStr + Send) -> sqlx::Result<Self> {
         let mut session = Self::alone(pool).await?;
         // Whatever becomes of the question, it may have begun.
         session.is_open = true;

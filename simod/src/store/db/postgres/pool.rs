@@ -1,0 +1,121 @@
+//! A pool whose connections go to the host that will do.
+
+use std::{
+    io,
+    pin::pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use sqlx::{
+    PgPool, Postgres,
+    pool::{PoolConnection, PoolOptions},
+};
+use tokio::sync::Mutex;
+
+use super::hosts::{Hosts, shown};
+
+/// How long a connection may be waited for before we look whether the server is elsewhere now, and how long the answer holds.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// The pool. sqlx's own connects to one host, and is told when that is another one.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    connections: PgPool,
+    hosts: Hosts,
+    /// Which of them connections go to.
+    place: AtomicUsize,
+    /// Held while we look for one that will do: when we last did, and why in vain.
+    looking: Mutex<Option<(Instant, Result<(), String>)>>,
+}
+
+impl Pool {
+    /// Connects when it is first needed, to the host at this place.
+    pub(super) fn new(options: PoolOptions<Postgres>, hosts: Hosts, place: usize) -> Self {
+        let connections = options.connect_lazy_with(hosts.options(place).clone());
+        Self { connections, hosts, place: AtomicUsize::new(place), looking: Mutex::default() }
+    }
+
+    /// A connection, at the host that will do.
+    ///
+    /// # Errors
+    /// What sqlx says, or why no host will do.
+    pub(crate) async fn acquire(&self) -> sqlx::Result<PoolConnection<Postgres>> {
+        if !self.hosts.are_several() {
+            return self.connections.acquire().await;
+        }
+        // Boxed, or every future that holds this one would grow with it.
+        Box::pin(self.acquire_where_it_is()).await
+    }
+
+    async fn acquire_where_it_is(&self) -> sqlx::Result<PoolConnection<Postgres>> {
+        let place = self.place.load(Ordering::Acquire);
+        let mut waiting = pin!(self.connections.acquire());
+        let mut in_vain = None;
+        loop {
+            // Perhaps all connections are in use, and one is returned meanwhile.
+            let looked = async {
+                tokio::time::sleep(PATIENCE).await;
+                self.look(place).await
+            };
+            tokio::select! {
+                biased;
+                acquired = &mut waiting => match acquired {
+                    Ok(_) | Err(sqlx::Error::PoolClosed) => return acquired,
+                    Err(sqlx::Error::PoolTimedOut) => return Err(in_vain.unwrap_or(sqlx::Error::PoolTimedOut)),
+                    Err(_) => {
+                        self.look(place).await?;
+                        return self.connections.acquire().await;
+                    }
+                },
+                // Where no host will do, one may in a moment: in the middle of a switch.
+                moved = looked => match moved {
+                    Ok(true) => return self.connections.acquire().await,
+                    Ok(false) => in_vain = None,
+                    Err(error) => in_vain = Some(error),
+                },
+            }
+        }
+    }
+
+    /// Looks for a host that will do; whether that is another one than at `place`. Those who ask at once share the answer.
+    async fn look(&self, place: usize) -> sqlx::Result<bool> {
+        let began = Instant::now();
+        let mut last = self.looking.lock().await;
+        if self.place.load(Ordering::Acquire) != place {
+            return Ok(true);
+        }
+        match &*last {
+            Some((ended, Ok(()))) if *ended + PATIENCE > began => return Ok(false),
+            Some((ended, Err(why))) if *ended > began => return Err(unreached(why)),
+            _ => {}
+        }
+        let found = self.hosts.connect(place).await.map(|(found, _)| found).map_err(|e| e.to_string());
+        *last = Some((Instant::now(), found.as_ref().map(|_| ()).map_err(Clone::clone)));
+        let found = found.map_err(|why| unreached(&why))?;
+        if found != place {
+            let options = self.hosts.options(found);
+            tracing::warn!("the database is elsewhere now: {}", shown(options));
+            self.connections.set_connect_options(options.clone());
+            self.place.store(found, Ordering::Release);
+        }
+        Ok(found != place)
+    }
+
+    /// sqlx's own, whose connections may go to a host that was left.
+    pub(super) fn inner(&self) -> &PgPool {
+        &self.connections
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.connections.is_closed()
+    }
+
+    pub(super) async fn close(&self) {
+        self.connections.close().await;
+    }
+}
+
+fn unreached(why: &str) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::other(why.to_owned()))
+}
