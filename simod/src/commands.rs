@@ -17,6 +17,7 @@ macro_rules! say_aside {
 
 mod copy;
 mod demo;
+mod open;
 mod russian;
 mod serve;
 
@@ -61,7 +62,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon.
-    Serve(ConfigArguments),
+    Serve(serve::ServeArguments),
     /// Show the whole way of a message: a daemon in a temporary directory, an ACS, three phones.
     Demo,
     /// Create or migrate the database and leave.

@@ -5,9 +5,11 @@ use std::{
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
+use clap::Args;
 use rustix::process::Signal;
 use simo_common::{lang::Lang, paths};
 use simod::{
@@ -24,11 +26,20 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::{ConfigArguments, print};
+use super::{ConfigArguments, open, print};
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct ServeArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// How long to wait at the start for a PostgreSQL server that cannot be reached or takes no writes: 30s, 5m; 0 for not at all
+    #[arg(long, value_name = "TIME", value_parser = open::wait, default_value = "60s")]
+    wait: Duration,
+}
 
 /// Runs the daemon until SIGTERM or SIGINT.
-pub(super) fn serve(arguments: &ConfigArguments, lang: Lang) -> anyhow::Result<()> {
-    let config = arguments.load()?;
+pub(super) fn serve(arguments: &ServeArguments, lang: Lang) -> anyhow::Result<()> {
+    let config = arguments.config.load()?;
     start_logging(&config)?;
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
@@ -41,7 +52,11 @@ pub(super) fn serve(arguments: &ConfigArguments, lang: Lang) -> anyhow::Result<(
         stop_on_signals(&shutdown)?;
         // Where files may not grow beyond a size, a write fails as on a full disk, and the process does not end.
         let _handled = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
-        let store = Arc::new(Store::open_at(&config.place()?, Clock::System).await?);
+        let Some(store) = open::store(&config.place()?, arguments.wait, &shutdown, lang).await? else {
+            tracing::info!("simod ends");
+            return Ok(());
+        };
+        let store = Arc::new(store);
         let listeners = bind(&config, lang).await?;
         let address = listeners.tcp.local_addr()?;
         let scheme = config.scheme();

@@ -34,6 +34,7 @@ pub struct Setup {
     pub(super) ca: Option<PathBuf>,
     cannot_log: bool,
     ulimit: Option<&'static str>,
+    wait: Option<&'static str>,
 }
 
 /// Where a daemon keeps what it knows.
@@ -114,6 +115,7 @@ impl Setup {
             ca: None,
             cannot_log: false,
             ulimit: None,
+            wait: None,
         }
         // A provider's bad minute must not become the test's.
         .set("delivery.retry_first_seconds", 0.05)
@@ -218,6 +220,13 @@ impl Setup {
         self
     }
 
+    /// Waiting so long for its database: `60s`.
+    #[must_use]
+    pub fn wait(mut self, time: &'static str) -> Self {
+        self.wait = Some(time);
+        self
+    }
+
     /// On another address than this machine's own.
     #[must_use]
     pub fn listen(mut self, address: impl Into<IpAddr>) -> Self {
@@ -287,6 +296,7 @@ impl Setup {
         }
         command
             .arg("serve")
+            .args(self.wait.iter().flat_map(|time| ["--wait", *time]))
             .arg("--config")
             .arg(config)
             .arg("--database")

@@ -149,8 +149,8 @@ async fn instances_that_start_at_once_migrate_once() {
 /// The database server cannot be reached: who starts is told why.
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
-    let refusal =
-        Setup::new().database_url("postgres://simo:secret@127.0.0.1:1/simo".to_owned()).start_in_vain().await;
+    let url = "postgres://simo:secret@127.0.0.1:1/simo".to_owned();
+    let refusal = Setup::new().database_url(url).wait("0").start_in_vain().await;
     assert!(refusal.stderr.contains("postgres://127.0.0.1:1/simo"), "{}", refusal.stderr);
     assert_eq!(refusal.stderr.matches("refused").count(), 1, "{}", refusal.stderr);
     assert!(!refusal.stderr.contains("secret"), "{}", refusal.stderr);

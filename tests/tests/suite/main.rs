@@ -10,6 +10,7 @@ mod bad_input;
 mod cli;
 mod clocks;
 mod commands;
+mod connecting;
 mod copy;
 mod database_file;
 mod delivery;

@@ -46,6 +46,18 @@ async fn migrations_take_the_direct_way() {
     simod.terminate().await;
 }
 
+/// PgBouncer 1.18 passes on what a client says of itself only as far as it knows the word.
+#[tokio::test]
+async fn what_it_does_not_pass_on_is_told_with_what_to_do() {
+    let Some((database, pooler)) = pooled().await else {
+        return;
+    };
+    let url = format!("{}&options=-c%20geqo%3Doff", pooler.url(database.url()));
+    let refusal = Setup::new().database_url(url).wait("60s").start_in_vain().await;
+    let advice = "`ignore_startup_parameters = options`";
+    assert!(refusal.stderr.contains(advice), "{}", refusal.stderr);
+}
+
 /// Without the direct way nobody hears a word of the others: they look by themselves.
 #[tokio::test]
 async fn instances_that_cannot_hear_each_other_look_by_themselves() {
