@@ -29,7 +29,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{
+    ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    error::{ContextKind, ContextValue},
+};
 use simo_common::lang::Lang;
 use simod::{
     config::{self, Config, ConfigError},
@@ -165,8 +168,17 @@ fn print(text: &str, lang: Lang) -> anyhow::Result<()> {
 fn parse(words: Vec<OsString>, lang: Lang) -> Result<Arguments, clap::Error> {
     let english = Arguments::command();
     let mut command = lang.pick(english.clone(), russian::translate(english));
-    let mut matches = command.try_get_matches_from_mut(words)?;
+    let mut matches = command.try_get_matches_from_mut(words).map_err(without_password)?;
     Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// The value that is not understood may be a URL with a password.
+fn without_password(mut refusal: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(value)) = refusal.get(ContextKind::InvalidValue) {
+        let shown = config::without_password(value);
+        refusal.insert(ContextKind::InvalidValue, ContextValue::String(shown));
+    }
+    refusal
 }
 
 /// Says why a command line is not understood, or shows the help that was asked for.

@@ -35,8 +35,15 @@ pub enum ConfigError {
     #[error("{}: {}", .0.display(), .1)]
     Unreadable(PathBuf, std::io::Error),
     /// The file is not TOML.
-    #[error("{}: {}", .0.display(), .1)]
-    Syntax(PathBuf, toml::de::Error),
+    #[error("{}:{line}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong. The line itself is not shown: a password may stand there.
+        message: String,
+    },
     /// A key that does not exist.
     #[error("{from}: unknown key `{key}`{}", nearest.map_or_else(|| "; `simod config` prints those that there are".to_owned(), |n| format!("; did you mean `{n}`?")))]
     UnknownKey {

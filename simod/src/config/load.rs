@@ -21,7 +21,11 @@ pub fn load(
     let mut table = Table::new();
     if let Some(path) = file {
         let text = std::fs::read_to_string(path).map_err(|e| ConfigError::Unreadable(path.to_owned(), e))?;
-        table = text.parse().map_err(|e| ConfigError::Syntax(path.to_owned(), e))?;
+        table = text.parse().map_err(|error: toml::de::Error| {
+            let before = &text[..error.span().map_or(0, |span| span.start)];
+            let line = before.matches('\n').count() + 1;
+            ConfigError::Syntax { path: path.to_owned(), line, message: error.message().to_owned() }
+        })?;
         refuse_unknown(&table, "", &Source::File(path.to_owned()))?;
         check(&table, &Source::File(path.to_owned()))?;
     }
@@ -171,6 +175,14 @@ mod tests {
         let config = load(Some(file.path()), env, &[("listen", "3.3.3.3:3".to_owned())]).unwrap();
         assert_eq!((config.listen.as_str(), config.log.as_str()), ("3.3.3.3:3", "warn"));
         assert_eq!((config.fcm.connections, config.fcm.streams_per_connection), (3, 90));
+    }
+
+    #[test]
+    fn a_line_that_is_not_toml_is_named_and_not_shown() {
+        let file = file("log = 'warn'\ndatabase = 'postgres://u:se'cret@db/simo'\n");
+        let error = load(Some(file.path()), [], &[]).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{}:2: ", file.path().display())), "{error}");
+        assert!(!error.contains("cret"), "{error}");
     }
 
     #[test]

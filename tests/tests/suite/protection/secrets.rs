@@ -113,7 +113,7 @@ async fn no_secret_stands_in_the_log_however_much_is_logged() {
 #[tokio::test]
 async fn the_databases_password_is_shown_nowhere() {
     let url = "postgres://simo:pass-word-7@127.0.0.1:1/simo";
-    let refused = Setup::new().database_url(url.to_owned()).set("log", "trace").start_in_vain();
+    let refused = Setup::new().database_url(url.to_owned()).set("log", "trace").wait("0").start_in_vain();
     let refused = tokio::time::timeout(std::time::Duration::from_mins(1), refused).await;
     let stderr = refused.expect("nobody answers there").stderr;
     assert!(!stderr.contains("pass-word-7"), "{stderr}");
@@ -127,5 +127,44 @@ async fn the_databases_password_is_shown_nowhere() {
             Command::new(programs::program("simod")).arg("config").env(variable, value).output().unwrap();
         let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
         assert!(shown.contains("***") && !shown.contains("pass-word-7"), "{variable}: {shown}");
+    }
+}
+
+/// One that is not percent-encoded, or in a URL of another kind, is explained without being shown.
+#[test]
+fn a_password_in_a_url_that_is_not_understood_is_shown_nowhere() {
+    for (url, explained) in [
+        ("postgres://simo:half@halb@127.0.0.1:1/simo", "%40"),
+        ("postgres://simo:half#halb@127.0.0.1:1/simo", "%23"),
+        ("postgres://simo:half/halb@127.0.0.1:1/simo", "%2F"),
+        ("postgres://simo:half?halb@127.0.0.1:1/simo", "%3F"),
+        ("postgres://simo:half%halb@127.0.0.1:1/simo", "%25"),
+        ("postgres://simo:half-halb@a,b:port/simo", "65535"),
+        ("postgres://simo:half-halb@127.0.0.1:1/simo?sslmod=require", "`sslmode`"),
+        ("postgre://simo:half-halb@127.0.0.1:1/simo", "postgres://"),
+        ("simo:half-halb@127.0.0.1:1/simo", "postgres://"),
+        ("mysql://simo:half@halb@127.0.0.1:1/simo", "postgres://"),
+    ] {
+        for command in [
+            ["serve", "--wait=0", "--database", url].as_slice(),
+            &["migrate", "--check", "--database", url],
+            &["config", "--database", url],
+            &["copy", "--from", "sqlite:/nowhere/simo.db", "--to", url],
+            &["copy", "--from", url, "--to", "postgres://127.0.0.1:1/simo"],
+        ] {
+            for lang in ["en", "ru"] {
+                let ended = Command::new(programs::program("simod"))
+                    .args(["--lang", lang])
+                    .args(command)
+                    .env("SIMO_LOG", "trace")
+                    .output()
+                    .unwrap();
+                let said = [ended.stdout, ended.stderr].concat();
+                let said = String::from_utf8_lossy(&said);
+                assert!(!said.contains("half") && !said.contains("halb"), "{command:?}: {said}");
+                let is_told = command[0] == "config" || command[1] == "--from" && command[2] == url;
+                assert!(is_told || said.contains(explained), "{command:?}: {said}");
+            }
+        }
     }
 }
