@@ -300,6 +300,27 @@ impl Store {
         tx.rollback().await
     }
 
+    /// Commits a row of this instance's own, with so many bytes of ballast, to prove that commits succeed: until it is on
+    /// disk, and where the server has them, with a synchronous standby. What is rolled back proves nothing: that also
+    /// succeeds on a full disk.
+    ///
+    /// # Errors
+    /// Why it cannot, within ten seconds.
+    pub async fn prove_commit(&self, ballast: u32) -> Result<()> {
+        match &self.database {
+            Database::Sqlite(file) => file.prove_commit(ballast, self.clock.now()).await,
+            Database::Postgres(server) => server.prove_commit(ballast).await,
+        }
+    }
+
+    /// What SQLite said of pages that cannot be read, for as long as that counts.
+    pub fn unreadable(&self) -> Option<String> {
+        match &self.database {
+            Database::Sqlite(file) => file.unreadable(),
+            Database::Postgres(_) => None,
+        }
+    }
+
     /// Whether other instances may work on the same database.
     pub fn is_shared(&self) -> bool {
         self.engine() == Engine::Postgres

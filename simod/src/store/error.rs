@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use simo_common::lang::{Lang, Text};
 use sqlx::{migrate::MigrateError, postgres::PgDatabaseError};
 
-use super::db::postgres::Unreached;
+use super::db::{
+    postgres::{StandbyAway, Unreached},
+    same_file::FileTrouble,
+};
 
 /// What a method of the store returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -145,7 +148,10 @@ impl Error {
                  остановки"
             ),
             Self::Migrate(error) => format!("не удаётся обновить базу данных: {error}"),
-            Self::Unavailable(error) => format!("база данных недоступна: {error}"),
+            Self::Unavailable(error) => match in_russian(error) {
+                Some(ours) => format!("база данных недоступна: {ours}"),
+                None => format!("база данных недоступна: {error}"),
+            },
             Self::Internal(error) => format!("база данных: {error}"),
             Self::ServerUrl(text) | Self::Conflict(text) => text.ru.clone(),
             // What the system says, and what only requests bring about: the API words that itself.
@@ -166,15 +172,40 @@ impl Error {
         }
     }
 
+    /// In both languages.
+    pub fn text(&self) -> Text {
+        Text::new(self.in_words(Lang::En), self.in_words(Lang::Ru))
+    }
+
+    /// Whether there was no room for what was to be written: a smaller piece may find some.
+    pub(crate) fn lacks_room(&self) -> bool {
+        let Self::Unavailable(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        error.code().is_some_and(|code| match error.try_downcast_ref::<PgDatabaseError>() {
+            Some(_) => code == "53100",
+            // FULL; IOERR_WRITE, where files may not grow.
+            None => code.parse::<u32>().is_ok_and(|code| code & 0xff == 13 || code == 778),
+        })
+    }
+
     /// Whether another transaction was in the way, so that the same one succeeds when it is tried again: it took the same
     /// key, or waited for us as we did for it.
-    pub(super) fn is_race(&self) -> bool {
+    pub(crate) fn is_race(&self) -> bool {
         let Self::Unavailable(sqlx::Error::Database(error)) = self else {
             return false;
         };
         error.try_downcast_ref::<PgDatabaseError>().is_some()
             && error.code().is_some_and(|code| ["23505", "40001", "40P01"].contains(&&*code))
     }
+}
+
+/// What we say ourselves of a database that is there and cannot be used.
+fn in_russian(error: &sqlx::Error) -> Option<&'static str> {
+    let sqlx::Error::Io(error) = error else { return None };
+    let ours = error.get_ref()?;
+    let file = ours.downcast_ref::<FileTrouble>().map(|trouble| trouble.in_russian());
+    file.or_else(|| ours.is::<StandbyAway>().then_some(StandbyAway::IN_RUSSIAN))
 }
 
 /// Migrations by the numbers that their files begin with.

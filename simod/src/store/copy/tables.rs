@@ -53,6 +53,8 @@ pub(super) const LEFT_OUT: [&str; 6] = [
     "disk_free",
     // Of the last minutes, which are over.
     "attempt",
+    // Each instance makes its own.
+    "commit_proof",
     // Positions in the feed are others on the server (`Target::finish`).
     "event_floor",
 ];

@@ -3,6 +3,7 @@
 mod advice;
 mod hosts;
 mod pool;
+mod proof;
 mod url;
 
 use std::{
@@ -17,7 +18,8 @@ use sqlx::{
 };
 
 pub use self::hosts::Unreached;
-pub(in crate::store) use self::{hosts::Hosts, url::ServerUrl};
+use self::proof::Prover;
+pub(in crate::store) use self::{hosts::Hosts, proof::StandbyAway, url::ServerUrl};
 pub(crate) use self::{pool::Pool, url::without_password};
 use super::{
     engine::{Conn, Read, Session, answered},
@@ -75,6 +77,7 @@ pub(in crate::store) struct Server {
     is_pooled: bool,
     /// Where the others are listened to; nowhere behind a pooler: whoever is given the connection next would hear them.
     listening: Option<Pool>,
+    prover: Prover,
 }
 
 /// What the other instances say.
@@ -138,9 +141,11 @@ impl Server {
                 })
             });
         let pool = Pool::new(options, hosts, place);
+        let name = format!("{:032x}", rand::random::<u128>());
         Ok(Self {
             pool,
-            name: format!("{:032x}", rand::random::<u128>()),
+            prover: Prover::new(url, direct.is_some(), name.clone())?,
+            name,
             is_pooled,
             listening: (!is_pooled || direct.is_some()).then(|| {
                 let (hosts, place) = directly;
@@ -196,6 +201,11 @@ impl Server {
         Ok(Write::new(Conn::Postgres(self.begin("begin").await?), None))
     }
 
+    /// Commits a row of this instance's own with so many bytes of ballast, or fails within some seconds.
+    pub(in crate::store) async fn prove_commit(&self, ballast: u32) -> Result<()> {
+        self.prover.commit(ballast).await
+    }
+
     /// Begins a transaction.
     async fn begin(&self, begin: &'static str) -> Result<Session> {
         Ok(if self.is_pooled {
@@ -215,6 +225,7 @@ impl Server {
         if let Some(listening) = &self.listening {
             listening.close().await;
         }
+        self.prover.close().await;
         self.pool.close().await;
     }
 }

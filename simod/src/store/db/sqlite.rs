@@ -4,12 +4,14 @@
 //! commit is synced beside it (`wal_sync`). Readers have a pool of their own and never wait for it.
 
 mod checkpoint;
+mod unread_log;
 mod wal_index;
 
 use std::{
     fs::{DirBuilder, OpenOptions},
+    io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, LazyLock,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -30,8 +32,10 @@ use super::{
     engine::{Conn, Held, Read, Writer, query, query_scalar},
     lock::{self, FileLock},
     migrations,
+    same_file::SameFile,
     transaction::Write,
-    wal_sync::{Log, unsynced},
+    unreadable::Unreadable,
+    wal_sync::Log,
 };
 use crate::store::{Error, Result};
 
@@ -42,6 +46,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a caller waits for a connection before he is told to come back.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
+
+/// How long a commit may take that is to prove that commits succeed.
+const WAIT_FOR_PROOF: Duration = Duration::from_secs(8);
 
 /// What the writer may remember of the file: the pages that every batch changes, in KiB (negative, as SQLite wants it).
 /// Only what was used takes memory.
@@ -72,8 +79,7 @@ pub(in crate::store) struct File {
     /// The file, for syncing it. It stays open for as long as SQLite has it: closing it would take the locks away that
     /// SQLite holds on it.
     handle: Arc<std::fs::File>,
-    /// The log's index, which keeps its room.
-    _wal_index: Option<std::fs::File>,
+    unreadable: Arc<Unreadable>,
     /// Frames of the log that the last checkpoint found in the file.
     copied: AtomicI64,
     /// Held for as long as this lives: one process owns the file.
@@ -116,12 +122,32 @@ impl File {
             // the file each time, for which they would wait for the writer.
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .pragma("cache_size", WRITER_CACHE);
-        let mut writer = SqliteConnection::connect_with(&to_write)
-            .await
-            .map_err(|e| Error::Open(path.display().to_string(), e))?;
+        let open = async |options| {
+            let opened = SqliteConnection::connect_with(options).await;
+            opened.map_err(|e| Error::Open(path.display().to_string(), e))
+        };
+        // The writer writes where the log ends for SQLite, onto what may follow there.
+        let mut looked = None;
+        if handle.metadata().is_ok_and(|file| file.len() > 0) {
+            let mut first = open(&options).await?;
+            done(&mut first).await?;
+            let index = wal_index::reserve(path)?;
+            if let Some(index) = &index {
+                warn_of_unread(path, index)?;
+            }
+            looked = Some((first, index));
+        }
+        let mut writer = open(&to_write).await?;
         // The first statement opens the log, and makes its index.
         let known = done(&mut writer).await?;
-        let wal_index = wal_index::reserve(path)?;
+        let wal_index = match looked {
+            Some((first, index)) => {
+                first.close().await?;
+                index
+            }
+            None => wal_index::reserve(path)?,
+        };
+        let files = SameFile::of(path, &handle, wal_index).map_err(|e| Error::File(path.to_owned(), e))?;
         migrations::check(&MIGRATIONS, &known)?;
         MIGRATIONS.run(&mut writer).await?;
         let readers = pool()
@@ -132,9 +158,9 @@ impl File {
             writer: Arc::new(Mutex::new(Some(writer))),
             to_write,
             is_closed: AtomicBool::new(false),
-            log: Arc::new(Log::of(path)),
+            log: Arc::new(Log::of(files)),
             handle: Arc::new(handle),
-            _wal_index: wal_index,
+            unreadable: Arc::default(),
             copied: AtomicI64::new(0),
             _lock: lock,
         })
@@ -142,21 +168,41 @@ impl File {
 
     pub(in crate::store) async fn read(&self) -> Result<Read> {
         let connection = self.readers.acquire().await?;
-        Ok(Read(Conn::Sqlite(Held::reader(connection))))
+        Ok(Read(Conn::Sqlite(Held::reader(connection, &self.unreadable))))
     }
 
     pub(in crate::store) async fn snapshot(&self) -> Result<Read> {
         let connection = self.readers.acquire().await?;
-        Ok(Read(Conn::Sqlite(Held::snapshot(connection))))
+        Ok(Read(Conn::Sqlite(Held::snapshot(connection, &self.unreadable))))
     }
 
     /// Waits for the writer, first come first served. The transaction begins with its first statement.
     pub(in crate::store) async fn write(&self) -> Result<Write> {
-        if self.log.is_broken() {
-            return Err(unsynced());
-        }
-        let conn = Conn::Sqlite(Held::write(self.writer().await?));
+        self.log.is_usable()?;
+        let conn = Conn::Sqlite(Held::write(self.writer().await?, &self.unreadable));
         Ok(Write::new(conn, Some(self.log.clone())))
+    }
+
+    /// Commits a row of our own with so many bytes of ballast, or fails within some seconds.
+    pub(in crate::store) async fn prove_commit(&self, ballast: u32, now: i64) -> Result<()> {
+        let committed = async {
+            let mut tx = self.write().await?;
+            query(
+                "insert or replace into commit_proof (instance, at, ballast) values ('', ?, randomblob(?))",
+            )
+            .bind(now)
+            .bind(ballast)
+            .execute(&mut tx)
+            .await?;
+            tx.commit().await
+        };
+        match tokio::time::timeout(WAIT_FOR_PROOF, committed).await {
+            Ok(committed) => committed,
+            Err(_) => {
+                Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "a commit did not end in time"))
+                    .into())
+            }
+        }
     }
 
     async fn writer(&self) -> Result<OwnedMutexGuard<Writer>> {
@@ -191,10 +237,16 @@ impl File {
         if free < FREE_KEPT || free * 4 < pages {
             return Ok(false);
         }
-        let mut writer = Conn::Sqlite(Held::writer(self.writer().await?));
+        let _giving_back = self.log.files().give_back();
+        let mut writer = Conn::Sqlite(Held::writer(self.writer().await?, &self.unreadable));
         let vacuum = query(format!("pragma incremental_vacuum({VACUUMED})"));
         vacuum.fetch_all(&mut writer).await?;
         Ok(true)
+    }
+
+    /// What SQLite said of pages that cannot be read.
+    pub(in crate::store) fn unreadable(&self) -> Option<String> {
+        self.unreadable.said()
     }
 
     pub(in crate::store) fn is_closed(&self) -> bool {
@@ -209,6 +261,21 @@ impl File {
             let _closed = writer.close().await;
         }
     }
+}
+
+/// Says so when SQLite did not take all of the log that is there.
+fn warn_of_unread(database: &Path, index: &std::fs::File) -> Result<()> {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    let log = PathBuf::from(log);
+    let unread = unread_log::unread(&log, index).map_err(|e| Error::File(log.clone(), e))?;
+    if let Some(unread_log::Unread { read, frames, commits }) = unread {
+        tracing::warn!(
+            log = %log.display(), read, frames, commits,
+            "the log was read only in part: behind the {read} frames that SQLite took, {frames} with {commits} commits follow a              damaged one, and what was stored in them is missing. After a power failure this may be what was not confirmed              yet; else restore a backup"
+        );
+    }
+    Ok(())
 }
 
 /// The migrations that [`File::open`] would run.

@@ -69,11 +69,6 @@ impl Write {
         committed
     }
 
-    #[cfg(test)]
-    pub(super) fn log(&self) -> Option<Arc<Log>> {
-        self.log.clone()
-    }
-
     /// Leaves no trace.
     pub(in crate::store) async fn rollback(self) -> Result<()> {
         Ok(self.conn.rollback().await?)

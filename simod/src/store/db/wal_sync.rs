@@ -6,10 +6,7 @@
 //! beside it.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    fs::{File, OpenOptions},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -18,12 +15,13 @@ use std::{
 
 use tokio::sync::Mutex;
 
+use super::same_file::{FileTrouble, SameFile};
 use crate::store::{Error, Result};
 
 /// SQLite's write-ahead log.
 #[derive(Debug)]
 pub(super) struct Log {
-    path: PathBuf,
+    files: SameFile,
     /// How many have asked for a sync.
     asked: AtomicU64,
     /// Held while it is synced.
@@ -46,12 +44,10 @@ struct Synced {
 }
 
 impl Log {
-    /// The log of the database at `path`.
-    pub(super) fn of(path: &Path) -> Self {
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
+    /// The log of a database.
+    pub(super) fn of(files: SameFile) -> Self {
         Self {
-            path: log.into(),
+            files,
             asked: AtomicU64::new(0),
             synced: Arc::default(),
             messages_begun: AtomicU64::new(0),
@@ -96,23 +92,36 @@ impl Log {
         self.on_disk().await
     }
 
+    /// Whether something may be written.
+    pub(super) fn is_usable(&self) -> Result<()> {
+        if self.is_broken() {
+            return Err(unsynced());
+        }
+        Ok(self.files.look_again()?)
+    }
+
+    /// The files that it belongs to.
+    pub(super) fn files(&self) -> &SameFile {
+        &self.files
+    }
+
     /// Whether a sync failed. Then nothing may be accepted any more.
-    pub(super) fn is_broken(&self) -> bool {
+    fn is_broken(&self) -> bool {
         self.broken.load(Ordering::SeqCst)
     }
 
     fn sync(&self, synced: &mut Synced) -> Result<()> {
         let covers = self.asked.load(Ordering::SeqCst);
         let messages = self.messages_ended.load(Ordering::SeqCst);
-        let done = match self.current(&mut synced.file) {
-            Ok(file) => file.sync_data(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
-            // It says nothing of the log.
-            Err(error) => return Err(Error::Unavailable(sqlx::Error::Io(error))),
+        // What cannot be looked at says nothing of the log.
+        self.files.look()?;
+        let file = match synced.file.take() {
+            Some(file) => file,
+            None => OpenOptions::new().write(true).open(self.files.log()).map_err(sqlx::Error::Io)?,
         };
-        done.map_err(|error| {
+        synced.file.insert(file).sync_data().map_err(|error| {
             self.broken.store(true, Ordering::SeqCst);
-            tracing::error!(path = %self.path.display(), %error,
+            tracing::error!(path = %self.files.log().display(), %error,
                 "the log cannot be synced: nothing is accepted until simod is started again");
             unsynced()
         })?;
@@ -120,47 +129,33 @@ impl Log {
         self.messages_synced.fetch_max(messages, Ordering::SeqCst);
         Ok(())
     }
-
-    /// The file that SQLite writes, whatever became of an earlier one.
-    fn current<'a>(&self, kept: &'a mut Option<File>) -> io::Result<&'a File> {
-        let there = fs::metadata(&self.path)?;
-        let is_there = |file: File| {
-            let mine = file.metadata().ok()?;
-            ((mine.dev(), mine.ino()) == (there.dev(), there.ino())).then_some(file)
-        };
-        let file = match kept.take().and_then(is_there) {
-            Some(file) => file,
-            None => OpenOptions::new().write(true).open(&self.path)?,
-        };
-        Ok(kept.insert(file))
-    }
 }
 
 /// The error for whoever relies on a log that cannot be synced.
-pub(super) fn unsynced() -> Error {
-    Error::Unavailable(sqlx::Error::Io(io::Error::other("its log cannot be synced to disk")))
+fn unsynced() -> Error {
+    sqlx::Error::from(FileTrouble::Unsynced).into()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
     use super::*;
-    use crate::testing::Plant;
 
     #[tokio::test]
     async fn after_a_sync_that_failed_nothing_is_accepted_even_when_the_next_would_succeed() {
-        let plant = Plant::new().await;
-        if plant.is_shared() {
-            return; // A server has a log of its own.
-        }
-        let begun = plant.store.write().await.unwrap();
-        let log = begun.log().unwrap();
-        plant.store.on_disk().await.unwrap();
-        let (path, aside) = (log.path.clone(), log.path.with_extension("aside"));
-        fs::rename(&path, &aside).unwrap();
-        assert!(matches!(begun.commit().await, Err(Error::Unavailable(_))));
-        fs::rename(&aside, &path).unwrap();
-        assert!(matches!(plant.store.write().await, Err(Error::Unavailable(_))));
-        assert!(plant.store.on_disk().await.is_err());
-        assert!(plant.store.answers().await.is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let (database, beside) = (folder.path().join("simo.db"), folder.path().join("simo.db-wal"));
+        fs::write(&database, "").unwrap();
+        // What cannot be synced.
+        symlink("/dev/null", beside).unwrap();
+        let files = SameFile::of(&database, &File::open(&database).unwrap(), None).unwrap();
+        let log = Arc::new(Log::of(files));
+        log.is_usable().unwrap();
+        assert!(matches!(log.on_disk().await, Err(Error::Unavailable(_))));
+        log.synced.lock().await.file = Some(File::open(&database).unwrap());
+        assert!(matches!(log.on_disk().await, Err(Error::Unavailable(_))));
+        assert!(matches!(log.messages_on_disk().await, Err(Error::Unavailable(_))));
+        assert!(matches!(log.is_usable(), Err(Error::Unavailable(_))));
     }
 }

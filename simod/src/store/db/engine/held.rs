@@ -3,7 +3,7 @@
 //! Each way to SQLite's thread and back costs as much as a dozen rows. What returns nothing that anybody waits for (where a
 //! transaction begins, rows that are put in, the commit) goes together with what follows it.
 
-use std::{fmt, task::Poll};
+use std::{fmt, sync::Arc, task::Poll};
 
 use futures_util::{
     FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as _, future::BoxFuture, poll,
@@ -13,6 +13,7 @@ use sqlx::{Connection as _, Sqlite, SqliteConnection, pool::PoolConnection, sqli
 use tokio::{runtime::Handle, sync::OwnedMutexGuard};
 
 use super::script::Script;
+use crate::store::db::unreadable::Unreadable;
 
 /// The connection that writes; none when it was given up, until somebody opens it anew.
 pub(crate) type Writer = Option<SqliteConnection>;
@@ -77,39 +78,40 @@ pub(crate) struct Held {
     under_way: Option<BoxFuture<'static, (Lent, sqlx::Result<()>)>>,
     transaction: Transaction,
     put_off: Script,
+    unreadable: Arc<Unreadable>,
 }
 
 impl Held {
     /// A connection that reads, outside a transaction.
-    pub(crate) fn reader(reader: PoolConnection<Sqlite>) -> Self {
-        Self::outside(Lent::Reader(reader))
+    pub(crate) fn reader(reader: PoolConnection<Sqlite>, unreadable: &Arc<Unreadable>) -> Self {
+        Self::outside(Lent::Reader(reader), unreadable)
     }
 
     /// The same, within a transaction: everything at the same moment.
-    pub(crate) fn snapshot(reader: PoolConnection<Sqlite>) -> Self {
-        Self::within(Lent::Reader(reader), "begin")
+    pub(crate) fn snapshot(reader: PoolConnection<Sqlite>, unreadable: &Arc<Unreadable>) -> Self {
+        Self::within(Lent::Reader(reader), "begin", unreadable)
     }
 
     /// The connection that writes, outside a transaction.
-    pub(crate) fn writer(writer: OwnedMutexGuard<Writer>) -> Self {
-        Self::outside(Lent::Writer(writer))
+    pub(crate) fn writer(writer: OwnedMutexGuard<Writer>, unreadable: &Arc<Unreadable>) -> Self {
+        Self::outside(Lent::Writer(writer), unreadable)
     }
 
     /// The same, within a transaction.
-    pub(crate) fn write(writer: OwnedMutexGuard<Writer>) -> Self {
-        Self::within(Lent::Writer(writer), "begin immediate")
+    pub(crate) fn write(writer: OwnedMutexGuard<Writer>, unreadable: &Arc<Unreadable>) -> Self {
+        Self::within(Lent::Writer(writer), "begin immediate", unreadable)
     }
 
-    fn outside(lent: Lent) -> Self {
-        Self::new(lent, Transaction::None, Script::default())
+    fn outside(lent: Lent, unreadable: &Arc<Unreadable>) -> Self {
+        Self::new(lent, Transaction::None, Script::default(), unreadable)
     }
 
-    fn within(lent: Lent, begin: &str) -> Self {
-        Self::new(lent, Transaction::Due, Script::of(begin))
+    fn within(lent: Lent, begin: &str, unreadable: &Arc<Unreadable>) -> Self {
+        Self::new(lent, Transaction::Due, Script::of(begin), unreadable)
     }
 
-    fn new(lent: Lent, transaction: Transaction, put_off: Script) -> Self {
-        Self { lent: Some(lent), under_way: None, transaction, put_off }
+    fn new(lent: Lent, transaction: Transaction, put_off: Script, unreadable: &Arc<Unreadable>) -> Self {
+        Self { lent: Some(lent), under_way: None, transaction, put_off, unreadable: unreadable.clone() }
     }
 
     /// Puts off what `add` adds to what was put off before, until the next statement or the commit: what is wrong with it is
@@ -130,8 +132,9 @@ impl Held {
     }
 
     fn noted<T>(&mut self, done: sqlx::Result<T>) -> sqlx::Result<T> {
-        if done.is_err() {
+        if let Err(error) = &done {
             self.transaction.spoil();
+            self.unreadable.note(error);
         }
         done
     }
@@ -202,9 +205,13 @@ impl Held {
     pub(super) fn fetch(&mut self, script: Script) -> BoxStream<'_, sqlx::Result<SqliteRow>> {
         let rows = async move {
             let script = self.after_put_off(script).await?;
-            let Self { lent, transaction, .. } = self;
+            let Self { lent, transaction, unreadable, .. } = self;
             let lent = lent.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
-            Ok(script.fetch(lent.connection()).inspect_err(|_| transaction.spoil()))
+            let rows = script.fetch(lent.connection());
+            Ok(rows.inspect_err(|error| {
+                transaction.spoil();
+                unreadable.note(error);
+            }))
         };
         rows.try_flatten_stream().boxed()
     }
@@ -228,7 +235,8 @@ impl Held {
         if self.has_begun() {
             let mut script = self.take_put_off()?;
             script.push("commit");
-            script.execute(self.connection()).await?;
+            let done = script.execute(self.connection()).await;
+            self.noted(done)?;
             self.transaction = Transaction::None;
         }
         Ok(())

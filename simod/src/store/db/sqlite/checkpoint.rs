@@ -45,7 +45,7 @@ impl File {
                 now = self.copy_and_sync().await?;
             }
             // What is left fits between two commits; the next one finds all of the log in the file.
-            let mut writer = Conn::Sqlite(Held::writer(self.writer().await?));
+            let mut writer = Conn::Sqlite(Held::writer(self.writer().await?, &self.unreadable));
             now = copy(&mut writer).await?;
         }
         self.copied.store(now.copied, Ordering::Relaxed);

@@ -45,7 +45,7 @@ pub(super) fn look_for_room(database: &Path) -> Result<()> {
 pub(super) fn reserve(database: &Path) -> Result<Option<fs::File>> {
     let path = beside(database);
     let room = || {
-        let index = match OpenOptions::new().write(true).open(&path) {
+        let index = match OpenOptions::new().read(true).write(true).open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };

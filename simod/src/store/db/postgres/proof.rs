@@ -1,0 +1,151 @@
+//! A small row of this instance, committed to see whether the server commits.
+//!
+//! It has a connection of its own: the pool may be full of work, or of connections that lead nowhere. A commit that is not
+//! answered is left alone. The server may be waiting for a synchronous standby with it: if we canceled the wait, the server
+//! would call that a success, and if we dropped the connection, its process would stay, so that trying again and again would
+//! use up the connections that the server allows. It is dropped when the server does not wait any more.
+
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+    mem,
+    time::Duration,
+};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tokio::{sync::Mutex, time::timeout};
+
+use super::Hosts;
+use crate::store::Result;
+
+/// How long the server may take to let us in, and to answer. A commit that takes longer is no proof.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Commits this instance's row.
+pub(super) struct Prover {
+    hosts: Hosts,
+    /// What the server shows of our connections, as `application_name`.
+    name: String,
+    instance: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Nothing,
+    /// Where the last commit was answered.
+    Idle(PgConnection),
+    /// Where it was not, yet.
+    Unanswered(BoxFuture<'static, (PgConnection, sqlx::Result<()>)>),
+}
+
+/// The server holds commits back until a standby has them.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "commits wait for a synchronous standby that does not confirm them: see pg_stat_replication and synchronous_standby_names on the server"
+)]
+pub(in crate::store) struct StandbyAway;
+
+impl StandbyAway {
+    pub(in crate::store) const IN_RUSSIAN: &'static str = "фиксации ждут синхронную реплику, которая их не подтверждает: \
+        проверьте на сервере pg_stat_replication и synchronous_standby_names";
+}
+
+impl Prover {
+    pub(super) fn new(url: &str, is_pooled: bool, instance: String) -> Result<Self> {
+        let name = format!("simod commit proof {}", &instance[..16]);
+        Ok(Self { hosts: Hosts::of(url, &name, is_pooled)?, name, instance, state: Mutex::default() })
+    }
+
+    /// Commits the row with so many bytes of ballast, or fails within some seconds.
+    pub(super) async fn commit(&self, ballast: u32) -> Result<()> {
+        let mut state = self.state.lock().await;
+        if let State::Unanswered(answer) = &mut *state
+            && let Ok((connection, answered)) = timeout(PATIENCE / 2, answer).await
+        {
+            // It comes too late to prove anything; the next one is asked on the same connection.
+            *state = answered.map_or(State::Nothing, |()| State::Idle(connection));
+        }
+        match mem::take(&mut *state) {
+            // One that fails may have been cut since it was last used: a fresh one tells.
+            State::Idle(connection) => {
+                if self.ask(connection, ballast, &mut state).await.is_ok() {
+                    return Ok(());
+                }
+            }
+            other => *state = other,
+        }
+        let mut fresh = match timeout(PATIENCE, self.hosts.connect(0)).await {
+            Ok(connected) => connected?.1,
+            Err(_) => return Err(silent("the server does not let us in").into()),
+        };
+        if matches!(*state, State::Unanswered(_)) && self.waits_for_standby(&mut fresh).await? {
+            return Err(sqlx::Error::Io(io::Error::other(StandbyAway)).into());
+        }
+        *state = State::Nothing;
+        Ok(self.ask(fresh, ballast, &mut state).await?)
+    }
+
+    /// Lets go of the connection.
+    pub(super) async fn close(&self) {
+        if let State::Idle(connection) = mem::take(&mut *self.state.lock().await) {
+            // Nobody is left to be told.
+            let _closed = timeout(PATIENCE, connection.close()).await;
+        }
+    }
+
+    /// Commits on a connection; it is kept where it is answered, or may still be.
+    async fn ask(&self, mut connection: PgConnection, ballast: u32, state: &mut State) -> sqlx::Result<()> {
+        // In one text that needs no session: a pooler may stand in between. It is one transaction, whose commit is answered
+        // with it. Random letters, because repeated ones would be packed into nothing.
+        let (instance, parts) = (&self.instance, ballast / 32);
+        let statement = format!(
+            "delete from commit_proof where instance in (
+                 select instance from commit_proof
+                 where at < extract(epoch from now() - interval '2 days') * 1000000 for update skip locked);
+             insert into commit_proof (instance, at, ballast) values ('{instance}',
+                 (extract(epoch from now()) * 1000000)::bigint,
+                 coalesce((select string_agg(md5(random()::text), '') from generate_series(1, {parts})), ''))
+             on conflict (instance) do update set at = excluded.at, ballast = excluded.ballast"
+        );
+        let mut answer = async move {
+            let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await;
+            (connection, done.map(drop))
+        }
+        .boxed();
+        match timeout(PATIENCE, &mut answer).await {
+            Ok((connection, done)) => {
+                if done.is_ok() {
+                    *state = State::Idle(connection);
+                }
+                done
+            }
+            Err(_) => {
+                *state = State::Unanswered(answer);
+                Err(silent("the server does not answer a commit"))
+            }
+        }
+    }
+
+    /// Whether the server works on our unanswered commit no more than that it waits for a standby.
+    async fn waits_for_standby(&self, fresh: &mut PgConnection) -> sqlx::Result<bool> {
+        let question = sqlx::query_scalar(
+            "select exists (select from pg_stat_activity
+                 where application_name = $1 and wait_event = 'SyncRep' and pid <> pg_backend_pid())",
+        );
+        let answer = question.bind(&self.name).persistent(false).fetch_one(fresh);
+        timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(silent("the server does not answer")))
+    }
+}
+
+impl fmt::Debug for Prover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prover").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn silent(what: &str) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, what))
+}
