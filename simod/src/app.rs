@@ -13,6 +13,7 @@ use crate::{
     clock::Clock,
     config::Config,
     guard::Guard,
+    health::Health,
     metrics::Metrics,
     refused_posts::Gathered,
     store::{self, Accepted, Error, Incoming, Recorded, Refusal, Reported, Store},
@@ -56,6 +57,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// What TCP is encrypted with.
     pub tls: Option<Arc<Tls>>,
+    /// Whether commits succeed.
+    pub health: Arc<Health>,
     /// How the channels are.
     pub channels: watch::Sender<Vec<ChannelHealth>>,
     /// Canceled when simod is about to stop: it is not ready any more, and claims nothing. The shutdown cancels it at the
@@ -126,9 +129,11 @@ impl App {
         let guard = Guard::new(config.rate_limit_per_token, config.failures_per_minute);
         let wake = Arc::new(Wake::default());
         let metrics = Arc::new(Metrics::default());
+        let health = Arc::new(Health::new(&metrics));
         let ingest = {
             let committing = store.clone();
             let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
+            let health = health.clone();
             Batcher::start(
                 tracker,
                 INGEST_BATCH,
@@ -138,6 +143,7 @@ impl App {
                 },
                 move |results| {
                     let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
+                    let health = health.clone();
                     async move {
                         let results = on_disk(&store, results).await;
                         let stored = results
@@ -149,6 +155,7 @@ impl App {
                         if stored > 0 {
                             wake.all();
                         }
+                        learn_from(&health, &results, stored > 0);
                         results.into_iter().map(|result| result.map(|accepted| accepted.answer)).collect()
                     }
                 },
@@ -157,6 +164,7 @@ impl App {
         let receipts = {
             let committing = store.clone();
             let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
+            let health = health.clone();
             Batcher::start(
                 tracker,
                 RECEIPTS_BATCH,
@@ -166,12 +174,16 @@ impl App {
                 },
                 move |results| {
                     let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
+                    let health = health.clone();
                     async move {
                         let results = on_disk(&store, results).await;
                         metrics.receipt_batches.record(results.len() as f64);
-                        if results.iter().any(|result| matches!(result, Ok(Recorded { changed: true, .. }))) {
+                        let changed =
+                            results.iter().any(|result| matches!(result, Ok(Recorded { changed: true, .. })));
+                        if changed {
                             wake.feed();
                         }
+                        learn_from(&health, &results, changed);
                         results
                     }
                 },
@@ -193,6 +205,7 @@ impl App {
             learning: tokio::sync::Mutex::default(),
             metrics,
             tls,
+            health,
             channels: watch::Sender::new(Vec::new()),
             leaving: shutdown.child_token(),
             shutdown,
@@ -232,6 +245,16 @@ impl App {
     /// How long a shutdown waits for what is in flight.
     pub fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.config.shutdown_grace)
+    }
+}
+
+/// What a batch that was committed, or could not be, says of the next one.
+fn learn_from<T>(health: &Health, results: &[Result<T, Arc<Error>>], has_written: bool) {
+    if has_written {
+        health.committed();
+    }
+    if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
+        health.failed(error);
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Config {
     pub rate_limit_per_token: u64,
     /// Wrong tokens and codes that may come from one address in a minute; 0: as many as it likes.
     pub failures_per_minute: u64,
+    /// A program that is run when this instance is not ready, and when it is again, with the reason on its standard input.
+    pub alarm_command: Option<PathBuf>,
     /// What HTTP clients may take.
     pub http: Http,
     /// Firebase Cloud Messaging.
@@ -85,6 +87,7 @@ impl Default for Config {
             cors_origins: Vec::new(),
             rate_limit_per_token: 600_000,
             failures_per_minute: 20,
+            alarm_command: None,
             http: Http::default(),
             fcm: Fcm::default(),
             delivery: Delivery::default(),

@@ -40,6 +40,7 @@ use crate::{
     batch::Batcher,
     channel::{Accepted, Channel, Failure, Outgoing, fcm::Fcm},
     metrics::ChannelMetrics,
+    news,
     store::{ClaimedPush, DeviceEffect, Finished, PushResult, Room},
 };
 
@@ -163,7 +164,7 @@ impl<C: Channel> Dispatcher<C> {
                 (claimed.more, full)
             }
             Err(error) => {
-                tracing::warn!(channel = C::NAME, %error, "cannot claim pushes");
+                news::warn(&format!("cannot claim pushes of {}", C::NAME), &error);
                 (false, false)
             }
         }

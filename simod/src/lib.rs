@@ -1,6 +1,7 @@
 //! The daemon as a library: [`run`] embeds it in another program, [`api::router`] can be nested under a path of one.
 
 mod actor;
+mod alarm;
 pub mod api;
 pub mod app;
 mod background;
@@ -11,10 +12,12 @@ pub mod clock;
 pub mod config;
 mod dispatch;
 mod guard;
+pub mod health;
 mod indexer;
 mod instances;
 mod listen;
 pub mod metrics;
+mod news;
 mod refused_posts;
 mod serve;
 pub mod store;
@@ -65,6 +68,8 @@ pub async fn run(
         tokio::time::sleep(delay).await;
         ending.cancel();
     });
+    health::start(&app, &tracker);
+    alarm::start(&app, &tracker);
     dispatch::start(&app, &tracker);
     let grace = app.shutdown_grace();
     let refused_posts = app.refused_posts.clone();

@@ -15,6 +15,8 @@ const PUSHES: &str = "simo_pushes_total";
 const SECONDS: &str = "simo_push_seconds";
 const QUEUE: &str = "simo_push_queue";
 const CLOCK: &str = "simo_clock_ahead_seconds";
+const READY: &str = "simo_ready";
+const FAILED: &str = "simo_commits_failed_total";
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
@@ -86,12 +88,18 @@ impl Default for Metrics {
             Some(Unit::Seconds),
             "Time from sending to the provider's answer".into(),
         );
-        recorder.describe_gauge(name(QUEUE), None, "Pushes that are not done".into());
+        recorder.describe_gauge(
+            name(QUEUE),
+            None,
+            "Pushes that are not done; NaN: the database does not say".into(),
+        );
         recorder.describe_gauge(
             name(CLOCK),
             Some(Unit::Seconds),
             "By how much the clock was set ahead while expiry rests; else 0".into(),
         );
+        recorder.describe_gauge(name(READY), None, "Whether this instance can store messages".into());
+        recorder.describe_counter(name(FAILED), None, "Commits that the database could not do".into());
         Self {
             messages: recorder.register_counter(&Key::from_static_name(MESSAGES), &METADATA),
             refused_untraced: recorder.register_counter(&Key::from_static_name(REFUSED_UNTRACED), &METADATA),
@@ -134,6 +142,16 @@ impl Metrics {
     /// How many pushes of a channel are not done.
     pub fn queue(&self, channel: &'static str) -> Gauge {
         self.recorder.register_gauge(&Key::from_parts(QUEUE, vec![Label::new("channel", channel)]), &METADATA)
+    }
+
+    /// 1 where this instance can store messages, else 0.
+    pub fn ready(&self) -> Gauge {
+        self.recorder.register_gauge(&Key::from_static_name(READY), &METADATA)
+    }
+
+    /// Commits that the database could not do.
+    pub fn failed_commits(&self) -> Counter {
+        self.recorder.register_counter(&Key::from_static_name(FAILED), &METADATA)
     }
 
     /// All of it in Prometheus' text format.

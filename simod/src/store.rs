@@ -71,7 +71,7 @@ pub(crate) use self::{
 use self::{
     callers::token_last_used::Uses,
     db::{
-        engine::{Engine, Read, query},
+        engine::{Engine, Read},
         postgres::{Others, Server, ServerUrl},
         sqlite::File,
     },
@@ -288,16 +288,6 @@ impl Store {
             Database::Sqlite(file) => file.checkpoint().await,
             Database::Postgres(_) => Ok(false),
         }
-    }
-
-    /// Whether the database answers, and can be written.
-    pub async fn answers(&self) -> Result<()> {
-        let look = || query("select 1 from client limit 1");
-        look().execute(&mut *self.read().await?).await?;
-        // A transaction begins with its first statement: without one, nobody would notice that the file is locked.
-        let mut tx = self.write().await?;
-        look().execute(&mut tx).await?;
-        tx.rollback().await
     }
 
     /// Commits a row of this instance's own, with so many bytes of ballast, to prove that commits succeed: until it is on

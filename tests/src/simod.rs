@@ -65,8 +65,17 @@ impl Simod {
 
     /// Starts again what was killed or terminated, on the same database and port.
     pub async fn restart(&mut self) {
+        self.restart_until("/readyz").await;
+    }
+
+    /// The same where it cannot become ready.
+    pub async fn restart_unready(&mut self) {
+        self.restart_until("/healthz").await;
+    }
+
+    async fn restart_until(&mut self, path: &str) {
         assert!(self.running.is_none(), "simod still runs");
-        self.running = Some(self.setup.run(self.port).await);
+        self.running = Some(self.setup.run(self.port, path).await);
         self.anyone = OnceLock::new();
     }
 

@@ -11,7 +11,7 @@ use simo_common::{
 };
 use tokio::task::JoinError;
 
-use crate::{refused_posts::Head, serve::HEAD_BYTES, store};
+use crate::{news, refused_posts::Head, serve::HEAD_BYTES, store};
 
 /// An error as the API answers it. It becomes a problem body in the caller's language on its way out
 /// ([`super::middleware::all`]), because only there the language is known.
@@ -287,7 +287,7 @@ impl From<&store::Error> for ApiError {
             store::Error::ChangedMeanwhile => Self::changed_meanwhile(),
             store::Error::Invalid(errors) => Self::invalid(errors.clone()),
             store::Error::Unavailable(source) => {
-                tracing::warn!(error = %source, "the database is unavailable");
+                news::warn("the database is unavailable", source);
                 Self::unavailable()
             }
             other => {

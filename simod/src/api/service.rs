@@ -1,6 +1,6 @@
 //! What the daemon says of itself: alive, ready, metrics; and who the caller is.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
@@ -10,6 +10,7 @@ use http::{StatusCode, header};
 use simo_common::{
     api::service::{Health, Readiness, WhoAmI},
     people::Role,
+    text,
     time::{from_us, whole_seconds},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,9 +18,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     ApiResult, Peer,
     auth::{Caller, Keeper},
+    middleware::language,
     openapi::Problems,
 };
 use crate::app::App;
+
+/// How long who asks for metrics waits for the database.
+const QUEUES_WITHIN: Duration = Duration::from_secs(2);
 
 /// Outside the versioned API.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -40,24 +45,25 @@ async fn healthz() -> &'static str {
 
 /// Ready
 ///
-/// Whether this instance can serve. The channels' health stands in the body, never in the status.
+/// Whether this instance can store messages: a commit has succeeded within the last ten seconds. The channels' health stands
+/// in the body, never in the status.
 #[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "readyz", security(()),
     responses((status = 200, description = "It can", body = Readiness),
               (status = 503, description = "It cannot", body = Readiness)))]
 async fn readyz(State(app): State<Arc<App>>, request: Request) -> impl IntoResponse {
     let reason = if app.leaving.is_cancelled() {
-        Some("shutting down".to_owned())
+        Some(text!("shutting down", "останавливается"))
     } else {
-        app.store.answers().await.err().map(|error| {
-            tracing::warn!(%error, "not ready");
+        app.health.trouble().map(|trouble| {
             // What a database says may name servers and files, which is not for everybody.
             if Peer::of(request.extensions()).is_owner() {
-                error.to_string()
+                trouble.reason.clone()
             } else {
-                "the database is unavailable".to_owned()
+                text!("the database is unavailable", "база данных недоступна")
             }
         })
     };
+    let reason = reason.map(|reason| reason.get(language(request.headers())).to_owned());
     let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let channels = app.channels.borrow().clone();
     let clock = app.store.clock_jump();
@@ -69,16 +75,19 @@ async fn readyz(State(app): State<Arc<App>>, request: Request) -> impl IntoRespo
 /// In Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "service", operation_id = "metrics", security(()),
     responses((status = 200, description = "The metrics", body = str, content_type = "text/plain"), Problems))]
-async fn metrics(State(app): State<Arc<App>>) -> ApiResult<impl IntoResponse> {
-    // The length of the queues is asked for only when somebody looks.
+async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    // The length of the queues is asked for only when somebody looks. Without the database there are other metrics still.
     for channel in ["fcm", "stream"] {
-        let waiting = app.store.waiting_pushes(channel).await?;
-        app.metrics.queue(channel).set(waiting as f64);
+        let waiting = match tokio::time::timeout(QUEUES_WITHIN, app.store.waiting_pushes(channel)).await {
+            Ok(Ok(waiting)) => waiting as f64,
+            _ => f64::NAN,
+        };
+        app.metrics.queue(channel).set(waiting);
     }
     let ahead = app.clock().rest().map_or(0, |rest| rest.ahead);
     app.metrics.clock_ahead.set(whole_seconds(ahead) as f64);
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    Ok((kind, app.metrics.render()))
+    (kind, app.metrics.render())
 }
 
 /// Who am I

@@ -46,6 +46,7 @@ pub const KEYS: &[Key] = &[
     key("cors_origins", Kind::List),
     key("rate_limit_per_token", Kind::Whole),
     key("failures_per_minute", Kind::Whole),
+    key("alarm_command", Kind::Text),
     key("http.head_timeout_seconds", Kind::Number),
     key("http.body_timeout_seconds", Kind::Number),
     key("http.write_timeout_seconds", Kind::Number),
@@ -170,6 +171,7 @@ mod tests {
             tls_certificate: Some(PathBuf::new()),
             tls_key: Some(PathBuf::new()),
             shutdown_delay: Some(0),
+            alarm_command: Some(PathBuf::new()),
             ..Config::default()
         };
         config.fcm.service_account = Some(PathBuf::new());

@@ -9,6 +9,7 @@ use super::permits::Permit;
 use crate::{
     app::App,
     batch::Batcher,
+    news,
     store::{Error, Finished, Store},
 };
 
@@ -78,7 +79,7 @@ async fn persist(store: &Store, batch: &[Finished]) -> Result<(), Error> {
     loop {
         match store.finish(batch).await {
             Err(Error::Unavailable(error)) if !store.is_closed() => {
-                tracing::warn!(%error, pushes = batch.len(), "results of pushes wait for the database");
+                news::warn("results of pushes wait for the database", &error);
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(*WAITS.end());
             }

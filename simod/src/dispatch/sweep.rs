@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     app::App,
     background::keep_up_until_shutdown,
+    news,
     store::{Result, StreamCursor, Stride},
 };
 
@@ -107,7 +108,7 @@ impl Duty {
                 Ok(true) => tokio::time::sleep(self.rest(began.elapsed())).await,
                 Ok(false) => self.wait(app).await,
                 Err(error) => {
-                    tracing::warn!(duty = ?self, %error, "a duty is put off");
+                    news::warn(&format!("the duty {self:?} is put off"), &error);
                     tokio::time::sleep(AFTER_FAULT).await;
                 }
             }

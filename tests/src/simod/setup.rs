@@ -244,9 +244,14 @@ impl Setup {
         self.set("tls_certificate", path("tls.pem")).set("tls_key", path("tls.key"))
     }
 
+    /// The directory where it keeps what is its own.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Simod {
-        let running = self.run(0).await;
+        let running = self.run(0, "/readyz").await;
         let port = running.url.rsplit(':').next().and_then(|port| port.parse().ok());
         Simod {
             port: port.expect("simod printed a port"),
@@ -312,7 +317,8 @@ impl Setup {
             .expect("simod starts")
     }
 
-    pub(super) async fn run(&self, port: u16) -> Running {
+    /// Waits until it says 200 at this path.
+    pub(super) async fn run(&self, port: u16, path: &str) -> Running {
         let ca = self.ca.iter().map(|path| {
             let pem = fs::read(path).expect("the CA was written");
             reqwest::Certificate::from_pem(&pem).expect("the CA is a certificate")
@@ -339,9 +345,9 @@ impl Setup {
             panic!("simod did not say where it listens");
         };
         let mut running = Running { process, url, ready_after: Duration::ZERO };
-        let readyz = format!("{}/readyz", running.url);
+        let url = format!("{}{path}", running.url);
         eventually("simod is ready", || async {
-            let answer = http.get(&readyz).send().await.ok()?;
+            let answer = http.get(&url).send().await.ok()?;
             answer.status().is_success().then_some(())
         })
         .await;

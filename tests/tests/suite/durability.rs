@@ -32,6 +32,8 @@ use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
+use crate::health;
+
 #[tokio::test]
 async fn it_goes_in_peace_and_comes_back() {
     let mut simod = Simod::start().await;
@@ -127,12 +129,12 @@ async fn a_locked_database_is_503_and_loses_nothing() {
         assert!(answer.headers.contains_key(header::RETRY_AFTER), "{path}");
         answer.problem();
     }
-    // The log says so once for each transaction, not for each item.
+    // The log says so once for all of them, and for each duty.
     let lines = simod.log().matches("the database is unavailable").count();
-    assert!((2..10).contains(&lines), "{lines} lines");
-    assert!(!simod.owner().readiness().await.unwrap().ready);
+    assert!((1..10).contains(&lines), "{lines} lines");
+    health::not_ready(&simod, "locked").await;
     sqlx::query("rollback").execute(&mut other).await.unwrap();
-    assert!(simod.owner().readiness().await.unwrap().ready);
+    health::ready(&simod).await;
     let posted = post(&simod.caller(&token), &to_employees("Открыто", &["001"])).await;
     assert_eq!(stored(&plant).await, [posted.id]);
 }
@@ -179,13 +181,9 @@ async fn a_server_that_goes_away_is_503_and_everything_resumes_when_it_is_back()
     let answer = raw::post(&simod.api("/messages"), &token, body.to_owned()).send().await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
     assert!(answer.headers.contains_key(header::RETRY_AFTER));
-    assert!(!simod.owner().readiness().await.unwrap().ready);
+    health::not_ready(&simod, "unavailable").await;
     server.again();
-    eventually("simod is ready again", || async {
-        let ready = simod.owner().readiness().await.ok()?;
-        ready.ready.then_some(())
-    })
-    .await;
+    health::ready(&simod).await;
     fcm.script().delay(Duration::ZERO);
     let after = post(&acs, &to_employees("После", &["001"])).await;
     assert_eq!(stored(&plant).await, [after.id, before.id]);

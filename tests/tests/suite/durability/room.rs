@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::*;
+use crate::health;
 
 /// A file system that is soon full, for as long as this lives.
 struct SmallDisk {
@@ -103,6 +104,7 @@ async fn a_limit_of_the_files_size_is_503_and_loses_nothing() {
     let simod = Setup::new().embedded().ulimit("-f 8000").start().await;
     let (plant, token) = plant(&simod).await;
     let mut accepted = fill(&simod.caller(&token)).await;
+    health::not_ready(&simod, "disk I/O error").await;
     let mut stored = stored(&plant).await;
     stored.sort_unstable();
     accepted.sort_unstable();
@@ -143,10 +145,12 @@ async fn goes_on_when_there_is_room(disk: &SmallDisk) {
     let answer = raw::post(&simod.api("/messages"), &token, body).send().await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
     assert!(answer.headers.contains_key(header::RETRY_AFTER));
+    health::not_ready(&simod, "full").await;
 
     // It starts again as it is.
     simod.kill9();
-    simod.restart().await;
+    simod.restart_unready().await;
+    health::not_ready(&simod, "full").await;
     let refusal = acs.post_message(&large, false).await.unwrap_err();
     assert_eq!(refusal.status(), Some(503), "{refusal}");
 
@@ -155,6 +159,7 @@ async fn goes_on_when_there_is_room(disk: &SmallDisk) {
     let room =
         eventually("there is room again", || async { acs.post_message(&large, false).await.ok() }).await;
     accepted.push(room.id);
+    health::ready(&simod).await;
     simod.kill9();
     simod.restart().await;
     let mut stored = stored(&plant).await;

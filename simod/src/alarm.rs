@@ -1,0 +1,190 @@
+//! Somebody is told when this instance is not ready, and when it is again: `alarm_command` gets the reason on its standard
+//! input. What it does with it (a text message, a call, a mail) is its own business; simod cannot send anything itself then.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use simo_common::lang::Text;
+use tokio::{io::AsyncWriteExt as _, process::Command};
+use tokio_util::task::TaskTracker;
+
+use crate::{app::App, background::keep_up_until_shutdown, health::Trouble};
+
+/// The same reason is told at most so often.
+const AGAIN_AFTER: Duration = Duration::from_mins(10);
+
+/// How long the program may run.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What was told.
+#[derive(Debug, Default)]
+struct Told {
+    /// Each reason, and when.
+    reasons: HashMap<String, Instant>,
+    /// Since when we are not ready, and the last reason for it that was told.
+    not_ready: Option<(Instant, Option<Text>)>,
+}
+
+/// What is to be told.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    NotReady(Text),
+    ReadyAgain { after: Duration, reason: Text },
+}
+
+impl Told {
+    /// What is to be told of the trouble that there is now, and otherwise when to look again though nothing changes.
+    fn learn(&mut self, trouble: Option<&Trouble>, now: Instant) -> Result<News, Option<Instant>> {
+        self.reasons.retain(|_, then| now.duration_since(*then) < AGAIN_AFTER);
+        let Some(Trouble { reason, .. }) = trouble else {
+            return match self.not_ready.take() {
+                Some((since, Some(reason))) => {
+                    Ok(News::ReadyAgain { after: now.duration_since(since), reason })
+                }
+                _ => Err(None),
+            };
+        };
+        let (_, told) = self.not_ready.get_or_insert((now, None));
+        if told.as_ref() == Some(reason) {
+            return Err(None);
+        }
+        if let Some(then) = self.reasons.get(&reason.en) {
+            return Err(Some(*then + AGAIN_AFTER));
+        }
+        *told = Some(reason.clone());
+        self.reasons.insert(reason.en.clone(), now);
+        Ok(News::NotReady(reason.clone()))
+    }
+}
+
+impl News {
+    /// For whoever reads it: both languages, and which instance it is.
+    fn in_words(&self, instance: &str) -> String {
+        match self {
+            Self::NotReady(reason) => format!(
+                "simod {instance}: not ready: {}\nsimod {instance}: не готов: {}\n",
+                reason.en, reason.ru
+            ),
+            Self::ReadyAgain { after, reason } => {
+                let seconds = after.as_secs();
+                format!(
+                    "simod {instance}: ready again after {seconds} s; it was: {}\n\
+                     simod {instance}: снова готов через {seconds} с; было: {}\n",
+                    reason.en, reason.ru
+                )
+            }
+        }
+    }
+}
+
+/// Tells until shutdown, where a program is configured.
+pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
+    let Some(program) = &app.config.alarm_command else {
+        return;
+    };
+    if !program.is_file() {
+        tracing::error!(program = %program.display(), "`alarm_command` is no program: nobody will be told");
+    }
+    keep_up_until_shutdown(&app.shutdown, app, tracker, "alarm", async |app| tell(&app).await);
+}
+
+async fn tell(app: &App) {
+    let Some(program) = &app.config.alarm_command else {
+        return;
+    };
+    let mut told = Told::default();
+    let mut health = app.health.follow();
+    // That it is starting is no alarm.
+    health.mark_unchanged();
+    let mut look_at = None;
+    loop {
+        let waited = async {
+            match look_at {
+                Some(moment) => tokio::time::sleep_until(tokio::time::Instant::from_std(moment)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = health.changed() => if changed.is_err() { return },
+            () = waited => {}
+        }
+        let trouble = health.borrow_and_update().clone();
+        look_at = match told.learn(trouble.as_deref(), Instant::now()) {
+            Ok(news) => {
+                run(program, &news.in_words(&app.config.found_at())).await;
+                None
+            }
+            Err(look_at) => look_at,
+        };
+    }
+}
+
+/// Runs the program, which gets the text. What it writes to its standard error goes to our log.
+async fn run(program: &Path, text: &str) {
+    let ended = tokio::time::timeout(LIMIT, async {
+        // The environment may hold our own secrets.
+        let foreign = std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("SIMO_"));
+        let mut child = Command::new(program)
+            .env_clear()
+            .envs(foreign)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // It need not read it.
+            let _unread = stdin.write_all(text.as_bytes()).await;
+        }
+        child.wait().await
+    });
+    let program = program.display();
+    match ended.await {
+        Ok(Ok(status)) if status.success() => tracing::info!(%program, "the alarm command was run"),
+        Ok(Ok(status)) => tracing::error!(%program, %status, "the alarm command failed"),
+        Ok(Err(error)) => tracing::error!(%program, %error, "the alarm command cannot be run"),
+        Err(_) => tracing::error!(%program, "the alarm command did not end within {} s", LIMIT.as_secs()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use simo_common::text;
+
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_once_in_ten_minutes_and_its_end_to_those_who_were_told() {
+        let (mut told, start) = (Told::default(), Instant::now());
+        let at = |minutes| start + Duration::from_mins(minutes);
+        let (full, away) = (Trouble::from(text!("full", "мало места")), Trouble::from(text!("away", "нет")));
+        let not_ready = |trouble: &Trouble| Ok(News::NotReady(trouble.reason.clone()));
+        let again = |minutes, trouble: &Trouble| {
+            Ok(News::ReadyAgain { after: Duration::from_mins(minutes), reason: trouble.reason.clone() })
+        };
+        assert_eq!(told.learn(None, at(0)), Err(None));
+        assert_eq!(told.learn(Some(&full), at(1)), not_ready(&full));
+        assert_eq!(told.learn(Some(&full), at(2)), Err(None), "it goes on");
+        assert_eq!(told.learn(Some(&away), at(3)), not_ready(&away), "another reason");
+        assert_eq!(told.learn(None, at(4)), again(3, &away));
+        // It comes and goes: nobody wants to be told each time, but when it stays.
+        assert_eq!(told.learn(Some(&full), at(5)), Err(Some(at(11))));
+        assert_eq!(told.learn(None, at(6)), Err(None));
+        assert_eq!(told.learn(Some(&full), at(7)), Err(Some(at(11))));
+        assert_eq!(told.learn(Some(&full), at(11)), not_ready(&full));
+        assert_eq!(told.learn(None, at(12)), again(5, &full));
+    }
+
+    #[test]
+    fn who_is_told_reads_why_in_both_languages() {
+        let news = News::NotReady(text!("full", "мало места")).in_words("https://simo.example.org");
+        assert_eq!(
+            news,
+            "simod https://simo.example.org: not ready: full\nsimod https://simo.example.org: не готов: мало места\n"
+        );
+    }
+}

@@ -1,0 +1,292 @@
+//! Whether this instance can store what is posted, as `/readyz` says it.
+//!
+//! It can when a commit has succeeded within the last ten seconds. Commits of messages and receipts count; when there was
+//! none for a while, a duty commits a small row of its own, so that an idle instance knows, and one that load balancers have
+//! turned away from comes back. A probe only reads what is known.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt as _;
+use metrics::{Counter, Gauge};
+use simo_common::{lang::Text, text};
+use tokio::sync::{Notify, watch};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    app::App,
+    background::keep_up_until_shutdown,
+    metrics::Metrics,
+    news,
+    store::{Error, Store},
+};
+
+/// For so long a commit proves that the next one will succeed.
+const PROVES_FOR: Duration = Duration::from_secs(10);
+
+/// After so long without one we commit a row of our own: early enough for its answer, or for it to be missed, when the
+/// last one proves nothing any more.
+const PROVE_AFTER: Duration = Duration::from_secs(5);
+
+/// Between two commits of our own, and how often it is looked whether one is due.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How much our row holds after there was no room, in bytes: as much as a message may, so that we do not say that there is
+/// room while only small messages find some.
+const BALLAST: u32 = 256 * 1024;
+
+/// What is known of commits.
+#[derive(Debug)]
+pub struct Health {
+    began: Instant,
+    /// When the last commit succeeded, in milliseconds since then; 0: none has.
+    committed: AtomicU64,
+    /// Somebody's commit has failed.
+    failed: Notify,
+    lacked_room: AtomicBool,
+    trouble: watch::Sender<Option<Arc<Trouble>>>,
+    ready: Gauge,
+    failures: Counter,
+}
+
+/// Why this instance is not ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// For the owner: it may name servers and files.
+    pub reason: Text,
+    lacks_room: bool,
+}
+
+impl From<&Error> for Trouble {
+    fn from(error: &Error) -> Self {
+        Self { reason: error.text(), lacks_room: error.lacks_room() }
+    }
+}
+
+impl From<Text> for Trouble {
+    fn from(reason: Text) -> Self {
+        Self { reason, lacks_room: false }
+    }
+}
+
+impl Health {
+    /// Nothing is known yet.
+    pub fn new(metrics: &Metrics) -> Self {
+        let starting = text!("simod is starting", "simod запускается");
+        Self {
+            began: Instant::now(),
+            committed: AtomicU64::new(0),
+            failed: Notify::new(),
+            lacked_room: AtomicBool::new(false),
+            trouble: watch::Sender::new(Some(Arc::new(starting.into()))),
+            ready: metrics.ready(),
+            failures: metrics.failed_commits(),
+        }
+    }
+
+    /// A commit succeeded that has written something: an empty one succeeds on a full disk, too.
+    pub fn committed(&self) {
+        self.committed.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// A commit failed. Whether others do, too, is found out at once.
+    pub fn failed(&self, error: &Error) {
+        if !matches!(error, Error::Unavailable(_)) || error.is_race() {
+            return;
+        }
+        self.failures.increment(1);
+        if error.lacks_room() {
+            self.lacked_room.store(true, Ordering::Relaxed);
+        }
+        self.failed.notify_one();
+    }
+
+    /// Why this instance is not ready, if it is not.
+    pub fn trouble(&self) -> Option<Arc<Trouble>> {
+        self.trouble.borrow().clone()
+    }
+
+    /// Tells when that changes.
+    pub fn follow(&self) -> watch::Receiver<Option<Arc<Trouble>>> {
+        self.trouble.subscribe()
+    }
+
+    /// Milliseconds since the beginning, from 1 on.
+    fn now(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64 + 1
+    }
+
+    /// How long the last commit proves that the next one will succeed.
+    fn proves_for(&self, now: u64) -> Duration {
+        let age = Duration::from_millis(now - self.committed.load(Ordering::Relaxed).min(now));
+        PROVES_FOR.saturating_sub(age)
+    }
+
+    /// Whether we are to commit a row of our own.
+    fn is_due(&self, now: u64) -> bool {
+        self.trouble.borrow().is_some() || self.proves_for(now) <= PROVES_FOR - PROVE_AFTER
+    }
+
+    /// How much that row holds.
+    fn ballast(&self) -> u32 {
+        let lacks_room = self.trouble.borrow().as_ref().is_some_and(|trouble| trouble.lacks_room);
+        if lacks_room || self.lacked_room.swap(false, Ordering::Relaxed) { BALLAST } else { 0 }
+    }
+
+    /// What follows from our own commit, which began at `asked`.
+    fn conclude(&self, asked: u64, proof: Result<(), &Error>, unreadable: Option<String>) {
+        match (proof, unreadable) {
+            (Ok(()), None) => {
+                self.committed();
+                self.set(None);
+            }
+            (Ok(()), Some(said)) => self.set(Some(
+                text!(
+                    "the database has pages that cannot be read ({said}): stop simod, look at the disk and restore a backup",
+                    "в базе данных есть страницы, которые не читаются ({said}): остановите simod, проверьте диск и восстановите \
+                     резервную копию"
+                )
+                .into(),
+            )),
+            (Err(error), _) => {
+                self.failures.increment(1);
+                let trouble = Trouble::from(error);
+                // Others have got through meanwhile; where room is scarce, only because they were small.
+                let gets_through = self.committed.load(Ordering::Relaxed) > asked && !trouble.lacks_room;
+                self.set(if gets_through { None } else { Some(trouble) });
+            }
+        }
+    }
+
+    fn set(&self, trouble: Option<Trouble>) {
+        self.ready.set(if trouble.is_none() { 1.0 } else { 0.0 });
+        self.trouble.send_if_modified(|before| {
+            match (&before, &trouble) {
+                (None, None) => return false,
+                (Some(before), Some(now)) if **before == *now => return false,
+                (None, Some(now)) => tracing::error!("not ready: {}", now.reason.en),
+                (Some(_), Some(now)) => news::warn("still not ready", &now.reason.en),
+                (Some(_), None) => tracing::info!("ready"),
+            }
+            *before = trouble.map(Arc::new);
+            true
+        });
+    }
+}
+
+/// Watches until shutdown.
+pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
+    keep_up_until_shutdown(&app.shutdown, app, tracker, "health", async |app| {
+        watch(&app.health, &app.store).await;
+    });
+}
+
+async fn watch(health: &Health, store: &Store) {
+    loop {
+        prove(health, store).await;
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let has_failed = health.failed.notified().now_or_never().is_some();
+            if has_failed || health.is_due(health.now()) || store.unreadable().is_some() {
+                break;
+            }
+        }
+    }
+}
+
+/// Commits a row of our own. When its answer takes so long that nothing proves any more that commits succeed, that is said
+/// before it comes.
+async fn prove(health: &Health, store: &Store) {
+    let asked = health.now();
+    let mut proof = std::pin::pin!(store.prove_commit(health.ballast()));
+    let proof = loop {
+        let left = health.proves_for(health.now());
+        match tokio::time::timeout(left, &mut proof).await {
+            Ok(proof) => break proof,
+            Err(_) if health.trouble.borrow().is_some() => break proof.await,
+            Err(_) if health.proves_for(health.now()).is_zero() => {
+                let seconds = PROVES_FOR.as_secs();
+                health.set(Some(
+                    text!(
+                        "the database has not confirmed a commit for {seconds} s",
+                        "база данных не подтвердила ни одной фиксации за {seconds} с"
+                    )
+                    .into(),
+                ));
+            }
+            Err(_) => {}
+        }
+    };
+    health.conclude(asked, proof.as_ref().map(|()| ()), store.unreadable());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Plant;
+
+    fn error(message: &str) -> Error {
+        sqlx::Error::Io(std::io::Error::other(message.to_owned())).into()
+    }
+
+    fn is_ready(health: &Health) -> bool {
+        health.trouble().is_none()
+    }
+
+    #[test]
+    fn a_commit_of_others_overrules_a_failure_of_ours_but_not_a_lack_of_room() {
+        let health = Health::new(&Metrics::default());
+        assert!(!is_ready(&health), "nothing is known");
+        health.conclude(1, Ok(()), None);
+        assert!(is_ready(&health));
+        let now = health.now() + 1;
+        health.conclude(now, Err(&error("away")), None);
+        assert!(!is_ready(&health));
+        health.committed.store(now + 1, Ordering::Relaxed);
+        health.conclude(now, Err(&error("away")), None);
+        assert!(is_ready(&health));
+        health.conclude(now, Ok(()), Some("malformed".to_owned()));
+        assert!(health.trouble().unwrap().reason.en.contains("malformed"));
+    }
+
+    #[test]
+    fn our_own_row_is_due_when_others_have_committed_nothing_for_a_while() {
+        let health = Health::new(&Metrics::default());
+        assert!(health.is_due(1), "nothing is known");
+        health.conclude(1, Ok(()), None);
+        health.committed.store(1_000, Ordering::Relaxed);
+        assert!(!health.is_due(5_999) && health.is_due(6_000));
+        assert_eq!(health.proves_for(6_000), Duration::from_secs(5));
+        assert!(health.proves_for(11_000).is_zero() && health.proves_for(20_000).is_zero());
+        health.conclude(6_000, Err(&error("away")), None);
+        assert!(health.is_due(1_001), "after a failure it is tried again and again");
+    }
+
+    #[test]
+    fn only_what_the_database_cannot_do_is_its_failure() {
+        let health = Health::new(&Metrics::default());
+        health.failed(&Error::not_found("topic", "boiler"));
+        health.failed(&Error::Internal(sqlx::Error::RowNotFound));
+        assert!(health.failed.notified().now_or_never().is_none());
+        health.failed(&error("away"));
+        assert!(health.failed.notified().now_or_never().is_some());
+        assert_eq!(health.ballast(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_row_of_our_own_proves_it() {
+        let plant = Plant::new().await;
+        let health = Health::new(&Metrics::default());
+        prove(&health, &plant.store).await;
+        assert!(is_ready(&health));
+        let rows = "select count(*) from commit_proof";
+        assert_eq!(plant.number(rows).await, Some(1));
+        prove(&health, &plant.store).await;
+        assert_eq!(plant.number(rows).await, Some(1), "it is one row of each instance");
+    }
+}

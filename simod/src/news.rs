@@ -1,0 +1,54 @@
+//! Warnings that come again with every request: one a minute for the same reason, the others for those who debug. A full
+//! disk must not become fuller by the log that says so.
+
+use std::{
+    collections::HashMap,
+    fmt::Display,
+    sync::{LazyLock, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+const A_MINUTE: Duration = Duration::from_mins(1);
+
+static WARNED: LazyLock<Mutex<Warned>> = LazyLock::new(Mutex::default);
+
+/// What was warned of, and when.
+#[derive(Debug, Default)]
+struct Warned(HashMap<String, Instant>);
+
+impl Warned {
+    fn is_news(&mut self, warning: String, now: Instant) -> bool {
+        self.0.retain(|_, then| now.duration_since(*then) < A_MINUTE);
+        let is_news = !self.0.contains_key(&warning);
+        if is_news {
+            self.0.insert(warning, now);
+        }
+        is_news
+    }
+}
+
+/// Warns of an error.
+pub(crate) fn warn(what: &str, error: &dyn Display) {
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_news = warned.is_news(format!("{what}: {error}"), Instant::now());
+    drop(warned);
+    if is_news {
+        tracing::warn!(%error, "{what}");
+    } else {
+        tracing::debug!(%error, "{what}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_reason_is_news_once_a_minute() {
+        let (mut warned, now) = (Warned::default(), Instant::now());
+        let mut is_news =
+            |warning: &str, seconds| warned.is_news(warning.to_owned(), now + Duration::from_secs(seconds));
+        assert!(is_news("full", 0) && !is_news("full", 1) && !is_news("full", 59));
+        assert!(is_news("locked", 1) && is_news("full", 60) && !is_news("locked", 60));
+    }
+}
