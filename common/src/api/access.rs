@@ -234,6 +234,8 @@ pub struct Token {
     pub networks: Vec<String>,
     /// ACS tokens: requests a minute; absent: as many as the server's configuration says.
     pub rate_limit: Option<u32>,
+    /// ACS tokens: whether it is answered 503 where others are answered 429.
+    pub rate_limit_as_503: bool,
     /// The token that takes over from it, while it goes on working until it expires.
     pub successor: Option<Uuid>,
     /// When it was issued.
@@ -286,6 +288,10 @@ pub struct NewToken {
     /// once at the instance that issues the token, at others within a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<u32>,
+    /// Whether an ACS is answered 503 where others are answered 429, for one that repeats only what failed with 5xx; no
+    /// unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit_as_503: Option<bool>,
 }
 
 /// A token with its secret, which is shown this once.

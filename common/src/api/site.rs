@@ -113,6 +113,9 @@ pub struct LimitedToken {
     /// Requests a minute; as many as the server's configuration says unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<u32>,
+    /// Whether it is answered 503 where others are answered 429; no unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit_as_503: Option<bool>,
     /// When it stops working, RFC 3339; without an offset in the client's time zone. Never, unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,

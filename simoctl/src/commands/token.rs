@@ -85,6 +85,9 @@ pub(crate) struct Issue {
     /// Requests a minute, such as 600
     #[arg(long, value_name = "N", conflicts_with = "operator")]
     rate_limit: Option<u32>,
+    /// Answer 503 instead of 429, for a system that repeats only what failed with 5xx, such as Alertmanager
+    #[arg(long, conflicts_with = "operator")]
+    rate_limit_as_503: bool,
 }
 
 #[derive(Debug, Args)]
@@ -121,6 +124,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 topics: given(issue.topics),
                 networks: given(issue.networks),
                 rate_limit: issue.rate_limit,
+                rate_limit_as_503: issue.rate_limit_as_503.then_some(true),
             };
             show_secret(session, &api.issue_token(&wanted).await?)
         }
@@ -213,6 +217,9 @@ impl Record for Token {
         Column::new("rate_limit", "Requests a minute", "Запросов в минуту", |t| {
             t.rate_limit.map_or(Value::Nothing, Into::into)
         }),
+        Column::alone("rate_limit_as_503", "503 instead of 429", "503 вместо 429", |t| {
+            t.rate_limit_as_503.into()
+        }),
         Column::new("used_at", "Last used", "Последнее использование", |t| {
             t.used_at.into()
         }),
@@ -261,6 +268,10 @@ pub(super) const RUSSIAN: Help = &[
     ("token issue/topics", "Темы, в которые АСУ может с ним отправлять; если не указано, во все"),
     ("token issue/networks", "Сети, из которых он действует, например 10.0.0.0/8; если не указано, из всех"),
     ("token issue/rate_limit", "Запросов в минуту, например 600"),
+    (
+        "token issue/rate_limit_as_503",
+        "Отвечать 503 вместо 429: для системы, которая повторяет только после 5xx, например Alertmanager",
+    ),
     ("token list", "Список токенов"),
     ("token show", "Показать токен без секрета"),
     ("token show/id", "Его id"),

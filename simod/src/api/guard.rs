@@ -76,7 +76,11 @@ where
     };
     if let Err(error) = let_pass(app, attempt, brings_code(&request), &address).await {
         app.guard.refused(None, &address, "rate_limited", app.clock().now());
-        return error.into_response();
+        let status = match attempt.token() {
+            Some(hash) if app.guard.answers_503(&hash) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => error.status,
+        };
+        return ApiError { status, ..error }.into_response();
     }
     let response = next(request).await;
     if let Some(error) = response.extensions().get::<ApiError>() {

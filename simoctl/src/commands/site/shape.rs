@@ -135,6 +135,7 @@ const TOKEN: &[Field] = &[
     field("topics", TEXTS),
     field("networks", TEXTS),
     field("rate_limit", Shape::Whole),
+    field("rate_limit_as_503", Shape::Truth),
     field("expires_at", Shape::Text),
 ];
 

@@ -120,7 +120,7 @@ async fn issue(
         personal: new.personal.unwrap_or(new.topics.is_none()),
         limits,
     };
-    let has_rate = terms.limits.rate_limit.is_some();
+    let has_rate = terms.limits.rate_limit.is_some() || terms.limits.rate_limit_as_503;
     let issued = app.store.issue_token(holder, &terms).await?;
     if has_rate {
         learn_limits(&app).await;

@@ -18,6 +18,17 @@ pub struct TokenLimits {
     pub networks: Vec<IpNet>,
     /// Requests a minute; `None`: as many as the configuration says.
     pub rate_limit: Option<u32>,
+    /// Whether it is answered 503 where others are answered 429.
+    pub rate_limit_as_503: bool,
+}
+
+/// How often a token may call, where that is said of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnRate {
+    /// Requests a minute; `None`: as many as the configuration says.
+    pub limit: Option<u64>,
+    /// Whether it is answered 503 where others are answered 429.
+    pub as_503: bool,
 }
 
 impl TokenLimits {
@@ -28,6 +39,7 @@ impl TokenLimits {
             topics: parsed(list("topics")?)?,
             networks: parsed(list("networks")?)?,
             rate_limit: row.try_get("rate_limit")?,
+            rate_limit_as_503: row.try_get("rate_limit_as_503")?,
         })
     }
 

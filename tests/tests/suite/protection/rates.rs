@@ -198,6 +198,36 @@ async fn a_token_may_ask_so_often_in_a_minute() {
     assert_eq!(whoami(&simod, &other).await.status, StatusCode::OK);
 }
 
+#[tokio::test]
+async fn a_token_of_a_poster_that_repeats_only_5xx_is_answered_503_where_others_get_429() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["001"], &[]).await;
+    let body = r#"{"title":"a","recipients":{"employees":["001"]}}"#;
+    for (as_503, status) in [(Some(true), 503), (None, 429)] {
+        let wanted = NewToken {
+            acs: Some("alertmanager".to_owned()),
+            rate_limit: Some(1),
+            rate_limit_as_503: as_503,
+            ..NewToken::default()
+        };
+        let issued = plant.admin.issue_token(&wanted).await.unwrap();
+        assert_eq!(plant.admin.token(issued.id).await.unwrap().rate_limit_as_503, as_503.unwrap_or_default());
+        // A minute may begin in between.
+        let mut refused = None;
+        for _ in 0..3 {
+            let answer = raw::post(&simod.api("/messages"), &issued.token, body).send().await;
+            if answer.status != StatusCode::ACCEPTED {
+                refused = Some(answer);
+            }
+        }
+        let refused = refused.expect("it is never refused");
+        assert_eq!((refused.status.as_u16(), refused.problem().code.as_str()), (status, "rate_limited"));
+        let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=61).contains(&wait), "{wait}");
+    }
+}
+
 /// Whether it is told to wait sooner than its own guesses would make it; slowly, because instances learn once a second.
 async fn is_known(simod: &Simod) -> bool {
     let mut pace = tokio::time::interval(Duration::from_millis(200));

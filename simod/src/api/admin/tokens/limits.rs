@@ -44,6 +44,7 @@ pub(super) async fn limits(
         topics: slugs,
         networks: networks(&listed(&new.networks), check),
         rate_limit: new.rate_limit,
+        rate_limit_as_503: new.rate_limit_as_503.unwrap_or_default(),
     })
 }
 
@@ -85,6 +86,7 @@ fn refuse_for_operator(new: &NewToken, check: &mut Check) {
         ("topics", new.topics.is_some()),
         ("networks", new.networks.is_some()),
         ("rate_limit", new.rate_limit.is_some()),
+        ("rate_limit_as_503", new.rate_limit_as_503.is_some()),
     ];
     for (field, _) in given.into_iter().filter(|(_, given)| *given) {
         check.wrong(field, text!("is for tokens of ACS", "только для токенов АСУ"));

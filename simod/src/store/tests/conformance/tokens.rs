@@ -10,7 +10,7 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{super::fixture::NOON, Fixture, HOUR, TokenHolder, is_conflict};
-use crate::store::{Incoming, Poster, Refusal, TokenFor, TokenLimits, TokenTerms};
+use crate::store::{Incoming, OwnRate, Poster, Refusal, TokenFor, TokenLimits, TokenTerms};
 
 async fn issue(f: &Fixture, limits: TokenLimits) -> IssuedToken {
     let holder = TokenFor::Acs { client_id: f.client_id, name: "scada" };
@@ -45,6 +45,7 @@ async fn the_transaction_that_stores_a_message_looks_at_the_limits_of_its_token(
         topics: vec!["kotly".to_owned(), "payroll".to_owned()],
         networks: vec!["10.0.0.0/8".parse().unwrap()],
         rate_limit: Some(600),
+        rate_limit_as_503: true,
     };
     let limited = issue(&f, limits.clone()).await;
     let inside: IpAddr = "10.1.2.3".parse().unwrap();
@@ -67,15 +68,20 @@ async fn the_transaction_that_stores_a_message_looks_at_the_limits_of_its_token(
     let Some(TokenHolder::Acs(acs)) = held else { panic!("nobody") };
     assert_eq!(acs.limits, limits);
     assert!(acs.limits.allow_from(Some(inside)) && !acs.limits.allow(Scope::Read));
-    let own = f.store.rate_limits().await.unwrap();
-    assert_eq!(own.into_iter().collect::<Vec<_>>(), [(token::hash(&limited.token), 600)]);
+    let own = f.store.own_rates().await.unwrap();
+    let rate = OwnRate { limit: Some(600), as_503: true };
+    assert_eq!(own.into_iter().collect::<Vec<_>>(), [(token::hash(&limited.token), rate)]);
     // A successor may do the same and no more.
     let successor = f.store.rotate_token(Some(f.client_id), limited.id, 0).await.unwrap();
     let shown = f.store.token(None, successor.id).await.unwrap();
     assert_eq!(
-        (shown.scopes, shown.topics.join(" "), shown.networks, shown.rate_limit),
-        (vec![Scope::Send], "kotly payroll".to_owned(), vec!["10.0.0.0/8".to_owned()], Some(600))
+        (shown.scopes, shown.topics.join(" "), shown.networks, shown.rate_limit, shown.rate_limit_as_503),
+        (vec![Scope::Send], "kotly payroll".to_owned(), vec!["10.0.0.0/8".to_owned()], Some(600), true)
     );
+    // One that says only how it is answered is known as well.
+    let patient = issue(&f, TokenLimits { rate_limit_as_503: true, ..TokenLimits::default() }).await;
+    let own = f.store.own_rates().await.unwrap();
+    assert_eq!(own[&token::hash(&patient.token)], OwnRate { limit: None, as_503: true });
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ struct Limits {
     topics: Vec<String>,
     networks: Vec<String>,
     rate_limit: Option<u32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    rate_limit_as_503: bool,
     expires_at: Option<Timestamp>,
 }
 
@@ -32,6 +34,7 @@ impl From<&TokenTerms> for Limits {
             topics: terms.limits.topics.clone(),
             networks: terms.limits.networks.iter().map(ToString::to_string).collect(),
             rate_limit: terms.limits.rate_limit,
+            rate_limit_as_503: terms.limits.rate_limit_as_503,
             expires_at: terms.expires_at.map(time::from_us),
         }
     }
@@ -78,6 +81,11 @@ impl Wanted<'_> {
             ("topics", said.topics.is_some(), limits.topics != other.topics),
             ("networks", said.networks.is_some(), networks(this) != networks(that)),
             ("rate_limit", said.rate_limit.is_some(), limits.rate_limit != other.rate_limit),
+            (
+                "rate_limit_as_503",
+                said.rate_limit_as_503.is_some(),
+                limits.rate_limit_as_503 != other.rate_limit_as_503,
+            ),
             ("expires_at", said.expires_at.is_some(), this.expires_at != that.expires_at),
         ]
         .into_iter()
@@ -199,6 +207,7 @@ impl Draft<'_> {
                 topics,
                 networks: TokenLimits::networks(said.networks.as_deref().unwrap_or_default()),
                 rate_limit: said.rate_limit,
+                rate_limit_as_503: said.rate_limit_as_503.unwrap_or_default(),
             },
         })
     }

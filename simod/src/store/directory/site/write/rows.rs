@@ -65,12 +65,13 @@ impl Client {
                 acs,
                 name,
                 token::shown(&secret),
-                if terms.personal { "yes" } else { "no" },
+                yes_or_no(terms.personal),
                 terms.expires_at,
                 joined(&limits.scopes),
                 joined(&limits.topics),
                 joined(&limits.networks),
                 limits.rate_limit,
+                yes_or_no(limits.rate_limit_as_503),
             ));
             issued.push(SiteToken {
                 client: plan.slug.clone(),
@@ -128,6 +129,10 @@ impl Client {
             plan,
         }
     }
+}
+
+fn yes_or_no(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
 }
 
 fn person_row<'a>(id: Uuid, no: &'a str, person: &'a Employee) -> PersonRow<'a> {
