@@ -34,6 +34,8 @@ pub mod limits {
     pub const SEND_AHEAD_SECONDS: i64 = 366 * 24 * 3_600;
     /// Items in one `POST /messages/batch`.
     pub const BATCH_ITEMS: usize = 10_000;
+    /// Items in one with `strict=true`.
+    pub const STRICT_ITEMS: usize = 1_000;
     /// Deliveries that one batch may make.
     pub const BATCH_DELIVERIES: u64 = 1_000_000;
     /// Bytes in the body of `POST /messages`.

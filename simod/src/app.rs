@@ -150,11 +150,7 @@ impl App {
                             .iter()
                             .filter(|result| matches!(result, Ok(Accepted { stored: true, .. })))
                             .count();
-                        metrics.ingest_batches.record(results.len() as f64);
-                        metrics.messages.increment(stored as u64);
-                        if stored > 0 {
-                            wake.all();
-                        }
+                        taken_in(&metrics, &wake, results.len(), stored);
                         learn_from(&health, &results, stored > 0);
                         results.into_iter().map(|result| result.map(|accepted| accepted.answer)).collect()
                     }
@@ -212,6 +208,21 @@ impl App {
         })
     }
 
+    /// Takes in a batch whole, or when any of it is refused nothing. What is answered is on disk.
+    ///
+    /// # Errors
+    /// When the database cannot do it now; then nothing was stored, or there is no telling whether it was.
+    pub(crate) async fn post_together(
+        &self,
+        batch: &[Incoming],
+    ) -> store::Result<Vec<Result<PostedMessage, Refusal>>> {
+        let accepted = self.store.accept_together(batch).await?;
+        self.store.on_disk().await?;
+        let stored = accepted.iter().filter(|accepted| accepted.stored).count();
+        taken_in(&self.metrics, &self.wake, accepted.len(), stored);
+        Ok(accepted.into_iter().map(|accepted| accepted.answer).collect())
+    }
+
     /// The clock.
     pub fn clock(&self) -> &Clock {
         self.store.clock()
@@ -255,6 +266,15 @@ fn learn_from<T>(health: &Health, results: &[Result<T, Arc<Error>>], has_written
     }
     if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
         health.failed(error);
+    }
+}
+
+/// Counts a transaction of the ingest, and wakes whoever goes on with what it stored.
+fn taken_in(metrics: &Metrics, wake: &Wake, items: usize, stored: usize) {
+    metrics.ingest_batches.record(items as f64);
+    metrics.messages.increment(stored as u64);
+    if stored > 0 {
+        wake.all();
     }
 }
 

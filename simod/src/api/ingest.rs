@@ -4,6 +4,7 @@ mod batch;
 mod fingerprint;
 mod refused;
 mod refused_posts;
+mod strict;
 mod validate;
 
 use std::{

@@ -1,6 +1,7 @@
 //! Posting messages: what is accepted, for whom, once, and when.
 
 mod keys;
+mod strict;
 mod times;
 
 use futures_util::future::join_all;

@@ -2,7 +2,7 @@
 
 mod items;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts as _, Request, State},
@@ -10,6 +10,7 @@ use axum::{
 };
 use futures_util::future::join_all;
 use http::{StatusCode, header};
+use serde::Deserialize;
 use simo_common::{
     api::message::{BatchAnswer, BatchItem, PostMessage, PostedMessage},
     lang::Lang,
@@ -17,7 +18,7 @@ use simo_common::{
 };
 
 use self::items::{Items, Part};
-use super::{PostParams, budget, enter, poster, refuse_strangers, refused::Unposted, refused_posts};
+use super::{budget, enter, poster, refuse_strangers, refused::Unposted, refused_posts, strict};
 use crate::{
     api::{ApiError, ApiResult, Peer, auth, body, middleware, parameters::Params},
     app::App,
@@ -25,13 +26,24 @@ use crate::{
     store::{self, Incoming, Poster},
 };
 
+#[derive(Debug, Deserialize)]
+struct BatchParams {
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    strict: bool,
+}
+
 /// Post many messages
 ///
-/// A JSON array, or one JSON object per line. Each item is answered by itself; one bad item never spoils the rest.
+/// A JSON array, or one JSON object per line. Each item is answered by itself; one bad item never spoils the rest, unless
+/// `strict` is asked for.
 #[utoipa::path(
     post, path = "/messages/batch", tag = "messages", operation_id = "post_batch",
     params(
         ("dry_run" = Option<bool>, Query, description = "Only say what would happen"),
+        ("strict" = Option<bool>, Query,
+            description = "Store all (1,000 at most) or, when any item is refused, nothing: then 422 `batch_refused` says all that is wrong"),
         ("client" = Option<String>, Query, description = "Operators: the client's slug, where they may see several"),
     ),
     request_body(content((Vec<PostMessage> = "application/json"), (PostMessage = "application/x-ndjson"))),
@@ -42,7 +54,7 @@ use crate::{
         (status = 408, description = "The body came too slowly", body = simo_common::api::problem::Problem),
         (status = 413, description = "Over the limit", body = simo_common::api::problem::Problem),
         (status = 415, description = "The body is packed", body = simo_common::api::problem::Problem),
-        (status = 422, description = "Too many items", body = simo_common::api::problem::Problem),
+        (status = 422, description = "Too many items, or `strict` and any of them is refused", body = simo_common::api::problem::Problem),
         (status = 503, description = "The database is away", body = simo_common::api::problem::Problem),
     ),
 )]
@@ -52,53 +64,73 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
     let from = Peer::of(&parts.extensions).ip();
     let poster = poster(&mut parts, &app).await?;
     let read = async {
-        let Params(PostParams { dry_run }) = Params::from_request_parts(&mut parts, &app).await?;
+        let Params(params) = Params::<BatchParams>::from_request_parts(&mut parts, &app).await?;
         let items = read_items(&app, Request::from_parts(parts, request_body)).await?;
-        Ok((dry_run, items))
+        if params.strict {
+            strict::refuse_too_many(items.len())?;
+        }
+        Ok((params, items))
     };
-    let (dry_run, mut items) = match read.await {
+    let (params, mut items) = match read.await {
         Ok(read) => read,
         Err(error) => {
             return Err(refuse_strangers(&app, poster, from, error).await.of_post(Head::default()));
         }
     };
     let budget = budget();
+    let incoming = |draft, memory| Incoming {
+        poster,
+        from,
+        draft,
+        idempotency_key: None,
+        dry_run: params.dry_run,
+        budget: Some(budget.clone()),
+        memory,
+    };
+    let mut heads = Vec::with_capacity(items.len());
+    if params.strict {
+        let mut drafts = Vec::with_capacity(items.len());
+        while let Some(part) = items.next(&app).await? {
+            heads.extend(part.drafts.iter().map(refused_posts::of_item));
+            drafts.extend(part.drafts);
+        }
+        let answers = Box::pin(strict::post(&app, drafts, |draft| incoming(draft, None))).await?;
+        let refused = strict::refused(&answers);
+        let verdict = Verdict::on(&app, poster, answers, heads, lang);
+        return match refused {
+            Some(error) if !matches!(verdict, Verdict::NotLetIn) => Err(error.of_post(Head::default())),
+            _ => answered(&app, poster, from, verdict).await,
+        };
+    }
     // One after the other, so that they are accepted in their order.
     let mut entered = Vec::with_capacity(items.len());
-    let mut heads = Vec::with_capacity(items.len());
     while let Some(Part { drafts, memory }) = items.next(&app).await? {
         for draft in drafts {
             heads.push(refused_posts::of_item(&draft));
             entered.push(match draft {
-                Ok(draft) => {
-                    let incoming = Incoming {
-                        poster,
-                        from,
-                        draft,
-                        idempotency_key: None,
-                        dry_run,
-                        budget: Some(budget.clone()),
-                        memory: memory.clone(),
-                    };
-                    enter(&app, incoming).await
-                }
+                Ok(draft) => enter(&app, incoming(draft, memory.clone())).await,
                 Err(error) => Err(error.into()),
             });
         }
     }
     let answers = join_all(entered.into_iter().map(async |item| item?.await)).await;
     let verdict = if answers.len() <= FEW {
-        Verdict::on(&app, poster, answers, heads, lang)
+        Verdict::on(&app, poster, explained(answers), heads, lang)
     } else {
         let judging = app.clone();
-        app.bodies.aside(move || Verdict::on(&judging, poster, answers, heads, lang)).await?
+        app.bodies.aside(move || Verdict::on(&judging, poster, explained(answers), heads, lang)).await?
     };
+    answered(&app, poster, from, verdict).await
+}
+
+/// The answer that a verdict comes to.
+async fn answered(app: &Arc<App>, poster: Poster, from: Option<IpAddr>, verdict: Verdict) -> ApiResult<Response> {
     match verdict {
         Verdict::NotLetIn => Err(auth::not_let_in()),
         Verdict::Unavailable => Err(ApiError::unavailable().for_poster()),
         Verdict::Answered { json, accepted } => {
             if accepted == 0 {
-                let error = refuse_strangers(&app, poster, from, ApiError::internal()).await;
+                let error = refuse_strangers(app, poster, from, ApiError::internal()).await;
                 if matches!(error.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
                     return Err(error.of_post(Head::default()));
                 }
@@ -125,11 +157,10 @@ impl Verdict {
     fn on(
         app: &App,
         poster: Poster,
-        answers: Vec<Result<PostedMessage, Unposted>>,
+        answers: Vec<ApiResult<PostedMessage>>,
         heads: Vec<Head>,
         lang: Lang,
     ) -> Self {
-        let answers = explained(answers);
         let failed_with = |status| {
             move |answer: &ApiResult<_>| answer.as_ref().is_err_and(|error: &ApiError| error.status == status)
         };

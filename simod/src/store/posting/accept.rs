@@ -55,6 +55,13 @@ struct Item<'a> {
     unknown: Vec<String>,
 }
 
+/// What becomes of the others when an item is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnRefusal {
+    StoreTheRest,
+    StoreNothing,
+}
+
 /// Where an item stands between two steps.
 enum Slot<'a> {
     /// Still on its way.
@@ -108,6 +115,24 @@ impl Store {
     /// # Errors
     /// What the database says; then nothing of the batch was stored.
     pub async fn accept(&self, batch: &[Incoming]) -> Result<Vec<Accepted>> {
+        self.take_in(batch, OnRefusal::StoreTheRest).await
+    }
+
+    /// [`Store::accept`], but when anything of the batch is refused, nothing of it is stored.
+    ///
+    /// # Errors
+    /// What the database says; then nothing of the batch was stored.
+    pub async fn accept_together(&self, batch: &[Incoming]) -> Result<Vec<Accepted>> {
+        let mut races = Races::default();
+        loop {
+            let taken = self.take_in(batch, OnRefusal::StoreNothing).await;
+            if !races.lost(&taken) {
+                return taken;
+            }
+        }
+    }
+
+    async fn take_in(&self, batch: &[Incoming], on_refusal: OnRefusal) -> Result<Vec<Accepted>> {
         let mut tx = self.write().await?;
         let now = self.clock.now();
         let senders = load::senders(&mut tx, batch, now).await?;
@@ -133,6 +158,12 @@ impl Store {
         refuse_untimely(&mut slots);
         decide_audiences(&mut tx, &mut slots, now).await?;
         let charges = refuse_and_charge(&mut slots, &mut keys);
+        let mut answers = answers(&slots, &keys);
+        if on_refusal == OnRefusal::StoreNothing && answers.iter().any(|accepted| accepted.answer.is_err()) {
+            tx.rollback().await?;
+            answers.iter_mut().for_each(|accepted| accepted.stored = false);
+            return Ok(answers);
+        }
         let stored: Vec<&Item<'_>> = slots
             .iter()
             .filter_map(|slot| match slot {
@@ -150,7 +181,7 @@ impl Store {
             tx.commit_messages_unsynced().await?;
         }
         charges.keep();
-        Ok(answers(slots, &keys))
+        Ok(answers)
     }
 }
 
@@ -262,20 +293,20 @@ fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) -> Charges {
 }
 
 /// The answers, in the batch's order; whoever lost to an earlier item with the same key gets the winner's.
-fn answers(slots: Vec<Slot<'_>>, keys: &Keys) -> Vec<Accepted> {
+fn answers(slots: &[Slot<'_>], keys: &Keys) -> Vec<Accepted> {
     let mut results: Vec<Accepted> = Vec::with_capacity(slots.len());
-    for (place, slot) in slots.into_iter().enumerate() {
+    for (place, slot) in slots.iter().enumerate() {
         let accepted = match slot {
             Slot::Open(item) => Accepted {
                 stored: !item.incoming.dry_run,
                 answer: Ok(PostedMessage {
                     id: item.id,
                     duplicate: false,
-                    recipients: item.audience.counts(item.unknown),
+                    recipients: item.audience.counts(item.unknown.clone()),
                 }),
             },
-            Slot::Done(accepted) => accepted,
-            Slot::SameAs(winner, kind) => {
+            Slot::Done(accepted) => accepted.clone(),
+            &Slot::SameAs(winner, kind) => {
                 let mut answer = results[winner].answer.clone();
                 if let Ok(posted) = &mut answer {
                     if keys.means_the_same(winner, place) {

@@ -45,6 +45,25 @@ async fn a_message_is_taken_once_with_its_audience_counted_or_refused_with_a_rea
 }
 
 #[tokio::test]
+async fn a_batch_that_is_to_be_stored_together_is_not_when_one_of_it_is_refused() {
+    let f = Fixture::new().await;
+    let keyed = |key: &str, no: &str| {
+        let mut incoming = f.personal(key, &[no]);
+        incoming.idempotency_key = Some(key.to_owned());
+        incoming.draft.fingerprint = Some([1; 32]);
+        incoming
+    };
+    let refused = f.store.accept_together(&[keyed("a", "1"), keyed("b", "404")]).await.unwrap();
+    assert!(matches!(refused[1].answer, Err(Refusal::Nobody(_))));
+    assert!(refused.iter().all(|one| !one.stored));
+    assert_eq!(states(&f).await, [""; 0]);
+    let stored = f.store.accept_together(&[keyed("a", "1"), keyed("b", "4")]).await.unwrap();
+    assert!(stored.iter().all(|one| one.stored && !posted(one).duplicate), "no key was kept");
+    let again = f.store.accept_together(&[keyed("a", "1"), keyed("c", "4")]).await.unwrap();
+    assert_eq!(again.iter().map(|one| posted(one).duplicate).collect::<Vec<_>>(), [true, false]);
+}
+
+#[tokio::test]
 async fn what_was_accepted_in_time_is_found_by_its_key_when_its_time_is_over() {
     let f = Fixture::new().await;
     let one = |key: &str| {

@@ -1,0 +1,111 @@
+//! `?strict=true`: a batch that is stored whole or not at all, for systems that look at the status alone.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use simo_common::{api::message::PostedMessage, message::limits, text};
+
+use super::refused::Unposted;
+use crate::{
+    api::{ApiError, ApiResult, body},
+    app::App,
+    store::{Draft, Incoming, Poster, Refusal},
+};
+
+/// One transaction takes the whole of it, in which others wait for the writer.
+pub(super) fn refuse_too_many(items: usize) -> ApiResult<()> {
+    if items <= limits::STRICT_ITEMS {
+        return Ok(());
+    }
+    Err(ApiError::field(
+        body::WHOLE,
+        text!(
+            "{items} items are more than the 1000 of one strict batch",
+            "{items} элементов больше, чем 1000 в одном пакете с strict"
+        ),
+    ))
+}
+
+/// Posts a batch whole, or not at all. What was wrong already keeps the others from being stored, but they are checked
+/// like it, so that all is said at once.
+///
+/// # Errors
+/// When the database cannot do it now; then nothing was stored, or there is no telling whether it was.
+pub(super) async fn post(
+    app: &Arc<App>,
+    drafts: Vec<ApiResult<Draft>>,
+    incoming: impl Fn(Draft) -> Incoming,
+) -> ApiResult<Vec<ApiResult<PostedMessage>>> {
+    let is_whole = drafts.iter().all(Result::is_ok);
+    let mut batch = Vec::with_capacity(drafts.len());
+    let wrong: Vec<Option<ApiError>> = drafts
+        .into_iter()
+        .map(|draft| {
+            let mut incoming = match draft {
+                Ok(draft) => incoming(draft),
+                Err(error) => return Some(error),
+            };
+            incoming.dry_run |= !is_whole;
+            batch.push(incoming);
+            None
+        })
+        .collect();
+    let poster = batch.first().map(|incoming| incoming.poster);
+    let posted = if batch.is_empty() { Vec::new() } else { submit(app, batch).await? };
+    if let Some(Poster::Token(hash)) = poster
+        && posted.iter().any(Result::is_ok)
+    {
+        app.guard.welcome(&hash);
+    }
+    let mut posted =
+        posted.into_iter().map(|answer| answer.map_err(|refusal| Unposted::Refused(refusal).into()));
+    let answers = wrong.into_iter().map(|error| match error {
+        Some(error) => Err(error),
+        None => posted.next().unwrap_or_else(|| Err(ApiError::internal())),
+    });
+    Ok(answers.collect())
+}
+
+/// In a task of its own: when the caller hangs up, what was stored goes on all the same.
+async fn submit(app: &Arc<App>, batch: Vec<Incoming>) -> ApiResult<Vec<Result<PostedMessage, Refusal>>> {
+    let app = app.clone();
+    match tokio::spawn(async move { app.post_together(&batch).await }).await {
+        Ok(posted) => posted.map_err(|error| ApiError::from(error).for_poster()),
+        Err(fault) => {
+            tracing::error!(%fault, "a strict batch is lost");
+            Err(ApiError::internal())
+        }
+    }
+}
+
+/// Why nothing of a batch was stored: what is wrong with each item, by its place.
+pub(super) fn refused(answers: &[ApiResult<PostedMessage>]) -> Option<ApiError> {
+    let refused =
+        || answers.iter().enumerate().filter_map(|(place, answer)| Some((place, answer.as_ref().err()?)));
+    let (count, all) = (refused().count(), answers.len());
+    if count == 0 {
+        return None;
+    }
+    let mut error = ApiError::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "batch_refused",
+        text!(
+            "{count} of {all} items are refused, so nothing of the batch was stored",
+            "отклонено элементов: {count} из {all}; из пакета ничего не сохранено"
+        ),
+    )
+    .hint(text!(
+        "correct them and send the batch again, or send it without strict=true to have the others stored",
+        "исправьте их и повторите пакет или отправьте его без strict=true, чтобы сохранить остальные"
+    ));
+    for (place, item) in refused() {
+        if item.errors.is_empty() {
+            error.errors.push((format!("[{place}]"), item.detail.clone()));
+        }
+        error.errors.extend(item.errors.iter().map(|(field, text)| {
+            let at = if field == body::WHOLE { format!("[{place}]") } else { format!("[{place}].{field}") };
+            (at, text.clone())
+        }));
+    }
+    Some(error)
+}
