@@ -54,6 +54,9 @@ pub enum Error {
     /// No answer: the server is away, or the way to it.
     #[error("cannot reach the server: {0}")]
     Unreachable(String),
+    /// The stream ended because another phone with this one's identity opened one.
+    #[error("another phone with the same identity has taken the place of this one")]
+    Replaced,
     /// The CA certificates to trust cannot be used.
     #[error("{0}")]
     Certificates(String),
@@ -73,7 +76,7 @@ impl Error {
         match self {
             Self::Problem(problem) => Some(problem.status),
             Self::Foreign { status, .. } => Some(*status),
-            Self::Unreachable(_) | Self::Certificates(_) => None,
+            Self::Unreachable(_) | Self::Replaced | Self::Certificates(_) => None,
         }
     }
 }

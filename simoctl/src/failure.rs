@@ -171,6 +171,7 @@ fn exit_of(error: &Error) -> Exit {
         },
         // What a proxy says when the server behind it is away.
         Error::Foreign { status: 502..=504, .. } | Error::Unreachable(_) => Exit::Unreachable,
+        Error::Replaced => Exit::Conflict,
         Error::Foreign { .. } => Exit::Failed,
         Error::Certificates(_) => Exit::Usage,
     }
@@ -185,6 +186,15 @@ fn call_in_words(error: &Error, lang: Lang, connection: Option<&Connection>) -> 
             let (what, hint) = way::unreachable(connection, cause, lang);
             (what, vec![cause.clone()], hint)
         }
+        Error::Replaced => (
+            lang.pick(
+                "Another phone with the same identity has taken the place of this one.",
+                "Другой телефон с теми же данными занял место этого.",
+            )
+            .to_owned(),
+            Vec::new(),
+            None,
+        ),
         Error::Certificates(cause) => (
             lang.pick(
                 format!("The CA certificates cannot be used: {cause}."),

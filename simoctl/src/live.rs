@@ -5,18 +5,29 @@ use std::time::Duration;
 use simo_common::client::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long to wait between tries: longer each time, up to half a minute.
-#[derive(Debug, Default)]
+/// How long to wait between tries: longer each time, up to half a minute unless said otherwise.
+#[derive(Debug)]
 pub(crate) struct Backoff {
     failures: u32,
+    most: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::up_to(Duration::from_secs(30))
+    }
 }
 
 impl Backoff {
+    pub(crate) fn up_to(most: Duration) -> Self {
+        Self { failures: 0, most }
+    }
+
     /// The next wait.
     pub(crate) fn next(&mut self) -> Duration {
-        let wait = Duration::from_millis(500) * 2_u32.pow(self.failures.min(6));
-        self.failures += 1;
-        wait.min(Duration::from_secs(30))
+        let wait = Duration::from_millis(500) * 2_u32.pow(self.failures.min(16));
+        self.failures = self.failures.saturating_add(1);
+        wait.min(self.most)
     }
 
     /// Whether nothing has failed since the last success: what is told once is told now.
@@ -60,5 +71,8 @@ mod tests {
         assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
         backoff.reset();
         assert_eq!(backoff.next().as_millis(), 500);
+        let mut longer = Backoff::up_to(Duration::from_mins(5));
+        let waits: Vec<_> = (0..12).map(|_| longer.next().as_secs()).collect();
+        assert_eq!(waits, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
     }
 }

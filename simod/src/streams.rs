@@ -41,6 +41,13 @@ const BUFFER: usize = 32;
 /// Messages that one round reads for all phones.
 const ROUND: usize = 1024;
 
+/// Connections of a device that take each other's place so often are not a phone that comes back: two phones have one
+/// identity.
+const QUARREL: u32 = 5;
+
+/// What replaces a connection that has held for so long begins the count anew.
+const HELD: Duration = Duration::from_mins(10);
+
 /// A reader that takes nothing for so long is cut off. He comes back, and gets what has no receipt.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -66,12 +73,17 @@ struct Line {
     /// What went out on this connection and has no receipt yet, or must not go out.
     settled: HashSet<Uuid>,
     full_since: Option<Instant>,
+    since: Instant,
+    /// How often in a row this device's connections were replaced by the next one, this one included.
+    replacements: u32,
 }
 
 #[derive(Debug, Default)]
 struct Flags {
     /// Nothing more may be read, not even what waits in the buffer.
     cut: AtomicBool,
+    /// It was cut because another connection of the same device took its place.
+    replaced: AtomicBool,
     /// The buffer was too small for all that is owed: a round should follow when there is room.
     behind: AtomicBool,
 }
@@ -84,6 +96,17 @@ pub struct Connection {
     number: u64,
     flags: Arc<Flags>,
     arrived: mpsc::Receiver<DeviceMessage>,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(crate) struct Fate(Arc<Flags>);
+
+impl Fate {
+    /// Whether another connection of the same device took its place.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.0.replaced.load(Ordering::Relaxed)
+    }
 }
 
 /// A message that a connection is owed.
@@ -105,15 +128,35 @@ impl Streams {
         }
     }
 
-    /// A phone came. An earlier connection of the same device ends.
+    /// A phone came. An earlier connection of the same device ends, and knows why.
     pub fn open(self: &Arc<Self>, phone: StreamPhone) -> Connection {
         let (sender, arrived) = mpsc::channel(BUFFER);
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let flags = Arc::<Flags>::default();
-        let line =
-            Line { number, phone, sender, flags: flags.clone(), settled: HashSet::new(), full_since: None };
-        if let Some(earlier) = self.lines().insert(phone.device_id, line) {
+        let mut lines = self.lines();
+        let earlier = lines.remove(&phone.device_id);
+        let replacements = earlier.as_ref().map_or(0, Line::next_replacement);
+        let line = Line {
+            number,
+            phone,
+            sender,
+            flags: flags.clone(),
+            settled: HashSet::new(),
+            full_since: None,
+            since: Instant::now(),
+            replacements,
+        };
+        lines.insert(phone.device_id, line);
+        drop(lines);
+        if let Some(earlier) = earlier {
+            earlier.flags.replaced.store(true, Ordering::Relaxed);
             earlier.cut();
+        }
+        if replacements == QUARREL {
+            let StreamPhone { client_id, employee_id, device_id, .. } = phone;
+            tracing::warn!(%client_id, %employee_id, %device_id,
+                "connections of this device take each other's place again and again: its token was copied to a second phone; \
+                 unpair the device and pair each phone by itself");
         }
         self.nudge.notify_one();
         Connection { streams: self.clone(), device_id: phone.device_id, number, flags, arrived }
@@ -238,9 +281,21 @@ fn cut(lines: &mut HashMap<Uuid, Line>, who: (u64, StreamPhone)) {
 }
 
 impl Line {
+    /// Which replacement in a row it is when another connection takes this one's place now.
+    fn next_replacement(&self) -> u32 {
+        if self.since.elapsed() < HELD { self.replacements.saturating_add(1) } else { 1 }
+    }
+
     /// Ends the connection at once; dropping the sender wakes its reader.
     fn cut(self) {
         self.flags.cut.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Connection {
+    /// What may be asked why it ended, when it has.
+    pub(crate) fn fate(&self) -> Fate {
+        Fate(self.flags.clone())
     }
 }
 

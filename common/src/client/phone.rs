@@ -1,11 +1,13 @@
 //! The endpoints of a phone's side.
 
+use std::future::ready;
+
 use futures_util::{Stream, StreamExt as _};
 use http::Method;
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
-use super::{Client, ListQuery, Result};
+use super::{Client, Error, ListQuery, Result};
 use crate::{
     api::device::{ChannelAddress, DeviceMessage, Pair, Paired, Receipt, ReceiptsAnswer},
     page::Page,
@@ -37,10 +39,19 @@ impl Client {
         self.with_body(Method::POST, "/device/receipts", receipts).await
     }
 
-    /// Everything without a receipt, then live.
+    /// Everything without a receipt, then live; [`Error::Replaced`] when another connection took the place of this one.
     pub async fn own_stream(
         &self,
     ) -> Result<impl Stream<Item = Result<DeviceMessage>> + Send + Unpin + use<>> {
-        Ok(self.events("/device/stream", &[], None).await?.map(|event| event?.parsed()))
+        let events = self.events("/device/stream", &[], None).await?;
+        Ok(events.filter_map(|event| {
+            ready(match event {
+                Ok(event) if event.event == "message" => Some(event.parsed()),
+                Ok(event) if event.event == "replaced" => Some(Err(Error::Replaced)),
+                // A newer server may have more of them.
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
+            })
+        }))
     }
 }

@@ -35,6 +35,11 @@ const GATHERED: Duration = Duration::from_millis(100);
 /// Receipts that are sent together, at most.
 const TOGETHER: usize = 500;
 
+/// The longest wait after another phone with this one's identity has taken its place.
+const GIVE_WAY: Duration = Duration::from_mins(5);
+/// A stream that lasted so long was no quarrel over the place.
+const HELD: Duration = Duration::from_mins(10);
+
 const EXAMPLES: &str = "\
 Examples:
   simoctl listen --code \"$(simoctl --client romashka device invite 100001)\"
@@ -208,6 +213,8 @@ struct Receiver<'s> {
 enum Ended {
     /// The connection broke.
     Lost,
+    /// Another phone with this one's identity has opened a stream.
+    Replaced,
     /// Everything that was asked for was done.
     Done,
 }
@@ -217,6 +224,8 @@ impl Receiver<'_> {
         let stop = stopped();
         tokio::pin!(stop);
         let mut backoff = Backoff::default();
+        // By replacements, not by connections: each of them succeeds.
+        let mut giving_way = Backoff::up_to(GIVE_WAY);
         loop {
             let opened = tokio::select! {
                 opened = self.api.own_stream() => opened,
@@ -226,8 +235,22 @@ impl Receiver<'_> {
                 Ok(messages) => {
                     self.greet();
                     backoff.reset();
-                    if let Ended::Done = self.follow(messages, &mut stop).await? {
-                        return Ok(());
+                    let since = Instant::now();
+                    let ended = self.follow(messages, &mut stop).await?;
+                    if since.elapsed() >= HELD {
+                        giving_way.reset();
+                    }
+                    match ended {
+                        Ended::Done => return Ok(()),
+                        Ended::Lost => {}
+                        Ended::Replaced => {
+                            let wait = giving_way.next();
+                            self.warn_of_double(wait);
+                            tokio::select! {
+                                () = tokio::time::sleep(wait) => continue,
+                                () = &mut stop => return Ok(()),
+                            }
+                        }
                     }
                 }
                 Err(error) if may_pass(&error) => {}
@@ -267,6 +290,20 @@ impl Receiver<'_> {
         ));
     }
 
+    fn warn_of_double(&self, wait: Duration) {
+        let seconds = wait.as_secs().max(1);
+        self.session.talk(&self.session.say(
+            format!(
+                "Another phone with the same identity has taken the place of this one; trying again in {seconds} s. \
+                 If its file was copied, pair one of them anew: simoctl listen --name NAME --code CODE."
+            ),
+            format!(
+                "Другой телефон с теми же данными занял место этого; новая попытка через {seconds} с. \
+                 Если файл телефона скопирован, подключите один из них заново: simoctl listen --name ИМЯ --code КОД."
+            ),
+        ));
+    }
+
     async fn follow(
         &mut self,
         mut messages: impl Stream<Item = client::Result<DeviceMessage>> + Unpin,
@@ -289,6 +326,7 @@ impl Receiver<'_> {
             };
             match next {
                 Some(Ok(message)) => self.take(&message)?,
+                Some(Err(client::Error::Replaced)) => return Ok(Ended::Replaced),
                 Some(Err(error)) if !may_pass(&error) => return Err(self.let_out(error)),
                 Some(Err(_)) | None => return Ok(Ended::Lost),
             }

@@ -86,8 +86,11 @@ async fn the_last_connection_of_a_device_counts() {
     let phone = plant.phone(employee, None).await;
     let app = plant.app();
     let mut first = app.streams.open(holder(&phone));
+    let fate = first.fate();
+    assert!(!fate.is_replaced());
     let mut second = app.streams.open(holder(&phone));
     assert_eq!(next(&mut first).await, None);
+    assert!(fate.is_replaced());
     drop(first);
     post(&plant, &app, "m", employee).await;
     assert_eq!(next(&mut second).await.unwrap(), "m");

@@ -2,6 +2,7 @@
 
 mod audit;
 mod distribution;
+mod listen;
 mod login;
 mod pipes;
 mod site;

@@ -10,7 +10,7 @@ use simo_common::{
         message::PostMessage,
         people::NewInvite,
     },
-    client::{Client, ListQuery},
+    client::{Client, Error, ListQuery},
     delivery::DeliveryState,
     receipt::ReceiptKind,
     time,
@@ -112,6 +112,33 @@ async fn each_phone_of_a_person_gets_it() {
     drop((first, second));
     let mut second = two.client.own_stream().await.unwrap();
     assert_eq!(next(&mut second).await.id, posted.id);
+}
+
+#[tokio::test]
+async fn a_phone_whose_place_another_one_with_its_token_takes_is_told_so_and_the_server_logs_it() {
+    let simod = Simod::start().await;
+    let (plant, acs) = plant(&simod).await;
+    let phone = plant.stream_phone(&simod, "001").await;
+    let mut stream = phone.client.own_stream().await.unwrap();
+    for _ in 0..5 {
+        assert!(!simod.log().contains("was copied to a second phone"), "a phone that comes back is no copy");
+        let mut other = phone.client.own_stream().await.unwrap();
+        let told =
+            tokio::time::timeout(Duration::from_secs(10), stream.next()).await.expect("the stream ends");
+        assert!(matches!(told, Some(Err(Error::Replaced))), "{told:?}");
+        assert!(stream.next().await.is_none());
+        std::mem::swap(&mut stream, &mut other);
+    }
+    let devices = plant.admin.devices(&ListQuery::default(), None).await.unwrap().items;
+    let told = eventually("it is logged", || async {
+        let log = simod.log();
+        log.lines().find(|line| line.contains("was copied to a second phone")).map(str::to_owned)
+    })
+    .await;
+    assert!(told.contains(&devices[0].id.to_string()), "{told}");
+    // The last one goes on.
+    let posted = post(&acs, &to_employees("Последнему", &["001"])).await;
+    assert_eq!(next(&mut stream).await.id, posted.id);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use axum::{
     extract::State,
     response::{Response, sse::Event},
 };
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream::once};
 use simo_common::{
     api::{device::DeviceMessage, problem::Problem},
     text,
@@ -25,14 +25,15 @@ use crate::{
 /// Receive messages
 ///
 /// Everything without a receipt, then live, as server-sent events `message` with the message's id. A second connection of
-/// the same device takes the place of the first.
+/// the same device takes the place of the first, which ends with an event `replaced`.
 #[utoipa::path(
     get,
     path = "/device/stream",
     tag = "device",
     operation_id = "own_stream",
     responses(
-        (status = 200, description = "Events `message`; each one's data is this", body = DeviceMessage,
+        (status = 200, description = "Events `message`; each one's data is this. A last event `replaced` with the data `{}` says that \
+            another connection of the same device took its place", body = DeviceMessage,
             content_type = "text/event-stream"),
         (status = 401, description = "No token, or a dead one", body = Problem),
         (status = 403, description = "`blocked`: the employee is", body = Problem),
@@ -63,12 +64,16 @@ pub(super) async fn stream(
         token_hash,
     });
     sign_of_life(&app, phone);
+    let fate = connection.fate();
+    // Its data is not empty, because browsers pass over events without any.
+    let farewell = async move { fate.is_replaced().then(|| Event::default().event("replaced").data("{}")) };
     let events = connection
         .map(|message| {
             let event = Event::default().event("message").id(message.id.to_string());
             // A message is plain data, whose serialisation cannot fail.
             event.json_data(&message).unwrap_or_default()
         })
+        .chain(once(farewell).filter_map(std::future::ready))
         .take_until(app.shutdown.clone().cancelled_owned());
     Ok(sse::respond(events))
 }
