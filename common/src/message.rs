@@ -32,6 +32,8 @@ pub mod limits {
     pub const DEFAULT_TTL_SECONDS: i64 = 72 * 3_600;
     /// How far ahead `send_at` may lie: 366 days.
     pub const SEND_AHEAD_SECONDS: i64 = 366 * 24 * 3_600;
+    /// Bytes in the body of `POST /messages` that is cut to what fits.
+    pub const FIT_REQUEST_BYTES: usize = 1024 * 1024;
     /// Items in one `POST /messages/batch`.
     pub const BATCH_ITEMS: usize = 10_000;
     /// Items in one with `strict=true`.
@@ -46,6 +48,29 @@ pub mod limits {
 
 /// What the sender of a message that an operator posted is called where an ACS is named; no ACS can be called so.
 pub const OPERATOR: &str = "operator";
+
+/// A part of a message that may be cut to its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Its title.
+    Title,
+    /// Its text.
+    Body,
+    /// Its JSON object, which is left out whole.
+    Data,
+}
+
+impl Part {
+    /// Its name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Body => "body",
+            Self::Data => "data",
+        }
+    }
+}
 
 /// How urgent a message is; more urgent ones overtake in the queue.
 #[derive(

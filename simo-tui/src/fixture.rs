@@ -191,6 +191,7 @@ pub(crate) fn story(lang: Lang) -> Box<Story> {
         priority: Priority::Critical,
         recipients: None,
         data: r#"{"bar":14.2,"sensor":"PT-301"}"#.parse().ok(),
+        fitted: Vec::new(),
         require_ack: true,
         external_id: Some("ALARM-7".into()),
         accepted_at: at(0),

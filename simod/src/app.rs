@@ -236,7 +236,7 @@ impl App {
     pub async fn learn_limits(&self) -> store::Result<()> {
         // One at a time, so that what was read before never replaces what was read after it.
         let _turn = self.learning.lock().await;
-        self.guard.set_rates(self.store.own_rates().await?);
+        self.guard.set_on_sight(self.store.tokens_on_sight().await?);
         Ok(())
     }
 

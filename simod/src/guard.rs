@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::code_line::CodeLine;
-use crate::store::{Counted, OwnRate, Refused};
+use crate::store::{Counted, OnSight, Refused};
 
 const MINUTE: i64 = 60 * SECOND;
 
@@ -48,8 +48,8 @@ pub struct Guard {
     per_token: u64,
     failures: u64,
     tokens: Mutex<HashMap<TokenHash, Known>>,
-    /// Tokens that have rates of their own.
-    rates: Mutex<HashMap<TokenHash, OwnRate>>,
+    /// Tokens of which something is known before they are looked up.
+    on_sight: Mutex<HashMap<TokenHash, OnSight>>,
     addresses: Mutex<HashMap<String, Count>>,
     refused: Mutex<HashMap<Kind, Seen>>,
     /// Tokens that are looked up at once for addresses which have to wait.
@@ -129,7 +129,7 @@ impl Guard {
             per_token,
             failures,
             tokens: Mutex::default(),
-            rates: Mutex::default(),
+            on_sight: Mutex::default(),
             addresses: Mutex::default(),
             refused: Mutex::default(),
             strangers: Semaphore::new(STRANGERS),
@@ -151,18 +151,18 @@ impl Guard {
         Ok(())
     }
 
-    /// Which tokens have rates of their own, as the database knows it.
-    pub(crate) fn set_rates(&self, rates: HashMap<TokenHash, OwnRate>) {
-        *lock(&self.rates) = rates;
+    /// What is said of tokens, as the database knows it.
+    pub(crate) fn set_on_sight(&self, on_sight: HashMap<TokenHash, OnSight>) {
+        *lock(&self.on_sight) = on_sight;
+    }
+
+    /// What is known of a token before it is looked up.
+    pub(crate) fn on_sight(&self, token: &TokenHash) -> OnSight {
+        lock(&self.on_sight).get(token).copied().unwrap_or_default()
     }
 
     fn limit_of(&self, token: &TokenHash) -> u64 {
-        lock(&self.rates).get(token).and_then(|rate| rate.limit).unwrap_or(self.per_token)
-    }
-
-    /// Whether this token is answered 503 where others are answered 429.
-    pub(crate) fn answers_503(&self, token: &TokenHash) -> bool {
-        lock(&self.rates).get(token).is_some_and(|rate| rate.as_503)
+        self.on_sight(token).rate_limit.unwrap_or(self.per_token)
     }
 
     /// The token lets in.
@@ -325,11 +325,10 @@ mod tests {
         assert_eq!((too_many.limit, too_many.retry_after), (3, 51));
         guard.take([8; 32], NOW).unwrap();
         guard.take(TOKEN, NOW + MINUTE).unwrap();
-        assert!(!guard.answers_503(&TOKEN));
-        guard.set_rates(HashMap::from([(TOKEN, OwnRate { limit: Some(1), as_503: true })]));
+        let said = |rate_limit| OnSight { rate_limit, rate_limit_as_503: true, fit: false };
+        guard.set_on_sight(HashMap::from([(TOKEN, said(Some(1)))]));
         assert_eq!(guard.take(TOKEN, NOW + MINUTE).unwrap_err().limit, 1);
-        assert!(guard.answers_503(&TOKEN));
-        guard.set_rates(HashMap::from([(TOKEN, OwnRate { limit: None, as_503: true })]));
+        guard.set_on_sight(HashMap::from([(TOKEN, said(None))]));
         assert_eq!(guard.limit_of(&TOKEN), 3, "how it is answered says nothing of how often it may call");
         let unlimited = Guard::new(0, 0);
         assert!((0..10_000).all(|_| unlimited.take(TOKEN, NOW).is_ok()));

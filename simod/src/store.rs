@@ -33,7 +33,7 @@ pub use self::{
     callers::{
         attempts::{Counted, Refused, RefusedKey, RefusedToken},
         caller::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
-        limits::{OwnRate, TokenLimits, network},
+        limits::{OnSight, TokenLimits, network},
         login::{LoggedIn, NewSession},
         refused_posts::RefusedPosts,
         sessions::Ended,

@@ -236,6 +236,8 @@ pub struct Token {
     pub rate_limit: Option<u32>,
     /// ACS tokens: whether it is answered 503 where others are answered 429.
     pub rate_limit_as_503: bool,
+    /// ACS tokens: whether messages with it are cut to their limits instead of being refused.
+    pub fit: bool,
     /// The token that takes over from it, while it goes on working until it expires.
     pub successor: Option<Uuid>,
     /// When it was issued.
@@ -292,6 +294,9 @@ pub struct NewToken {
     /// unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit_as_503: Option<bool>,
+    /// Whether messages of an ACS are cut to their limits instead of being refused, as with `?fit=true`; no unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<bool>,
 }
 
 /// A token with its secret, which is shown this once.

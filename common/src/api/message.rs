@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     delivery::DeliveryState,
-    message::{Data, Priority},
+    message::{Data, Part, Priority},
 };
 
 /// A message as an ACS posts it. Either `topic` or `recipients` is needed.
@@ -83,6 +83,9 @@ pub struct PostedMessage {
     pub duplicate: bool,
     /// Who will receive it.
     pub recipients: RecipientCounts,
+    /// What of it was cut to fit its limit, or left out, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fitted: Vec<Part>,
 }
 
 /// Who will receive a message, in numbers.
@@ -146,6 +149,9 @@ pub struct Message {
     /// Its JSON object.
     #[schema(value_type = Option<Object>)]
     pub data: Option<Data>,
+    /// What of it was cut to fit its limit, or left out, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fitted: Vec<Part>,
     /// Whether it must be acknowledged.
     pub require_ack: bool,
     /// The ACS's own id.

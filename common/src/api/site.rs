@@ -116,6 +116,9 @@ pub struct LimitedToken {
     /// Whether it is answered 503 where others are answered 429; no unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit_as_503: Option<bool>,
+    /// Whether messages with it are cut to their limits instead of being refused; no unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<bool>,
     /// When it stops working, RFC 3339; without an offset in the client's time zone. Never, unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,

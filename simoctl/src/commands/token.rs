@@ -88,6 +88,9 @@ pub(crate) struct Issue {
     /// Answer 503 instead of 429, for a system that repeats only what failed with 5xx, such as Alertmanager
     #[arg(long, conflicts_with = "operator")]
     rate_limit_as_503: bool,
+    /// Cut messages to their limits instead of refusing them, for a system that cannot correct what it posts
+    #[arg(long, conflicts_with = "operator")]
+    fit: bool,
 }
 
 #[derive(Debug, Args)]
@@ -125,6 +128,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 networks: given(issue.networks),
                 rate_limit: issue.rate_limit,
                 rate_limit_as_503: issue.rate_limit_as_503.then_some(true),
+                fit: issue.fit.then_some(true),
             };
             show_secret(session, &api.issue_token(&wanted).await?)
         }
@@ -220,6 +224,7 @@ impl Record for Token {
         Column::alone("rate_limit_as_503", "503 instead of 429", "503 вместо 429", |t| {
             t.rate_limit_as_503.into()
         }),
+        Column::alone("fit", "Cut to fit", "Сокращать до предела", |t| t.fit.into()),
         Column::new("used_at", "Last used", "Последнее использование", |t| {
             t.used_at.into()
         }),
@@ -271,6 +276,10 @@ pub(super) const RUSSIAN: Help = &[
     (
         "token issue/rate_limit_as_503",
         "Отвечать 503 вместо 429: для системы, которая повторяет только после 5xx, например Alertmanager",
+    ),
+    (
+        "token issue/fit",
+        "Сокращать сообщения до предела, а не отклонять: для системы, которая не может их исправить",
     ),
     ("token list", "Список токенов"),
     ("token show", "Показать токен без секрета"),

@@ -82,8 +82,8 @@ impl ApiError {
             ),
         )
         .hint(text!(
-            "a message or a phone's request may take 256 KiB, a message within a batch 4 MiB, a batch, an import or a site 64 MiB: send it in parts",
-            "допустимо 256 КиБ на сообщение или запрос телефона, 4 МиБ на сообщение в пакете, 64 МиБ на пакет, импорт или описание всего: отправьте по частям"
+            "a message or a phone's request may take 256 KiB (1 MiB with fit=true), a message within a batch 4 MiB, a batch, an import or a site 64 MiB: send it in parts",
+            "допустимо 256 КиБ на сообщение или запрос телефона (1 МиБ с fit=true), 4 МиБ на сообщение в пакете, 64 МиБ на пакет, импорт или описание всего: отправьте по частям"
         ))
     }
 

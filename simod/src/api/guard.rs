@@ -77,7 +77,7 @@ where
     if let Err(error) = let_pass(app, attempt, brings_code(&request), &address).await {
         app.guard.refused(None, &address, "rate_limited", app.clock().now());
         let status = match attempt.token() {
-            Some(hash) if app.guard.answers_503(&hash) => StatusCode::SERVICE_UNAVAILABLE,
+            Some(hash) if app.guard.on_sight(&hash).rate_limit_as_503 => StatusCode::SERVICE_UNAVAILABLE,
             _ => error.status,
         };
         return ApiError { status, ..error }.into_response();

@@ -2,6 +2,7 @@
 
 mod batch;
 mod fingerprint;
+mod fit;
 mod refused;
 mod refused_posts;
 mod strict;
@@ -57,6 +58,7 @@ const ALONE: usize = 16;
 struct PostParams {
     #[serde(default)]
     dry_run: bool,
+    fit: Option<bool>,
 }
 
 /// Who may post: an ACS, whose token is looked at by the transaction that stores its message, or an admin.
@@ -111,6 +113,9 @@ fn may_send(token: &TokenLimits, from: Option<IpAddr>) -> ApiResult<()> {
     post, path = "/messages", tag = "messages", operation_id = "post_message",
     params(
         ("dry_run" = Option<bool>, Query, description = "Only say what would happen"),
+        ("fit" = Option<bool>, Query,
+            description = "Cut title and text to their limits and leave out `data` that is over its own, instead of 422; the answer \
+                           names them. The body may have 1 MiB. Left out: as the token says"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key never makes a second message; kept 72 hours"),
         ("client" = Option<String>, Query, description = "Operators: the client's slug, where they may see several"),
     ),
@@ -158,18 +163,23 @@ async fn read_one(
     poster: Poster,
     app: &Arc<App>,
 ) -> Result<Incoming, ApiError> {
-    let Params(PostParams { dry_run }) = Params::from_request_parts(&mut parts, app).await?;
+    let Params(PostParams { dry_run, fit }) = Params::from_request_parts(&mut parts, app).await?;
     let from = Peer::of(&parts.extensions).ip();
     let idempotency_key = idempotency_key(&parts.headers)?;
     let mut request = Request::from_parts(parts, request_body);
     // Not as a layer, which would cost as much as reading the message does.
-    DefaultBodyLimit::max(limits::MESSAGE_REQUEST_BYTES).apply(&mut request);
+    let fit = fit.unwrap_or_else(|| match poster {
+        Poster::Token(hash) => app.guard.on_sight(&hash).fit,
+        Poster::Operator { .. } => false,
+    });
+    let most = if fit { limits::FIT_REQUEST_BYTES } else { limits::MESSAGE_REQUEST_BYTES };
+    DefaultBodyLimit::max(most).apply(&mut request);
     let (bytes, keyed) = (body::read(app, request).await?, idempotency_key.is_some());
     let draft = match body::plain(&bytes) {
-        Some(message) => validate::validate(message, keyed),
+        Some(message) => validate::validate(message, keyed, fit),
         None => {
             let bytes = bytes.clone();
-            Box::pin(app.bodies.aside(move || validate::read(&bytes, keyed))).await?
+            Box::pin(app.bodies.aside(move || validate::read(&bytes, keyed, fit))).await?
         }
     };
     let draft = draft.map_err(|error| error.of_post(refused_posts::of_bytes(&bytes)))?;

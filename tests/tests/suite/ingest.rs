@@ -1,5 +1,6 @@
 //! Posting messages: what is accepted, for whom, once, and when.
 
+mod fit;
 mod keys;
 mod strict;
 mod times;

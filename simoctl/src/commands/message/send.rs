@@ -215,5 +215,8 @@ impl Record for PostedMessage {
         }),
         Column::new("denied", "Denied", "Без доступа", |m| m.recipients.denied.into()),
         Column::new("unknown", "Unknown", "Неизвестны", |m| (&m.recipients.unknown).into()),
+        Column::new("fitted", "Did not fit", "Не поместилось", |m| {
+            super::view::parts(&m.fitted)
+        }),
     ];
 }

@@ -6,7 +6,7 @@ use simo_common::{
         message::{Canceled, Message},
     },
     delivery::DeliveryState as State,
-    message::Data,
+    message::{Data, Part},
     page::Page,
 };
 use uuid::Uuid;
@@ -157,6 +157,7 @@ impl Record for Message {
         Column::new("priority", "Priority", "Приоритет", |m| m.priority.into()),
         Column::new("recipients", "To", "Кому", recipients),
         Column::new("data", "Data", "Данные", |m| m.data.as_ref().map(Data::as_str).into()),
+        Column::new("fitted", "Did not fit", "Не поместилось", |m| parts(&m.fitted)),
         Column::new("require_ack", "Must acknowledge", "Нужно подтвердить", |m| {
             m.require_ack.into()
         }),
@@ -178,6 +179,14 @@ impl Record for Message {
         Column::new("denied", "Denied", "Без доступа", |m| m.counts.denied.into()),
         Column::new("states", "Deliveries", "Доставки", states),
     ];
+}
+
+/// What was cut to its limit.
+pub(super) fn parts(parts: &[Part]) -> Value {
+    match parts {
+        [] => Value::Nothing,
+        parts => Value::List(parts.iter().map(|part| part.as_str().to_owned()).collect()),
+    }
 }
 
 fn recipients(message: &Message) -> Value {

@@ -136,6 +136,7 @@ const TOKEN: &[Field] = &[
     field("networks", TEXTS),
     field("rate_limit", Shape::Whole),
     field("rate_limit_as_503", Shape::Truth),
+    field("fit", Shape::Truth),
     field("expires_at", Shape::Text),
 ];
 

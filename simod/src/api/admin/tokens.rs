@@ -120,9 +120,10 @@ async fn issue(
         personal: new.personal.unwrap_or(new.topics.is_none()),
         limits,
     };
-    let has_rate = terms.limits.rate_limit.is_some() || terms.limits.rate_limit_as_503;
+    let limits = &terms.limits;
+    let is_known_on_sight = limits.rate_limit.is_some() || limits.rate_limit_as_503 || limits.fit;
     let issued = app.store.issue_token(holder, &terms).await?;
-    if has_rate {
+    if is_known_on_sight {
         learn_limits(&app).await;
     }
     Ok(created(issued))

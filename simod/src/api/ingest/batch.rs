@@ -97,10 +97,8 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
         let answers = Box::pin(strict::post(&app, drafts, |draft| incoming(draft, None))).await?;
         let refused = strict::refused(&answers);
         let verdict = Verdict::on(&app, poster, answers, heads, lang);
-        return match refused {
-            Some(error) if !matches!(verdict, Verdict::NotLetIn) => Err(error.of_post(Head::default())),
-            _ => answered(&app, poster, from, verdict).await,
-        };
+        let answer = answered(&app, poster, from, verdict).await?;
+        return refused.map_or(Ok(answer), |error| Err(error.of_post(Head::default())));
     }
     // One after the other, so that they are accepted in their order.
     let mut entered = Vec::with_capacity(items.len());

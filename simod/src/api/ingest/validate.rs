@@ -8,20 +8,20 @@ use simo_common::{
     time::Moment,
 };
 
-use super::fingerprint;
+use super::{fingerprint, fit};
 use crate::{
     api::{ApiError, body},
     store::{Draft, Expiry},
 };
 
-/// Reads and checks a message. `keyed`: it came with an `Idempotency-Key`.
-pub(super) fn read(bytes: &[u8], keyed: bool) -> Result<Draft, ApiError> {
+/// Reads and checks a message. `keyed`: it came with an `Idempotency-Key`; `fit`: what does not fit is cut.
+pub(super) fn read(bytes: &[u8], keyed: bool, fit: bool) -> Result<Draft, ApiError> {
     let wrong = match body::parse_or_mend::<PostMessage>(bytes) {
-        Ok(message) => return validate(message, keyed),
+        Ok(message) => return validate(message, keyed, fit),
         Err(wrong) => wrong,
     };
     let mut errors = wrong.error.errors.clone();
-    let rest = wrong.mended.and_then(|message| validate(message, keyed).err());
+    let rest = wrong.mended.and_then(|message| validate(message, keyed, fit).err());
     for (field, text) in rest.into_iter().flat_map(|rest| rest.errors) {
         // Not what only our own replacement brought about.
         let is_told = errors.iter().any(|(told, _)| {
@@ -38,8 +38,10 @@ pub(super) fn read(bytes: &[u8], keyed: bool) -> Result<Draft, ApiError> {
     Err(wrong.error)
 }
 
-/// Checks a message. `keyed`: it came with an `Idempotency-Key`.
-pub(super) fn validate(message: PostMessage, keyed: bool) -> Result<Draft, ApiError> {
+/// Checks a message. `keyed`: it came with an `Idempotency-Key`; `fit`: what does not fit is cut.
+pub(super) fn validate(mut message: PostMessage, keyed: bool, fit: bool) -> Result<Draft, ApiError> {
+    let fingerprint = (keyed || message.external_id.is_some()).then(|| fingerprint::of(&message));
+    let fitted = if fit { fit::fit(&mut message) } else { Vec::new() };
     let mut errors: Vec<(String, Text)> = Vec::new();
     let mut wrong = |field: &str, text: Text| errors.push((field.to_owned(), text));
     let title_chars = message.title.chars().count();
@@ -107,7 +109,6 @@ pub(super) fn validate(message: PostMessage, keyed: bool) -> Result<Draft, ApiEr
     if !errors.is_empty() {
         return Err(ApiError::invalid(errors));
     }
-    let fingerprint = (keyed || message.external_id.is_some()).then(|| fingerprint::of(&message));
     Ok(Draft {
         title: message.title,
         body: message.body,
@@ -120,6 +121,7 @@ pub(super) fn validate(message: PostMessage, keyed: bool) -> Result<Draft, ApiEr
         require_ack: message.require_ack,
         external_id: message.external_id,
         allow_empty: message.allow_empty,
+        fitted,
         fingerprint,
     })
 }
@@ -194,7 +196,12 @@ mod tests {
     }
 
     fn fields(json: &str) -> Vec<String> {
-        validate(message(json), false).unwrap_err().errors.into_iter().map(|(field, _)| field).collect()
+        validate(message(json), false, false)
+            .unwrap_err()
+            .errors
+            .into_iter()
+            .map(|(field, _)| field)
+            .collect()
     }
 
     #[test]
@@ -221,7 +228,7 @@ mod tests {
 
     #[test]
     fn what_is_said_of_nobody_leads_to_a_message_that_is_taken() {
-        let said = |json: &str| validate(message(json), false).unwrap_err().errors.remove(0).1.en;
+        let said = |json: &str| validate(message(json), false, false).unwrap_err().errors.remove(0).1.en;
         assert!(
             said(r#"{"title":"a","topic":"t","recipients":{"everyone":false}}"#).contains("leave it out")
         );

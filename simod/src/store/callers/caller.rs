@@ -70,7 +70,7 @@ impl Store {
     /// is archived.
     pub async fn token_holder(&self, hash: &[u8; 32]) -> Result<Option<TokenHolder>> {
         let row = query(
-            "select t.kind, t.client_id, t.holder_id, t.scopes, t.topics, t.networks, t.rate_limit, t.rate_limit_as_503, c.slug, a.name as acs, o.name as operator, o.role,
+            "select t.kind, t.client_id, t.holder_id, t.scopes, t.topics, t.networks, t.rate_limit, t.rate_limit_as_503, t.fit, c.slug, a.name as acs, o.name as operator, o.role,
                     d.employee_id, d.channel, e.blocked_at
              from token t
              left join client c on c.id = t.client_id

@@ -20,15 +20,19 @@ pub struct TokenLimits {
     pub rate_limit: Option<u32>,
     /// Whether it is answered 503 where others are answered 429.
     pub rate_limit_as_503: bool,
+    /// Whether messages with it are cut to their limits instead of being refused.
+    pub fit: bool,
 }
 
-/// How often a token may call, where that is said of it.
+/// What has to be known of a token before its row is read, where anything is said of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct OwnRate {
+pub struct OnSight {
     /// Requests a minute; `None`: as many as the configuration says.
-    pub limit: Option<u64>,
+    pub rate_limit: Option<u64>,
     /// Whether it is answered 503 where others are answered 429.
-    pub as_503: bool,
+    pub rate_limit_as_503: bool,
+    /// Whether messages with it are cut to their limits instead of being refused.
+    pub fit: bool,
 }
 
 impl TokenLimits {
@@ -40,6 +44,7 @@ impl TokenLimits {
             networks: parsed(list("networks")?)?,
             rate_limit: row.try_get("rate_limit")?,
             rate_limit_as_503: row.try_get("rate_limit_as_503")?,
+            fit: row.try_get("fit")?,
         })
     }
 

@@ -14,7 +14,7 @@ use super::by_name::{acs_for_token, live_operator};
 use crate::store::{
     Error, Listing, Result, Rows, SERVER, Store, Write,
     audit::Change,
-    callers::limits::{OwnRate, TokenLimits, joined},
+    callers::limits::{OnSight, TokenLimits, joined},
     db::engine::{Conn, Row, query, query_as},
     list::page,
 };
@@ -108,22 +108,25 @@ impl Store {
         read_token(&row, self.clock.now())
     }
 
-    /// The tokens of which it is said how often they may call, or how they are answered when that is too often.
-    pub async fn own_rates(&self) -> Result<HashMap<[u8; 32], OwnRate>> {
-        // Two parts, because each has an index of its own.
-        let rows: Vec<(Vec<u8>, Option<i64>, bool)> = query_as(
-            "select hash, rate_limit, rate_limit_as_503 from token
+    /// What has to be known of tokens before their rows are read; those of which nothing is said are left out.
+    pub async fn tokens_on_sight(&self) -> Result<HashMap<[u8; 32], OnSight>> {
+        // A part for each condition, because each has an index of its own; a token may be in several.
+        let rows: Vec<(Vec<u8>, Option<i64>, bool, bool)> = query_as(
+            "select hash, rate_limit, rate_limit_as_503, fit from token
              where rate_limit is not null and revoked_at is null
              union all
-             select hash, rate_limit, rate_limit_as_503 from token
-             where rate_limit_as_503 and rate_limit is null and revoked_at is null",
+             select hash, rate_limit, rate_limit_as_503, fit from token
+             where rate_limit_as_503 and revoked_at is null
+             union all
+             select hash, rate_limit, rate_limit_as_503, fit from token where fit and revoked_at is null",
         )
         .fetch_all(&mut *self.read().await?)
         .await?;
-        let rates = rows.into_iter().filter_map(|(hash, limit, as_503)| {
-            Some((hash.try_into().ok()?, OwnRate { limit: limit.map(|limit| limit as u64), as_503 }))
+        let known = rows.into_iter().filter_map(|(hash, limit, rate_limit_as_503, fit)| {
+            let rate_limit = limit.map(|limit| limit as u64);
+            Some((hash.try_into().ok()?, OnSight { rate_limit, rate_limit_as_503, fit }))
         });
-        Ok(rates.collect())
+        Ok(known.collect())
     }
 
     /// The tokens of ACS that stop working soon, and have no successor: the first ones first.
@@ -288,8 +291,8 @@ async fn insert_token_as(tx: &mut Write, id: Uuid, new: &NewToken<'_>, now: i64)
     let limits = &new.terms.limits;
     query(
         "insert into token (id, client_id, hash, kind, holder_id, name, shown, personal, created_at, expires_at,
-                            scopes, topics, networks, rate_limit, rate_limit_as_503)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                            scopes, topics, networks, rate_limit, rate_limit_as_503, fit)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(id)
     .bind(new.client_id)
@@ -306,6 +309,7 @@ async fn insert_token_as(tx: &mut Write, id: Uuid, new: &NewToken<'_>, now: i64)
     .bind(joined(&limits.networks))
     .bind(limits.rate_limit.map(i64::from))
     .bind(limits.rate_limit_as_503)
+    .bind(limits.fit)
     .execute(tx)
     .await?;
     Ok(IssuedToken {
@@ -392,6 +396,7 @@ fn read_token(row: &Row, now: i64) -> Result<Token> {
         networks: limits.networks.iter().map(ToString::to_string).collect(),
         rate_limit: limits.rate_limit,
         rate_limit_as_503: limits.rate_limit_as_503,
+        fit: limits.fit,
         successor: row.try_get("successor_id")?,
         expires_soon: revoked_at.is_none() && expires_at.is_some_and(|end| end > now && end - now <= SOON),
         used_at: at("used_at")?.map(time::from_us),

@@ -216,6 +216,7 @@ fn message(row: &Row, counts: &[(Uuid, i64, i64)]) -> Result<(Option<Uuid>, Mess
         priority: Priority::from_rank(row.try_get("priority")?),
         recipients: row.json("recipients")?,
         data: row.json("data")?,
+        fitted: row.json("fitted")?.unwrap_or_default(),
         require_ack: row.try_get("require_ack")?,
         external_id: row.try_get("external_id")?,
         accepted_at: from_us(row.try_get("accepted_at")?),

@@ -11,7 +11,7 @@ use simo_common::{
     },
     delivery::{DeliveryState, Outcome, reason},
     lang::Lang,
-    message::OPERATOR,
+    message::{OPERATOR, Part},
     time::{from_us, whole_seconds},
 };
 
@@ -139,6 +139,7 @@ impl Teller<'_> {
             format!("{who_en} the message {topic_en}, priority {english}"),
             format!("{who_ru} сообщение {topic_ru}, приоритет: {russian}"),
         );
+        self.fitted();
         let decided = !message.scheduled && !self.known.was_canceled_early();
         if let Some(at) = message.send_at.filter(|_| decided) {
             let time = self.time(at);
@@ -148,6 +149,25 @@ impl Teller<'_> {
                 format!("оно было запланировано на {time}; получатели определены в этот момент"),
             );
         }
+    }
+
+    /// What of it was cut to fit.
+    fn fitted(&mut self) {
+        let fitted = &self.known.message.fitted;
+        if fitted.is_empty() {
+            return;
+        }
+        let words = fitted.iter().map(|part| match part {
+            Part::Title => ("the title was cut", "заголовок сокращён"),
+            Part::Body => ("the text was cut", "текст сокращён"),
+            Part::Data => ("the data was left out", "данные не вошли"),
+        });
+        let (en, ru): (Vec<_>, Vec<_>) = words.unzip();
+        self.tell(
+            Some(self.known.posted_at()),
+            format!("it did not fit the limits of a message: {}", en.join(", ")),
+            format!("оно не поместилось в пределы сообщения: {}", ru.join(", ")),
+        );
     }
 
     fn scheduled(&mut self) {

@@ -303,6 +303,7 @@ fn answers(slots: &[Slot<'_>], keys: &Keys) -> Vec<Accepted> {
                     id: item.id,
                     duplicate: false,
                     recipients: item.audience.counts(item.unknown.clone()),
+                    fitted: item.incoming.draft.fitted.clone(),
                 }),
             },
             Slot::Done(accepted) => accepted.clone(),

@@ -145,6 +145,7 @@ fn incoming(token: &str, title: &str) -> Incoming {
             require_ack: false,
             external_id: None,
             allow_empty: false,
+            fitted: Vec::new(),
             fingerprint: None,
         },
         idempotency_key: None,

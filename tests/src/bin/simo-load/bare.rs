@@ -76,5 +76,6 @@ fn answer(message: &PostMessage) -> PostedMessage {
             accepted: message.recipients.as_ref().map_or(0, |named| named.employees.len() as u64),
             ..RecipientCounts::default()
         },
+        fitted: Vec::new(),
     }
 }

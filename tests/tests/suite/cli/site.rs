@@ -71,7 +71,7 @@ async fn tokens_are_as_limited_on_an_empty_server_as_where_they_were_exported() 
     let simod = Simod::start().await;
     let ctl = owner(&simod);
     ctl.ok(&["apply", "-f", &ctl.file("site.yaml", SAMPLE), "--yes"]);
-    let limits = "--scope=send --topic=boiler --network=10.0.0.0/8 --rate-limit=60 --rate-limit-as-503 --expires-at=2100-01-01";
+    let limits = "--scope=send --topic=boiler --network=10.0.0.0/8 --rate-limit=60 --rate-limit-as-503 --fit --expires-at=2100-01-01";
     let issue: Vec<_> =
         "--client romashka token issue --acs 1c --name narrow".split(' ').chain(limits.split(' ')).collect();
     ctl.ok(&issue);
@@ -86,7 +86,7 @@ async fn tokens_are_as_limited_on_an_empty_server_as_where_they_were_exported() 
     let tokens = elsewhere.json(&["--client", "romashka", "token", "list"]);
     let narrow = tokens.as_array().unwrap().iter().find(|token| token["name"] == "narrow");
     let narrow = narrow.unwrap();
-    assert_eq!(narrow["rate_limit_as_503"], true);
+    assert_eq!((&narrow["rate_limit_as_503"], &narrow["fit"]), (&true.into(), &true.into()));
     assert_eq!(
         (&narrow["scopes"][0], &narrow["topics"][0], &narrow["rate_limit"], &narrow["personal"]),
         (&"send".into(), &"boiler".into(), &60.into(), &false.into())

@@ -45,6 +45,7 @@ pub(super) async fn limits(
         networks: networks(&listed(&new.networks), check),
         rate_limit: new.rate_limit,
         rate_limit_as_503: new.rate_limit_as_503.unwrap_or_default(),
+        fit: new.fit.unwrap_or_default(),
     })
 }
 
@@ -87,6 +88,7 @@ fn refuse_for_operator(new: &NewToken, check: &mut Check) {
         ("networks", new.networks.is_some()),
         ("rate_limit", new.rate_limit.is_some()),
         ("rate_limit_as_503", new.rate_limit_as_503.is_some()),
+        ("fit", new.fit.is_some()),
     ];
     for (field, _) in given.into_iter().filter(|(_, given)| *given) {
         check.wrong(field, text!("is for tokens of ACS", "только для токенов АСУ"));

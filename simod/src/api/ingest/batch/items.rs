@@ -87,7 +87,7 @@ impl Items {
 
 /// An item for which nothing is to be explained.
 fn plain(item: &Bytes) -> Option<ApiResult<Draft>> {
-    body::plain(item).map(|message| of_item(item, validate::validate(message, false)))
+    body::plain(item).map(|message| of_item(item, validate::validate(message, false, false)))
 }
 
 fn parsed(item: &[u8], effort: &mut Effort) -> ApiResult<Draft> {
@@ -95,7 +95,7 @@ fn parsed(item: &[u8], effort: &mut Effort) -> ApiResult<Draft> {
         return Err(ApiError::too_large());
     }
     let message = body::parse_with::<PostMessage>(item, effort);
-    of_item(item, message.and_then(|message| validate::validate(message, false)))
+    of_item(item, message.and_then(|message| validate::validate(message, false, false)))
 }
 
 /// One that is refused leaves a trace of which it was.

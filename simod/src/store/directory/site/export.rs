@@ -101,6 +101,7 @@ fn token(terms: &TokenTerms) -> AcsToken {
         networks: texts(limits.networks.iter().map(ToString::to_string).collect()),
         rate_limit: limits.rate_limit,
         rate_limit_as_503: limits.rate_limit_as_503.then_some(true),
+        fit: limits.fit.then_some(true),
         expires_at: terms.expires_at.map(|at| time::from_us(at).to_string()),
         ..LimitedToken::default()
     };

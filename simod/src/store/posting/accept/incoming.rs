@@ -8,7 +8,7 @@ use std::{
 use simo_common::{
     api::message::{PostedMessage, RecipientCounts, Recipients},
     lang::Text,
-    message::Priority,
+    message::{Part, Priority},
     time::Moment,
     token::Scope,
 };
@@ -40,7 +40,9 @@ pub struct Draft {
     pub external_id: Option<String>,
     /// Whether it may reach nobody.
     pub allow_empty: bool,
-    /// Of its meaning; needed where a key may bring it again.
+    /// What of it was cut to its limit.
+    pub fitted: Vec<Part>,
+    /// Of its meaning as it was posted; needed where a key may bring it again.
     pub fingerprint: Option<[u8; 32]>,
 }
 

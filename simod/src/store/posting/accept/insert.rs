@@ -27,18 +27,18 @@ macro_rules! insert_messages {
     () => {
         "insert into message (client_id, id, acs_id, operator_id, topic_id, title, body, priority, data, recipients,
              require_ack, external_id, fingerprint, accepted_at, send_at, expires_at, due_at, allow_empty, accepted,
-             without_device, denied, unknown)
+             without_device, denied, unknown, fitted)
          select {0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11}, {12}, {13}, {14}, {15}, {14}, {16}, {17},
-             {18}, {19}, {20}
+             {18}, {19}, {20}, {21}
          from {rows}"
     };
 }
 
-static INSERT_MESSAGES: LazyLock<RowStatement<21>> = LazyLock::new(|| {
+static INSERT_MESSAGES: LazyLock<RowStatement<22>> = LazyLock::new(|| {
     RowStatement::of_two(
         [
             Id, Id, Id, Id, Id, Text, Text, Whole, Text, Text, Truth, Text, Bytes, Whole, Whole, Whole,
-            Truth, Whole, Whole, Whole, Text,
+            Truth, Whole, Whole, Whole, Text, Text,
         ],
         insert_messages!(),
         // And what the word index must take up ([`Store::index_words`](crate::store::Store::index_words)).
@@ -248,6 +248,7 @@ async fn insert_messages(tx: &mut Write, items: &[&Item<'_>]) -> Result<()> {
             item.audience.without_device.into(),
             item.audience.denied.into(),
             (!item.unknown.is_empty()).then(|| json(&item.unknown)).into(),
+            (!draft.fitted.is_empty()).then(|| json(&draft.fitted)).into(),
         ]
     });
     Ok(INSERT_MESSAGES.execute(tx, rows.collect()).await?)

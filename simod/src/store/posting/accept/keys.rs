@@ -168,7 +168,7 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
     if !by_header.is_empty() {
         let rows = query(
             "select i.client_id, i.acs_id, i.key, i.fingerprint, m.id, m.accepted, m.without_device, m.denied,
-                    m.unknown
+                    m.unknown, m.fitted
              from jsonb_each($1) j cross join idempotency i
              left join message m on m.client_id = i.client_id and m.id = i.message_id
              where i.client_id = unhex(j.value->>0) and i.acs_id = unhex(j.value->>1) and i.key = j.value->>2",
@@ -190,7 +190,7 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
     if !by_id.is_empty() {
         let rows = query(
             "select m.client_id, m.acs_id, m.external_id, m.fingerprint, m.id, m.accepted, m.without_device, m.denied,
-                    m.unknown
+                    m.unknown, m.fitted
              from jsonb_each($1) j cross join message m
              where m.client_id = unhex(j.value->>0) and coalesce(m.acs_id, x'00000000000000000000000000000000') = unhex(j.value->>1)
                and m.external_id = j.value->>2",
@@ -237,6 +237,7 @@ fn read_earlier(row: &Row) -> Result<Earlier> {
                 denied: row.try_get::<i64, _>("denied")? as u64,
                 unknown: row.json("unknown")?.unwrap_or_default(),
             },
+            fitted: row.json("fitted")?.unwrap_or_default(),
         },
     })
 }

@@ -69,7 +69,7 @@ pub(super) async fn senders(
         let found = match poster {
             Poster::Token(hash) => {
                 query(
-                    "select c.id, a.id as acs_id, t.personal, t.scopes, t.topics, t.networks, t.rate_limit, t.rate_limit_as_503, c.timezone,
+                    "select c.id, a.id as acs_id, t.personal, t.scopes, t.topics, t.networks, t.rate_limit, t.rate_limit_as_503, t.fit, c.timezone,
                             c.default_ttl
                      from token t
                      join client c on c.id = t.client_id

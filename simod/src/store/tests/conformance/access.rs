@@ -213,6 +213,7 @@ async fn a_token_works_until_it_expires_is_rotated_or_revoked() {
         networks: vec![],
         rate_limit: None,
         rate_limit_as_503: false,
+        fit: false,
         successor: None,
         expires_soon: true,
         used_at: None,

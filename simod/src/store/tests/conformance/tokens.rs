@@ -10,7 +10,7 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{super::fixture::NOON, Fixture, HOUR, TokenHolder, is_conflict};
-use crate::store::{Incoming, OwnRate, Poster, Refusal, TokenFor, TokenLimits, TokenTerms};
+use crate::store::{Incoming, OnSight, Poster, Refusal, TokenFor, TokenLimits, TokenTerms};
 
 async fn issue(f: &Fixture, limits: TokenLimits) -> IssuedToken {
     let holder = TokenFor::Acs { client_id: f.client_id, name: "scada" };
@@ -46,6 +46,7 @@ async fn the_transaction_that_stores_a_message_looks_at_the_limits_of_its_token(
         networks: vec!["10.0.0.0/8".parse().unwrap()],
         rate_limit: Some(600),
         rate_limit_as_503: true,
+        fit: true,
     };
     let limited = issue(&f, limits.clone()).await;
     let inside: IpAddr = "10.1.2.3".parse().unwrap();
@@ -68,9 +69,9 @@ async fn the_transaction_that_stores_a_message_looks_at_the_limits_of_its_token(
     let Some(TokenHolder::Acs(acs)) = held else { panic!("nobody") };
     assert_eq!(acs.limits, limits);
     assert!(acs.limits.allow_from(Some(inside)) && !acs.limits.allow(Scope::Read));
-    let own = f.store.own_rates().await.unwrap();
-    let rate = OwnRate { limit: Some(600), as_503: true };
-    assert_eq!(own.into_iter().collect::<Vec<_>>(), [(token::hash(&limited.token), rate)]);
+    let known = f.store.tokens_on_sight().await.unwrap();
+    let said = OnSight { rate_limit: Some(600), rate_limit_as_503: true, fit: true };
+    assert_eq!(known.into_iter().collect::<Vec<_>>(), [(token::hash(&limited.token), said)]);
     // A successor may do the same and no more.
     let successor = f.store.rotate_token(Some(f.client_id), limited.id, 0).await.unwrap();
     let shown = f.store.token(None, successor.id).await.unwrap();
@@ -78,10 +79,16 @@ async fn the_transaction_that_stores_a_message_looks_at_the_limits_of_its_token(
         (shown.scopes, shown.topics.join(" "), shown.networks, shown.rate_limit, shown.rate_limit_as_503),
         (vec![Scope::Send], "kotly payroll".to_owned(), vec!["10.0.0.0/8".to_owned()], Some(600), true)
     );
-    // One that says only how it is answered is known as well.
-    let patient = issue(&f, TokenLimits { rate_limit_as_503: true, ..TokenLimits::default() }).await;
-    let own = f.store.own_rates().await.unwrap();
-    assert_eq!(own[&token::hash(&patient.token)], OwnRate { limit: None, as_503: true });
+    assert!(shown.fit);
+    // One of which only one thing is said is known as well.
+    for said in [
+        OnSight { rate_limit_as_503: true, ..OnSight::default() },
+        OnSight { fit: true, ..OnSight::default() },
+    ] {
+        let OnSight { rate_limit_as_503, fit, .. } = said;
+        let other = issue(&f, TokenLimits { rate_limit_as_503, fit, ..TokenLimits::default() }).await;
+        assert_eq!(f.store.tokens_on_sight().await.unwrap()[&token::hash(&other.token)], said);
+    }
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ struct Limits {
     rate_limit: Option<u32>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     rate_limit_as_503: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fit: bool,
     expires_at: Option<Timestamp>,
 }
 
@@ -35,6 +37,7 @@ impl From<&TokenTerms> for Limits {
             networks: terms.limits.networks.iter().map(ToString::to_string).collect(),
             rate_limit: terms.limits.rate_limit,
             rate_limit_as_503: terms.limits.rate_limit_as_503,
+            fit: terms.limits.fit,
             expires_at: terms.expires_at.map(time::from_us),
         }
     }
@@ -86,6 +89,7 @@ impl Wanted<'_> {
                 said.rate_limit_as_503.is_some(),
                 limits.rate_limit_as_503 != other.rate_limit_as_503,
             ),
+            ("fit", said.fit.is_some(), limits.fit != other.fit),
             ("expires_at", said.expires_at.is_some(), this.expires_at != that.expires_at),
         ]
         .into_iter()
@@ -208,6 +212,7 @@ impl Draft<'_> {
                 networks: TokenLimits::networks(said.networks.as_deref().unwrap_or_default()),
                 rate_limit: said.rate_limit,
                 rate_limit_as_503: said.rate_limit_as_503.unwrap_or_default(),
+                fit: said.fit.unwrap_or_default(),
             },
         })
     }

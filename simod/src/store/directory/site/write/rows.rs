@@ -72,6 +72,7 @@ impl Client {
                 joined(&limits.networks),
                 limits.rate_limit,
                 yes_or_no(limits.rate_limit_as_503),
+                yes_or_no(limits.fit),
             ));
             issued.push(SiteToken {
                 client: plan.slug.clone(),

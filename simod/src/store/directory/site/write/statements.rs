@@ -143,10 +143,10 @@ impl Client {
         revoke_held(tx, client_id, TokenKind::Acs, &gone, now).await?;
         let issued = query(
             "insert into token (id, client_id, hash, kind, holder_id, name, shown, created_at, personal, expires_at,
-                                scopes, topics, networks, rate_limit, rate_limit_as_503)
+                                scopes, topics, networks, rate_limit, rate_limit_as_503, fit)
              select unhex(j.value->>0), $1, unhex(j.value->>1, ''), 'acs', a.id, j.value->>3, j.value->>4, $3,
                     j.value->>5 = 'yes', cast(j.value->>6 as integer), j.value->>7, j.value->>8, j.value->>9,
-                    cast(j.value->>10 as integer), j.value->>11 = 'yes'
+                    cast(j.value->>10 as integer), j.value->>11 = 'yes', j.value->>12 = 'yes'
              from jsonb_each($2) j cross join acs a
              where a.client_id = $1 and a.name = j.value->>2 and a.archived_at is null",
         )
