@@ -289,6 +289,7 @@ pub struct NewToken {
     /// Requests a minute that an ACS may make with it; as many as the server's configuration says unless given. It counts at
     /// once at the instance that issues the token, at others within a second.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub rate_limit: Option<u32>,
     /// Whether an ACS is answered 503 where others are answered 429, for one that repeats only what failed with 5xx; no
     /// unless given.

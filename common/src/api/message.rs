@@ -15,12 +15,15 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct PostMessage {
     /// What the phone shows first; 1–250 characters.
+    #[schema(min_length = 1, max_length = 250)]
     pub title: String,
-    /// The text; at most 16 KiB.
+    /// The text; at most 16 KiB of UTF-8, which may be fewer characters than the bound says.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schema(max_length = 16384)]
     pub body: String,
     /// The topic's slug. Without it this is a personal message, which needs `recipients`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,63}$")]
     pub topic: Option<String>,
     /// How urgent it is. Left out: as the topic says, or else `normal`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,12 +43,14 @@ pub struct PostMessage {
     pub expires_at: Option<String>,
     /// Seconds from `send_at` until we give up, 1 to 2,419,200 (28 days).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 2419200)]
     pub ttl: Option<i64>,
     /// Whether the person must acknowledge it.
     #[serde(default)]
     pub require_ack: bool,
-    /// The ACS's own id of this message; the same one never makes a second message. At most 200 characters.
+    /// The ACS's own id of this message; the same one never makes a second message. 1–200 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 200)]
     pub external_id: Option<String>,
     /// Accept it even when nobody may receive it (otherwise 422).
     #[serde(default)]
@@ -56,11 +61,13 @@ pub struct PostMessage {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipients {
-    /// Personnel numbers.
+    /// Personnel numbers, each 1–64 characters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 10000)]
     pub employees: Vec<String>,
     /// Slugs of groups.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 10000)]
     pub groups: Vec<String>,
     /// Everyone of the client.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -16,7 +16,8 @@ pub struct Problem {
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// Stable, for programs: `invalid`, `unauthenticated`, `forbidden`, `not_found`, `conflict`, `no_recipients` …
+    /// Stable, for programs: `invalid`, `unauthenticated`, `forbidden`, `not_found`, `conflict`, `rate_limited`, `unavailable`;
+    /// of messages `no_recipients`, `key_reused`, `too_many_deliveries` (an item of a batch), `batch_refused` …
     pub code: String,
     /// What happened, for people.
     pub detail: String,

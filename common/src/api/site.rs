@@ -112,6 +112,7 @@ pub struct LimitedToken {
     pub networks: Option<Vec<String>>,
     /// Requests a minute; as many as the server's configuration says unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub rate_limit: Option<u32>,
     /// Whether it is answered 503 where others are answered 429; no unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]

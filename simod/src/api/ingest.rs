@@ -116,7 +116,7 @@ fn may_send(token: &TokenLimits, from: Option<IpAddr>) -> ApiResult<()> {
         ("fit" = Option<bool>, Query,
             description = "Cut title and text to their limits and leave out `data` that is over its own, instead of 422; the answer \
                            names them. The body may have 1 MiB. Left out: as the token says"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key never makes a second message; kept 72 hours"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, description = "The same key never makes a second message; kept 72 hours"),
         ("client" = Option<String>, Query, description = "Operators: the client's slug, where they may see several"),
     ),
     request_body = PostMessage,

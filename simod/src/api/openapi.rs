@@ -78,16 +78,38 @@ pub(super) struct Problems;
 
 impl IntoResponses for Problems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        BTreeMap::from([("default".to_owned(), RefOr::T(problem()))])
+        let problem = problem("What went wrong, why, and what to do");
+        BTreeMap::from([("default".to_owned(), RefOr::T(problem))])
     }
 }
 
-fn problem() -> Response {
+fn problem(description: &str) -> Response {
     let body = Content::new(Some(RefOr::Ref(Ref::from_schema_name(Problem::name()))));
-    ResponseBuilder::new()
-        .description("What went wrong, why, and what to do")
-        .content(MEDIA_TYPE, body)
-        .build()
+    ResponseBuilder::new().description(description).content(MEDIA_TYPE, body).build()
+}
+
+/// The errors that operations have in common: status, name, and what they mean.
+const COMMON: [(&str, &str, &str); 4] = [
+    ("401", "Unauthenticated", "No token, or one that does not let in"),
+    ("403", "Forbidden", "The caller may not do this"),
+    ("404", "NotFound", "What the path names does not exist, or not for this caller"),
+    (
+        "429",
+        "TooManyRequests",
+        "Too many requests of this token, or wrong ones from this address; see Retry-After",
+    ),
+];
+
+/// Says where those happen, unless the operation says it in its own words.
+fn add_problems(path: &str, operation: &mut Operation) {
+    let is_open = operation.security.is_some();
+    for (status, name, _) in COMMON {
+        let happens = if status == "404" { path.contains('{') } else { !is_open };
+        if happens && !operation.responses.responses.contains_key(status) {
+            let response = RefOr::Ref(Ref::from_response_name(name));
+            operation.responses.responses.insert(status.to_owned(), response);
+        }
+    }
 }
 
 /// The router that all others are merged into, with the head of the document.
@@ -108,6 +130,8 @@ pub fn document() -> String {
         .get_or_insert_default()
         .schemas
         .extend([(Problem::name().into_owned(), Problem::schema())]);
+    let responses = &mut document.components.get_or_insert_default().responses;
+    responses.extend(COMMON.map(|(_, name, description)| (name.to_owned(), RefOr::T(problem(description)))));
     let mut nested = Vec::new();
     Problem::schemas(&mut nested);
     document.components.get_or_insert_default().schemas.extend(nested);
@@ -118,6 +142,7 @@ pub fn document() -> String {
                 name_client(operation);
             }
             label_problems(operation);
+            add_problems(path, operation);
         }
     }
     // The document is plain data, whose serialisation cannot fail.

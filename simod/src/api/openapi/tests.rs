@@ -7,7 +7,7 @@ use std::{
 
 use http::{Method, StatusCode};
 use serde_json::Value;
-use simo_common::api::PREFIX;
+use simo_common::{api::PREFIX, message::limits};
 
 use super::document;
 use crate::testing::{Plant, call};
@@ -126,13 +126,52 @@ fn every_reference_leads_somewhere() {
 
 #[test]
 fn every_error_is_a_problem_by_its_media_type() {
-    for (method, path, operation) in operations(&parsed()) {
+    let document = parsed();
+    for (method, path, operation) in operations(&document) {
         for (status, response) in operation["responses"].as_object().unwrap() {
             if !status.starts_with(['4', '5', 'd']) || path == "/readyz" {
                 continue;
             }
+            let response = match response["$ref"].as_str() {
+                Some(target) => document.pointer(target.strip_prefix('#').unwrap()).unwrap(),
+                None => response,
+            };
             let kinds: Vec<_> = response["content"].as_object().unwrap().keys().collect();
             assert_eq!(kinds, ["application/problem+json"], "{method} {path} {status}");
         }
     }
+}
+
+#[test]
+fn what_a_caller_may_be_answered_stands_where_it_happens() {
+    for (method, path, operation) in operations(&parsed()) {
+        let is_open = operation.get("security").is_some();
+        let has = |status: &str| operation["responses"].get(status).is_some();
+        assert!(is_open || (has("401") && has("403") && has("429")), "{method} {path}");
+        assert_eq!(path.contains('{'), has("404"), "{method} {path}");
+    }
+}
+
+#[test]
+fn the_bounds_of_a_message_are_those_that_are_checked() {
+    let document = parsed();
+    let of = |schema: &str, field: &str, bound: &str| {
+        let value = &document["components"]["schemas"][schema]["properties"][field][bound];
+        value.as_u64().unwrap_or_else(|| panic!("{schema}.{field} has no {bound}"))
+    };
+    for (schema, field, bound, expected) in [
+        ("PostMessage", "title", "minLength", 1),
+        ("PostMessage", "title", "maxLength", limits::TITLE_CHARS),
+        ("PostMessage", "body", "maxLength", limits::BODY_BYTES),
+        ("PostMessage", "external_id", "maxLength", limits::KEY_CHARS),
+        ("PostMessage", "ttl", "minimum", 1),
+        ("PostMessage", "ttl", "maximum", limits::TTL_SECONDS as usize),
+        ("Recipients", "employees", "maxItems", limits::RECIPIENTS_NAMED),
+        ("Recipients", "groups", "maxItems", limits::RECIPIENTS_NAMED),
+        ("NewToken", "rate_limit", "minimum", 1),
+    ] {
+        assert_eq!(of(schema, field, bound), expected as u64, "{schema}.{field} {bound}");
+    }
+    let pattern = &document["components"]["schemas"]["PostMessage"]["properties"]["topic"]["pattern"];
+    assert_eq!(pattern.as_str().unwrap(), format!("^[a-z0-9][a-z0-9._-]{{0,{}}}$", limits::SLUG_CHARS - 1));
 }
