@@ -154,7 +154,7 @@ mod tests {
         let plant = Plant::new().await;
         let employee = plant.employee(1).await;
         let config = Config { failures_per_minute: 2, ..Config::default() };
-        let app = App::new(config, plant.store.clone(), &TaskTracker::new(), CancellationToken::new());
+        let app = App::new(config, plant.store.clone(), None, &TaskTracker::new(), CancellationToken::new());
         let here = || "192.0.2.1".to_owned();
         for _ in 0..2 {
             pair(app.clone(), here(), "WRONG".to_owned()).await;

@@ -122,7 +122,12 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
 }
 
 /// The answer that a verdict comes to.
-async fn answered(app: &Arc<App>, poster: Poster, from: Option<IpAddr>, verdict: Verdict) -> ApiResult<Response> {
+async fn answered(
+    app: &Arc<App>,
+    poster: Poster,
+    from: Option<IpAddr>,
+    verdict: Verdict,
+) -> ApiResult<Response> {
     match verdict {
         Verdict::NotLetIn => Err(auth::not_let_in()),
         Verdict::Unavailable => Err(ApiError::unavailable().for_poster()),

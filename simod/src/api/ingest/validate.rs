@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn wrong_types_and_wrong_values_are_told_together() {
         let fields = |json: &str| -> Vec<String> {
-            let errors = read(json.as_bytes(), false).unwrap_err().errors;
+            let errors = read(json.as_bytes(), false, false).unwrap_err().errors;
             errors.into_iter().map(|(field, _)| field).collect()
         };
         assert_eq!(

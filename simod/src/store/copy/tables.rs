@@ -8,7 +8,7 @@ use super::{CopyError, Result};
 pub(super) const CLIENT: &str = "client";
 
 /// The tables that are carried, in their order.
-pub(super) const CARRIED: [&str; 26] = [
+pub(super) const CARRIED: [&str; 27] = [
     "operator",
     "login_code",
     "acs",
@@ -41,7 +41,7 @@ pub(super) const CARRIED: [&str; 26] = [
 
 /// The tables that are not.
 #[cfg(test)]
-pub(super) const LEFT_OUT: [&str; 6] = [
+pub(super) const LEFT_OUT: [&str; 7] = [
     // Each database has its own.
     "_sqlx_migrations",
     // An FTS5 index without contents cannot be read back. The indexer makes the words anew, behind the start: while a
