@@ -129,7 +129,7 @@ impl Health {
 
     /// Whether we are to commit a row of our own.
     fn is_due(&self, now: u64) -> bool {
-        self.trouble.borrow().is_some() || self.proves_for(now) <= PROVES_FOR - PROVE_AFTER
+        self.trouble.borrow().is_some() || self.proves_for(now) <= PROVES_FOR.saturating_sub(PROVE_AFTER)
     }
 
     /// How much that row holds.
@@ -222,7 +222,14 @@ async fn prove(health: &Health, store: &Store) {
             Err(_) => {}
         }
     };
-    health.conclude(asked, proof.as_ref().map(|()| ()), store.unreadable());
+    health.conclude(
+        asked,
+        match &proof {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        },
+        store.unreadable(),
+    );
 }
 
 #[cfg(test)]

@@ -212,6 +212,7 @@ pub struct NewOperator {
 }
 
 /// A token, without its secret.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Token {
     /// Its id, for revoking and rotating.

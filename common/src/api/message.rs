@@ -43,7 +43,7 @@ pub struct PostMessage {
     pub expires_at: Option<String>,
     /// Seconds from `send_at` until we give up, 1 to 2,419,200 (28 days).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1, maximum = 2419200)]
+    #[schema(minimum = 1, maximum = 2_419_200)]
     pub ttl: Option<i64>,
     /// Whether the person must acknowledge it.
     #[serde(default)]

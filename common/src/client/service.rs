@@ -29,7 +29,14 @@ impl Client {
     /// `/readyz`, which stands outside the versioned API; a 503 is an answer, not an error.
     pub async fn readiness(&self) -> Result<Readiness> {
         let url = format!("{}/readyz", self.base.trim_end_matches(crate::api::PREFIX));
-        let answer = self.http.get(url).send().await.map_err(|e| Error::Unreachable(super::chain(&e)))?;
+        let lang = self.lang.code();
+        let answer = self
+            .http
+            .get(url)
+            .header(http::header::ACCEPT_LANGUAGE, lang)
+            .send()
+            .await
+            .map_err(|e| Error::Unreachable(super::chain(&e)))?;
         answer.json().await.map_err(|e| Error::Unreachable(super::chain(&e)))
     }
 }

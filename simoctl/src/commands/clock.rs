@@ -43,7 +43,7 @@ impl Record for ClockState {
             None => Value::Nothing,
             Some(jump) => {
                 let text = jump.text();
-                Value::Code(text.en.clone(), (text.en.into(), text.ru.into()), None)
+                Value::Code(text.en.clone(), (text.en, text.ru), None)
             }
         }),
         Column::new("steps", "Set by", "Переводы", |c| {

@@ -58,6 +58,7 @@ Examples:
   simoctl --client romashka -o json token issue --operator anna --expires-at 2027-01-01";
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Issue {
     #[command(flatten)]
     holder: Holder,

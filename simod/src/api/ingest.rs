@@ -175,12 +175,11 @@ async fn read_one(
     let most = if fit { limits::FIT_REQUEST_BYTES } else { limits::MESSAGE_REQUEST_BYTES };
     DefaultBodyLimit::max(most).apply(&mut request);
     let (bytes, keyed) = (body::read(app, request).await?, idempotency_key.is_some());
-    let draft = match body::plain(&bytes) {
-        Some(message) => validate::validate(message, keyed, fit),
-        None => {
-            let bytes = bytes.clone();
-            Box::pin(app.bodies.aside(move || validate::read(&bytes, keyed, fit))).await?
-        }
+    let draft = if let Some(message) = body::plain(&bytes) {
+        validate::validate(message, keyed, fit)
+    } else {
+        let bytes = bytes.clone();
+        Box::pin(app.bodies.aside(move || validate::read(&bytes, keyed, fit))).await?
     };
     let draft = draft.map_err(|error| error.of_post(refused_posts::of_bytes(&bytes)))?;
     Ok(Incoming { poster, from, draft, idempotency_key, dry_run, budget: None, memory: None })

@@ -21,7 +21,7 @@ pub(super) fn is_in(json: &[u8]) -> bool {
 pub(super) fn with_nul(json: &[u8], effort: &mut Effort) -> Fields {
     let mut found = Vec::new();
     if let Ok(json) = serde_json::from_slice(json) {
-        find(json, String::new(), effort, &mut found);
+        find(json, "", effort, &mut found);
     }
     if found.is_empty() {
         found.push((WHOLE.to_owned(), words()));
@@ -31,27 +31,27 @@ pub(super) fn with_nul(json: &[u8], effort: &mut Effort) -> Fields {
 }
 
 /// Each level of it is looked at once more than the one around it.
-fn find(json: &RawValue, path: String, effort: &mut Effort, found: &mut Fields) {
+fn find(json: &RawValue, path: &str, effort: &mut Effort, found: &mut Fields) {
     let json = json.get();
     match json.as_bytes().first() {
         Some(b'"') if has_nul(json) => {
-            let field = if path.is_empty() { WHOLE } else { clipped(&path) };
+            let field = if path.is_empty() { WHOLE } else { clipped(path) };
             found.push((field.to_owned(), words()));
         }
         Some(b'[') if effort.spend(json.len()) => {
             let items: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
             for (n, item) in items.into_iter().enumerate() {
-                find(item, format!("{path}[{n}]"), effort, found);
+                find(item, &format!("{path}[{n}]"), effort, found);
             }
         }
         Some(b'{') if effort.spend(json.len()) => {
             let fields = serde_json::from_str(json).map_or_else(|_| Vec::new(), |RawFields(fields)| fields);
             for (name, value) in fields {
-                let path = joined(&path, &name.replace('\0', ""));
+                let path = joined(path, &name.replace('\0', ""));
                 if name.contains('\0') {
                     found.push((clipped(&path).to_owned(), words()));
                 } else {
-                    find(value, path, effort, found);
+                    find(value, &path, effort, found);
                 }
             }
         }

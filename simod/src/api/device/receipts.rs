@@ -68,8 +68,11 @@ pub(super) async fn post_receipts(
     }
 }
 
+/// Those that cannot be read: their places and the answers.
+type Refused = Vec<(usize, ApiError)>;
+
 /// The receipts, each read by itself, and what is wrong with those that cannot be: their places and the answers.
-fn read(bytes: &[u8]) -> ApiResult<(Vec<Receipt>, Vec<(usize, ApiError)>)> {
+fn read(bytes: &[u8]) -> ApiResult<(Vec<Receipt>, Refused)> {
     let Some(parts) = body::list(bytes, MOST)? else {
         return Err(ApiError::field(
             body::WHOLE,

@@ -131,7 +131,7 @@ impl File {
         if handle.metadata().is_ok_and(|file| file.len() > 0) {
             let mut first = open(&options).await?;
             done(&mut first).await?;
-            let index = wal_index::reserve(path)?;
+            let index = wal_index::open(path)?;
             if let Some(index) = &index {
                 warn_of_unread(path, index)?;
             }
@@ -145,8 +145,12 @@ impl File {
                 first.close().await?;
                 index
             }
-            None => wal_index::reserve(path)?,
+            None => wal_index::open(path)?,
         };
+        // Not before: on a full disk, the writer's first page finds room that the index had until it was opened.
+        if let Some(index) = &wal_index {
+            wal_index::reserve(index, path)?;
+        }
         let files = SameFile::of(path, &handle, wal_index).map_err(|e| Error::File(path.to_owned(), e))?;
         migrations::check(&MIGRATIONS, &known)?;
         MIGRATIONS.run(&mut writer).await?;

@@ -161,7 +161,9 @@ impl Store {
         let mut answers = answers(&slots, &keys);
         if on_refusal == OnRefusal::StoreNothing && answers.iter().any(|accepted| accepted.answer.is_err()) {
             tx.rollback().await?;
-            answers.iter_mut().for_each(|accepted| accepted.stored = false);
+            for accepted in &mut answers {
+                accepted.stored = false;
+            }
             return Ok(answers);
         }
         let stored: Vec<&Item<'_>> = slots

@@ -165,8 +165,8 @@ mod tests {
     /// Each look at a wrong item costs effort, and the batch has so much of it.
     #[test]
     fn a_batch_of_wrong_items_is_explained_with_so_much_effort() {
-        let wrong: String = (0..40).map(|n| format!(r#""x{n}": 1,"#)).collect();
-        let wrong = format!("{{{wrong} \"title\": 1}}");
+        let unknown: Vec<String> = (0..40).map(|n| format!(r#""x{n}": 1"#)).collect();
+        let wrong = format!(r#"{{{}, "title": 1}}"#, unknown.join(","));
         let mut effort = Effort::default();
         let told: Vec<usize> =
             (0..2_000).map(|_| parsed(wrong.as_bytes(), &mut effort).unwrap_err().errors.len()).collect();

@@ -115,18 +115,14 @@ impl Prover {
             (connection, done.map(drop))
         }
         .boxed();
-        match timeout(PATIENCE, &mut answer).await {
-            Ok((connection, done)) => {
-                if done.is_ok() {
-                    *state = State::Idle(connection);
-                }
-                done
-            }
-            Err(_) => {
-                *state = State::Unanswered(answer);
-                Err(silent("the server does not answer a commit"))
-            }
+        let Ok((connection, done)) = timeout(PATIENCE, &mut answer).await else {
+            *state = State::Unanswered(answer);
+            return Err(silent("the server does not answer a commit"));
+        };
+        if done.is_ok() {
+            *state = State::Idle(connection);
         }
+        done
     }
 
     /// Whether the server works on our unanswered commit no more than that it waits for a standby.

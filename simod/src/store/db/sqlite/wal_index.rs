@@ -39,27 +39,30 @@ pub(super) fn look_for_room(database: &Path) -> Result<()> {
     }
 }
 
-/// Gives the file of an open database its room; on a full disk what there is of it, at least to where it reaches now. It has
-/// to stay open: closing it would take the locks away that SQLite holds on it. There is none where a file system cannot have
-/// a log.
-pub(super) fn reserve(database: &Path) -> Result<Option<fs::File>> {
+/// Opens the file of an open database. It has to stay open: closing it would take the locks away that SQLite holds on it.
+/// There is none where a file system cannot have a log.
+pub(super) fn open(database: &Path) -> Result<Option<fs::File>> {
     let path = beside(database);
+    match OpenOptions::new().read(true).write(true).open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some).map_err(|error| Error::File(path, error)),
+    }
+}
+
+/// Gives it its room; on a full disk what there is of it, at least to where it reaches now.
+pub(super) fn reserve(index: &fs::File, database: &Path) -> Result<()> {
     let room = || {
-        let index = match OpenOptions::new().read(true).write(true).open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            opened => opened?,
-        };
         let least = index.metadata()?.len();
         let mut bytes = BYTES.max(least);
-        while let Err(error) = allocate(&index, bytes) {
+        while let Err(error) = allocate(index, bytes) {
             if bytes == least {
                 return Err(error);
             }
             bytes = (bytes / 2).max(least);
         }
-        Ok(Some(index))
+        Ok(())
     };
-    room().map_err(|error| Error::File(path.clone(), error))
+    room().map_err(|error| Error::File(beside(database), error))
 }
 
 fn beside(database: &Path) -> PathBuf {
