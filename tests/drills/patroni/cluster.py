@@ -145,9 +145,9 @@ class Cluster:
         self.password = secrets.token_hex(8)
         self.port, self.careless_port, self.simod_port, self.etcd_port, etcd_peer, *ports = free_ports(11)
         folder.chmod(0o755)
-        subprocess.run(["/usr/bin/python3", "-m", "venv", self.venv], check=True)
+        subprocess.run(["/usr/bin/python3", "-m", "venv", self.venv], check=True, cwd=folder)
         with open(folder / "pip.log", "w") as log:
-            subprocess.run([self.venv / "bin/pip", "install", *PATRONI], check=True, stdout=log, stderr=log)
+            subprocess.run([self.venv / "bin/pip", "install", *PATRONI], check=True, stdout=log, stderr=log, cwd=folder)
         client, peer = (f"http://127.0.0.1:{port}" for port in (self.etcd_port, etcd_peer))
         etcd = ["etcd", "--data-dir", "etcd", "--name", "etcd", "--initial-cluster", f"etcd={peer}"]
         etcd += ["--listen-client-urls", client, "--advertise-client-urls", client]
@@ -187,7 +187,7 @@ class Cluster:
         command = [self.programs / "psql", "-XAtq", "-d", address, "-c", statement]
         environment = {**os.environ, "PGPASSWORD": self.password}
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, env=environment)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, env=environment, cwd=self.folder)
         except subprocess.TimeoutExpired:
             return False, f"no answer within {seconds} s"
         # A commit that was not replicated succeeds with a warning.
@@ -241,4 +241,4 @@ class Cluster:
     def patronictl(self, *arguments):
         command = [self.venv / "bin/patronictl", "-c", self.nodes[0].folder / "patroni.json", *arguments, "--force"]
         with open(self.folder / "patronictl.log", "ab") as log:
-            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True, timeout=120)
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True, timeout=120, cwd=self.folder)
