@@ -172,7 +172,7 @@ class Cluster:
         """Starts the nodes and makes two databases with a role each: simod's, and one for the prober."""
         for node in self.nodes:
             node.start()
-        wait_for("a primary through haproxy", 120, lambda: self.psql("select 1")[0])
+        self.wait_until_well(is_synchronous=True)
         for name, connections in (("simo", 50), ("prober", 20)):
             # A server keeps the connection of a commit that waits for a standby, also when the client is gone, and Patroni
             # needs some of the 100 for bringing a standby back.
@@ -236,7 +236,7 @@ class Cluster:
             states = {state for role, state in members if role != "leader"}
             return sorted(role for role, _ in members) == wanted and states == {"streaming"} and self.psql("select 1")[0]
 
-        wait_for(f"{wanted}, streaming", 180, is_well)
+        wait_for(f"{wanted}, streaming, and an answer through haproxy", 180, is_well)
 
     def patronictl(self, *arguments):
         command = [self.venv / "bin/patronictl", "-c", self.nodes[0].folder / "patroni.json", *arguments, "--force"]
