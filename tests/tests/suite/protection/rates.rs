@@ -160,7 +160,7 @@ async fn who_guesses_login_codes_waits_until_the_next_hour() {
 async fn a_forwarded_for_that_is_not_believed_is_logged_once_with_what_to_configure() {
     let simod = Simod::start().await;
     let forwarded = async || {
-        raw::ask(Method::GET, &simod.url()).header("x-forwarded-for", "192.0.2.7").send().await;
+        raw::ask(Method::GET, simod.url()).header("x-forwarded-for", "192.0.2.7").send().await;
     };
     forwarded().await;
     let said = || simod.log().matches("trusted_proxies = [\"127.0.0.1/32\"]").count();
@@ -171,7 +171,7 @@ async fn a_forwarded_for_that_is_not_believed_is_logged_once_with_what_to_config
     assert_eq!(said(), 1, "{}", simod.log());
 
     let trusting = Setup::new().set("trusted_proxies", vec!["127.0.0.1/32"]).start().await;
-    raw::ask(Method::GET, &trusting.url()).header("x-forwarded-for", "192.0.2.7").send().await;
+    raw::ask(Method::GET, trusting.url()).header("x-forwarded-for", "192.0.2.7").send().await;
     assert!(!trusting.log().contains("is not believed"), "{}", trusting.log());
 }
 

@@ -57,9 +57,9 @@ async fn a_batch_that_is_to_be_stored_together_is_not_when_one_of_it_is_refused(
     assert!(matches!(refused[1].answer, Err(Refusal::Nobody(_))));
     assert!(refused.iter().all(|one| !one.stored));
     assert_eq!(states(&f).await, [""; 0]);
-    let stored = f.store.accept_together(&[keyed("a", "1"), keyed("b", "4")]).await.unwrap();
+    let stored = f.store.accept_together(&[keyed("a", "1"), keyed("b", "2")]).await.unwrap();
     assert!(stored.iter().all(|one| one.stored && !posted(one).duplicate), "no key was kept");
-    let again = f.store.accept_together(&[keyed("a", "1"), keyed("c", "4")]).await.unwrap();
+    let again = f.store.accept_together(&[keyed("a", "1"), keyed("c", "2")]).await.unwrap();
     assert_eq!(again.iter().map(|one| posted(one).duplicate).collect::<Vec<_>>(), [true, false]);
 }
 
