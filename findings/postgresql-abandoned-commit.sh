@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # PostgreSQL 15.18 (Debian's package postgresql-15): a commit that waits for a synchronous standby keeps its connection after
 # its client was killed, and neither client_connection_check_interval, statement_timeout nor
-# idle_in_transaction_session_timeout ends it. Such connections add up until max_connections is reached.
+# idle_in_transaction_session_timeout ends it. Such connections can add up.
 # Seen, five seconds after the client's death, with all three set to one second or less: `active|SyncRep`.
 # Expected by most: the server notices within client_connection_check_interval and ends the session.
 set -euo pipefail

@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     config::Config,
     guard::Guard,
-    health::Health,
+    health::{self, Health},
     metrics::Metrics,
     refused_posts::Gathered,
     store::{self, Accepted, Error, Incoming, Recorded, Refusal, Reported, Store},
@@ -61,6 +61,8 @@ pub struct App {
     pub health: Arc<Health>,
     /// How the channels are.
     pub channels: watch::Sender<Vec<ChannelHealth>>,
+    /// Held by the strict batch that is being taken in.
+    strict: tokio::sync::Mutex<()>,
     /// Canceled when simod is about to stop: it is not ready any more, and claims nothing. The shutdown cancels it at the
     /// latest.
     pub leaving: CancellationToken,
@@ -188,7 +190,7 @@ impl App {
         let streams = Arc::new(Streams::new(store.clone()));
         let (served, feed, until) = (streams.clone(), wake.clone(), shutdown.clone());
         keep_up(tracker, "streams", move || served.clone().serve(feed.feed.subscribe(), until.clone()));
-        Arc::new(Self {
+        let app = Arc::new(Self {
             config,
             store,
             ingest,
@@ -205,7 +207,10 @@ impl App {
             channels: watch::Sender::new(Vec::new()),
             leaving: shutdown.child_token(),
             shutdown,
-        })
+            strict: tokio::sync::Mutex::default(),
+        });
+        health::start(&app, tracker);
+        app
     }
 
     /// Takes in a batch whole, or when any of it is refused nothing. What is answered is on disk.
@@ -216,10 +221,18 @@ impl App {
         &self,
         batch: &[Incoming],
     ) -> store::Result<Vec<Result<PostedMessage, Refusal>>> {
-        let accepted = self.store.accept_together(batch).await?;
-        self.store.on_disk().await?;
+        // One at a time, or many of them would stand before everybody else's posts.
+        let _turn = self.strict.lock().await;
+        let taken = async {
+            let accepted = self.store.accept_together(batch).await?;
+            self.store.on_disk().await.map(|()| accepted)
+        };
+        let accepted = taken.await.inspect_err(|error| self.health.failed(error))?;
         let stored = accepted.iter().filter(|accepted| accepted.stored).count();
         taken_in(&self.metrics, &self.wake, accepted.len(), stored);
+        if stored > 0 {
+            self.health.committed();
+        }
         Ok(accepted.into_iter().map(|accepted| accepted.answer).collect())
     }
 

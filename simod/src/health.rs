@@ -29,15 +29,15 @@ use crate::{
 /// For so long a commit proves that the next one will succeed.
 const PROVES_FOR: Duration = Duration::from_secs(10);
 
-/// After so long without one we commit a row of our own: early enough for its answer, or for it to be missed, when the
-/// last one proves nothing any more.
-const PROVE_AFTER: Duration = Duration::from_secs(5);
+/// So long before that we commit a row of our own: early enough for its answer to be there, or to be missed, when the last
+/// one proves nothing any more.
+const AHEAD: Duration = Duration::from_secs(5);
 
 /// Between two commits of our own, and how often it is looked whether one is due.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How much our row holds after there was no room, in bytes: as much as a message may, so that we do not say that there is
-/// room while only small messages find some.
+/// How much our row holds at first, and after there was no room, in bytes: as much as a message may, so that we do not say
+/// that there is room while only small messages find some.
 const BALLAST: u32 = 256 * 1024;
 
 /// What is known of commits.
@@ -82,7 +82,8 @@ impl Health {
             began: Instant::now(),
             committed: AtomicU64::new(0),
             failed: Notify::new(),
-            lacked_room: AtomicBool::new(false),
+            // It may have been why we were started anew.
+            lacked_room: AtomicBool::new(true),
             trouble: watch::Sender::new(Some(Arc::new(starting.into()))),
             ready: metrics.ready(),
             failures: metrics.failed_commits(),
@@ -129,7 +130,7 @@ impl Health {
 
     /// Whether we are to commit a row of our own.
     fn is_due(&self, now: u64) -> bool {
-        self.trouble.borrow().is_some() || self.proves_for(now) <= PROVES_FOR.saturating_sub(PROVE_AFTER)
+        self.trouble.borrow().is_some() || self.proves_for(now) <= AHEAD
     }
 
     /// How much that row holds.
@@ -139,7 +140,7 @@ impl Health {
     }
 
     /// What follows from our own commit, which began at `asked`.
-    fn conclude(&self, asked: u64, proof: Result<(), &Error>, unreadable: Option<String>) {
+    fn conclude(&self, asked: u64, proof: &Result<(), Error>, unreadable: Option<String>) {
         match (proof, unreadable) {
             (Ok(()), None) => {
                 self.committed();
@@ -222,14 +223,7 @@ async fn prove(health: &Health, store: &Store) {
             Err(_) => {}
         }
     };
-    health.conclude(
-        asked,
-        match &proof {
-            Ok(()) => Ok(()),
-            Err(error) => Err(error),
-        },
-        store.unreadable(),
-    );
+    health.conclude(asked, &proof, store.unreadable());
 }
 
 #[cfg(test)]
@@ -249,15 +243,15 @@ mod tests {
     fn a_commit_of_others_overrules_a_failure_of_ours_but_not_a_lack_of_room() {
         let health = Health::new(&Metrics::default());
         assert!(!is_ready(&health), "nothing is known");
-        health.conclude(1, Ok(()), None);
+        health.conclude(1, &Ok(()), None);
         assert!(is_ready(&health));
         let now = health.now() + 1;
-        health.conclude(now, Err(&error("away")), None);
+        health.conclude(now, &Err(error("away")), None);
         assert!(!is_ready(&health));
         health.committed.store(now + 1, Ordering::Relaxed);
-        health.conclude(now, Err(&error("away")), None);
+        health.conclude(now, &Err(error("away")), None);
         assert!(is_ready(&health));
-        health.conclude(now, Ok(()), Some("malformed".to_owned()));
+        health.conclude(now, &Ok(()), Some("malformed".to_owned()));
         assert!(health.trouble().unwrap().reason.en.contains("malformed"));
     }
 
@@ -265,12 +259,12 @@ mod tests {
     fn our_own_row_is_due_when_others_have_committed_nothing_for_a_while() {
         let health = Health::new(&Metrics::default());
         assert!(health.is_due(1), "nothing is known");
-        health.conclude(1, Ok(()), None);
+        health.conclude(1, &Ok(()), None);
         health.committed.store(1_000, Ordering::Relaxed);
         assert!(!health.is_due(5_999) && health.is_due(6_000));
         assert_eq!(health.proves_for(6_000), Duration::from_secs(5));
         assert!(health.proves_for(11_000).is_zero() && health.proves_for(20_000).is_zero());
-        health.conclude(6_000, Err(&error("away")), None);
+        health.conclude(6_000, &Err(error("away")), None);
         assert!(health.is_due(1_001), "after a failure it is tried again and again");
     }
 
@@ -282,7 +276,7 @@ mod tests {
         assert!(health.failed.notified().now_or_never().is_none());
         health.failed(&error("away"));
         assert!(health.failed.notified().now_or_never().is_some());
-        assert_eq!(health.ballast(), 0);
+        assert_eq!([health.ballast(), health.ballast()], [BALLAST, 0]);
     }
 
     #[tokio::test]

@@ -68,7 +68,6 @@ pub async fn run(
         tokio::time::sleep(delay).await;
         ending.cancel();
     });
-    health::start(&app, &tracker);
     alarm::start(&app, &tracker);
     dispatch::start(&app, &tracker);
     let grace = app.shutdown_grace();

@@ -174,14 +174,15 @@ async fn read_one(
     });
     let most = if fit { limits::FIT_REQUEST_BYTES } else { limits::MESSAGE_REQUEST_BYTES };
     DefaultBodyLimit::max(most).apply(&mut request);
+    let of = |bytes: &[u8], error: ApiError| error.of_post(refused_posts::of_bytes(bytes));
     let (bytes, keyed) = (body::read(app, request).await?, idempotency_key.is_some());
     let draft = if let Some(message) = body::plain(&bytes) {
-        validate::validate(message, keyed, fit)
+        validate::validate(message, keyed, fit).map_err(|error| of(&bytes, error))
     } else {
-        let bytes = bytes.clone();
-        Box::pin(app.bodies.aside(move || validate::read(&bytes, keyed, fit))).await?
+        let read = move || validate::read(&bytes, keyed, fit).map_err(|error| of(&bytes, error));
+        Box::pin(app.bodies.aside(read)).await?
     };
-    let draft = draft.map_err(|error| error.of_post(refused_posts::of_bytes(&bytes)))?;
+    let draft = draft?;
     Ok(Incoming { poster, from, draft, idempotency_key, dry_run, budget: None, memory: None })
 }
 

@@ -82,7 +82,7 @@ impl Course {
     pub(super) fn start(&mut self, newest: i64, ahead: Option<i64>, even: i64) -> Option<i64> {
         let now = even + self.by;
         if now < newest - JUMP {
-            self.latest = Some(newest);
+            self.recall(Some(newest));
             return Some(newest - now);
         }
         let stopped = Some(now - newest).filter(|stopped| *stopped > LONG_STOP);

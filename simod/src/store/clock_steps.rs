@@ -207,7 +207,9 @@ async fn open_jump(conn: &mut Conn) -> Result<Option<i64>> {
 /// Whether another instance has kept the step.
 async fn is_kept(tx: &mut Write, step: Step) -> Result<bool> {
     Ok(query_scalar(
-        "select exists (select 1 from clock_step where at between $1 and $2 and moved between $3 and $4)",
+        "select exists (
+             select 1 from (select at, moved from clock_step order by id desc limit 1) newest
+             where at between $1 and $2 and moved between $3 and $4)",
     )
     .bind(step.at - SAME_STEP)
     .bind(step.at + SAME_STEP)

@@ -174,8 +174,8 @@ class Cluster:
             node.start()
         self.wait_until_well(is_synchronous=True)
         for name, connections in (("simo", 50), ("prober", 20)):
-            # A server keeps the connection of a commit that waits for a standby, also when the client is gone, and Patroni
-            # needs some of the 100 for bringing a standby back.
+            # A server keeps the connection of a commit that waits for a standby, also when the client is gone. Whether they would
+            # add up until Patroni found none was not seen; the limits rule it out.
             self.must(f"create role {name} login password '{self.password}' connection limit {connections}")
             self.must(f"create database {name} owner {name}")
         self.must("create table probe (at timestamptz default clock_timestamp())", "prober")

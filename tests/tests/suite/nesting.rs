@@ -35,9 +35,9 @@ async fn the_router_works_under_a_path_of_another_program() {
 
     let base = format!("{url}/communication/simo").parse().unwrap();
     let acs = Client::new(&Server::Url(base), Lang::Ru).unwrap().with_token(&token);
-    assert!(acs.readiness().await.unwrap().ready);
     assert_eq!(acs.whoami().await.unwrap().name, "1c");
     let posted = post(&acs, &to_employees("Из портала", &["001"])).await;
+    assert!(acs.readiness().await.unwrap().ready, "a commit has succeeded");
     assert_eq!(acs.message(posted.id).await.unwrap().title, "Из портала");
     let refused = acs.post_message(&to_employees("", &["001"]), false).await.unwrap_err();
     assert_eq!(refused.status(), Some(422));

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::future::join_all;
-use http::{StatusCode, header};
+use http::StatusCode;
 use serde::Deserialize;
 use simo_common::{
     api::message::{BatchAnswer, BatchItem, PostMessage, PostedMessage},
@@ -95,9 +95,9 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
             drafts.extend(part.drafts);
         }
         let answers = Box::pin(strict::post(&app, drafts, |draft| incoming(draft, None))).await?;
+        refuse_a_stranger(&app, poster, from, &answers).await?;
         let refused = strict::refused(&answers);
-        let verdict = Verdict::on(&app, poster, answers, heads, lang);
-        let answer = answered(&app, poster, from, verdict).await?;
+        let answer = answered(&app, poster, answers, heads, lang)?;
         return refused.map_or(Ok(answer), |error| Err(error.of_post(Head::default())));
     }
     // One after the other, so that they are accepted in their order.
@@ -112,77 +112,62 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
         }
     }
     let answers = join_all(entered.into_iter().map(async |item| item?.await)).await;
-    let verdict = if answers.len() <= FEW {
-        Verdict::on(&app, poster, explained(answers), heads, lang)
-    } else {
-        let judging = app.clone();
-        app.bodies.aside(move || Verdict::on(&judging, poster, explained(answers), heads, lang)).await?
-    };
-    answered(&app, poster, from, verdict).await
+    refuse_a_stranger(&app, poster, from, &answers).await?;
+    if answers.len() <= FEW {
+        return answered(&app, poster, explained(answers), heads, lang);
+    }
+    let answering = app.clone();
+    app.bodies.aside(move || answered(&answering, poster, explained(answers), heads, lang)).await?
 }
 
-/// The answer that a verdict comes to.
-async fn answered(
+/// Where no item got through, perhaps its poster may not post at all; then that is the answer to the whole.
+async fn refuse_a_stranger<T, E>(
     app: &Arc<App>,
     poster: Poster,
     from: Option<IpAddr>,
-    verdict: Verdict,
-) -> ApiResult<Response> {
-    match verdict {
-        Verdict::NotLetIn => Err(auth::not_let_in()),
-        Verdict::Unavailable => Err(ApiError::unavailable().for_poster()),
-        Verdict::Answered { json, accepted } => {
-            if accepted == 0 {
-                let error = refuse_strangers(app, poster, from, ApiError::internal()).await;
-                if matches!(error.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-                    return Err(error.of_post(Head::default()));
-                }
-            }
-            Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
-        }
+    answers: &[Result<T, E>],
+) -> ApiResult<()> {
+    if answers.iter().any(Result::is_ok) {
+        return Ok(());
+    }
+    let error = refuse_strangers(app, poster, from, ApiError::internal()).await;
+    match error.status {
+        StatusCode::UNAUTHORIZED => Err(auth::not_let_in()),
+        StatusCode::FORBIDDEN => Err(error.of_post(Head::default())),
+        _ => Ok(()),
     }
 }
 
 /// Items whose answers are written without going aside.
 const FEW: usize = 64;
 
-/// The answer to a batch.
-enum Verdict {
-    /// A token is good or bad for the whole request, also when no item came so far as to ask.
-    NotLetIn,
-    /// Nothing was stored: the database is away for all of it, and the caller should send it again as it is.
-    Unavailable,
-    /// Each item has its own.
-    Answered { json: Vec<u8>, accepted: usize },
-}
-
-impl Verdict {
-    fn on(
-        app: &App,
-        poster: Poster,
-        answers: Vec<ApiResult<PostedMessage>>,
-        heads: Vec<Head>,
-        lang: Lang,
-    ) -> Self {
-        let failed_with = |status| {
-            move |answer: &ApiResult<_>| answer.as_ref().is_err_and(|error: &ApiError| error.status == status)
-        };
-        if answers.iter().any(failed_with(StatusCode::UNAUTHORIZED)) {
-            return Self::NotLetIn;
-        }
-        if answers.iter().all(failed_with(StatusCode::SERVICE_UNAVAILABLE)) {
-            return Self::Unavailable;
-        }
-        if let Poster::Token(hash) = poster {
-            for (answer, head) in answers.iter().zip(heads) {
-                if let Err(error) = answer {
-                    refused_posts::note(app, hash, error, Some(head));
-                }
+/// The answer to a batch, each of whose items has its own.
+fn answered(
+    app: &App,
+    poster: Poster,
+    answers: Vec<ApiResult<PostedMessage>>,
+    heads: Vec<Head>,
+    lang: Lang,
+) -> ApiResult<Response> {
+    let failed_with = |status| {
+        move |answer: &ApiResult<_>| answer.as_ref().is_err_and(|error: &ApiError| error.status == status)
+    };
+    // A token is good or bad for the whole request, also when no item came so far as to ask.
+    if answers.iter().any(failed_with(StatusCode::UNAUTHORIZED)) {
+        return Err(auth::not_let_in());
+    }
+    // Nothing was stored: the database is away for all of it, and the caller should send it again as it is.
+    if answers.iter().all(failed_with(StatusCode::SERVICE_UNAVAILABLE)) {
+        return Err(ApiError::unavailable().for_poster());
+    }
+    if let Poster::Token(hash) = poster {
+        for (answer, head) in answers.iter().zip(heads) {
+            if let Err(error) = answer {
+                refused_posts::note(app, hash, error, Some(head));
             }
         }
-        let answer = answer(answers, lang);
-        Self::Answered { accepted: answer.accepted, json: serde_json::to_vec(&answer).unwrap_or_default() }
     }
+    Ok(axum::Json(answer(answers, lang)).into_response())
 }
 
 async fn read_items(app: &App, request: Request) -> ApiResult<Items> {
