@@ -97,7 +97,7 @@ impl Health {
 
     /// A commit failed. Whether others do, too, is found out at once.
     pub fn failed(&self, error: &Error) {
-        if !matches!(error, Error::Unavailable(_)) || error.is_race() {
+        if !matches!(error, Error::Unavailable(_) | Error::OutcomeUnknown(_)) || error.is_race() {
             return;
         }
         self.failures.increment(1);

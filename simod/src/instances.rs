@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const QUIET: Duration = Duration::from_mins(1);
 
 /// How long to do without the others' word after it could not be heard.
-const DEAF: Duration = Duration::from_secs(10);
+const DEAF: Duration = Duration::from_secs(1);
 
 /// Tells and listens until shutdown; an embedded database has no others.
 pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {

@@ -28,6 +28,8 @@ use std::{
     },
 };
 
+use futures_util::future::Either;
+
 pub use self::{
     audit::{AuditFilter, SERVER},
     callers::{
@@ -224,11 +226,19 @@ impl Store {
         }
     }
 
-    /// A connection that reads.
+    /// A connection that reads. What only a server needs is boxed, here and below: every future would have room for it.
     pub(crate) async fn read(&self) -> Result<Read> {
         match &self.database {
             Database::Sqlite(file) => file.read().await,
-            Database::Postgres(server) => server.read().await,
+            Database::Postgres(server) => Box::pin(server.read()).await,
+        }
+    }
+
+    /// A connection that reads what somebody waits for: a server that falls silent is given up after a few seconds.
+    pub(crate) async fn read_promptly(&self) -> Result<Read> {
+        match &self.database {
+            Database::Sqlite(file) => file.read().await,
+            Database::Postgres(server) => Box::pin(server.read_promptly()).await,
         }
     }
 
@@ -236,7 +246,7 @@ impl Store {
     pub(crate) async fn snapshot(&self) -> Result<Read> {
         match &self.database {
             Database::Sqlite(file) => file.snapshot().await,
-            Database::Postgres(server) => server.snapshot().await,
+            Database::Postgres(server) => Box::pin(server.snapshot()).await,
         }
     }
 
@@ -245,9 +255,29 @@ impl Store {
         self.writes.fetch_add(1, Ordering::Relaxed);
         let begun = match &self.database {
             Database::Sqlite(file) => file.write().await,
-            Database::Postgres(server) => server.write().await,
+            Database::Postgres(server) => Box::pin(server.write()).await,
         };
         begun.map(|tx| tx.began_at(self.clock.now()))
+    }
+
+    /// The same for what somebody waits for: a server that falls silent is given up after a few seconds.
+    pub(crate) async fn write_promptly(&self) -> Result<Write> {
+        match &self.database {
+            Database::Sqlite(_) => self.write().await,
+            Database::Postgres(server) => {
+                self.writes.fetch_add(1, Ordering::Relaxed);
+                Ok(Box::pin(server.write_promptly()).await?.began_at(self.clock.now()))
+            }
+        }
+    }
+
+    /// Resolves when a commit is found to hang that did not when this was called: whoever has work besides goes on with it.
+    pub fn commit_hangs(&self) -> impl Future<Output = ()> + Send + use<> {
+        match &self.database {
+            // Its writer works on one transaction after the other anyway.
+            Database::Sqlite(_) => Either::Left(std::future::pending()),
+            Database::Postgres(server) => Either::Right(server.commit_hangs()),
+        }
     }
 
     /// How many transactions that may write this process has asked for: a duty that can wait sees whether others want to.

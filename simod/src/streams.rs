@@ -169,10 +169,15 @@ impl Streams {
                 let begun = Instant::now();
                 // What happens from here on is seen by this round, or wakes the next.
                 feed.mark_unchanged();
-                if let Err(error) = self.round().await {
-                    tracing::warn!(%error, "streams could not be served; they are tried again");
-                }
-                tokio::time::sleep((begun.elapsed() * PAUSE_FACTOR).max(PAUSE)).await;
+                let pause = match self.round().await {
+                    Ok(()) => begun.elapsed() * PAUSE_FACTOR,
+                    Err(error) => {
+                        tracing::warn!(%error, "streams could not be served; they are tried again");
+                        // However long it was waited for an answer: no database was at work.
+                        Duration::ZERO
+                    }
+                };
+                tokio::time::sleep(pause.max(PAUSE)).await;
                 tokio::select! {
                     Ok(()) = feed.changed() => {}
                     () = self.nudge.notified() => {}

@@ -194,9 +194,41 @@ impl ApiError {
         .hint(text!("repeat the same request", "повторите тот же запрос"))
     }
 
+    /// The database did not say in time what became of it: 503 with Retry-After.
+    pub fn outcome_unknown() -> Self {
+        Self {
+            retry_after: Some(1),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "outcome_unknown",
+                text!(
+                    "the database did not say in time whether this was stored: it may be",
+                    "база данных не ответила вовремя, сохранён ли запрос: возможно, сохранён"
+                ),
+            )
+        }
+        .hint(text!(
+            "look what is stored before you repeat it",
+            "прежде чем повторять, посмотрите, что сохранено"
+        ))
+    }
+
+    /// Whether it may have been stored nevertheless.
+    pub fn is_outcome_unknown(&self) -> bool {
+        self.code == "outcome_unknown"
+    }
+
     /// The same, for whoever posts.
     #[must_use]
     pub fn for_poster(self) -> Self {
+        if self.is_outcome_unknown() {
+            return self.hint(text!(
+                "send it again until it is answered: under the same Idempotency-Key or external_id nothing is stored twice; \
+                 without one, this message may come twice",
+                "повторяйте до ответа: с тем же Idempotency-Key или external_id ничего не сохранится дважды; без него \
+                 сообщение может прийти дважды"
+            ));
+        }
         if self.code != "unavailable" {
             return self;
         }
@@ -289,6 +321,10 @@ impl From<&store::Error> for ApiError {
             store::Error::Unavailable(source) => {
                 news::warn("the database is unavailable", source);
                 Self::unavailable()
+            }
+            store::Error::OutcomeUnknown(source) => {
+                tracing::warn!(error = %source, "the database did not say whether it has committed");
+                Self::outcome_unknown()
             }
             other => {
                 tracing::error!(error = %other, "request failed");

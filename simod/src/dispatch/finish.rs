@@ -78,7 +78,7 @@ async fn persist(store: &Store, batch: &[Finished]) -> Result<(), Error> {
     let mut wait = *WAITS.start();
     loop {
         match store.finish(batch).await {
-            Err(Error::Unavailable(error)) if !store.is_closed() => {
+            Err(Error::Unavailable(error) | Error::OutcomeUnknown(error)) if !store.is_closed() => {
                 news::warn("results of pushes wait for the database", &error);
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(*WAITS.end());

@@ -89,10 +89,12 @@ pub enum Error {
     /// Fields of the request are wrong, all of them listed.
     #[error("{} invalid fields", .0.len())]
     Invalid(Vec<(String, Text)>),
-    /// The database cannot do it now: locked, full, away. Nothing was changed, unless it fell silent over a commit; the
-    /// same request may succeed later.
+    /// The database cannot do it now: locked, full, away. Nothing was changed; the same request may succeed later.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// It was to be committed, and the database did not say that it is, nor that it is not.
+    #[error("whether the database has committed it is not known: {0}")]
+    OutcomeUnknown(#[source] sqlx::Error),
     /// A fault of ours.
     #[error("database: {0}")]
     Internal(#[source] sqlx::Error),
@@ -152,6 +154,9 @@ impl Error {
                 Some(ours) => format!("база данных недоступна: {ours}"),
                 None => format!("база данных недоступна: {error}"),
             },
+            Self::OutcomeUnknown(error) => {
+                format!("неизвестно, сохранила ли база данных изменения: {error}")
+            }
             Self::Internal(error) => format!("база данных: {error}"),
             Self::ServerUrl(text) | Self::Conflict(text) => text.ru.clone(),
             // What the system says, and what only requests bring about: the API words that itself.
@@ -164,7 +169,7 @@ impl Error {
     pub fn passes(&self) -> bool {
         match self {
             Self::Unreached(why) => why.passes(),
-            Self::Unavailable(_) => true,
+            Self::Unavailable(_) | Self::OutcomeUnknown(_) => true,
             Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
                 is_away(error)
             }

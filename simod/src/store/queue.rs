@@ -170,7 +170,7 @@ impl Store {
         let clients: Vec<(Uuid, bool)> = query_as(due.of(&CLIENTS))
             .bind(channel)
             .bind(due.now)
-            .fetch_all(&mut *self.read().await?)
+            .fetch_all(&mut *self.read_promptly().await?)
             .await?;
         let Some((_, has_others)) = clients.first().copied() else {
             return Ok(Claimed::default());
@@ -247,10 +247,10 @@ impl Store {
         let rows = match self.engine() {
             Engine::Sqlite => {
                 let claim = claim.bind(self.held_rows());
-                claim.fetch_all(&mut *self.read().await?).await?
+                claim.fetch_all(&mut *self.read_promptly().await?).await?
             }
             Engine::Postgres => {
-                let mut tx = self.write().await?;
+                let mut tx = self.write_promptly().await?;
                 let rows = claim.bind(lease.as_micros() as i64).fetch_all(&mut tx).await?;
                 tx.commit().await?;
                 rows

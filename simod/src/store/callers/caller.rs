@@ -84,7 +84,7 @@ impl Store {
         )
         .bind(hash.as_slice())
         .bind(self.clock.now())
-        .fetch_optional(&mut *self.read().await?)
+        .fetch_optional(&mut *self.read_promptly().await?)
         .await?;
         let Some(row) = row else { return Ok(None) };
         let client_id: Option<Uuid> = row.try_get("client_id")?;
@@ -130,20 +130,22 @@ impl Store {
     pub async fn client_id(&self, slug: &str) -> Result<Option<Uuid>> {
         Ok(query_scalar("select id from client where slug = $1 and archived_at is null")
             .bind(slug)
-            .fetch_optional(&mut *self.read().await?)
+            .fetch_optional(&mut *self.read_promptly().await?)
             .await?)
     }
 
     /// Whether there is any client, archived ones included.
     pub async fn has_clients(&self) -> Result<bool> {
-        Ok(query_scalar("select exists (select 1 from client)").fetch_one(&mut *self.read().await?).await?)
+        Ok(query_scalar("select exists (select 1 from client)")
+            .fetch_one(&mut *self.read_promptly().await?)
+            .await?)
     }
 
     /// The only client there is, with its slug; `None` when there is none or several.
     pub async fn only_client(&self) -> Result<Option<(Uuid, String)>> {
         let mut clients: Vec<(Uuid, String)> =
             query_as("select id, slug from client where archived_at is null limit 2")
-                .fetch_all(&mut *self.read().await?)
+                .fetch_all(&mut *self.read_promptly().await?)
                 .await?;
         Ok(if clients.len() == 1 { clients.pop() } else { None })
     }

@@ -22,11 +22,12 @@ pub(crate) use self::{
     held::{Held, Writer},
     row::{Column, FromRow, Row},
     rows::{Kind, RowStatement, Values},
-    session::{Session, answered},
+    session::{Commits, Faults, PATIENT, PROMPT, Session, WRITERS, in_time},
     statement::{Query, Value, query, query_as, query_scalar},
 };
 #[cfg(test)]
 use super::dialect;
+use crate::store::Result;
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,7 +42,8 @@ pub(crate) enum Engine {
 #[derive(Debug)]
 pub(crate) enum Conn {
     Sqlite(Held),
-    Postgres(Session),
+    /// Boxed, as are the ends of its transactions: every future that holds a connection would have room for them.
+    Postgres(Box<Session>),
 }
 
 impl Conn {
@@ -79,10 +81,10 @@ impl Conn {
     }
 
     /// Commits the transaction that it is within.
-    pub(in crate::store) async fn commit(self) -> sqlx::Result<()> {
+    pub(in crate::store) async fn commit(self) -> Result<()> {
         match self {
-            Self::Sqlite(held) => held.commit().await,
-            Self::Postgres(session) => session.commit().await,
+            Self::Sqlite(held) => Ok(held.commit().await?),
+            Self::Postgres(session) => Box::pin(session.commit()).await,
         }
     }
 
@@ -90,7 +92,7 @@ impl Conn {
     pub(in crate::store) async fn rollback(self) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(held) => held.rollback().await,
-            Self::Postgres(session) => session.rollback().await,
+            Self::Postgres(session) => Box::pin(session.rollback()).await,
         }
     }
 }
@@ -105,7 +107,7 @@ impl Conn {
             }
             Self::Postgres(session) => {
                 let statements = AssertSqlSafe(dialect::postgres(statements));
-                sqlx::raw_sql(statements).execute(&mut **session).await?;
+                sqlx::raw_sql(statements).execute(session.parts().0).await?;
             }
         }
         Ok(())

@@ -7,22 +7,26 @@ mod proof;
 mod url;
 
 use std::{
-    sync::LazyLock,
+    borrow::Cow,
+    io,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
 use sqlx::{
-    AssertSqlSafe, Connection as _, Executor as _, PgConnection,
+    Connection as _, Executor as _, PgConnection,
     migrate::Migrator,
     postgres::{PgListener, PgPoolOptions},
 };
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::hosts::Unreached;
 use self::proof::Prover;
 pub(in crate::store) use self::{hosts::Hosts, proof::StandbyAway, url::ServerUrl};
 pub(crate) use self::{pool::Pool, url::without_password};
 use super::{
-    engine::{Conn, Read, Session, answered},
+    engine::{Commits, Conn, Faults, PATIENT, PROMPT, Read, Session, WRITERS, in_time},
     migrations,
     transaction::Write,
 };
@@ -37,14 +41,13 @@ static MIGRATIONS: LazyLock<Migrator> =
 /// How long a caller waits for a connection before he is told to come back.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 
-/// How long after its last use a connection is taken to be alive: it was asked when it was returned.
-const FRESH: Duration = Duration::from_secs(1);
+/// How many read at once what somebody waits for, and how many what may take long. With [`WRITERS`] these are all
+/// connections: neither kind takes those of another one when it hangs.
+const PROMPT_READERS: usize = 6;
+const PATIENT_READERS: usize = 8;
 
-/// How long a connection that was idle may take to say that it is alive, before another one is made.
-const WAIT_FOR_IDLE: Duration = Duration::from_secs(1);
-
-/// Connections of one instance.
-const CONNECTIONS: u32 = 16;
+/// Connections of one instance; one more listens to the others.
+const CONNECTIONS: usize = WRITERS + PROMPT_READERS + PATIENT_READERS;
 
 /// The name under which instances tell each other that something happened.
 const NOTIFIED_AS: &str = "simo";
@@ -61,8 +64,13 @@ const PROGRAM: &str = "simod";
 /// tables in the order in which indexes lead from one to the next; without statistics (tables that were filled just
 /// now) the planner prefers orders that cost a thousand times more, compiles them first, and reads tables whole. With
 /// statistics it reads them from their beginning where history wants a page, which may stand at the end.
-const SETTINGS: &str = "set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '40s'; set jit = off; set join_collapse_limit = 1;
+///
+/// A warning that a commit may be lost must come through.
+const SETTINGS: &str = "set client_min_messages = warning; set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '40s'; set jit = off; set join_collapse_limit = 1;
     set from_collapse_limit = 1; set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off";
+
+/// What a transaction that somebody waits for begins with besides: the server gives a statement up before we give it up.
+const PROMPTLY: &str = "; set local statement_timeout = '7s'";
 
 /// What every transaction that must see one moment begins with.
 const SNAPSHOT: &str = "begin isolation level repeatable read read only";
@@ -71,12 +79,15 @@ const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 #[derive(Debug)]
 pub(in crate::store) struct Server {
     pool: Pool,
+    commits: Arc<Commits>,
+    prompt_readers: Arc<Semaphore>,
+    patient_readers: Arc<Semaphore>,
     /// Which instance this is, for the others.
     name: String,
     /// A pooler may give every transaction another connection of the server, and every statement outside of one.
     is_pooled: bool,
     /// Where the others are listened to; nowhere behind a pooler: whoever is given the connection next would hear them.
-    listening: Option<Pool>,
+    listening: Option<(Hosts, usize)>,
     prover: Prover,
 }
 
@@ -86,6 +97,8 @@ pub(crate) struct Others {
     listener: PgListener,
     /// Who we are: our own word is no news.
     name: String,
+    since: Instant,
+    faults: Arc<Faults>,
 }
 
 impl Others {
@@ -95,7 +108,13 @@ impl Others {
     /// They cannot be heard any more.
     pub(crate) async fn said_something(&mut self) -> Result<()> {
         loop {
-            match self.listener.try_recv().await? {
+            let word = tokio::select! {
+                word = self.listener.try_recv() => word?,
+                () = self.faults.condemned(self.since) => {
+                    return Err(sqlx::Error::Io(io::ErrorKind::ConnectionAborted.into()).into());
+                }
+            };
+            match word {
                 Some(word) if word.payload() == self.name => {}
                 // Without a word: the connection was lost, and words with it.
                 _ => return Ok(()),
@@ -128,77 +147,86 @@ impl Server {
         adopt_feed(&mut connection).await?;
         connection.close().await?;
         let settings = (!is_pooled).then_some(SETTINGS);
-        let options = pool_options(&hosts, settings)
-            .max_connections(CONNECTIONS)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    if meta.idle_for < FRESH {
-                        return Ok(true);
-                    }
-                    let alive = tokio::time::timeout(WAIT_FOR_IDLE, connection.ping()).await;
-                    Ok(matches!(alive, Ok(Ok(()))))
-                })
-            });
-        let pool = Pool::new(options, hosts, place);
+        let options = pool_options(&hosts, settings).max_connections(CONNECTIONS as u32);
         let name = format!("{:032x}", rand::random::<u128>());
         Ok(Self {
-            pool,
+            pool: Pool::new(options, hosts, place),
+            commits: Commits::new(&name),
+            prompt_readers: Arc::new(Semaphore::new(PROMPT_READERS)),
+            patient_readers: Arc::new(Semaphore::new(PATIENT_READERS)),
             prover: Prover::new(url, direct.is_some(), name.clone())?,
             name,
             is_pooled,
-            listening: (!is_pooled || direct.is_some()).then(|| {
-                let (hosts, place) = directly;
-                Pool::new(pool_options(&hosts, None).max_connections(1), hosts, place)
-            }),
+            listening: (!is_pooled || direct.is_some()).then_some(directly),
         })
     }
 
     /// What makes the even count of a clock the server's time, and how far that is uncertain.
     pub(in crate::store) async fn difference(&self, clock: &Clock) -> Result<(i64, i64)> {
-        let mut session = Session::begin(&self.pool, "begin").await?;
+        let place = place(&self.prompt_readers).await?;
+        let mut session = self.begin("begin", PROMPT).await?.at(place);
         let (asked, before) = (Instant::now(), clock.uncorrected());
         let question = sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint");
-        let server: i64 = answered(question.persistent(false).fetch_one(&mut *session)).await?;
+        let (connection, answers) = session.parts();
+        let server: i64 = answers.in_time(question.persistent(false).fetch_one(connection)).await?;
         let took = asked.elapsed().as_micros() as i64;
         session.commit().await?;
         Ok((server - before - took / 2, took))
     }
 
     pub(in crate::store) async fn read(&self) -> Result<Read> {
+        let place = place(&self.patient_readers).await?;
+        Ok(Read(Conn::Postgres(Box::new(self.read_within(PATIENT).await?.at(place)))))
+    }
+
+    /// For what somebody waits for.
+    pub(in crate::store) async fn read_promptly(&self) -> Result<Read> {
+        let place = place(&self.prompt_readers).await?;
+        Ok(Read(Conn::Postgres(Box::new(self.read_within(PROMPT).await?.at(place)))))
+    }
+
+    async fn read_within(&self, silence: Duration) -> Result<Session> {
         if self.is_pooled {
-            return self.snapshot().await;
+            return self.begin(SNAPSHOT, silence).await;
         }
-        Ok(Read(Conn::Postgres(Session::alone(&self.pool).await?)))
+        Ok(Session::alone(&self.pool, silence).await?)
     }
 
     /// Tells the other instances that something happened.
     pub(in crate::store) async fn tell_others(&self) -> Result<()> {
-        let mut session = Session::begin(&self.pool, "begin").await?;
+        let place = place(&self.prompt_readers).await?;
+        let mut session = self.begin("begin", PROMPT).await?.at(place);
         let word =
             sqlx::query("select pg_notify($1, $2)").bind(NOTIFIED_AS).bind(&self.name).persistent(false);
-        answered(word.execute(&mut *session)).await?;
-        Ok(session.commit().await?)
+        let (connection, answers) = session.parts();
+        answers.in_time(word.execute(connection)).await?;
+        session.commit().await
     }
 
     /// Listens to the other instances, on a connection of its own; `None` where they cannot be heard.
     pub(in crate::store) async fn others(&self) -> Result<Option<Others>> {
-        let Some(pool) = &self.listening else {
+        let Some(directly) = &self.listening else {
             return Ok(None);
         };
+        let since = Instant::now();
+        // A new one each time: a listener that is dropped may hold the only place of its pool for as long as its server
+        // is silent.
+        let (hosts, place) = directly;
+        let pool = Pool::new(pool_options(hosts, None).max_connections(1), hosts.clone(), *place);
         // The listener takes this one: it does not look for the host.
         drop(pool.acquire().await?);
         let mut listener = PgListener::connect_with(pool.inner()).await?;
-        answered(listener.listen(NOTIFIED_AS)).await?;
-        Ok(Some(Others { listener, name: self.name.clone() }))
+        in_time(PROMPT, listener.listen(NOTIFIED_AS)).await?;
+        Ok(Some(Others { listener, name: self.name.clone(), since, faults: self.pool.faults() }))
     }
 
     pub(in crate::store) async fn snapshot(&self) -> Result<Read> {
-        Ok(Read(Conn::Postgres(self.begin(SNAPSHOT).await?)))
+        let place = place(&self.patient_readers).await?;
+        Ok(Read(Conn::Postgres(Box::new(self.begin(SNAPSHOT, PATIENT).await?.at(place)))))
     }
 
     pub(in crate::store) async fn write(&self) -> Result<Write> {
-        Ok(Write::new(Conn::Postgres(self.begin("begin").await?), None))
+        self.write_within(PATIENT).await
     }
 
     /// Commits a row of this instance's own with so many bytes of ballast, or fails within some seconds.
@@ -206,15 +234,40 @@ impl Server {
         self.prover.commit(ballast).await
     }
 
-    /// Begins a transaction.
-    async fn begin(&self, begin: &'static str) -> Result<Session> {
-        Ok(if self.is_pooled {
-            let begin = format!("{begin}; {}", SETTINGS.replace("set ", "set local "));
-            let session = Session::begin(&self.pool, AssertSqlSafe(begin)).await?;
-            session.without_statements()
+    /// For what somebody waits for.
+    pub(in crate::store) async fn write_promptly(&self) -> Result<Write> {
+        self.write_within(PROMPT).await
+    }
+
+    async fn write_within(&self, silence: Duration) -> Result<Write> {
+        let pass = self.commits.enter().await?;
+        let session = self.begin("begin", silence).await?.with(pass).await?;
+        Ok(Write::new(Conn::Postgres(Box::new(session)), None))
+    }
+
+    /// Resolves when a commit is found to hang that did not when this was called.
+    pub(in crate::store) fn commit_hangs(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.commits.hang()
+    }
+
+    /// Begins a transaction. A connection that turns out to be of no use costs the caller nothing: it is tried once more on
+    /// a new one.
+    async fn begin(&self, begin: &'static str, silence: Duration) -> Result<Session> {
+        let promptly = if silence == PROMPT { PROMPTLY } else { "" };
+        let begin: Cow<'static, str> = if self.is_pooled {
+            format!("{begin}; {}{promptly}", SETTINGS.replace("set ", "set local ")).into()
+        } else if promptly.is_empty() {
+            begin.into()
         } else {
-            Session::begin(&self.pool, begin).await?
-        })
+            format!("{begin}{promptly}").into()
+        };
+        let asked = Instant::now();
+        let mut begun = Session::begin(&self.pool, silence, begin.clone()).await;
+        if begun.is_err() && self.pool.condemns(asked) {
+            begun = Session::begin(&self.pool, silence, begin).await;
+        }
+        let session = begun?;
+        Ok(if self.is_pooled { session.without_statements() } else { session })
     }
 
     pub(in crate::store) fn is_closed(&self) -> bool {
@@ -222,12 +275,16 @@ impl Server {
     }
 
     pub(in crate::store) async fn close(&self) {
-        if let Some(listening) = &self.listening {
-            listening.close().await;
-        }
         self.prover.close().await;
         self.pool.close().await;
     }
+}
+
+/// Waits for a connection of those that a kind has.
+async fn place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+    let place = tokio::time::timeout(WAIT_FOR_CONNECTION, places.clone().acquire_owned()).await;
+    // The semaphore is never closed.
+    Ok(place.ok().and_then(std::result::Result::ok).ok_or(sqlx::Error::PoolTimedOut)?)
 }
 
 /// How a pool's connections are made. `settings`: what each is told, where it is not shared with others by a pooler.

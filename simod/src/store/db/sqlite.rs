@@ -45,7 +45,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrations::of(sqlx::mi
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a caller waits for a connection before he is told to come back.
-const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(8);
 
 /// How long a commit may take that is to prove that commits succeed.
 const WAIT_FOR_PROOF: Duration = Duration::from_secs(8);

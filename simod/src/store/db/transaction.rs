@@ -41,7 +41,8 @@ impl Write {
     /// Commits. When this returns, everything that was written is on disk.
     ///
     /// # Errors
-    /// Nothing was written; or it was, but whether it would outlast a power failure is not known.
+    /// Nothing was written, unless it is [`crate::store::Error::OutcomeUnknown`]; or it was, but whether it would outlast a
+    /// power failure is not known.
     pub(crate) async fn commit(self) -> Result<()> {
         let log = self.log.clone();
         self.commit_unsynced().await?;
@@ -54,7 +55,7 @@ impl Write {
     /// Commits. A power failure may undo it until [`Log::on_disk`] has returned.
     pub(in crate::store) async fn commit_unsynced(mut self) -> Result<()> {
         self.changes.write(&mut self.conn).await?;
-        Ok(self.conn.commit().await?)
+        self.conn.commit().await
     }
 
     /// The same, for new messages: nothing of them may be sent before they are on disk.

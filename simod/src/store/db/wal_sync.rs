@@ -58,7 +58,17 @@ impl Log {
     }
 
     /// Waits until everything that was committed before is on disk.
+    ///
+    /// # Errors
+    /// [`Error::OutcomeUnknown`]: others see it already, and after a power failure it may be there or not.
     pub(super) async fn on_disk(self: &Arc<Self>) -> Result<()> {
+        self.synced().await.map_err(|error| match error {
+            Error::Unavailable(error) => Error::OutcomeUnknown(error),
+            error => error,
+        })
+    }
+
+    async fn synced(self: &Arc<Self>) -> Result<()> {
         let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut synced = self.synced.clone().lock_owned().await;
         if self.is_broken() {
@@ -89,7 +99,7 @@ impl Log {
         if self.messages_synced.load(Ordering::SeqCst) >= begun && !self.is_broken() {
             return Ok(());
         }
-        self.on_disk().await
+        self.synced().await
     }
 
     /// Whether something may be written.
@@ -152,9 +162,9 @@ mod tests {
         let files = SameFile::of(&database, &File::open(&database).unwrap(), None).unwrap();
         let log = Arc::new(Log::of(files));
         log.is_usable().unwrap();
-        assert!(matches!(log.on_disk().await, Err(Error::Unavailable(_))));
+        assert!(matches!(log.on_disk().await, Err(Error::OutcomeUnknown(_))));
         log.synced.lock().await.file = Some(File::open(&database).unwrap());
-        assert!(matches!(log.on_disk().await, Err(Error::Unavailable(_))));
+        assert!(matches!(log.on_disk().await, Err(Error::OutcomeUnknown(_))));
         assert!(matches!(log.messages_on_disk().await, Err(Error::Unavailable(_))));
         assert!(matches!(log.is_usable(), Err(Error::Unavailable(_))));
     }

@@ -133,7 +133,7 @@ impl Store {
     }
 
     async fn take_in(&self, batch: &[Incoming], on_refusal: OnRefusal) -> Result<Vec<Accepted>> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_promptly().await?;
         let now = self.clock.now();
         let senders = load::senders(&mut tx, batch, now).await?;
         self.uses.note(

@@ -82,7 +82,7 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
-        let mut tx = self.write().await?;
+        let mut tx = self.write_promptly().await?;
         lock_deliveries(&mut tx, batch).await?;
         let batch = &*reconsider(&mut tx, batch).await?;
         store_pushes(&mut tx, batch).await?;

@@ -78,7 +78,7 @@ impl Store {
         .bind(at)
         .bind(id)
         .bind(limit as i64)
-        .fetch_all(&mut *self.read().await?)
+        .fetch_all(&mut *self.read_promptly().await?)
         .await?
         .iter()
         .map(read_message)
@@ -98,7 +98,7 @@ impl Store {
         .bind(phone.client_id)
         .bind(phone.employee_id)
         .bind(id)
-        .fetch_optional(&mut *self.read().await?)
+        .fetch_optional(&mut *self.read_promptly().await?)
         .await?
         .as_ref()
         .map(read_message)
@@ -115,7 +115,7 @@ impl Store {
              order by j.key, p.message_id",
         )
         .bind(json(&rows))
-        .fetch_all(&mut *self.read().await?)
+        .fetch_all(&mut *self.read_promptly().await?)
         .await?;
         Ok(open.into_iter().map(|(place, id)| (place as usize, id)).collect())
     }
@@ -145,7 +145,7 @@ impl Store {
         ))
         .bind(json(&rows))
         .bind(self.clock.settled())
-        .fetch_all(&mut *self.read().await?)
+        .fetch_all(&mut *self.read_promptly().await?)
         .await?
         .iter()
         .map(|row| Ok((row.try_get::<i64, _>("place")? as usize, read_message(row)?)))
@@ -169,7 +169,7 @@ impl Store {
         )
         .bind(json(&rows))
         .bind(self.clock.now())
-        .fetch_all(&mut *self.read().await?)
+        .fetch_all(&mut *self.read_promptly().await?)
         .await?;
         Ok(lost.into_iter().map(|place| place as usize).collect())
     }

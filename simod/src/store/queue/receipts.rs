@@ -94,7 +94,7 @@ impl Store {
     pub async fn record(&self, batch: &[Reported]) -> Result<Vec<Recorded>> {
         let now = self.clock.now();
         let deliveries = by_delivery(batch);
-        let mut tx = self.write().await?;
+        let mut tx = self.write_promptly().await?;
         let known = known(&mut tx, &deliveries).await?;
         let changed = store_times(&mut tx, &deliveries, &known, now).await?;
         close_pushes(&mut tx, batch, &known, now).await?;

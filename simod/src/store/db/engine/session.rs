@@ -1,31 +1,74 @@
 //! Sessions with a server, which may fall silent at any moment.
 
+mod commits;
+mod faults;
+mod warnings;
+
 use std::{
+    borrow::Cow,
     io,
-    ops::{Deref, DerefMut},
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
-use sqlx::{PgConnection, Postgres, SqlSafeStr, pool::PoolConnection};
-use tokio::runtime::Handle;
+use sqlx::{
+    AssertSqlSafe, PgConnection, Postgres, Row as _, SqlSafeStr,
+    pool::PoolConnection,
+    postgres::{PgDatabaseError, PgSeverity},
+};
+use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
 
-use crate::store::db::postgres::Pool;
+pub(crate) use self::{
+    commits::{Commits, Pass, WRITERS},
+    faults::Faults,
+};
+use crate::store::{Error, Result, db::postgres::Pool};
 
-/// How long a server may be silent: longer than it works on any statement before it gives up by itself. One that has gone
-/// behind a firewall says nothing, and nobody may wait for it until the connection is given up, a quarter of an hour later.
-const SILENCE: Duration = Duration::from_secs(35);
+/// How long a server may be silent over what somebody waits for: posts, claims, receipts, streams.
+pub(crate) const PROMPT: Duration = Duration::from_secs(8);
+
+/// The same where a statement may have much to read: longer than the server works on any before it gives up by itself. One
+/// that has gone behind a firewall says nothing, and its connection is given up by the system a quarter of an hour later.
+pub(crate) const PATIENT: Duration = Duration::from_secs(35);
+
+/// The same for statements that are no work.
+const AT_ONCE: Duration = Duration::from_secs(3);
 
 /// How long a session that is done with may take to become ready for the next one. After a silence all places of the pool
 /// would be held by sessions that nobody answers any more.
 const RELEASE: Duration = Duration::from_secs(10);
 
 /// What a server answers, if it answers in time.
-pub(crate) fn answered<'a, T: 'a>(
+pub(crate) fn in_time<'a, T: 'a>(
+    silence: Duration,
     answer: impl Future<Output = sqlx::Result<T>> + Send + 'a,
 ) -> impl Future<Output = sqlx::Result<T>> + Send + 'a {
     // Boxed, or the tasks that hold such a future would double with it.
-    let answer = tokio::time::timeout(SILENCE, Box::pin(answer));
-    async move { answer.await.unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))) }
+    let answer = tokio::time::timeout(silence, Box::pin(answer));
+    async move { answer.await.unwrap_or_else(|_| Err(silent())) }
+}
+
+fn silent() -> sqlx::Error {
+    sqlx::Error::Io(io::ErrorKind::TimedOut.into())
+}
+
+/// What a session's answers are held to.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    silence: Duration,
+    faults: Arc<Faults>,
+}
+
+impl Answers {
+    /// What the server answers, if it answers in time. What is wrong with the connection is noted.
+    pub(crate) async fn in_time<'a, T: 'a>(
+        &self,
+        answer: impl Future<Output = sqlx::Result<T>> + Send + 'a,
+    ) -> sqlx::Result<T> {
+        in_time(self.silence, answer).await.inspect_err(|error| {
+            self.faults.note(error);
+        })
+    }
 }
 
 /// A session, within a transaction or not. Dropped without a commit, the transaction leaves no trace.
@@ -33,25 +76,54 @@ pub(crate) fn answered<'a, T: 'a>(
 /// sqlx's own transactions would do, if they let go of a connection that has fallen silent.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// There until this is dropped.
+    /// There until this is dropped, or its commit was not answered.
     connection: Option<PoolConnection<Postgres>>,
-    /// Whether a transaction was begun that has not ended.
-    is_open: bool,
+    /// How far the transaction is, if there is one.
+    transaction: Transaction,
     keeps_statements: bool,
+    answers: Answers,
+    /// The connection is older than this.
+    asked: Instant,
+    /// There where it may write.
+    pass: Option<Pass>,
+    /// Given back with the connection.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    None,
+    /// It may have begun.
+    Open,
+    /// Its commit was sent.
+    Committing,
 }
 
 impl Session {
     /// Without a transaction.
-    pub(crate) async fn alone(pool: &Pool) -> sqlx::Result<Self> {
-        Ok(Self { connection: Some(pool.acquire().await?), is_open: false, keeps_statements: true })
+    pub(crate) async fn alone(pool: &Pool, silence: Duration) -> sqlx::Result<Self> {
+        let asked = Instant::now();
+        Ok(Self {
+            connection: Some(pool.acquire().await?),
+            transaction: Transaction::None,
+            keeps_statements: true,
+            answers: Answers { silence, faults: pool.faults() },
+            asked,
+            pass: None,
+            place: None,
+        })
     }
 
     /// Within a transaction that begins with the statements `begin`.
-    pub(crate) async fn begin(pool: &Pool, begin: impl SqlSafeStr + Send) -> sqlx::Result<Self> {
-        let mut session = Self::alone(pool).await?;
+    pub(crate) async fn begin(
+        pool: &Pool,
+        silence: Duration,
+        begin: Cow<'static, str>,
+    ) -> sqlx::Result<Self> {
+        let mut session = Self::alone(pool, silence).await?;
         // Whatever becomes of the question, it may have begun.
-        session.is_open = true;
-        session.run(begin).await?;
+        session.transaction = Transaction::Open;
+        session.at_once(AssertSqlSafe(begin)).await?;
         Ok(session)
     }
 
@@ -66,65 +138,147 @@ impl Session {
         self.keeps_statements
     }
 
+    /// In one of the places that its kind has.
+    pub(crate) fn at(mut self, place: OwnedSemaphorePermit) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// With leave to write.
+    ///
+    /// # Errors
+    /// When too many commits hang.
+    pub(crate) async fn with(mut self, pass: Pass) -> Result<Self> {
+        if let Some(question) = pass.question() {
+            let (connection, answers) = self.parts();
+            let question = sqlx::raw_sql(AssertSqlSafe(question));
+            let answer = in_time(AT_ONCE, question.fetch_one(connection)).await;
+            let row = answer.inspect_err(|error| {
+                answers.faults.note(error);
+            })?;
+            pass.learn(row.try_get(0)?)?;
+        }
+        self.pass = Some(pass);
+        Ok(self)
+    }
+
+    /// The connection, and what its answers are held to.
+    #[expect(clippy::expect_used, reason = "it is taken by what ends the session only")]
+    pub(crate) fn parts(&mut self) -> (&mut PgConnection, &Answers) {
+        (self.connection.as_mut().expect("a session has its connection until it ends"), &self.answers)
+    }
+
     /// Commits the transaction, if it is within one.
-    pub(crate) async fn commit(self) -> sqlx::Result<()> {
-        self.end("commit").await
+    ///
+    /// # Errors
+    /// [`Error::OutcomeUnknown`] when the server does not say that it has committed, nor that it has not. The connection is
+    /// closed then without a word: whatever the server still does there, it is not disturbed in it.
+    pub(crate) async fn commit(mut self) -> Result<()> {
+        if self.transaction == Transaction::None {
+            return Ok(());
+        }
+        self.transaction = Transaction::Committing;
+        let mut pass = self.pass.take();
+        let text = pass.as_ref().map_or_else(|| "commit".into(), Pass::text);
+        let (connection, answers) = self.parts();
+        let faults = answers.faults.clone();
+        let commit = sqlx::raw_sql(AssertSqlSafe(text)).execute(connection);
+        let commit = warnings::with_warning(in_time(PROMPT, commit));
+        let (committed, warning) = match &mut pass {
+            Some(pass) => pass.watch(commit).await,
+            None => commit.await,
+        };
+        match (committed, warning) {
+            (Ok(_), None) => {
+                self.transaction = Transaction::None;
+                Ok(())
+            }
+            (Ok(_), Some(warning)) => {
+                if let Some(pass) = &pass {
+                    pass.doubt();
+                }
+                Err(Error::OutcomeUnknown(sqlx::Error::Protocol(warning)))
+            }
+            (Err(error), _) if is_rolled_back(&error) => {
+                self.transaction = Transaction::None;
+                faults.note(&error);
+                Err(error.into())
+            }
+            (Err(error), _) => {
+                // A server that is silent over a commit may wait for its standby, and answer all else.
+                if !is_silence(&error) {
+                    faults.note(&error);
+                }
+                Err(Error::OutcomeUnknown(error))
+            }
+        }
     }
 
     /// Undoes the transaction, if it is within one.
-    pub(super) async fn rollback(self) -> sqlx::Result<()> {
-        self.end("rollback").await
-    }
-
-    async fn end(mut self, how: &'static str) -> sqlx::Result<()> {
-        if self.is_open {
-            self.run(how).await?;
-            self.is_open = false;
+    pub(super) async fn rollback(mut self) -> sqlx::Result<()> {
+        if self.transaction == Transaction::Open {
+            self.at_once("rollback").await?;
+            self.transaction = Transaction::None;
         }
         Ok(())
     }
 
-    async fn run(&mut self, statements: impl SqlSafeStr + Send) -> sqlx::Result<()> {
-        let ran = sqlx::raw_sql(statements).execute(&mut **self);
-        answered(ran).await.map(|_| ())
+    async fn at_once(&mut self, statements: impl SqlSafeStr + Send) -> sqlx::Result<()> {
+        let (connection, answers) = self.parts();
+        let ran = in_time(AT_ONCE, sqlx::raw_sql(statements).execute(connection)).await;
+        ran.map(drop).inspect_err(|error| {
+            answers.faults.note(error);
+        })
     }
 }
 
-/// What [`Session::connection`] promises.
-const THERE: &str = "a session has its connection until it is dropped";
-
-impl Deref for Session {
-    type Target = PgConnection;
-
-    #[expect(clippy::expect_used, reason = "it is taken on drop only")]
-    fn deref(&self) -> &PgConnection {
-        self.connection.as_ref().expect(THERE)
-    }
+/// Whether the server says that it has undone the transaction. One that ends the session, too, may have committed before.
+fn is_rolled_back(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    let error = error.try_downcast_ref::<PgDatabaseError>();
+    error.is_some_and(|error| error.severity() == PgSeverity::Error && !error.code().starts_with("08"))
 }
 
-impl DerefMut for Session {
-    #[expect(clippy::expect_used, reason = "it is taken on drop only")]
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        self.connection.as_mut().expect(THERE)
-    }
+fn is_silence(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let (Some(mut connection), Ok(runtime)) = (self.connection.take(), Handle::try_current()) else {
+        let Some(mut connection) = self.connection.take() else {
             return;
         };
-        let is_open = self.is_open;
-        let released = async move {
+        let faults = self.answers.faults.clone();
+        if self.transaction == Transaction::Committing || faults.condemn(self.asked) {
+            // Its socket is closed, and the server not asked for anything.
+            drop(connection.detach());
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let is_open = self.transaction == Transaction::Open;
+        let places = (self.pass.take(), self.place.take());
+        runtime.spawn(async move {
             if is_open {
-                // Unless it comes back below.
-                connection.close_on_drop();
-                sqlx::raw_sql("rollback").execute(&mut *connection).await?;
+                let rollback = sqlx::raw_sql("rollback").execute(&mut *connection);
+                if let Err(error) = in_time(RELEASE, rollback).await {
+                    faults.note(&error);
+                    drop(connection.detach());
+                    return;
+                }
             }
             // It waits for whatever is still to come from the server.
-            connection.return_to_pool().await;
-            Ok::<_, sqlx::Error>(())
-        };
-        runtime.spawn(tokio::time::timeout(RELEASE, released));
+            let returned = async {
+                connection.return_to_pool().await;
+                Ok(())
+            };
+            if let Err(error) = in_time(RELEASE, returned).await {
+                faults.note(&error);
+            }
+            drop(places);
+        });
     }
 }

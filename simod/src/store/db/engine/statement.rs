@@ -11,7 +11,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Column, Conn, FromRow, Row, Session, answered, script::Script};
+use super::{Column, Conn, FromRow, Row, Session, script::Script};
 use crate::store::db::dialect;
 
 /// A value that a statement is given.
@@ -165,7 +165,8 @@ impl<'q> Query<'q> {
             }
             Conn::Postgres(session) => {
                 let query = self.on_postgres(session)?;
-                answered(query.execute(&mut **session)).await?.rows_affected()
+                let (connection, answers) = session.parts();
+                answers.in_time(query.execute(connection)).await?.rows_affected()
             }
         };
         Ok(Changed(rows))
@@ -180,9 +181,10 @@ impl<'q> Query<'q> {
             },
             Conn::Postgres(session) => match self.on_postgres(session) {
                 Ok(query) => {
-                    let rows = query.fetch(&mut **session).map(|row| row.map(Row::Postgres));
+                    let (connection, answers) = session.parts();
+                    let rows = query.fetch(connection).map(|row| row.map(Row::Postgres));
                     stream::try_unfold(rows, async |mut rows| {
-                        let row = answered(async { rows.next().await.transpose() }).await?;
+                        let row = answers.in_time(async { rows.next().await.transpose() }).await?;
                         Ok(row.map(|row| (row, rows)))
                     })
                     .boxed()
@@ -208,7 +210,8 @@ impl<'q> Query<'q> {
             }
             Conn::Postgres(session) => {
                 let query = self.on_postgres(session)?;
-                let rows = answered(query.fetch_all(&mut **session)).await?;
+                let (connection, answers) = session.parts();
+                let rows = answers.in_time(query.fetch_all(connection)).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -223,7 +226,8 @@ impl<'q> Query<'q> {
             }
             Conn::Postgres(session) => {
                 let query = self.on_postgres(session)?;
-                answered(query.fetch_optional(&mut **session)).await?.map(Row::Postgres)
+                let (connection, answers) = session.parts();
+                answers.in_time(query.fetch_optional(connection)).await?.map(Row::Postgres)
             }
         })
     }

@@ -3,17 +3,27 @@
 use std::{
     io,
     pin::pin,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use sqlx::{
-    PgPool, Postgres,
+    Connection as _, PgPool, Postgres,
     pool::{PoolConnection, PoolOptions},
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 use super::hosts::{Hosts, shown};
+use crate::store::db::engine::Faults;
+
+/// How long after its last use a connection is taken to be alive: it was asked when it was returned.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How long a connection that was idle may take to say that it is alive, before another one is made.
+const WAIT_FOR_IDLE: Duration = Duration::from_secs(1);
 
 /// How long a connection may be waited for before we look whether the server is elsewhere now, and how long the answer holds.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -27,13 +37,47 @@ pub(crate) struct Pool {
     place: AtomicUsize,
     /// Held while we look for one that will do: when we last did, and why in vain.
     looking: Mutex<Option<(Instant, Result<(), String>)>>,
+    faults: Arc<Faults>,
 }
 
 impl Pool {
-    /// Connects when it is first needed, to the host at this place.
+    /// Connects when it is first needed, to the host at this place. A connection that is as old as a fault is replaced by a
+    /// new one, and not asked for anything.
     pub(super) fn new(options: PoolOptions<Postgres>, hosts: Hosts, place: usize) -> Self {
-        let connections = options.connect_lazy_with(hosts.options(place).clone());
-        Self { connections, hosts, place: AtomicUsize::new(place), looking: Mutex::default() }
+        let faults = Arc::<Faults>::default();
+        let noted = faults.clone();
+        let connections = options
+            .test_before_acquire(false)
+            .before_acquire(move |connection, meta| {
+                let faults = noted.clone();
+                Box::pin(async move {
+                    let made = Instant::now().checked_sub(meta.age);
+                    if made.is_none_or(|made| faults.condemn(made)) {
+                        return Ok(false);
+                    }
+                    if meta.idle_for < FRESH {
+                        return Ok(true);
+                    }
+                    match timeout(WAIT_FOR_IDLE, connection.ping()).await {
+                        Ok(Ok(())) => return Ok(true),
+                        Ok(Err(error)) => faults.note(&error),
+                        Err(_) => faults.note(&sqlx::Error::Io(io::ErrorKind::TimedOut.into())),
+                    };
+                    Ok(false)
+                })
+            })
+            .connect_lazy_with(hosts.options(place).clone());
+        Self { connections, hosts, place: AtomicUsize::new(place), looking: Mutex::default(), faults }
+    }
+
+    /// What its connections have failed with.
+    pub(crate) fn faults(&self) -> Arc<Faults> {
+        self.faults.clone()
+    }
+
+    /// Whether what was made then leads nowhere by now.
+    pub(super) fn condemns(&self, made: Instant) -> bool {
+        self.faults.condemn(made)
     }
 
     /// A connection, at the host that will do.

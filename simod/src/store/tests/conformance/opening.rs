@@ -1,5 +1,6 @@
 //! Opening, what a connection sees, instances, the clock, the end.
 
+use futures_util::FutureExt as _;
 use simo_common::api::access::ClientSpec;
 
 use super::{super::fixture::NOON, Clock, Error, Fixture, HOUR, Store, empty_database};
@@ -76,6 +77,20 @@ async fn readers_see_what_is_committed_and_a_snapshot_one_moment() {
     assert_eq!(clients(&mut f.store.read().await.unwrap()).await, 2);
     assert_eq!(clients(&mut snapshot).await, 1);
     assert!(snapshot.run(&insert("by a reader")).await.is_err(), "a snapshot writes nothing");
+}
+
+#[tokio::test]
+async fn whoever_cannot_wait_long_sees_and_writes_the_same() {
+    let f = Fixture::new().await;
+    assert!(f.store.commit_hangs().now_or_never().is_none(), "nothing is committed");
+    let mut dropped = f.store.write_promptly().await.unwrap();
+    dropped.run(&insert("never")).await.unwrap();
+    drop(dropped);
+    let mut kept = f.store.write_promptly().await.unwrap();
+    kept.run(&insert("stored")).await.unwrap();
+    assert_eq!(clients(&mut f.store.read_promptly().await.unwrap()).await, 1);
+    kept.commit().await.unwrap();
+    assert_eq!(clients(&mut f.store.read_promptly().await.unwrap()).await, 2);
 }
 
 #[tokio::test]

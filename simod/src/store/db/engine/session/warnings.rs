@@ -1,0 +1,82 @@
+//! Warnings that a server sends before its answer.
+//!
+//! A server whose wait for a synchronous standby is canceled answers the commit with success, and warns that it may be lost.
+//! sqlx has no way to ask for warnings: it makes log events of them, which are listened to here while its answer is awaited,
+//! whatever simod itself logs. An event bears the severity and the server's words, which may be in any language; the code is
+//! not in it.
+
+use std::{cell::RefCell, fmt, future::poll_fn, pin::pin, sync::LazyLock};
+
+use tracing::{
+    Dispatch, Event, Level, Metadata, Subscriber, dispatcher,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+    span,
+};
+
+/// Under which name sqlx logs what the server sends.
+const NOTICES: &str = "sqlx::postgres::notice";
+
+/// Made once: each new one makes every place that logs be looked at anew.
+static LISTENER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Listener));
+
+thread_local! {
+    static HEARD: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// What the server answers, and the last warning that it has sent with it.
+pub(super) async fn with_warning<T>(answer: impl Future<Output = T>) -> (T, Option<String>) {
+    let mut answer = pin!(answer);
+    let mut warning = None;
+    let answer = poll_fn(|context| {
+        let _listening = dispatcher::set_default(&LISTENER);
+        let polled = answer.as_mut().poll(context);
+        if let Some(heard) = HEARD.take() {
+            warning = Some(heard);
+        }
+        polled
+    })
+    .await;
+    (answer, warning)
+}
+
+/// Hears nothing but warnings, and whatever is worse.
+struct Listener;
+
+impl Subscriber for Listener {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == NOTICES && *metadata.level() <= Level::WARN
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::WARN)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut words = Words(String::new());
+        event.record(&mut words);
+        HEARD.set(Some(words.0));
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+struct Words(String);
+
+impl Visit for Words {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}
