@@ -7,6 +7,7 @@ pub mod auth;
 mod body;
 mod codes;
 mod device;
+mod due;
 pub mod error;
 mod events;
 mod guard;

@@ -1,7 +1,13 @@
 //! What every part of a running simod shares.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::{Ready, ready},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
+use futures_util::future::Either;
 use simo_common::api::{message::PostedMessage, service::ChannelHealth};
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -62,7 +68,7 @@ pub struct App {
     /// How the channels are.
     pub channels: watch::Sender<Vec<ChannelHealth>>,
     /// Held by the strict batch that is being taken in.
-    strict: tokio::sync::Mutex<()>,
+    pub(crate) strict: Arc<tokio::sync::Mutex<()>>,
     /// Canceled when simod is about to stop: it is not ready any more, and claims nothing. The shutdown cancels it at the
     /// latest.
     pub leaving: CancellationToken,
@@ -141,13 +147,13 @@ impl App {
                 INGEST_BATCH,
                 move |batch| {
                     let store = committing.clone();
-                    async move { store.accept_each(batch).await }
+                    unless_it_hangs(store, |store| async move { store.accept_each(batch).await })
                 },
                 move |results| {
                     let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
                     let health = health.clone();
                     async move {
-                        let results = on_disk(&store, results).await;
+                        let results = on_disk(&store, results.await).await;
                         let stored = results
                             .iter()
                             .filter(|result| matches!(result, Ok(Accepted { stored: true, .. })))
@@ -168,13 +174,13 @@ impl App {
                 RECEIPTS_BATCH,
                 move |batch| {
                     let store = committing.clone();
-                    async move { store.record_each(batch).await }
+                    unless_it_hangs(store, |store| async move { store.record_each(batch).await })
                 },
                 move |results| {
                     let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
                     let health = health.clone();
                     async move {
-                        let results = on_disk(&store, results).await;
+                        let results = on_disk(&store, results.await).await;
                         metrics.receipt_batches.record(results.len() as f64);
                         let changed =
                             results.iter().any(|result| matches!(result, Ok(Recorded { changed: true, .. })));
@@ -207,13 +213,14 @@ impl App {
             channels: watch::Sender::new(Vec::new()),
             leaving: shutdown.child_token(),
             shutdown,
-            strict: tokio::sync::Mutex::default(),
+            strict: Arc::default(),
         });
         health::start(&app, tracker);
         app
     }
 
-    /// Takes in a batch whole, or when any of it is refused nothing. What is answered is on disk.
+    /// Takes in a batch whole, or when any of it is refused nothing. What is answered is on disk. One at a time, whoever
+    /// holds [`App::strict`], or many of them would stand before everybody else's posts.
     ///
     /// # Errors
     /// When the database cannot do it now; then nothing was stored, or there is no telling whether it was.
@@ -221,8 +228,6 @@ impl App {
         &self,
         batch: &[Incoming],
     ) -> store::Result<Vec<Result<PostedMessage, Refusal>>> {
-        // One at a time, or many of them would stand before everybody else's posts.
-        let _turn = self.strict.lock().await;
         let taken = async {
             let accepted = self.store.accept_together(batch).await?;
             self.store.on_disk().await.map(|()| accepted)
@@ -269,6 +274,23 @@ impl App {
     /// How long a shutdown waits for what is in flight.
     pub fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.config.shutdown_grace)
+    }
+}
+
+/// What a batch comes to, or will come to: when its commit hangs, the next batch need not wait for it.
+async fn unless_it_hangs<T, Committing>(
+    store: Arc<Store>,
+    commit: impl FnOnce(Arc<Store>) -> Committing,
+) -> Either<Ready<T>, Pin<Box<Committing>>>
+where
+    Committing: Future<Output = T>,
+{
+    let hangs = store.commit_hangs();
+    let mut committing = Box::pin(commit(store));
+    tokio::select! {
+        biased;
+        results = &mut committing => Either::Left(ready(results)),
+        () = hangs => Either::Right(committing),
     }
 }
 

@@ -4,10 +4,20 @@
 //! committed and waits for the disk does not hold up the next one. What comes in bulk has a queue of its own: where others
 //! come too, it only takes so much of each batch that theirs are not long in coming.
 
-use std::{future::Future, panic::AssertUnwindSafe};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use futures_util::FutureExt as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
 use tokio_util::task::TaskTracker;
 
 /// The weight of bulk in one batch where others come too: some 15 ms of a transaction.
@@ -19,12 +29,9 @@ const EXPECTED: u32 = 64;
 /// Gathers items and hands them to one function, batch by batch; each caller gets its own item's result.
 #[derive(Debug)]
 pub struct Batcher<T, R> {
-    queue: mpsc::Sender<Entered<T, R>>,
-    bulk: mpsc::Sender<(Entered<T, R>, usize)>,
+    queue: mpsc::Sender<Queued<T, R>>,
+    bulk: mpsc::Sender<(Queued<T, R>, usize)>,
 }
-
-/// An item, and where its result goes.
-type Entered<T, R> = (T, oneshot::Sender<R>);
 
 impl<T, R> Clone for Batcher<T, R> {
     fn clone(&self) -> Self {
@@ -32,9 +39,57 @@ impl<T, R> Clone for Batcher<T, R> {
     }
 }
 
-/// The batcher has stopped, because simod is shutting down; or a fault of ours ended the batch.
+#[derive(Debug)]
+struct Queued<T, R> {
+    item: T,
+    caller: oneshot::Sender<R>,
+    claimed: Claimed,
+}
+
+/// Claimed by whoever comes first: the batch that begins an item, or the caller who gives it up.
+#[derive(Debug, Clone, Default)]
+struct Claimed(Arc<AtomicBool>);
+
+impl Claimed {
+    fn claim(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// Why there is no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stopped;
+pub enum Unanswered {
+    /// The item was not begun, and will not be.
+    NotBegun,
+    /// It was begun. Whether it was done, or still will be, is not known.
+    OutcomeUnknown,
+}
+
+/// An item that was handed in.
+#[derive(Debug)]
+pub struct Entered<R> {
+    result: oneshot::Receiver<R>,
+    claimed: Claimed,
+}
+
+impl<R> Entered<R> {
+    /// Waits for the result until `deadline`. An item that is not begun by then is never begun.
+    ///
+    /// # Errors
+    /// When the deadline has passed, the batcher has stopped, or a fault of ours ended the batch.
+    pub async fn result_by(mut self, deadline: Instant) -> Result<R, Unanswered> {
+        match timeout_at(deadline, &mut self.result).await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(_)) => Err(self.give_up()),
+            // It may have come just now.
+            Err(_) => self.result.try_recv().map_err(|_| self.give_up()),
+        }
+    }
+
+    fn give_up(&self) -> Unanswered {
+        if self.claimed.claim() { Unanswered::NotBegun } else { Unanswered::OutcomeUnknown }
+    }
+}
 
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     /// Starts the gathering task on `tracker`. It ends, having worked off its queues, when every clone is dropped.
@@ -53,14 +108,19 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         Settle: Fn(C) -> Settling + Send + 'static,
         Settling: Future<Output = Vec<R>> + Send + 'static,
     {
-        let (queue, arrived) = mpsc::channel::<Entered<T, R>>(most * 4);
+        let (queue, arrived) = mpsc::channel::<Queued<T, R>>(most * 4);
         let (bulk, arrived_in_bulk) = mpsc::channel(most);
         let mut queues = Queues { arrived, arrived_in_bulk, most, expected: 0 };
         let answering = tracker.clone();
         tracker.spawn(async move {
             let mut gathered = Vec::with_capacity(most);
             while queues.gather(&mut gathered).await {
-                let (items, callers): (Vec<T>, Vec<_>) = gathered.drain(..).unzip();
+                let (items, callers): (Vec<T>, Vec<_>) = (gathered.drain(..))
+                    .filter_map(|Queued { item, caller, claimed }| claimed.claim().then_some((item, caller)))
+                    .unzip();
+                if items.is_empty() {
+                    continue;
+                }
                 // Whoever handed in what made it panic learns that we cannot say what became of it; others go on.
                 let Ok(committed) = AssertUnwindSafe(commit(items)).catch_unwind().await else {
                     tracing::error!(items = callers.len(), "a fault in simod; a batch is lost");
@@ -78,39 +138,58 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         Self { queue, bulk }
     }
 
-    /// Hands in one item; what is returned waits for its result.
+    /// Hands in one item, for whose result the caller may wait.
     ///
     /// # Errors
-    /// When the batcher has stopped; the item was not handled then.
-    pub async fn enter(
-        &self,
-        item: T,
-    ) -> Result<impl Future<Output = Result<R, Stopped>> + Send + use<T, R>, Stopped> {
-        let (caller, result) = oneshot::channel();
-        self.queue.send((item, caller)).await.map_err(|_| Stopped)?;
-        Ok(result.map(|result| result.map_err(|_| Stopped)))
+    /// When there was no room before `deadline`, or the batcher has stopped.
+    pub async fn enter_by(&self, item: T, deadline: Instant) -> Result<Entered<R>, Unanswered> {
+        let (queued, entered) = Self::queued(item);
+        hand_in(&self.queue, queued, deadline).await.map(|()| entered)
     }
 
     /// Hands in one of many items, or a heavy one; `weight` is what it costs, in ordinary ones.
     ///
     /// # Errors
-    /// When the batcher has stopped; the item was not handled then.
-    pub async fn enter_bulk(
+    /// As [`Batcher::enter_by`].
+    pub async fn enter_bulk_by(
         &self,
         item: T,
         weight: usize,
-    ) -> Result<impl Future<Output = Result<R, Stopped>> + Send + use<T, R>, Stopped> {
-        let (caller, result) = oneshot::channel();
-        self.bulk.send(((item, caller), weight)).await.map_err(|_| Stopped)?;
-        Ok(result.map(|result| result.map_err(|_| Stopped)))
+        deadline: Instant,
+    ) -> Result<Entered<R>, Unanswered> {
+        let (queued, entered) = Self::queued(item);
+        hand_in(&self.bulk, (queued, weight), deadline).await.map(|()| entered)
     }
 
-    /// Hands in one item and waits for its result.
+    /// Hands in one item and waits for its result until `deadline`.
     ///
     /// # Errors
-    /// When the batcher has stopped; the item was not handled then, or there is no telling whether it was.
-    pub async fn submit(&self, item: T) -> Result<R, Stopped> {
-        self.enter(item).await?.await
+    /// As [`Batcher::enter_by`] and [`Entered::result_by`].
+    pub async fn submit_by(&self, item: T, deadline: Instant) -> Result<R, Unanswered> {
+        self.enter_by(item, deadline).await?.result_by(deadline).await
+    }
+
+    /// Hands in one item and waits for its result, however long that takes.
+    ///
+    /// # Errors
+    /// When the batcher has stopped, or a fault of ours ended the batch.
+    pub async fn submit(&self, item: T) -> Result<R, Unanswered> {
+        let (queued, entered) = Self::queued(item);
+        self.queue.send(queued).await.map_err(|_| Unanswered::NotBegun)?;
+        entered.result.await.map_err(|_| Unanswered::OutcomeUnknown)
+    }
+
+    fn queued(item: T) -> (Queued<T, R>, Entered<R>) {
+        let (caller, result) = oneshot::channel();
+        let claimed = Claimed::default();
+        (Queued { item, caller, claimed: claimed.clone() }, Entered { result, claimed })
+    }
+}
+
+async fn hand_in<Q>(queue: &mpsc::Sender<Q>, item: Q, deadline: Instant) -> Result<(), Unanswered> {
+    match timeout_at(deadline, queue.send(item)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Unanswered::NotBegun),
     }
 }
 
@@ -284,8 +363,55 @@ mod tests {
             items
         };
         let batcher = Batcher::start(&TaskTracker::new(), 1, commit, async |items| items);
-        assert_eq!(batcher.submit(1).await, Err(Stopped));
+        assert_eq!(batcher.submit(1).await, Err(Unanswered::OutcomeUnknown));
         assert_eq!(batcher.submit(2).await, Ok(2));
+    }
+
+    /// A batcher of single items that are under way until the gate lets them go, and which ones were begun.
+    fn gated() -> (Batcher<u32, u32>, Arc<tokio::sync::Semaphore>, mpsc::UnboundedReceiver<u32>) {
+        let (began, begun) = mpsc::unbounded_channel();
+        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        let opened = gate.clone();
+        let commit = move |items: Vec<u32>| {
+            let (sent, opened) = (began.send(items[0]), opened.clone());
+            async move {
+                opened.acquire().await.unwrap().forget();
+                sent.map(|()| items).unwrap()
+            }
+        };
+        (Batcher::start(&TaskTracker::new(), 1, commit, async |items| items), gate, begun)
+    }
+
+    #[tokio::test]
+    async fn an_item_that_was_given_up_in_the_queue_is_never_begun() {
+        let (batcher, gate, mut begun) = gated();
+        let now = Instant::now();
+        let under_way = batcher.enter_by(1, now).await.unwrap();
+        assert_eq!(begun.recv().await, Some(1));
+        let given_up = batcher.enter_by(2, now).await.unwrap();
+        let patient = batcher.enter_by(3, now).await.unwrap();
+        assert_eq!(under_way.result_by(now).await, Err(Unanswered::OutcomeUnknown));
+        assert_eq!(given_up.result_by(now).await, Err(Unanswered::NotBegun));
+        gate.add_permits(2);
+        let later = now + std::time::Duration::from_hours(1);
+        assert_eq!(patient.result_by(later).await, Ok(3));
+        assert_eq!(begun.recv().await, Some(3));
+    }
+
+    #[tokio::test]
+    async fn where_the_queue_is_full_nobody_waits_beyond_his_deadline() {
+        let (batcher, _gate, mut begun) = gated();
+        let now = Instant::now();
+        let _under_way = batcher.enter_by(0, now).await.unwrap();
+        begun.recv().await;
+        let mut waiting = Vec::new();
+        let refused = loop {
+            match batcher.enter_by(1, now).await {
+                Ok(entered) => waiting.push(entered),
+                Err(unanswered) => break unanswered,
+            }
+        };
+        assert_eq!((refused, waiting.len()), (Unanswered::NotBegun, 4));
     }
 
     #[tokio::test]

@@ -17,7 +17,6 @@ use axum::{
     Json,
     extract::{DefaultBodyLimit, FromRequestParts as _, Path, Request, State},
 };
-use futures_util::future::Either;
 use http::{HeaderMap, StatusCode, request::Parts};
 use serde::Deserialize;
 use simo_common::{
@@ -37,10 +36,12 @@ use super::{
     ApiError, ApiResult, Peer,
     auth::{self, Admin, Caller},
     body,
+    due::Due,
     parameters::{self, Params},
 };
 use crate::{
     app::App,
+    batch::Unanswered,
     store::{Incoming, Poster, Refusal, TokenHolder, TokenLimits},
 };
 
@@ -129,7 +130,8 @@ fn may_send(token: &TokenLimits, from: Option<IpAddr>) -> ApiResult<()> {
         (status = 415, description = "The body is packed", body = simo_common::api::problem::Problem),
         (status = 422, description = "Fields are wrong, nobody would receive it, or the key had another meaning",
             body = simo_common::api::problem::Problem),
-        (status = 503, description = "The database is unavailable; send it again",
+        (status = 503, description = "Not stored in time. `unavailable`: nothing is stored; `outcome_unknown`: it may be. \
+            Send it again",
             body = simo_common::api::problem::Problem),
     ),
 )]
@@ -139,19 +141,20 @@ pub(super) async fn post_message(
 ) -> ApiResult<(StatusCode, Json<PostedMessage>)> {
     let (mut parts, request_body) = request.into_parts();
     let from = Peer::of(&parts.extensions).ip();
-    let poster = poster(&mut parts, &app).await?;
-    let incoming = match read_one(parts, request_body, poster, &app).await {
+    let mut due = Due::from_now();
+    let poster = due.hold(poster(&mut parts, &app)).await??;
+    let incoming = match due.after(read_one(parts, request_body, poster, &app)).await {
         Ok(incoming) => incoming,
         Err(error) => {
             let head = error.post.as_deref().cloned().unwrap_or_default();
-            return Err(refuse_strangers(&app, poster, from, error).await.of_post(head));
+            return Err(due.hold(refuse_strangers(&app, poster, from, error)).await?.of_post(head));
         }
     };
     let head = refused_posts::of_draft(&incoming.draft);
-    match submit(&app, incoming).await {
+    match submit(&app, incoming, due).await {
         Ok(posted) => Ok((StatusCode::ACCEPTED, Json(posted))),
         Err(Unposted::Refused(Refusal::UnknownTopic(slug))) => {
-            Err(Box::pin(refused::unknown_topic(&app, poster, &slug)).await.of_post(head))
+            Err(due.hold(Box::pin(refused::unknown_topic(&app, poster, &slug))).await?.of_post(head))
         }
         Err(unposted) => Err(ApiError::from(unposted).of_post(head)),
     }
@@ -221,32 +224,37 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 /// Hands a message to the group commit and waits until it is on disk.
-async fn submit(app: &App, incoming: Incoming) -> Result<PostedMessage, Unposted> {
-    enter(app, incoming).await?.await
+async fn submit(app: &App, incoming: Incoming, due: Due) -> Result<PostedMessage, Unposted> {
+    enter(app, incoming, due).await?.await
 }
 
 /// Hands a message to the group commit; what is returned waits until it is on disk.
 async fn enter(
     app: &App,
     incoming: Incoming,
+    due: Due,
 ) -> Result<impl Future<Output = Result<PostedMessage, Unposted>>, Unposted> {
     let poster = incoming.poster;
     let weight = incoming.weight();
     let is_bulk = incoming.budget.is_some() || weight > ALONE;
     let entered = if is_bulk {
-        app.ingest.enter_bulk(incoming, weight).await.map(Either::Left)
+        app.ingest.enter_bulk_by(incoming, weight, due.at()).await
     } else {
-        app.ingest.enter(incoming).await.map(Either::Right)
+        app.ingest.enter_by(incoming, due.at()).await
     };
-    let entered = entered.map_err(|_stopped| ApiError::unavailable().for_poster())?;
+    let entered = entered.map_err(unanswered)?;
     Ok(async move {
-        let result = entered.await.map_err(|_stopped| ApiError::unavailable().for_poster())?;
+        let result = entered.result_by(due.at()).await.map_err(unanswered)?;
         let posted = result.map_err(Unposted::Undone)?.map_err(Unposted::Refused)?;
         if let Poster::Token(hash) = poster {
             app.guard.welcome(&hash);
         }
         Ok(posted)
     })
+}
+
+fn unanswered(unanswered: Unanswered) -> ApiError {
+    ApiError::from(unanswered).for_poster()
 }
 
 /// Cancel a message

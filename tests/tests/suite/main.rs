@@ -18,6 +18,7 @@ mod demo;
 mod distribution;
 mod durability;
 mod events;
+mod failover;
 mod health;
 mod ingest;
 mod instances;

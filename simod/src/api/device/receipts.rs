@@ -17,6 +17,7 @@ use crate::{
         ApiError, ApiResult,
         auth::Phone,
         body::{self, Effort},
+        due::Due,
         middleware,
     },
     app::App,
@@ -42,6 +43,8 @@ const MOST: usize = 1000;
         (status = 403, description = "`blocked`: the employee is", body = Problem),
         (status = 413, description = "More than 256 KiB", body = Problem),
         (status = 422, description = "None of the receipts can be read, or there are more than 1000", body = Problem),
+        (status = 503, description = "Not stored in time, or it is not known (`outcome_unknown`); send them again",
+            body = Problem),
     )
 )]
 pub(super) async fn post_receipts(
@@ -62,10 +65,8 @@ pub(super) async fn post_receipts(
         .iter()
         .map(|(index, error)| RefusedReceipt { index: *index, errors: error.problem(lang).errors })
         .collect();
-    match app.receipts.submit(Reported { phone, receipts }).await {
-        Ok(recorded) => Ok(axum::Json(ReceiptsAnswer { refused, ..recorded?.answer })),
-        Err(_stopped) => Err(ApiError::unavailable()),
-    }
+    let recorded = app.receipts.submit_by(Reported { phone, receipts }, Due::from_now().at()).await??;
+    Ok(axum::Json(ReceiptsAnswer { refused, ..recorded.answer }))
 }
 
 /// Those that cannot be read: their places and the answers.

@@ -8,7 +8,6 @@ use axum::{
     extract::{FromRequestParts as _, Request, State},
     response::{IntoResponse as _, Response},
 };
-use futures_util::future::join_all;
 use http::StatusCode;
 use serde::Deserialize;
 use simo_common::{
@@ -20,7 +19,7 @@ use simo_common::{
 use self::items::{Items, Part};
 use super::{budget, enter, poster, refuse_strangers, refused::Unposted, refused_posts, strict};
 use crate::{
-    api::{ApiError, ApiResult, Peer, auth, body, middleware, parameters::Params},
+    api::{ApiError, ApiResult, Peer, auth, body, due::Due, middleware, parameters::Params},
     app::App,
     refused_posts::Head,
     store::{self, Incoming, Poster},
@@ -55,14 +54,16 @@ struct BatchParams {
         (status = 413, description = "Over the limit", body = simo_common::api::problem::Problem),
         (status = 415, description = "The body is packed", body = simo_common::api::problem::Problem),
         (status = 422, description = "Too many items, or `strict` and any of them is refused", body = simo_common::api::problem::Problem),
-        (status = 503, description = "The database is away", body = simo_common::api::problem::Problem),
+        (status = 503, description = "None was stored in time. `unavailable`: nothing is stored; `outcome_unknown`: some \
+            may be. Send it again", body = simo_common::api::problem::Problem),
     ),
 )]
 pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Request) -> ApiResult<Response> {
     let lang = middleware::language(request.headers());
     let (mut parts, request_body) = request.into_parts();
     let from = Peer::of(&parts.extensions).ip();
-    let poster = poster(&mut parts, &app).await?;
+    let mut due = Due::from_now();
+    let poster = due.hold(poster(&mut parts, &app)).await??;
     let read = async {
         let Params(params) = Params::<BatchParams>::from_request_parts(&mut parts, &app).await?;
         let items = read_items(&app, Request::from_parts(parts, request_body)).await?;
@@ -71,10 +72,11 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
         }
         Ok((params, items))
     };
-    let (params, mut items) = match read.await {
+    let (params, mut items) = match due.after(read).await {
         Ok(read) => read,
         Err(error) => {
-            return Err(refuse_strangers(&app, poster, from, error).await.of_post(Head::default()));
+            let error = due.hold(refuse_strangers(&app, poster, from, error)).await?;
+            return Err(error.of_post(Head::default()));
         }
     };
     let budget = budget();
@@ -94,8 +96,8 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
             heads.extend(part.drafts.iter().map(refused_posts::of_item));
             drafts.extend(part.drafts);
         }
-        let answers = Box::pin(strict::post(&app, drafts, |draft| incoming(draft, None))).await?;
-        refuse_a_stranger(&app, poster, from, &answers).await?;
+        let answers = Box::pin(strict::post(&app, drafts, |draft| incoming(draft, None), due)).await?;
+        due.hold(refuse_a_stranger(&app, poster, from, &answers)).await??;
         let refused = strict::refused(&answers);
         let answer = answered(&app, poster, answers, heads, lang)?;
         return refused.map_or(Ok(answer), |error| Err(error.of_post(Head::default())));
@@ -106,13 +108,19 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
         for draft in drafts {
             heads.push(refused_posts::of_item(&draft));
             entered.push(match draft {
-                Ok(draft) => enter(&app, incoming(draft, memory.clone())).await,
+                Ok(draft) => enter(&app, incoming(draft, memory.clone()), due).await,
                 Err(error) => Err(error.into()),
             });
         }
     }
-    let answers = join_all(entered.into_iter().map(async |item| item?.await)).await;
-    refuse_a_stranger(&app, poster, from, &answers).await?;
+    let mut answers = Vec::with_capacity(entered.len());
+    for item in entered {
+        answers.push(match item {
+            Ok(waiting) => waiting.await,
+            Err(error) => Err(error),
+        });
+    }
+    due.hold(refuse_a_stranger(&app, poster, from, &answers)).await??;
     if answers.len() <= FEW {
         return answered(&app, poster, explained(answers), heads, lang);
     }
@@ -156,9 +164,12 @@ fn answered(
     if answers.iter().any(failed_with(StatusCode::UNAUTHORIZED)) {
         return Err(auth::not_let_in());
     }
-    // Nothing was stored: the database is away for all of it, and the caller should send it again as it is.
+    // The database is away for all of it, and the caller should send it again as it is.
     if answers.iter().all(failed_with(StatusCode::SERVICE_UNAVAILABLE)) {
-        return Err(ApiError::unavailable().for_poster());
+        let may_be_stored =
+            answers.iter().filter_map(|answer| answer.as_ref().err()).any(ApiError::is_outcome_unknown);
+        let error = if may_be_stored { ApiError::outcome_unknown() } else { ApiError::unavailable() };
+        return Err(error.for_poster());
     }
     if let Poster::Token(hash) = poster {
         for (answer, head) in answers.iter().zip(heads) {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use simo_common::{api::message::PostedMessage, message::limits, text};
+use tokio::time::timeout_at;
 
 use super::refused::Unposted;
 use crate::{
-    api::{ApiError, ApiResult, body},
+    api::{ApiError, ApiResult, body, due::Due},
     app::App,
     store::{Draft, Incoming, Poster, Refusal},
 };
@@ -35,6 +36,7 @@ pub(super) async fn post(
     app: &Arc<App>,
     drafts: Vec<ApiResult<Draft>>,
     incoming: impl Fn(Draft) -> Incoming,
+    due: Due,
 ) -> ApiResult<Vec<ApiResult<PostedMessage>>> {
     let is_whole = drafts.iter().all(Result::is_ok);
     let mut batch = Vec::with_capacity(drafts.len());
@@ -51,7 +53,7 @@ pub(super) async fn post(
         })
         .collect();
     let poster = batch.first().map(|incoming| incoming.poster);
-    let posted = if batch.is_empty() { Vec::new() } else { submit(app, batch).await? };
+    let posted = if batch.is_empty() { Vec::new() } else { submit(app, batch, due).await? };
     if let Some(Poster::Token(hash)) = poster
         && posted.iter().any(Result::is_ok)
     {
@@ -67,11 +69,21 @@ pub(super) async fn post(
 }
 
 /// In a task of its own: when the caller hangs up, what was stored goes on all the same.
-async fn submit(app: &Arc<App>, batch: Vec<Incoming>) -> ApiResult<Vec<Result<PostedMessage, Refusal>>> {
+async fn submit(
+    app: &Arc<App>,
+    batch: Vec<Incoming>,
+    due: Due,
+) -> ApiResult<Vec<Result<PostedMessage, Refusal>>> {
+    let turn = due.hold(app.strict.clone().lock_owned()).await?;
     let app = app.clone();
-    match tokio::spawn(async move { app.post_together(&batch).await }).await {
-        Ok(posted) => posted.map_err(|error| ApiError::from(error).for_poster()),
-        Err(fault) => {
+    let posted = tokio::spawn(async move {
+        let _turn = turn;
+        app.post_together(&batch).await
+    });
+    match timeout_at(due.at(), posted).await {
+        Err(_) => Err(ApiError::outcome_unknown().for_poster()),
+        Ok(Ok(posted)) => posted.map_err(|error| ApiError::from(error).for_poster()),
+        Ok(Err(fault)) => {
             tracing::error!(%fault, "a strict batch is lost");
             Err(ApiError::internal())
         }

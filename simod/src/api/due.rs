@@ -1,0 +1,52 @@
+//! When a caller is to be answered, whatever the database does.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::ApiError;
+use crate::batch::Unanswered;
+
+/// Ten seconds are promised, counted from the last byte of the request's body; the rest is for the way.
+const WITHIN: Duration = Duration::from_secs(9);
+
+/// By when a caller is to be answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due(Instant);
+
+impl Due {
+    /// For a request that has come now.
+    pub(super) fn from_now() -> Self {
+        Self(Instant::now() + WITHIN)
+    }
+
+    /// Reads the request, and is due so much later.
+    pub(super) async fn after<T>(&mut self, reading: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let read = reading.await;
+        self.0 += begun.elapsed();
+        read
+    }
+
+    /// What `work` comes to.
+    ///
+    /// # Errors
+    /// 503 when that takes too long.
+    pub(super) async fn hold<T>(self, work: impl Future<Output = T>) -> Result<T, ApiError> {
+        timeout_at(self.0, work).await.map_err(|_| ApiError::unavailable())
+    }
+
+    /// The moment itself.
+    pub(super) fn at(self) -> Instant {
+        self.0
+    }
+}
+
+impl From<Unanswered> for ApiError {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::NotBegun => Self::unavailable(),
+            Unanswered::OutcomeUnknown => Self::outcome_unknown(),
+        }
+    }
+}
