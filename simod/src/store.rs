@@ -30,6 +30,7 @@ use std::{
 
 use futures_util::future::Either;
 
+use self::clock_steps::LeftOfStart;
 pub use self::{
     audit::{AuditFilter, SERVER},
     callers::{
@@ -100,6 +101,8 @@ pub struct Store {
     claim_turn: AtomicUsize,
     /// How many transactions that may write were asked for.
     writes: AtomicU64,
+    /// What is still to be done about the clock with which simod has started.
+    left_of_start: StdMutex<Option<LeftOfStart>>,
 }
 
 #[derive(Debug)]
@@ -200,6 +203,7 @@ impl Store {
             uses: Uses::default(),
             claim_turn: AtomicUsize::new(0),
             writes: AtomicU64::new(0),
+            left_of_start: StdMutex::default(),
         })
     }
 

@@ -24,6 +24,7 @@ async fn watch(app: &App) {
         tokio::time::sleep(every).await;
         if let Err(error) = app.store.follow_clock().await {
             tracing::debug!(%error, "the clock was not compared");
+            continue;
         }
         // Once more after it is over.
         if (rests || app.clock().rest().is_some())

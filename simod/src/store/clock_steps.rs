@@ -1,6 +1,8 @@
 //! The clock that times come from, and what is kept of how it was set: on SQLite the machine's, on PostgreSQL the server's
 //! ([`crate::clock`] says what is believed of it).
 
+use std::sync::PoisonError;
+
 use simo_common::{
     api::clock::{ClockJump, ClockState, ClockStep},
     time::{SECOND, from_us, whole_seconds},
@@ -21,11 +23,20 @@ const SAME_STEP: i64 = 60 * SECOND;
 
 /// A step that is believed, as a row.
 #[derive(Debug, Clone, Copy)]
-struct Step {
+pub(in crate::store) struct Step {
     /// When, by the clock after it.
     at: i64,
     /// By how much the clock was set; negative: back.
     moved: i64,
+}
+
+/// What is still to be done about the clock with which simod has started.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) enum LeftOfStart {
+    /// It was not judged.
+    Judging,
+    /// It was, and the step is no row yet.
+    Keeping(Step),
 }
 
 /// How the clock stood when a message was accepted.
@@ -38,12 +49,41 @@ pub(in crate::store) enum ClockThen {
 }
 
 impl Store {
-    /// Judges the clock with which simod starts by the times that are stored.
+    /// Judges the clock with which simod starts by the times that are stored. A step becomes a row.
     ///
     /// # Errors
-    /// What the database says; the clock is believed then.
+    /// What the database says; [`Store::follow_clock`] goes on with it.
     pub(crate) async fn start_clock(&self) -> Result<()> {
+        self.left_of_start(Some(LeftOfStart::Judging));
+        self.finish_start().await
+    }
+
+    async fn finish_start(&self) -> Result<()> {
+        let left = *self.left_of_start.lock().unwrap_or_else(PoisonError::into_inner);
+        let step = match left {
+            None => None,
+            Some(LeftOfStart::Keeping(step)) => Some(step),
+            Some(LeftOfStart::Judging) => {
+                let step = self.judge_start().await?;
+                self.left_of_start(step.map(LeftOfStart::Keeping));
+                step
+            }
+        };
+        let Some(step) = step else { return Ok(()) };
         let mut tx = self.write().await?;
+        self.keep_once(&mut tx, step).await?;
+        tx.commit().await?;
+        self.left_of_start(None);
+        tell(step);
+        Ok(())
+    }
+
+    fn left_of_start(&self, left: Option<LeftOfStart>) {
+        *self.left_of_start.lock().unwrap_or_else(PoisonError::into_inner) = left;
+    }
+
+    async fn judge_start(&self) -> Result<Option<Step>> {
+        let mut tx = self.snapshot().await?;
         let last: Option<(i64, i64)> =
             query_as("select at, message_seq from clock_step order by id desc limit 1")
                 .fetch_optional(&mut tx)
@@ -55,7 +95,7 @@ impl Store {
         // A message from before the last step may bear any time.
         let message = message.filter(|(_, seq)| last.is_none_or(|(_, before)| *seq > before));
         let Some(newest) = last.into_iter().chain(message).map(|(at, _)| at).max() else {
-            return Ok(());
+            return Ok(None);
         };
         let ahead = open_jump(&mut tx).await?;
         let latest: Option<i64> =
@@ -69,14 +109,7 @@ impl Store {
             (None, Some(rest)) => rest.ahead - ahead.unwrap_or(0),
             (None, None) => 0,
         };
-        if moved == 0 {
-            return Ok(());
-        }
-        let step = Step { at, moved };
-        keep(&mut tx, step, rest.is_some()).await?;
-        tx.commit().await?;
-        tell(step);
-        Ok(())
+        Ok((moved != 0).then_some(Step { at, moved }))
     }
 
     /// Compares the clock with the one that it goes by, and follows that. A step that is worth it becomes a row.
@@ -84,6 +117,7 @@ impl Store {
     /// # Errors
     /// What the database says; the clock then goes on as before.
     pub(crate) async fn follow_clock(&self) -> Result<()> {
+        self.finish_start().await?;
         let (by, uncertainty) = match &self.database {
             Database::Sqlite(_) => (Clock::System.now() - self.clock.uncorrected(), 0),
             Database::Postgres(server) => server.difference(&self.clock).await?,
@@ -98,9 +132,7 @@ impl Store {
         // On SQLite nobody else has the writer: all messages up to the one that the row names have times from before.
         let before = self.clock.follow(by);
         let kept = async {
-            if !self.is_shared() || !is_kept(&mut tx, step).await? {
-                keep(&mut tx, step, self.clock.rest().is_some()).await?;
-            }
+            self.keep_once(&mut tx, step).await?;
             tx.commit().await
         };
         if let Err(error) = kept.await {
@@ -109,6 +141,14 @@ impl Store {
         }
         tell(step);
         Ok(())
+    }
+
+    /// Keeps a step, unless another instance has.
+    async fn keep_once(&self, tx: &mut Write, step: Step) -> Result<()> {
+        if self.is_shared() && is_kept(tx, step).await? {
+            return Ok(());
+        }
+        keep(tx, step, self.clock.rest().is_some()).await
     }
 
     /// Ends the rest of what ends for good where another instance was told so, or its time is over.
@@ -204,8 +244,9 @@ async fn open_jump(conn: &mut Conn) -> Result<Option<i64>> {
     .await?)
 }
 
-/// Whether another instance has kept the step.
+/// Whether another instance has kept the step; one that is about to is waited for.
 async fn is_kept(tx: &mut Write, step: Step) -> Result<bool> {
+    query("lock table clock_step in share row exclusive mode").execute(&mut *tx).await?;
     Ok(query_scalar(
         "select exists (
              select 1 from (select at, moved from clock_step order by id desc limit 1) newest

@@ -165,6 +165,26 @@ async fn a_start_is_judged_by_the_newest_time_that_is_stored() {
     }
 }
 
+/// As when the disk is full.
+#[tokio::test]
+async fn a_start_that_cannot_be_kept_is_not_believed_meanwhile() {
+    let f = ahead(0).await;
+    post(&f, f.personal("a", &["1"])).await;
+    set(&f.store, f.store.clock().now() - HOUR);
+    f.store.follow_clock().await.unwrap();
+    assert_eq!(steps(&f).await, [3_600]);
+    f.store.accept_clock().await.unwrap();
+    f.execute("create unique index one on clock_step ((id * 0))").await;
+    set(&f.store, f.store.clock().now() + 2 * DAY);
+    f.store.start_clock().await.unwrap_err();
+    f.store.follow_clock().await.unwrap_err();
+    assert_eq!(f.store.clock_jump().unwrap().ahead_seconds / 60, 2 * 24 * 60);
+    f.execute("drop index one").await;
+    // The machine's clock is right: it is followed back when the start is kept.
+    f.store.follow_clock().await.unwrap();
+    assert_eq!(steps(&f).await.len(), 3);
+}
+
 #[tokio::test]
 async fn what_waits_is_due_when_the_clock_is_set_back() {
     let f = Fixture::new().await;
