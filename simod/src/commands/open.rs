@@ -38,7 +38,12 @@ pub(super) async fn store(
     let mut pause = FIRST_PAUSE;
     let mut logged = String::new();
     loop {
-        let error = match Store::open_at(place, Clock::System).await {
+        let opened = tokio::select! {
+            // A migration that is under way is undone.
+            () = shutdown.cancelled() => return Ok(None),
+            opened = Store::open_at(place, Clock::System) => opened,
+        };
+        let error = match opened {
             Ok(store) => {
                 if !logged.is_empty() {
                     tracing::info!("the database is there, after {} s", began.elapsed().as_secs());

@@ -4,6 +4,7 @@ mod refusals;
 
 use std::{
     fs::{self, File},
+    io::Write as _,
     os::unix::net::UnixListener,
     process::{Command, Stdio},
     time::Duration,
@@ -81,6 +82,26 @@ async fn a_silent_host_does_not_keep_the_others_waiting() {
     let url = format!("postgres://simo@/postgres?host={silent},{other}&connect_timeout=60");
     let simod = Setup::new().database_url(url).start().await;
     Plant::new(&simod, "zavod").await;
+}
+
+/// One that freezes after it has let simod in.
+#[tokio::test]
+async fn a_start_gives_a_server_up_that_does_not_answer() {
+    let directory = TempDir::with_prefix("simo-silent-").unwrap();
+    let listener = UnixListener::bind(directory.path().join(".s.PGSQL.5432")).unwrap();
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            // AuthenticationOk and ReadyForQuery.
+            connection.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").unwrap();
+            held.push(connection);
+        }
+    });
+    let url = format!("postgres://simo@/postgres?sslmode=disable&host={}", directory.path().display());
+    let refusal = Setup::new().database_url(url).wait("1s").start_in_vain().await;
+    assert_eq!(refusal.status.code(), Some(1));
+    assert!(refusal.stderr.contains("waited 1 s for the database"), "{}", refusal.stderr);
 }
 
 #[tokio::test]

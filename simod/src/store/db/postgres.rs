@@ -19,7 +19,10 @@ use sqlx::{
     postgres::{PgListener, PgPoolOptions},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 pub use self::hosts::Unreached;
 use self::proof::Prover;
@@ -139,13 +142,18 @@ impl Server {
         };
         // On a connection of its own: a migration may take longer than any other statement.
         // Within transactions: a pooler may give every statement another connection otherwise.
-        if let Some(source) = unfinished_copy(&mut *connection.begin().await?).await? {
+        let source = async { Ok(unfinished_copy(&mut *connection.begin().await?).await?) };
+        if let Some(source) = within(PROMPT, source).await? {
             return Err(Error::HalfCopied(source));
         }
         migrate(&mut connection, is_pooled && direct.is_none()).await?;
-        warn_of_unsafe_settings(&mut connection).await?;
-        adopt_feed(&mut connection).await?;
-        connection.close().await?;
+        within(PATIENT, async {
+            warn_of_unsafe_settings(&mut connection).await?;
+            adopt_feed(&mut connection).await
+        })
+        .await?;
+        // Whatever it answers.
+        let _closed = timeout(PROMPT, connection.close()).await;
         let settings = (!is_pooled).then_some(SETTINGS);
         let options = pool_options(&hosts, settings).max_connections(CONNECTIONS as u32);
         let name = format!("{:032x}", rand::random::<u128>());
@@ -282,7 +290,7 @@ impl Server {
 
 /// Waits for a connection of those that a kind has.
 async fn place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
-    let place = tokio::time::timeout(WAIT_FOR_CONNECTION, places.clone().acquire_owned()).await;
+    let place = timeout(WAIT_FOR_CONNECTION, places.clone().acquire_owned()).await;
     // The semaphore is never closed.
     Ok(place.ok().and_then(std::result::Result::ok).ok_or(sqlx::Error::PoolTimedOut)?)
 }
@@ -333,18 +341,23 @@ pub(in crate::store) async fn migrate(connection: &mut PgConnection, is_pooled: 
 }
 
 async fn run_migrations(connection: &mut PgConnection, is_pooled: bool) -> Result<()> {
-    let done = done(&mut *connection.begin().await?).await?;
+    let done = within(PROMPT, async { done(&mut *connection.begin().await?).await }).await?;
     migrations::check(&MIGRATIONS, &done)?;
+    let pending = migrations::pending(&MIGRATIONS, &done);
+    if pending.is_empty() {
+        return Ok(());
+    }
     if is_pooled {
         // A lock of a session, which migrations run under, is none behind a pooler.
-        let pending = migrations::pending(&MIGRATIONS, &done);
-        if !pending.is_empty() {
-            return Err(Error::Unmigrated(pending));
-        }
-    } else {
-        MIGRATIONS.run(connection).await?;
+        return Err(Error::Unmigrated(pending));
     }
-    Ok(())
+    // As long as it takes.
+    Ok(MIGRATIONS.run(connection).await?)
+}
+
+/// What the server comes to, if it does in time.
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into()))
 }
 
 /// Says so when the server may lose what it has committed.
