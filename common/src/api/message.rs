@@ -104,8 +104,25 @@ pub struct RecipientCounts {
     pub without_device: u64,
     /// Employees who were targeted but may not receive it.
     pub denied: u64,
-    /// Personnel numbers and slugs that do not exist.
+    /// Personnel numbers and slugs that do not exist; of an item of a batch the first 10.
     pub unknown: Vec<String>,
+    /// How many more there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_unknown: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl RecipientCounts {
+    /// Leaves at most so many unknown names, and counts the others.
+    pub fn name_at_most(&mut self, most: usize) {
+        self.more_unknown += self.unknown.len().saturating_sub(most) as u64;
+        self.unknown.truncate(most);
+        self.unknown.shrink_to_fit();
+    }
 }
 
 /// One item's answer in a batch, in the order of the items.

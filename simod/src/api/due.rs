@@ -33,7 +33,7 @@ impl Due {
     /// # Errors
     /// 503 when that takes too long.
     pub(super) async fn hold<T>(self, work: impl Future<Output = T>) -> Result<T, ApiError> {
-        timeout_at(self.0, work).await.map_err(|_| ApiError::unavailable())
+        timeout_at(self.0, work).await.map_err(|_| ApiError::unavailable().for_poster())
     }
 
     /// The moment itself.

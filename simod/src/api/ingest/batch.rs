@@ -16,7 +16,8 @@ use simo_common::{
     text,
 };
 
-use self::items::{Items, Part};
+pub(super) use self::items::Items;
+use self::items::Part;
 use super::{budget, enter, poster, refuse_strangers, refused::Unposted, refused_posts, strict};
 use crate::{
     api::{ApiError, ApiResult, Peer, auth, body, due::Due, middleware, parameters::Params},
@@ -42,7 +43,7 @@ struct BatchParams {
     params(
         ("dry_run" = Option<bool>, Query, description = "Only say what would happen"),
         ("strict" = Option<bool>, Query,
-            description = "Store all (1,000 at most) or, when any item is refused, nothing: then 422 `batch_refused` says all that is wrong"),
+            description = "Store all (1,000 and 4 MiB at most) or, when any item is refused, nothing: then 422 `batch_refused` says all that is wrong"),
         ("client" = Option<String>, Query, description = "Operators: the client's slug, where they may see several"),
     ),
     request_body(content((Vec<PostMessage> = "application/json"), (PostMessage = "application/x-ndjson"))),
@@ -68,7 +69,7 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
         let Params(params) = Params::<BatchParams>::from_request_parts(&mut parts, &app).await?;
         let items = read_items(&app, Request::from_parts(parts, request_body)).await?;
         if params.strict {
-            strict::refuse_too_many(items.len())?;
+            strict::refuse_too_much(&items)?;
         }
         Ok((params, items))
     };
@@ -90,55 +91,71 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
         memory,
     };
     let mut heads = Vec::with_capacity(items.len());
-    if params.strict {
+    let answers = if params.strict {
         let mut drafts = Vec::with_capacity(items.len());
-        while let Some(part) = items.next(&app).await? {
+        let _memory = due.hold(items.room_for_all(&app)).await?;
+        while let Some(part) = due.hold(items.next(&app)).await?? {
             heads.extend(part.drafts.iter().map(refused_posts::of_item));
             drafts.extend(part.drafts);
         }
-        let answers = Box::pin(strict::post(&app, drafts, |draft| incoming(draft, None), due)).await?;
-        due.hold(refuse_a_stranger(&app, poster, from, &answers)).await??;
-        let refused = strict::refused(&answers);
-        let answer = answered(&app, poster, answers, heads, lang)?;
-        return refused.map_or(Ok(answer), |error| Err(error.of_post(Head::default())));
-    }
-    // One after the other, so that they are accepted in their order.
-    let mut entered = Vec::with_capacity(items.len());
-    while let Some(Part { drafts, memory }) = items.next(&app).await? {
-        for draft in drafts {
-            heads.push(refused_posts::of_item(&draft));
-            entered.push(match draft {
-                Ok(draft) => enter(&app, incoming(draft, memory.clone()), due).await,
-                Err(error) => Err(error.into()),
+        Box::pin(strict::post(&app, drafts, |draft| incoming(draft, None), due)).await?
+    } else {
+        // One after the other, so that they are accepted in their order.
+        let mut entered = Vec::with_capacity(items.len());
+        loop {
+            let Ok(next) = due.hold(items.next(&app)).await else {
+                return Err(not_in_time(!entered.is_empty()));
+            };
+            let Some(Part { drafts, memory }) = next? else { break };
+            for draft in drafts {
+                heads.push(refused_posts::of_item(&draft));
+                entered.push(match draft {
+                    Ok(draft) => enter(&app, incoming(draft, memory.clone()), due).await,
+                    Err(error) => Err(error.into()),
+                });
+            }
+        }
+        let mut answers = Vec::with_capacity(entered.len());
+        for item in entered {
+            answers.push(match item {
+                Ok(waiting) => waiting.await,
+                Err(error) => Err(error),
             });
         }
-    }
-    let mut answers = Vec::with_capacity(entered.len());
-    for item in entered {
-        answers.push(match item {
-            Ok(waiting) => waiting.await,
-            Err(error) => Err(error),
-        });
-    }
-    due.hold(refuse_a_stranger(&app, poster, from, &answers)).await??;
-    if answers.len() <= FEW {
-        return answered(&app, poster, explained(answers), heads, lang);
-    }
-    let answering = app.clone();
-    app.bodies.aside(move || answered(&answering, poster, explained(answers), heads, lang)).await?
+        answers
+    };
+    refuse_a_stranger(&app, poster, from, &answers, due).await?;
+    let (answering, are_few) = (app.clone(), answers.len() <= FEW);
+    let answer = move || {
+        let answers = explained(answers);
+        let refused = if params.strict { strict::refused(&answers) } else { None };
+        let answer = answered(&answering, poster, answers, heads, lang)?;
+        refused.map_or(Ok(answer), Err)
+    };
+    if are_few { answer() } else { app.bodies.aside(answer).await? }
+}
+
+/// The answer to a batch that the database left no time for.
+fn not_in_time(may_be_stored: bool) -> ApiError {
+    let error = if may_be_stored { ApiError::outcome_unknown() } else { ApiError::unavailable() };
+    error.for_poster()
 }
 
 /// Where no item got through, perhaps its poster may not post at all; then that is the answer to the whole.
-async fn refuse_a_stranger<T, E>(
+async fn refuse_a_stranger(
     app: &Arc<App>,
     poster: Poster,
     from: Option<IpAddr>,
-    answers: &[Result<T, E>],
+    answers: &[Result<PostedMessage, Unposted>],
+    due: Due,
 ) -> ApiResult<()> {
     if answers.iter().any(Result::is_ok) {
         return Ok(());
     }
-    let error = refuse_strangers(app, poster, from, ApiError::internal()).await;
+    // When there is no time left to ask, the items' own answers stand.
+    let Ok(error) = due.hold(refuse_strangers(app, poster, from, ApiError::internal())).await else {
+        return Ok(());
+    };
     match error.status {
         StatusCode::UNAUTHORIZED => Err(auth::not_let_in()),
         StatusCode::FORBIDDEN => Err(error.of_post(Head::default())),
@@ -168,8 +185,7 @@ fn answered(
     if answers.iter().all(failed_with(StatusCode::SERVICE_UNAVAILABLE)) {
         let may_be_stored =
             answers.iter().filter_map(|answer| answer.as_ref().err()).any(ApiError::is_outcome_unknown);
-        let error = if may_be_stored { ApiError::outcome_unknown() } else { ApiError::unavailable() };
-        return Err(error.for_poster());
+        return Err(not_in_time(may_be_stored));
     }
     if let Poster::Token(hash) = poster {
         for (answer, head) in answers.iter().zip(heads) {

@@ -62,7 +62,8 @@ fn no_such_topic(slug: &str) -> ApiError {
 }
 
 fn reaches_nobody(nobody: &Nobody) -> ApiError {
-    let (blocked, unknown) = (nobody.blocked, nobody.counts.unknown.len() as u64);
+    let (blocked, unknown) =
+        (nobody.blocked, nobody.counts.unknown.len() as u64 + nobody.counts.more_unknown);
     let without_access = nobody.counts.denied.saturating_sub(blocked);
     let numbers = [
         (blocked, "blocked", "заблокировано"),
@@ -181,6 +182,7 @@ mod tests {
                     without_device: 0,
                     denied,
                     unknown: unknown.iter().map(|name| (*name).to_owned()).collect(),
+                    more_unknown: 0,
                 },
                 blocked,
                 is_personal,

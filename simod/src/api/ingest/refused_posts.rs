@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use simo_common::api::PREFIX;
 
+use super::strict;
 use crate::{
     api::{ApiError, ApiResult, body},
     app::App,
@@ -22,7 +23,8 @@ pub(in crate::api) fn is_post(method: &Method, path: &str) -> bool {
 /// Keeps a trace of a request that was refused as a whole. Of tokens that nobody has looked up there are as many as somebody
 /// likes to make up: they leave none.
 pub(in crate::api) fn note_refused(app: &App, token: TokenHash, error: &ApiError) {
-    if error.post.is_some() || app.guard.is_good(&token) {
+    let is_told_by_items = error.code == strict::REFUSED;
+    if !is_told_by_items && (error.post.is_some() || app.guard.is_good(&token)) {
         note(app, token, error, error.post.as_deref().cloned());
     }
 }

@@ -6,25 +6,31 @@ use http::StatusCode;
 use simo_common::{api::message::PostedMessage, message::limits, text};
 use tokio::time::timeout_at;
 
-use super::refused::Unposted;
+use super::{batch::Items, refused::Unposted};
 use crate::{
     api::{ApiError, ApiResult, body, due::Due},
     app::App,
+    bodies::PARSED,
     store::{Draft, Incoming, Poster, Refusal},
 };
 
-/// One transaction takes the whole of it, in which others wait for the writer.
-pub(super) fn refuse_too_many(items: usize) -> ApiResult<()> {
-    if items <= limits::STRICT_ITEMS {
-        return Ok(());
-    }
-    Err(ApiError::field(
-        body::WHOLE,
+/// One transaction takes the whole of it, in which others wait for the writer, and all of it is in memory.
+pub(super) fn refuse_too_much(items: &Items) -> ApiResult<()> {
+    let (count, bytes) = (items.len(), items.bytes());
+    let text = if count > limits::STRICT_ITEMS {
         text!(
-            "{items} items are more than the 1000 of one strict batch",
-            "{items} элементов больше, чем 1000 в одном пакете с strict"
-        ),
-    ))
+            "{count} items are more than the 1000 of one strict batch",
+            "{count} элементов больше, чем 1000 в одном пакете с strict"
+        )
+    } else if bytes > PARSED {
+        text!(
+            "{bytes} bytes are more than the 4 MiB of one strict batch",
+            "{bytes} байт больше, чем 4 МиБ одного пакета с strict"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(ApiError::field(body::WHOLE, text))
 }
 
 /// Posts a batch whole, or not at all. What was wrong already keeps the others from being stored, but they are checked
@@ -37,7 +43,7 @@ pub(super) async fn post(
     drafts: Vec<ApiResult<Draft>>,
     incoming: impl Fn(Draft) -> Incoming,
     due: Due,
-) -> ApiResult<Vec<ApiResult<PostedMessage>>> {
+) -> ApiResult<Vec<Result<PostedMessage, Unposted>>> {
     let is_whole = drafts.iter().all(Result::is_ok);
     let mut batch = Vec::with_capacity(drafts.len());
     let wrong: Vec<Option<ApiError>> = drafts
@@ -59,11 +65,10 @@ pub(super) async fn post(
     {
         app.guard.welcome(&hash);
     }
-    let mut posted =
-        posted.into_iter().map(|answer| answer.map_err(|refusal| Unposted::Refused(refusal).into()));
+    let mut posted = posted.into_iter().map(|answer| answer.map_err(Unposted::Refused));
     let answers = wrong.into_iter().map(|error| match error {
-        Some(error) => Err(error),
-        None => posted.next().unwrap_or_else(|| Err(ApiError::internal())),
+        Some(error) => Err(error.into()),
+        None => posted.next().unwrap_or_else(|| Err(ApiError::internal().into())),
     });
     Ok(answers.collect())
 }
@@ -90,6 +95,9 @@ async fn submit(
     }
 }
 
+/// The code of a batch of which nothing was stored. Its items leave traces, it leaves none itself.
+pub(super) const REFUSED: &str = "batch_refused";
+
 /// Why nothing of a batch was stored: what is wrong with each item, by its place.
 pub(super) fn refused(answers: &[ApiResult<PostedMessage>]) -> Option<ApiError> {
     let refused =
@@ -100,7 +108,7 @@ pub(super) fn refused(answers: &[ApiResult<PostedMessage>]) -> Option<ApiError> 
     }
     let mut error = ApiError::new(
         StatusCode::UNPROCESSABLE_ENTITY,
-        "batch_refused",
+        REFUSED,
         text!(
             "{count} of {all} items are refused, so nothing of the batch was stored",
             "отклонено элементов: {count} из {all}; из пакета ничего не сохранено"

@@ -230,6 +230,7 @@ fn message(row: &Row, counts: &[(Uuid, i64, i64)]) -> Result<(Option<Uuid>, Mess
             without_device: count("without_device")?,
             denied: count("denied")?,
             unknown: row.json("unknown")?.unwrap_or_default(),
+            more_unknown: 0,
         },
         states: states.collect(),
     };

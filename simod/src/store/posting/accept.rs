@@ -159,6 +159,9 @@ impl Store {
         decide_audiences(&mut tx, &mut slots, now).await?;
         let charges = refuse_and_charge(&mut slots, &mut keys);
         let mut answers = answers(&slots, &keys);
+        for (accepted, _) in answers.iter_mut().zip(batch).filter(|(_, item)| item.budget.is_some()) {
+            accepted.shorten();
+        }
         if on_refusal == OnRefusal::StoreNothing && answers.iter().any(|accepted| accepted.answer.is_err()) {
             tx.rollback().await?;
             for accepted in &mut answers {

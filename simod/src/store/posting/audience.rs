@@ -145,6 +145,7 @@ impl Audience {
             without_device: self.without_device,
             denied: self.denied,
             unknown,
+            more_unknown: 0,
         }
     }
 }

@@ -62,10 +62,36 @@ async fn a_strict_batch_is_stored_whole_or_not_at_all() {
     );
     let accepted: BatchAnswer = strict(&simod, &token, &many[1..]).await.json();
     assert_eq!(accepted.accepted, 1_000);
+    let mut large = item("large", "001");
+    large["data"] = json!("x".repeat(5 << 20));
+    let refused = strict(&simod, &token, &[large]).await;
+    assert!(refused.text.contains("more than the 4 MiB of one strict batch"), "{}", refused.text);
     let gone = plant.token("1c").await;
     let listed = plant.admin.tokens(&ListQuery::default()).await.unwrap().items;
     plant.admin.revoke_token(listed[0].id).await.unwrap();
     assert_eq!(strict(&simod, &gone, &whole).await.status, StatusCode::UNAUTHORIZED);
+}
+
+/// All of these names in memory would be hundreds of megabytes for a request of 64 MiB.
+#[tokio::test]
+async fn the_answer_to_a_batch_names_few_of_those_who_do_not_exist() {
+    let simod = Simod::start().await;
+    let plant = plant(&simod).await;
+    let token = plant.token("1c").await;
+    let strangers: Vec<String> = (0..10_000).map(|n| format!("x{n}")).collect();
+    let nobody = json!({"title": "nobody", "recipients": {"employees": strangers}});
+    let mostly: Vec<&str> = strangers[1..].iter().map(String::as_str).chain(["001"]).collect();
+    let one = json!({"title": "one", "recipients": {"employees": mostly}});
+    let answer =
+        raw::post(&simod.api("/messages/batch"), &token, json!([nobody, one, one]).to_string()).send().await;
+    let answer: BatchAnswer = answer.json();
+    let problem = answer.items[0].problem.as_ref().unwrap();
+    assert_eq!((problem.code.as_str(), problem.errors.len()), ("no_recipients", 10));
+    assert!(problem.detail.contains("10000 unknown"), "{}", problem.detail);
+    for item in &answer.items[1..] {
+        let counts = &item.message.as_ref().unwrap().recipients;
+        assert_eq!((counts.unknown.len(), counts.more_unknown), (10, 9_989));
+    }
 }
 
 #[tokio::test]

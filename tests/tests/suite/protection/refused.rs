@@ -112,6 +112,7 @@ async fn every_refused_post_leaves_a_trace_for_its_own_clients_administrators() 
         r#"{"title":"непонятное","ttl":"1"}"#,
     ];
     assert_eq!(send("/messages/batch", items.join("\n")).await, 200);
+    assert_eq!(send("/messages/batch?strict=true", items.join("\n")).await, 422);
     assert_eq!(send("/messages/batch", "[]".to_owned()).await, 422);
     // A token that may not send, and one that asks too often.
     let limited = |acs: &str, scopes: Option<Vec<String>>, rate_limit| NewToken {
@@ -129,7 +130,7 @@ async fn every_refused_post_leaves_a_trace_for_its_own_clients_administrators() 
         let _counted = simod.caller(&busy.token).post_message(&to_employees("часто", &["001"]), false).await;
     }
 
-    let kinds = posts(&here, "1c", 10).await;
+    let kinds = posts(&here, "1c", 12).await;
     let counts: Vec<_> = kinds.iter().map(|(kind, row)| (kind.as_str(), row.count)).collect();
     assert_eq!(
         counts,
@@ -138,9 +139,9 @@ async fn every_refused_post_leaves_a_trace_for_its_own_clients_administrators() 
             ("invalid (request)", 1),
             ("invalid title", 1),
             ("invalid topic", 3),
-            ("invalid ttl", 1),
+            ("invalid ttl", 2),
             ("malformed -", 1),
-            ("no_recipients recipients.employees", 1),
+            ("no_recipients recipients.employees", 2),
             ("too_large -", 1),
         ]
     );
@@ -164,5 +165,5 @@ async fn every_refused_post_leaves_a_trace_for_its_own_clients_administrators() 
     acs.post_message(&unknown, false).await.unwrap_err();
     simod.terminate().await;
     simod.restart().await;
-    assert_eq!(posts(&here, "1c", 11).await["invalid topic"].count, 4);
+    assert_eq!(posts(&here, "1c", 13).await["invalid topic"].count, 4);
 }

@@ -19,9 +19,11 @@ use crate::{
 };
 
 /// Those that are not parsed yet.
-pub(super) struct Items {
+pub(in crate::api::ingest) struct Items {
     left: vec::IntoIter<Bytes>,
+    bytes: usize,
     is_large: bool,
+    has_room: bool,
     effort: Effort,
 }
 
@@ -38,14 +40,29 @@ impl Items {
     /// # Errors
     /// When there are none or too many, or an array is no JSON.
     pub(super) async fn of(app: &App, bytes: Bytes) -> ApiResult<Self> {
-        let is_large = bytes.len() > SMALL;
+        let (bytes, body) = (bytes.len(), bytes);
+        let is_large = bytes > SMALL;
         let items =
-            if is_large { app.bodies.aside(move || told_apart(&bytes)).await? } else { told_apart(&bytes) };
-        Ok(Self { left: items?.into_iter(), is_large, effort: Effort::default() })
+            if is_large { app.bodies.aside(move || told_apart(&body)).await? } else { told_apart(&body) };
+        Ok(Self { left: items?.into_iter(), bytes, is_large, has_room: false, effort: Effort::default() })
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::api::ingest) fn len(&self) -> usize {
         self.left.len()
+    }
+
+    /// How many bytes the body has.
+    pub(in crate::api::ingest) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Waits for room to have all of them parsed at once, to be held as long.
+    pub(super) async fn room_for_all(&mut self, app: &App) -> Option<Arc<OwnedSemaphorePermit>> {
+        if !self.is_large {
+            return None;
+        }
+        self.has_room = true;
+        app.bodies.room_to_parse(self.bytes).await
     }
 
     /// Parses and checks the next ones; `None` after the last.
@@ -61,7 +78,8 @@ impl Items {
         if items.is_empty() {
             return Ok(Some(Part { drafts, memory: None }).filter(|part| !part.drafts.is_empty()));
         }
-        let memory = if self.is_large { app.bodies.room_to_parse(bytes).await } else { None };
+        let memory =
+            if self.is_large && !self.has_room { app.bodies.room_to_parse(bytes).await } else { None };
         let mut effort = self.effort;
         let parsing = move || {
             drafts.extend(items.iter().map(|item| parsed(item, &mut effort)));

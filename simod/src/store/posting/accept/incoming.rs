@@ -108,6 +108,22 @@ pub struct Accepted {
     pub stored: bool,
 }
 
+impl Accepted {
+    /// Leaves so few names that the answers to a large batch take little memory.
+    pub(super) fn shorten(&mut self) {
+        const NAMED: usize = 10;
+        match &mut self.answer {
+            Ok(posted) => posted.recipients.name_at_most(NAMED),
+            Err(Refusal::Nobody(nobody)) => {
+                nobody.counts.name_at_most(NAMED);
+                nobody.unknown.truncate(NAMED);
+                nobody.unknown.shrink_to_fit();
+            }
+            Err(_) => {}
+        }
+    }
+}
+
 /// Why a message was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {

@@ -236,6 +236,7 @@ fn read_earlier(row: &Row) -> Result<Earlier> {
                 without_device: row.try_get::<i64, _>("without_device")? as u64,
                 denied: row.try_get::<i64, _>("denied")? as u64,
                 unknown: row.json("unknown")?.unwrap_or_default(),
+                more_unknown: 0,
             },
             fitted: row.json("fitted")?.unwrap_or_default(),
         },
