@@ -62,9 +62,13 @@ async fn look(session: &Session, connection: &Connection, checks: &mut Vec<Check
     checks.extend(ready.channels.iter().map(|channel| Check {
         what: "channel",
         ok: matches!(channel.state.as_str(), "ok" | "off"),
-        detail: match &channel.detail {
-            Some(detail) => format!("{}: {} ({detail})", channel.channel, channel.state),
-            None => format!("{}: {}", channel.channel, channel.state),
+        detail: match (channel.state.as_str(), &channel.detail) {
+            ("off", _) => {
+                let off = session.say("off (not configured)", "выключен (не настроен)");
+                format!("{}: {off}", channel.channel)
+            }
+            (state, Some(detail)) => format!("{}: {state} ({detail})", channel.channel),
+            (state, None) => format!("{}: {state}", channel.channel),
         },
     }));
     let who = api.whoami().await?;
