@@ -32,16 +32,20 @@ pub mod limits {
     pub const DEFAULT_TTL_SECONDS: i64 = 72 * 3_600;
     /// How far ahead `send_at` may lie: 366 days.
     pub const SEND_AHEAD_SECONDS: i64 = 366 * 24 * 3_600;
-    /// Bytes in the body of `POST /messages` that is cut to what fits.
-    pub const FIT_REQUEST_BYTES: usize = 1024 * 1024;
     /// Items in one `POST /messages/batch`.
     pub const BATCH_ITEMS: usize = 10_000;
+    /// Bytes of one of them.
+    pub const BATCH_ITEM_BYTES: usize = 4 * 1024 * 1024;
     /// Items in one with `strict=true`.
     pub const STRICT_ITEMS: usize = 1_000;
+    /// Bytes in the body of one.
+    pub const STRICT_BYTES: usize = 4 * 1024 * 1024;
     /// Deliveries that one batch may make.
     pub const BATCH_DELIVERIES: u64 = 1_000_000;
     /// Bytes in the body of `POST /messages`.
     pub const MESSAGE_REQUEST_BYTES: usize = 256 * 1024;
+    /// Bytes in the body of one that is cut to what fits.
+    pub const FIT_REQUEST_BYTES: usize = 1024 * 1024;
     /// Bytes in the body of `POST /messages/batch`.
     pub const BATCH_REQUEST_BYTES: usize = 64 * 1024 * 1024;
 }

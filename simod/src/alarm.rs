@@ -88,7 +88,7 @@ pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
         return;
     };
     if !program.is_file() {
-        tracing::error!(program = %program.display(), "`alarm_command` is no program: nobody will be told");
+        tracing::error!(program = %program.display(), "`alarm_command` is not a file: nobody will be alerted");
     }
     keep_up_until_shutdown(&app.shutdown, app, tracker, "alarm", async |app| tell(&app).await);
 }

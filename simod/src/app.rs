@@ -1,13 +1,7 @@
 //! What every part of a running simod shares.
 
-use std::{
-    future::{Ready, ready},
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::future::Either;
 use simo_common::api::{message::PostedMessage, service::ChannelHealth};
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -18,20 +12,15 @@ use crate::{
     bodies::Bodies,
     clock::Clock,
     config::Config,
+    group_commit::{self, Parts},
     guard::Guard,
     health::{self, Health},
     metrics::Metrics,
     refused_posts::Gathered,
-    store::{self, Accepted, Error, Incoming, Recorded, Refusal, Reported, Store},
+    store::{self, Error, Incoming, Recorded, Refusal, Reported, Store},
     streams::Streams,
     tls::Tls,
 };
-
-/// How many messages one transaction takes: beyond it little is won, and whoever comes next waits longer.
-const INGEST_BATCH: usize = 1_024;
-
-/// How many phones' receipts one batch takes.
-const RECEIPTS_BATCH: usize = 256;
 
 /// The answer to one message: taken, refused, or the database could not.
 pub type IngestResult = Result<Result<PostedMessage, Refusal>, Arc<Error>>;
@@ -138,61 +127,14 @@ impl App {
         let wake = Arc::new(Wake::default());
         let metrics = Arc::new(Metrics::default());
         let health = Arc::new(Health::new(&metrics));
-        let ingest = {
-            let committing = store.clone();
-            let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
-            let health = health.clone();
-            Batcher::start(
-                tracker,
-                INGEST_BATCH,
-                move |batch| {
-                    let store = committing.clone();
-                    unless_it_hangs(store, |store| async move { store.accept_each(batch).await })
-                },
-                move |results| {
-                    let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
-                    let health = health.clone();
-                    async move {
-                        let results = on_disk(&store, results.await).await;
-                        let stored = results
-                            .iter()
-                            .filter(|result| matches!(result, Ok(Accepted { stored: true, .. })))
-                            .count();
-                        taken_in(&metrics, &wake, results.len(), stored);
-                        learn_from(&health, &results, stored > 0);
-                        results.into_iter().map(|result| result.map(|accepted| accepted.answer)).collect()
-                    }
-                },
-            )
+        let parts = Parts {
+            store: store.clone(),
+            wake: wake.clone(),
+            metrics: metrics.clone(),
+            health: health.clone(),
         };
-        let receipts = {
-            let committing = store.clone();
-            let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
-            let health = health.clone();
-            Batcher::start(
-                tracker,
-                RECEIPTS_BATCH,
-                move |batch| {
-                    let store = committing.clone();
-                    unless_it_hangs(store, |store| async move { store.record_each(batch).await })
-                },
-                move |results| {
-                    let (store, wake, metrics) = (store.clone(), wake.clone(), metrics.clone());
-                    let health = health.clone();
-                    async move {
-                        let results = on_disk(&store, results.await).await;
-                        metrics.receipt_batches.record(results.len() as f64);
-                        let changed =
-                            results.iter().any(|result| matches!(result, Ok(Recorded { changed: true, .. })));
-                        if changed {
-                            wake.feed();
-                        }
-                        learn_from(&health, &results, changed);
-                        results
-                    }
-                },
-            )
-        };
+        let ingest = group_commit::ingest(&parts, tracker);
+        let receipts = group_commit::receipts(&parts, tracker);
         let streams = Arc::new(Streams::new(store.clone()));
         let (served, feed, until) = (streams.clone(), wake.clone(), shutdown.clone());
         keep_up(tracker, "streams", move || served.clone().serve(feed.feed.subscribe(), until.clone()));
@@ -217,28 +159,6 @@ impl App {
         });
         health::start(&app, tracker);
         app
-    }
-
-    /// Takes in a batch whole, or when any of it is refused nothing. What is answered is on disk. One at a time, whoever
-    /// holds [`App::strict`], or many of them would stand before everybody else's posts.
-    ///
-    /// # Errors
-    /// When the database cannot do it now; then nothing was stored, or there is no telling whether it was.
-    pub(crate) async fn post_together(
-        &self,
-        batch: &[Incoming],
-    ) -> store::Result<Vec<Result<PostedMessage, Refusal>>> {
-        let taken = async {
-            let accepted = self.store.accept_together(batch).await?;
-            self.store.on_disk().await.map(|()| accepted)
-        };
-        let accepted = taken.await.inspect_err(|error| self.health.failed(error))?;
-        let stored = accepted.iter().filter(|accepted| accepted.stored).count();
-        taken_in(&self.metrics, &self.wake, accepted.len(), stored);
-        if stored > 0 {
-            self.health.committed();
-        }
-        Ok(accepted.into_iter().map(|accepted| accepted.answer).collect())
     }
 
     /// The clock.
@@ -274,56 +194,5 @@ impl App {
     /// How long a shutdown waits for what is in flight.
     pub fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.config.shutdown_grace)
-    }
-}
-
-/// What a batch comes to, or will come to: when its commit hangs, the next batch need not wait for it.
-async fn unless_it_hangs<T, Committing>(
-    store: Arc<Store>,
-    commit: impl FnOnce(Arc<Store>) -> Committing,
-) -> Either<Ready<T>, Pin<Box<Committing>>>
-where
-    Committing: Future<Output = T>,
-{
-    let hangs = store.commit_hangs();
-    let mut committing = Box::pin(commit(store));
-    tokio::select! {
-        biased;
-        results = &mut committing => Either::Left(ready(results)),
-        () = hangs => Either::Right(committing),
-    }
-}
-
-/// What a batch that was committed, or could not be, says of the next one.
-fn learn_from<T>(health: &Health, results: &[Result<T, Arc<Error>>], has_written: bool) {
-    if has_written {
-        health.committed();
-    }
-    if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
-        health.failed(error);
-    }
-}
-
-/// Counts a transaction of the ingest, and wakes whoever goes on with what it stored.
-fn taken_in(metrics: &Metrics, wake: &Wake, items: usize, stored: usize) {
-    metrics.ingest_batches.record(items as f64);
-    metrics.messages.increment(stored as u64);
-    if stored > 0 {
-        wake.all();
-    }
-}
-
-/// What was committed, once it is on disk. Also who brought only what was there already waits: it may be from the batch
-/// before this one, which is not on disk yet.
-async fn on_disk<T>(store: &Store, results: Vec<Result<T, Arc<Error>>>) -> Vec<Result<T, Arc<Error>>> {
-    if results.iter().all(Result::is_err) {
-        return results;
-    }
-    match store.on_disk().await {
-        Ok(()) => results,
-        Err(error) => {
-            let error = Arc::new(error);
-            results.iter().map(|_| Err(error.clone())).collect()
-        }
     }
 }

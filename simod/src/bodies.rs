@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use simo_common::message::limits;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinError,
@@ -18,12 +19,17 @@ use uuid::Uuid;
 /// Bytes of a body that is small. As much is parsed at most where other requests wait for the thread.
 pub(crate) const SMALL: usize = 64 * 1024;
 
-/// Bytes of all large bodies in memory. One client takes at most half, so that no one keeps the others out.
+/// Bytes that all large bodies take in memory. One client takes at most half, so that no one keeps the others out.
 const ROOM: usize = 128 * 1024 * 1024;
 const ROOM_OF_ONE: usize = ROOM / 2;
 
-/// Bytes of large batches' items that are parsed and not stored yet: parsed, they may take ten times as much.
-pub(crate) const PARSED: usize = 4 * 1024 * 1024;
+/// How much room a body takes, as often as it is long: what is read from it, and answered, is in memory as well.
+const TAKES: usize = 4;
+
+/// Bytes of large batches' items that are parsed and not stored yet: parsed, they may take ten times as much. No item and no
+/// strict batch may have more, or there would never be room for it.
+const PARSED: usize = limits::BATCH_ITEM_BYTES;
+const _: () = assert!(limits::STRICT_BYTES <= PARSED, "a strict batch would wait for ever");
 
 /// How long a large body waits for room.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,6 +58,7 @@ pub struct Bodies {
 /// Room for one body; dropped, it is free again.
 #[derive(Debug)]
 pub(crate) struct Held {
+    bytes: usize,
     own: OwnedSemaphorePermit,
     all: OwnedSemaphorePermit,
 }
@@ -59,12 +66,12 @@ pub(crate) struct Held {
 impl Held {
     /// How many bytes the body may have.
     pub(crate) fn bytes(&self) -> usize {
-        self.own.num_permits()
+        self.bytes
     }
 
     /// Gives back what the body turned out not to need.
     pub(crate) fn shrink(&mut self, bytes: usize) {
-        let spare = self.bytes().saturating_sub(bytes);
+        let spare = self.own.num_permits().saturating_sub(room_for(bytes));
         drop((self.own.split(spare), self.all.split(spare)));
     }
 }
@@ -87,11 +94,12 @@ impl Bodies {
     /// Waits for room for a body of at most so many bytes, before any of it is read: a body that was let in is never short
     /// of room, so no two wait for each other. `None`: there was none in time.
     pub(crate) async fn admit(&self, whose: Whose, bytes: usize) -> Option<Held> {
-        let bytes = permits(bytes.min(ROOM_OF_ONE));
+        let bytes = bytes.min(ROOM_OF_ONE);
+        let room = permits(room_for(bytes));
         let admitted = async {
-            let own = self.room_of(whose).acquire_many_owned(bytes).await.ok()?;
-            let all = self.room.clone().acquire_many_owned(bytes).await.ok()?;
-            Some(Held { own, all })
+            let own = self.room_of(whose).acquire_many_owned(room).await.ok()?;
+            let all = self.room.clone().acquire_many_owned(room).await.ok()?;
+            Some(Held { bytes, own, all })
         };
         tokio::time::timeout(self.patience, admitted).await.ok().flatten()
     }
@@ -125,6 +133,10 @@ impl Bodies {
         })
         .await
     }
+}
+
+fn room_for(bytes: usize) -> usize {
+    bytes.saturating_mul(TAKES).min(ROOM_OF_ONE)
 }
 
 fn permits(bytes: usize) -> u32 {
@@ -162,7 +174,7 @@ mod tests {
         let bodies = impatient();
         let mut unannounced = bodies.admit(client(1), ROOM_OF_ONE).await.unwrap();
         unannounced.shrink(100_000);
-        let next = bodies.admit(client(1), ROOM_OF_ONE - 100_000).await;
+        let next = bodies.admit(client(1), ROOM_OF_ONE / TAKES - 100_000).await;
         assert!(next.is_some());
         drop((unannounced, next));
         assert_eq!(bodies.room.available_permits(), ROOM);

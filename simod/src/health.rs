@@ -33,7 +33,7 @@ const PROVES_FOR: Duration = Duration::from_secs(10);
 /// one proves nothing any more.
 const AHEAD: Duration = Duration::from_secs(5);
 
-/// Between two commits of our own, and how often it is looked whether one is due.
+/// Interval at which we check whether a proof is due; also the pause between retries.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// How much our row holds at first, and after there was no room, in bytes: as much as a message may, so that we do not say
@@ -64,7 +64,7 @@ pub struct Trouble {
 
 impl From<&Error> for Trouble {
     fn from(error: &Error) -> Self {
-        Self { reason: error.text(), lacks_room: error.lacks_room() }
+        Self { reason: error.cause(), lacks_room: error.lacks_room() }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use futures_util::FutureExt as _;
 use tokio_util::task::TaskTracker;
 
-use crate::{app::App, background::keep_up_until_shutdown};
+use crate::{app::App, background::keep_up_until_shutdown, news};
 
 /// Messages per step; long ones make it end earlier.
 const STEP: u32 = 500;
@@ -45,7 +45,7 @@ async fn index(app: &App) {
             Ok(_) if others => GATHER.max(began.elapsed() * REST),
             Ok(_) => Duration::ZERO,
             Err(error) => {
-                tracing::warn!(%error, "the word index waits");
+                news::warn("the word index waits", &error);
                 LOOK
             }
         };

@@ -75,7 +75,7 @@ use self::{
     callers::token_last_used::Uses,
     db::{
         engine::{Engine, Read},
-        postgres::{Others, Server, ServerUrl},
+        postgres::{Haste, Others, Server, ServerUrl},
         sqlite::File,
     },
 };
@@ -234,7 +234,7 @@ impl Store {
     pub(crate) async fn read(&self) -> Result<Read> {
         match &self.database {
             Database::Sqlite(file) => file.read().await,
-            Database::Postgres(server) => Box::pin(server.read()).await,
+            Database::Postgres(server) => Box::pin(server.read(Haste::Patient)).await,
         }
     }
 
@@ -242,7 +242,7 @@ impl Store {
     pub(crate) async fn read_promptly(&self) -> Result<Read> {
         match &self.database {
             Database::Sqlite(file) => file.read().await,
-            Database::Postgres(server) => Box::pin(server.read_promptly()).await,
+            Database::Postgres(server) => Box::pin(server.read(Haste::Prompt)).await,
         }
     }
 
@@ -256,26 +256,24 @@ impl Store {
 
     /// Begins a transaction that may write.
     pub(crate) async fn write(&self) -> Result<Write> {
-        self.writes.fetch_add(1, Ordering::Relaxed);
-        let begun = match &self.database {
-            Database::Sqlite(file) => file.write().await,
-            Database::Postgres(server) => Box::pin(server.write()).await,
-        };
-        begun.map(|tx| tx.began_at(self.clock.now()))
+        self.begin_write(Haste::Patient).await
     }
 
     /// The same for what somebody waits for: a server that falls silent is given up after a few seconds.
     pub(crate) async fn write_promptly(&self) -> Result<Write> {
-        match &self.database {
-            Database::Sqlite(_) => self.write().await,
-            Database::Postgres(server) => {
-                self.writes.fetch_add(1, Ordering::Relaxed);
-                Ok(Box::pin(server.write_promptly()).await?.began_at(self.clock.now()))
-            }
-        }
+        self.begin_write(Haste::Prompt).await
     }
 
-    /// Resolves when a commit is found to hang that did not when this was called: whoever has work besides goes on with it.
+    async fn begin_write(&self, haste: Haste) -> Result<Write> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        let begun = match &self.database {
+            Database::Sqlite(file) => file.write().await,
+            Database::Postgres(server) => Box::pin(server.write(haste)).await,
+        };
+        begun.map(|tx| tx.began_at(self.clock.now()))
+    }
+
+    /// Resolves the next time a commit is found hanging: work that need not wait for it goes on.
     pub fn commit_hangs(&self) -> impl Future<Output = ()> + Send + use<> {
         match &self.database {
             // Its writer works on one transaction after the other anyway.

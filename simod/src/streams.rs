@@ -24,7 +24,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::store::{Result, Store, StreamPhone};
+use crate::{
+    news,
+    store::{Result, Store, StreamPhone},
+};
 
 /// Rounds are at least this far apart: 20 a second at most.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -172,7 +175,7 @@ impl Streams {
                 let pause = match self.round().await {
                     Ok(()) => begun.elapsed() * PAUSE_FACTOR,
                     Err(error) => {
-                        tracing::warn!(%error, "streams could not be served; they are tried again");
+                        news::warn("streams could not be served; they are tried again", &error);
                         // However long it was waited for an answer: no database was at work.
                         Duration::ZERO
                     }

@@ -46,7 +46,7 @@ impl Record for ClockState {
                 Value::Code(text.en.clone(), (text.en, text.ru), None)
             }
         }),
-        Column::new("steps", "Set by", "Переводы", |c| {
+        Column::new("steps", "Steps", "Переводы", |c| {
             (&c.steps.iter().map(step).collect::<Vec<_>>()).into()
         }),
     ];

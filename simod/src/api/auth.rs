@@ -56,7 +56,7 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     };
     if values.next().is_some() {
         return Err(ApiError::unauthenticated(text!(
-            "the Authorization header stands there twice",
+            "the Authorization header appears twice",
             "заголовок Authorization повторяется"
         ))
         .hint(text!("send it once", "пришлите его один раз")));

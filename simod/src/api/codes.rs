@@ -86,11 +86,9 @@ fn too_many_at_once() -> ApiError {
 }
 
 fn wait(detail: Text, retry_after: u32) -> ApiError {
-    ApiError {
-        retry_after: Some(retry_after),
-        ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", detail)
-    }
-    .hint(text!("try again in {retry_after} s", "повторите через {retry_after} с"))
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", detail)
+        .after(retry_after)
+        .hint(text!("try again in {retry_after} s", "повторите через {retry_after} с"))
 }
 
 #[cfg(test)]

@@ -89,17 +89,15 @@ impl ApiError {
 
     /// There is no room for a large body: 503 with Retry-After.
     pub fn no_room() -> Self {
-        Self {
-            retry_after: Some(2),
-            ..Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "busy",
-                text!(
-                    "too many large requests are being received, and this one waited 5 s for its turn",
-                    "принимается слишком много больших запросов, и этот ждал очереди 5 с"
-                ),
-            )
-        }
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            text!(
+                "too many large requests are being received, and this one waited 5 s for its turn",
+                "принимается слишком много больших запросов, и этот ждал очереди 5 с"
+            ),
+        )
+        .after(2)
         .hint(text!(
             "send it again; large requests of one client are best sent one after the other",
             "повторите запрос; большие запросы одного клиента лучше отправлять по очереди"
@@ -183,32 +181,28 @@ impl ApiError {
 
     /// The database cannot do it now: 503 with Retry-After.
     pub fn unavailable() -> Self {
-        Self {
-            retry_after: Some(1),
-            ..Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                text!("the database cannot do this now", "база данных сейчас недоступна"),
-            )
-        }
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            text!("the database cannot do this now", "база данных сейчас недоступна"),
+        )
+        .after(1)
         .hint(text!("repeat the same request", "повторите тот же запрос"))
     }
 
     /// The database did not say in time what became of it: 503 with Retry-After.
     pub fn outcome_unknown() -> Self {
-        Self {
-            retry_after: Some(1),
-            ..Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "outcome_unknown",
-                text!(
-                    "the database did not say in time whether this was stored: it may be",
-                    "база данных не ответила вовремя, сохранён ли запрос: возможно, сохранён"
-                ),
-            )
-        }
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "outcome_unknown",
+            text!(
+                "the database did not say in time whether this was stored: it may be",
+                "база данных не ответила вовремя, сохранён ли запрос: возможно, сохранён"
+            ),
+        )
+        .after(1)
         .hint(text!(
-            "look what is stored before you repeat it",
+            "check what was stored before you repeat it",
             "прежде чем повторять, посмотрите, что сохранено"
         ))
     }
@@ -218,24 +212,29 @@ impl ApiError {
         self.code == "outcome_unknown"
     }
 
+    /// With Retry-After, in seconds.
+    #[must_use]
+    pub fn after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
     /// The same, for whoever posts.
     #[must_use]
     pub fn for_poster(self) -> Self {
-        if self.is_outcome_unknown() {
-            return self.hint(text!(
+        match self.code {
+            "outcome_unknown" => self.hint(text!(
                 "send it again until it is answered: under the same Idempotency-Key or external_id nothing is stored twice; \
                  without one, this message may come twice",
                 "повторяйте до ответа: с тем же Idempotency-Key или external_id ничего не сохранится дважды; без него \
                  сообщение может прийти дважды"
-            ));
+            )),
+            "unavailable" => self.hint(text!(
+                "send it again: under the same Idempotency-Key or external_id nothing is stored twice",
+                "повторите запрос: с тем же Idempotency-Key или external_id ничего не сохранится дважды"
+            )),
+            _ => self,
         }
-        if self.code != "unavailable" {
-            return self;
-        }
-        self.hint(text!(
-            "send it again: under the same Idempotency-Key or external_id nothing is stored twice",
-            "повторите запрос: с тем же Idempotency-Key или external_id ничего не сохранится дважды"
-        ))
     }
 
     /// Our fault: 500. What it was is in the log.
@@ -323,7 +322,7 @@ impl From<&store::Error> for ApiError {
                 Self::unavailable()
             }
             store::Error::OutcomeUnknown(source) => {
-                tracing::warn!(error = %source, "the database did not say whether it has committed");
+                news::warn("the database did not say whether it has committed", source);
                 Self::outcome_unknown()
             }
             other => {

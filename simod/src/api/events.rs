@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     app::App,
+    news,
     store::{FeedPosition, FeedScope, Result, TokenHolder},
 };
 
@@ -136,7 +137,7 @@ impl Follower {
             self.wait().await;
             self.feed.mark_unchanged();
             if let Err(error) = self.read().await {
-                tracing::warn!(%error, "the live feed could not be read; it is tried again");
+                news::warn("the live feed could not be read; it is tried again", &error);
                 self.more = false;
             }
             self.looked = Some(Instant::now());

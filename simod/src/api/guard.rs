@@ -168,10 +168,7 @@ async fn note(app: &App, attempt: Attempt, address: &str, status: StatusCode, co
 }
 
 fn rate_limited(detail: simo_common::lang::Text, retry_after: u32) -> ApiError {
-    ApiError {
-        retry_after: Some(retry_after),
-        ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
-    }
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).after(retry_after)
 }
 
 fn too_many_requests(TooMany { limit, retry_after }: TooMany) -> ApiError {

@@ -53,7 +53,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// What a message that comes alone may weigh without waiting with those of batches.
-const ALONE: usize = 16;
+const ALONE: usize = 32;
 
 #[derive(Debug, Deserialize)]
 struct PostParams {

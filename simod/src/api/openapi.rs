@@ -96,7 +96,7 @@ const COMMON: [(&str, &str, &str); 4] = [
     (
         "429",
         "TooManyRequests",
-        "Too many requests of this token, or wrong ones from this address; see Retry-After",
+        "Too many requests of this token, or too many wrong tokens or codes from this address; see Retry-After",
     ),
 ];
 

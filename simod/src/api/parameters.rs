@@ -1,5 +1,5 @@
 //! The parameters of the query string: one that a route does not know is refused, because a name with a mistake in it
-//! would widen a list, or send what was to be rehearsed; one that stands there twice too.
+//! would widen a list, or send what was to be rehearsed; one that appears twice, too.
 
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
@@ -100,7 +100,7 @@ pub(super) fn refuse_wrong(request: &Request) -> ApiResult<()> {
         if name != CLIENT && !known.iter().any(|known| *known == name) {
             errors.push((name.into_owned(), not_known(known)));
         } else if seen.contains(&name) {
-            errors.push((name.into_owned(), text!("stands there twice", "параметр повторяется")));
+            errors.push((name.into_owned(), text!("appears twice", "параметр повторяется")));
         } else {
             seen.push(name);
         }

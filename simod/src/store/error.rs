@@ -90,10 +90,10 @@ pub enum Error {
     #[error("{} invalid fields", .0.len())]
     Invalid(Vec<(String, Text)>),
     /// The database cannot do it now: locked, full, away. Nothing was changed; the same request may succeed later.
-    #[error("the database is unavailable: {0}")]
+    #[error("the database is unavailable: {}", said(.0).en)]
     Unavailable(#[source] sqlx::Error),
     /// It was to be committed, and the database did not say that it is, nor that it is not.
-    #[error("whether the database has committed it is not known: {0}")]
+    #[error("whether the database has committed it is not known: {}", said(.0).en)]
     OutcomeUnknown(#[source] sqlx::Error),
     /// A fault of ours.
     #[error("database: {0}")]
@@ -150,12 +150,9 @@ impl Error {
                  остановки"
             ),
             Self::Migrate(error) => format!("не удаётся обновить базу данных: {error}"),
-            Self::Unavailable(error) => match in_russian(error) {
-                Some(ours) => format!("база данных недоступна: {ours}"),
-                None => format!("база данных недоступна: {error}"),
-            },
+            Self::Unavailable(error) => format!("база данных недоступна: {}", said(error).ru),
             Self::OutcomeUnknown(error) => {
-                format!("неизвестно, сохранила ли база данных изменения: {error}")
+                format!("неизвестно, сохранила ли база данных изменения: {}", said(error).ru)
             }
             Self::Internal(error) => format!("база данных: {error}"),
             Self::ServerUrl(text) | Self::Conflict(text) => text.ru.clone(),
@@ -182,6 +179,14 @@ impl Error {
         Text::new(self.in_words(Lang::En), self.in_words(Lang::Ru))
     }
 
+    /// In both languages, without what it has kept us from: two failures of one cause are the same.
+    pub(crate) fn cause(&self) -> Text {
+        match self {
+            Self::Unavailable(error) | Self::OutcomeUnknown(error) => said(error),
+            _ => self.text(),
+        }
+    }
+
     /// Whether there was no room for what was to be written: a smaller piece may find some.
     pub(crate) fn lacks_room(&self) -> bool {
         let Self::Unavailable(sqlx::Error::Database(error)) = self else {
@@ -205,12 +210,13 @@ impl Error {
     }
 }
 
-/// What we say ourselves of a database that is there and cannot be used.
-fn in_russian(error: &sqlx::Error) -> Option<&'static str> {
-    let sqlx::Error::Io(error) = error else { return None };
-    let ours = error.get_ref()?;
-    let file = ours.downcast_ref::<FileTrouble>().map(|trouble| trouble.in_russian());
-    file.or_else(|| ours.is::<StandbyAway>().then_some(StandbyAway::IN_RUSSIAN))
+/// What the database says, or what we say of one that is there and cannot be used.
+fn said(error: &sqlx::Error) -> Text {
+    let ours = if let sqlx::Error::Io(error) = error { error.get_ref() } else { None };
+    let of_file = ours.and_then(|ours| ours.downcast_ref::<FileTrouble>()).map(|trouble| trouble.text());
+    of_file
+        .or_else(|| ours.filter(|ours| ours.is::<StandbyAway>()).map(|_| StandbyAway::text()))
+        .unwrap_or_else(|| Text::new(error.to_string(), error.to_string()))
 }
 
 /// Migrations by the numbers that their files begin with.

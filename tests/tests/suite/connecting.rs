@@ -69,7 +69,7 @@ async fn of_two_hosts_the_one_that_takes_writes_is_used_also_after_a_switch() {
         }
     });
     arrived.await.expect("both messages arrive");
-    assert!(simod.log().contains("the database is elsewhere now"), "{}", simod.log());
+    assert!(simod.log().contains("switched to another database host"), "{}", simod.log());
 }
 
 /// A host whose machine is frozen takes the connection, and says nothing.

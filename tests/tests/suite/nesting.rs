@@ -8,7 +8,7 @@ use simo_common::{
     lang::Lang,
 };
 use simo_tests::{
-    Plant, Simod,
+    Plant, Simod, eventually,
     plant::{post, to_employees},
     raw,
 };
@@ -37,7 +37,7 @@ async fn the_router_works_under_a_path_of_another_program() {
     let acs = Client::new(&Server::Url(base), Lang::Ru).unwrap().with_token(&token);
     assert_eq!(acs.whoami().await.unwrap().name, "1c");
     let posted = post(&acs, &to_employees("Из портала", &["001"])).await;
-    assert!(acs.readiness().await.unwrap().ready, "a commit has succeeded");
+    eventually("it is ready", async || acs.readiness().await.unwrap().ready.then_some(())).await;
     assert_eq!(acs.message(posted.id).await.unwrap().title, "Из портала");
     let refused = acs.post_message(&to_employees("", &["001"]), false).await.unwrap_err();
     assert_eq!(refused.status(), Some(422));

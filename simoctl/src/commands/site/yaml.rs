@@ -140,7 +140,7 @@ impl Reader<'_> {
                         self.mistakes.push((
                             key.place,
                             text!(
-                                "`{name}` stands there twice: line {line} has it already",
+                                "`{name}` appears twice: line {line} has it already",
                                 "«{name}» повторяется: уже есть в строке {line}"
                             ),
                         ));
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_is_no_yaml_a_key_twice_and_a_reference_are_told_with_their_places() {
-        assert_eq!(read("a: 1\na: 2\n").1, ["2:1 `a` stands there twice: line 1 has it already"]);
+        assert_eq!(read("a: 1\na: 2\n").1, ["2:1 `a` appears twice: line 1 has it already"]);
         assert!(read("a: &x 1\nb: *x\n").1[0].starts_with("2:4 references"));
         assert!(read("a: [1\nb: 2").1[0].contains("this is not YAML"));
         assert!(read(&"[".repeat(200)).1[0].contains("nested too deeply"));

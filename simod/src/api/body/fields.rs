@@ -79,7 +79,7 @@ pub(super) fn all_wrong<T: DeserializeOwned>(bytes: &[u8], first: &Failed, effor
     let nuls = if nul::is_in(bytes) { nul::with_nul(bytes, effort) } else { Fields::new() };
     let (mut errors, mended) = mend::<T>(value, bytes.len(), effort);
     if errors.is_empty() {
-        // What only the text shows: a field that stands there twice.
+        // What only the text shows: a field that appears twice.
         return first_wrong(first).into();
     }
     let told: BTreeSet<String> = errors.iter().map(|(field, _)| field.clone()).collect();
@@ -293,7 +293,7 @@ pub(in crate::api) fn in_words(said: &str) -> Text {
         return text!("is missing", "обязательное поле отсутствует");
     }
     if said.starts_with("duplicate field") {
-        return text!("stands there twice", "поле повторяется");
+        return text!("appears twice", "поле повторяется");
     }
     if is_half_a_character(said) {
         return text!(

@@ -5,6 +5,7 @@ mod items;
 use std::{net::IpAddr, sync::Arc};
 
 use axum::{
+    body::Bytes,
     extract::{FromRequestParts as _, Request, State},
     response::{IntoResponse as _, Response},
 };
@@ -15,6 +16,7 @@ use simo_common::{
     lang::Lang,
     text,
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 pub(super) use self::items::Items;
 use self::items::Part;
@@ -23,7 +25,7 @@ use crate::{
     api::{ApiError, ApiResult, Peer, auth, body, due::Due, middleware, parameters::Params},
     app::App,
     refused_posts::Head,
-    store::{self, Incoming, Poster},
+    store::{self, Draft, Incoming, Poster},
 };
 
 #[derive(Debug, Deserialize)]
@@ -90,50 +92,63 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
         budget: Some(budget.clone()),
         memory,
     };
-    let mut heads = Vec::with_capacity(items.len());
+    let texts = items.texts();
     let answers = if params.strict {
         let mut drafts = Vec::with_capacity(items.len());
         let _memory = due.hold(items.room_for_all(&app)).await?;
         while let Some(part) = due.hold(items.next(&app)).await?? {
-            heads.extend(part.drafts.iter().map(refused_posts::of_item));
             drafts.extend(part.drafts);
         }
         Box::pin(strict::post(&app, drafts, |draft| incoming(draft, None), due)).await?
     } else {
-        // One after the other, so that they are accepted in their order.
-        let mut entered = Vec::with_capacity(items.len());
-        loop {
-            let Ok(next) = due.hold(items.next(&app)).await else {
-                return Err(not_in_time(!entered.is_empty()));
-            };
-            let Some(Part { drafts, memory }) = next? else { break };
-            for draft in drafts {
-                heads.push(refused_posts::of_item(&draft));
-                entered.push(match draft {
-                    Ok(draft) => enter(&app, incoming(draft, memory.clone()), due).await,
-                    Err(error) => Err(error.into()),
-                });
-            }
-        }
-        let mut answers = Vec::with_capacity(entered.len());
-        for item in entered {
-            answers.push(match item {
-                Ok(waiting) => waiting.await,
-                Err(error) => Err(error),
-            });
-        }
-        answers
+        post_each(&app, &mut items, incoming, due).await?
     };
     refuse_a_stranger(&app, poster, from, &answers, due).await?;
     let (answering, are_few) = (app.clone(), answers.len() <= FEW);
     let answer = move || {
         let answers = explained(answers);
         let refused = if params.strict { strict::refused(&answers) } else { None };
-        let answer = answered(&answering, poster, answers, heads, lang)?;
+        let answer = answered(&answering, poster, answers, &texts, lang)?;
         refused.map_or(Ok(answer), Err)
     };
     if are_few { answer() } else { app.bodies.aside(answer).await? }
 }
+
+/// Posts items one after the other, so that they are accepted in their order.
+///
+/// # Errors
+/// When the database leaves no time for all of them, or a part of them panics.
+async fn post_each(
+    app: &App,
+    items: &mut Items,
+    incoming: impl Fn(Draft, Option<Arc<OwnedSemaphorePermit>>) -> Incoming,
+    due: Due,
+) -> ApiResult<Vec<Result<PostedMessage, Unposted>>> {
+    let mut entered = Vec::with_capacity(items.len());
+    loop {
+        let Ok(next) = due.hold(items.next(app)).await else {
+            return Err(not_in_time(!entered.is_empty()));
+        };
+        let Some(Part { drafts, memory }) = next? else { break };
+        for draft in drafts {
+            entered.push(match draft {
+                Ok(draft) => enter(app, incoming(draft, memory.clone()), due).await,
+                Err(error) => Err(error.into()),
+            });
+        }
+    }
+    let mut answers = Vec::with_capacity(entered.len());
+    for item in entered {
+        answers.push(match item {
+            Ok(waiting) => waiting.await,
+            Err(error) => Err(error),
+        });
+    }
+    Ok(answers)
+}
+
+/// Items whose answers are written without going aside.
+const FEW: usize = 64;
 
 /// The answer to a batch that the database left no time for.
 fn not_in_time(may_be_stored: bool) -> ApiError {
@@ -163,15 +178,12 @@ async fn refuse_a_stranger(
     }
 }
 
-/// Items whose answers are written without going aside.
-const FEW: usize = 64;
-
 /// The answer to a batch, each of whose items has its own.
 fn answered(
     app: &App,
     poster: Poster,
     answers: Vec<ApiResult<PostedMessage>>,
-    heads: Vec<Head>,
+    texts: &[Bytes],
     lang: Lang,
 ) -> ApiResult<Response> {
     let failed_with = |status| {
@@ -188,9 +200,9 @@ fn answered(
         return Err(not_in_time(may_be_stored));
     }
     if let Poster::Token(hash) = poster {
-        for (answer, head) in answers.iter().zip(heads) {
+        for (answer, text) in answers.iter().zip(texts) {
             if let Err(error) = answer {
-                refused_posts::note(app, hash, error, Some(head));
+                refused_posts::note(app, hash, error, Some(refused_posts::of_bytes(text)));
             }
         }
     }

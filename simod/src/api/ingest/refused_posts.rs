@@ -7,7 +7,7 @@ use simo_common::api::PREFIX;
 
 use super::strict;
 use crate::{
-    api::{ApiError, ApiResult, body},
+    api::{ApiError, body},
     app::App,
     guard::TokenHash,
     refused_posts::Head,
@@ -49,15 +49,7 @@ pub(super) fn of_draft(draft: &Draft) -> Head {
     Head::new(&draft.title, draft.external_id.as_deref())
 }
 
-/// Of an item of a batch, refused or not.
-pub(super) fn of_item(item: &ApiResult<Draft>) -> Head {
-    match item {
-        Ok(draft) => of_draft(draft),
-        Err(error) => error.post.as_deref().cloned().unwrap_or_default(),
-    }
-}
-
-/// Of a message that cannot be read: what can be read of it.
+/// Of a message as it was sent: what can be read of it.
 pub(super) fn of_bytes(bytes: &[u8]) -> Head {
     #[derive(Debug, Default, Deserialize)]
     struct Readable<'a> {

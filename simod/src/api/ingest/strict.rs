@@ -10,7 +10,6 @@ use super::{batch::Items, refused::Unposted};
 use crate::{
     api::{ApiError, ApiResult, body, due::Due},
     app::App,
-    bodies::PARSED,
     store::{Draft, Incoming, Poster, Refusal},
 };
 
@@ -19,13 +18,13 @@ pub(super) fn refuse_too_much(items: &Items) -> ApiResult<()> {
     let (count, bytes) = (items.len(), items.bytes());
     let text = if count > limits::STRICT_ITEMS {
         text!(
-            "{count} items are more than the 1000 of one strict batch",
-            "{count} элементов больше, чем 1000 в одном пакете с strict"
+            "{count} items; a strict batch may have 1000",
+            "элементов: {count}; в пакете с strict их может быть 1000"
         )
-    } else if bytes > PARSED {
+    } else if bytes > limits::STRICT_BYTES {
         text!(
-            "{bytes} bytes are more than the 4 MiB of one strict batch",
-            "{bytes} байт больше, чем 4 МиБ одного пакета с strict"
+            "{bytes} bytes; a strict batch may have 4 MiB",
+            "байт: {bytes}; в пакете с strict их может быть 4 МиБ"
         )
     } else {
         return Ok(());
@@ -46,16 +45,13 @@ pub(super) async fn post(
 ) -> ApiResult<Vec<Result<PostedMessage, Unposted>>> {
     let is_whole = drafts.iter().all(Result::is_ok);
     let mut batch = Vec::with_capacity(drafts.len());
-    let wrong: Vec<Option<ApiError>> = drafts
+    let checked: Vec<ApiResult<()>> = drafts
         .into_iter()
         .map(|draft| {
-            let mut incoming = match draft {
-                Ok(draft) => incoming(draft),
-                Err(error) => return Some(error),
-            };
+            let mut incoming = incoming(draft?);
             incoming.dry_run |= !is_whole;
             batch.push(incoming);
-            None
+            Ok(())
         })
         .collect();
     let poster = batch.first().map(|incoming| incoming.poster);
@@ -66,9 +62,9 @@ pub(super) async fn post(
         app.guard.welcome(&hash);
     }
     let mut posted = posted.into_iter().map(|answer| answer.map_err(Unposted::Refused));
-    let answers = wrong.into_iter().map(|error| match error {
-        Some(error) => Err(error.into()),
-        None => posted.next().unwrap_or_else(|| Err(ApiError::internal().into())),
+    let answers = checked.into_iter().map(|checked| {
+        checked?;
+        posted.next().unwrap_or_else(|| Err(ApiError::internal().into()))
     });
     Ok(answers.collect())
 }

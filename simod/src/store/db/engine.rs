@@ -22,7 +22,7 @@ pub(crate) use self::{
     held::{Held, Writer},
     row::{Column, FromRow, Row},
     rows::{Kind, RowStatement, Values},
-    session::{Commits, Faults, PATIENT, PROMPT, Session, WRITERS, in_time},
+    session::{Commits, Faults, PATIENT, PROMPT, Session, WAIT_FOR_CONNECTION, WRITERS, in_time, permit},
     statement::{Query, Value, query, query_as, query_scalar},
 };
 #[cfg(test)]
@@ -81,6 +81,9 @@ impl Conn {
     }
 
     /// Commits the transaction that it is within.
+    ///
+    /// # Errors
+    /// [`crate::store::Error::OutcomeUnknown`] when the server did not say; otherwise nothing was stored.
     pub(in crate::store) async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(held) => Ok(held.commit().await?),

@@ -19,17 +19,16 @@ use sqlx::{
     postgres::{PgListener, PgPoolOptions},
 };
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::{sync::Semaphore, time::timeout};
 
 pub use self::hosts::Unreached;
 use self::proof::Prover;
 pub(in crate::store) use self::{hosts::Hosts, proof::StandbyAway, url::ServerUrl};
 pub(crate) use self::{pool::Pool, url::without_password};
 use super::{
-    engine::{Commits, Conn, Faults, PATIENT, PROMPT, Read, Session, WRITERS, in_time},
+    engine::{
+        Commits, Conn, Faults, PATIENT, PROMPT, Read, Session, WAIT_FOR_CONNECTION, WRITERS, in_time, permit,
+    },
     migrations,
     transaction::Write,
 };
@@ -40,9 +39,6 @@ use crate::{
 
 static MIGRATIONS: LazyLock<Migrator> =
     LazyLock::new(|| migrations::of(sqlx::migrate!("migrations/postgres")));
-
-/// How long a caller waits for a connection before he is told to come back.
-const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 
 /// How many read at once what somebody waits for, and how many what may take long. With [`WRITERS`] these are all
 /// connections: neither kind takes those of another one when it hangs.
@@ -77,6 +73,22 @@ const PROMPTLY: &str = "; set local statement_timeout = '7s'";
 
 /// What every transaction that must see one moment begins with.
 const SNAPSHOT: &str = "begin isolation level repeatable read read only";
+
+/// Whether somebody waits: then a server that falls silent is given up after a few seconds.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) enum Haste {
+    Prompt,
+    Patient,
+}
+
+impl Haste {
+    fn silence(self) -> Duration {
+        match self {
+            Self::Prompt => PROMPT,
+            Self::Patient => PATIENT,
+        }
+    }
+}
 
 /// A server, through a pool of connections.
 #[derive(Debug)]
@@ -171,43 +183,49 @@ impl Server {
 
     /// What makes the even count of a clock the server's time, and how far that is uncertain.
     pub(in crate::store) async fn difference(&self, clock: &Clock) -> Result<(i64, i64)> {
-        let place = place(&self.prompt_readers).await?;
-        let mut session = self.begin("begin", PROMPT).await?.at(place);
+        let permit = permit(&self.prompt_readers).await?;
+        let mut session = self.begin("begin", Haste::Prompt).await?.holding(permit);
         let (asked, before) = (Instant::now(), clock.uncorrected());
         let question = sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint");
-        let (connection, answers) = session.parts();
-        let server: i64 = answers.in_time(question.persistent(false).fetch_one(connection)).await?;
+        let (connection, patience) = session.parts();
+        let server: i64 = patience.in_time(question.persistent(false).fetch_one(connection)).await?;
         let took = asked.elapsed().as_micros() as i64;
         session.commit().await?;
         Ok((server - before - took / 2, took))
     }
 
-    pub(in crate::store) async fn read(&self) -> Result<Read> {
-        let place = place(&self.patient_readers).await?;
-        Ok(Read(Conn::Postgres(Box::new(self.read_within(PATIENT).await?.at(place)))))
+    /// A connection that reads, by whether somebody waits for it.
+    pub(in crate::store) async fn read(&self, haste: Haste) -> Result<Read> {
+        self.reading(haste, false).await
     }
 
-    /// For what somebody waits for.
-    pub(in crate::store) async fn read_promptly(&self) -> Result<Read> {
-        let place = place(&self.prompt_readers).await?;
-        Ok(Read(Conn::Postgres(Box::new(self.read_within(PROMPT).await?.at(place)))))
+    /// A connection that reads everything as it was at one moment.
+    pub(in crate::store) async fn snapshot(&self) -> Result<Read> {
+        self.reading(Haste::Patient, true).await
     }
 
-    async fn read_within(&self, silence: Duration) -> Result<Session> {
-        if self.is_pooled {
-            return self.begin(SNAPSHOT, silence).await;
-        }
-        Ok(Session::alone(&self.pool, silence).await?)
+    async fn reading(&self, haste: Haste, is_snapshot: bool) -> Result<Read> {
+        let readers = match haste {
+            Haste::Prompt => &self.prompt_readers,
+            Haste::Patient => &self.patient_readers,
+        };
+        let permit = permit(readers).await?;
+        let session = if is_snapshot || self.is_pooled {
+            self.begin(SNAPSHOT, haste).await?
+        } else {
+            Session::alone(&self.pool, haste.silence()).await?
+        };
+        Ok(Read(Conn::Postgres(Box::new(session.holding(permit)))))
     }
 
     /// Tells the other instances that something happened.
     pub(in crate::store) async fn tell_others(&self) -> Result<()> {
-        let place = place(&self.prompt_readers).await?;
-        let mut session = self.begin("begin", PROMPT).await?.at(place);
+        let permit = permit(&self.prompt_readers).await?;
+        let mut session = self.begin("begin", Haste::Prompt).await?.holding(permit);
         let word =
             sqlx::query("select pg_notify($1, $2)").bind(NOTIFIED_AS).bind(&self.name).persistent(false);
-        let (connection, answers) = session.parts();
-        answers.in_time(word.execute(connection)).await?;
+        let (connection, patience) = session.parts();
+        patience.in_time(word.execute(connection)).await?;
         session.commit().await
     }
 
@@ -228,51 +246,37 @@ impl Server {
         Ok(Some(Others { listener, name: self.name.clone(), since, faults: self.pool.faults() }))
     }
 
-    pub(in crate::store) async fn snapshot(&self) -> Result<Read> {
-        let place = place(&self.patient_readers).await?;
-        Ok(Read(Conn::Postgres(Box::new(self.begin(SNAPSHOT, PATIENT).await?.at(place)))))
-    }
-
-    pub(in crate::store) async fn write(&self) -> Result<Write> {
-        self.write_within(PATIENT).await
-    }
-
     /// Commits a row of this instance's own with so many bytes of ballast, or fails within some seconds.
     pub(in crate::store) async fn prove_commit(&self, ballast: u32) -> Result<()> {
         self.prover.commit(ballast).await
     }
 
-    /// For what somebody waits for.
-    pub(in crate::store) async fn write_promptly(&self) -> Result<Write> {
-        self.write_within(PROMPT).await
-    }
-
-    async fn write_within(&self, silence: Duration) -> Result<Write> {
+    /// Begins a transaction that may write, by whether somebody waits for it.
+    pub(in crate::store) async fn write(&self, haste: Haste) -> Result<Write> {
         let pass = self.commits.enter().await?;
-        let session = self.begin("begin", silence).await?.with(pass).await?;
+        let session = self.begin("begin", haste).await?.with(pass).await?;
         Ok(Write::new(Conn::Postgres(Box::new(session)), None))
     }
 
-    /// Resolves when a commit is found to hang that did not when this was called.
+    /// Resolves the next time a commit is found hanging.
     pub(in crate::store) fn commit_hangs(&self) -> impl Future<Output = ()> + Send + use<> {
         self.commits.hang()
     }
 
     /// Begins a transaction. A connection that turns out to be of no use costs the caller nothing: it is tried once more on
     /// a new one.
-    async fn begin(&self, begin: &'static str, silence: Duration) -> Result<Session> {
-        let promptly = if silence == PROMPT { PROMPTLY } else { "" };
-        let begin: Cow<'static, str> = if self.is_pooled {
-            format!("{begin}; {}{promptly}", SETTINGS.replace("set ", "set local ")).into()
-        } else if promptly.is_empty() {
-            begin.into()
-        } else {
-            format!("{begin}{promptly}").into()
-        };
+    async fn begin(&self, begin: &'static str, haste: Haste) -> Result<Session> {
+        let mut begin = Cow::from(begin);
+        if self.is_pooled {
+            begin = format!("{begin}; {}", SETTINGS.replace("set ", "set local ")).into();
+        }
+        if matches!(haste, Haste::Prompt) {
+            begin.to_mut().push_str(PROMPTLY);
+        }
         let asked = Instant::now();
-        let mut begun = Session::begin(&self.pool, silence, begin.clone()).await;
+        let mut begun = Session::begin(&self.pool, haste.silence(), begin.clone()).await;
         if begun.is_err() && self.pool.condemns(asked) {
-            begun = Session::begin(&self.pool, silence, begin).await;
+            begun = Session::begin(&self.pool, haste.silence(), begin).await;
         }
         let session = begun?;
         Ok(if self.is_pooled { session.without_statements() } else { session })
@@ -286,13 +290,6 @@ impl Server {
         self.prover.close().await;
         self.pool.close().await;
     }
-}
-
-/// Waits for a connection of those that a kind has.
-async fn place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
-    let place = timeout(WAIT_FOR_CONNECTION, places.clone().acquire_owned()).await;
-    // The semaphore is never closed.
-    Ok(place.ok().and_then(std::result::Result::ok).ok_or(sqlx::Error::PoolTimedOut)?)
 }
 
 /// How a pool's connections are made. `settings`: what each is told, where it is not shared with others by a pooler.
@@ -404,9 +401,6 @@ async fn done(connection: &mut PgConnection) -> Result<Vec<i64>> {
         .await?)
 }
 
-#[cfg(test)]
-mod tests;
-
 /// Where the unfinished copy comes from that the database holds, if it holds one.
 pub(in crate::store) async fn unfinished_copy(connection: &mut PgConnection) -> sqlx::Result<Option<String>> {
     let is_there: bool = sqlx::query_scalar("select to_regclass('unfinished_copy') is not null")
@@ -421,3 +415,6 @@ pub(in crate::store) async fn unfinished_copy(connection: &mut PgConnection) -> 
         .fetch_optional(connection)
         .await
 }
+
+#[cfg(test)]
+mod tests;

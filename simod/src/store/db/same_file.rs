@@ -14,6 +14,8 @@ use std::{
     },
 };
 
+use simo_common::lang::Text;
+
 /// Why nothing may be stored in the file any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::store) enum FileTrouble {
@@ -27,14 +29,14 @@ pub(in crate::store) enum FileTrouble {
     CutShort,
     /// What was written may not be on disk.
     #[error(
-        "its log cannot be synced to disk: see to the disk and restart simod, nothing is stored until then"
+        "its log cannot be synced to disk: check the disk and restart simod, nothing is stored until then"
     )]
     Unsynced,
 }
 
 impl FileTrouble {
-    pub(in crate::store) fn in_russian(self) -> &'static str {
-        match self {
+    pub(in crate::store) fn text(self) -> Text {
+        let russian = match self {
             Self::Replaced => {
                 "файл базы данных подменён или удалён, а у simod открыт старый: верните старый на место (вместе с -wal) или \
                  перезапустите simod, чтобы продолжить с тем, что есть"
@@ -46,7 +48,8 @@ impl FileTrouble {
                 "журнал базы данных не удаётся записать на диск: проверьте диск и перезапустите simod, до этого ничего не \
                  сохраняется"
             }
-        }
+        };
+        Text::new(self.to_string(), russian)
     }
 }
 
@@ -187,7 +190,7 @@ pub(super) struct IndexHeader {
 }
 
 impl IndexHeader {
-    /// `None` while SQLite writes it: it stands there twice.
+    /// `None` while SQLite writes it: it is written twice.
     pub(super) fn read(index: &File) -> Option<Self> {
         const LENGTH: usize = 48;
         let mut both = [0; 2 * LENGTH];

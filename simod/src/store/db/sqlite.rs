@@ -182,7 +182,7 @@ impl File {
 
     /// Waits for the writer, first come first served. The transaction begins with its first statement.
     pub(in crate::store) async fn write(&self) -> Result<Write> {
-        self.log.is_usable()?;
+        self.log.check_usable()?;
         let conn = Conn::Sqlite(Held::write(self.writer().await?, &self.unreadable));
         Ok(Write::new(conn, Some(self.log.clone())))
     }
@@ -276,7 +276,9 @@ fn warn_of_unread(database: &Path, index: &std::fs::File) -> Result<()> {
     if let Some(unread_log::Unread { read, frames, commits }) = unread {
         tracing::warn!(
             log = %log.display(), read, frames, commits,
-            "the log was read only in part: behind the {read} frames that SQLite took, {frames} with {commits} commits follow a              damaged one, and what was stored in them is missing. After a power failure this may be what was not confirmed              yet; else restore a backup"
+            "the log was read only in part: after the {read} frames that SQLite took, {frames} more with {commits} commits \
+             follow a damaged one, and what they stored is missing. After a power failure these may be commits that were never \
+             confirmed; otherwise restore a backup"
         );
     }
     Ok(())

@@ -66,7 +66,7 @@ impl Write {
         log.messages_begin();
         let committed = self.commit_unsynced().await;
         // Also when it failed: then there is nothing to wait for.
-        log.messages_committed();
+        log.messages_end();
         committed
     }
 

@@ -89,7 +89,7 @@ impl Log {
     }
 
     /// It has ended.
-    pub(super) fn messages_committed(&self) {
+    pub(super) fn messages_end(&self) {
         self.messages_ended.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -103,7 +103,10 @@ impl Log {
     }
 
     /// Whether something may be written.
-    pub(super) fn is_usable(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] after a sync that failed, or when the files are no longer ours.
+    pub(super) fn check_usable(&self) -> Result<()> {
         if self.is_broken() {
             return Err(unsynced());
         }
@@ -161,11 +164,11 @@ mod tests {
         symlink("/dev/null", beside).unwrap();
         let files = SameFile::of(&database, &File::open(&database).unwrap(), None).unwrap();
         let log = Arc::new(Log::of(files));
-        log.is_usable().unwrap();
+        log.check_usable().unwrap();
         assert!(matches!(log.on_disk().await, Err(Error::OutcomeUnknown(_))));
         log.synced.lock().await.file = Some(File::open(&database).unwrap());
         assert!(matches!(log.on_disk().await, Err(Error::OutcomeUnknown(_))));
         assert!(matches!(log.messages_on_disk().await, Err(Error::Unavailable(_))));
-        assert!(matches!(log.is_usable(), Err(Error::Unavailable(_))));
+        assert!(matches!(log.check_usable(), Err(Error::Unavailable(_))));
     }
 }

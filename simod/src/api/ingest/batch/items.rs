@@ -11,17 +11,18 @@ use crate::{
     api::{
         ApiError, ApiResult,
         body::{self, Effort},
-        ingest::{refused_posts, validate},
+        ingest::validate,
     },
     app::App,
-    bodies::{PARSED, SMALL},
+    bodies::SMALL,
     store::Draft,
 };
 
 /// Those that are not parsed yet.
 pub(in crate::api::ingest) struct Items {
     left: vec::IntoIter<Bytes>,
-    bytes: usize,
+    /// It keeps its room until the answer is made.
+    body: Bytes,
     is_large: bool,
     has_room: bool,
     effort: Effort,
@@ -39,12 +40,19 @@ impl Items {
     ///
     /// # Errors
     /// When there are none or too many, or an array is no JSON.
-    pub(super) async fn of(app: &App, bytes: Bytes) -> ApiResult<Self> {
-        let (bytes, body) = (bytes.len(), bytes);
-        let is_large = bytes > SMALL;
-        let items =
-            if is_large { app.bodies.aside(move || told_apart(&body)).await? } else { told_apart(&body) };
-        Ok(Self { left: items?.into_iter(), bytes, is_large, has_room: false, effort: Effort::default() })
+    pub(super) async fn of(app: &App, body: Bytes) -> ApiResult<Self> {
+        let is_large = body.len() > SMALL;
+        let told_apart = {
+            let body = body.clone();
+            move || told_apart(&body)
+        };
+        let items = if is_large { app.bodies.aside(told_apart).await? } else { told_apart() };
+        Ok(Self { left: items?.into_iter(), body, is_large, has_room: false, effort: Effort::default() })
+    }
+
+    /// All of them as they were sent, before any is parsed.
+    pub(super) fn texts(&self) -> Vec<Bytes> {
+        self.left.as_slice().to_vec()
     }
 
     pub(in crate::api::ingest) fn len(&self) -> usize {
@@ -53,7 +61,7 @@ impl Items {
 
     /// How many bytes the body has.
     pub(in crate::api::ingest) fn bytes(&self) -> usize {
-        self.bytes
+        self.body.len()
     }
 
     /// Waits for room to have all of them parsed at once, to be held as long.
@@ -62,7 +70,7 @@ impl Items {
             return None;
         }
         self.has_room = true;
-        app.bodies.room_to_parse(self.bytes).await
+        app.bodies.room_to_parse(self.body.len()).await
     }
 
     /// Parses and checks the next ones; `None` after the last.
@@ -105,20 +113,15 @@ impl Items {
 
 /// An item for which nothing is to be explained.
 fn plain(item: &Bytes) -> Option<ApiResult<Draft>> {
-    body::plain(item).map(|message| of_item(item, validate::validate(message, false, false)))
+    body::plain(item).map(|message| validate::validate(message, false, false))
 }
 
 fn parsed(item: &[u8], effort: &mut Effort) -> ApiResult<Draft> {
-    if item.len() > PARSED {
+    if item.len() > limits::BATCH_ITEM_BYTES {
         return Err(ApiError::too_large());
     }
     let message = body::parse_with::<PostMessage>(item, effort);
-    of_item(item, message.and_then(|message| validate::validate(message, false, false)))
-}
-
-/// One that is refused leaves a trace of which it was.
-fn of_item(item: &[u8], draft: ApiResult<Draft>) -> ApiResult<Draft> {
-    draft.map_err(|error| error.of_post(refused_posts::of_bytes(item)))
+    message.and_then(|message| validate::validate(message, false, false))
 }
 
 /// The items as they stand there: not more than a batch may have are looked at.

@@ -16,7 +16,11 @@ use sqlx::{
     pool::PoolConnection,
     postgres::{PgDatabaseError, PgSeverity},
 };
-use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 pub(crate) use self::{
     commits::{Commits, Pass, WRITERS},
@@ -27,12 +31,15 @@ use crate::store::{Error, Result, db::postgres::Pool};
 /// How long a server may be silent over what somebody waits for: posts, claims, receipts, streams.
 pub(crate) const PROMPT: Duration = Duration::from_secs(8);
 
-/// The same where a statement may have much to read: longer than the server works on any before it gives up by itself. One
-/// that has gone behind a firewall says nothing, and its connection is given up by the system a quarter of an hour later.
+/// The same where a statement may have much to read: longer than `statement_timeout`. A server that vanishes behind a
+/// firewall sends nothing, and TCP gives up only after a quarter of an hour.
 pub(crate) const PATIENT: Duration = Duration::from_secs(35);
 
 /// The same for statements that are no work.
 const AT_ONCE: Duration = Duration::from_secs(3);
+
+/// How long a caller waits for a connection before he is told to come back.
+pub(crate) const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 
 /// How long a session that is done with may take to become ready for the next one. After a silence all places of the pool
 /// would be held by sessions that nobody answers any more.
@@ -44,7 +51,7 @@ pub(crate) fn in_time<'a, T: 'a>(
     answer: impl Future<Output = sqlx::Result<T>> + Send + 'a,
 ) -> impl Future<Output = sqlx::Result<T>> + Send + 'a {
     // Boxed, or the tasks that hold such a future would double with it.
-    let answer = tokio::time::timeout(silence, Box::pin(answer));
+    let answer = timeout(silence, Box::pin(answer));
     async move { answer.await.unwrap_or_else(|_| Err(silent())) }
 }
 
@@ -52,23 +59,41 @@ fn silent() -> sqlx::Error {
     sqlx::Error::Io(io::ErrorKind::TimedOut.into())
 }
 
-/// What a session's answers are held to.
+/// How long a session waits for each answer, and where it notes what is wrong with its connection.
 #[derive(Debug)]
-pub(crate) struct Answers {
+pub(crate) struct Patience {
     silence: Duration,
     faults: Arc<Faults>,
 }
 
-impl Answers {
-    /// What the server answers, if it answers in time. What is wrong with the connection is noted.
+impl Patience {
+    /// What the server answers, if it answers in time.
     pub(crate) async fn in_time<'a, T: 'a>(
         &self,
         answer: impl Future<Output = sqlx::Result<T>> + Send + 'a,
     ) -> sqlx::Result<T> {
-        in_time(self.silence, answer).await.inspect_err(|error| {
+        self.within(self.silence, answer).await
+    }
+
+    async fn within<'a, T: 'a>(
+        &self,
+        limit: Duration,
+        answer: impl Future<Output = sqlx::Result<T>> + Send + 'a,
+    ) -> sqlx::Result<T> {
+        in_time(limit, answer).await.inspect_err(|error| {
             self.faults.note(error);
         })
     }
+}
+
+/// Waits for one of the permits that a kind of work has.
+///
+/// # Errors
+/// [`sqlx::Error::PoolTimedOut`].
+pub(crate) async fn permit(of: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+    let permit = timeout(WAIT_FOR_CONNECTION, of.clone().acquire_owned()).await;
+    // The semaphore is never closed.
+    Ok(permit.ok().and_then(std::result::Result::ok).ok_or(sqlx::Error::PoolTimedOut)?)
 }
 
 /// A session, within a transaction or not. Dropped without a commit, the transaction leaves no trace.
@@ -76,18 +101,18 @@ impl Answers {
 /// sqlx's own transactions would do, if they let go of a connection that has fallen silent.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// There until this is dropped, or its commit was not answered.
+    /// There until this is dropped.
     connection: Option<PoolConnection<Postgres>>,
     /// How far the transaction is, if there is one.
     transaction: Transaction,
     keeps_statements: bool,
-    answers: Answers,
+    patience: Patience,
     /// The connection is older than this.
     asked: Instant,
     /// There where it may write.
     pass: Option<Pass>,
     /// Given back with the connection.
-    place: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,10 +132,10 @@ impl Session {
             connection: Some(pool.acquire().await?),
             transaction: Transaction::None,
             keeps_statements: true,
-            answers: Answers { silence, faults: pool.faults() },
+            patience: Patience { silence, faults: pool.faults() },
             asked,
             pass: None,
-            place: None,
+            permit: None,
         })
     }
 
@@ -138,9 +163,9 @@ impl Session {
         self.keeps_statements
     }
 
-    /// In one of the places that its kind has.
-    pub(crate) fn at(mut self, place: OwnedSemaphorePermit) -> Self {
-        self.place = Some(place);
+    /// With a permit of its kind, until it ends.
+    pub(crate) fn holding(mut self, permit: OwnedSemaphorePermit) -> Self {
+        self.permit = Some(permit);
         self
     }
 
@@ -150,12 +175,9 @@ impl Session {
     /// When too many commits hang.
     pub(crate) async fn with(mut self, pass: Pass) -> Result<Self> {
         if let Some(question) = pass.question() {
-            let (connection, answers) = self.parts();
+            let (connection, patience) = self.parts();
             let question = sqlx::raw_sql(AssertSqlSafe(question));
-            let answer = in_time(AT_ONCE, question.fetch_one(connection)).await;
-            let row = answer.inspect_err(|error| {
-                answers.faults.note(error);
-            })?;
+            let row = patience.within(AT_ONCE, question.fetch_one(connection)).await?;
             pass.learn(row.try_get(0)?)?;
         }
         self.pass = Some(pass);
@@ -164,8 +186,8 @@ impl Session {
 
     /// The connection, and what its answers are held to.
     #[expect(clippy::expect_used, reason = "it is taken by what ends the session only")]
-    pub(crate) fn parts(&mut self) -> (&mut PgConnection, &Answers) {
-        (self.connection.as_mut().expect("a session has its connection until it ends"), &self.answers)
+    pub(crate) fn parts(&mut self) -> (&mut PgConnection, &Patience) {
+        (self.connection.as_mut().expect("a session has its connection until it ends"), &self.patience)
     }
 
     /// Commits the transaction, if it is within one.
@@ -180,8 +202,8 @@ impl Session {
         self.transaction = Transaction::Committing;
         let mut pass = self.pass.take();
         let text = pass.as_ref().map_or_else(|| "commit".into(), Pass::text);
-        let (connection, answers) = self.parts();
-        let faults = answers.faults.clone();
+        let (connection, patience) = self.parts();
+        let faults = patience.faults.clone();
         let commit = sqlx::raw_sql(AssertSqlSafe(text)).execute(connection);
         let commit = warnings::with_warning(in_time(PROMPT, commit));
         let (committed, warning) = match &mut pass {
@@ -224,11 +246,8 @@ impl Session {
     }
 
     async fn at_once(&mut self, statements: impl SqlSafeStr + Send) -> sqlx::Result<()> {
-        let (connection, answers) = self.parts();
-        let ran = in_time(AT_ONCE, sqlx::raw_sql(statements).execute(connection)).await;
-        ran.map(drop).inspect_err(|error| {
-            answers.faults.note(error);
-        })
+        let (connection, patience) = self.parts();
+        patience.within(AT_ONCE, sqlx::raw_sql(statements).execute(connection)).await.map(drop)
     }
 }
 
@@ -250,7 +269,7 @@ impl Drop for Session {
         let Some(mut connection) = self.connection.take() else {
             return;
         };
-        let faults = self.answers.faults.clone();
+        let faults = self.patience.faults.clone();
         if self.transaction == Transaction::Committing || faults.condemn(self.asked) {
             // Its socket is closed, and the server not asked for anything.
             drop(connection.detach());
@@ -260,7 +279,7 @@ impl Drop for Session {
             return;
         };
         let is_open = self.transaction == Transaction::Open;
-        let places = (self.pass.take(), self.place.take());
+        let permits = (self.pass.take(), self.permit.take());
         runtime.spawn(async move {
             if is_open {
                 let rollback = sqlx::raw_sql("rollback").execute(&mut *connection);
@@ -278,7 +297,7 @@ impl Drop for Session {
             if let Err(error) = in_time(RELEASE, returned).await {
                 faults.note(&error);
             }
-            drop(places);
+            drop(permits);
         });
     }
 }

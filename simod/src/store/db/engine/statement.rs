@@ -165,8 +165,8 @@ impl<'q> Query<'q> {
             }
             Conn::Postgres(session) => {
                 let query = self.on_postgres(session)?;
-                let (connection, answers) = session.parts();
-                answers.in_time(query.execute(connection)).await?.rows_affected()
+                let (connection, patience) = session.parts();
+                patience.in_time(query.execute(connection)).await?.rows_affected()
             }
         };
         Ok(Changed(rows))
@@ -181,10 +181,10 @@ impl<'q> Query<'q> {
             },
             Conn::Postgres(session) => match self.on_postgres(session) {
                 Ok(query) => {
-                    let (connection, answers) = session.parts();
+                    let (connection, patience) = session.parts();
                     let rows = query.fetch(connection).map(|row| row.map(Row::Postgres));
                     stream::try_unfold(rows, async |mut rows| {
-                        let row = answers.in_time(async { rows.next().await.transpose() }).await?;
+                        let row = patience.in_time(async { rows.next().await.transpose() }).await?;
                         Ok(row.map(|row| (row, rows)))
                     })
                     .boxed()
@@ -210,8 +210,8 @@ impl<'q> Query<'q> {
             }
             Conn::Postgres(session) => {
                 let query = self.on_postgres(session)?;
-                let (connection, answers) = session.parts();
-                let rows = answers.in_time(query.fetch_all(connection)).await?;
+                let (connection, patience) = session.parts();
+                let rows = patience.in_time(query.fetch_all(connection)).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -226,8 +226,8 @@ impl<'q> Query<'q> {
             }
             Conn::Postgres(session) => {
                 let query = self.on_postgres(session)?;
-                let (connection, answers) = session.parts();
-                answers.in_time(query.fetch_optional(connection)).await?.map(Row::Postgres)
+                let (connection, patience) = session.parts();
+                patience.in_time(query.fetch_optional(connection)).await?.map(Row::Postgres)
             }
         })
     }

@@ -241,7 +241,7 @@ impl Unreached {
         let all = match self.0.len() {
             1 => all,
             _ => lang.pick(
-                format!("no host of the database will do: {all}"),
+                format!("no suitable database host: {all}"),
                 format!("не подходит ни один хост базы данных: {all}"),
             ),
         };

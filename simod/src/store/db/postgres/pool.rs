@@ -14,10 +14,10 @@ use sqlx::{
     Connection as _, PgPool, Postgres,
     pool::{PoolConnection, PoolOptions},
 };
-use tokio::{sync::Mutex, time::timeout};
+use tokio::sync::Mutex;
 
 use super::hosts::{Hosts, shown};
-use crate::store::db::engine::Faults;
+use crate::store::db::engine::{Faults, in_time};
 
 /// How long after its last use a connection is taken to be alive: it was asked when it was returned.
 const FRESH: Duration = Duration::from_secs(1);
@@ -58,10 +58,9 @@ impl Pool {
                     if meta.idle_for < FRESH {
                         return Ok(true);
                     }
-                    match timeout(WAIT_FOR_IDLE, connection.ping()).await {
-                        Ok(Ok(())) => return Ok(true),
-                        Ok(Err(error)) => faults.note(&error),
-                        Err(_) => faults.note(&sqlx::Error::Io(io::ErrorKind::TimedOut.into())),
+                    match in_time(WAIT_FOR_IDLE, connection.ping()).await {
+                        Ok(()) => return Ok(true),
+                        Err(error) => faults.note(&error),
                     };
                     Ok(false)
                 })
@@ -139,7 +138,7 @@ impl Pool {
         let found = found.map_err(|why| unreached(&why))?;
         if found != place {
             let options = self.hosts.options(found);
-            tracing::warn!("the database is elsewhere now: {}", shown(options));
+            tracing::warn!("switched to another database host: {}", shown(options));
             self.connections.set_connect_options(options.clone());
             self.place.store(found, Ordering::Release);
         }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
+use simo_common::lang::Text;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::{sync::Mutex, time::timeout};
 
@@ -49,8 +50,13 @@ enum State {
 pub(in crate::store) struct StandbyAway;
 
 impl StandbyAway {
-    pub(in crate::store) const IN_RUSSIAN: &'static str = "фиксации ждут синхронную реплику, которая их не подтверждает: \
-        проверьте на сервере pg_stat_replication и synchronous_standby_names";
+    pub(in crate::store) fn text() -> Text {
+        Text::new(
+            Self.to_string(),
+            "фиксации ждут синхронную реплику, которая их не подтверждает: \
+        проверьте на сервере pg_stat_replication и synchronous_standby_names",
+        )
+    }
 }
 
 impl Prover {

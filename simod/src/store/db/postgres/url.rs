@@ -248,10 +248,7 @@ fn decoded(text: &str) -> Result<String, Text> {
     let decoded = percent_decode_str(text).decode_utf8();
     match decoded {
         Ok(decoded) if !decoded.contains('\0') => Ok(decoded.into_owned()),
-        _ => Err(text!(
-            "what is percent-encoded is no UTF-8 text",
-            "закодированное через % — не текст в UTF-8"
-        )),
+        _ => Err(text!("the percent-encoded part is not UTF-8", "закодированное через % — не текст в UTF-8")),
     }
 }
 
@@ -288,7 +285,7 @@ fn not_a_mode() -> Text {
 fn not_understood(word: &str) -> Text {
     if word == "application_name" {
         return text!(
-            "`application_name` is not free: simod connects as `simod`, which `simod copy` looks for",
+            "`application_name` cannot be set: simod connects as `simod`, which `simod copy` looks for",
             "`application_name` занято: simod подключается под именем `simod`, по которому его находит `simod copy`"
         );
     }
@@ -296,13 +293,13 @@ fn not_understood(word: &str) -> Text {
     let nearest = WORDS.into_iter().filter(|known| likeness(known) > 0.75);
     if let Some(nearest) = nearest.max_by(|a, b| likeness(a).total_cmp(&likeness(b))) {
         return text!(
-            "the word `{word}` is not understood in a server's URL; did you mean `{nearest}`?",
+            "unknown parameter `{word}` in the server's URL; did you mean `{nearest}`?",
             "слово `{word}` в адресе сервера непонятно; может быть, `{nearest}`?"
         );
     }
     let known = WORDS.join(", ");
     text!(
-        "the word `{word}` is not understood in a server's URL; known are {known}",
+        "unknown parameter `{word}` in the server's URL; known are {known}",
         "слово `{word}` в адресе сервера непонятно; известны {known}"
     )
 }

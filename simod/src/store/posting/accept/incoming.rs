@@ -93,7 +93,7 @@ pub struct Incoming {
 impl Incoming {
     /// What it costs a transaction, in messages to one person: names are looked up one by one.
     pub fn weight(&self) -> usize {
-        const NAMES: usize = 64;
+        const NAMES: usize = 32;
         let named = self.draft.recipients.as_ref().map_or(0, |to| to.employees.len() + to.groups.len());
         1 + named / NAMES
     }

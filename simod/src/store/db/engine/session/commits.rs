@@ -18,6 +18,7 @@ use tokio::{
     time::timeout,
 };
 
+use super::permit;
 use crate::store::Result;
 
 /// A commit that takes longer hangs.
@@ -29,15 +30,12 @@ const TRIALS: i64 = 2;
 /// How many transactions that may write have a connection at once.
 pub(crate) const WRITERS: usize = 6;
 
-/// How long a writer waits for one of these places.
-const WAIT_FOR_PLACE: Duration = Duration::from_secs(5);
-
 /// What is known of the commits of this instance.
 #[derive(Debug)]
 pub(crate) struct Commits {
     /// A commit's text names the instance, so that the server can be asked which of ours it still works on.
     text: Arc<str>,
-    /// One has hung, and the server was not heard to work on none since.
+    /// A commit has hung, and the server has not yet reported that none is left.
     in_doubt: AtomicBool,
     writers: Arc<Semaphore>,
     /// One at a time asks the server, so that all whose commit was sent before are in its answer.
@@ -51,7 +49,7 @@ pub(crate) struct Pass {
     commits: Arc<Commits>,
     /// Held by one of the few that are tried, until its commit hangs as well.
     turn: Option<OwnedSemaphorePermit>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Commits {
@@ -66,7 +64,7 @@ impl Commits {
         })
     }
 
-    /// Waits for a place.
+    /// Waits for a permit.
     ///
     /// # Errors
     /// At once when a commit hangs and another one is tried.
@@ -76,13 +74,11 @@ impl Commits {
         } else {
             None
         };
-        let place = timeout(WAIT_FOR_PLACE, self.writers.clone().acquire_owned()).await;
-        // The semaphore is never closed.
-        let place = place.ok().and_then(std::result::Result::ok).ok_or(sqlx::Error::PoolTimedOut)?;
-        Ok(Pass { commits: self.clone(), turn, _place: place })
+        let permit = permit(&self.writers).await?;
+        Ok(Pass { commits: self.clone(), turn, _permit: permit })
     }
 
-    /// Resolves when a commit is found to hang that did not when this was called.
+    /// Resolves the next time a commit is found hanging.
     pub(crate) fn hang(&self) -> OwnedNotified {
         self.hung.clone().notified_owned()
     }

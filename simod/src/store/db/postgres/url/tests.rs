@@ -72,11 +72,11 @@ fn what_is_not_understood_is_named_with_the_nearest_word() {
     for (url, says) in [
         (
             "postgres://a/?target_session_atrs=any",
-            "`target_session_atrs` is not understood in a server's URL; did you mean `target_session_attrs`?",
+            "unknown parameter `target_session_atrs` in the server's URL; did you mean `target_session_attrs`?",
         ),
         ("postgres://a/?ssl-mode=require", "did you mean `sslmode`?"),
         ("postgres://a/?hostaddr=127.0.0.1", "did you mean `host`?"),
-        ("postgres://a/?x=1", "`x` is not understood in a server's URL; known are host, port, "),
+        ("postgres://a/?x=1", "unknown parameter `x` in the server's URL; known are host, port, "),
         ("postgres://a/?application_name=x", "simod connects as `simod`"),
         ("postgres://a/?target_session_attrs=standby", "any, read-write or primary"),
         ("postgres://a/?target_session_attrs=prefer-standby", "any, read-write or primary"),

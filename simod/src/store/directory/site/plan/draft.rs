@@ -116,7 +116,7 @@ fn differing(before: Option<Value>, after: Option<Value>) -> (Option<Value>, Opt
     }
 }
 
-/// The entries of a list by name, with their places; one that stands there twice is a mistake.
+/// The entries of a list by name, with their places; one that appears twice is a mistake.
 pub(super) fn entries<'a, T>(
     out: &mut Out,
     path: &str,
