@@ -93,8 +93,8 @@ fn what_is_not_understood_is_named_with_the_nearest_word() {
         ("postgres://::1/simo", "[::1]:5432"),
         ("postgres://[::1/simo", "[::1]:5432"),
         ("postgres://[::1]5432/simo", "[::1]:5432"),
-        ("postgres://u:%FF@a", "no UTF-8"),
-        ("postgres://u:a%00b@a", "no UTF-8"),
+        ("postgres://u:%FF@a", "not UTF-8"),
+        ("postgres://u:a%00b@a", "not UTF-8"),
     ] {
         let said = ServerUrl::parse(url).unwrap_err().en;
         assert!(said.contains(says), "{url}: {said}");
