@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsStr,
     path::Path,
     process::Stdio,
     sync::Arc,
@@ -127,8 +128,10 @@ async fn tell(app: &App) {
 /// Runs the program, which gets the text. What it writes to its standard error goes to our log.
 async fn run(program: &Path, text: &str) {
     let ended = tokio::time::timeout(LIMIT, async {
-        // The environment may hold our own secrets.
-        let foreign = std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("SIMO_"));
+        // The environment may hold our own secrets, and the database's.
+        let is_secret =
+            |name: &OsStr| ["SIMO_", "PG"].iter().any(|of| name.to_string_lossy().starts_with(of));
+        let foreign = std::env::vars_os().filter(|(name, _)| !is_secret(name));
         let mut child = Command::new(program)
             .env_clear()
             .envs(foreign)

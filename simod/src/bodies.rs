@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     num::NonZero,
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -15,6 +16,8 @@ use tokio::{
     task::JoinError,
 };
 use uuid::Uuid;
+
+use crate::store::Poster;
 
 /// Bytes of a body that is small. As much is parsed at most where other requests wait for the thread.
 pub(crate) const SMALL: usize = 64 * 1024;
@@ -30,6 +33,9 @@ const TAKES: usize = 4;
 /// strict batch may have more, or there would never be room for it.
 const PARSED: usize = limits::BATCH_ITEM_BYTES;
 const _: () = assert!(limits::STRICT_BYTES <= PARSED, "a strict batch would wait for ever");
+
+/// How many batches of one poster are worked on at once.
+const BATCHES_OF_ONE: usize = 4;
 
 /// How long a large body waits for room.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,6 +56,7 @@ pub(crate) enum Whose {
 pub struct Bodies {
     room: Arc<Semaphore>,
     rooms: Mutex<HashMap<Whose, Arc<Semaphore>>>,
+    turns: Mutex<HashMap<Poster, Arc<Semaphore>>>,
     parsed: Arc<Semaphore>,
     threads: Arc<Semaphore>,
     patience: Duration,
@@ -82,6 +89,7 @@ impl Default for Bodies {
         Self {
             room: Arc::new(Semaphore::new(ROOM)),
             rooms: Mutex::default(),
+            turns: Mutex::default(),
             parsed: Arc::new(Semaphore::new(PARSED)),
             // The others are for those who answer small requests.
             threads: Arc::new(Semaphore::new((processors / 2).max(1))),
@@ -104,10 +112,34 @@ impl Bodies {
         tokio::time::timeout(self.patience, admitted).await.ok().flatten()
     }
 
+    /// Waits for more room for a body that has some already; `false`: there was none in time. Two that grow may wait for each
+    /// other; then they are refused.
+    pub(crate) async fn grow(&self, held: &mut Held, bytes: usize) -> bool {
+        let bytes = bytes.min(ROOM_OF_ONE);
+        let more = permits(room_for(bytes).saturating_sub(held.own.num_permits()));
+        let own = held.own.semaphore().clone();
+        let admitted = async {
+            let own = own.acquire_many_owned(more).await.ok()?;
+            let all = self.room.clone().acquire_many_owned(more).await.ok()?;
+            Some((own, all))
+        };
+        let Some((own, all)) = tokio::time::timeout(self.patience, admitted).await.ok().flatten() else {
+            return false;
+        };
+        held.own.merge(own);
+        held.all.merge(all);
+        held.bytes = bytes;
+        true
+    }
+
+    /// Waits for one of the few batches of this poster that are worked on at once: what is read from them takes memory, and
+    /// their turns aside come before those of others.
+    pub(crate) async fn turn(&self, poster: Poster) -> Option<OwnedSemaphorePermit> {
+        semaphore_of(&self.turns, poster, BATCHES_OF_ONE).acquire_owned().await.ok()
+    }
+
     fn room_of(&self, whose: Whose) -> Arc<Semaphore> {
-        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        rooms.retain(|_, room| Arc::strong_count(room) > 1);
-        rooms.entry(whose).or_insert_with(|| Arc::new(Semaphore::new(ROOM_OF_ONE))).clone()
+        semaphore_of(&self.rooms, whose, ROOM_OF_ONE)
     }
 
     /// Waits until so many bytes of a large batch may be parsed; they count until what is returned is dropped. It is free
@@ -133,6 +165,17 @@ impl Bodies {
         })
         .await
     }
+}
+
+/// The permits of one of many; those that nobody holds are forgotten.
+fn semaphore_of<Key: Eq + Hash>(
+    all: &Mutex<HashMap<Key, Arc<Semaphore>>>,
+    key: Key,
+    permits: usize,
+) -> Arc<Semaphore> {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|_, one| Arc::strong_count(one) > 1);
+    all.entry(key).or_insert_with(|| Arc::new(Semaphore::new(permits))).clone()
 }
 
 fn room_for(bytes: usize) -> usize {

@@ -189,9 +189,12 @@ pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
 
 async fn watch(health: &Health, store: &Store) {
     loop {
+        let mut next = Instant::now() + PAUSE;
         prove(health, store).await;
         loop {
-            tokio::time::sleep(PAUSE).await;
+            // A try that took long was pause enough.
+            tokio::time::sleep_until(next.into()).await;
+            next = Instant::now() + PAUSE;
             let has_failed = health.failed.notified().now_or_never().is_some();
             if has_failed || health.is_due(health.now()) || store.unreadable().is_some() {
                 break;

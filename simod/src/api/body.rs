@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use simo_common::{lang::Text, text};
 
-use super::error::ApiError;
+use super::{due::Due, error::ApiError};
 use crate::{app::App, bodies::SMALL};
 
 mod fields;
@@ -33,7 +33,7 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<Arc<App>> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Self::Rejection> {
-        let bytes = read(app, request).await?;
+        let bytes = read(app, request, &mut Due::from_now()).await?;
         match plain(&bytes) {
             Some(value) => Ok(Self(value)),
             None => app.bodies.aside(move || parse(&bytes)).await?.map(Self),

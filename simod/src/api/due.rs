@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Extensions;
 use tokio::time::{Instant, timeout_at};
 
 use super::ApiError;
@@ -20,12 +21,17 @@ impl Due {
         Self(Instant::now() + WITHIN)
     }
 
-    /// Reads the request, and is due so much later.
-    pub(super) async fn after<T>(&mut self, reading: impl Future<Output = T>) -> T {
+    /// For this request: whoever looked at it before us may have begun to count.
+    pub(super) fn of(request: &Extensions) -> Self {
+        request.get().copied().unwrap_or_else(Self::from_now)
+    }
+
+    /// Waits for the request, and is due so much later.
+    pub(super) async fn after<T>(&mut self, coming: impl Future<Output = T>) -> T {
         let begun = Instant::now();
-        let read = reading.await;
+        let came = coming.await;
         self.0 += begun.elapsed();
-        read
+        came
     }
 
     /// What `work` comes to.

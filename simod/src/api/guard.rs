@@ -1,18 +1,25 @@
 //! Who is not even asked what he wants: a token or an address of which there was too much ([`crate::guard`]). And what was
 //! refused is kept.
 
+use std::time::Duration;
+
 use axum::{
     extract::Request,
     response::{IntoResponse as _, Response},
 };
 use http::StatusCode;
 use simo_common::{text, token};
+use tokio::time::timeout;
 
-use super::{ApiError, Peer, auth, ingest};
+use super::{ApiError, Peer, auth, due::Due, ingest};
 use crate::{
     app::App,
     guard::{TokenHash, TooMany},
+    store::RefusedToken,
 };
+
+/// How long an answer waits for what is only counted.
+const SOON: Duration = Duration::from_secs(1);
 
 /// How a request wants to be let in.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +71,7 @@ where
 async fn answer<Answer>(
     app: &App,
     attempt: Attempt,
-    request: Request,
+    mut request: Request,
     next: impl FnOnce(Request) -> Answer,
 ) -> Response
 where
@@ -74,7 +81,12 @@ where
     let Some(address) = Peer::of(request.extensions()).network() else {
         return next(request).await;
     };
-    if let Err(error) = let_pass(app, attempt, brings_code(&request), &address).await {
+    let due = Due::from_now();
+    request.extensions_mut().insert(due);
+    if let Err(error) = let_pass(app, attempt, brings_code(&request), &address, due).await {
+        if error.status != StatusCode::TOO_MANY_REQUESTS {
+            return error.into_response();
+        }
         app.guard.refused(None, &address, "rate_limited", app.clock().now());
         let status = match attempt.token() {
             Some(hash) if app.guard.on_sight(&hash).rate_limit_as_503 => StatusCode::SERVICE_UNAVAILABLE,
@@ -90,7 +102,13 @@ where
     response
 }
 
-async fn let_pass(app: &App, attempt: Attempt, brings_code: bool, address: &str) -> Result<(), ApiError> {
+async fn let_pass(
+    app: &App,
+    attempt: Attempt,
+    brings_code: bool,
+    address: &str,
+    due: Due,
+) -> Result<(), ApiError> {
     let now = app.clock().now();
     let tries = match attempt {
         Attempt::Nothing => false,
@@ -105,7 +123,7 @@ async fn let_pass(app: &App, attempt: Attempt, brings_code: bool, address: &str)
     {
         match attempt.token() {
             // Boxed: it is seldom needed, and the future of every request would have room for it.
-            Some(hash) if Box::pin(lets_in(app, hash)).await => {}
+            Some(hash) if due.hold(Box::pin(lets_in(app, hash))).await?? => {}
             _ => return Err(too_many_failures(too_many)),
         }
     }
@@ -117,9 +135,12 @@ async fn let_pass(app: &App, attempt: Attempt, brings_code: bool, address: &str)
 
 /// Whether a token that nobody has seen yet is good. Behind the address of whoever guesses may stand a whole plant, and an
 /// alarm does not wait for the end of his minute.
-async fn lets_in(app: &App, hash: TokenHash) -> bool {
+///
+/// # Errors
+/// 503 when the database does not say: it may be the token of an alarm.
+async fn lets_in(app: &App, hash: TokenHash) -> Result<bool, ApiError> {
     let _turn = app.guard.strangers.acquire().await;
-    matches!(app.store.token_holder(&hash).await, Ok(Some(_)))
+    Ok(app.store.token_holder(&hash).await?.is_some())
 }
 
 /// Whether a code is the way in, not a token.
@@ -149,10 +170,9 @@ async fn note(app: &App, attempt: Attempt, address: &str, status: StatusCode, co
         ("unauthenticated", Attempt::Token(hash)) => {
             app.guard.failed(address, now);
             app.guard.forget(&hash);
-            match app.store.refused_token(&hash).await {
-                Ok(Some(token)) => refused_in(token.client_id, token.fate),
-                // Without a database nobody knows it.
-                Ok(None) | Err(_) => refused_in(None, "unknown_token"),
+            match refused_token(app, &hash).await {
+                Some(token) => refused_in(token.client_id, token.fate),
+                None => refused_in(None, "unknown_token"),
             }
         }
         ("wrong_code", _) => {
@@ -160,11 +180,16 @@ async fn note(app: &App, attempt: Attempt, address: &str, status: StatusCode, co
             refused_in(None, reason);
         }
         ("forbidden" | "blocked", Attempt::Token(hash)) => {
-            let token = app.store.refused_token(&hash).await;
-            refused_in(token.ok().flatten().and_then(|token| token.client_id), reason);
+            let token = refused_token(app, &hash).await;
+            refused_in(token.and_then(|token| token.client_id), reason);
         }
         _ => refused_in(None, reason),
     }
+}
+
+/// Whose token it was; nobody's, when the database does not say soon: an answer waits for it.
+async fn refused_token(app: &App, hash: &TokenHash) -> Option<RefusedToken> {
+    timeout(SOON, app.store.refused_token(hash)).await.ok()?.ok()?
 }
 
 fn rate_limited(detail: simo_common::lang::Text, retry_after: u32) -> ApiError {

@@ -141,9 +141,9 @@ pub(super) async fn post_message(
 ) -> ApiResult<(StatusCode, Json<PostedMessage>)> {
     let (mut parts, request_body) = request.into_parts();
     let from = Peer::of(&parts.extensions).ip();
-    let mut due = Due::from_now();
+    let mut due = Due::of(&parts.extensions);
     let poster = due.hold(poster(&mut parts, &app)).await??;
-    let incoming = match due.after(read_one(parts, request_body, poster, &app)).await {
+    let incoming = match read_one(parts, request_body, poster, &app, &mut due).await {
         Ok(incoming) => incoming,
         Err(error) => {
             let head = error.post.as_deref().cloned().unwrap_or_default();
@@ -165,6 +165,7 @@ async fn read_one(
     request_body: axum::body::Body,
     poster: Poster,
     app: &Arc<App>,
+    due: &mut Due,
 ) -> Result<Incoming, ApiError> {
     let Params(PostParams { dry_run, fit }) = Params::from_request_parts(&mut parts, app).await?;
     let from = Peer::of(&parts.extensions).ip();
@@ -178,12 +179,12 @@ async fn read_one(
     let most = if fit { limits::FIT_REQUEST_BYTES } else { limits::MESSAGE_REQUEST_BYTES };
     DefaultBodyLimit::max(most).apply(&mut request);
     let of = |bytes: &[u8], error: ApiError| error.of_post(refused_posts::of_bytes(bytes));
-    let (bytes, keyed) = (body::read(app, request).await?, idempotency_key.is_some());
+    let (bytes, keyed) = (body::read(app, request, due).await?, idempotency_key.is_some());
     let draft = if let Some(message) = body::plain(&bytes) {
         validate::validate(message, keyed, fit).map_err(|error| of(&bytes, error))
     } else {
         let read = move || validate::read(&bytes, keyed, fit).map_err(|error| of(&bytes, error));
-        Box::pin(app.bodies.aside(read)).await?
+        due.hold(Box::pin(app.bodies.aside(read))).await??
     };
     let draft = draft?;
     Ok(Incoming { poster, from, draft, idempotency_key, dry_run, budget: None, memory: None })

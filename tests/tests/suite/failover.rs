@@ -105,6 +105,9 @@ async fn a_wait_for_the_standby_that_somebody_cancels_is_no_success() {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
     assert_eq!(code(&answer), "outcome_unknown");
     assert!(answer.headers.contains_key(header::RETRY_AFTER));
+    // It is there, and no standby has it: whoever repeats it is told no more.
+    let repeated = post_key(&simod, &token, "a").await;
+    assert_eq!((repeated.status, &*code(&repeated)), (StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown"));
     standby_comes(&mut admin).await;
     let repeated = eventually("it is accepted", async || {
         let answer = post_key(&simod, &token, "a").await;
@@ -113,6 +116,62 @@ async fn a_wait_for_the_standby_that_somebody_cancels_is_no_success() {
     .await;
     assert_eq!(repeated.value()["duplicate"], true);
     assert_eq!(plant.admin.messages(&ListQuery::default()).await.unwrap().items.len(), 1);
+}
+
+/// As above, for simod's own row.
+#[tokio::test]
+async fn whoever_cancels_the_waits_for_the_standby_makes_simod_not_ready() {
+    let Some(server) = OwnServer::start() else {
+        return;
+    };
+    let simod = Setup::new().database_url(server.url()).start().await;
+    let mut admin = PgConnection::connect(&server.url()).await.unwrap();
+    standby_goes(&server, &mut admin).await;
+    let _cancels = AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            let cancel = "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'";
+            run(&mut admin, cancel).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }));
+    let readiness = async || {
+        raw::ask(Method::GET, &format!("{}/readyz", simod.url())).send().await.status == StatusCode::OK
+    };
+    eventually("it is not ready", async || (!readiness().await).then_some(())).await;
+    for _ in 0..20 {
+        assert!(!readiness().await);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Longer than a commit that hangs, and each of them is answered.
+#[tokio::test]
+async fn commits_that_are_slow_are_waited_for() {
+    let Some(server) = OwnServer::start() else {
+        return;
+    };
+    let simod = Setup::new().database_url(server.url()).start().await;
+    let (plant, token) = employee(&simod).await;
+    let mut admin = PgConnection::connect(&server.url()).await.unwrap();
+    let slow = "create function slow() returns trigger language plpgsql as $$ begin
+            if current_setting('slow.slept', true) is distinct from pg_current_xact_id()::text then
+                perform pg_sleep(1.4), set_config('slow.slept', pg_current_xact_id()::text, true);
+            end if;
+            return null;
+        end $$;
+        create constraint trigger slow after insert on message deferrable initially deferred
+            for each row execute function slow()";
+    run(&mut admin, slow).await;
+    for round in 0..4 {
+        let keys: Vec<String> = (0..12).map(|n| format!("{round}-{n}")).collect();
+        let employees: Vec<String> = (0..3).map(|n| format!("{}", 100 + 3 * round + n)).collect();
+        let named: Vec<&str> = employees.iter().map(String::as_str).collect();
+        let answers = futures_util::future::join_all(keys.iter().map(|key| post_key(&simod, &token, key)));
+        let (answers, ()) = tokio::join!(answers, plant.employees(&named, &[]));
+        for answer in answers {
+            assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+        }
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,9 @@ use super::Check;
 /// A certificate or a disk that lasts no longer is to be seen to now.
 const SOON_DAYS: f64 = 14.0;
 
+/// Bytes that a disk should have free, whatever the rate: a day's alarms, and a log that grows.
+const LEAST_FREE: u64 = 1_000_000_000;
+
 /// Clocks of two machines may differ by so much, beside the time that the question took.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 
@@ -131,6 +134,15 @@ fn certificate(expires: Timestamp, now: Timestamp, zone: &TimeZone) -> Judged {
 fn disk(disk: &Disk) -> Judged {
     let gigabytes = disk.free as f64 / 1e9;
     match disk.full_in_days {
+        _ if disk.free < LEAST_FREE => {
+            let detail = text!(
+                "only {gigabytes:.1} GB free: make room, or keep history for a shorter time (`simoctl client edit SLUG \
+                 --retention-days`)",
+                "свободно только {gigabytes:.1} ГБ: освободите место или храните историю меньше (`simoctl client edit КЛИЕНТ \
+                 --retention-days`)"
+            );
+            ("disk", false, detail)
+        }
         Some(days) if days <= SOON_DAYS => {
             let days = days.floor();
             let detail = text!(
@@ -229,8 +241,9 @@ mod tests {
             (Health { now: at(NOW - 60), ..well() }, "ok", "-60 s"),
             (Health { certificate_expires_at: Some(at(NOW)), ..well() }, "ok", "expired on"),
             (Health { certificate_expires_at: Some(at(NOW + 13 * 86_400)), ..well() }, "ok", "expires on"),
+            (Health { disk: Some(Disk { free: 1, full_in_days: None }), ..well() }, "ok", "only 0.0 GB free"),
             (
-                Health { disk: Some(Disk { free: 1, full_in_days: Some(3.7) }), ..well() },
+                Health { disk: Some(Disk { free: 2_000_000_000, full_in_days: Some(3.7) }), ..well() },
                 "ok",
                 "full in 3 days",
             ),

@@ -29,6 +29,7 @@ use crate::{
     api::{
         auth::{Admin, Viewer},
         body::{self, Json},
+        due::Due,
         openapi::Problems,
     },
     app::App,
@@ -228,7 +229,7 @@ async fn import(
     Params(ImportParams { dry_run }): Params<ImportParams>,
     request: Request,
 ) -> ApiResult<axum::Json<ImportReport>> {
-    let bytes = body::read(&app, request).await?;
+    let bytes = body::read(&app, request, &mut Due::from_now()).await?;
     // Megabytes to parse and check: not on a thread that others wait for.
     let (rows, mut check) = app.bodies.aside(move || body::parse(&bytes).map(checked_rows)).await??;
     // Rows with mistakes are left out: of the others, what only the store knows is told together with them.

@@ -22,7 +22,7 @@ use super::{
     tokens::{learn_limits, limits},
 };
 use crate::{
-    api::{auth::Keeper, body, openapi::Problems},
+    api::{auth::Keeper, body, due::Due, openapi::Problems},
     app::App,
     store::{self, Reach},
 };
@@ -94,7 +94,7 @@ async fn apply(
 
 /// Megabytes to parse: not on a thread that others wait for.
 async fn parsed<T: DeserializeOwned + Send + 'static>(app: &App, request: Request) -> ApiResult<T> {
-    let bytes = body::read(app, request).await?;
+    let bytes = body::read(app, request, &mut Due::from_now()).await?;
     app.bodies.aside(move || body::parse(&bytes)).await?
 }
 

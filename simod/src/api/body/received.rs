@@ -1,5 +1,7 @@
 //! A request's body, received whole: a small one as it comes, a large one when there is room for it.
 
+use std::time::Duration;
+
 use axum::{
     RequestExt as _,
     body::{Body, Bytes, HttpBody as _},
@@ -8,14 +10,23 @@ use axum::{
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError};
 use simo_common::{text, token};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    api::{ApiError, Peer, auth},
+    api::{ApiError, Peer, auth, due::Due},
     app::App,
     bodies::{Held, SMALL, Whose},
     serve::TooSlow,
     store::TokenHolder,
 };
+
+/// Room for a body whose length is not announced, in bytes, and how many times as much it gets when that is full.
+const FIRST_STEP: usize = 1024 * 1024;
+const NEXT_STEP: usize = 4;
+
+/// How long a body may take that fills its room, and how much longer its first bytes.
+const WHOLE_WITHIN: Duration = Duration::from_mins(5);
+const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(30);
 
 /// The body's bytes, up to the route's limit. One that is announced as longer is refused before any of it is read; one that
 /// is larger than [`SMALL`] waits unread for room, and has it until the bytes are dropped.
@@ -23,7 +34,7 @@ use crate::{
 /// # Errors
 /// 413 and 415; 408 when it comes too slowly; 503 when there is no room for it in time; 401 when it is large and its token
 /// lets nobody in.
-pub(crate) async fn read(app: &App, request: Request) -> Result<Bytes, ApiError> {
+pub(crate) async fn read(app: &App, request: Request, due: &mut Due) -> Result<Bytes, ApiError> {
     refuse_packed(request.headers())?;
     let announced = request.body().size_hint().lower();
     let request = request.with_limited_body();
@@ -32,26 +43,45 @@ pub(crate) async fn read(app: &App, request: Request) -> Result<Bytes, ApiError>
         return Err(ApiError::too_large());
     }
     if most.is_some_and(|most| most <= SMALL as u64) {
-        return Ok(request.into_body().collect().await.map_err(|error| unread(&error))?.to_bytes());
+        let body = due.after(request.into_body().collect()).await;
+        return Ok(body.map_err(|error| unread(&error))?.to_bytes());
     }
     // Boxed: the future of every message would have room for it.
-    Box::pin(read_large(app, request)).await
+    Box::pin(read_large(app, request, due)).await
 }
 
-/// Reads what is announced as large, or may become so.
-async fn read_large(app: &App, request: Request) -> Result<Bytes, ApiError> {
+/// Reads what is announced as large, or may become so. How long it is may become known at its end only: then it takes room
+/// step by step.
+async fn read_large(app: &App, request: Request, due: &mut Due) -> Result<Bytes, ApiError> {
     let (parts, mut body) = request.into_parts();
     let size = body.size_hint();
+    let most = usize::try_from(size.upper().unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     let mut whole = match size.exact() {
-        Some(bytes) => Whole::with_room(app, &parts, bytes).await?,
+        Some(_) => Whole::with_room(app, &parts, most, due).await?,
         None => Whole::default(),
     };
-    while let Some(data) = next(&mut body).await? {
-        if whole.held.is_none() && whole.bytes.len() + data.len() > SMALL {
-            // How long it is becomes known at its end only.
-            let begun = std::mem::take(&mut whole.bytes);
-            whole = Whole::with_room(app, &parts, size.upper().unwrap_or(u64::MAX)).await?;
-            whole.bytes.extend_from_slice(&begun);
+    let mut begun = Instant::now();
+    while let Some(data) = due
+        .after(timeout_at(whole.next_until(begun), next(&mut body)))
+        .await
+        .map_err(|_| ApiError::too_slow())??
+    {
+        let length = whole.bytes.len() + data.len();
+        match &mut whole.held {
+            None if length > SMALL => {
+                let first = std::mem::take(&mut whole.bytes);
+                whole = Whole::with_room(app, &parts, most.min(length.max(FIRST_STEP)), due).await?;
+                whole.bytes.extend_from_slice(&first);
+                begun = Instant::now();
+            }
+            Some(held) if length > held.bytes() => {
+                let bytes = most.min(length.max(held.bytes() * NEXT_STEP));
+                if !due.after(app.bodies.grow(held, bytes)).await {
+                    return Err(ApiError::no_room());
+                }
+                whole.bytes.reserve_exact(held.bytes() - whole.bytes.len());
+            }
+            _ => {}
         }
         whole.bytes.extend_from_slice(&data);
     }
@@ -79,11 +109,18 @@ struct Whole {
 }
 
 impl Whole {
-    async fn with_room(app: &App, parts: &Parts, bytes: u64) -> Result<Self, ApiError> {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        let held = app.bodies.admit(whose(app, parts).await?, bytes).await.ok_or_else(ApiError::no_room)?;
+    async fn with_room(app: &App, parts: &Parts, bytes: usize, due: &mut Due) -> Result<Self, ApiError> {
+        let whose = due.hold(whose(app, parts)).await??;
+        let held = due.after(app.bodies.admit(whose, bytes)).await.ok_or_else(ApiError::no_room)?;
         // Never moved as it grows, which would take its room twice.
         Ok(Self { bytes: Vec::with_capacity(held.bytes()), held: Some(held) })
+    }
+
+    /// Until when more of it must have come: who holds room that others wait for does not keep it for ever.
+    fn next_until(&self, begun: Instant) -> Instant {
+        let Some(held) = &self.held else { return begun + Duration::from_hours(1) };
+        let share = self.bytes.len() as f64 / held.bytes().max(1) as f64;
+        begun + FIRST_BYTES_WITHIN + WHOLE_WITHIN.mul_f64(share)
     }
 }
 

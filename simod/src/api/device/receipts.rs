@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts as _, Request, State};
 use simo_common::{
     api::{
         device::{Receipt, ReceiptsAnswer, RefusedReceipt},
@@ -49,14 +49,16 @@ const MOST: usize = 1000;
 )]
 pub(super) async fn post_receipts(
     State(app): State<Arc<App>>,
-    Phone(phone): Phone,
     request: Request,
 ) -> ApiResult<axum::Json<ReceiptsAnswer>> {
     let lang = middleware::language(request.headers());
-    let bytes = body::read(&app, request).await?;
+    let (mut parts, request_body) = request.into_parts();
+    let mut due = Due::of(&parts.extensions);
+    let Phone(phone) = due.hold(Phone::from_request_parts(&mut parts, &app)).await??;
+    let bytes = body::read(&app, Request::from_parts(parts, request_body), &mut due).await?;
     let (receipts, refused) = match body::plain::<Vec<Receipt>>(&bytes).filter(|all| all.len() <= MOST) {
         Some(receipts) => (receipts, Vec::new()),
-        None => app.bodies.aside(move || read(&bytes)).await??,
+        None => due.hold(app.bodies.aside(move || read(&bytes))).await???,
     };
     if receipts.is_empty() && !refused.is_empty() {
         return Err(all_refused(refused));
@@ -65,7 +67,7 @@ pub(super) async fn post_receipts(
         .iter()
         .map(|(index, error)| RefusedReceipt { index: *index, errors: error.problem(lang).errors })
         .collect();
-    let recorded = app.receipts.submit_by(Reported { phone, receipts }, Due::from_now().at()).await??;
+    let recorded = app.receipts.submit_by(Reported { phone, receipts }, due.at()).await??;
     Ok(axum::Json(ReceiptsAnswer { refused, ..recorded.answer }))
 }
 

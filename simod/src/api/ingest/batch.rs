@@ -65,17 +65,17 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
     let lang = middleware::language(request.headers());
     let (mut parts, request_body) = request.into_parts();
     let from = Peer::of(&parts.extensions).ip();
-    let mut due = Due::from_now();
+    let mut due = Due::of(&parts.extensions);
     let poster = due.hold(poster(&mut parts, &app)).await??;
     let read = async {
         let Params(params) = Params::<BatchParams>::from_request_parts(&mut parts, &app).await?;
-        let items = read_items(&app, Request::from_parts(parts, request_body)).await?;
+        let items = read_items(&app, Request::from_parts(parts, request_body), &mut due).await?;
         if params.strict {
             strict::refuse_too_much(&items)?;
         }
         Ok((params, items))
     };
-    let (params, mut items) = match due.after(read).await {
+    let (params, mut items) = match read.await {
         Ok(read) => read,
         Err(error) => {
             let error = due.hold(refuse_strangers(&app, poster, from, error)).await?;
@@ -92,6 +92,7 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
         budget: Some(budget.clone()),
         memory,
     };
+    let _turn = if items.len() > FEW { due.hold(app.bodies.turn(poster)).await? } else { None };
     let texts = items.texts();
     let answers = if params.strict {
         let mut drafts = Vec::with_capacity(items.len());
@@ -111,7 +112,10 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
         let answer = answered(&answering, poster, answers, &texts, lang)?;
         refused.map_or(Ok(answer), Err)
     };
-    if are_few { answer() } else { app.bodies.aside(answer).await? }
+    if are_few {
+        return answer();
+    }
+    due.hold(app.bodies.aside(answer)).await.unwrap_or_else(|_| Ok(Err(not_in_time(true))))?
 }
 
 /// Posts items one after the other, so that they are accepted in their order.
@@ -209,7 +213,7 @@ fn answered(
     Ok(axum::Json(answer(answers, lang)).into_response())
 }
 
-async fn read_items(app: &App, request: Request) -> ApiResult<Items> {
+async fn read_items(app: &App, request: Request, due: &mut Due) -> ApiResult<Items> {
     // `Idempotency-Key` is for single messages; here `external_id` does its work per item.
     if request.headers().contains_key("idempotency-key") {
         return Err(ApiError::field(
@@ -220,7 +224,8 @@ async fn read_items(app: &App, request: Request) -> ApiResult<Items> {
             ),
         ));
     }
-    Items::of(app, body::read(app, request).await?).await
+    let body = body::read(app, request, due).await?;
+    due.hold(Items::of(app, body)).await?
 }
 
 /// Why items were not posted. What undid a transaction is explained, and logged, once for all of its items.

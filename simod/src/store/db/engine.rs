@@ -22,6 +22,7 @@ pub(crate) use self::{
     held::{Held, Writer},
     row::{Column, FromRow, Row},
     rows::{Kind, RowStatement, Values},
+    session::warnings::with_warning,
     session::{Commits, Faults, PATIENT, PROMPT, Session, WAIT_FOR_CONNECTION, WRITERS, in_time, permit},
     statement::{Query, Value, query, query_as, query_scalar},
 };

@@ -253,7 +253,7 @@ impl Server {
 
     /// Begins a transaction that may write, by whether somebody waits for it.
     pub(in crate::store) async fn write(&self, haste: Haste) -> Result<Write> {
-        let pass = self.commits.enter().await?;
+        let pass = self.commits.enter(matches!(haste, Haste::Prompt)).await?;
         let session = self.begin("begin", haste).await?.with(pass).await?;
         Ok(Write::new(Conn::Postgres(Box::new(session)), None))
     }

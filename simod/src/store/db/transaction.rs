@@ -7,7 +7,10 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{engine::Conn, wal_sync::Log};
+use super::{
+    engine::{Conn, Engine, query},
+    wal_sync::Log,
+};
 use crate::store::{
     Result,
     audit::{Change, Changes},
@@ -68,6 +71,15 @@ impl Write {
         // Also when it failed: then there is nothing to wait for.
         log.messages_end();
         committed
+    }
+
+    /// Makes the commit wait for the disk and for standbys although nothing is written: what was read may be of a commit that
+    /// was never confirmed. A transaction without a number waits for nothing. SQLite's log is synced anyway.
+    pub(in crate::store) async fn confirm_what_was_read(&mut self) -> Result<()> {
+        if self.conn.engine() == Engine::Postgres {
+            query("select pg_logical_emit_message(true, 'simod', '')").execute(&mut self.conn).await?;
+        }
+        Ok(())
     }
 
     /// Leaves no trace.

@@ -179,8 +179,14 @@ impl Store {
         if !stored.is_empty() {
             insert::store(&mut tx, &stored, now).await?;
         }
+        let has_repeats =
+            answers.iter().any(|accepted| accepted.answer.as_ref().is_ok_and(|posted| posted.duplicate));
         if stored.is_empty() && !keys.has_bound() {
-            tx.rollback().await?;
+            // Whoever repeats what had no answer is told that it is stored: then it has to be.
+            if has_repeats {
+                tx.confirm_what_was_read().await?;
+            }
+            tx.commit_unsynced().await?;
         } else {
             keys.store_bound(&mut tx, now).await?;
             tx.commit_messages_unsynced().await?;

@@ -38,7 +38,9 @@ impl Store {
         let Some((poster, was_canceled)) = found else {
             return Err(Error::not_found("message", id.to_string()));
         };
-        if !was_canceled {
+        if was_canceled {
+            tx.confirm_what_was_read().await?;
+        } else {
             end(&mut tx, client_id, poster, id, None, now).await?;
         }
         tx.commit().await?;

@@ -107,6 +107,9 @@ impl Store {
             })
             .collect();
         add_delivery_events(&mut tx, &events, now).await?;
+        if changed.is_empty() {
+            tx.confirm_what_was_read().await?;
+        }
         tx.commit_unsynced().await?;
         Ok(batch.iter().map(|reported| answer(reported, &known, &changed)).collect())
     }

@@ -2,12 +2,15 @@
 
 mod commits;
 mod faults;
-mod warnings;
+pub(crate) mod warnings;
 
 use std::{
     borrow::Cow,
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -64,6 +67,10 @@ fn silent() -> sqlx::Error {
 pub(crate) struct Patience {
     silence: Duration,
     faults: Arc<Faults>,
+    /// Whether the server gives a statement up before we do: else it may be at work, and silence is no fault.
+    server_gives_up: bool,
+    /// We have given up a statement of which no more is known.
+    has_given_up: AtomicBool,
 }
 
 impl Patience {
@@ -72,9 +79,17 @@ impl Patience {
         &self,
         answer: impl Future<Output = sqlx::Result<T>> + Send + 'a,
     ) -> sqlx::Result<T> {
-        self.within(self.silence, answer).await
+        let answer = in_time(self.silence, answer).await;
+        answer.inspect_err(|error| {
+            if is_silence(error) && !self.server_gives_up {
+                self.has_given_up.store(true, Ordering::Relaxed);
+            } else {
+                self.faults.note(error);
+            }
+        })
     }
 
+    /// The same for a statement that is no work: silence is a fault.
     async fn within<'a, T: 'a>(
         &self,
         limit: Duration,
@@ -132,7 +147,12 @@ impl Session {
             connection: Some(pool.acquire().await?),
             transaction: Transaction::None,
             keeps_statements: true,
-            patience: Patience { silence, faults: pool.faults() },
+            patience: Patience {
+                silence,
+                faults: pool.faults(),
+                server_gives_up: silence != PROMPT,
+                has_given_up: AtomicBool::new(false),
+            },
             asked,
             pass: None,
             permit: None,
@@ -148,6 +168,7 @@ impl Session {
         let mut session = Self::alone(pool, silence).await?;
         // Whatever becomes of the question, it may have begun.
         session.transaction = Transaction::Open;
+        session.patience.server_gives_up = true;
         session.at_once(AssertSqlSafe(begin)).await?;
         Ok(session)
     }
@@ -270,7 +291,8 @@ impl Drop for Session {
             return;
         };
         let faults = self.patience.faults.clone();
-        if self.transaction == Transaction::Committing || faults.condemn(self.asked) {
+        let has_given_up = self.patience.has_given_up.load(Ordering::Relaxed);
+        if self.transaction == Transaction::Committing || has_given_up || faults.condemn(self.asked) {
             // Its socket is closed, and the server not asked for anything.
             drop(connection.detach());
             return;
@@ -284,19 +306,16 @@ impl Drop for Session {
             if is_open {
                 let rollback = sqlx::raw_sql("rollback").execute(&mut *connection);
                 if let Err(error) = in_time(RELEASE, rollback).await {
-                    faults.note(&error);
+                    // It may still be at work on what was asked before.
+                    if !is_silence(&error) {
+                        faults.note(&error);
+                    }
                     drop(connection.detach());
                     return;
                 }
             }
-            // It waits for whatever is still to come from the server.
-            let returned = async {
-                connection.return_to_pool().await;
-                Ok(())
-            };
-            if let Err(error) = in_time(RELEASE, returned).await {
-                faults.note(&error);
-            }
+            // It waits for whatever is still to come from the server, which may still be at work: if that takes long, it is closed.
+            let _returned = timeout(RELEASE, connection.return_to_pool()).await;
             drop(permits);
         });
     }

@@ -18,10 +18,13 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::Hosts;
-use crate::store::Result;
+use crate::store::{Result, db::engine::with_warning};
 
-/// How long the server may take to let us in, and to answer. A commit that takes longer is no proof.
+/// How long the server may take to answer. A commit that takes longer is no proof.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long it may take to let us in: when it is reached again, we are to be ready two seconds later.
+const TO_CONNECT: Duration = Duration::from_secs(1);
 
 /// Commits this instance's row.
 pub(super) struct Prover {
@@ -83,7 +86,7 @@ impl Prover {
             }
             other => *state = other,
         }
-        let mut fresh = match timeout(PATIENCE, self.hosts.connect(0)).await {
+        let mut fresh = match timeout(TO_CONNECT, self.hosts.connect(0)).await {
             Ok(connected) => connected?.1,
             Err(_) => return Err(silent("the server does not let us in").into()),
         };
@@ -108,7 +111,8 @@ impl Prover {
         // with it. Random letters, because repeated ones would be packed into nothing.
         let (instance, parts) = (&self.instance, ballast / 32);
         let statement = format!(
-            "delete from commit_proof where instance in (
+            "set local client_min_messages = warning;
+             delete from commit_proof where instance in (
                  select instance from commit_proof
                  where at < extract(epoch from now() - interval '2 days') * 1000000 for update skip locked);
              insert into commit_proof (instance, at, ballast) values ('{instance}',
@@ -117,8 +121,13 @@ impl Prover {
              on conflict (instance) do update set at = excluded.at, ballast = excluded.ballast"
         );
         let mut answer = async move {
-            let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await;
-            (connection, done.map(drop))
+            let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection);
+            // A wait for the standby that somebody cancels is a success with a warning.
+            let done = match with_warning(done).await {
+                (Ok(_), Some(warning)) => Err(sqlx::Error::Protocol(warning)),
+                (done, _) => done.map(drop),
+            };
+            (connection, done)
         }
         .boxed();
         let Ok((connection, done)) = timeout(PATIENCE, &mut answer).await else {

@@ -7,10 +7,10 @@ use std::{
     io,
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -27,8 +27,13 @@ const HANGS: Duration = Duration::from_secs(1);
 /// How many more are tried while one hangs.
 const TRIALS: i64 = 2;
 
-/// How many transactions that may write have a connection at once.
+/// How many transactions that may write have a connection at once, and how many of them are such that nobody waits for: these
+/// may wait for a lock that a commit holds which hangs.
 pub(crate) const WRITERS: usize = 6;
+const PATIENT_WRITERS: usize = 3;
+
+/// For how long the server's answer holds that too many commits hang.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
 
 /// What is known of the commits of this instance.
 #[derive(Debug)]
@@ -38,8 +43,11 @@ pub(crate) struct Commits {
     /// A commit has hung, and the server has not yet reported that none is left.
     in_doubt: AtomicBool,
     writers: Arc<Semaphore>,
+    patient_writers: Arc<Semaphore>,
     /// One at a time asks the server, so that all whose commit was sent before are in its answer.
     turn: Arc<Semaphore>,
+    /// When it last answered that too many hang.
+    refused: Mutex<Option<Instant>>,
     hung: Arc<Notify>,
 }
 
@@ -49,7 +57,7 @@ pub(crate) struct Pass {
     commits: Arc<Commits>,
     /// Held by one of the few that are tried, until its commit hangs as well.
     turn: Option<OwnedSemaphorePermit>,
-    _permit: OwnedSemaphorePermit,
+    _permits: (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit),
 }
 
 impl Commits {
@@ -59,23 +67,33 @@ impl Commits {
             text: format!("commit /* simod {instance} */").into(),
             in_doubt: AtomicBool::new(false),
             writers: Arc::new(Semaphore::new(WRITERS)),
+            patient_writers: Arc::new(Semaphore::new(PATIENT_WRITERS)),
             turn: Arc::new(Semaphore::new(1)),
+            refused: Mutex::default(),
             hung: Arc::default(),
         })
     }
 
-    /// Waits for a permit.
+    /// Waits for a permit, and while a commit hangs for its turn; `is_awaited`: somebody waits for it.
     ///
     /// # Errors
-    /// At once when a commit hangs and another one is tried.
-    pub(crate) async fn enter(self: &Arc<Self>) -> Result<Pass> {
+    /// At once when the server has just said that too many hang.
+    pub(crate) async fn enter(self: &Arc<Self>, is_awaited: bool) -> Result<Pass> {
         let turn = if self.in_doubt.load(Ordering::Relaxed) {
-            Some(self.turn.clone().try_acquire_owned().map_err(|_| hanging())?)
+            self.refuse_if_too_many_hang()?;
+            let turn = permit(&self.turn).await?;
+            self.refuse_if_too_many_hang()?;
+            Some(turn)
         } else {
             None
         };
-        let permit = permit(&self.writers).await?;
-        Ok(Pass { commits: self.clone(), turn, _permit: permit })
+        let patient = if is_awaited { None } else { Some(permit(&self.patient_writers).await?) };
+        Ok(Pass { commits: self.clone(), turn, _permits: (patient, permit(&self.writers).await?) })
+    }
+
+    fn refuse_if_too_many_hang(&self) -> Result<()> {
+        let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.is_some_and(|refused| refused.elapsed() < REFUSED_FOR) { Err(hanging()) } else { Ok(()) }
     }
 
     /// Resolves the next time a commit is found hanging.
@@ -106,7 +124,11 @@ impl Pass {
         if under_way == 0 {
             self.commits.in_doubt.store(false, Ordering::Relaxed);
         }
-        if under_way > TRIALS { Err(hanging()) } else { Ok(()) }
+        if under_way <= TRIALS {
+            return Ok(());
+        }
+        *self.commits.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        Err(hanging())
     }
 
     /// Others are careful from now on.
@@ -133,22 +155,39 @@ fn hanging() -> crate::store::Error {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
     async fn while_a_commit_hangs_one_at_a_time_asks_whether_more_may_be_tried() {
         let commits = Commits::new("a");
-        let first = commits.enter().await.unwrap();
+        let first = commits.enter(true).await.unwrap();
         assert_eq!(first.question(), None);
         first.doubt();
-        let second = commits.enter().await.unwrap();
+        let second = commits.enter(true).await.unwrap();
         assert!(second.question().unwrap().contains("commit /* simod a */"));
         assert!(second.learn(2).is_ok());
-        assert!(commits.enter().await.is_err());
-        drop(second);
-        assert!(commits.enter().await.unwrap().learn(3).is_err());
-        commits.enter().await.unwrap().learn(0).unwrap();
-        let others = [commits.enter().await.unwrap(), commits.enter().await.unwrap()];
+        let (third, ()) = tokio::join!(commits.enter(true), async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            drop(second);
+        });
+        assert!(third.unwrap().learn(3).is_err(), "it has waited for its turn");
+        assert!(commits.enter(true).await.is_err(), "the answer holds for a while");
+        *commits.refused.lock().unwrap() = None;
+        commits.enter(true).await.unwrap().learn(0).unwrap();
+        let others = [commits.enter(true).await.unwrap(), commits.enter(true).await.unwrap()];
         assert!(others.iter().all(|pass| pass.question().is_none()));
+    }
+
+    #[tokio::test]
+    async fn those_for_whom_nobody_waits_leave_places_to_others() {
+        let commits = Commits::new("a");
+        let mut patient = Vec::new();
+        for _ in 0..PATIENT_WRITERS {
+            patient.push(commits.enter(false).await.unwrap());
+        }
+        assert!(commits.enter(false).now_or_never().is_none());
+        assert!(commits.enter(true).await.is_ok());
     }
 }

@@ -25,7 +25,7 @@ thread_local! {
 }
 
 /// What the server answers, and the last warning that it has sent with it.
-pub(super) async fn with_warning<T>(answer: impl Future<Output = T>) -> (T, Option<String>) {
+pub(crate) async fn with_warning<T>(answer: impl Future<Output = T>) -> (T, Option<String>) {
     let mut answer = pin!(answer);
     let mut warning = None;
     let answer = poll_fn(|context| {
