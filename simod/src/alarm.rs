@@ -164,7 +164,8 @@ mod tests {
     fn a_reason_is_told_once_in_ten_minutes_and_its_end_to_those_who_were_told() {
         let (mut told, start) = (Told::default(), Instant::now());
         let at = |minutes| start + Duration::from_mins(minutes);
-        let (full, away) = (Trouble::from(text!("full", "мало места")), Trouble::from(text!("away", "нет")));
+        let (full, away) =
+            (Trouble::of_starting(text!("full", "мало места")), Trouble::of_starting(text!("away", "нет")));
         let not_ready = |trouble: &Trouble| Ok(News::NotReady(trouble.reason.clone()));
         let again = |minutes, trouble: &Trouble| {
             Ok(News::ReadyAgain { after: Duration::from_mins(minutes), reason: trouble.reason.clone() })

@@ -51,6 +51,7 @@ pub struct Health {
     lacked_room: AtomicBool,
     trouble: watch::Sender<Option<Arc<Trouble>>>,
     ready: Gauge,
+    causes: [(Cause, Gauge); Cause::ALL.len()],
     failures: Counter,
 }
 
@@ -59,18 +60,71 @@ pub struct Health {
 pub struct Trouble {
     /// For the owner: it may name servers and files.
     pub reason: Text,
-    lacks_room: bool,
+    cause: Cause,
+}
+
+impl Trouble {
+    /// While nothing is known.
+    pub(crate) fn of_starting(reason: Text) -> Self {
+        Self { reason, cause: Cause::Starting }
+    }
 }
 
 impl From<&Error> for Trouble {
     fn from(error: &Error) -> Self {
-        Self { reason: error.cause(), lacks_room: error.lacks_room() }
+        let cause = if error.lacks_room() {
+            Cause::Full
+        } else if error.is_of_file() {
+            Cause::File
+        } else if error.is_of_standby() {
+            Cause::Standby
+        } else {
+            Cause::Database
+        };
+        Self { reason: error.cause(), cause }
     }
 }
 
-impl From<Text> for Trouble {
-    fn from(reason: Text) -> Self {
-        Self { reason, lacks_room: false }
+/// Why, as the metric names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// Nothing is known yet.
+    Starting,
+    /// The disk is full.
+    Full,
+    /// The file is not ours any more, or not to be trusted.
+    File,
+    /// Pages cannot be read.
+    Unreadable,
+    /// Commits wait for a standby.
+    Standby,
+    /// No commit is confirmed.
+    Silent,
+    /// What else the database says.
+    Database,
+}
+
+impl Cause {
+    const ALL: [Self; 7] = [
+        Self::Starting,
+        Self::Full,
+        Self::File,
+        Self::Unreadable,
+        Self::Standby,
+        Self::Silent,
+        Self::Database,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Full => "full",
+            Self::File => "file",
+            Self::Unreadable => "unreadable",
+            Self::Standby => "standby",
+            Self::Silent => "silent",
+            Self::Database => "database",
+        }
     }
 }
 
@@ -84,8 +138,9 @@ impl Health {
             failed: Notify::new(),
             // It may have been why we were started anew.
             lacked_room: AtomicBool::new(true),
-            trouble: watch::Sender::new(Some(Arc::new(starting.into()))),
+            trouble: watch::Sender::new(Some(Arc::new(Trouble::of_starting(starting)))),
             ready: metrics.ready(),
+            causes: Cause::ALL.map(|cause| (cause, metrics.not_ready(cause.as_str()))),
             failures: metrics.failed_commits(),
         }
     }
@@ -135,7 +190,7 @@ impl Health {
 
     /// How much that row holds.
     fn ballast(&self) -> u32 {
-        let lacks_room = self.trouble.borrow().as_ref().is_some_and(|trouble| trouble.lacks_room);
+        let lacks_room = self.trouble.borrow().as_ref().is_some_and(|trouble| trouble.cause == Cause::Full);
         if lacks_room || self.lacked_room.swap(false, Ordering::Relaxed) { BALLAST } else { 0 }
     }
 
@@ -146,19 +201,20 @@ impl Health {
                 self.committed();
                 self.set(None);
             }
-            (Ok(()), Some(said)) => self.set(Some(
-                text!(
+            (Ok(()), Some(said)) => {
+                let reason = text!(
                     "the database has pages that cannot be read ({said}): stop simod, look at the disk and restore a backup",
                     "в базе данных есть страницы, которые не читаются ({said}): остановите simod, проверьте диск и восстановите \
                      резервную копию"
-                )
-                .into(),
-            )),
+                );
+                self.set(Some(Trouble { reason, cause: Cause::Unreadable }));
+            }
             (Err(error), _) => {
                 self.failures.increment(1);
                 let trouble = Trouble::from(error);
                 // Others have got through meanwhile; where room is scarce, only because they were small.
-                let gets_through = self.committed.load(Ordering::Relaxed) > asked && !trouble.lacks_room;
+                let gets_through =
+                    self.committed.load(Ordering::Relaxed) > asked && trouble.cause != Cause::Full;
                 self.set(if gets_through { None } else { Some(trouble) });
             }
         }
@@ -166,6 +222,10 @@ impl Health {
 
     fn set(&self, trouble: Option<Trouble>) {
         self.ready.set(if trouble.is_none() { 1.0 } else { 0.0 });
+        let cause = trouble.as_ref().map(|trouble| trouble.cause);
+        for (known, gauge) in &self.causes {
+            gauge.set(if cause == Some(*known) { 1.0 } else { 0.0 });
+        }
         self.trouble.send_if_modified(|before| {
             match (&before, &trouble) {
                 (None, None) => return false,
@@ -215,13 +275,11 @@ async fn prove(health: &Health, store: &Store) {
             Err(_) if health.trouble.borrow().is_some() => break proof.await,
             Err(_) if health.proves_for(health.now()).is_zero() => {
                 let seconds = PROVES_FOR.as_secs();
-                health.set(Some(
-                    text!(
-                        "the database has not confirmed a commit for {seconds} s",
-                        "база данных не подтвердила ни одной фиксации за {seconds} с"
-                    )
-                    .into(),
-                ));
+                let reason = text!(
+                    "the database has not confirmed a commit for {seconds} s",
+                    "база данных не подтвердила ни одной фиксации за {seconds} с"
+                );
+                health.set(Some(Trouble { reason, cause: Cause::Silent }));
             }
             Err(_) => {}
         }

@@ -16,6 +16,7 @@ const SECONDS: &str = "simo_push_seconds";
 const QUEUE: &str = "simo_push_queue";
 const CLOCK: &str = "simo_clock_ahead_seconds";
 const READY: &str = "simo_ready";
+const NOT_READY: &str = "simo_not_ready";
 const FAILED: &str = "simo_commits_failed_total";
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
@@ -99,6 +100,7 @@ impl Default for Metrics {
             "By how much the clock was set ahead while expiry rests; else 0".into(),
         );
         recorder.describe_gauge(name(READY), None, "Whether this instance can store messages".into());
+        recorder.describe_gauge(name(NOT_READY), None, "Why this instance cannot store messages".into());
         recorder.describe_counter(name(FAILED), None, "Commits that the database could not do".into());
         Self {
             messages: recorder.register_counter(&Key::from_static_name(MESSAGES), &METADATA),
@@ -147,6 +149,11 @@ impl Metrics {
     /// 1 where this instance can store messages, else 0.
     pub fn ready(&self) -> Gauge {
         self.recorder.register_gauge(&Key::from_static_name(READY), &METADATA)
+    }
+
+    /// 1 where this is why it cannot, else 0.
+    pub fn not_ready(&self, cause: &'static str) -> Gauge {
+        self.recorder.register_gauge(&Key::from_parts(NOT_READY, vec![Label::new("cause", cause)]), &METADATA)
     }
 
     /// Commits that the database could not do.

@@ -181,9 +181,23 @@ impl Error {
 
     /// In both languages, without what it has kept us from: two failures of one cause are the same.
     pub(crate) fn cause(&self) -> Text {
+        self.unanswered().map_or_else(|| self.text(), said)
+    }
+
+    /// Whether SQLite's file is not ours any more, or not to be trusted.
+    pub(crate) fn is_of_file(&self) -> bool {
+        self.unanswered().is_some_and(|error| ours::<FileTrouble>(error).is_some())
+    }
+
+    /// Whether commits wait for a standby.
+    pub(crate) fn is_of_standby(&self) -> bool {
+        self.unanswered().is_some_and(|error| ours::<StandbyAway>(error).is_some())
+    }
+
+    fn unanswered(&self) -> Option<&sqlx::Error> {
         match self {
-            Self::Unavailable(error) | Self::OutcomeUnknown(error) => said(error),
-            _ => self.text(),
+            Self::Unavailable(error) | Self::OutcomeUnknown(error) => Some(error),
+            _ => None,
         }
     }
 
@@ -212,11 +226,16 @@ impl Error {
 
 /// What the database says, or what we say of one that is there and cannot be used.
 fn said(error: &sqlx::Error) -> Text {
-    let ours = if let sqlx::Error::Io(error) = error { error.get_ref() } else { None };
-    let of_file = ours.and_then(|ours| ours.downcast_ref::<FileTrouble>()).map(|trouble| trouble.text());
+    let of_file = ours::<FileTrouble>(error).map(|trouble| trouble.text());
     of_file
-        .or_else(|| ours.filter(|ours| ours.is::<StandbyAway>()).map(|_| StandbyAway::text()))
+        .or_else(|| ours::<StandbyAway>(error).map(|_| StandbyAway::text()))
         .unwrap_or_else(|| Text::new(error.to_string(), error.to_string()))
+}
+
+/// An error of ours that the database's has within.
+fn ours<E: std::error::Error + 'static>(error: &sqlx::Error) -> Option<&E> {
+    let sqlx::Error::Io(error) = error else { return None };
+    error.get_ref()?.downcast_ref()
 }
 
 /// Migrations by the numbers that their files begin with.

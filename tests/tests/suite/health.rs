@@ -98,7 +98,9 @@ async fn a_file_that_was_swapped_is_noticed_and_somebody_is_told() {
         let answer = reqwest::get(format!("{}/metrics", simod.url())).await.unwrap();
         answer.text().await.unwrap()
     };
-    assert!(metrics().await.contains("simo_ready 0"));
+    let told_by_metrics = metrics().await;
+    assert!(told_by_metrics.contains("simo_ready 0"), "{told_by_metrics}");
+    assert!(told_by_metrics.contains("simo_not_ready{cause=\"file\"} 1"), "{told_by_metrics}");
     eventually("somebody is told", || async {
         let told = fs::read_to_string(&told).ok()?;
         (told.contains("not ready") && told.contains("не готов") && told.contains("подменён")).then_some(())
@@ -109,6 +111,7 @@ async fn a_file_that_was_swapped_is_noticed_and_somebody_is_told() {
     ready(&simod).await;
     assert_eq!(readyz(&simod).await, StatusCode::OK);
     assert!(metrics().await.contains("simo_ready 1"));
+    assert!(metrics().await.contains("simo_not_ready{cause=\"file\"} 0"));
     post(&acs, &to_employees("После", &["001"])).await;
     let titles = titles(&plant).await;
     assert_eq!([&titles[0], titles.last().unwrap()], ["После", "До"], "{titles:?}");
