@@ -15,7 +15,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, mpsc::error::TrySendError, oneshot},
     time::{Instant, timeout_at},
 };
 use tokio_util::task::TaskTracker;
@@ -78,6 +78,10 @@ impl<R> Entered<R> {
     /// # Errors
     /// When the deadline has passed, the batcher has stopped, or a fault of ours ended the batch.
     pub async fn result_by(mut self, deadline: Instant) -> Result<R, Unanswered> {
+        // Those of one batch come together, and only the first needs a timer.
+        if let Ok(result) = self.result.try_recv() {
+            return Ok(result);
+        }
         match timeout_at(deadline, &mut self.result).await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(_)) => Err(self.give_up()),
@@ -187,6 +191,12 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
 }
 
 async fn hand_in<Q>(queue: &mpsc::Sender<Q>, item: Q, deadline: Instant) -> Result<(), Unanswered> {
+    // Mostly there is room, and no timer is needed.
+    let item = match queue.try_send(item) {
+        Ok(()) => return Ok(()),
+        Err(TrySendError::Closed(_)) => return Err(Unanswered::NotBegun),
+        Err(TrySendError::Full(item)) => item,
+    };
     match timeout_at(deadline, queue.send(item)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Unanswered::NotBegun),

@@ -71,6 +71,9 @@ const SETTINGS: &str = "set client_min_messages = warning; set statement_timeout
 /// What a transaction that somebody waits for begins with besides: the server gives a statement up before we give it up.
 const PROMPTLY: &str = "; set local statement_timeout = '7s'";
 
+/// How long a transaction that somebody waits for may take to begin: whoever is told so in time knows that nothing was stored.
+const TO_BEGIN: Duration = Duration::from_secs(6);
+
 /// What every transaction that must see one moment begins with.
 const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 
@@ -253,6 +256,13 @@ impl Server {
 
     /// Begins a transaction that may write, by whether somebody waits for it.
     pub(in crate::store) async fn write(&self, haste: Haste) -> Result<Write> {
+        match haste {
+            Haste::Prompt => within(TO_BEGIN, self.begin_to_write(haste)).await,
+            Haste::Patient => self.begin_to_write(haste).await,
+        }
+    }
+
+    async fn begin_to_write(&self, haste: Haste) -> Result<Write> {
         let pass = self.commits.enter(matches!(haste, Haste::Prompt)).await?;
         let session = self.begin("begin", haste).await?.with(pass).await?;
         Ok(Write::new(Conn::Postgres(Box::new(session)), None))
