@@ -188,6 +188,8 @@ fn permits(bytes: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn client(number: u128) -> Whose {
@@ -221,6 +223,36 @@ mod tests {
         assert!(next.is_some());
         drop((unannounced, next));
         assert_eq!(bodies.room.available_permits(), ROOM);
+    }
+
+    #[tokio::test]
+    async fn bodies_that_announce_no_length_take_no_more_room_than_they_fill() {
+        let bodies = impatient();
+        let mut dripping = [
+            bodies.admit(client(1), 1024 * 1024).await.unwrap(),
+            bodies.admit(client(2), 1024 * 1024).await.unwrap(),
+        ];
+        assert!(bodies.admit(client(3), 1024 * 1024).await.is_some());
+        assert!(bodies.grow(&mut dripping[0], ROOM_OF_ONE).await);
+        assert_eq!(dripping[0].bytes(), ROOM_OF_ONE);
+        let other = bodies.admit(client(3), ROOM_OF_ONE / TAKES - 2 * 1024 * 1024).await;
+        assert!(other.is_some() && !bodies.grow(&mut dripping[1], ROOM_OF_ONE).await);
+        drop((dripping, other));
+        assert_eq!(bodies.room.available_permits(), ROOM);
+    }
+
+    #[tokio::test]
+    async fn a_poster_has_a_few_batches_at_once_and_others_do_not_wait_for_them() {
+        let bodies = impatient();
+        let poster = |number| Poster::Token([number; 32]);
+        let mut held = Vec::new();
+        for _ in 0..BATCHES_OF_ONE {
+            held.push(bodies.turn(poster(1)).await);
+        }
+        assert!(bodies.turn(poster(1)).now_or_never().is_none());
+        assert!(bodies.turn(poster(2)).now_or_never().is_some());
+        held.pop();
+        assert!(bodies.turn(poster(1)).now_or_never().is_some());
     }
 
     #[tokio::test]

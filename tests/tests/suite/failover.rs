@@ -321,6 +321,30 @@ async fn after_a_silence_posts_pushes_and_streams_are_back_soon() {
     eventually("it was pushed", async || (fcm.journal().arrivals().len() == 1).then_some(())).await;
 }
 
+/// Its address has tried wrong ones too often, and nobody knows this one yet.
+#[tokio::test]
+async fn a_token_is_not_wrong_because_the_database_is_away() {
+    if postgres::server().is_none() {
+        return;
+    }
+    let database = TemporaryDatabase::create().await;
+    let wire = Wire::to(database.url());
+    let setup = Setup::new().database_url(wire.url(database.url())).set("failures_per_minute", 5);
+    let simod = setup.start().await;
+    let (plant, token) = employee(&simod).await;
+    let revoked = plant.token("scada").await;
+    let tokens = plant.admin.tokens(&ListQuery::default()).await.unwrap().items;
+    let id = tokens.iter().find(|token| token.holder == "scada").unwrap().id;
+    plant.admin.revoke_token(id).await.unwrap();
+    eventually("the address has tried too often", async || {
+        (post_key(&simod, &revoked, "a").await.status == StatusCode::TOO_MANY_REQUESTS).then_some(())
+    })
+    .await;
+    wire.set_silent(true);
+    let answer = post_key(&simod, &token, "a").await;
+    assert_eq!((answer.status, &*code(&answer)), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+}
+
 /// Each of its transactions waits for the lock in vain.
 #[tokio::test]
 async fn a_large_batch_before_a_locked_file_is_answered_in_time() {
