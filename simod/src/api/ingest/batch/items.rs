@@ -18,6 +18,9 @@ use crate::{
     store::Draft,
 };
 
+/// Bytes of lines that are told apart where other requests wait: nothing is parsed for that.
+const LINES_HERE: usize = 512 * 1024;
+
 /// Those that are not parsed yet.
 pub(in crate::api::ingest) struct Items {
     left: vec::IntoIter<Bytes>,
@@ -46,7 +49,8 @@ impl Items {
             let body = body.clone();
             move || told_apart(&body)
         };
-        let items = if is_large { app.bodies.aside(told_apart).await? } else { told_apart() };
+        let is_quick = body.len() <= LINES_HERE && !is_list(body::without_bom(&body));
+        let items = if is_large && !is_quick { app.bodies.aside(told_apart).await? } else { told_apart() };
         Ok(Self { left: items?.into_iter(), body, is_large, has_room: false, effort: Effort::default() })
     }
 
@@ -73,24 +77,30 @@ impl Items {
         app.bodies.room_to_parse(self.body.len()).await
     }
 
-    /// Parses and checks the next ones; `None` after the last.
+    /// Parses and checks the next ones; `None` after the last. What is right is parsed here, and others go ahead in between; what
+    /// is to be explained, aside.
     pub(super) async fn next(&mut self, app: &App) -> ApiResult<Option<Part>> {
-        let mut drafts = Vec::new();
-        if !self.is_large {
-            while let Some(draft) = self.left.as_slice().first().and_then(plain) {
-                self.left.next();
-                drafts.push(draft);
-            }
-        }
         let (items, bytes) = self.some();
         if items.is_empty() {
-            return Ok(Some(Part { drafts, memory: None }).filter(|part| !part.drafts.is_empty()));
+            return Ok(None);
         }
         let memory =
             if self.is_large && !self.has_room { app.bodies.room_to_parse(bytes).await } else { None };
+        let mut drafts = Vec::with_capacity(items.len());
+        let mut items = items.into_iter();
+        while let Some(draft) = items.as_slice().first().and_then(plain) {
+            items.next();
+            drafts.push(draft);
+        }
+        if items.len() == 0 {
+            if self.is_large {
+                tokio::task::yield_now().await;
+            }
+            return Ok(Some(Part { drafts, memory }));
+        }
         let mut effort = self.effort;
         let parsing = move || {
-            drafts.extend(items.iter().map(|item| parsed(item, &mut effort)));
+            drafts.extend(items.map(|item| parsed(&item, &mut effort)));
             (drafts, effort)
         };
         let (drafts, effort) = app.bodies.aside(parsing).await?;
@@ -98,7 +108,7 @@ impl Items {
         Ok(Some(Part { drafts, memory }))
     }
 
-    /// About as many as are worth going aside for, and how many bytes they have.
+    /// As many as are parsed at once, and how many bytes they have.
     fn some(&mut self) -> (Vec<Bytes>, usize) {
         let (mut items, mut bytes) = (Vec::new(), 0);
         while let Some(item) = self.left.as_slice().first()
@@ -124,11 +134,14 @@ fn parsed(item: &[u8], effort: &mut Effort) -> ApiResult<Draft> {
     message.and_then(|message| validate::validate(message, false, false))
 }
 
+fn is_list(text: &[u8]) -> bool {
+    text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+}
+
 /// The items as they stand there: not more than a batch may have are looked at.
 fn told_apart(bytes: &Bytes) -> ApiResult<Vec<Bytes>> {
     let text = body::without_bom(bytes);
-    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
-    let items = if first == Some(&b'[') {
+    let items = if is_list(text) {
         let items = body::list(text, limits::BATCH_ITEMS)?;
         items.map(|items| items.into_iter().map(|item| bytes.slice_ref(item.get().as_bytes())).collect())
     } else {
