@@ -133,9 +133,10 @@ impl Bodies {
     }
 
     /// Waits for one of the few batches of this poster that are worked on at once: what is read from them takes memory, and
-    /// their turns aside come before those of others.
+    /// their turns aside come before those of others. `None`: it had none in time.
     pub(crate) async fn turn(&self, poster: Poster) -> Option<OwnedSemaphorePermit> {
-        semaphore_of(&self.turns, poster, BATCHES_OF_ONE).acquire_owned().await.ok()
+        let turn = semaphore_of(&self.turns, poster, BATCHES_OF_ONE).acquire_owned();
+        tokio::time::timeout(self.patience, turn).await.ok()?.ok()
     }
 
     fn room_of(&self, whose: Whose) -> Arc<Semaphore> {
@@ -188,8 +189,6 @@ fn permits(bytes: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
-
     use super::*;
 
     fn client(number: u128) -> Whose {
@@ -249,10 +248,9 @@ mod tests {
         for _ in 0..BATCHES_OF_ONE {
             held.push(bodies.turn(poster(1)).await);
         }
-        assert!(bodies.turn(poster(1)).now_or_never().is_none());
-        assert!(bodies.turn(poster(2)).now_or_never().is_some());
+        assert!(bodies.turn(poster(1)).await.is_none() && bodies.turn(poster(2)).await.is_some());
         held.pop();
-        assert!(bodies.turn(poster(1)).now_or_never().is_some());
+        assert!(bodies.turn(poster(1)).await.is_some());
     }
 
     #[tokio::test]

@@ -140,7 +140,11 @@ impl Health {
             lacked_room: AtomicBool::new(true),
             trouble: watch::Sender::new(Some(Arc::new(Trouble::of_starting(starting)))),
             ready: metrics.ready(),
-            causes: Cause::ALL.map(|cause| (cause, metrics.not_ready(cause.as_str()))),
+            causes: Cause::ALL.map(|cause| {
+                let gauge = metrics.not_ready(cause.as_str());
+                gauge.set(if cause == Cause::Starting { 1.0 } else { 0.0 });
+                (cause, gauge)
+            }),
             failures: metrics.failed_commits(),
         }
     }

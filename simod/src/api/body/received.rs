@@ -76,9 +76,10 @@ async fn read_large(app: &App, request: Request, due: &mut Due) -> Result<Bytes,
             }
             Some(held) if length > held.bytes() => {
                 let bytes = most.min(length.max(held.bytes() * NEXT_STEP));
-                if !due.after(app.bodies.grow(held, bytes)).await {
+                if !due.hold(app.bodies.grow(held, bytes)).await? {
                     return Err(ApiError::no_room());
                 }
+                begun = Instant::now();
                 whole.bytes.reserve_exact(held.bytes() - whole.bytes.len());
             }
             _ => {}
@@ -111,7 +112,7 @@ struct Whole {
 impl Whole {
     async fn with_room(app: &App, parts: &Parts, bytes: usize, due: &mut Due) -> Result<Self, ApiError> {
         let whose = due.hold(whose(app, parts)).await??;
-        let held = due.after(app.bodies.admit(whose, bytes)).await.ok_or_else(ApiError::no_room)?;
+        let held = due.hold(app.bodies.admit(whose, bytes)).await?.ok_or_else(ApiError::no_room)?;
         // Never moved as it grows, which would take its room twice.
         Ok(Self { bytes: Vec::with_capacity(held.bytes()), held: Some(held) })
     }

@@ -2,7 +2,7 @@
 
 mod items;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -16,7 +16,10 @@ use simo_common::{
     lang::Lang,
     text,
 };
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
 
 pub(super) use self::items::Items;
 use self::items::Part;
@@ -24,6 +27,7 @@ use super::{budget, enter, poster, refuse_strangers, refused::Unposted, refused_
 use crate::{
     api::{ApiError, ApiResult, Peer, auth, body, due::Due, middleware, parameters::Params},
     app::App,
+    bodies::SMALL,
     refused_posts::Head,
     store::{self, Draft, Incoming, Poster},
 };
@@ -92,7 +96,11 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
         budget: Some(budget.clone()),
         memory,
     };
-    let _turn = if items.len() > FEW { due.hold(app.bodies.turn(poster)).await? } else { None };
+    let turn = if items.len() > FEW {
+        Some(due.hold(app.bodies.turn(poster)).await?.ok_or_else(ApiError::no_room)?)
+    } else {
+        None
+    };
     let texts = items.texts();
     let answers = if params.strict {
         let mut drafts = Vec::with_capacity(items.len());
@@ -105,9 +113,18 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
         post_each(&app, &mut items, incoming, due).await?
     };
     refuse_a_stranger(&app, poster, from, &answers, due).await?;
-    let are_few = answers.len() <= if answers.iter().all(Result::is_ok) { FEW_GOOD } else { FEW };
+    let are_few = if answers.iter().all(Result::is_ok) {
+        answers.len() <= FEW_GOOD
+    } else {
+        answers.len() <= FEW && items.bytes() <= SMALL
+    };
+    let may_be_stored = answers.iter().any(|answer| match answer {
+        Ok(_) => true,
+        Err(unposted) => unposted.may_be_stored(),
+    });
     let answering = app.clone();
     let answer = move || {
+        let _turn = turn;
         let answers = explained(answers);
         let refused = if params.strict { strict::refused(&answers) } else { None };
         let answer = answered(&answering, poster, answers, &texts, lang)?;
@@ -116,7 +133,11 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
     if are_few {
         return answer();
     }
-    due.hold(app.bodies.aside(answer)).await.unwrap_or_else(|_| Ok(Err(not_in_time(true))))?
+    // What became of each item is known, and worth what is left of the ten seconds.
+    let until = due.at().max(Instant::now()) + TO_ANSWER;
+    timeout_at(until, app.bodies.aside(answer))
+        .await
+        .unwrap_or_else(|_| Ok(Err(not_in_time(may_be_stored))))?
 }
 
 /// Posts items one after the other, so that they are accepted in their order.
@@ -155,6 +176,9 @@ async fn post_each(
 /// Items whose answers are written without going aside, and as many where nothing is to be explained.
 const FEW: usize = 64;
 const FEW_GOOD: usize = 1_000;
+
+/// How long the answers to many items may take to be written when they are known.
+const TO_ANSWER: Duration = Duration::from_millis(700);
 
 /// The answer to a batch that the database left no time for.
 fn not_in_time(may_be_stored: bool) -> ApiError {
@@ -208,7 +232,7 @@ fn answered(
     if let Poster::Token(hash) = poster {
         for (answer, text) in answers.iter().zip(texts) {
             if let Err(error) = answer {
-                refused_posts::note(app, hash, error, Some(refused_posts::of_bytes(text)));
+                refused_posts::note(app, hash, error, || Some(refused_posts::of_item(text)));
             }
         }
     }

@@ -21,6 +21,17 @@ pub(super) enum Unposted {
     Failed(ApiError),
 }
 
+impl Unposted {
+    /// Whether it may have been stored nevertheless.
+    pub(super) fn may_be_stored(&self) -> bool {
+        match self {
+            Self::Refused(_) => false,
+            Self::Undone(error) => matches!(**error, store::Error::OutcomeUnknown(_)),
+            Self::Failed(error) => error.is_outcome_unknown(),
+        }
+    }
+}
+
 impl From<ApiError> for Unposted {
     fn from(error: ApiError) -> Self {
         Self::Failed(error)

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use simo_common::api::PREFIX;
+use simo_common::{api::PREFIX, message::limits};
 
 use super::strict;
 use crate::{
@@ -25,12 +25,12 @@ pub(in crate::api) fn is_post(method: &Method, path: &str) -> bool {
 pub(in crate::api) fn note_refused(app: &App, token: TokenHash, error: &ApiError) {
     let is_told_by_items = error.code == strict::REFUSED;
     if !is_told_by_items && (error.post.is_some() || app.guard.is_good(&token)) {
-        note(app, token, error, error.post.as_deref().cloned());
+        note(app, token, error, || error.post.as_deref().cloned());
     }
 }
 
 /// Keeps a trace of what was refused; an attempt to get in with a dead token, and a fault of ours, is none.
-pub(super) fn note(app: &App, token: TokenHash, error: &ApiError, head: Option<Head>) {
+pub(super) fn note(app: &App, token: TokenHash, error: &ApiError, head: impl FnOnce() -> Option<Head>) {
     let is_refusal = error.status.is_client_error() && error.status != StatusCode::UNAUTHORIZED;
     // An ACS may be answered with 503 where it is over its limit.
     if !is_refusal && error.code != "rate_limited" {
@@ -38,7 +38,7 @@ pub(super) fn note(app: &App, token: TokenHash, error: &ApiError, head: Option<H
     }
     app.metrics.refused(error.code);
     let field = error.errors.first().map(|(field, _)| field.as_str());
-    let head = head.filter(|head| *head != Head::default());
+    let head = head().filter(|head| *head != Head::default());
     if !app.refused_posts.note(token, error.code, field, head, app.clock().now()) {
         app.metrics.refused_untraced.increment(1);
     }
@@ -47,6 +47,11 @@ pub(super) fn note(app: &App, token: TokenHash, error: &ApiError, head: Option<H
 /// Of a message that is checked.
 pub(super) fn of_draft(draft: &Draft) -> Head {
     Head::new(&draft.title, draft.external_id.as_deref())
+}
+
+/// Of an item of a batch as it was sent; of one that is too large, nothing is read.
+pub(super) fn of_item(text: &[u8]) -> Head {
+    if text.len() > limits::BATCH_ITEM_BYTES { Head::default() } else { of_bytes(text) }
 }
 
 /// Of a message as it was sent: what can be read of it.

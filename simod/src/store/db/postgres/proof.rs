@@ -9,6 +9,7 @@ use std::{
     fmt,
     io::{self, ErrorKind},
     mem,
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -18,13 +19,18 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::Hosts;
-use crate::store::{Result, db::engine::with_warning};
+use crate::store::{
+    Result,
+    db::engine::{WAIT_FOR_CONNECTION, with_warning},
+};
 
 /// How long the server may take to answer. A commit that takes longer is no proof.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long it may take to let us in: when it is reached again, we are to be ready two seconds later.
+/// How long it may take to let us in: when it is reached again, we are to be ready two seconds later. Where a login takes
+/// longer, one of a few tries is patient.
 const TO_CONNECT: Duration = Duration::from_secs(1);
+const PATIENT_EVERY: u64 = 5;
 
 /// Commits this instance's row.
 pub(super) struct Prover {
@@ -32,6 +38,8 @@ pub(super) struct Prover {
     /// What the server shows of our connections, as `application_name`.
     name: String,
     instance: String,
+    /// How often it was tried to connect.
+    tries: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -65,7 +73,13 @@ impl StandbyAway {
 impl Prover {
     pub(super) fn new(url: &str, is_pooled: bool, instance: String) -> Result<Self> {
         let name = format!("simod commit proof {}", &instance[..16]);
-        Ok(Self { hosts: Hosts::of(url, &name, is_pooled)?, name, instance, state: Mutex::default() })
+        Ok(Self {
+            hosts: Hosts::of(url, &name, is_pooled)?,
+            name,
+            instance,
+            tries: AtomicU64::new(0),
+            state: Mutex::default(),
+        })
     }
 
     /// Commits the row with so many bytes of ballast, or fails within some seconds.
@@ -86,7 +100,9 @@ impl Prover {
             }
             other => *state = other,
         }
-        let mut fresh = match timeout(TO_CONNECT, self.hosts.connect(0)).await {
+        let tries = self.tries.fetch_add(1, Ordering::Relaxed) + 1;
+        let limit = if tries.is_multiple_of(PATIENT_EVERY) { WAIT_FOR_CONNECTION } else { TO_CONNECT };
+        let mut fresh = match timeout(limit, self.hosts.connect(0)).await {
             Ok(connected) => connected?.1,
             Err(_) => return Err(silent("the server does not let us in").into()),
         };

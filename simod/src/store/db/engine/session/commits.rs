@@ -79,6 +79,8 @@ impl Commits {
     /// # Errors
     /// At once when the server has just said that too many hang.
     pub(crate) async fn enter(self: &Arc<Self>, is_awaited: bool) -> Result<Pass> {
+        // First, or whoever waits for it would keep others from their turn.
+        let patient = if is_awaited { None } else { Some(permit(&self.patient_writers).await?) };
         let turn = if self.in_doubt.load(Ordering::Relaxed) {
             self.refuse_if_too_many_hang()?;
             let turn = permit(&self.turn).await?;
@@ -87,7 +89,6 @@ impl Commits {
         } else {
             None
         };
-        let patient = if is_awaited { None } else { Some(permit(&self.patient_writers).await?) };
         Ok(Pass { commits: self.clone(), turn, _permits: (patient, permit(&self.writers).await?) })
     }
 
