@@ -103,33 +103,35 @@ impl Bodies {
     /// of room, so no two wait for each other. `None`: there was none in time.
     pub(crate) async fn admit(&self, whose: Whose, bytes: usize) -> Option<Held> {
         let bytes = bytes.min(ROOM_OF_ONE);
-        let room = permits(room_for(bytes));
-        let admitted = async {
-            let own = self.room_of(whose).acquire_many_owned(room).await.ok()?;
-            let all = self.room.clone().acquire_many_owned(room).await.ok()?;
-            Some(Held { bytes, own, all })
-        };
-        tokio::time::timeout(self.patience, admitted).await.ok().flatten()
+        let (own, all) = self.room_in_time(self.room_of(whose), room_for(bytes)).await?;
+        Some(Held { bytes, own, all })
     }
 
     /// Waits for more room for a body that has some already; `false`: there was none in time. Two that grow may wait for each
     /// other; then they are refused.
     pub(crate) async fn grow(&self, held: &mut Held, bytes: usize) -> bool {
         let bytes = bytes.min(ROOM_OF_ONE);
-        let more = permits(room_for(bytes).saturating_sub(held.own.num_permits()));
-        let own = held.own.semaphore().clone();
-        let admitted = async {
-            let own = own.acquire_many_owned(more).await.ok()?;
-            let all = self.room.clone().acquire_many_owned(more).await.ok()?;
-            Some((own, all))
-        };
-        let Some((own, all)) = tokio::time::timeout(self.patience, admitted).await.ok().flatten() else {
+        let more = room_for(bytes).saturating_sub(held.own.num_permits());
+        let Some((own, all)) = self.room_in_time(held.own.semaphore().clone(), more).await else {
             return false;
         };
         held.own.merge(own);
         held.all.merge(all);
         held.bytes = bytes;
         true
+    }
+
+    /// So many bytes of one's own room and of everybody's.
+    async fn room_in_time(
+        &self,
+        own: Arc<Semaphore>,
+        bytes: usize,
+    ) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+        let room = async {
+            let own = own.acquire_many_owned(permits(bytes)).await.ok()?;
+            Some((own, self.room.clone().acquire_many_owned(permits(bytes)).await.ok()?))
+        };
+        tokio::time::timeout(self.patience, room).await.ok().flatten()
     }
 
     /// Waits for one of the few batches of this poster that are worked on at once: what is read from them takes memory, and

@@ -112,8 +112,8 @@ pub struct Http {
     /// Seconds that a connection may be without a whole request head: before the first one, and before the next. More than
     /// a load balancer keeps idle connections, so that it is never the one who finds them closed. On HTTP/2: that nothing is asked or taken.
     pub head_timeout_seconds: f64,
-    /// Seconds that a request's body may take, and another one for each 4 KiB; one of more than 64 KiB takes five and a half
-    /// minutes at most.
+    /// Seconds that a request's body may take, and another one for each 4 KiB; one of more than 64 KiB that announces its
+    /// length takes five and a half minutes at most.
     pub body_timeout_seconds: f64,
     /// Seconds that a client may take nothing of its answer.
     pub write_timeout_seconds: f64,
