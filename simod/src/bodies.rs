@@ -15,9 +15,8 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinError,
 };
-use uuid::Uuid;
 
-use crate::store::Poster;
+use crate::store::{ClientNo, Poster};
 
 /// Bytes of a body that is small. As much is parsed at most where other requests wait for the thread.
 pub(crate) const SMALL: usize = 64 * 1024;
@@ -44,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Whose {
     /// A client's systems, operators and phones.
-    Client(Uuid),
+    Client(ClientNo),
     /// Owners, who belong to no client.
     Owners,
     /// All callers without a token: together, so that many addresses take no more than one.
@@ -193,8 +192,8 @@ fn permits(bytes: usize) -> u32 {
 mod tests {
     use super::*;
 
-    fn client(number: u128) -> Whose {
-        Whose::Client(Uuid::from_u128(number))
+    fn client(number: i64) -> Whose {
+        Whose::Client(ClientNo(number))
     }
 
     fn impatient() -> Bodies {

@@ -24,7 +24,6 @@ use futures_util::FutureExt as _;
 use simo_common::{api::access::Payload, delivery::reason, time};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use self::{
     brake::Brake,
@@ -41,7 +40,7 @@ use crate::{
     channel::{Accepted, Channel, Failure, Outgoing, fcm::Fcm},
     metrics::ChannelMetrics,
     news,
-    store::{ClaimedPush, DeviceEffect, Finished, PushResult, Room},
+    store::{ClaimedPush, DeviceEffect, DeviceNo, Finished, PushResult, Room},
 };
 
 /// How long dispatch waits for a wake-up before it looks by itself: retries come due without one.
@@ -158,7 +157,7 @@ impl<C: Channel> Dispatcher<C> {
             Ok(claimed) => {
                 let full = claimed.pushes.len() >= free;
                 for push in claimed.pushes {
-                    let permit = self.permits.take(push.claim.key.client_id);
+                    let permit = self.permits.take(push.claim.key.client_no);
                     tracker.spawn(self.clone().push(push, permit));
                 }
                 (claimed.more, full)
@@ -194,13 +193,13 @@ impl<C: Channel> Dispatcher<C> {
             .await
             // Perhaps it was a probe: another one may follow.
             .unwrap_or_else(|_| (self.broken(tries), true));
-        let device_id = claim.key.device_id;
+        let device_no = claim.key.device_no;
         self.metrics.count(&result);
         let done = Done { finished: Finished { claim, at: self.app.clock().now(), result }, permit };
         // The batcher outlives us: we hold it.
         let _stored = self.finished.submit(done).await;
         if probe {
-            self.learned().settle_probe(device_id, self.app.clock().now());
+            self.learned().settle_probe(device_no, self.app.clock().now());
         }
     }
 
@@ -242,14 +241,14 @@ impl<C: Channel> Dispatcher<C> {
             reopens_at: None,
             sample: rand::random(),
         };
-        let device_id = push.claim.key.device_id;
+        let device_no = push.claim.key.device_no;
         // A provider is given what is left, and never more than there was.
         let left_from = self.app.clock().settled().max(push.accepted_at);
         let outgoing = outgoing(push, left_from);
         let started = Instant::now();
         let sent = self.channel.send(&outgoing).await;
         self.metrics.took(started.elapsed());
-        let result = self.judge(sent, device_id, attempt).await;
+        let result = self.judge(sent, device_no, attempt).await;
         (result, probe)
     }
 
@@ -269,7 +268,7 @@ impl<C: Channel> Dispatcher<C> {
                 device: DeviceEffect::None,
             });
         }
-        if self.learned().begin_probe(push.claim.key.device_id, now) {
+        if self.learned().begin_probe(push.claim.key.device_no, now) {
             return Clearance::Probe;
         }
         Clearance::Refused(PushResult::Retry {
@@ -280,7 +279,7 @@ impl<C: Channel> Dispatcher<C> {
     }
 
     /// What an answer means for the push, and for the channel.
-    async fn judge(&self, sent: Result<Accepted, Failure>, device_id: Uuid, attempt: Try) -> PushResult {
+    async fn judge(&self, sent: Result<Accepted, Failure>, device_no: DeviceNo, attempt: Try) -> PushResult {
         if matches!(sent, Err(Failure::DeadAddress { .. })) {
             self.count_devices().await;
         }
@@ -290,11 +289,11 @@ impl<C: Channel> Dispatcher<C> {
         match sent {
             Ok(accepted) => {
                 learned.gate.passed(now);
-                learned.brake.lives(device_id);
+                learned.brake.lives(device_no);
                 PushResult::Accepted { answer: accepted.answer }
             }
             Err(failure) => {
-                learned.take_note(&failure, device_id, &mut attempt);
+                learned.take_note(&failure, device_no, &mut attempt);
                 retry::verdict(failure, attempt, self.policy)
             }
         }
@@ -342,7 +341,7 @@ impl<C: Channel> Dispatcher<C> {
 /// What the channel needs to know of a push.
 fn outgoing(push: ClaimedPush, now: i64) -> Outgoing {
     Outgoing {
-        message_id: push.claim.key.message_id,
+        message_id: push.message_id,
         address: push.address,
         address_kind: push.address_kind,
         title: push.title,

@@ -14,10 +14,9 @@ use std::{
 
 use simo_common::{hex::hex, time::SECOND};
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 use self::code_line::CodeLine;
-use crate::store::{Counted, OnSight, Refused};
+use crate::store::{ClientNo, Counted, OnSight, Refused};
 
 const MINUTE: i64 = 60 * SECOND;
 
@@ -80,7 +79,7 @@ struct Known {
 /// What refused attempts have in common that are kept as one row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Kind {
-    client_id: Option<Uuid>,
+    client_no: Option<ClientNo>,
     address: String,
     reason: &'static str,
 }
@@ -208,9 +207,9 @@ impl Guard {
     }
 
     /// An attempt was refused, and is to be kept.
-    pub(crate) fn refused(&self, client_id: Option<Uuid>, address: &str, reason: &'static str, now: i64) {
+    pub(crate) fn refused(&self, client_no: Option<ClientNo>, address: &str, reason: &'static str, now: i64) {
         let mut refused = lock(&self.refused);
-        let mut kind = Kind { client_id, address: address.to_owned(), reason };
+        let mut kind = Kind { client_no, address: address.to_owned(), reason };
         if refused.len() >= REFUSED && !refused.contains_key(&kind) {
             kind.address.clear();
         }
@@ -275,7 +274,7 @@ impl Guard {
     pub(crate) fn take_refused(&self) -> Vec<Refused> {
         let refused = std::mem::take(&mut *lock(&self.refused));
         let refused = refused.into_iter().map(|(kind, seen)| Refused {
-            client_id: kind.client_id,
+            client_no: kind.client_no,
             address: kind.address,
             reason: kind.reason.to_owned(),
             count: seen.count,

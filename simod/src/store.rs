@@ -15,6 +15,8 @@ mod health;
 mod history;
 mod keep;
 mod list;
+mod message_spans;
+mod numbers;
 mod phones;
 mod posting;
 mod queue;
@@ -30,7 +32,6 @@ use std::{
 
 use futures_util::future::Either;
 
-use self::clock_steps::LeftOfStart;
 pub use self::{
     audit::{AuditFilter, SERVER},
     callers::{
@@ -52,6 +53,10 @@ pub use self::{
     health::PeopleReached,
     history::{Ask, AskMessages, PAGE_MOST},
     list::{Find, Listing, Rows},
+    numbers::{
+        AcsNo, BatchNo, ClientNo, DeviceNo, EmployeeNo, GrantNo, GroupNo, MessageNo, OperatorNo, TokenNo,
+        TopicNo,
+    },
     phones::{
         channel_address::Way,
         pairing::{NewDevice, PairedDevice, Pairing},
@@ -79,6 +84,7 @@ use self::{
         sqlite::File,
     },
 };
+use self::{clock_steps::LeftOfStart, message_spans::NumbersGiven};
 use simo_common::time::SECOND;
 
 use crate::clock::{Clock, REMARKABLE};
@@ -91,8 +97,10 @@ const RACES: u32 = 5;
 pub struct Store {
     database: Database,
     clock: Clock,
-    /// Pushes that dispatch holds, by row.
-    claims: StdMutex<HashSet<i64>>,
+    /// Pushes that dispatch holds.
+    claims: StdMutex<HashSet<PushKey>>,
+    /// Which numbers of messages nobody can store any more.
+    numbers_given: NumbersGiven,
     /// Held while some are claimed.
     claiming: tokio::sync::Mutex<()>,
     /// When tokens were last used, until it is written down.
@@ -199,6 +207,7 @@ impl Store {
             database,
             clock,
             claims: StdMutex::default(),
+            numbers_given: NumbersGiven::default(),
             claiming: tokio::sync::Mutex::default(),
             uses: Uses::default(),
             claim_turn: AtomicUsize::new(0),

@@ -22,11 +22,10 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::{
     news,
-    store::{Result, Store, StreamPhone},
+    store::{DeviceNo, MessageNo, Result, Store, StreamPhone},
 };
 
 /// Rounds are at least this far apart: 20 a second at most.
@@ -58,7 +57,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Streams {
     store: Arc<Store>,
-    lines: Mutex<HashMap<Uuid, Line>>,
+    lines: Mutex<HashMap<DeviceNo, Line>>,
     /// Held for a whole round: two at once would hand out the same messages.
     turn: tokio::sync::Mutex<()>,
     /// Something happened here that a round should look at: a phone came, or has room again.
@@ -74,7 +73,7 @@ struct Line {
     sender: mpsc::Sender<DeviceMessage>,
     flags: Arc<Flags>,
     /// What went out on this connection and has no receipt yet, or must not go out.
-    settled: HashSet<Uuid>,
+    settled: HashSet<MessageNo>,
     full_since: Option<Instant>,
     since: Instant,
     /// How often in a row this device's connections were replaced by the next one, this one included.
@@ -95,7 +94,7 @@ struct Flags {
 #[derive(Debug)]
 pub struct Connection {
     streams: Arc<Streams>,
-    device_id: Uuid,
+    device_no: DeviceNo,
     number: u64,
     flags: Arc<Flags>,
     arrived: mpsc::Receiver<DeviceMessage>,
@@ -116,7 +115,7 @@ impl Fate {
 struct Owed {
     place: usize,
     phone: StreamPhone,
-    message: Uuid,
+    message: MessageNo,
 }
 
 impl Streams {
@@ -137,7 +136,7 @@ impl Streams {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let flags = Arc::<Flags>::default();
         let mut lines = self.lines();
-        let earlier = lines.remove(&phone.device_id);
+        let earlier = lines.remove(&phone.device_no);
         let replacements = earlier.as_ref().map_or(0, Line::next_replacement);
         let line = Line {
             number,
@@ -149,20 +148,19 @@ impl Streams {
             since: Instant::now(),
             replacements,
         };
-        lines.insert(phone.device_id, line);
+        lines.insert(phone.device_no, line);
         drop(lines);
         if let Some(earlier) = earlier {
             earlier.flags.replaced.store(true, Ordering::Relaxed);
             earlier.cut();
         }
         if replacements == QUARREL {
-            let StreamPhone { client_id, employee_id, device_id, .. } = phone;
-            tracing::warn!(%client_id, %employee_id, %device_id,
+            tracing::warn!(device_id = %phone.device_id,
                 "connections of this device take each other's place again and again: its token was copied to a second phone; \
                  unpair the device and pair each phone by itself");
         }
         self.nudge.notify_one();
-        Connection { streams: self.clone(), device_id: phone.device_id, number, flags, arrived }
+        Connection { streams: self.clone(), device_no: phone.device_no, number, flags, arrived }
     }
 
     /// Serves the phones until the shutdown.
@@ -236,7 +234,7 @@ impl Streams {
     }
 
     /// Chooses what of the open pushes goes out in this round, as far as buffers and round have room.
-    fn choose(&self, watched: &[(u64, StreamPhone)], open: &[(usize, Uuid)]) -> Vec<Owed> {
+    fn choose(&self, watched: &[(u64, StreamPhone)], open: &[(usize, MessageNo)]) -> Vec<Owed> {
         let mut lines = self.lines();
         let mut chosen = Vec::new();
         let mut starved = false;
@@ -246,10 +244,9 @@ impl Streams {
             let Some(line) = current(&mut lines, *who) else {
                 continue;
             };
-            let mine: HashSet<Uuid> = mine.iter().map(|(_, message)| *message).collect();
+            let mine: HashSet<MessageNo> = mine.iter().map(|(_, message)| *message).collect();
             line.settled.retain(|message| mine.contains(message));
-            let mut owed: Vec<Uuid> = mine.difference(&line.settled).copied().collect();
-            // Ids begin with the time.
+            let mut owed: Vec<MessageNo> = mine.difference(&line.settled).copied().collect();
             owed.sort_unstable();
             let room = line.sender.capacity().min(ROUND - chosen.len());
             starved |= owed.len() > room && line.sender.capacity() > 0;
@@ -269,20 +266,20 @@ impl Streams {
         chosen
     }
 
-    fn lines(&self) -> MutexGuard<'_, HashMap<Uuid, Line>> {
+    fn lines(&self) -> MutexGuard<'_, HashMap<DeviceNo, Line>> {
         // Nothing panics between changes, and a poisoned map would still be a map.
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The connection that was watched, if it is still there.
-fn current(lines: &mut HashMap<Uuid, Line>, (number, phone): (u64, StreamPhone)) -> Option<&mut Line> {
-    lines.get_mut(&phone.device_id).filter(|line| line.number == number)
+fn current(lines: &mut HashMap<DeviceNo, Line>, (number, phone): (u64, StreamPhone)) -> Option<&mut Line> {
+    lines.get_mut(&phone.device_no).filter(|line| line.number == number)
 }
 
-fn cut(lines: &mut HashMap<Uuid, Line>, who: (u64, StreamPhone)) {
+fn cut(lines: &mut HashMap<DeviceNo, Line>, who: (u64, StreamPhone)) {
     if current(lines, who).is_some()
-        && let Some(line) = lines.remove(&who.1.device_id)
+        && let Some(line) = lines.remove(&who.1.device_no)
     {
         line.cut();
     }
@@ -325,8 +322,8 @@ impl Stream for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let mut lines = self.streams.lines();
-        if lines.get(&self.device_id).is_some_and(|line| line.number == self.number) {
-            lines.remove(&self.device_id);
+        if lines.get(&self.device_no).is_some_and(|line| line.number == self.number) {
+            lines.remove(&self.device_no);
         }
     }
 }

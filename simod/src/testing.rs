@@ -22,7 +22,11 @@ use crate::{
     app::App,
     clock::Clock,
     config::Config,
-    store::{DeviceCaller, NewDevice, Pairing, Store, Way, db::engine::query_scalar},
+    store::{
+        AcsNo, ClientNo, DeviceCaller, DeviceNo, EmployeeNo, MessageNo, NewDevice, Pairing, Store,
+        TokenHolder, TopicNo, Way, Write,
+        db::engine::{Column, query_scalar},
+    },
 };
 
 /// When the tests begin: 2026-11-21T09:00:00Z.
@@ -45,13 +49,31 @@ pub(crate) async fn empty_database(directory: &TempDir) -> String {
     url.to_string()
 }
 
+/// Makes a database of the old form, as far as anybody looks at it.
+pub(crate) async fn make_old(url: &str) {
+    use sqlx::{AnyConnection, Connection as _, any, raw_sql};
+    any::install_default_drivers();
+    let (url, before, hash) = if url.starts_with("sqlite:") {
+        (format!("{url}?mode=rwc"), "pragma journal_mode = wal", "blob not null default x'00'")
+    } else {
+        (url.to_owned(), "", "bytea not null default '\\x00'")
+    };
+    let mut connection = AnyConnection::connect(&url).await.unwrap();
+    let made = format!(
+        "{before}; create table _sqlx_migrations (version bigint primary key, success boolean not null, checksum {hash});
+         insert into _sqlx_migrations (version, success) values (1, true)"
+    );
+    raw_sql(sqlx::AssertSqlSafe(made)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
 /// A client with an ACS, a topic, and employees as they are added.
 pub(crate) struct Plant {
     pub(crate) store: Arc<Store>,
-    pub(crate) client_id: Uuid,
-    pub(crate) acs_id: Uuid,
+    pub(crate) client_no: ClientNo,
+    pub(crate) acs_no: AcsNo,
     pub(crate) acs_token: String,
-    topic_id: Uuid,
+    topic_no: TopicNo,
     url: String,
     _directory: TempDir,
 }
@@ -63,36 +85,45 @@ pub(crate) struct TestPhone {
     pub(crate) token: String,
 }
 
+/// A message in the database.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TestMessage {
+    pub(crate) no: MessageNo,
+    pub(crate) id: Uuid,
+}
+
 impl Plant {
     pub(crate) async fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let url = empty_database(&directory).await;
         let store = Store::open(&url, Clock::manual(START)).await.unwrap();
         let acs_token = token::generate(TokenKind::Acs);
-        let plant = Self {
-            store: Arc::new(store),
-            client_id: id::new(START),
-            acs_id: id::new(START),
-            acs_token,
-            topic_id: id::new(START),
-            url,
-            _directory: directory,
-        };
-        let (client, acs, topic) = (sql(plant.client_id), sql(plant.acs_id), sql(plant.topic_id));
-        plant
-            .run(&format!(
-                "insert into client (id, slug, name, timezone, default_ttl, created_at)
-                 values ({client}, 'zavod', 'Завод', 'UTC', 3600, {START});
-                 insert into acs (client_id, id, name, created_at) values ({client}, {acs}, 'scada', {START});
-                 insert into token (id, client_id, hash, kind, holder_id, name, shown, created_at)
-                 values ({}, {client}, x'{}', 'acs', {acs}, 'scada', '', {START});
-                 insert into topic (client_id, id, slug, name, created_at)
-                 values ({client}, {topic}, 'boiler', 'Котельная', {START})",
-                sql(id::new(START)),
-                hex(&token::hash(&plant.acs_token)),
-            ))
-            .await;
-        plant
+        let mut tx = store.write().await.unwrap();
+        let client_no = made::<ClientNo>(
+            &mut tx,
+            &format!(
+                "client (slug, name, timezone, default_ttl, created_at) values ('zavod', 'Завод', 'UTC', 3600, {START})"
+            ),
+        )
+        .await;
+        let client = client_no.0;
+        let acs = format!("acs (client_no, name, created_at) values ({client}, 'scada', {START})");
+        let acs_no = made::<AcsNo>(&mut tx, &acs).await;
+        let topic = format!(
+            "topic (client_no, slug, name, created_at) values ({client}, 'boiler', 'Котельная', {START})"
+        );
+        let topic_no = made(&mut tx, &topic).await;
+        tx.run(&format!(
+            "insert into token (id, client_no, hash, kind, holder_no, name, shown, created_at)
+             values (x'{}', {client}, x'{}', 'acs', {}, 'scada', '', {START})",
+            id::new(START).simple(),
+            hex(&token::hash(&acs_token)),
+            acs_no.0,
+        ))
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        Self { store: Arc::new(store), client_no, acs_no, acs_token, topic_no, url, _directory: directory }
     }
 
     /// Whether other instances may work on the same database.
@@ -126,44 +157,41 @@ impl Plant {
     }
 
     /// The pushes to a phone that are not done.
-    pub(crate) async fn open_pushes(&self, device: Uuid) -> Option<i64> {
-        let device = sql(device);
-        self.number(&format!("select count(*) from push where device_id = {device} and done_at is null"))
+    pub(crate) async fn open_pushes(&self, device: DeviceNo) -> Option<i64> {
+        let device = device.0;
+        self.number(&format!("select count(*) from push where device_no = {device} and done_at is null"))
             .await
     }
 
     /// How many phones an employee has, as his row counts them.
-    pub(crate) async fn devices_of(&self, employee: Uuid) -> Option<i64> {
-        let employee = sql(employee);
-        self.number(&format!("select devices from employee where id = {employee}")).await
+    pub(crate) async fn devices_of(&self, employee: EmployeeNo) -> Option<i64> {
+        self.number(&format!("select devices from employee where no = {}", employee.0)).await
     }
 
     pub(crate) fn advance(&self, us: i64) {
         self.store.clock().set(self.store.clock().now() + us);
     }
 
-    pub(crate) async fn employee(&self, ordinal: u32) -> Uuid {
-        let employee = id::new(START);
+    pub(crate) async fn employee(&self, no: u32) -> EmployeeNo {
         self.run(&format!(
-            "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, created_at)
-             values ({}, {}, {ordinal}, '{ordinal:04}', 'Иванов {ordinal}', 'иванов', x'{ordinal:08x}', {START})",
-            sql(self.client_id),
-            sql(employee),
+            "insert into employee (client_no, no, personnel_no, full_name, folded_name, sort_key, created_at)
+             values ({}, {no}, '{no:04}', 'Иванов {no}', 'иванов', x'{no:08x}', {START})",
+            self.client_no.0,
         ))
         .await;
-        employee
+        no.into()
     }
 
     /// An invitation; returns its code.
-    pub(crate) async fn invite(&self, employee: Uuid) -> String {
+    pub(crate) async fn invite(&self, employee: EmployeeNo) -> String {
         let code = token::generate_code();
         let now = self.store.clock().now();
         self.run(&format!(
-            "insert into invite (code_hash, client_id, employee_id, created_at, expires_at)
+            "insert into invite (code_hash, client_no, employee_no, created_at, expires_at)
              values (x'{}', {}, {}, {now}, {})",
             hex(&token::hash(&token::normalize_code(&code))),
-            sql(self.client_id),
-            sql(employee),
+            self.client_no.0,
+            employee.0,
             now + DAY,
         ))
         .await;
@@ -171,51 +199,50 @@ impl Plant {
     }
 
     /// A paired phone; without an address it holds a stream.
-    pub(crate) async fn phone(&self, employee: Uuid, address: Option<&str>) -> TestPhone {
+    pub(crate) async fn phone(&self, employee: EmployeeNo, address: Option<&str>) -> TestPhone {
         let code = self.invite(employee).await;
         let token = token::generate(TokenKind::Device);
         let device = new_device(&code, &token, address);
-        let Pairing::Done(paired) = self.store.pair(&device).await.unwrap() else { panic!("the code works") };
-        let channel = device.way.channel;
-        TestPhone {
-            caller: DeviceCaller {
-                client_id: self.client_id,
-                client: "zavod".to_owned(),
-                employee_id: employee,
-                device_id: paired.device_id,
-                channel,
-                blocked: false,
-            },
-            token,
-        }
+        let paired = self.store.pair(&device).await.unwrap();
+        assert!(matches!(paired, Pairing::Done(_)), "the code works");
+        let Some(TokenHolder::Device(caller)) = self.store.token_holder(&device.token_hash).await.unwrap()
+        else {
+            panic!("the token works")
+        };
+        TestPhone { caller, token }
     }
 
     /// A message for these employees, with deliveries, and pushes for their devices.
-    pub(crate) async fn message(&self, title: &str, employees: &[Uuid]) -> Uuid {
+    pub(crate) async fn message(&self, title: &str, employees: &[EmployeeNo]) -> TestMessage {
         let now = self.store.clock().now();
-        let message = id::new(now);
-        let (client, id, acs) = (sql(self.client_id), sql(message), sql(self.acs_id));
-        let mut statements = format!(
-            "insert into message (client_id, id, acs_id, topic_id, title, body, priority, data, require_ack,
-                 external_id, accepted_at, expires_at)
-             values ({client}, {id}, {acs}, {}, '{title}', 'текст', 2, '{{\"unit\":3}}', true, '{title}', {now}, {});",
-            sql(self.topic_id),
-            now + DAY,
+        let id = id::new(now);
+        let (client, expires_at) = (self.client_no.0, now + DAY);
+        let message = format!(
+            "message (client_no, id, acs_no, topic_no, title, body, priority, data, require_ack, external_id,
+                 accepted_at, expires_at)
+             values ({client}, x'{}', {}, {}, '{title}', 'текст', 2, '{{\"unit\":3}}', true, '{title}', {now},
+                 {expires_at})",
+            id.simple(),
+            self.acs_no.0,
+            self.topic_no.0,
         );
+        let mut tx = self.store.write().await.unwrap();
+        let no: MessageNo = made(&mut tx, &message).await;
+        let mut statements = String::new();
         for employee in employees {
-            let employee = sql(*employee);
+            let (no, employee) = (no.0, employee.0);
             let rows = format!(
-                "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, target)
-                 values ({client}, {id}, {employee}, {now}, {}, 'employee');
-                 insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
-                 select client_id, {id}, employee_id, id, channel, 2, {now} from device
-                 where client_id = {client} and employee_id = {employee} and retired_at is null;",
-                now + DAY
+                "insert into delivery (client_no, message_no, employee_no, expires_at, target)
+                 values ({client}, {no}, {employee}, {expires_at}, 'employee');
+                 insert into push (client_no, message_no, employee_no, device_no, channel, urgency, due_at)
+                 select client_no, {no}, employee_no, no, channel, 2, {now} from device
+                 where client_no = {client} and employee_no = {employee} and retired_at is null;"
             );
             statements.push_str(&rows);
         }
-        self.run(&statements).await;
-        message
+        tx.run(&statements).await.unwrap();
+        tx.commit().await.unwrap();
+        TestMessage { no, id }
     }
 
     /// The parts of a running simod, on this database.
@@ -241,9 +268,9 @@ pub(crate) fn new_device(code: &str, token: &str, address: Option<&str>) -> NewD
     }
 }
 
-/// An id as SQL writes it.
-pub(crate) fn sql(id: Uuid) -> String {
-    format!("x'{}'", id.simple())
+/// Makes a row, and tells the number that the database has given it.
+async fn made<T: Column>(tx: &mut Write, row: &str) -> T {
+    query_scalar(format!("insert into {row} returning no")).fetch_one(tx).await.unwrap()
 }
 
 /// Calls the API as the holder of `token` does.

@@ -161,7 +161,7 @@ async fn messages(database: &mut Database) -> HashMap<String, (String, String)> 
     let rows = database
         .rows(
             "select {m.id}, a.name, m.external_id
-             from message m join acs a on a.client_id = m.client_id and a.id = m.acs_id",
+             from message m join acs a on a.client_no = m.client_no and a.no = m.acs_no",
         )
         .await;
     rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect()
@@ -171,10 +171,12 @@ async fn messages(database: &mut Database) -> HashMap<String, (String, String)> 
 async fn deliveries(database: &mut Database) -> HashMap<(String, String), Delivery> {
     let rows = database
         .rows(
-            "select {d.message_id}, e.personnel_no, cast(d.state as bigint), count(d.sent_at), count(d.delivered_at),
-                    count(d.read_at), count(d.acknowledged_at), d.outcome, count(d.grant_id)
-             from delivery d join employee e on e.client_id = d.client_id and e.id = d.employee_id
-             group by d.message_id, e.personnel_no, d.state, d.outcome",
+            "select {m.id}, e.personnel_no, cast(d.state as bigint), count(d.sent_at), count(d.delivered_at),
+                    count(d.read_at), count(d.acknowledged_at), d.outcome, count(d.grant_no)
+             from delivery d
+             join message m on m.client_no = d.client_no and m.no = d.message_no
+             join employee e on e.client_no = d.client_no and e.no = d.employee_no
+             group by m.id, e.personnel_no, d.state, d.outcome",
         )
         .await;
     let mut deliveries: HashMap<(String, String), Delivery> = rows
@@ -195,11 +197,12 @@ async fn deliveries(database: &mut Database) -> HashMap<(String, String), Delive
         .collect();
     let rows = database
         .rows(
-            "select {p.message_id}, e.personnel_no, d.address, count(p.sent_at), count(p.done_at), p.outcome
+            "select {m.id}, e.personnel_no, d.address, count(p.sent_at), count(p.done_at), p.outcome
              from push p
-             join employee e on e.client_id = p.client_id and e.id = p.employee_id
-             join device d on d.client_id = p.client_id and d.id = p.device_id
-             group by p.message_id, e.personnel_no, d.address, p.outcome",
+             join message m on m.client_no = p.client_no and m.no = p.message_no
+             join employee e on e.client_no = p.client_no and e.no = p.employee_no
+             join device d on d.client_no = p.client_no and d.no = p.device_no
+             group by m.id, e.personnel_no, d.address, p.outcome",
         )
         .await;
     for row in &rows {

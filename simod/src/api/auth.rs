@@ -15,7 +15,6 @@ use simo_common::{
     token::{self, TokenKind},
 };
 use url::form_urlencoded;
-use uuid::Uuid;
 
 pub(super) use self::extractors::OwnToken;
 pub use self::extractors::{Admin, AnyOperator, Keeper, Owner, Phone, Reader, Viewer};
@@ -23,7 +22,7 @@ use super::{error::ApiError, limits, peer::Peer};
 use crate::{
     actor,
     app::App,
-    store::{AcsCaller, DeviceCaller, OperatorCaller, TokenHolder},
+    store::{AcsCaller, ClientNo, DeviceCaller, OperatorCaller, TokenHolder},
 };
 
 /// Anyone with a token that works, or the local socket.
@@ -107,7 +106,7 @@ impl FromRequestParts<Arc<App>> for Caller {
                 let name = "local".to_owned();
                 actor::identify(|| name.clone());
                 return Ok(Self::Operator(OperatorCaller {
-                    operator_id: None,
+                    operator_no: None,
                     name,
                     role: Role::Owner,
                     client: None,
@@ -173,7 +172,11 @@ async fn operator(parts: &mut Parts, app: &Arc<App>, least: Role) -> Result<Oper
 }
 
 /// The client that a request is about: the operator's own, the one that `?client=` names, or the only one there is.
-async fn scope(parts: &Parts, app: &Arc<App>, operator: &OperatorCaller) -> Result<(Uuid, String), ApiError> {
+async fn scope(
+    parts: &Parts,
+    app: &Arc<App>,
+    operator: &OperatorCaller,
+) -> Result<(ClientNo, String), ApiError> {
     match named_scope(parts, app, operator).await? {
         Some(client) => Ok(client),
         None => the_only_client(app).await,
@@ -181,7 +184,7 @@ async fn scope(parts: &Parts, app: &Arc<App>, operator: &OperatorCaller) -> Resu
 }
 
 /// The only client there is, for an owner who names none.
-async fn the_only_client(app: &Arc<App>) -> Result<(Uuid, String), ApiError> {
+async fn the_only_client(app: &Arc<App>) -> Result<(ClientNo, String), ApiError> {
     app.store.only_client().await?.ok_or_else(|| {
         ApiError::field(
             "client",
@@ -214,7 +217,7 @@ async fn named_scope(
     parts: &Parts,
     app: &Arc<App>,
     operator: &OperatorCaller,
-) -> Result<Option<(Uuid, String)>, ApiError> {
+) -> Result<Option<(ClientNo, String)>, ApiError> {
     if let Some(own) = &operator.client {
         only_own_client(parts, &own.1)?;
         return Ok(Some(own.clone()));
@@ -222,8 +225,8 @@ async fn named_scope(
     let Some(slug) = named_client(parts) else {
         return Ok(None);
     };
-    match app.store.client_id(&slug).await? {
-        Some(id) => Ok(Some((id, slug))),
+    match app.store.client_no(&slug).await? {
+        Some(client_no) => Ok(Some((client_no, slug))),
         None => Err(ApiError::not_found("client", &slug)),
     }
 }

@@ -83,7 +83,7 @@ async fn events(
     };
     let shutdown = app.shutdown.clone();
     let mut follower = Follower {
-        scope: FeedScope { client_id: reader.client_id(), acs_id: reader.acs_id() },
+        scope: FeedScope { client_no: reader.client_no(), acs_no: reader.acs_no() },
         app,
         token_hash,
         cursor,
@@ -194,11 +194,11 @@ impl Follower {
         let Some(hash) = &self.token_hash else {
             return true;
         };
-        let client_id = self.scope.client_id;
+        let client_no = self.scope.client_no;
         match self.app.store.token_holder(hash).await {
-            Ok(Some(TokenHolder::Acs(acs))) => acs.client_id == client_id,
+            Ok(Some(TokenHolder::Acs(acs))) => acs.client_no == client_no,
             Ok(Some(TokenHolder::Operator(operator))) => match operator.client {
-                Some((id, _)) => id == client_id,
+                Some((id, _)) => id == client_no,
                 None => operator.role == Role::Owner,
             },
             Ok(Some(TokenHolder::Device(_)) | None) => false,

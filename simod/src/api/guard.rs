@@ -171,7 +171,7 @@ async fn note(app: &App, attempt: Attempt, address: &str, status: StatusCode, co
             app.guard.failed(address, now);
             app.guard.forget(&hash);
             match refused_token(app, &hash).await {
-                Some(token) => refused_in(token.client_id, token.fate),
+                Some(token) => refused_in(token.client_no, token.fate),
                 None => refused_in(None, "unknown_token"),
             }
         }
@@ -181,7 +181,7 @@ async fn note(app: &App, attempt: Attempt, address: &str, status: StatusCode, co
         }
         ("forbidden" | "blocked", Attempt::Token(hash)) => {
             let token = refused_token(app, &hash).await;
-            refused_in(token.and_then(|token| token.client_id), reason);
+            refused_in(token.and_then(|token| token.client_no), reason);
         }
         _ => refused_in(None, reason),
     }

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     app::App,
-    store::{Ask, AskMessages, PAGE_MOST},
+    store::{AcsNo, Ask, AskMessages, ClientNo, PAGE_MOST},
 };
 
 /// Rows on a page, unless the caller says otherwise.
@@ -97,10 +97,10 @@ impl List {
         }
     }
 
-    fn ask(&self, client_id: Uuid, acs_id: Option<Uuid>, message_id: Option<Uuid>) -> Ask<'_> {
+    fn ask(&self, client_no: ClientNo, acs_no: Option<AcsNo>, message_id: Option<Uuid>) -> Ask<'_> {
         Ask {
-            client_id,
-            acs_id,
+            client_no,
+            acs_no,
             message_id,
             query: &self.query,
             sort: self.sort,
@@ -150,7 +150,7 @@ async fn deliveries(
     Params(list): Params<ListParameters>,
 ) -> ApiResult<Json<Page<Delivery>>> {
     let list = List::read(list, Sort::default())?;
-    Ok(Json(app.store.deliveries(&list.ask(viewer.client_id, None, None)).await?))
+    Ok(Json(app.store.deliveries(&list.ask(viewer.client_no, None, None)).await?))
 }
 
 /// Find messages
@@ -186,13 +186,13 @@ async fn messages(
     }
     let list = List::read(list, Sort::default())?;
     if scheduled {
-        let (client_id, acs_id) = (reader.client_id(), reader.acs_id());
-        let page = app.store.scheduled_messages(client_id, acs_id, list.limit, list.cursor.as_deref());
+        let (client_no, acs_no) = (reader.client_no(), reader.acs_no());
+        let page = app.store.scheduled_messages(client_no, acs_no, list.limit, list.cursor.as_deref());
         return Ok(Json(page.await?));
     }
     let ask = AskMessages {
-        client_id: reader.client_id(),
-        acs_id: reader.acs_id(),
+        client_no: reader.client_no(),
+        acs_no: reader.acs_no(),
         external_id: list.external_id.as_deref(),
         query: &list.query,
         limit: list.limit,
@@ -219,7 +219,7 @@ async fn message(
     Path(id): Path<String>,
 ) -> ApiResult<Json<Message>> {
     let id = parameters::id("message", &id)?;
-    let message = app.store.message(reader.client_id(), reader.acs_id(), id).await?;
+    let message = app.store.message(reader.client_no(), reader.acs_no(), id).await?;
     message.map(Json).ok_or_else(|| no_such_message(&id.to_string()))
 }
 
@@ -251,11 +251,11 @@ async fn message_deliveries(
     let id = parameters::id("message", &id)?;
     let by_name = Sort { key: SortKey::Employee, descending: false };
     let list = List::read(list, by_name)?;
-    let (client_id, acs_id) = (reader.client_id(), reader.acs_id());
-    if app.store.message(client_id, acs_id, id).await?.is_none() {
+    let (client_no, acs_no) = (reader.client_no(), reader.acs_no());
+    if app.store.message(client_no, acs_no, id).await?.is_none() {
         return Err(no_such_message(&id.to_string()));
     }
-    Ok(Json(app.store.deliveries(&list.ask(client_id, acs_id, Some(id))).await?))
+    Ok(Json(app.store.deliveries(&list.ask(client_no, acs_no, Some(id))).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -287,5 +287,5 @@ async fn explain(
     Params(ExplainParameters { employee }): Params<ExplainParameters>,
 ) -> ApiResult<Json<Explanation>> {
     let id = parameters::id("message", &id)?;
-    Ok(Json(app.store.explain(reader.client_id(), reader.acs_id(), id, &employee, lang).await?))
+    Ok(Json(app.store.explain(reader.client_no(), reader.acs_no(), id, &employee, lang).await?))
 }

@@ -84,7 +84,7 @@ async fn poster(parts: &mut Parts, app: &Arc<App>) -> Result<Poster, ApiError> {
         }
     }
     let admin = Box::pin(Admin::from_request_parts(parts, app)).await?;
-    Ok(Poster::Operator { client_id: admin.client_id, operator_id: admin.operator.operator_id })
+    Ok(Poster::Operator { client_no: admin.client_no, operator_no: admin.operator.operator_no })
 }
 
 /// What is wrong with a request is told only to whom the token lets in: before that, to everyone the same.
@@ -276,16 +276,16 @@ pub(super) async fn cancel(
 ) -> ApiResult<Json<Canceled>> {
     let (mut parts, _) = request.into_parts();
     let id = parameters::id("message", &id)?;
-    let (client_id, acs_id) = match Caller::from_request_parts(&mut parts, &app).await? {
+    let (client_no, acs_no) = match Caller::from_request_parts(&mut parts, &app).await? {
         Caller::Acs(acs) => {
             super::limits::let_in_for(&acs.limits, Scope::Send)?;
-            (acs.client_id, Some(acs.acs_id))
+            (acs.client_no, Some(acs.acs_no))
         }
         Caller::Operator(_) | Caller::Device(_) => {
-            (Admin::from_request_parts(&mut parts, &app).await?.client_id, None)
+            (Admin::from_request_parts(&mut parts, &app).await?.client_no, None)
         }
     };
-    let canceled = app.store.cancel_message(client_id, acs_id, id).await?;
+    let canceled = app.store.cancel_message(client_no, acs_no, id).await?;
     app.wake.all();
     Ok(Json(canceled))
 }

@@ -106,7 +106,7 @@ async fn whoami(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<axum::
             server,
         },
         Caller::Operator(operator) => WhoAmI {
-            kind: if operator.operator_id.is_some() { "operator" } else { "local" }.to_owned(),
+            kind: if operator.operator_no.is_some() { "operator" } else { "local" }.to_owned(),
             name: operator.name,
             role: Some(operator.role),
             client: operator.client.map(|(_, slug)| slug),
@@ -131,7 +131,7 @@ async fn whoami(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<axum::
     params(("client" = Option<String>, Query, description = "Owners: of one client only")),
     responses((status = 200, description = "How things are", body = Health), Problems))]
 async fn health(State(app): State<Arc<App>>, keeper: Keeper) -> ApiResult<axum::Json<Health>> {
-    let reach = app.store.reach(keeper.client.as_ref().map(|(id, _)| *id)).await?;
+    let reach = app.store.reach(keeper.client.as_ref().map(|(client_no, _)| *client_no)).await?;
     let is_owner = keeper.operator.role == Role::Owner;
     Ok(axum::Json(Health {
         now: from_us(app.clock().now()),

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use simo_common::time;
-use uuid::Uuid;
 
 use crate::config;
+use crate::store::DeviceNo;
 
 const WINDOW: i64 = time::HOUR;
 
@@ -19,13 +19,13 @@ pub(super) struct Brake {
     share: f64,
     minimum: u64,
     /// The last report of each device.
-    dead: HashMap<Uuid, i64>,
+    dead: HashMap<DeviceNo, i64>,
     forgotten_at: i64,
 }
 
 impl Brake {
     /// A brake that knows of `dead`: devices, and when they were reported.
-    pub(super) fn new(config: &config::Delivery, dead: impl IntoIterator<Item = (Uuid, i64)>) -> Self {
+    pub(super) fn new(config: &config::Delivery, dead: impl IntoIterator<Item = (DeviceNo, i64)>) -> Self {
         Self {
             share: config.brake_share,
             minimum: config.brake_minimum,
@@ -50,15 +50,15 @@ impl Brake {
 
     /// A device was reported dead. Returns whether the report is not to be believed. Those that are not count all the
     /// same: the brake holds for as long as the reports go on.
-    pub(super) fn report(&mut self, now: i64, device_id: Uuid, devices: u64) -> bool {
+    pub(super) fn report(&mut self, now: i64, device_no: DeviceNo, devices: u64) -> bool {
         let holds = self.holds(now, devices);
-        self.dead.insert(device_id, now);
+        self.dead.insert(device_no, now);
         holds
     }
 
     /// A device that was reported dead lives.
-    pub(super) fn lives(&mut self, device_id: Uuid) {
-        self.dead.remove(&device_id);
+    pub(super) fn lives(&mut self, device_no: DeviceNo) {
+        self.dead.remove(&device_no);
     }
 
     /// How many were reported dead lately.
@@ -77,8 +77,8 @@ mod tests {
         Brake::new(&config, [])
     }
 
-    fn report(brake: &mut Brake, now: i64, devices: std::ops::Range<u128>) -> Vec<bool> {
-        devices.map(|n| brake.report(now, Uuid::from_u128(n), 100)).collect()
+    fn report(brake: &mut Brake, now: i64, devices: std::ops::Range<i64>) -> Vec<bool> {
+        devices.map(|n| brake.report(now, DeviceNo(n), 100)).collect()
     }
 
     #[test]
@@ -109,16 +109,16 @@ mod tests {
     #[test]
     fn a_phone_counts_once_and_not_at_all_when_it_lives() {
         let mut brake = brake(2);
-        assert!(!brake.report(0, Uuid::nil(), 4));
-        assert!(!brake.report(0, Uuid::nil(), 4));
+        assert!(!brake.report(0, DeviceNo(0), 4));
+        assert!(!brake.report(0, DeviceNo(0), 4));
         assert_eq!(brake.dead(), 1);
-        brake.lives(Uuid::nil());
+        brake.lives(DeviceNo(0));
         assert_eq!(brake.dead(), 0);
     }
 
     #[test]
     fn it_remembers_what_the_database_knows() {
-        let dead = (0..30).map(|n| (Uuid::from_u128(n), 0));
+        let dead = (0..30).map(|n| (DeviceNo(n), 0));
         let mut brake = Brake::new(&Delivery { brake_minimum: 5, ..Delivery::default() }, dead);
         assert!(brake.holds(1, 100));
     }

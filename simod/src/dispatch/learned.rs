@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 
 use simo_common::time;
-use uuid::Uuid;
 
 use super::{brake::Brake, gate::Gate, retry::Try};
 use crate::channel::{Failure, Scope};
+use crate::store::DeviceNo;
 
 /// How long after a probe was stored other pushes of its device may still know the state before.
 const PROBE_SETTLES: i64 = time::SECOND;
@@ -26,7 +26,7 @@ pub(super) struct Learned {
     pub(super) gate: Gate,
     pub(super) brake: Brake,
     /// Quarantined devices that are being probed, and until when no further push probes them.
-    probing: HashMap<Uuid, i64>,
+    probing: HashMap<DeviceNo, i64>,
     /// How many devices the channel has, and when they were counted.
     pub(super) devices: u64,
     pub(super) counted_at: i64,
@@ -42,23 +42,23 @@ impl Learned {
 
     /// Whether a push may probe a quarantined device: one at a time, and none that was claimed before the last one's
     /// result was stored.
-    pub(super) fn begin_probe(&mut self, device_id: Uuid, now: i64) -> bool {
+    pub(super) fn begin_probe(&mut self, device_no: DeviceNo, now: i64) -> bool {
         self.probing
             .retain(|_, until| now < *until && (*until == i64::MAX || is_near(*until, now, PROBE_SETTLES)));
-        let is_first = !self.probing.contains_key(&device_id);
+        let is_first = !self.probing.contains_key(&device_no);
         if is_first {
-            self.probing.insert(device_id, i64::MAX);
+            self.probing.insert(device_no, i64::MAX);
         }
         is_first
     }
 
     /// The result of a device's probe was stored.
-    pub(super) fn settle_probe(&mut self, device_id: Uuid, now: i64) {
-        self.probing.insert(device_id, now + PROBE_SETTLES);
+    pub(super) fn settle_probe(&mut self, device_no: DeviceNo, now: i64) {
+        self.probing.insert(device_no, now + PROBE_SETTLES);
     }
 
     /// Learns from a failure, and completes what the verdict needs to know.
-    pub(super) fn take_note(&mut self, failure: &Failure, device_id: Uuid, attempt: &mut Try) {
+    pub(super) fn take_note(&mut self, failure: &Failure, device_no: DeviceNo, attempt: &mut Try) {
         let Try { now, sample, .. } = *attempt;
         match failure {
             Failure::Retry { answer, .. } => self.gate.broken(answer),
@@ -68,7 +68,7 @@ impl Learned {
             }
             Failure::DeadAddress { .. } => {
                 self.gate.passed(now);
-                attempt.braked = self.brake.report(now, device_id, self.devices);
+                attempt.braked = self.brake.report(now, device_no, self.devices);
             }
             Failure::Paused { scope: Scope::Device, .. } => self.gate.passed(now),
             Failure::Paused { scope: Scope::Channel, after, answer } => {

@@ -5,28 +5,28 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use uuid::Uuid;
+use crate::store::ClientNo;
 
 /// Who holds how many permits.
 #[derive(Debug, Default)]
 pub(super) struct Permits {
-    held: Mutex<HashMap<Uuid, usize>>,
+    held: Mutex<HashMap<ClientNo, usize>>,
 }
 
 impl Permits {
     /// How many are held, and by which clients.
-    pub(super) fn held(&self) -> (usize, HashMap<Uuid, usize>) {
+    pub(super) fn held(&self) -> (usize, HashMap<ClientNo, usize>) {
         let held = self.lock().clone();
         (held.values().sum(), held)
     }
 
     /// Takes one for a push of a client. Whoever takes them looks at [`Permits::held`] first: only he takes any.
-    pub(super) fn take(self: &Arc<Self>, client_id: Uuid) -> Permit {
-        *self.lock().entry(client_id).or_default() += 1;
-        Permit { permits: self.clone(), client_id }
+    pub(super) fn take(self: &Arc<Self>, client_no: ClientNo) -> Permit {
+        *self.lock().entry(client_no).or_default() += 1;
+        Permit { permits: self.clone(), client_no }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, usize>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ClientNo, usize>> {
         // Nothing panics between changes, and a poisoned map would still be a map.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -36,16 +36,16 @@ impl Permits {
 #[derive(Debug)]
 pub(super) struct Permit {
     permits: Arc<Permits>,
-    client_id: Uuid,
+    client_no: ClientNo,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut held = self.permits.lock();
-        if let Some(count) = held.get_mut(&self.client_id) {
+        if let Some(count) = held.get_mut(&self.client_no) {
             *count -= 1;
             if *count == 0 {
-                held.remove(&self.client_id);
+                held.remove(&self.client_no);
             }
         }
     }
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn permits_are_counted_by_client_and_come_back() {
-        let (crowd, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let (crowd, other) = (ClientNo(1), ClientNo(2));
         let permits = Arc::new(Permits::default());
         let mut taken = vec![permits.take(crowd), permits.take(crowd), permits.take(other)];
         assert_eq!(permits.held(), (3, HashMap::from([(crowd, 2), (other, 1)])));

@@ -43,6 +43,8 @@ enum Duty {
     WriteUses,
     /// Tokens and certificates that stop working soon are logged.
     WarnOfExpiry,
+    /// It is noted when messages were accepted, by their numbers.
+    NoteSpans,
     /// It is noted how much of the disk is free.
     NoteDisk,
     /// Pushes of a channel that is not set up are told why they wait.
@@ -71,6 +73,7 @@ const DUTIES: &[Duty] = &[
     Duty::SumUp,
     Duty::WriteUses,
     Duty::WarnOfExpiry,
+    Duty::NoteSpans,
     Duty::NoteDisk,
 ];
 
@@ -168,6 +171,7 @@ impl Duty {
                 }
                 Ok(false)
             }
+            Self::NoteSpans => store.note_message_spans().await,
             Self::NoteDisk => store.note_disk().await.map(|()| false),
             Self::NoteMissing(channel) => Ok(store.note_missing_channel(channel).await? > 0),
         }
@@ -191,7 +195,9 @@ impl Duty {
             Self::Release => Duration::from_millis(250),
             Self::Expand | Self::Checkpoint => Duration::from_millis(500),
             Self::Expire | Self::Share => Duration::from_secs(1),
-            Self::CloseStreams | Self::SumUp | Self::NoteMissing(_) => Duration::from_secs(5),
+            Self::CloseStreams | Self::SumUp | Self::NoteSpans | Self::NoteMissing(_) => {
+                Duration::from_secs(5)
+            }
             Self::Cancel
             | Self::ForgetCounts
             | Self::ForgetOld

@@ -9,9 +9,8 @@ use simo_common::{
     audit::{self, End, Hash},
     time,
 };
-use uuid::Uuid;
 
-use super::{Error, Listing, Result, Rows, Store, list::page};
+use super::{ClientNo, EmployeeNo, Error, Listing, Result, Rows, Store, list::page};
 use crate::{
     actor,
     store::db::{
@@ -21,7 +20,7 @@ use crate::{
 };
 
 /// The chain of what belongs to no client: owners and their tokens.
-pub const SERVER: Uuid = Uuid::nil();
+pub const SERVER: ClientNo = ClientNo::NONE;
 
 /// Entries that one statement writes.
 const AT_ONCE: usize = 10_000;
@@ -79,7 +78,7 @@ fn told(what: &impl Serialize) -> Option<Value> {
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     at: i64,
-    made: Vec<(Uuid, Change)>,
+    made: Vec<(ClientNo, Change)>,
 }
 
 impl Changes {
@@ -88,7 +87,7 @@ impl Changes {
         Self { at: now, made: Vec::new() }
     }
 
-    pub(super) fn record(&mut self, chain: Uuid, change: Change) {
+    pub(super) fn record(&mut self, chain: ClientNo, change: Change) {
         if !change.is_none() {
             self.made.push((chain, change));
         }
@@ -115,10 +114,10 @@ impl Changes {
 /// An entry for `jsonb_each`: number, action, hash of the payload, hash, payload, personnel number.
 type EntryRow = (u64, &'static str, String, String, String, Option<String>);
 
-async fn append(conn: &mut Conn, chain: Uuid, changes: Vec<Change>, at: i64) -> Result<()> {
+async fn append(conn: &mut Conn, chain: ClientNo, changes: Vec<Change>, at: i64) -> Result<()> {
     let (seq, hash): (i64, Vec<u8>) = query_as(
-        "insert into audit_head (client_id, seq, hash, revision) values ($1, 0, $2, 0)
-         on conflict (client_id) do update set seq = audit_head.seq returning seq, hash",
+        "insert into audit_head (client_no, seq, hash, revision) values ($1, 0, $2, 0)
+         on conflict (client_no) do update set seq = audit_head.seq returning seq, hash",
     )
     .bind(chain)
     .bind(Hash::default().as_slice())
@@ -150,7 +149,7 @@ async fn append(conn: &mut Conn, chain: Uuid, changes: Vec<Change>, at: i64) -> 
     for rows in rows.chunks(AT_ONCE) {
         let rows = json(rows);
         query(
-            "insert into audit (client_id, seq, at, action, payload_hash, hash)
+            "insert into audit (client_no, seq, at, action, payload_hash, hash)
              select $1, cast(j.value->>0 as integer), $3, j.value->>1, unhex(j.value->>2, ''), unhex(j.value->>3, '')
              from jsonb_each($2) j",
         )
@@ -160,9 +159,9 @@ async fn append(conn: &mut Conn, chain: Uuid, changes: Vec<Change>, at: i64) -> 
         .execute(conn)
         .await?;
         query(
-            "insert into audit_payload (client_id, seq, payload, employee_id)
+            "insert into audit_payload (client_no, seq, payload, employee_no)
              select $1, cast(j.value->>0 as integer), j.value->>4,
-                 (select e.id from employee e where e.client_id = $1 and e.personnel_no = j.value->>5)
+                 (select e.no from employee e where e.client_no = $1 and e.personnel_no = j.value->>5)
              from jsonb_each($2) j",
         )
         .bind(chain)
@@ -170,7 +169,7 @@ async fn append(conn: &mut Conn, chain: Uuid, changes: Vec<Change>, at: i64) -> 
         .execute(conn)
         .await?;
     }
-    query("update audit_head set seq = $2, hash = $3, revision = revision + $4 where client_id = $1")
+    query("update audit_head set seq = $2, hash = $3, revision = revision + $4 where client_no = $1")
         .bind(chain)
         .bind(end.seq as i64)
         .bind(end.hash.as_slice())
@@ -199,27 +198,27 @@ impl Store {
     /// A page of a chain's entries.
     pub async fn audit(
         &self,
-        chain: Uuid,
+        chain: ClientNo,
         filter: &AuditFilter,
         listing: &Listing<u64>,
     ) -> Result<Rows<AuditEntry, u64>> {
         let mut reader = self.read().await?;
-        let employee_id = match &filter.employee {
-            Some(personnel_no) => Some(employee_id(&mut reader, chain, personnel_no).await?),
+        let employee_no = match &filter.employee {
+            Some(personnel_no) => Some(employee_no(&mut reader, chain, personnel_no).await?),
             None => None,
         };
         let (follows, order) = if filter.oldest_first { (">", "asc") } else { ("<", "desc") };
         let rows = query(format!(
             "select a.*, p.payload from audit a
-             left join audit_payload p on p.client_id = a.client_id and p.seq = a.seq
-             where a.client_id = $1 and ($2 is null or a.seq {follows} $2)
-             and ($3 is null or p.employee_id = $3) and ($4 is null or a.at >= $4) and ($5 is null or a.at < $5)
+             left join audit_payload p on p.client_no = a.client_no and p.seq = a.seq
+             where a.client_no = $1 and ($2 is null or a.seq {follows} $2)
+             and ($3 is null or p.employee_no = $3) and ($4 is null or a.at >= $4) and ($5 is null or a.at < $5)
              and ($6 is null or a.action = $6 or substr(a.action, 1, length($6) + 1) = $6 || '.')
              order by a.seq {order} limit $7"
         ))
         .bind(chain)
         .bind(listing.after.map(|seq| seq as i64))
-        .bind(employee_id)
+        .bind(employee_no)
         .bind(filter.from)
         .bind(filter.until)
         .bind(filter.action.as_deref())
@@ -235,8 +234,8 @@ impl Store {
     }
 
     /// The end of a chain.
-    pub async fn audit_head(&self, chain: Uuid) -> Result<AuditHead> {
-        let head: Option<(i64, Vec<u8>)> = query_as("select seq, hash from audit_head where client_id = $1")
+    pub async fn audit_head(&self, chain: ClientNo) -> Result<AuditHead> {
+        let head: Option<(i64, Vec<u8>)> = query_as("select seq, hash from audit_head where client_no = $1")
             .bind(chain)
             .fetch_optional(&mut *self.read().await?)
             .await?;
@@ -248,19 +247,19 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such employee.
-    pub async fn erase_audit(&self, client_id: Uuid, personnel_no: &str) -> Result<Vec<u64>> {
+    pub async fn erase_audit(&self, client_no: ClientNo, personnel_no: &str) -> Result<Vec<u64>> {
         let mut tx = self.write().await?;
-        let employee_id = employee_id(&mut tx, client_id, personnel_no).await?;
+        let employee_no = employee_no(&mut tx, client_no, personnel_no).await?;
         let mut entries: Vec<i64> =
-            query_scalar("delete from audit_payload where client_id = $1 and employee_id = $2 returning seq")
-                .bind(client_id)
-                .bind(employee_id)
+            query_scalar("delete from audit_payload where client_no = $1 and employee_no = $2 returning seq")
+                .bind(client_no)
+                .bind(employee_no)
                 .fetch_all(&mut tx)
                 .await?;
         entries.sort_unstable();
         if !entries.is_empty() {
             let erased = serde_json::json!({ "entries": entries });
-            tx.record(client_id, Change::new(audit::ERASED, "").after(&erased));
+            tx.record(client_no, Change::new(audit::ERASED, "").after(&erased));
         }
         tx.commit().await?;
         Ok(entries.into_iter().map(|seq| seq as u64).collect())
@@ -268,13 +267,14 @@ impl Store {
 }
 
 /// Also of one who is archived.
-async fn employee_id(conn: &mut Conn, client_id: Uuid, personnel_no: &str) -> Result<Uuid> {
-    let id: Option<Uuid> = query_scalar("select id from employee where client_id = $1 and personnel_no = $2")
-        .bind(client_id)
-        .bind(personnel_no)
-        .fetch_optional(conn)
-        .await?;
-    id.ok_or_else(|| Error::not_found("employee", personnel_no))
+async fn employee_no(conn: &mut Conn, client_no: ClientNo, personnel_no: &str) -> Result<EmployeeNo> {
+    let found: Option<EmployeeNo> =
+        query_scalar("select no from employee where client_no = $1 and personnel_no = $2")
+            .bind(client_no)
+            .bind(personnel_no)
+            .fetch_optional(conn)
+            .await?;
+    found.ok_or_else(|| Error::not_found("employee", personnel_no))
 }
 
 fn hash_of(bytes: &[u8]) -> Hash {

@@ -9,7 +9,7 @@ use simo_common::{
 };
 
 use super::{
-    Database, Result, SERVER, Store, Write,
+    Database, MessageNo, Result, SERVER, Store, Write,
     audit::Change,
     db::engine::{Conn, query, query_as, query_scalar},
 };
@@ -48,6 +48,15 @@ pub(in crate::store) enum ClockThen {
     SetBack(i64),
 }
 
+/// The newest message of each client: the newest of all is no index of PostgreSQL's to tell. One that waits for its time
+/// is not among them.
+macro_rules! newest_of_clients {
+    () => {
+        "select c.no as client_no, (select max(m.no) from message m where m.client_no = c.no and m.no > 0) as no
+         from client c"
+    };
+}
+
 impl Store {
     /// Judges the clock with which simod starts by the times that are stored. A step becomes a row.
     ///
@@ -84,16 +93,19 @@ impl Store {
 
     async fn judge_start(&self) -> Result<Option<Step>> {
         let mut tx = self.snapshot().await?;
-        let last: Option<(i64, i64)> =
-            query_as("select at, message_seq from clock_step order by id desc limit 1")
+        let last: Option<(i64, MessageNo)> =
+            query_as("select at, message_no from clock_step order by no desc limit 1")
                 .fetch_optional(&mut tx)
                 .await?;
-        let message: Option<(i64, i64)> =
-            query_as("select accepted_at, seq from message order by seq desc limit 1")
-                .fetch_optional(&mut tx)
-                .await?;
+        let message: Option<(i64, MessageNo)> = query_as(concat!(
+            "select m.accepted_at, m.no from (",
+            newest_of_clients!(),
+            ") n cross join message m on m.client_no = n.client_no and m.no = n.no order by m.no desc limit 1"
+        ))
+        .fetch_optional(&mut tx)
+        .await?;
         // A message from before the last step may bear any time.
-        let message = message.filter(|(_, seq)| last.is_none_or(|(_, before)| *seq > before));
+        let message = message.filter(|(_, no)| last.is_none_or(|(_, before)| *no > before));
         let Some(newest) = last.into_iter().chain(message).map(|(at, _)| at).max() else {
             return Ok(None);
         };
@@ -185,7 +197,7 @@ impl Store {
 
     /// How the clock is, and how it was set, the newest step first.
     pub(crate) async fn clock_state(&self) -> Result<ClockState> {
-        let steps: Vec<(i64, i64)> = query_as("select at, moved from clock_step order by id desc limit $1")
+        let steps: Vec<(i64, i64)> = query_as("select at, moved from clock_step order by no desc limit $1")
             .bind(SHOWN)
             .fetch_all(&mut *self.read().await?)
             .await?;
@@ -205,18 +217,18 @@ impl Store {
 /// How the clock stood when a message was accepted, if it was near a step.
 pub(in crate::store) async fn clock_then(
     conn: &mut Conn,
-    seq: i64,
+    message_no: MessageNo,
     accepted_at: i64,
 ) -> Result<Option<ClockThen>> {
     // Before the step: between it and the one that had set the clock ahead, or at a time that came again.
     let ahead: Option<i64> = query_scalar(
         "select -b.moved from clock_step b
-         left join clock_step f on f.id = (select max(id) from clock_step where id < b.id)
-         where b.moved < 0 and b.message_seq >= $1
-         and (f.moved > 0 and f.message_seq < $1 or b.at < $2 and $2 <= b.at - b.moved)
-         order by b.id limit 1",
+         left join clock_step f on f.no = (select max(no) from clock_step where no < b.no)
+         where b.moved < 0 and b.message_no >= $1
+         and (f.moved > 0 and f.message_no < $1 or b.at < $2 and $2 <= b.at - b.moved)
+         order by b.no limit 1",
     )
-    .bind(seq)
+    .bind(message_no)
     .bind(accepted_at)
     .fetch_optional(&mut *conn)
     .await?;
@@ -224,10 +236,10 @@ pub(in crate::store) async fn clock_then(
         return Ok(Some(ClockThen::Ahead(ahead)));
     }
     let back: Option<i64> = query_scalar(
-        "select -moved from clock_step where moved < 0 and message_seq < $1 and at <= $2 and $2 < at - moved
-         order by id desc limit 1",
+        "select -moved from clock_step where moved < 0 and message_no < $1 and at <= $2 and $2 < at - moved
+         order by no desc limit 1",
     )
-    .bind(seq)
+    .bind(message_no)
     .bind(accepted_at)
     .fetch_optional(conn)
     .await?;
@@ -238,7 +250,7 @@ pub(in crate::store) async fn clock_then(
 async fn open_jump(conn: &mut Conn) -> Result<Option<i64>> {
     Ok(query_scalar(
         "select cast(sum(moved) as integer) from clock_step
-         where id >= (select min(id) from clock_step where settled_at is null)",
+         where no >= (select min(no) from clock_step where settled_at is null)",
     )
     .fetch_one(conn)
     .await?)
@@ -249,7 +261,7 @@ async fn is_kept(tx: &mut Write, step: Step) -> Result<bool> {
     query("lock table clock_step in share row exclusive mode").execute(&mut *tx).await?;
     Ok(query_scalar(
         "select exists (
-             select 1 from (select at, moved from clock_step order by id desc limit 1) newest
+             select 1 from (select at, moved from clock_step order by no desc limit 1) newest
              where at between $1 and $2 and moved between $3 and $4)",
     )
     .bind(step.at - SAME_STEP)
@@ -264,10 +276,12 @@ async fn keep(tx: &mut Write, step: Step, rests: bool) -> Result<()> {
     if !rests {
         settle(tx, step.at).await?;
     }
-    query(
-        "insert into clock_step (at, moved, message_seq, settled_at)
-         values ($1, $2, (select coalesce(max(seq), 0) from message), $3)",
-    )
+    query(concat!(
+        "insert into clock_step (at, moved, message_no, settled_at)
+         select $1, $2, coalesce(max(no), 0), $3 from (",
+        newest_of_clients!(),
+        ") newest"
+    ))
     .bind(step.at)
     .bind(step.moved)
     .bind((step.moved < 0).then_some(step.at))

@@ -176,13 +176,14 @@ impl Copier {
 
     /// The clients, the end of the feed and of all numbers, and the mark, in one transaction.
     async fn finish(&mut self, far: &mut Far<'_, '_>) -> Result<()> {
+        let given = self.source.given().await?;
         for (table, rows) in self.tables.iter().filter(|(table, _)| table.name == CLIENT) {
             let mut clients = self.source.rows(table, &[]);
             let all = Chunk::fill(table, &mut clients, u64::MAX, usize::MAX).await?;
             drop(clients);
             let ours = all.digest();
             let tables = self.tables.iter().map(|(table, _)| table);
-            self.target.finish(table, &all, tables, |theirs| compare(table, ours, theirs)).await?;
+            self.target.finish(table, &all, tables, &given, |theirs| compare(table, ours, theirs)).await?;
             far.at(Doing::Comparing, table, *rows, *rows, true);
         }
         Ok(())

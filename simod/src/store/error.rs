@@ -64,6 +64,11 @@ pub enum Error {
         numbers(.0)
     )]
     Newer(Vec<i64>),
+    /// It was made by 0.1, whose tables were others.
+    #[error(
+        "the database is of SiMO 0.1, which this version cannot read: nothing was changed in it, start with a new database"
+    )]
+    Of01,
     /// Part of an installation is there.
     #[error(
         "the database holds an unfinished copy of {0}: run the same `simod copy` again, which goes on where it stopped"
@@ -145,6 +150,10 @@ impl Error {
                  запустите ту версию или восстановите резервную копию",
                 numbers(versions)
             ),
+            Self::Of01 => {
+                "база данных создана SiMO 0.1, эта версия её не читает: в ней ничего не изменено, начните с новой базы данных"
+                    .to_owned()
+            }
             Self::HalfCopied(source) => format!(
                 "в базе данных незавершённая копия {source}: выполните тот же `simod copy` ещё раз, он продолжит с места \
                  остановки"

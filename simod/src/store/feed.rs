@@ -9,13 +9,10 @@ use simo_common::{
     message::OPERATOR,
     time::from_us,
 };
-use uuid::Uuid;
 
-use super::{Result, Store, Write};
-use crate::store::db::engine::{
-    Conn, Engine,
-    Kind::{Id, Whole},
-    Row, RowStatement, query, query_as, query_scalar,
+use super::{
+    AcsNo, ClientNo, EmployeeNo, MessageNo, Result, Store, Write,
+    db::engine::{Conn, Engine, Kind::Whole, Row, RowStatement, query, query_as, query_scalar},
 };
 
 /// Events that are read at once.
@@ -29,9 +26,9 @@ const OLDER_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, Copy)]
 pub struct FeedScope {
     /// The client.
-    pub client_id: Uuid,
+    pub client_no: ClientNo,
     /// The ACS to which it is limited.
-    pub acs_id: Option<Uuid>,
+    pub acs_no: Option<AcsNo>,
 }
 
 /// Where an event stands in the feed. Events are ordered by it, and what is committed later never comes before what was
@@ -77,9 +74,7 @@ impl Store {
     /// Waits a little until transactions that run now have ended, so that what is committed already is not taken for
     /// new; returns the oldest that still runs.
     async fn older_transactions_end(&self) -> Result<i64> {
-        let next: i64 = query_scalar("select cast(pg_snapshot_xmax(pg_current_snapshot())::text as integer)")
-            .fetch_one(&mut *self.read().await?)
-            .await?;
+        let next = self.next_transaction().await?;
         let mut oldest = self.oldest_transaction().await?;
         for _ in 0..OLDER_LOOKS {
             if oldest >= next {
@@ -91,10 +86,16 @@ impl Store {
         Ok(oldest)
     }
 
+    /// The transaction that begins to write next.
+    pub(super) async fn next_transaction(&self) -> Result<i64> {
+        let next = query_scalar("select cast(pg_snapshot_xmax(pg_current_snapshot())::text as integer)");
+        Ok(next.fetch_one(&mut *self.read().await?).await?)
+    }
+
     /// The oldest transaction of this database that may still write, or the next one: whoever reads after this has
     /// returned sees all that older ones have written. Those of other databases on the same server, which may run for
     /// hours, do not count.
-    async fn oldest_transaction(&self) -> Result<i64> {
+    pub(super) async fn oldest_transaction(&self) -> Result<i64> {
         // Every role may see these numbers. Transactions have 32 bits there; what is "older" by more than half of them
         // began meanwhile.
         let oldest = query_scalar(
@@ -122,7 +123,7 @@ impl Store {
         };
         let mut reader = self.read().await?;
         let mut rows =
-            query(text).bind(scope.client_id).bind(after.xact).bind(after.seq).bind(AT_ONCE as i64);
+            query(text).bind(scope.client_no).bind(after.xact).bind(after.seq).bind(AT_ONCE as i64);
         if let Some(oldest) = oldest {
             rows = rows.bind(oldest);
         }
@@ -143,8 +144,8 @@ impl Store {
         };
         let mut events = Vec::new();
         for row in &rows {
-            let acs_id: Option<Uuid> = row.try_get("acs_id")?;
-            if scope.acs_id.is_none() || scope.acs_id == acs_id {
+            let acs_no: Option<AcsNo> = row.try_get("acs_no")?;
+            if scope.acs_no.is_none() || scope.acs_no == acs_no {
                 events.push((position(row)?, read_event(row)?));
             }
         }
@@ -156,31 +157,39 @@ impl Store {
 const MADE_ON_SQLITE: &str = "select 0, coalesce((select seq from sqlite_sequence where name = 'event'), 0)";
 
 /// What follows a position, with all that an event says. The rows of `event` that are meant stand in for `{}`.
-const AFTER: &str = "select e.xact, e.seq, e.at, e.kind, e.message_id, e.acs_id, c.slug as client, a.name as acs,
+const AFTER: &str = "select e.xact, e.seq, e.at, e.kind, m.id as message_id, e.acs_no, c.slug as client, a.name as acs,
             m.external_id, p.personnel_no, d.state
      from ({}) e
-     join client c on c.id = e.client_id
-     left join message m on m.client_id = e.client_id and m.id = e.message_id
-     left join acs a on a.client_id = e.client_id and a.id = e.acs_id
-     left join employee p on p.client_id = e.client_id and p.id = e.employee_id
-     left join delivery d on d.client_id = e.client_id and d.message_id = e.message_id and d.employee_id = e.employee_id
+     cross join client c on c.no = e.client_no
+     cross join message m on m.client_no = e.client_no and m.no = e.message_no
+     left join acs a on a.client_no = e.client_no and a.no = e.acs_no
+     left join employee p on p.client_no = e.client_no and p.no = e.employee_no
+     left join delivery d on d.client_no = e.client_no and d.message_no = e.message_no and d.employee_no = e.employee_no
      order by e.xact, e.seq";
 
+/// What [`AFTER`] takes of `event`. A message that has waited has another number since.
+macro_rules! of_event {
+    () => {
+        "seq, at, kind, client_no, acs_no, employee_no, coalesce(
+             (select w.no from message w where w.client_no = event.client_no and w.waited_as = event.message_no),
+             message_no) as message_no
+         from event where client_no = $1"
+    };
+}
+
 static AFTER_ON_SQLITE: LazyLock<String> = LazyLock::new(|| {
-    AFTER.replace(
-        "{}",
-        "select 0 as xact, seq, at, kind, client_id, acs_id, message_id, employee_id from event
-         where client_id = $1 and $2 is not null and seq > $3 order by seq limit $4",
-    )
+    let rows =
+        concat!("select 0 as xact, ", of_event!(), " and $2 is not null and seq > $3 order by seq limit $4");
+    AFTER.replace("{}", rows)
 });
 
 static AFTER_ON_POSTGRES: LazyLock<String> = LazyLock::new(|| {
-    AFTER.replace(
-        "{}",
-        "select cast(xact::text as integer) as xact, seq, at, kind, client_id, acs_id, message_id, employee_id from event
-         where client_id = $1 and xact < $5::text::xid8
-         and (xact, seq) > ($2::text::xid8, $3) order by event.xact, seq limit $4",
-    )
+    let rows = concat!(
+        "select cast(xact::text as integer) as xact, ",
+        of_event!(),
+        " and xact < $5::text::xid8 and (xact, seq) > ($2::text::xid8, $3) order by event.xact, seq limit $4"
+    );
+    AFTER.replace("{}", rows)
 });
 
 fn position(row: &Row) -> sqlx::Result<FeedPosition> {
@@ -222,20 +231,20 @@ fn read_event(row: &Row) -> Result<Event> {
 }
 
 /// A delivery that changed: client, ACS, message, employee.
-pub(super) type ChangedDelivery = (Uuid, Option<Uuid>, Uuid, Uuid);
+pub(super) type ChangedDelivery = (ClientNo, Option<AcsNo>, MessageNo, EmployeeNo);
 
 static INSERT_DELIVERY_EVENTS: LazyLock<RowStatement<5>> = LazyLock::new(|| {
     RowStatement::new(
-        [Id, Id, Whole, Id, Id],
-        "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
+        [Whole, Whole, Whole, Whole, Whole],
+        "insert into event (client_no, acs_no, at, kind, message_no, employee_no)
          select {0}, {1}, {2}, 'delivery', {3}, {4} from {rows}",
     )
 });
 
 /// Tells the feed that deliveries changed.
 pub(super) async fn add_delivery_events(tx: &mut Write, changed: &[ChangedDelivery], at: i64) -> Result<()> {
-    let rows = changed.iter().map(|(client_id, acs_id, message_id, employee_id)| {
-        [(*client_id).into(), (*acs_id).into(), at.into(), (*message_id).into(), (*employee_id).into()]
+    let rows = changed.iter().map(|(client_no, acs_no, message_no, employee_no)| {
+        [(*client_no).into(), (*acs_no).into(), at.into(), (*message_no).into(), (*employee_no).into()]
     });
     Ok(INSERT_DELIVERY_EVENTS.execute(tx, rows.collect()).await?)
 }
@@ -245,21 +254,21 @@ mod tests {
     use sqlx::{Connection as _, PgConnection};
 
     use super::*;
-    use crate::testing::{Plant, sql};
+    use crate::testing::{Plant, TestMessage};
 
-    async fn add(plant: &Plant, message: Uuid, acs: Option<Uuid>) {
-        let acs = acs.map_or("null".to_owned(), sql);
-        let (client, message) = (sql(plant.client_id), sql(message));
+    async fn add(plant: &Plant, message: TestMessage, acs: Option<AcsNo>) {
+        let acs = acs.map_or("null".to_owned(), |acs| acs.0.to_string());
         plant
             .run(&format!(
-                "insert into event (client_id, acs_id, at, kind, message_id, employee_id)
-                 select {client}, {acs}, 1, 'delivery', {message}, id from employee"
+                "insert into event (client_no, acs_no, at, kind, message_no, employee_no)
+                 select {}, {acs}, 1, 'delivery', {}, no from employee",
+                plant.client_no.0, message.no.0
             ))
             .await;
     }
 
-    fn scope(plant: &Plant, acs_id: Option<Uuid>) -> FeedScope {
-        FeedScope { client_id: plant.client_id, acs_id }
+    fn scope(plant: &Plant, acs_no: Option<AcsNo>) -> FeedScope {
+        FeedScope { client_no: plant.client_no, acs_no }
     }
 
     /// Before everything.
@@ -283,10 +292,10 @@ mod tests {
         let plant = Plant::new().await;
         let employee = plant.employee(1).await;
         let message = plant.message("m", &[employee]).await;
-        add(&plant, message, Some(plant.acs_id)).await;
+        add(&plant, message, Some(plant.acs_no)).await;
         add(&plant, message, None).await;
         let both = all(&plant, 2).await;
-        let own = plant.store.feed_after(scope(&plant, Some(plant.acs_id)), START).await.unwrap().unwrap();
+        let own = plant.store.feed_after(scope(&plant, Some(plant.acs_no)), START).await.unwrap().unwrap();
         let (first, last) = (both[0], both[1]);
         assert_eq!((own.events.len(), own.read_to), (1, last));
         let (position, event) = &own.events[0];
@@ -295,7 +304,7 @@ mod tests {
             (first, Some("0001"), Some(DeliveryState::Queued))
         );
         assert_eq!(event.external_id.as_deref(), Some("m"));
-        let foreign = FeedScope { client_id: Uuid::max(), acs_id: None };
+        let foreign = FeedScope { client_no: ClientNo(i64::MAX), acs_no: None };
         let none = plant.store.feed_after(foreign, START).await.unwrap().unwrap();
         assert!(none.events.is_empty());
     }
@@ -333,9 +342,8 @@ mod tests {
         let employee = plant.employee(1).await;
         let message = plant.message("m", &[employee]).await;
         let event = format!(
-            "insert into event (client_id, at, kind, message_id) values ({}, 1, 'delivery', {})",
-            sql(plant.client_id),
-            sql(message)
+            "insert into event (client_no, at, kind, message_no) values ({}, 1, 'delivery', {})",
+            plant.client_no.0, message.no.0
         );
         let mut late = plant.store.write().await.unwrap();
         late.run(&event).await.unwrap();

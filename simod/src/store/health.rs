@@ -6,10 +6,9 @@ use simo_common::{
     api::service::{ChannelPhones, Disk, Unprotected},
     time::{DAY, HOUR},
 };
-use uuid::Uuid;
 
 use super::{
-    Database, Result, Store,
+    ClientNo, Database, Result, Store,
     db::engine::{Engine, query, query_as},
 };
 
@@ -29,24 +28,24 @@ pub struct PeopleReached {
 
 impl Store {
     /// Who can be reached: of one client, or of all.
-    pub async fn reach(&self, client_id: Option<Uuid>) -> Result<PeopleReached> {
+    pub async fn reach(&self, client_no: Option<ClientNo>) -> Result<PeopleReached> {
         let mut reader = self.read().await?;
         let (people, without_phone): (i64, i64) = query_as(
             "select count(*), count(*) filter (where not exists (
                  select 1 from device d
-                 where d.client_id = e.client_id and d.employee_id = e.id and d.retired_at is null))
-             from employee e join client c on c.id = e.client_id
-             where ($1 is null or e.client_id = $1) and c.archived_at is null
+                 where d.client_no = e.client_no and d.employee_no = e.no and d.retired_at is null))
+             from employee e join client c on c.no = e.client_no
+             where ($1 is null or e.client_no = $1) and c.archived_at is null
              and e.archived_at is null and e.blocked_at is null",
         )
-        .bind(client_id)
+        .bind(client_no)
         .fetch_one(&mut reader)
         .await?;
         let phones: Vec<(String, i64)> = query_as(
             "select channel, count(*) from device
-             where ($1 is null or client_id = $1) and retired_at is null group by channel order by channel",
+             where ($1 is null or client_no = $1) and retired_at is null group by channel order by channel",
         )
-        .bind(client_id)
+        .bind(client_no)
         .fetch_all(&mut reader)
         .await?;
         let phones =

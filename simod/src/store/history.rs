@@ -28,12 +28,15 @@ use simo_common::{
 use uuid::Uuid;
 
 pub use self::message::AskMessages;
+pub(super) use self::times::apart;
 use self::{
     times::narrow,
     wanted::{Effort, Wanted},
 };
-use super::{Error, Result, Store};
-use crate::store::db::engine::{Conn, query_scalar};
+use super::{
+    AcsNo, ClientNo, EmployeeNo, Error, MessageNo, Result, Store,
+    db::engine::{Conn, query_scalar},
+};
 
 /// Rows on a page, at most.
 pub const PAGE_MOST: u32 = 1_000;
@@ -42,9 +45,9 @@ pub const PAGE_MOST: u32 = 1_000;
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
     /// Of which client.
-    pub client_id: Uuid,
+    pub client_no: ClientNo,
     /// Only what this ACS posted.
-    pub acs_id: Option<Uuid>,
+    pub acs_no: Option<AcsNo>,
     /// Only of this message.
     pub message_id: Option<Uuid>,
     /// What is wanted.
@@ -57,7 +60,7 @@ pub struct Ask<'a> {
     pub cursor: Option<&'a str>,
 }
 
-/// An order of rows: by a key, then by date. Sorts by state and by employee show the newest first within each.
+/// An order of rows: by a key, then by date, which is by the message's number. Sorts by state and by employee show the newest first within each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) key: SortKey,
@@ -89,15 +92,16 @@ pub(super) struct Cursor {
     /// The time by which `today` is meant.
     #[serde(rename = "t")]
     as_of: i64,
-    /// Nothing that was accepted later is wanted. It may lie in the future, when the clock was set back.
-    #[serde(rename = "u", default)]
-    until: i64,
-    #[serde(rename = "a")]
-    accepted_at: i64,
+    /// The newest message when the first page was asked for: nothing that was accepted later is wanted.
+    #[serde(rename = "u")]
+    until: MessageNo,
     #[serde(rename = "m")]
-    message_id: Uuid,
+    message_no: MessageNo,
+    /// In a list of messages: the last of those without a number of their own.
+    #[serde(rename = "w", default)]
+    waiting: MessageNo,
     #[serde(rename = "e")]
-    employee_id: Uuid,
+    employee_no: EmployeeNo,
     #[serde(rename = "s")]
     state: i64,
     #[serde(rename = "n")]
@@ -117,15 +121,15 @@ impl Cursor {
         })
     }
 
-    /// A cursor at a message, for walking on to the next one.
-    fn at_message(accepted_at: i64, message_id: Uuid) -> Self {
+    /// A cursor at a message. Newest first, it leaves out what is left of it, as nobody's number is 0.
+    fn at_message(message_no: MessageNo) -> Self {
         Self {
             sort: String::new(),
             as_of: 0,
-            until: 0,
-            accepted_at,
-            message_id,
-            employee_id: Uuid::nil(),
+            until: message_no,
+            message_no,
+            waiting: MessageNo(0),
+            employee_no: EmployeeNo(0),
             state: 0,
             name: String::new(),
             personnel_no: String::new(),
@@ -150,21 +154,24 @@ impl Store {
         let as_of = after.as_ref().map_or_else(|| self.clock().now(), |after| after.as_of);
         // One snapshot for all statements.
         let mut snapshot = self.snapshot().await?;
-        let until = until(&mut snapshot, ask.client_id, after.as_ref(), as_of).await?;
+        let until = match &after {
+            Some(after) => after.until,
+            None => newest(&mut snapshot, ask.client_no).await?,
+        };
         let wanted = wanted(&mut snapshot, ask, as_of, until).await?;
         let limit = ask.limit.clamp(1, PAGE_MOST) as usize;
         let mut keys = wanted.keys(&mut snapshot, Order::of(ask.sort), after.as_ref(), limit + 1).await?;
         let more = keys.len() > limit;
         keys.truncate(limit);
-        let rows = rows::read(&mut snapshot, ask.client_id, &keys).await?;
+        let rows = rows::read(&mut snapshot, ask.client_no, &keys).await?;
         let next = rows.last().filter(|_| more).map(|last| {
             encode_cursor(&Cursor {
                 sort,
                 as_of,
                 until,
-                accepted_at: last.accepted_at.as_microsecond(),
-                message_id: last.message_id,
-                employee_id: keys[rows.len() - 1].employee_id,
+                message_no: keys[rows.len() - 1].message_no,
+                waiting: MessageNo(0),
+                employee_no: keys[rows.len() - 1].employee_no,
                 state: last.state.rank(),
                 name: last.employee.clone(),
                 personnel_no: last.personnel_no.clone(),
@@ -180,30 +187,23 @@ impl Store {
     }
 }
 
-/// Up to when what was accepted is wanted: all that there is when the first page is asked for, also what a clock that was ahead
-/// has put into the future.
-async fn until(conn: &mut Conn, client_id: Uuid, after: Option<&Cursor>, as_of: i64) -> Result<i64> {
-    if let Some(after) = after {
-        return Ok(after.until.max(as_of));
-    }
-    let newest: Option<i64> = query_scalar(
-        "select accepted_at from message where client_id = $1 order by accepted_at desc limit 1",
-    )
-    .bind(client_id)
-    .fetch_optional(conn)
-    .await?;
-    Ok(newest.map_or(as_of, |newest| newest.max(as_of)))
+/// The newest message of a client, also one that a clock that was ahead has put into the future.
+async fn newest(conn: &mut Conn, client_no: ClientNo) -> Result<MessageNo> {
+    Ok(query_scalar("select coalesce(max(no), 0) from message where client_no = $1")
+        .bind(client_no)
+        .fetch_one(conn)
+        .await?)
 }
 
 /// What a question wants.
-async fn wanted(conn: &mut Conn, ask: &Ask<'_>, as_of: i64, until: i64) -> Result<Wanted> {
-    let mut wanted = Wanted::resolve(conn, ask.client_id, ask.query, as_of, Effort::default()).await?;
-    narrow(&mut wanted.times, std::slice::from_ref(&(i64::MIN..until.saturating_add(1))));
-    if let Some(id) = ask.acs_id {
-        wanted.acs.narrow(false, [Some(id)]);
+async fn wanted(conn: &mut Conn, ask: &Ask<'_>, as_of: i64, until: MessageNo) -> Result<Wanted> {
+    let mut wanted = Wanted::resolve(conn, ask.client_no, ask.query, as_of, Effort::default()).await?;
+    narrow(&mut wanted.numbers, std::slice::from_ref(&(1..until.0.saturating_add(1))));
+    if let Some(acs_no) = ask.acs_no {
+        wanted.acs.narrow(false, [Some(acs_no)]);
     }
     if let Some(id) = ask.message_id {
-        wanted.messages.narrow(false, [id]);
+        wanted.narrow_messages(conn, false, &[id]).await?;
     }
     Ok(wanted)
 }

@@ -1,10 +1,12 @@
 //! Forgetting: keys, events and history that are old enough, in small steps.
 
 use simo_common::time::{DAY, HOUR};
-use uuid::Uuid;
 
-use super::{Result, Store};
-use crate::store::db::engine::{Engine, query, query_as};
+use super::{
+    ClientNo, MessageNo, Result, Store,
+    db::engine::{Engine, query, query_as},
+    message_spans,
+};
 
 /// Rows that one step changes: a few milliseconds of the writer.
 const STEP: i64 = 250;
@@ -66,8 +68,8 @@ impl Store {
         let now = self.clock.settled();
         let forgotten = [
             self.forget(
-                "delete from idempotency where (client_id, acs_id, key) in (
-                     select client_id, acs_id, key from idempotency where created_at < $1 limit $2)",
+                "delete from idempotency where (client_no, acs_no, key) in (
+                     select client_no, acs_no, key from idempotency where created_at < $1 limit $2)",
                 now - KEYS_KEPT,
             )
             .await?,
@@ -79,21 +81,21 @@ impl Store {
             )
             .await?,
             self.forget(
-                "delete from refusal where (client_id, hour, address, reason) in (
-                     select client_id, hour, address, reason from refusal where hour < $1 limit $2)",
+                "delete from refusal where (client_no, hour, address, reason) in (
+                     select client_no, hour, address, reason from refusal where hour < $1 limit $2)",
                 (now - REFUSED_KEPT) / HOUR,
             )
             .await?,
             self.forget(
-                "delete from refused_post where (client_id, hour, token_id, code, field) in (
-                     select client_id, hour, token_id, code, field from refused_post where hour < $1 limit $2)",
+                "delete from refused_post where (client_no, hour, token_no, code, field) in (
+                     select client_no, hour, token_no, code, field from refused_post where hour < $1 limit $2)",
                 (now - REFUSED_POSTS_KEPT) / HOUR,
             )
             .await?,
             self.forget(
-                "delete from refused_post where (client_id, hour, token_id, code, field) in (
-                     select p.client_id, p.hour, p.token_id, p.code, p.field from client c
-                     join refused_post p on p.client_id = c.id and p.hour < $1 - 24 * c.retention_days
+                "delete from refused_post where (client_no, hour, token_no, code, field) in (
+                     select p.client_no, p.hour, p.token_no, p.code, p.field from client c
+                     join refused_post p on p.client_no = c.no and p.hour < $1 - 24 * c.retention_days
                      where c.retention_days < 30 limit $2)",
                 now / HOUR,
             )
@@ -105,8 +107,8 @@ impl Store {
             )
             .await?,
             self.forget(
-                "delete from invite_batch where (client_id, id) in (
-                     select client_id, id from invite_batch where expires_at < $1 limit $2)",
+                "delete from invite_batch where (client_no, no) in (
+                     select client_no, no from invite_batch where expires_at < $1 limit $2)",
                 now - INVITES_KEPT,
             )
             .await?,
@@ -124,42 +126,58 @@ impl Store {
     /// Deletes some history that is older than its client keeps it, oldest first. Returns whether there may be more.
     pub async fn forget_history(&self) -> Result<bool> {
         let now = self.clock.settled();
-        let clients: Vec<(Uuid, i64)> =
-            query_as("select id, retention_days from client where retention_days is not null")
-                .fetch_all(&mut *self.read().await?)
+        let mut reader = self.read().await?;
+        let clients: Vec<(ClientNo, i64)> =
+            query_as("select no, retention_days from client where retention_days is not null")
+                .fetch_all(&mut reader)
                 .await?;
-        for (client_id, days) in clients {
-            let oldest: Vec<(i64, Uuid)> = query_as(
-                "select seq, id from message
-                 where client_id = $1 and accepted_at < $2 and expires_at <= $3 and due_at is null
-                 order by accepted_at limit $4",
-            )
-            .bind(client_id)
-            .bind(now - days.saturating_mul(DAY).clamp(KEYS_KEPT, now))
-            .bind(now)
-            .bind(FORGOTTEN_AT_ONCE)
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-            if !oldest.is_empty() {
-                self.forget_messages(client_id, &oldest).await?;
-                return Ok(true);
+        for (client_no, days) in clients {
+            let before = now - days.saturating_mul(DAY).clamp(KEYS_KEPT, now);
+            let old =
+                message_spans::within(&mut reader, client_no, std::slice::from_ref(&(i64::MIN..before)))
+                    .await?;
+            // First those that were canceled while they waited.
+            for numbers in std::iter::once(i64::MIN..0).chain(old) {
+                let oldest: Vec<(MessageNo, Option<MessageNo>)> = query_as(
+                    "select no, waited_as from message indexed by message_client
+                     where client_no = $1 and no >= $2 and no < $3 and accepted_at < $4 and expires_at <= $5
+                     and (no > 0 or canceled_at is not null)
+                     order by no limit $6",
+                )
+                .bind(client_no)
+                .bind(numbers.start)
+                .bind(numbers.end)
+                .bind(before)
+                .bind(now)
+                .bind(FORGOTTEN_AT_ONCE)
+                .fetch_all(&mut reader)
+                .await?;
+                if !oldest.is_empty() {
+                    drop(reader);
+                    self.forget_messages(client_no, &oldest).await?;
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
     }
 
     /// Deletes messages as far as one step goes; of one that has many deliveries and pushes, some of these first.
-    async fn forget_messages(&self, client_id: Uuid, messages: &[(i64, Uuid)]) -> Result<()> {
+    async fn forget_messages(
+        &self,
+        client_no: ClientNo,
+        messages: &[(MessageNo, Option<MessageNo>)],
+    ) -> Result<()> {
         let mut tx = self.write().await?;
         let mut left = STEP;
-        'messages: for &(seq, id) in messages {
+        'messages: for &(no, waited_as) in messages {
             for table in ["push", "delivery"] {
                 let deleted = query(format!(
-                    "delete from {table} where client_id = $1 and message_id = $2 and employee_id in (
-                         select employee_id from {table} where client_id = $1 and message_id = $2 limit $3)"
+                    "delete from {table} where client_no = $1 and message_no = $2 and employee_no in (
+                         select employee_no from {table} where client_no = $1 and message_no = $2 limit $3)"
                 ))
-                .bind(client_id)
-                .bind(id)
+                .bind(client_no)
+                .bind(no)
                 .bind(left)
                 .execute(&mut tx)
                 .await?
@@ -171,19 +189,20 @@ impl Store {
                 }
             }
             for table in ["audience", "event"] {
-                query(format!("delete from {table} where client_id = $1 and message_id = $2"))
-                    .bind(client_id)
-                    .bind(id)
+                query(format!("delete from {table} where client_no = $1 and message_no in ($2, $3)"))
+                    .bind(client_no)
+                    .bind(no)
+                    .bind(waited_as.unwrap_or(no))
                     .execute(&mut tx)
                     .await?;
             }
             if tx.engine() == Engine::Postgres {
-                query("delete from message_unworded where seq = $1").bind(seq).execute(&mut tx).await?;
+                query("delete from message_unworded where no = $1").bind(no).execute(&mut tx).await?;
             }
-            query("delete from message_word where rowid = $1").bind(seq).execute(&mut tx).await?;
-            query("delete from message where client_id = $1 and id = $2")
-                .bind(client_id)
-                .bind(id)
+            query("delete from message_word where rowid = $1").bind(no).execute(&mut tx).await?;
+            query("delete from message where client_no = $1 and no = $2")
+                .bind(client_no)
+                .bind(no)
                 .execute(&mut tx)
                 .await?;
         }

@@ -32,7 +32,12 @@ pub use self::{
 };
 use super::{Result, Store};
 use crate::store::{
-    db::engine::{Engine, query, query_as, query_scalar},
+    AcsNo, ClientNo, DeviceNo, EmployeeNo, MessageNo,
+    db::{
+        engine::{Engine, query, query_as, query_scalar},
+        rows_as_json::json,
+    },
+    message_spans::first_since,
     phones::retire_device::oldest_open,
 };
 
@@ -57,31 +62,30 @@ pub(super) fn is_leased(push: &str) -> String {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum UnderWay {
     /// A message's.
-    Message(Uuid),
+    Message(MessageNo),
     /// An employee's.
-    Employee(Uuid),
+    Employee(EmployeeNo),
 }
 
 /// Which push: one message for one employee on its way to one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PushKey {
     /// The client.
-    pub client_id: Uuid,
+    pub client_no: ClientNo,
     /// The message.
-    pub message_id: Uuid,
+    pub message_no: MessageNo,
     /// Whom it is for.
-    pub employee_id: Uuid,
+    pub employee_no: EmployeeNo,
     /// The phone.
-    pub device_id: Uuid,
+    pub device_no: DeviceNo,
 }
 
 /// The right to send a push, until it is finished.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    seq: i64,
     /// Which claim it is, on PostgreSQL: what came of an earlier one must not undo a later one.
     number: i64,
-    acs_id: Option<Uuid>,
+    acs_no: Option<AcsNo>,
     /// Where the provider is to find the phone, and what kind of address that is: what it says of it does not concern
     /// another address that the phone has got meanwhile.
     address: String,
@@ -97,6 +101,8 @@ pub struct ClaimedPush {
     pub claim: Claim,
     /// When the claim began.
     pub claimed: Instant,
+    /// The message's id, by which phones know it.
+    pub message_id: Uuid,
     /// Why it must not be sent at all; then only [`PushResult::Skipped`] is right.
     pub skip: Option<Skip>,
     /// Tries so far.
@@ -167,7 +173,7 @@ impl Store {
             is_repeated: self.clock.is_repeated(),
         };
         // One seek per client and urgency, however long the queue is.
-        let clients: Vec<(Uuid, bool)> = query_as(due.of(&CLIENTS))
+        let clients: Vec<(ClientNo, bool)> = query_as(due.of(&CLIENTS))
             .bind(channel)
             .bind(due.now)
             .fetch_all(&mut *self.read_promptly().await?)
@@ -178,33 +184,33 @@ impl Store {
         if !has_others {
             room.keep_none();
         }
-        let clients: Vec<Uuid> = clients.into_iter().map(|(id, _)| id).collect();
+        let clients: Vec<ClientNo> = clients.into_iter().map(|(no, _)| no).collect();
         // Whom the rounding down leaves out this time, comes first next time.
         let first = self.claim_turn.fetch_add(1, Ordering::Relaxed) % clients.len();
         let mut hungry = [&clients[first..], &clients[..first]].concat();
         // Who has little under way waits least: what is claimed for a crowd takes a while to read.
-        hungry.sort_by_key(|client_id| room.held_by(*client_id));
+        hungry.sort_by_key(|client_no| room.held_by(*client_no));
         let mut pushes = Vec::new();
         let mut more = false;
         while !room.is_full() && !hungry.is_empty() {
             // What some leave of their share is shared by those who have more.
             let share = room.free().div_ceil(hungry.len());
             let mut have_more = Vec::new();
-            for client_id in hungry {
-                let want = share.min(room.free_for(client_id));
+            for client_no in hungry {
+                let want = share.min(room.free_for(client_no));
                 if want == 0 {
                     more = true;
                     continue;
                 }
-                let claimed = match self.claim_of(channel, client_id, due, want, lease).await {
+                let claimed = match self.claim_of(channel, client_no, due, want, lease).await {
                     Ok(claimed) => claimed,
                     Err(error) if pushes.is_empty() => return Err(error),
                     // What is claimed already must not stay in nobody's hands.
                     Err(_) => return self.claimed_and_on_disk(pushes, true).await,
                 };
-                room.take(client_id, claimed.len());
+                room.take(client_no, claimed.len());
                 if claimed.len() == want {
-                    have_more.push(client_id);
+                    have_more.push(client_no);
                 }
                 pushes.extend(claimed);
             }
@@ -220,7 +226,7 @@ impl Store {
         {
             let mut claims = self.claims();
             for push in &pushes {
-                claims.remove(&push.claim.seq);
+                claims.remove(&push.claim.key);
             }
             return Err(error);
         }
@@ -231,7 +237,7 @@ impl Store {
     async fn claim_of(
         &self,
         channel: &str,
-        client_id: Uuid,
+        client_no: ClientNo,
         due: Due,
         want: usize,
         lease: Duration,
@@ -241,12 +247,12 @@ impl Store {
             Engine::Sqlite => due.of(&CLAIM_IN_MEMORY),
             Engine::Postgres => due.of(&CLAIM_IN_ROWS),
         };
-        let claim = query(text).bind(channel).bind(client_id).bind(due.now).bind(want as i64);
+        let claim = query(text).bind(channel).bind(client_no).bind(due.now).bind(want as i64);
         // Whoever waits for what is claimed does not look between its reading and its noting.
         let _claiming = self.claiming.lock().await;
         let rows = match self.engine() {
             Engine::Sqlite => {
-                let claim = claim.bind(self.held_rows());
+                let claim = claim.bind(self.held_rows(Some(client_no)));
                 claim.fetch_all(&mut *self.read_promptly().await?).await?
             }
             Engine::Postgres => {
@@ -256,52 +262,55 @@ impl Store {
                 rows
             }
         };
-        let pushes = rows.iter().map(|row| read_claimed(row, client_id, due.settled, begun));
+        let pushes = rows.iter().map(|row| read_claimed(row, client_no, due.settled, begun));
         let pushes = pushes.collect::<Result<Vec<_>>>()?;
         if self.engine() == Engine::Sqlite {
-            self.claims().extend(pushes.iter().map(|push| push.claim.seq));
+            self.claims().extend(pushes.iter().map(|push| push.claim.key));
         }
         Ok(pushes)
     }
 
     /// Waits until nothing is under way any more that was claimed before it was canceled or denied, so that whoever did that
     /// hears of it when nothing more is sent; not longer than [`SETTLES_WITHIN`].
-    pub(super) async fn settled(&self, client_id: Uuid, of: UnderWay) -> Result<()> {
+    pub(super) async fn settled(&self, client_no: ClientNo, of: UnderWay) -> Result<()> {
         let until = Instant::now() + SETTLES_WITHIN;
         loop {
             // A claim that is being made is noted first.
             drop(self.claiming.lock().await);
-            if !self.is_under_way(client_id, of).await? || Instant::now() >= until {
+            if !self.is_under_way(client_no, of).await? || Instant::now() >= until {
                 return Ok(());
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
-    async fn is_under_way(&self, client_id: Uuid, of: UnderWay) -> Result<bool> {
-        let (column, id) = match of {
-            UnderWay::Message(id) => ("message_id", id),
-            UnderWay::Employee(id) => ("employee_id", id),
+    async fn is_under_way(&self, client_no: ClientNo, of: UnderWay) -> Result<bool> {
+        if self.engine() == Engine::Sqlite {
+            let is_meant = |key: &PushKey| match of {
+                UnderWay::Message(no) => key.message_no == no,
+                UnderWay::Employee(no) => key.employee_no == no,
+            };
+            return Ok(self.claims().iter().any(|key| key.client_no == client_no && is_meant(key)));
+        }
+        let mut reader = self.read().await?;
+        let (which, no, since) = match of {
+            UnderWay::Message(no) => ("d.message_no = $2 and $3 is not null", no.0, no),
+            UnderWay::Employee(no) => (
+                "d.employee_no = $2 and d.message_no >= $3",
+                no.0,
+                first_since(&mut reader, oldest_open(self.clock.now())).await?,
+            ),
         };
-        let exists = match self.engine() {
-            Engine::Sqlite => query_scalar(format!(
-                "select exists (select 1 from jsonb_each($3) held cross join push p
-                 where p.seq = held.value and p.client_id = $1 and p.{column} = $2)"
-            ))
-            .bind(client_id)
-            .bind(id)
-            .bind(self.held_rows()),
-            Engine::Postgres => query_scalar(format!(
-                "select exists (select 1 from delivery d join push p
-                     on p.client_id = d.client_id and p.message_id = d.message_id and p.employee_id = d.employee_id
-                 where d.client_id = $1 and d.{column} = $2 and d.accepted_at > $3 and {})",
-                is_leased("p")
-            ))
-            .bind(client_id)
-            .bind(id)
-            .bind(oldest_open(self.clock.now())),
-        };
-        Ok(exists.fetch_one(&mut *self.read().await?).await?)
+        let exists = query_scalar(format!(
+            "select exists (select 1 from delivery d join push p
+                 on p.client_no = d.client_no and p.message_no = d.message_no and p.employee_no = d.employee_no
+             where d.client_no = $1 and {which} and {})",
+            is_leased("p")
+        ))
+        .bind(client_no)
+        .bind(no)
+        .bind(since);
+        Ok(exists.fetch_one(&mut reader).await?)
     }
 
     /// How many pushes of a channel wait, for metrics and tests: due or not, claimed or not.
@@ -315,12 +324,14 @@ impl Store {
         Ok(query_scalar(sql).bind(channel).fetch_one(&mut *self.read().await?).await?)
     }
 
-    /// The rows that are claimed, for `jsonb_each`.
-    pub(super) fn held_rows(&self) -> String {
-        serde_json::to_string(&*self.claims()).unwrap_or_default()
+    /// The pushes that are claimed (of one client), for `jsonb_each`: message and device.
+    pub(super) fn held_rows(&self, client_no: Option<ClientNo>) -> String {
+        let claims = self.claims();
+        let held = claims.iter().filter(|key| client_no.is_none_or(|client_no| key.client_no == client_no));
+        json(&held.map(|key| (key.message_no, key.device_no)).collect::<Vec<_>>())
     }
 
-    fn claims(&self) -> std::sync::MutexGuard<'_, HashSet<i64>> {
+    fn claims(&self) -> std::sync::MutexGuard<'_, HashSet<PushKey>> {
         // A poisoned set is still a set: nothing panics between its changes.
         self.claims.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -54,7 +54,7 @@ async fn a_message_becomes_deliveries_and_pushes_with_their_reasons() {
     assert!(claim_all(&f).await.is_empty(), "a claimed push is not claimed again");
     let accepted = PushResult::Accepted { answer: "projects/p/messages/1".to_owned() };
     f.store.finish(&[finished(&pushes[0], accepted)]).await.unwrap();
-    assert_eq!(f.rows("select state from delivery where employee_id in (select id from employee where personnel_no = '1')").await, ["1"]);
+    assert_eq!(f.rows("select state from delivery where employee_no = 1").await, ["1"]);
     assert_eq!(f.rows("select kind from event order by seq").await, ["accepted", "delivery"]);
 }
 
@@ -165,10 +165,10 @@ async fn a_canceled_message_is_not_pushed_any_more() {
     let id = posted(&accepted[0]).id;
     let claimed = f.store.claim("fcm", 1, LEASE).await.unwrap().pushes;
     f.store.finish(&[finished(&claimed[0], PushResult::Accepted { answer: "ok".to_owned() })]).await.unwrap();
-    let canceled = f.store.cancel_message(f.client_id, None, id).await.unwrap();
+    let canceled = f.store.cancel_message(f.client_no, None, id).await.unwrap();
     assert_eq!((canceled.canceled, canceled.too_late), (2, 1));
     assert!(claim_all(&f).await.is_empty());
-    assert_eq!(f.store.cancel_message(f.client_id, None, id).await.unwrap(), canceled);
+    assert_eq!(f.store.cancel_message(f.client_no, None, id).await.unwrap(), canceled);
     assert_eq!(f.rows("select count(*) from event where kind = 'canceled'").await, ["1"]);
 }
 
@@ -242,7 +242,7 @@ async fn a_claim_is_shared_fairly_between_clients() {
     f.store.accept(&many).await.unwrap();
     f.store.accept(&[other]).await.unwrap();
     let claimed = f.store.claim("fcm", 10, LEASE).await.unwrap().pushes;
-    let of_the_other = claimed.iter().filter(|push| push.claim.key.client_id != f.client_id).count();
+    let of_the_other = claimed.iter().filter(|push| push.claim.key.client_no != f.client_no).count();
     assert_eq!((claimed.len(), of_the_other), (10, 1));
 }
 
@@ -264,10 +264,9 @@ async fn the_state_column_is_the_same_expression_as_the_function() {
             let column = |set: bool| if set { "1" } else { "null" };
             let outcome = outcome.map_or("null".to_owned(), |outcome| format!("'{}'", outcome.as_str()));
             f.execute(&format!(
-                "delete from delivery; insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at,
+                "delete from delivery; insert into delivery (client_no, message_no, employee_no, expires_at,
                  sent_at, delivered_at, read_at, acknowledged_at, outcome, target)
-                 values (x'00000000000000000000000000000001', x'00000000000000000000000000000002',
-                     x'00000000000000000000000000000003', 1, 1, {}, {}, {}, {}, {outcome}, 'employee')",
+                 values (1, 1, 1, 1, {}, {}, {}, {}, {outcome}, 'employee')",
                 column(facts.sent),
                 column(facts.delivered),
                 column(facts.read),

@@ -4,13 +4,15 @@ use simo_common::time::DAY;
 use super::*;
 use crate::{
     app::App,
-    testing::{Plant, TestPhone, sql},
+    store::EmployeeNo,
+    testing::{Plant, TestPhone},
 };
 
 fn holder(phone: &TestPhone) -> StreamPhone {
     StreamPhone {
-        client_id: phone.caller.client_id,
-        employee_id: phone.caller.employee_id,
+        client_no: phone.caller.client_no,
+        employee_no: phone.caller.employee_no,
+        device_no: phone.caller.device_no,
         device_id: phone.caller.device_id,
         token_hash: simo_common::token::hash(&phone.token),
     }
@@ -29,10 +31,9 @@ async fn titles(connection: &mut Connection, count: usize) -> HashSet<String> {
     titles
 }
 
-async fn post(plant: &Plant, app: &App, title: &str, employee: Uuid) -> Uuid {
-    let id = plant.message(title, &[employee]).await;
+async fn post(plant: &Plant, app: &App, title: &str, employee: EmployeeNo) {
+    plant.message(title, &[employee]).await;
     app.wake.feed();
-    id
 }
 
 #[tokio::test]
@@ -48,7 +49,7 @@ async fn a_stream_begins_with_what_has_no_receipt_and_goes_on_live_without_repea
         post(&plant, &app, title, employee).await;
         assert_eq!(next(&mut connection).await.unwrap(), title);
     }
-    plant.run("update push set done_at = 1, outcome = 'received' where rowid = 1").await;
+    plant.run("update push set done_at = 1, outcome = 'received' where message_no = (select min(message_no) from push)").await;
     drop(connection);
     let mut connection = app.streams.open(holder(&phone));
     let again = titles(&mut connection, 2).await;
@@ -67,10 +68,9 @@ async fn what_was_canceled_denied_or_has_expired_is_not_sent() {
     let denied = plant.message("denied", &[employee]).await;
     plant
         .run(&format!(
-            "update message set canceled_at = 1 where id = {};
-             update delivery set outcome = 'denied' where message_id = {}",
-            sql(canceled),
-            sql(denied)
+            "update message set canceled_at = 1 where no = {};
+             update delivery set outcome = 'denied' where message_no = {}",
+            canceled.no.0, denied.no.0
         ))
         .await;
     let mut connection = app.streams.open(holder(&phone));

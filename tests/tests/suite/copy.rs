@@ -182,7 +182,7 @@ async fn an_installation_moves_and_nothing_is_lost_or_repeated() {
 
     // A last one, with a provider again; the scheduled message has come due.
     let mut connection = PgConnection::connect(target.url()).await.unwrap();
-    sqlx::query("update message set due_at = 1 where due_at is not null")
+    sqlx::query("update message set send_at = 1 where no < 0 and canceled_at is null")
         .execute(&mut connection)
         .await
         .unwrap();

@@ -37,7 +37,7 @@ async fn migrations_take_the_direct_way() {
     let pooled = || Setup::new().database_url(pooler.url(database.url()));
     let refusal = pooled().start_in_vain().await;
     assert!(
-        refusal.stderr.contains("0001_first") && refusal.stderr.contains("`database_direct`"),
+        refusal.stderr.contains("0001_numbers") && refusal.stderr.contains("`database_direct`"),
         "{}",
         refusal.stderr
     );

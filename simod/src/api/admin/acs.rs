@@ -39,7 +39,7 @@ async fn list(
     State(app): State<Arc<App>>,
     List(listing): List<String>,
 ) -> ApiResult<axum::Json<Page<Acs>>> {
-    Ok(answer(app.store.acs_list(viewer.client_id, &listing).await?))
+    Ok(answer(app.store.acs_list(viewer.client_no, &listing).await?))
 }
 
 /// Add an ACS
@@ -54,7 +54,7 @@ async fn add(admin: Admin, State(app): State<Arc<App>>, Json(new): Json<Named>) 
         check.wrong("name", text!("an ACS has no other name", "у АСУ нет другого имени"));
     }
     check.done()?;
-    Ok(created(app.store.add_acs(admin.client_id, &new.slug).await?))
+    Ok(created(app.store.add_acs(admin.client_no, &new.slug).await?))
 }
 
 /// Show an ACS
@@ -66,7 +66,7 @@ async fn show(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> ApiResult<axum::Json<Acs>> {
-    Ok(axum::Json(app.store.acs(viewer.client_id, &name).await?))
+    Ok(axum::Json(app.store.acs(viewer.client_no, &name).await?))
 }
 
 /// Rename an ACS
@@ -84,7 +84,7 @@ async fn edit(
     let mut check = Check::default();
     acs_name(&mut check, "name", &new.name);
     check.done()?;
-    Ok(axum::Json(app.store.edit_acs(admin.client_id, &name, &new.name).await?))
+    Ok(axum::Json(app.store.edit_acs(admin.client_no, &name, &new.name).await?))
 }
 
 /// Archive an ACS
@@ -98,7 +98,7 @@ async fn remove(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> ApiResult<StatusCode> {
-    app.store.remove_acs(admin.client_id, &name).await?;
+    app.store.remove_acs(admin.client_no, &name).await?;
     app.wake.feed();
     Ok(StatusCode::NO_CONTENT)
 }

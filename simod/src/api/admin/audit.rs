@@ -13,7 +13,6 @@ use simo_common::{
     time::from_us,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
-use uuid::Uuid;
 
 use super::{
     ApiError, ApiResult,
@@ -28,7 +27,7 @@ use crate::{
         openapi::Problems,
     },
     app::App,
-    store::{AuditFilter, RefusedKey, SERVER},
+    store::{AuditFilter, ClientNo, RefusedKey, SERVER},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -119,7 +118,7 @@ async fn refused(
     List(listing): List<RefusedKey>,
     Params(RefusedParams { acs }): Params<RefusedParams>,
 ) -> ApiResult<axum::Json<Page<RefusedAttempts>>> {
-    let within = keeper.client.map(|(id, _)| id);
+    let within = keeper.client.map(|(client_no, _)| client_no);
     Ok(answer(app.store.refused(within, acs.as_deref(), &listing).await?))
 }
 
@@ -134,13 +133,13 @@ async fn erase(
     State(app): State<Arc<App>>,
     Json(whose): Json<EraseAudit>,
 ) -> ApiResult<axum::Json<ErasedAudit>> {
-    let (client_id, _) = keeper.one_client(&app).await?;
-    let entries = app.store.erase_audit(client_id, &whose.employee).await?;
+    let (client_no, _) = keeper.one_client(&app).await?;
+    let entries = app.store.erase_audit(client_no, &whose.employee).await?;
     Ok(axum::Json(ErasedAudit { entries }))
 }
 
 impl ChainParam {
-    async fn of(self, keeper: &Keeper, app: &Arc<App>) -> ApiResult<Uuid> {
+    async fn of(self, keeper: &Keeper, app: &Arc<App>) -> ApiResult<ClientNo> {
         if !self.server {
             return Ok(keeper.one_client(app).await?.0);
         }
@@ -156,7 +155,7 @@ impl ChainParam {
 
 impl FilterParams {
     /// Days are the client's.
-    async fn check(self, app: &App, chain: Uuid) -> ApiResult<AuditFilter> {
+    async fn check(self, app: &App, chain: ClientNo) -> ApiResult<AuditFilter> {
         let zone = if chain == SERVER { TimeZone::UTC } else { app.store.client_timezone(chain).await? };
         let now = from_us(app.clock().now()).to_zoned(zone);
         let mut check = Check::default();

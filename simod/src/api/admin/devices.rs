@@ -59,7 +59,7 @@ async fn list(
     List(listing): List<Uuid>,
     Params(EmployeeParam { employee }): Params<EmployeeParam>,
 ) -> ApiResult<axum::Json<Page<Device>>> {
-    let rows = app.store.devices(viewer.client_id, employee.as_deref(), &listing).await?;
+    let rows = app.store.devices(viewer.client_no, employee.as_deref(), &listing).await?;
     Ok(answer(rows))
 }
 
@@ -98,7 +98,7 @@ async fn silent(
     }
     let now = app.store.clock().now();
     let since = now.saturating_sub(silent_for.saturating_mul(time::SECOND));
-    let rows = app.store.silent_phones(viewer.client_id, since, &listing).await?;
+    let rows = app.store.silent_phones(viewer.client_no, since, &listing).await?;
     Ok(answer(rows))
 }
 
@@ -117,7 +117,7 @@ async fn edit(
     let mut check = Check::default();
     check.name_up_to(NAME_CHARS, "name", &new.name);
     check.done()?;
-    let renamed = app.store.rename_device(admin.client_id, id, &new.name).await?;
+    let renamed = app.store.rename_device(admin.client_no, id, &new.name).await?;
     Ok(axum::Json(renamed))
 }
 
@@ -131,7 +131,7 @@ async fn show(
     Path(device): Path<String>,
 ) -> ApiResult<axum::Json<Device>> {
     let id = parameters::id("device", &device)?;
-    Ok(axum::Json(app.store.device(viewer.client_id, id).await?))
+    Ok(axum::Json(app.store.device(viewer.client_no, id).await?))
 }
 
 /// Remove a device
@@ -146,7 +146,7 @@ async fn remove(
     Path(device): Path<String>,
 ) -> ApiResult<StatusCode> {
     let id = parameters::id("device", &device)?;
-    app.store.remove_device(admin.client_id, id).await?;
+    app.store.remove_device(admin.client_no, id).await?;
     app.wake.all();
     Ok(StatusCode::NO_CONTENT)
 }

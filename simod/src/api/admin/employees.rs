@@ -66,7 +66,7 @@ async fn list(
     List(listing): List<String>,
     Params(GroupParam { group }): Params<GroupParam>,
 ) -> ApiResult<axum::Json<Page<Employee>>> {
-    let rows = app.store.employees(viewer.client_id, group.as_deref(), &listing).await?;
+    let rows = app.store.employees(viewer.client_no, group.as_deref(), &listing).await?;
     Ok(answer(rows))
 }
 
@@ -98,10 +98,10 @@ async fn add(
     check.employee(&new);
     check.done()?;
     if !new_person {
-        let added = app.store.add_employee(admin.client_id, &new).await;
+        let added = app.store.add_employee(admin.client_no, &new).await;
         return Ok(created(added.map_err(or_new_person)?));
     }
-    let employee = app.store.succeed_employee(admin.client_id, &new).await?;
+    let employee = app.store.succeed_employee(admin.client_no, &new).await?;
     app.wake.all();
     Ok(created(employee))
 }
@@ -128,7 +128,7 @@ async fn show(
     State(app): State<Arc<App>>,
     Path(personnel_no): Path<String>,
 ) -> ApiResult<axum::Json<Employee>> {
-    Ok(axum::Json(app.store.employee(viewer.client_id, &personnel_no).await?))
+    Ok(axum::Json(app.store.employee(viewer.client_no, &personnel_no).await?))
 }
 
 /// Change an employee
@@ -150,7 +150,7 @@ async fn edit(
     let mut check = Check::default();
     check.employee_edit(&edit);
     check.done()?;
-    let edited = app.store.edit_employee(admin.client_id, &personnel_no, &edit).await?;
+    let edited = app.store.edit_employee(admin.client_no, &personnel_no, &edit).await?;
     Ok(axum::Json(edited))
 }
 
@@ -166,7 +166,7 @@ async fn remove(
     State(app): State<Arc<App>>,
     Path(personnel_no): Path<String>,
 ) -> ApiResult<StatusCode> {
-    app.store.remove_employee(admin.client_id, &personnel_no).await?;
+    app.store.remove_employee(admin.client_no, &personnel_no).await?;
     app.wake.all();
     Ok(StatusCode::NO_CONTENT)
 }
@@ -182,9 +182,9 @@ async fn block(
     State(app): State<Arc<App>>,
     Path(personnel_no): Path<String>,
 ) -> ApiResult<axum::Json<Employee>> {
-    app.store.block_employee(admin.client_id, &personnel_no).await?;
+    app.store.block_employee(admin.client_no, &personnel_no).await?;
     app.wake.all();
-    Ok(axum::Json(app.store.employee(admin.client_id, &personnel_no).await?))
+    Ok(axum::Json(app.store.employee(admin.client_no, &personnel_no).await?))
 }
 
 /// Unblock an employee
@@ -199,9 +199,9 @@ async fn unblock(
     State(app): State<Arc<App>>,
     Path(personnel_no): Path<String>,
 ) -> ApiResult<axum::Json<Employee>> {
-    app.store.unblock_employee(admin.client_id, &personnel_no).await?;
+    app.store.unblock_employee(admin.client_no, &personnel_no).await?;
     app.wake.all();
-    Ok(axum::Json(app.store.employee(admin.client_id, &personnel_no).await?))
+    Ok(axum::Json(app.store.employee(admin.client_no, &personnel_no).await?))
 }
 
 /// How an import is to be done.
@@ -234,7 +234,7 @@ async fn import(
     let (rows, mut check) = app.bodies.aside(move || body::parse(&bytes).map(checked_rows)).await??;
     // Rows with mistakes are left out: of the others, what only the store knows is told together with them.
     let only_said = dry_run || check.failed();
-    let imported = match app.store.import_employees(admin.client_id, rows, only_said).await {
+    let imported = match app.store.import_employees(admin.client_no, rows, only_said).await {
         Err(store::Error::Invalid(doubts)) => {
             check.more(doubts);
             check.done().map(|()| ImportReport::default())

@@ -12,7 +12,6 @@ use simo_common::{
     time::Moment,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
-use uuid::Uuid;
 
 use super::{ApiResult, check::Check, parameters};
 use crate::{
@@ -22,7 +21,7 @@ use crate::{
         openapi::Problems,
     },
     app::App,
-    store::GrantTerms,
+    store::{ClientNo, GrantTerms},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -40,7 +39,7 @@ async fn grants(
     State(app): State<Arc<App>>,
     Path(slug): Path<String>,
 ) -> ApiResult<axum::Json<Page<Grant>>> {
-    let grants = app.store.grants(viewer.client_id, &slug).await?;
+    let grants = app.store.grants(viewer.client_no, &slug).await?;
     Ok(axum::Json(Page::whole(grants)))
 }
 
@@ -56,8 +55,8 @@ async fn grant(
     Path(slug): Path<String>,
     Json(new): Json<NewGrant>,
 ) -> ApiResult<axum::Json<Grant>> {
-    let terms = terms(&app, admin.client_id, &new).await?;
-    Ok(axum::Json(app.store.grant(admin.client_id, &slug, &new.grantee, &terms).await?))
+    let terms = terms(&app, admin.client_no, &new).await?;
+    Ok(axum::Json(app.store.grant(admin.client_no, &slug, &new.grantee, &terms).await?))
 }
 
 /// Take a grant back
@@ -72,7 +71,7 @@ async fn revoke(
     Path((slug, grant)): Path<(String, String)>,
 ) -> ApiResult<StatusCode> {
     let id = parameters::id("grant", &grant)?;
-    app.store.revoke_grant(admin.client_id, &slug, id).await?;
+    app.store.revoke_grant(admin.client_no, &slug, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -88,14 +87,14 @@ async fn access(
     State(app): State<Arc<App>>,
     Path(personnel_no): Path<String>,
 ) -> ApiResult<axum::Json<Page<HeldGrant>>> {
-    let held = app.store.access_of(viewer.client_id, &personnel_no).await?;
+    let held = app.store.access_of(viewer.client_no, &personnel_no).await?;
     Ok(axum::Json(Page::whole(held)))
 }
 
 /// When a grant is to count; all that is wrong is told at once.
-async fn terms(app: &App, client_id: Uuid, new: &NewGrant) -> ApiResult<GrantTerms> {
+async fn terms(app: &App, client_no: ClientNo, new: &NewGrant) -> ApiResult<GrantTerms> {
     let mut check = Check::default();
-    let zone = app.store.client_timezone(client_id).await?;
+    let zone = app.store.client_timezone(client_no).await?;
     let mut moment = |field: &str, text: &Option<String>| {
         let at = Moment::read(text.as_deref()?, &zone);
         at.map_err(|mistake| check.wrong(field, mistake)).ok()

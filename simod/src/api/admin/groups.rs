@@ -44,7 +44,7 @@ async fn list(
     State(app): State<Arc<App>>,
     List(listing): List<String>,
 ) -> ApiResult<axum::Json<Page<Group>>> {
-    Ok(answer(app.store.groups(viewer.client_id, &listing).await?))
+    Ok(answer(app.store.groups(viewer.client_no, &listing).await?))
 }
 
 /// Add a group
@@ -54,7 +54,7 @@ async fn list(
     responses((status = 201, description = "Made", body = Group), Problems))]
 async fn add(admin: Admin, State(app): State<Arc<App>>, Json(new): Json<Named>) -> ApiResult<Created<Group>> {
     let new = named(new)?;
-    Ok(created(app.store.add_group(admin.client_id, &new).await?))
+    Ok(created(app.store.add_group(admin.client_no, &new).await?))
 }
 
 /// Show a group
@@ -66,7 +66,7 @@ async fn show(
     State(app): State<Arc<App>>,
     Path(slug): Path<String>,
 ) -> ApiResult<axum::Json<Group>> {
-    Ok(axum::Json(app.store.group(viewer.client_id, &slug).await?))
+    Ok(axum::Json(app.store.group(viewer.client_no, &slug).await?))
 }
 
 /// Rename a group
@@ -80,7 +80,7 @@ async fn edit(
     Json(new): Json<Rename>,
 ) -> ApiResult<axum::Json<Group>> {
     let new = rename(new)?;
-    Ok(axum::Json(app.store.edit_group(admin.client_id, &slug, &new).await?))
+    Ok(axum::Json(app.store.edit_group(admin.client_no, &slug, &new).await?))
 }
 
 /// Archive a group
@@ -94,7 +94,7 @@ async fn remove(
     State(app): State<Arc<App>>,
     Path(slug): Path<String>,
 ) -> ApiResult<StatusCode> {
-    app.store.remove_group(admin.client_id, &slug).await?;
+    app.store.remove_group(admin.client_no, &slug).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -108,7 +108,7 @@ async fn add_member(
     State(app): State<Arc<App>>,
     Path((slug, personnel_no)): Path<(String, String)>,
 ) -> ApiResult<StatusCode> {
-    app.store.set_member(admin.client_id, &slug, &personnel_no, true).await?;
+    app.store.set_member(admin.client_no, &slug, &personnel_no, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -123,7 +123,7 @@ async fn remove_member(
     State(app): State<Arc<App>>,
     Path((slug, personnel_no)): Path<(String, String)>,
 ) -> ApiResult<StatusCode> {
-    app.store.set_member(admin.client_id, &slug, &personnel_no, false).await?;
+    app.store.set_member(admin.client_no, &slug, &personnel_no, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -140,7 +140,7 @@ async fn include(
     State(app): State<Arc<App>>,
     Path((slug, included)): Path<(String, String)>,
 ) -> ApiResult<StatusCode> {
-    app.store.include_group(admin.client_id, &slug, &included).await?;
+    app.store.include_group(admin.client_no, &slug, &included).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -154,7 +154,7 @@ async fn exclude(
     State(app): State<Arc<App>>,
     Path((slug, included)): Path<(String, String)>,
 ) -> ApiResult<StatusCode> {
-    app.store.exclude_group(admin.client_id, &slug, &included).await?;
+    app.store.exclude_group(admin.client_no, &slug, &included).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -55,7 +55,7 @@ async fn invite(
     let mut check = Check::default();
     check.valid_for(seconds, MOST_DAYS);
     check.done()?;
-    let (code, expires_at) = app.store.invite(admin.client_id, &new.employee, seconds).await?;
+    let (code, expires_at) = app.store.invite(admin.client_no, &new.employee, seconds).await?;
     Ok(created(Invite {
         uri: link(&app.config.found_at(), &code),
         code,
@@ -74,7 +74,7 @@ async fn list(
     State(app): State<Arc<App>>,
     List(listing): List<Uuid>,
 ) -> ApiResult<axum::Json<Page<InviteBatch>>> {
-    Ok(answer(app.store.invite_batches(viewer.client_id, &listing).await?))
+    Ok(answer(app.store.invite_batches(viewer.client_no, &listing).await?))
 }
 
 /// Invite many phones
@@ -107,7 +107,7 @@ async fn invite_many(
         None => new.groups.join(", "),
     };
     check.done()?;
-    let mut made = app.store.invite_batch(admin.client_id, &new, &name, seconds).await?;
+    let mut made = app.store.invite_batch(admin.client_no, &new, &name, seconds).await?;
     let server = app.config.found_at();
     for invite in &mut made.invites {
         invite.uri = link(&server, &invite.code);
@@ -127,7 +127,7 @@ async fn withdraw(
     Path(batch): Path<String>,
 ) -> ApiResult<axum::Json<Withdrawn>> {
     let id = parameters::id("batch of invitations", &batch)?;
-    let withdrawn = app.store.withdraw_batch(admin.client_id, id).await?;
+    let withdrawn = app.store.withdraw_batch(admin.client_no, id).await?;
     Ok(axum::Json(Withdrawn { withdrawn }))
 }
 

@@ -37,7 +37,7 @@ async fn list(
     State(app): State<Arc<App>>,
     List(listing): List<String>,
 ) -> ApiResult<axum::Json<Page<Operator>>> {
-    let within = keeper.client.map(|(id, _)| id);
+    let within = keeper.client.map(|(client_no, _)| client_no);
     Ok(answer(app.store.operators(within, &listing).await?))
 }
 
@@ -52,11 +52,11 @@ async fn add(
     Json(new): Json<NewOperator>,
 ) -> ApiResult<Created<Operator>> {
     let new = checked(&keeper, new)?;
-    let client_id = match new.role {
+    let client_no = match new.role {
         Role::Owner => None,
         Role::Admin | Role::Viewer => Some(keeper.one_client(&app).await?.0),
     };
-    Ok(created(app.store.add_operator(client_id, &new).await?))
+    Ok(created(app.store.add_operator(client_no, &new).await?))
 }
 
 /// Show an operator
@@ -82,11 +82,11 @@ async fn edit(
     Json(new): Json<NewOperator>,
 ) -> ApiResult<axum::Json<Operator>> {
     let new = checked(&keeper, new)?;
-    let client_id = match &keeper.client {
-        Some((id, _)) => Some(*id),
-        None => app.store.only_client().await?.map(|(id, _)| id),
+    let client_no = match &keeper.client {
+        Some((client_no, _)) => Some(*client_no),
+        None => app.store.only_client().await?.map(|(client_no, _)| client_no),
     };
-    let edited = app.store.edit_operator(keeper.within(), &name, &new, client_id).await?;
+    let edited = app.store.edit_operator(keeper.within(), &name, &new, client_no).await?;
     app.wake.feed();
     Ok(axum::Json(edited))
 }

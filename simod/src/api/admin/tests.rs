@@ -13,11 +13,10 @@ use simo_common::{
     api::access::{ClientSpec, NewOperator},
     people::Role,
 };
-use uuid::Uuid;
 
 use crate::{
     app::App,
-    store::{TokenFor, TokenTerms},
+    store::{ClientNo, TokenFor, TokenTerms},
     testing::{Plant, call},
 };
 
@@ -38,8 +37,8 @@ impl Office {
         let app = plant.app();
         let store = &app.store;
         store.add_client("depo", &ClientSpec::default()).await.unwrap();
-        let depo = store.client_id("depo").await.unwrap().unwrap();
-        let zavod = plant.client_id;
+        let depo = store.client_no("depo").await.unwrap().unwrap();
+        let zavod = plant.client_no;
         Self {
             owner: operator(&app, None, "root", Role::Owner).await,
             admin: operator(&app, Some(zavod), "anna", Role::Admin).await,
@@ -94,7 +93,7 @@ impl Office {
 }
 
 /// Makes an operator; returns a token of his.
-async fn operator(app: &App, client: Option<Uuid>, name: &str, role: Role) -> String {
+async fn operator(app: &App, client: Option<ClientNo>, name: &str, role: Role) -> String {
     let new = NewOperator { name: name.to_owned(), role };
     app.store.add_operator(client, &new).await.unwrap();
     let holder = TokenFor::Operator { within: None, name };

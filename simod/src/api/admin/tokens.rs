@@ -16,7 +16,6 @@ use simo_common::{
     token::TokenKind,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
-use uuid::Uuid;
 
 use super::{
     ApiError, ApiResult, Created,
@@ -29,7 +28,7 @@ use super::{
 use crate::{
     api::{auth::Keeper, body::Json, openapi::Problems},
     app::App,
-    store::{TokenFor, TokenKey, TokenTerms},
+    store::{ClientNo, TokenFor, TokenKey, TokenTerms},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -67,7 +66,7 @@ async fn list(
     List(listing): List<TokenKey>,
     Params(KindParam { kind }): Params<KindParam>,
 ) -> ApiResult<axum::Json<Page<Token>>> {
-    let within = keeper.client.map(|(id, _)| id);
+    let within = keeper.client.map(|(client_no, _)| client_no);
     Ok(answer(app.store.tokens(within, kind, &listing).await?))
 }
 
@@ -98,18 +97,18 @@ async fn issue(
             ),
         ),
     }
-    let client = match new.acs {
+    let client_no = match new.acs {
         Some(_) => Some(keeper.one_client(&app).await?.0),
-        None => keeper.client.as_ref().map(|(id, _)| *id),
+        None => keeper.client.as_ref().map(|(client_no, _)| *client_no),
     };
-    let limits = limits::limits(&app, client, &new, &mut check).await?;
+    let limits = limits::limits(&app, client_no, &new, &mut check).await?;
     let expires_at = match &new.expires_at {
-        Some(text) => expiry(&app, client, text, &mut check).await?,
+        Some(text) => expiry(&app, client_no, text, &mut check).await?,
         None => None,
     };
     check.done()?;
-    let holder = match (&new.acs, client) {
-        (Some(name), Some(client_id)) => TokenFor::Acs { client_id, name },
+    let holder = match (&new.acs, client_no) {
+        (Some(name), Some(client_no)) => TokenFor::Acs { client_no, name },
         _ => {
             TokenFor::Operator { within: keeper.within(), name: new.operator.as_deref().unwrap_or_default() }
         }
@@ -198,7 +197,12 @@ pub(super) async fn learn_limits(app: &App) {
 }
 
 /// When a token stops working; a time without an offset is in the client's zone.
-async fn expiry(app: &App, client: Option<Uuid>, text: &str, check: &mut Check) -> ApiResult<Option<i64>> {
+async fn expiry(
+    app: &App,
+    client_no: Option<ClientNo>,
+    text: &str,
+    check: &mut Check,
+) -> ApiResult<Option<i64>> {
     let Some(moment) = Moment::parse(text) else {
         check.wrong(
             "expires_at",
@@ -209,9 +213,9 @@ async fn expiry(app: &App, client: Option<Uuid>, text: &str, check: &mut Check) 
         );
         return Ok(None);
     };
-    let zone = match (moment, client) {
+    let zone = match (moment, client_no) {
         (Moment::Exact(_), _) => TimeZone::UTC,
-        (Moment::Civil(_), Some(client_id)) => app.store.client_timezone(client_id).await?,
+        (Moment::Civil(_), Some(client_no)) => app.store.client_timezone(client_no).await?,
         (Moment::Civil(_), None) => {
             check.wrong("expires_at", text!("must say its offset, or Z", "укажите смещение или Z"));
             return Ok(None);

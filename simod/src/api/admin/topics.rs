@@ -37,7 +37,7 @@ async fn list(
     State(app): State<Arc<App>>,
     List(listing): List<String>,
 ) -> ApiResult<axum::Json<Page<Topic>>> {
-    Ok(answer(app.store.topics(viewer.client_id, &listing).await?))
+    Ok(answer(app.store.topics(viewer.client_no, &listing).await?))
 }
 
 /// Add a topic
@@ -58,7 +58,7 @@ async fn add(
     }
     check.recipients("default_recipients", new.default_recipients.as_ref());
     check.done()?;
-    Ok(created(app.store.add_topic(admin.client_id, &new).await?))
+    Ok(created(app.store.add_topic(admin.client_no, &new).await?))
 }
 
 /// Show a topic
@@ -70,7 +70,7 @@ async fn show(
     State(app): State<Arc<App>>,
     Path(slug): Path<String>,
 ) -> ApiResult<axum::Json<Topic>> {
-    Ok(axum::Json(app.store.topic(viewer.client_id, &slug).await?))
+    Ok(axum::Json(app.store.topic(viewer.client_no, &slug).await?))
 }
 
 /// Change a topic
@@ -92,7 +92,7 @@ async fn edit(
     }
     check.recipients("default_recipients", changes.default_recipients.value());
     check.done()?;
-    Ok(axum::Json(app.store.edit_topic(admin.client_id, &slug, &changes).await?))
+    Ok(axum::Json(app.store.edit_topic(admin.client_no, &slug, &changes).await?))
 }
 
 /// Archive a topic
@@ -107,7 +107,7 @@ async fn remove(
     State(app): State<Arc<App>>,
     Path(slug): Path<String>,
 ) -> ApiResult<StatusCode> {
-    app.store.remove_topic(admin.client_id, &slug).await?;
+    app.store.remove_topic(admin.client_no, &slug).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -124,5 +124,5 @@ async fn who(
     Path(slug): Path<String>,
     List(listing): List<String>,
 ) -> ApiResult<axum::Json<Page<Receiver>>> {
-    Ok(answer(app.store.receivers(viewer.client_id, &slug, &listing).await?))
+    Ok(answer(app.store.receivers(viewer.client_no, &slug, &listing).await?))
 }

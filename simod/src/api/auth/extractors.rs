@@ -8,13 +8,12 @@ use simo_common::{
     people::Role,
     token::{self, Scope},
 };
-use uuid::Uuid;
 
 use super::{Caller, bearer, blocked, named_scope, operator, scope, the_only_client, wrong_kind};
 use crate::{
     api::{error::ApiError, limits},
     app::App,
-    store::{AcsCaller, DeviceCaller, OperatorCaller},
+    store::{AcsCaller, AcsNo, ClientNo, DeviceCaller, OperatorCaller},
 };
 
 /// An operator with at least the role `viewer`, and the client that he looks at.
@@ -23,7 +22,7 @@ pub struct Viewer {
     /// Who.
     pub operator: OperatorCaller,
     /// Of which client.
-    pub client_id: Uuid,
+    pub client_no: ClientNo,
     /// Its slug.
     pub client: String,
 }
@@ -34,7 +33,7 @@ pub struct Admin {
     /// Who.
     pub operator: OperatorCaller,
     /// Of which client.
-    pub client_id: Uuid,
+    pub client_no: ClientNo,
     /// Its slug.
     pub client: String,
 }
@@ -45,17 +44,17 @@ pub struct Keeper {
     /// Who.
     pub operator: OperatorCaller,
     /// His client; for an owner the one that he names, if he does.
-    pub client: Option<(Uuid, String)>,
+    pub client: Option<(ClientNo, String)>,
 }
 
 impl Keeper {
     /// The client beyond which he sees nothing; owners see all.
-    pub fn within(&self) -> Option<Uuid> {
-        self.operator.client.as_ref().map(|(id, _)| *id)
+    pub fn within(&self) -> Option<ClientNo> {
+        self.operator.client.as_ref().map(|(client_no, _)| *client_no)
     }
 
     /// The client that he keeps; for an owner who names none the only one there is.
-    pub async fn one_client(&self, app: &Arc<App>) -> Result<(Uuid, String), ApiError> {
+    pub async fn one_client(&self, app: &Arc<App>) -> Result<(ClientNo, String), ApiError> {
         match &self.client {
             Some(client) => Ok(client.clone()),
             None => the_only_client(app).await,
@@ -89,17 +88,17 @@ pub enum Reader {
 
 impl Reader {
     /// The client that he reads of.
-    pub fn client_id(&self) -> Uuid {
+    pub fn client_no(&self) -> ClientNo {
         match self {
-            Self::Acs(acs) => acs.client_id,
-            Self::Viewer(viewer) => viewer.client_id,
+            Self::Acs(acs) => acs.client_no,
+            Self::Viewer(viewer) => viewer.client_no,
         }
     }
 
     /// The ACS to which his reading is limited.
-    pub fn acs_id(&self) -> Option<Uuid> {
+    pub fn acs_no(&self) -> Option<AcsNo> {
         match self {
-            Self::Acs(acs) => Some(acs.acs_id),
+            Self::Acs(acs) => Some(acs.acs_no),
             Self::Viewer(_) => None,
         }
     }
@@ -122,8 +121,8 @@ impl FromRequestParts<Arc<App>> for Viewer {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
         let operator = operator(parts, app, Role::Viewer).await?;
-        let (client_id, client) = scope(parts, app, &operator).await?;
-        Ok(Self { operator, client_id, client })
+        let (client_no, client) = scope(parts, app, &operator).await?;
+        Ok(Self { operator, client_no, client })
     }
 }
 
@@ -132,8 +131,8 @@ impl FromRequestParts<Arc<App>> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
         let operator = operator(parts, app, Role::Admin).await?;
-        let (client_id, client) = scope(parts, app, &operator).await?;
-        Ok(Self { operator, client_id, client })
+        let (client_no, client) = scope(parts, app, &operator).await?;
+        Ok(Self { operator, client_no, client })
     }
 }
 
@@ -187,8 +186,8 @@ impl FromRequestParts<Arc<App>> for Reader {
                 Ok(Self::Acs(acs))
             }
             Caller::Operator(operator) => {
-                let (client_id, client) = scope(parts, app, &operator).await?;
-                Ok(Self::Viewer(Viewer { operator, client_id, client }))
+                let (client_no, client) = scope(parts, app, &operator).await?;
+                Ok(Self::Viewer(Viewer { operator, client_no, client }))
             }
             Caller::Device(_) => {
                 Err(wrong_kind("an ACS's or an operator's token", "токен АСУ или оператора"))

@@ -138,10 +138,10 @@ async fn whose(app: &App, parts: &Parts) -> Result<Whose, ApiError> {
         return Ok(if is_owner { Whose::Owners } else { Whose::Strangers });
     };
     Ok(match app.store.token_holder(&token::hash(token)).await? {
-        Some(TokenHolder::Acs(acs)) => Whose::Client(acs.client_id),
-        Some(TokenHolder::Device(device)) => Whose::Client(device.client_id),
+        Some(TokenHolder::Acs(acs)) => Whose::Client(acs.client_no),
+        Some(TokenHolder::Device(device)) => Whose::Client(device.client_no),
         Some(TokenHolder::Operator(operator)) => {
-            operator.client.map_or(Whose::Owners, |(client_id, _)| Whose::Client(client_id))
+            operator.client.map_or(Whose::Owners, |(client_no, _)| Whose::Client(client_no))
         }
         None => return Err(auth::not_let_in()),
     })

@@ -10,8 +10,8 @@ use simo_common::{
     text,
 };
 use url::form_urlencoded;
-use uuid::Uuid;
 
+use crate::store::MessageNo;
 use crate::{
     api::{ApiError, ApiResult, auth::Phone, parameters},
     app::App,
@@ -25,7 +25,7 @@ const MOST: usize = 1000;
 /// Which part of the list.
 pub(super) struct Part {
     limit: usize,
-    after: Option<(i64, Uuid)>,
+    after: Option<MessageNo>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Part {
@@ -87,11 +87,8 @@ pub(super) async fn messages(
     let mut items = app.store.own_messages(&phone, after, limit + 1).await?;
     let more = items.len() > limit;
     items.truncate(limit);
-    let next = items
-        .last()
-        .filter(|_| more)
-        .map(|last| encode_cursor(&(last.accepted_at.as_microsecond(), last.id)));
-    Ok(axum::Json(Page { items, next }))
+    let next = items.last().filter(|_| more).map(|(no, _)| encode_cursor(no));
+    Ok(axum::Json(Page { items: items.into_iter().map(|(_, message)| message).collect(), next }))
 }
 
 /// Show one of the employee's own messages

@@ -128,8 +128,8 @@ mod tests {
     async fn receipts_are_stored_once_and_strangers_messages_are_named() {
         let plant = Plant::new().await;
         let (me, other) = (plant.employee(1).await, plant.employee(2).await);
-        let mine = plant.message("mine", &[me]).await;
-        let foreign = plant.message("foreign", &[other]).await;
+        let mine = plant.message("mine", &[me]).await.id;
+        let foreign = plant.message("foreign", &[other]).await.id;
         let phone = plant.phone(me, None).await;
         let app = plant.app();
         let one = |id: Uuid| json!({"message_id": id, "kind": "read", "at": "2026-11-21T10:00:00+03:00"});
@@ -152,7 +152,7 @@ mod tests {
     async fn a_receipt_that_cannot_be_read_costs_none_of_the_others() {
         let plant = Plant::new().await;
         let me = plant.employee(1).await;
-        let mine = plant.message("mine", &[me]).await;
+        let mine = plant.message("mine", &[me]).await.id;
         let phone = plant.phone(me, None).await;
         let app = plant.app();
         let receipts = json!([

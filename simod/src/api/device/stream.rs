@@ -58,8 +58,9 @@ pub(super) async fn stream(
     }
     let token_hash = token_hash.unwrap_or_default();
     let connection = app.streams.open(StreamPhone {
-        client_id: phone.client_id,
-        employee_id: phone.employee_id,
+        client_no: phone.client_no,
+        employee_no: phone.employee_no,
+        device_no: phone.device_no,
         device_id: phone.device_id,
         token_hash,
     });
@@ -100,7 +101,7 @@ mod tests {
         let employee = plant.employee(1).await;
         let phone = plant.phone(employee, None).await;
         let app = plant.app();
-        let id = plant.message("Давление\nпадает", &[employee]).await;
+        let id = plant.message("Давление\nпадает", &[employee]).await.id;
         let mut events = Events::open(&app, "/device/stream", &phone.token, None).await;
         let received = events.next().await.unwrap();
         assert_eq!((received.event.as_str(), received.id), ("message", id.to_string()));

@@ -3,15 +3,15 @@ use simo_common::{hex::hex, token};
 use super::*;
 use crate::{
     store::FeedPosition,
-    testing::{Events, Plant, sql},
+    testing::{Events, Plant},
 };
 
 async fn add(plant: &Plant, app: &App, kind: &str) {
-    let (client, acs) = (sql(plant.client_id), sql(plant.acs_id));
+    let (client, acs) = (plant.client_no.0, plant.acs_no.0);
     plant
         .run(&format!(
-            "insert into event (client_id, acs_id, at, kind, message_id)
-             select {client}, {acs}, 1, '{kind}', id from message limit 1"
+            "insert into event (client_no, acs_no, at, kind, message_no)
+             select {client}, {acs}, 1, '{kind}', no from message limit 1"
         ))
         .await;
     app.wake.feed();
@@ -58,9 +58,9 @@ async fn more_events_than_one_read_takes_come_in_their_order() {
     add(&plant, &app, "accepted").await;
     plant
         .run(
-            "insert into event (client_id, acs_id, at, kind, message_id)
+            "insert into event (client_no, acs_no, at, kind, message_no)
              with recursive n(n) as (select 2 union all select n + 1 from n where n < 1203)
-             select e.client_id, e.acs_id, n.n, 'delivery', e.message_id from n, event e",
+             select e.client_no, e.acs_no, n.n, 'delivery', e.message_no from n, event e",
         )
         .await;
     let begin = encode_cursor(&(0, 0));

@@ -51,14 +51,14 @@ impl From<Unposted> for ApiError {
 /// There is no such topic; the one that was probably meant is looked for now, when nobody waits for the writer.
 pub(super) async fn unknown_topic(app: &Arc<App>, poster: Poster, slug: &str) -> ApiError {
     let error = no_such_topic(slug);
-    let client_id = match poster {
-        Poster::Operator { client_id, .. } => client_id,
+    let client_no = match poster {
+        Poster::Operator { client_no, .. } => client_no,
         Poster::Token(hash) => match app.store.token_holder(&hash).await {
-            Ok(Some(TokenHolder::Acs(acs))) => acs.client_id,
+            Ok(Some(TokenHolder::Acs(acs))) => acs.client_no,
             _ => return error,
         },
     };
-    match app.store.topic_like(client_id, slug).await {
+    match app.store.topic_like(client_no, slug).await {
         Ok(Some(meant)) => error.hint(text!("did you mean `{meant}`?", "может быть, «{meant}»?")),
         Ok(None) => error,
         Err(error) => error.into(),

@@ -5,14 +5,13 @@ use simo_common::{
     api::audit::RefusedAttempts,
     time::{self, HOUR, SECOND},
 };
-use uuid::Uuid;
 
 use super::refused_posts::read_newest;
 use crate::store::{
-    Listing, Result, Rows, SERVER, Store,
+    ClientNo, Listing, Result, Rows, SERVER, Store, TokenNo,
     db::{
         engine::{Row, query, query_as},
-        rows_as_json::{hex, json},
+        rows_as_json::json,
     },
     list::page,
 };
@@ -32,7 +31,7 @@ pub struct Counted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Whose token it was.
-    pub client_id: Option<Uuid>,
+    pub client_no: Option<ClientNo>,
     /// Where they came from; empty: from too many places to tell.
     pub address: String,
     /// Why they were refused.
@@ -49,14 +48,14 @@ pub struct Refused {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefusedToken {
     /// Its client.
-    pub client_id: Option<Uuid>,
+    pub client_no: Option<ClientNo>,
     /// What became of it: `revoked`, `expired`; else `archived` with its holder, unless it is good and its holder may not do
     /// what he tried.
     pub fate: &'static str,
 }
 
 /// The place of refused attempts in their list: hour, client, address, reason, token and field.
-pub type RefusedKey = (i64, Uuid, String, String, Uuid, String);
+pub type RefusedKey = (i64, ClientNo, String, String, TokenNo, String);
 
 impl Store {
     /// Adds what this instance has counted, and tells what all of them have.
@@ -86,7 +85,7 @@ impl Store {
             .iter()
             .map(|one| {
                 (
-                    hex(one.client_id.unwrap_or(SERVER)).to_string(),
+                    one.client_no.unwrap_or(SERVER),
                     one.last_at / HOUR,
                     one.address.as_str(),
                     one.reason.as_str(),
@@ -99,11 +98,11 @@ impl Store {
         rows.sort_unstable();
         let mut tx = self.write().await?;
         query(
-            "insert into refusal (client_id, hour, address, reason, count, first_at, last_at)
-             select unhex(j.value->>0), cast(j.value->>1 as integer), j.value->>2, j.value->>3,
+            "insert into refusal (client_no, hour, address, reason, count, first_at, last_at)
+             select cast(j.value->>0 as integer), cast(j.value->>1 as integer), j.value->>2, j.value->>3,
                     cast(j.value->>4 as integer), cast(j.value->>5 as integer), cast(j.value->>6 as integer)
              from jsonb_each($1) j where true
-             on conflict (client_id, hour, address, reason) do update
+             on conflict (client_no, hour, address, reason) do update
              set count = refusal.count + excluded.count, last_at = excluded.last_at",
         )
         .bind(json(&rows))
@@ -115,7 +114,7 @@ impl Store {
     /// Refused attempts with tokens of one client, or all, and refused posts; newest hour first. Of one ACS only its posts.
     pub async fn refused(
         &self,
-        within: Option<Uuid>,
+        within: Option<ClientNo>,
         acs: Option<&str>,
         listing: &Listing<RefusedKey>,
     ) -> Result<Rows<RefusedAttempts, RefusedKey>> {
@@ -129,28 +128,27 @@ impl Store {
         let rows = query(
             "select u.*, c.slug, a.name as acs, t.shown from (
                  select * from (
-                     select hour, client_id, address, reason, x'00000000000000000000000000000000' as token_id, '' as field,
+                     select hour, client_no, address, reason, 0 as token_no, '' as field,
                             count, first_at, last_at, '[]' as newest
                      from refusal
-                     where $2 is null and ($1 is null or client_id = $1)
-                       and ($3 is null or (hour, client_id, address, reason, x'00000000000000000000000000000000', '')
-                            < ($3, $4, $5, $6, $7, $8))
-                     order by hour desc, client_id desc, address desc, reason desc limit $9) attempts
+                     where $2 is null and ($1 is null or client_no = $1)
+                       and ($3 is null or (hour, client_no, address, reason, 0, '') < ($3, $4, $5, $6, $7, $8))
+                     order by hour desc, client_no desc, address desc, reason desc limit $9) attempts
                  union all select * from (
-                     select hour, client_id, '' as address, code as reason, token_id, field, count, first_at, last_at, newest
+                     select hour, client_no, '' as address, code as reason, token_no, field, count, first_at, last_at, newest
                      from refused_post p
-                     where ($1 is null or client_id = $1)
+                     where ($1 is null or client_no = $1)
                        and ($2 is null or exists (
                            select 1 from token t
-                           join acs a on a.client_id = t.client_id and a.id = t.holder_id and a.name = $2
-                           where t.client_id = p.client_id and t.id = p.token_id))
-                       and ($3 is null or (hour, client_id, '', code, token_id, field) < ($3, $4, $5, $6, $7, $8))
-                     order by hour desc, client_id desc, code desc, token_id desc, field desc limit $9) posts
+                           join acs a on a.client_no = t.client_no and a.no = t.holder_no and a.name = $2
+                           where t.client_no = p.client_no and t.no = p.token_no))
+                       and ($3 is null or (hour, client_no, '', code, token_no, field) < ($3, $4, $5, $6, $7, $8))
+                     order by hour desc, client_no desc, code desc, token_no desc, field desc limit $9) posts
              ) u
-             left join client c on c.id = u.client_id
-             left join token t on t.client_id = u.client_id and t.id = u.token_id
-             left join acs a on a.client_id = t.client_id and a.id = t.holder_id
-             order by u.hour desc, u.client_id desc, u.address desc, u.reason desc, u.token_id desc, u.field desc limit $9",
+             left join client c on c.no = u.client_no
+             left join token t on t.client_no = u.client_no and t.no = u.token_no
+             left join acs a on a.client_no = t.client_no and a.no = t.holder_no
+             order by u.hour desc, u.client_no desc, u.address desc, u.reason desc, u.token_no desc, u.field desc limit $9",
         )
         .bind(within)
         .bind(acs)
@@ -174,10 +172,10 @@ impl Store {
             let fits = listing.find.fits(&names);
             let key = (
                 row.try_get("hour")?,
-                row.try_get("client_id")?,
+                row.try_get("client_no")?,
                 attempts.address.clone(),
                 attempts.reason.clone(),
-                row.try_get("token_id")?,
+                row.try_get("token_no")?,
                 row.try_get("field")?,
             );
             Ok(fits.then_some((key, attempts)))
@@ -187,14 +185,14 @@ impl Store {
 
     /// What is known of a token that was refused, for the record; `None` when nobody ever had it.
     pub async fn refused_token(&self, hash: &[u8; 32]) -> Result<Option<RefusedToken>> {
-        let found: Option<(Option<Uuid>, Option<i64>, Option<i64>)> =
-            query_as("select client_id, revoked_at, expires_at from token where hash = $1")
+        let found: Option<(Option<ClientNo>, Option<i64>, Option<i64>)> =
+            query_as("select client_no, revoked_at, expires_at from token where hash = $1")
                 .bind(hash.as_slice())
                 .fetch_optional(&mut *self.read().await?)
                 .await?;
         let now = self.clock.now();
-        Ok(found.map(|(client_id, revoked_at, expires_at)| RefusedToken {
-            client_id,
+        Ok(found.map(|(client_no, revoked_at, expires_at)| RefusedToken {
+            client_no,
             fate: match (revoked_at, expires_at) {
                 (Some(_), _) => "revoked",
                 (None, Some(at)) if at <= now => "expired",

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::limits::TokenLimits;
 use crate::store::{
-    Result, Store,
+    AcsNo, ClientNo, DeviceNo, EmployeeNo, OperatorNo, Result, Store,
     db::engine::{query, query_as, query_scalar},
 };
 
@@ -24,11 +24,11 @@ pub enum TokenHolder {
 #[derive(Debug, Clone)]
 pub struct AcsCaller {
     /// Its client.
-    pub client_id: Uuid,
+    pub client_no: ClientNo,
     /// The client's slug.
     pub client: String,
     /// The ACS.
-    pub acs_id: Uuid,
+    pub acs_no: AcsNo,
     /// Its name.
     pub name: String,
     /// What it may do with its token.
@@ -39,25 +39,27 @@ pub struct AcsCaller {
 #[derive(Debug, Clone)]
 pub struct OperatorCaller {
     /// The operator; absent for the local socket.
-    pub operator_id: Option<Uuid>,
+    pub operator_no: Option<OperatorNo>,
     /// His name.
     pub name: String,
     /// What he may do.
     pub role: Role,
-    /// His client (id and slug); absent for owners.
-    pub client: Option<(Uuid, String)>,
+    /// His client (number and slug); absent for owners.
+    pub client: Option<(ClientNo, String)>,
 }
 
 /// A phone that calls.
 #[derive(Debug, Clone)]
 pub struct DeviceCaller {
     /// Its client.
-    pub client_id: Uuid,
+    pub client_no: ClientNo,
     /// The client's slug.
     pub client: String,
     /// Whose phone it is.
-    pub employee_id: Uuid,
+    pub employee_no: EmployeeNo,
     /// The device.
+    pub device_no: DeviceNo,
+    /// Its id.
     pub device_id: Uuid,
     /// The way to it.
     pub channel: String,
@@ -70,14 +72,15 @@ impl Store {
     /// is archived.
     pub async fn token_holder(&self, hash: &[u8; 32]) -> Result<Option<TokenHolder>> {
         let row = query(
-            "select t.kind, t.client_id, t.holder_id, t.scopes, t.topics, t.networks, t.rate_limit, t.rate_limit_as_503, t.fit, c.slug, a.name as acs, o.name as operator, o.role,
-                    d.employee_id, d.channel, e.blocked_at
+            "select t.kind, t.client_no, t.holder_no, t.scopes, t.topics, t.networks, t.rate_limit, t.rate_limit_as_503,
+                    t.fit, c.slug, a.name as acs, o.name as operator, o.role, d.employee_no, d.id as device_id, d.channel,
+                    e.blocked_at
              from token t
-             left join client c on c.id = t.client_id
-             left join acs a on t.kind = 'acs' and a.client_id = t.client_id and a.id = t.holder_id
-             left join operator o on t.kind = 'operator' and o.id = t.holder_id
-             left join device d on t.kind = 'device' and d.client_id = t.client_id and d.id = t.holder_id
-             left join employee e on e.client_id = d.client_id and e.id = d.employee_id
+             left join client c on c.no = t.client_no
+             left join acs a on t.kind = 'acs' and a.client_no = t.client_no and a.no = t.holder_no
+             left join operator o on t.kind = 'operator' and o.no = t.holder_no
+             left join device d on t.kind = 'device' and d.client_no = t.client_no and d.no = t.holder_no
+             left join employee e on e.client_no = d.client_no and e.no = d.employee_no
              where t.hash = $1 and t.revoked_at is null and (t.expires_at is null or t.expires_at > $2)
                and c.archived_at is null and a.archived_at is null and o.archived_at is null
                and d.retired_at is null and e.archived_at is null",
@@ -87,48 +90,51 @@ impl Store {
         .fetch_optional(&mut *self.read_promptly().await?)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let client_id: Option<Uuid> = row.try_get("client_id")?;
+        let client_no: Option<ClientNo> = row.try_get("client_no")?;
         let slug: Option<String> = row.try_get("slug")?;
-        let client = client_id.zip(slug);
+        let client = client_no.zip(slug);
         let kind: String = row.try_get("kind")?;
-        let holder_id: Uuid = row.try_get("holder_id")?;
+        let holder_no: i64 = row.try_get("holder_no")?;
         if kind == TokenKind::Operator.as_str() {
             let role: Option<String> = row.try_get("role")?;
             let name: Option<String> = row.try_get("operator")?;
+            let operator_no = Some(OperatorNo(holder_no));
             let holder = role
                 .and_then(|role| role.parse().ok())
                 .zip(name)
-                .map(|(role, name)| OperatorCaller { operator_id: Some(holder_id), name, role, client });
+                .map(|(role, name)| OperatorCaller { operator_no, name, role, client });
             return Ok(holder.map(TokenHolder::Operator));
         }
-        let Some((client_id, client)) = client else {
+        let Some((client_no, client)) = client else {
             return Ok(None);
         };
         if kind == TokenKind::Acs.as_str() {
             let name: Option<String> = row.try_get("acs")?;
             let limits = TokenLimits::read(&row)?;
             return Ok(name.map(|name| {
-                TokenHolder::Acs(AcsCaller { client_id, client, acs_id: holder_id, name, limits })
+                TokenHolder::Acs(AcsCaller { client_no, client, acs_no: AcsNo(holder_no), name, limits })
             }));
         }
-        let employee_id: Option<Uuid> = row.try_get("employee_id")?;
+        let employee_no: Option<EmployeeNo> = row.try_get("employee_no")?;
+        let device_id: Option<Uuid> = row.try_get("device_id")?;
         let channel: Option<String> = row.try_get("channel")?;
         let blocked = row.try_get::<Option<i64>, _>("blocked_at")?.is_some();
-        Ok(employee_id.zip(channel).map(|(employee_id, channel)| {
+        Ok(employee_no.zip(device_id).zip(channel).map(|((employee_no, device_id), channel)| {
             TokenHolder::Device(DeviceCaller {
-                client_id,
+                client_no,
                 client,
-                employee_id,
-                device_id: holder_id,
+                employee_no,
+                device_no: DeviceNo(holder_no),
+                device_id,
                 channel,
                 blocked,
             })
         }))
     }
 
-    /// The id of the client with this slug; archived ones are not found.
-    pub async fn client_id(&self, slug: &str) -> Result<Option<Uuid>> {
-        Ok(query_scalar("select id from client where slug = $1 and archived_at is null")
+    /// The number of the client with this slug; archived ones are not found.
+    pub async fn client_no(&self, slug: &str) -> Result<Option<ClientNo>> {
+        Ok(query_scalar("select no from client where slug = $1 and archived_at is null")
             .bind(slug)
             .fetch_optional(&mut *self.read_promptly().await?)
             .await?)
@@ -142,9 +148,9 @@ impl Store {
     }
 
     /// The only client there is, with its slug; `None` when there is none or several.
-    pub async fn only_client(&self) -> Result<Option<(Uuid, String)>> {
-        let mut clients: Vec<(Uuid, String)> =
-            query_as("select id, slug from client where archived_at is null limit 2")
+    pub async fn only_client(&self) -> Result<Option<(ClientNo, String)>> {
+        let mut clients: Vec<(ClientNo, String)> =
+            query_as("select no, slug from client where archived_at is null limit 2")
                 .fetch_all(&mut *self.read_promptly().await?)
                 .await?;
         Ok(if clients.len() == 1 { clients.pop() } else { None })

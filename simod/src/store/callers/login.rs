@@ -6,7 +6,6 @@ use simo_common::{
     time::{SECOND, from_us},
     token::{self, TokenKind},
 };
-use uuid::Uuid;
 
 use super::{
     sessions::{session, told},
@@ -15,7 +14,7 @@ use super::{
 use crate::{
     actor,
     store::{
-        Result, SERVER, Store, TokenTerms, Write,
+        ClientNo, OperatorNo, Result, SERVER, Store, TokenTerms, Write,
         audit::Change,
         db::engine::query,
         directory::{
@@ -54,8 +53,8 @@ pub enum LoggedIn {
 
 /// Whom a code that still works lets in.
 struct Invited {
-    operator_id: Uuid,
-    client_id: Option<Uuid>,
+    operator_no: OperatorNo,
+    client_no: Option<ClientNo>,
     name: String,
 }
 
@@ -67,7 +66,7 @@ impl Store {
     /// [`crate::store::Error::NotFound`] when there is no such operator, or he is archived.
     pub async fn login_code(
         &self,
-        within: Option<Uuid>,
+        within: Option<ClientNo>,
         name: &str,
         valid_for_seconds: i64,
     ) -> Result<LoginCode> {
@@ -96,8 +95,8 @@ impl Store {
             return Ok(LoggedIn::WrongCode);
         };
         wrong_codes::is_known(&mut tx, now).await?;
-        let used = query("delete from login_code where operator_id = $1 and code_hash = $2")
-            .bind(operator.operator_id)
+        let used = query("delete from login_code where operator_no = $1 and code_hash = $2")
+            .bind(operator.operator_no)
             .bind(new.code_hash.as_slice())
             .execute(&mut tx)
             .await?;
@@ -111,17 +110,17 @@ impl Store {
             ..TokenTerms::default()
         };
         let token = NewToken {
-            client_id: operator.client_id,
+            client_no: operator.client_no,
             kind: TokenKind::Operator,
-            holder_id: operator.operator_id,
+            holder_no: operator.operator_no.0,
             holder: &operator.name,
             terms: &terms,
         };
         let issued = insert_token(&mut tx, &token, now).await?;
         actor::identify(|| format!("operator {}", operator.name));
-        let begun = session(&mut tx, operator.client_id, operator.operator_id, issued.id).await?;
+        let begun = session(&mut tx, operator.client_no, operator.operator_no, issued.id).await?;
         let change = Change::new("session.begin", &*operator.name).after(&told(&begun));
-        tx.record(operator.client_id.unwrap_or(SERVER), change);
+        tx.record(operator.client_no.unwrap_or(SERVER), change);
         tx.commit().await?;
         Ok(LoggedIn::Done(issued))
     }
@@ -130,12 +129,12 @@ impl Store {
 /// Makes an operator's code, and writes down that it was made.
 pub(in crate::store) async fn insert_code(
     tx: &mut Write,
-    within: Option<Uuid>,
+    within: Option<ClientNo>,
     name: &str,
     valid_for_seconds: i64,
     now: i64,
 ) -> Result<LoginCode> {
-    let (operator_id, client_id) = live_operator(tx, within, name).await?;
+    let (operator_no, client_no) = live_operator(tx, within, name).await?;
     let made = LoginCode {
         operator: name.to_owned(),
         code: token::generate_code(),
@@ -143,11 +142,11 @@ pub(in crate::store) async fn insert_code(
         expires_at: from_us(now + valid_for_seconds * SECOND),
     };
     query(
-        "insert into login_code (operator_id, code_hash, created_at, expires_at) values ($1, $2, $3, $4)
-         on conflict (operator_id) do update set
+        "insert into login_code (operator_no, code_hash, created_at, expires_at) values ($1, $2, $3, $4)
+         on conflict (operator_no) do update set
              code_hash = excluded.code_hash, created_at = excluded.created_at, expires_at = excluded.expires_at",
     )
-    .bind(operator_id)
+    .bind(operator_no)
     .bind(token::hash(&token::normalize_code(&made.code)).as_slice())
     .bind(now)
     .bind(made.expires_at.as_microsecond())
@@ -155,13 +154,13 @@ pub(in crate::store) async fn insert_code(
     .await?;
     let works = serde_json::json!({ "expires_at": made.expires_at });
     let change = Change::new("session.invite", name).after(&works);
-    tx.record(client_id.unwrap_or(SERVER), change);
+    tx.record(client_no.unwrap_or(SERVER), change);
     Ok(made)
 }
 
 /// The code that an operator may have works no more.
-pub(in crate::store) async fn withdraw_code(tx: &mut Write, operator_id: Uuid) -> Result<()> {
-    query("delete from login_code where operator_id = $1").bind(operator_id).execute(tx).await?;
+pub(in crate::store) async fn withdraw_code(tx: &mut Write, operator_no: OperatorNo) -> Result<()> {
+    query("delete from login_code where operator_no = $1").bind(operator_no).execute(tx).await?;
     Ok(())
 }
 
@@ -170,10 +169,10 @@ async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Optio
     // before his code's.
     let lock = tx.locked("o");
     let row = query(format!(
-        "select o.id, o.client_id, o.name
+        "select o.no, o.client_no, o.name
          from login_code l
-         join operator o on o.id = l.operator_id and o.archived_at is null
-         left join client c on c.id = o.client_id
+         join operator o on o.no = l.operator_no and o.archived_at is null
+         left join client c on c.no = o.client_no
          where l.code_hash = $1 and l.expires_at > $2 and c.archived_at is null{lock}"
     ))
     .bind(code_hash.as_slice())
@@ -182,8 +181,8 @@ async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Optio
     .await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Invited {
-        operator_id: row.try_get("id")?,
-        client_id: row.try_get("client_id")?,
+        operator_no: row.try_get("no")?,
+        client_no: row.try_get("client_no")?,
         name: row.try_get("name")?,
     }))
 }

@@ -4,13 +4,12 @@
 use std::collections::HashMap;
 
 use simo_common::api::audit::RefusedPost;
-use uuid::Uuid;
 
 use crate::store::{
-    Result, Store,
+    ClientNo, Result, Store, TokenNo,
     db::{
         engine::{query, query_as},
-        rows_as_json::{hex, hex_hash, json},
+        rows_as_json::{hex_hash, json},
     },
 };
 
@@ -46,24 +45,24 @@ impl Store {
         }
         let mut tx = self.write().await?;
         let hashes: Vec<String> = posts.iter().map(|one| hex_hash(&one.token)).collect();
-        let tokens: Vec<(Vec<u8>, Uuid, Uuid)> = query_as(
-            "select t.hash, t.client_id, t.id from token t
+        let tokens: Vec<(Vec<u8>, ClientNo, TokenNo)> = query_as(
+            "select t.hash, t.client_no, t.no from token t
              where t.kind = 'acs' and t.hash in (select unhex(atom, '') from jsonb_each($1))",
         )
         .bind(json(&hashes))
         .fetch_all(&mut tx)
         .await?;
-        let tokens: HashMap<Vec<u8>, (Uuid, Uuid)> =
-            tokens.into_iter().map(|(hash, client_id, id)| (hash, (client_id, id))).collect();
-        let mut known: HashMap<(Uuid, i64, &str, &str), &RefusedPosts> = HashMap::new();
+        let tokens: HashMap<Vec<u8>, (ClientNo, TokenNo)> =
+            tokens.into_iter().map(|(hash, client_no, token_no)| (hash, (client_no, token_no))).collect();
+        let mut known: HashMap<(TokenNo, i64, &str, &str), &RefusedPosts> = HashMap::new();
         let mut rows = Vec::new();
         for one in posts {
-            if let Some(&(client_id, id)) = tokens.get(one.token.as_slice()) {
-                known.insert((id, one.hour, one.code, one.field), one);
+            if let Some(&(client_no, token_no)) = tokens.get(one.token.as_slice()) {
+                known.insert((token_no, one.hour, one.code, one.field), one);
                 rows.push((
-                    hex(client_id).to_string(),
+                    client_no,
                     one.hour,
-                    hex(id).to_string(),
+                    token_no,
                     one.code,
                     one.field,
                     one.count,
@@ -77,39 +76,41 @@ impl Store {
         }
         // Two instances with the same rows lock them in the same order.
         rows.sort_unstable();
-        let earlier: Vec<(Uuid, Uuid, i64, String, String, String)> = query_as(
-            "insert into refused_post (client_id, hour, token_id, code, field, count, first_at, last_at, newest)
-             select unhex(j.value->>0), cast(j.value->>1 as integer), unhex(j.value->>2), j.value->>3, j.value->>4,
-                    cast(j.value->>5 as integer), cast(j.value->>6 as integer), cast(j.value->>7 as integer), '[]'
+        let earlier: Vec<(ClientNo, TokenNo, i64, String, String, String)> = query_as(
+            "insert into refused_post (client_no, hour, token_no, code, field, count, first_at, last_at, newest)
+             select cast(j.value->>0 as integer), cast(j.value->>1 as integer), cast(j.value->>2 as integer), j.value->>3,
+                    j.value->>4, cast(j.value->>5 as integer), cast(j.value->>6 as integer),
+                    cast(j.value->>7 as integer), '[]'
              from jsonb_each($1) j where true
-             on conflict (client_id, hour, token_id, code, field) do update
+             on conflict (client_no, hour, token_no, code, field) do update
              set count = refused_post.count + excluded.count,
                  first_at = case when excluded.first_at < refused_post.first_at then excluded.first_at
                                  else refused_post.first_at end,
                  last_at = case when excluded.last_at > refused_post.last_at then excluded.last_at
                                 else refused_post.last_at end
-             returning client_id, token_id, hour, code, field, newest",
+             returning client_no, token_no, hour, code, field, newest",
         )
         .bind(json(&rows))
         .fetch_all(&mut tx)
         .await?;
         let mut newest = Vec::new();
-        for (client_id, token_id, hour, code, field, earlier) in earlier {
+        for (client_no, token_no, hour, code, field, earlier) in earlier {
             let Some(one) =
-                known.get(&(token_id, hour, &*code, &*field)).filter(|one| !one.newest.is_empty())
+                known.get(&(token_no, hour, &*code, &*field)).filter(|one| !one.newest.is_empty())
             else {
                 continue;
             };
             let all = json(&newest_of(read_newest(&earlier), &one.newest));
-            newest.push((hex(client_id).to_string(), hour, hex(token_id).to_string(), code, field, all));
+            newest.push((client_no, hour, token_no, code, field, all));
         }
         if newest.is_empty() {
             return tx.commit().await;
         }
         query(
             "update refused_post set newest = j.value->>5 from jsonb_each($1) j
-             where refused_post.client_id = unhex(j.value->>0) and refused_post.hour = cast(j.value->>1 as integer)
-               and refused_post.token_id = unhex(j.value->>2) and refused_post.code = j.value->>3
+             where refused_post.client_no = cast(j.value->>0 as integer)
+               and refused_post.hour = cast(j.value->>1 as integer)
+               and refused_post.token_no = cast(j.value->>2 as integer) and refused_post.code = j.value->>3
                and refused_post.field = j.value->>4",
         )
         .bind(json(&newest))

@@ -5,7 +5,7 @@ use simo_common::{api::login::Session, time};
 use uuid::Uuid;
 
 use crate::store::{
-    Error, Listing, Result, Rows, SERVER, Store, TokenKey, Write,
+    ClientNo, Error, Listing, OperatorNo, Result, Rows, SERVER, Store, TokenKey, Write,
     audit::Change,
     db::engine::{Conn, Row, query, query_as},
     list::page,
@@ -27,8 +27,8 @@ pub enum Ended<'a> {
 macro_rules! select_session {
     ($rest:literal) => {
         concat!(
-            "select t.*, o.name as operator from token t join operator o on o.id = t.holder_id
-             where t.client_id is not distinct from $1 and t.kind = 'operator' and t.holder_id = $2 and ",
+            "select t.*, o.name as operator from token t join operator o on o.no = t.holder_no
+             where t.client_no is not distinct from $1 and t.kind = 'operator' and t.holder_no = $2 and ",
             $rest
         )
     };
@@ -42,20 +42,20 @@ impl Store {
     /// [`Error::NotFound`] when there is no such operator.
     pub async fn sessions(
         &self,
-        within: Option<Uuid>,
+        within: Option<ClientNo>,
         operator: &str,
         current: Option<&[u8; 32]>,
         listing: &Listing<TokenKey>,
     ) -> Result<Rows<Session, TokenKey>> {
         let mut reader = self.read().await?;
-        let (operator_id, client_id) = operator_ids(&mut reader, within, operator).await?;
+        let (operator_no, client_no) = operator_and_client(&mut reader, within, operator).await?;
         let rows = query(select_session!(
             "($3 or (t.revoked_at is null and (t.expires_at is null or t.expires_at > $4)))
              and ($5 is null or (t.created_at, t.id) < ($5, $6))
              order by t.created_at desc, t.id desc limit $7"
         ))
-        .bind(client_id)
-        .bind(operator_id)
+        .bind(client_no)
+        .bind(operator_no)
         .bind(listing.archived)
         .bind(self.clock.now())
         .bind(listing.after.map(|(at, _)| at))
@@ -74,10 +74,15 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such operator, or the one session that is to end is not his.
-    pub async fn end_sessions(&self, within: Option<Uuid>, operator: &str, which: Ended<'_>) -> Result<u64> {
+    pub async fn end_sessions(
+        &self,
+        within: Option<ClientNo>,
+        operator: &str,
+        which: Ended<'_>,
+    ) -> Result<u64> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let (operator_id, client_id) = operator_ids(&mut tx, within, operator).await?;
+        let (operator_no, client_no) = operator_and_client(&mut tx, within, operator).await?;
         let (id, hash, except) = match which {
             Ended::One(id) => (Some(id), None, None),
             Ended::Current(hash) => (None, Some(hash.as_slice()), None),
@@ -86,17 +91,17 @@ impl Store {
         };
         if let Ended::One(id) = which {
             // One that has ended already stays so.
-            session(&mut tx, client_id, operator_id, id).await?;
+            session(&mut tx, client_no, operator_no, id).await?;
         }
         let ended: Vec<(Uuid,)> = query_as(
             "update token set revoked_at = $3
-             where client_id is not distinct from $1 and kind = 'operator' and holder_id = $2 and revoked_at is null
+             where client_no is not distinct from $1 and kind = 'operator' and holder_no = $2 and revoked_at is null
              and ($4 is null or id = $4) and ($5 is null or hash = $5) and ($6 is null or hash <> $6)
              and (expires_at is null or expires_at > $3)
              returning id",
         )
-        .bind(client_id)
-        .bind(operator_id)
+        .bind(client_no)
+        .bind(operator_no)
         .bind(now)
         .bind(id)
         .bind(hash)
@@ -104,9 +109,9 @@ impl Store {
         .fetch_all(&mut tx)
         .await?;
         for (id,) in &ended {
-            let session = session(&mut tx, client_id, operator_id, *id).await?;
+            let session = session(&mut tx, client_no, operator_no, *id).await?;
             let change = Change::new("session.end", operator).before(&told(&session));
-            tx.record(client_id.unwrap_or(SERVER), change);
+            tx.record(client_no.unwrap_or(SERVER), change);
         }
         tx.commit().await?;
         Ok(ended.len() as u64)
@@ -120,10 +125,14 @@ pub(in crate::store) fn told(session: &Session) -> Value {
     })
 }
 
-/// The id and client of an operator, archived or not.
-async fn operator_ids(conn: &mut Conn, within: Option<Uuid>, name: &str) -> Result<(Uuid, Option<Uuid>)> {
-    let found: Option<(Uuid, Option<Uuid>)> =
-        query_as("select id, client_id from operator where name = $2 and ($1 is null or client_id = $1)")
+/// The number and client of an operator, archived or not.
+async fn operator_and_client(
+    conn: &mut Conn,
+    within: Option<ClientNo>,
+    name: &str,
+) -> Result<(OperatorNo, Option<ClientNo>)> {
+    let found: Option<(OperatorNo, Option<ClientNo>)> =
+        query_as("select no, client_no from operator where name = $2 and ($1 is null or client_no = $1)")
             .bind(within)
             .bind(name)
             .fetch_optional(conn)
@@ -134,13 +143,13 @@ async fn operator_ids(conn: &mut Conn, within: Option<Uuid>, name: &str) -> Resu
 /// A session of an operator, ended or not.
 pub(in crate::store) async fn session(
     tx: &mut Write,
-    client_id: Option<Uuid>,
-    operator_id: Uuid,
+    client_no: Option<ClientNo>,
+    operator_no: OperatorNo,
     id: Uuid,
 ) -> Result<Session> {
     let row = query(select_session!("t.id = $3"))
-        .bind(client_id)
-        .bind(operator_id)
+        .bind(client_no)
+        .bind(operator_no)
         .bind(id)
         .fetch_optional(tx)
         .await?

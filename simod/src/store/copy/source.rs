@@ -1,6 +1,7 @@
 //! The file that is copied: ours alone meanwhile, and only read.
 
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
@@ -56,7 +57,6 @@ impl Source {
         let fingerprint = fingerprint(path).map_err(|error| Error::File(path.to_owned(), error))?;
         let pending = sqlite::pending_migrations(path).await.map_err(|error| opened(path, error))?;
         if !pending.is_empty() {
-            tidy(path);
             return Err(CopyError::SourceUnmigrated { file: path.to_owned(), pending });
         }
         let options = sqlite::read_only(path).row_buffer_size(AHEAD);
@@ -121,6 +121,13 @@ impl Source {
         after.iter().fold(query, bind).fetch(&mut self.connection)
     }
 
+    /// The last number that each table has given: no row that is there has a greater one.
+    pub(super) async fn given(&mut self) -> Result<HashMap<String, i64>> {
+        let given: Vec<(String, i64)> =
+            sqlx::query_as("select name, seq from sqlite_sequence").fetch_all(&mut self.connection).await?;
+        Ok(given.into_iter().collect())
+    }
+
     /// Lets go of the file.
     pub(super) async fn close(self) {
         // It was only read: nothing can be lost.
@@ -147,17 +154,11 @@ fn opened(path: &Path, error: Error) -> Error {
     }
 }
 
-fn log_of(path: &Path, end: &str) -> PathBuf {
-    let mut log = path.as_os_str().to_owned();
-    log.push(end);
-    log.into()
-}
-
 /// Reading makes an empty log, which a connection that may not write leaves behind.
 fn tidy(path: &Path) {
-    let log = log_of(path, "-wal");
+    let log = sqlite::beside(path, "-wal");
     if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
-        for file in [log, log_of(path, "-shm")] {
+        for file in [log, sqlite::beside(path, "-shm")] {
             // It harms nobody where it stays.
             let _stays = fs::remove_file(file);
         }
@@ -173,7 +174,7 @@ fn fingerprint(path: &Path) -> std::io::Result<String> {
         std::io::Result::Ok((file.len(), format!("{} bytes of {}", file.len(), at.as_nanos())))
     };
     let (_, file) = of(path)?;
-    Ok(match of(&log_of(path, "-wal")) {
+    Ok(match of(&sqlite::beside(path, "-wal")) {
         Ok((1.., log)) => format!("{file}, log of {log}"),
         _ => file,
     })

@@ -8,7 +8,7 @@ use super::{CopyError, Result};
 pub(super) const CLIENT: &str = "client";
 
 /// The tables that are carried, in their order.
-pub(super) const CARRIED: [&str; 27] = [
+pub(super) const CARRIED: [&str; 28] = [
     "operator",
     "login_code",
     "acs",
@@ -29,6 +29,7 @@ pub(super) const CARRIED: [&str; 27] = [
     "refusal",
     "refused_post",
     "message",
+    "message_span",
     "idempotency",
     "audience",
     "delivery",

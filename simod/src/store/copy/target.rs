@@ -1,6 +1,6 @@
 //! The server that is copied to.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Row as _, Transaction, postgres::PgRow};
@@ -38,6 +38,7 @@ impl Target {
         let hosts = postgres::Hosts::of(url, "simod copy", false)?;
         let (_, connection) = hosts.connect(0).await.map_err(Error::Unreached)?;
         let mut target = Self { connection };
+        postgres::check_age(&mut target.connection).await?;
         let mut tx = target.begin().await?;
         let mark = mark::read(&mut tx).await?;
         let has_clients = is_table(&mut tx, CLIENT).await? && !is_empty(&mut tx, CLIENT).await?;
@@ -148,10 +149,10 @@ impl Target {
         mark::advance(&mut tx, table.name, had, chunk.rows).await?;
         put(&mut tx, table, chunk).await?;
         if table.name == "message" {
-            // The word index lacks them.
+            // The word index lacks them. Those that wait come into it under the numbers that they get.
             sqlx::query(
-                "insert into message_unworded
-                 select seq from message where seq > (select coalesce(max(seq), 0) from message_unworded)",
+                "insert into message_unworded (client_no, no)
+                 select client_no, no from message where no > (select coalesce(max(no), 0) from message_unworded)",
             )
             .persistent(false)
             .execute(&mut *tx)
@@ -179,12 +180,13 @@ impl Target {
     }
 
     /// The last transaction: the clients, if `same` finds them as they are in the file, the ends of the feed and of all
-    /// numbers, and no mark any more.
+    /// numbers (`given`: the last ones by the file), and no mark any more.
     pub(super) async fn finish(
         &mut self,
         clients: &Table,
         all: &Chunk,
         tables: impl Iterator<Item = &Table>,
+        given: &HashMap<String, i64>,
         same: impl FnOnce(Digest) -> Result<()>,
     ) -> Result<()> {
         let mut tx = self.begin().await?;
@@ -192,11 +194,12 @@ impl Target {
         put(&mut tx, clients, all).await?;
         same(digest(&mut tx, clients).await?)?;
         for table in tables {
-            if let Some(column) = &table.numbered {
+            // Numbers of rows that are gone do not come again either.
+            if let Some(column) = &table.numbered
+                && let Some(last @ 1..) = given.get(table.name)
+            {
                 let table = table.quoted();
-                let next = format!(
-                    "select setval(pg_get_serial_sequence('{table}', '{column}'), (select max({column}) from {table}))"
-                );
+                let next = format!("select setval(pg_get_serial_sequence('{table}', '{column}'), {last})");
                 run(&mut tx, next).await?;
             }
         }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clock::Clock,
     store::{Error, Store, db::engine::query_scalar},
-    testing::{START, empty_database},
+    testing::{START, empty_database, make_old},
 };
 
 /// A file with an installation, and an empty database on the server.
@@ -99,52 +99,44 @@ fn id(number: u128) -> String {
 
 /// Rows in most tables, with all that a value may be.
 fn installation() -> String {
-    let client = id(1);
     let mut statements = format!(
-        r"insert into client (id, slug, name, timezone, notification, default_ttl, created_at)
-          values ({client}, 'zavod', 'Завод', 'UTC', true, 3600, 1), ({}, 'a\N', '\.', 'UTC', false, 1, -1);
-          insert into operator (id, client_id, name, role, created_at) values ({}, null, 'владелец', 'owner', 1);
-          insert into token (id, client_id, hash, kind, holder_id, name, shown, created_at)
-          values ({}, null, x'00ff5c6e', 'operator', {}, '', '', 1);
-          insert into topic_grant (client_id, id, topic_id, created_at) values ({client}, {}, {}, 1);
+        r"insert into client (slug, name, timezone, notification, default_ttl, created_at)
+          values ('zavod', 'Завод', 'UTC', true, 3600, 1), ('a\N', '\.', 'UTC', false, 1, -1);
+          insert into operator (client_no, name, role, created_at) values (null, 'владелец', 'owner', 1);
+          insert into token (id, client_no, hash, kind, holder_no, name, shown, created_at)
+          values ({}, null, x'00ff5c6e', 'operator', 1, '', '', 1);
+          insert into topic_grant (client_no, id, topic_no, created_at) values (1, {}, 1, 1);
           insert into pairing_failure (address, hour, count)
           values ('192.0.2.1', 1, 1), ('192.0.2.1', 2, 9), ('я', 1, 1), ('Z', 1, 1), ('a', 1, 1);
-          insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, created_at)
-          values ({client}, {}, 1, '001', 'Я', 'я', x'01', 1);
-          insert into device (client_id, id, employee_id, channel, address, name, platform, paired_at)
-          values ({client}, {}, {}, 'fcm', 'a', '', '', 1);
-          insert into event (client_id, at, kind, message_id) values ({client}, 1, 'canceled', {});",
+          insert into employee (client_no, no, personnel_no, full_name, folded_name, sort_key, created_at)
+          values (1, 1, '001', 'Я', 'я', x'01', 1);
+          insert into device (client_no, id, employee_no, channel, address, name, platform, paired_at)
+          values (1, {}, 1, 'fcm', 'a', '', '', 1);
+          insert into message_span (first_no, earliest_at, latest_at) values (1, 1, 40);
+          insert into event (client_no, at, kind, message_no) values (1, 1, 'canceled', 1), (1, 1, 'canceled', 2);",
+        id(1),
         id(2),
         id(3),
-        id(4),
-        id(3),
-        id(5),
-        id(6),
-        id(10),
-        id(12),
-        id(10),
-        id(100),
     );
-    for number in 100..140 {
-        let message = id(number);
-        let title = format!("'a\tb\\\u{8}\u{b}\u{c}\u{1}\u{7f}' || char(10) || char(13) || '{number} 🦀'");
-        let rows = format!(
-            "insert into message (client_id, id, title, body, priority, require_ack, accepted_at, expires_at)
-             values ({client}, {message}, {title}, '', 1, false, {number}, {number});
-             insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, sent_at, target)
-             values ({client}, {message}, {}, {number}, 1, 1, 'employee'),
-                    ({client}, {message}, {}, {number}, 1, null, 'employee');
-             insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
-             values ({client}, {message}, {}, {}, 'fcm', 1, 1);",
-            id(10),
-            id(11),
-            id(10),
-            id(12),
+    for no in [-7].into_iter().chain(1..=40) {
+        let title = format!("'a\tb\\\u{8}\u{b}\u{c}\u{1}\u{7f}' || char(10) || char(13) || '{no} 🦀'");
+        let row = format!(
+            "insert into message (no, client_no, id, title, body, priority, require_ack, accepted_at, expires_at)
+             values ({no}, 1, {}, {title}, '', 1, false, {no}, {no});",
+            id((1_000 + no) as u128),
         );
-        statements.push_str(&rows);
+        statements.push_str(&row);
     }
-    // Numbers are not without gaps.
-    statements + "delete from push where seq = 3; delete from message where seq = 20;"
+    statements
+        + "insert into delivery (client_no, message_no, employee_no, expires_at, sent_at, target)
+           select 1, no, 1, 1, 1, 'employee' from message where no > 0
+           union all select 1, no, 2, 1, null, 'employee' from message where no > 0;
+           insert into push (client_no, message_no, employee_no, device_no, channel, urgency, due_at)
+           select 1, no, 1, 1, 'fcm', 1, 1 from message where no > 0;"
+        // Numbers are not without gaps, and the last ones that were given are of rows that are gone.
+        + "delete from push where message_no = 3; delete from message where no in (20, 40);
+           delete from event where seq = 2; insert into \"group\" (client_no, slug, name, created_at)
+           values (1, 'a', '', 1); delete from \"group\""
 }
 
 async fn schema_of_file() -> Schema {
@@ -211,22 +203,30 @@ async fn everything_goes_over_and_the_file_stays_as_it_was() {
     left.sort();
     assert_eq!(left, ["source.db", "source.db.lock"]);
 
-    let title = "select title from message where seq = 1";
-    assert_eq!(ends.server_says(title).await, ["a\tb\\\u{8}\u{b}\u{c}\u{1}\u{7f}\n\r100 🦀"]);
+    let title = "select title from message where no = 1";
+    assert_eq!(ends.server_says(title).await, ["a\tb\\\u{8}\u{b}\u{c}\u{1}\u{7f}\n\r1 🦀"]);
+    assert_eq!(ends.server_says("select no::text from message where no < 0").await, ["-7"]);
     let states = "select state || ':' || count(*) from delivery group by state order by state";
     assert_eq!(ends.server_says(states).await, ["0:40", "1:40"]);
     let facts =
         "select name || notification::text || coalesce(retention_days::text, '-') from client order by name";
     assert_eq!(ends.server_says(facts).await, [r"\.false-", "Заводtrue-"]);
     let unworded = "select count(*)::text from message_unworded";
-    assert_eq!(ends.server_says(unworded).await, ["39"]);
-    // What comes next is numbered after what came.
-    let next = format!(
-        "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
-         values ({0}, {0}, {0}, {0}, 'fcm', 1, 1) returning seq::text",
-        format!("'{}'::uuid", Uuid::nil())
-    );
-    assert_eq!(ends.server_says(&next).await, ["41"]);
+    assert_eq!(ends.server_says(unworded).await, ["38"]);
+    // What comes next is numbered after what came, and after what was gone before.
+    let next = [
+        (
+            "client (slug, name, timezone, default_ttl, created_at) values ('b', '', 'UTC', 1, 1) returning no",
+            "3",
+        ),
+        ("acs (client_no, name, created_at) values (1, 'a', 1) returning no", "1"),
+        ("\"group\" (client_no, slug, name, created_at) values (1, 'b', '', 1) returning no", "2"),
+        ("event (client_no, at, kind, message_no) values (1, 1, 'canceled', 2) returning seq", "3"),
+    ];
+    for (row, no) in next {
+        assert_eq!(ends.server_says(&format!("insert into {row}::text")).await, [no], "{row}");
+    }
+    assert_eq!(ends.server_says("select nextval('message_no_seq')::text").await, ["41"]);
     // A copy that is finished is an installation.
     assert!(matches!(ends.copy().await, Err(CopyError::Occupied(CLIENT))));
 }
@@ -234,11 +234,10 @@ async fn everything_goes_over_and_the_file_stays_as_it_was() {
 #[tokio::test]
 async fn cut_off_anywhere_it_goes_on_and_ends_in_the_same_state() {
     let Some(ends) = Ends::new().await else { return };
-    ends.on_file(&format!(
-        "insert into refusal (client_id, hour, address, reason, count, first_at, last_at)
-         values ({0}, 1, '10.0.0.1', 'blocked', 1, 1, 1), ({0}, 1, '::1', 'blocked', 1, 1, 1)",
-        id(1)
-    ))
+    ends.on_file(
+        "insert into refusal (client_no, hour, address, reason, count, first_at, last_at)
+         values (1, 1, '10.0.0.1', 'blocked', 1, 1, 1), (1, 1, '::1', 'blocked', 1, 1, 1)",
+    )
     .await;
     // A server whose own order of texts is not bytewise: there the first of the two is the last.
     let other_order = "alter table refusal alter column address type text collate \"und-x-icu\"";
@@ -282,11 +281,7 @@ async fn a_source_that_was_used_in_between_is_noticed_and_starts_anew() {
 #[tokio::test]
 async fn a_target_with_data_is_left_alone() {
     let Some(ends) = Ends::new().await else { return };
-    on(
-        &ends.server,
-        &format!("insert into operator (id, name, role, created_at) values ({}, 'я', 'owner', 1)", id(1)),
-    )
-    .await;
+    on(&ends.server, "insert into operator (name, role, created_at) values ('я', 'owner', 1)").await;
     assert!(matches!(ends.copy().await, Err(CopyError::Occupied("operator"))));
     // Not even an unfinished copy with a client in it, which is none of ours.
     let Some(ends) = Ends::new().await else { return };
@@ -327,10 +322,11 @@ async fn a_daemon_that_was_there_before_sends_nothing_and_what_it_changes_is_not
     let claim = || daemon.claim("fcm", 100, Duration::from_mins(1));
     assert_eq!(claim().await.unwrap().pushes.len(), 0);
     let mut tx = daemon.write().await.unwrap();
-    let client = "insert into client (id, slug, name, timezone, default_ttl, created_at) values";
-    tx.run(&format!("{client} ({}, 'zavod', '', 'UTC', 1, 1)", id(1))).await.unwrap();
+    let client = "insert into client (no, slug, name, timezone, default_ttl, created_at)
+                  values (1, 'zavod', '', 'UTC', 1, 1)";
+    tx.run(client).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(claim().await.unwrap().pushes.len(), 38);
+    assert_eq!(claim().await.unwrap().pushes.len(), 37);
 }
 
 #[tokio::test]
@@ -352,7 +348,7 @@ async fn behind_a_pooler_it_works_on_a_database_that_is_migrated() {
 async fn a_value_that_the_server_does_not_take_is_named() {
     let Some(ends) = Ends::new().await else { return };
     for (value, why) in [("'a' || char(0)", "NUL"), ("x'00'", "mismatched")] {
-        ends.on_file(&format!("update message set body = {value} where seq = 9")).await;
+        ends.on_file(&format!("update message set body = {value} where no = 9")).await;
         let mut copier = ends.open().await.unwrap();
         copier.empty().await.unwrap();
         let refused = copier.run(&mut |_| {}).await.unwrap_err().to_string();
@@ -370,4 +366,20 @@ async fn a_file_that_is_not_there_or_older_is_refused() {
     ends.on_file("delete from _sqlx_migrations").await;
     let refused = ends.open().await;
     assert!(matches!(refused, Err(CopyError::SourceUnmigrated { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_database_of_the_old_form_is_refused_on_either_side() {
+    let Some(ends) = Ends::new().await else { return };
+    let empty = empty_database(&TempDir::new().unwrap()).await;
+    make_old(&empty).await;
+    let refused = Copier::open(&ends.file, &empty).await;
+    assert!(matches!(refused, Err(CopyError::Store(Error::Of01))), "{refused:?}");
+    let old = ends.file.with_extension("old");
+    make_old(&format!("sqlite:{}", old.display())).await;
+    let before = std::fs::read(&old).unwrap();
+    let refused = Copier::open(&old, &ends.server).await;
+    assert!(matches!(refused, Err(CopyError::Store(Error::Of01))), "{refused:?}");
+    assert_eq!(std::fs::read(&old).unwrap(), before);
+    assert!(!old.with_extension("old-wal").exists());
 }

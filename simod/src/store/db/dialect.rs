@@ -33,13 +33,12 @@ static FORMS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         // Hashes and sort keys are bytes, ids are of a type of their own.
         (r"unhex\(([^()]*), ''\)", "decode($1, 'hex')"),
         (r"unhex\(([^()]*)\)", "($1)::uuid"),
-        (r"\bhex\(([^()]*)\)", "($1)::text"),
         (r"\b(?:([jksw])\.)atom\b", "($1.value #>> '{}')"),
         (r"\batom\b", "(value #>> '{}')"),
         (r"x'([0-9a-f]{32})'", "'$1'::uuid"),
         (r"x'([0-9a-f]*)'", r"'\x$1'::bytea"),
         (r"message_word match (\$\d+)", "message_word.words @@ $1::tsquery"),
-        (r"\browid\b", "seq"),
+        (r"\browid\b", "no"),
         (r" as integer\)", " as bigint)"),
         (r"\binstr\(", "strpos("),
     ]
@@ -81,12 +80,12 @@ mod tests {
                  where d.id = (j.value->>0)::uuid",
             ),
             (
-                "in (select unhex(atom) from jsonb_each($12))",
-                "in (select ((value #>> '{}'))::uuid from jsonb_array_elements($12::jsonb) with ordinality as each(value, key))",
+                "in (select cast(atom as integer) from jsonb_each($12))",
+                "in (select cast((value #>> '{}') as bigint) from jsonb_array_elements($12::jsonb) with ordinality as each(value, key))",
             ),
             (
-                r#"cross join "group" g on g.id = 1 cross join message m indexed by message_id on m.id = 2"#,
-                r#"join "group" g on g.id = 1 join message m on m.id = 2"#,
+                r#"cross join "group" g on g.no = 1 cross join message m on m.no = 2"#,
+                r#"join "group" g on g.no = 1 join message m on m.no = 2"#,
             ),
             ("unhex(j.value->>1, '') = x'00ff'", r"decode(j.value->>1, 'hex') = '\x00ff'::bytea"),
             (
@@ -95,10 +94,9 @@ mod tests {
             ),
             (
                 "select rowid from message_word where message_word match $1",
-                "select seq from message_word where message_word.words @@ $1::tsquery",
+                "select no from message_word where message_word.words @@ $1::tsquery",
             ),
             ("cast(j.value->>1 as integer)", "cast(j.value->>1 as bigint)"),
-            ("string_agg(hex(e.id) || ' ', ',')", "string_agg((e.id)::text || ' ', ',')"),
             ("where instr(a, b) = 0 and i.key = 1", "where strpos(a, b) = 0 and i.key = 1"),
         ] {
             assert_eq!(postgres(sqlite), expected);

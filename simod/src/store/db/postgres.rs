@@ -29,7 +29,7 @@ use super::{
     engine::{
         Commits, Conn, Faults, PATIENT, PROMPT, Read, Session, WAIT_FOR_CONNECTION, WRITERS, in_time, permit,
     },
-    migrations,
+    migrations::{self, Ran},
     transaction::Write,
 };
 use crate::{
@@ -157,6 +157,7 @@ impl Server {
         };
         // On a connection of its own: a migration may take longer than any other statement.
         // Within transactions: a pooler may give every statement another connection otherwise.
+        check_age(&mut connection).await?;
         let source = async { Ok(unfinished_copy(&mut *connection.begin().await?).await?) };
         if let Some(source) = within(PROMPT, source).await? {
             return Err(Error::HalfCopied(source));
@@ -339,6 +340,17 @@ async fn adopt_feed(connection: &mut PgConnection) -> Result<()> {
     Ok(transaction.commit().await?)
 }
 
+/// Whether the database is not too old, which nothing is asked of otherwise.
+///
+/// # Errors
+/// [`Error::Of01`] when it is.
+pub(in crate::store) async fn check_age(connection: &mut PgConnection) -> Result<()> {
+    match done(connection).await {
+        Ok(done) => migrations::check_age(&MIGRATIONS, &done),
+        Err(error) => Err(advice::on_migrating(connection, error).await),
+    }
+}
+
 /// Runs the migrations that are missing.
 pub(in crate::store) async fn migrate(connection: &mut PgConnection, is_pooled: bool) -> Result<()> {
     match run_migrations(connection, is_pooled).await {
@@ -348,7 +360,7 @@ pub(in crate::store) async fn migrate(connection: &mut PgConnection, is_pooled: 
 }
 
 async fn run_migrations(connection: &mut PgConnection, is_pooled: bool) -> Result<()> {
-    let done = within(PROMPT, async { done(&mut *connection.begin().await?).await }).await?;
+    let done = done(connection).await?;
     migrations::check(&MIGRATIONS, &done)?;
     let pending = migrations::pending(&MIGRATIONS, &done);
     if pending.is_empty() {
@@ -386,29 +398,34 @@ async fn warn_of_unsafe_settings(connection: &mut PgConnection) -> Result<()> {
 /// The migrations that [`Server::open`] would run.
 pub(in crate::store) async fn pending_migrations(url: &str) -> Result<Vec<String>> {
     let (_, mut connection) = Hosts::of(url, PROGRAM, false)?.connect(0).await?;
-    let done = done(&mut *connection.begin().await?).await;
-    match done {
+    match done(&mut connection).await {
         Ok(done) => {
             connection.close().await?;
+            migrations::check_age(&MIGRATIONS, &done)?;
             Ok(migrations::pending(&MIGRATIONS, &done))
         }
         Err(error) => Err(advice::on_migrating(&mut connection, error).await),
     }
 }
 
-/// The migrations that were run.
-async fn done(connection: &mut PgConnection) -> Result<Vec<i64>> {
-    let known: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
-        .persistent(false)
-        .fetch_one(&mut *connection)
-        .await?;
-    if !known {
-        return Ok(Vec::new());
-    }
-    Ok(sqlx::query_scalar("select version from _sqlx_migrations where success")
-        .persistent(false)
-        .fetch_all(connection)
-        .await?)
+/// The migrations that were run, asked for within a transaction: a pooler may give every statement another connection
+/// otherwise.
+async fn done(connection: &mut PgConnection) -> Result<Vec<Ran>> {
+    within(PROMPT, async {
+        let mut tx = connection.begin().await?;
+        let known: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+            .persistent(false)
+            .fetch_one(&mut *tx)
+            .await?;
+        if !known {
+            return Ok(Vec::new());
+        }
+        Ok(sqlx::query_as("select version, checksum from _sqlx_migrations where success")
+            .persistent(false)
+            .fetch_all(&mut *tx)
+            .await?)
+    })
+    .await
 }
 
 /// Where the unfinished copy comes from that the database holds, if it holds one.

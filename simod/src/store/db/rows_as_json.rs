@@ -9,11 +9,6 @@ pub(in crate::store) fn json<T: Serialize>(rows: &[T]) -> String {
     serde_json::to_string(rows).unwrap_or_default()
 }
 
-/// Ids for `jsonb_each`, whose atoms are for `unhex`.
-pub(in crate::store) fn ids(ids: &[Uuid]) -> String {
-    json(&ids.iter().map(|id| hex(*id)).collect::<Vec<_>>())
-}
-
 /// An id for `unhex`, which makes a blob of it again.
 pub(in crate::store) fn hex(id: Uuid) -> uuid::fmt::Simple {
     id.simple()

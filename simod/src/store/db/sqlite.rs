@@ -31,7 +31,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::{
     engine::{Conn, Held, Read, Writer, query, query_scalar},
     lock::{self, FileLock},
-    migrations,
+    migrations::{self, Ran},
     same_file::SameFile,
     transaction::Write,
     unreadable::Unreadable,
@@ -129,12 +129,19 @@ impl File {
         // The writer writes where the log ends for SQLite, onto what may follow there.
         let mut looked = None;
         if handle.metadata().is_ok_and(|file| file.len() > 0) {
+            // Before anything is written. Where it cannot be read, the next connection says why.
+            let unchanged = look(path).await.ok();
+            if let Some((_, known)) = &unchanged {
+                migrations::check_age(&MIGRATIONS, known)?;
+            }
             let mut first = open(&options).await?;
             done(&mut first).await?;
             let index = wal_index::open(path)?;
             if let Some(index) = &index {
                 warn_of_unread(path, index)?;
             }
+            // Not before: the first of all connections reads the whole log.
+            drop(unchanged);
             looked = Some((first, index));
         }
         let mut writer = open(&to_write).await?;
@@ -269,9 +276,7 @@ impl File {
 
 /// Says so when SQLite did not take all of the log that is there.
 fn warn_of_unread(database: &Path, index: &std::fs::File) -> Result<()> {
-    let mut log = database.as_os_str().to_owned();
-    log.push("-wal");
-    let log = PathBuf::from(log);
+    let log = beside(database, "-wal");
     let unread = unread_log::unread(&log, index).map_err(|e| Error::File(log.clone(), e))?;
     if let Some(unread_log::Unread { read, frames, commits }) = unread {
         tracing::warn!(
@@ -284,27 +289,45 @@ fn warn_of_unread(database: &Path, index: &std::fs::File) -> Result<()> {
     Ok(())
 }
 
+/// A file that SQLite keeps beside a database.
+pub(in crate::store) fn beside(database: &Path, end: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(end);
+    path.into()
+}
+
 /// The migrations that [`File::open`] would run.
 pub(in crate::store) async fn pending_migrations(path: &Path) -> Result<Vec<String>> {
     let mut ran = Vec::new();
     if path.exists() {
         wal_index::look_for_room(path)?;
-        let mut connection = SqliteConnection::connect_with(&read_only(path)).await?;
-        ran = done(&mut connection).await?;
+        let (connection, known) = look(path).await?;
         connection.close().await?;
+        migrations::check_age(&MIGRATIONS, &known)?;
+        ran = known;
     }
     Ok(migrations::pending(&MIGRATIONS, &ran))
 }
 
+/// The migrations that were run, by a connection that writes nothing: not even an empty log, where there is none. Then
+/// nobody has the file open, for a daemon's log is always there.
+async fn look(path: &Path) -> Result<(SqliteConnection, Vec<Ran>)> {
+    let options = read_only(path).immutable(!beside(path, "-wal").exists());
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let known = done(&mut connection).await?;
+    Ok((connection, known))
+}
+
 /// The migrations that were run.
-async fn done(connection: &mut SqliteConnection) -> Result<Vec<i64>> {
+async fn done(connection: &mut SqliteConnection) -> Result<Vec<Ran>> {
     let known: i64 = sqlx::query_scalar("select count(*) from sqlite_master where name = '_sqlx_migrations'")
         .fetch_one(&mut *connection)
         .await?;
     if known == 0 {
         return Ok(Vec::new());
     }
-    Ok(sqlx::query_scalar("select version from _sqlx_migrations where success").fetch_all(connection).await?)
+    let ran = sqlx::query_as("select version, checksum from _sqlx_migrations where success");
+    Ok(ran.fetch_all(connection).await?)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

@@ -5,14 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use uuid::Uuid;
-
 use super::{
     engine::{Conn, Engine, query},
     wal_sync::Log,
 };
 use crate::store::{
-    Result,
+    ClientNo, Result,
     audit::{Change, Changes},
 };
 
@@ -37,7 +35,7 @@ impl Write {
     }
 
     /// Writes a change down in the audit of a client (or of [`crate::store::SERVER`]), if it is one.
-    pub(in crate::store) fn record(&mut self, chain: Uuid, change: Change) {
+    pub(in crate::store) fn record(&mut self, chain: ClientNo, change: Change) {
         self.changes.record(chain, change);
     }
 

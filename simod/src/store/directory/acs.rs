@@ -1,11 +1,10 @@
 //! ACS: the systems that post messages.
 
-use simo_common::{api::access::Acs, id, text, time, token::TokenKind};
-use uuid::Uuid;
+use simo_common::{api::access::Acs, text, time, token::TokenKind};
 
 use super::tokens::revoke_tokens_of;
 use crate::store::{
-    Error, Listing, Result, Rows, Store,
+    AcsNo, ClientNo, Error, Listing, Result, Rows, Store,
     audit::Change,
     db::engine::{Conn, Row, query, query_scalar},
     list::page,
@@ -14,9 +13,10 @@ use crate::store::{
 macro_rules! select_acs {
     ($rest:literal) => {
         concat!(
-            "select a.*, (select count(*) from token t where t.client_id = a.client_id and t.holder_id = a.id
+            "select a.*, (select count(*) from token t
+                          where t.client_no = a.client_no and t.kind = 'acs' and t.holder_no = a.no
                           and t.revoked_at is null and (t.expires_at is null or t.expires_at > $2)) as tokens
-             from acs a where a.client_id = $1 and ",
+             from acs a where a.client_no = $1 and ",
             $rest
         )
     };
@@ -24,11 +24,15 @@ macro_rules! select_acs {
 
 impl Store {
     /// A page of a client's ACS, by name.
-    pub async fn acs_list(&self, client_id: Uuid, listing: &Listing<String>) -> Result<Rows<Acs, String>> {
+    pub async fn acs_list(
+        &self,
+        client_no: ClientNo,
+        listing: &Listing<String>,
+    ) -> Result<Rows<Acs, String>> {
         let mut reader = self.read().await?;
         let rows =
             query(select_acs!("a.name > $3 and ($4 or a.archived_at is null) order by a.name limit $5"))
-                .bind(client_id)
+                .bind(client_no)
                 .bind(self.clock.now())
                 .bind(listing.after.as_deref().unwrap_or(""))
                 .bind(listing.archived)
@@ -42,21 +46,20 @@ impl Store {
     }
 
     /// The ACS with this name, archived or not.
-    pub async fn acs(&self, client_id: Uuid, name: &str) -> Result<Acs> {
+    pub async fn acs(&self, client_no: ClientNo, name: &str) -> Result<Acs> {
         let now = self.clock.now();
-        acs(&mut *self.read().await?, client_id, name, now).await
+        acs(&mut *self.read().await?, client_no, name, now).await
     }
 
     /// Makes an ACS, or brings it back from the archive (without the tokens that it had).
-    pub async fn add_acs(&self, client_id: Uuid, name: &str) -> Result<Acs> {
+    pub async fn add_acs(&self, client_no: ClientNo, name: &str) -> Result<Acs> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         let added = query(
-            "insert into acs (client_id, id, name, created_at) values ($1, $2, $3, $4)
-             on conflict (client_id, name) do update set archived_at = null where acs.archived_at is not null",
+            "insert into acs (client_no, name, created_at) values ($1, $2, $3)
+             on conflict (client_no, name) do update set archived_at = null where acs.archived_at is not null",
         )
-        .bind(client_id)
-        .bind(id::new(now))
+        .bind(client_no)
         .bind(name)
         .bind(now)
         .execute(&mut tx)
@@ -65,8 +68,8 @@ impl Store {
         if added == 0 {
             return Err(name_taken(name));
         }
-        let added = acs(&mut tx, client_id, name, now).await?;
-        tx.record(client_id, Change::new("acs.add", name).after(&added));
+        let added = acs(&mut tx, client_no, name, now).await?;
+        tx.record(client_no, Change::new("acs.add", name).after(&added));
         tx.commit().await?;
         Ok(added)
     }
@@ -75,13 +78,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such ACS or it is archived, [`Error::Conflict`] when the name is taken.
-    pub async fn edit_acs(&self, client_id: Uuid, name: &str, new: &str) -> Result<Acs> {
+    pub async fn edit_acs(&self, client_no: ClientNo, name: &str, new: &str) -> Result<Acs> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let before = acs(&mut tx, client_id, name, now).await?;
+        let before = acs(&mut tx, client_no, name, now).await?;
         let taken: bool =
-            query_scalar("select count(*) > 0 from acs where client_id = $1 and name = $2 and name <> $3")
-                .bind(client_id)
+            query_scalar("select count(*) > 0 from acs where client_no = $1 and name = $2 and name <> $3")
+                .bind(client_no)
                 .bind(new)
                 .bind(name)
                 .fetch_one(&mut tx)
@@ -90,8 +93,8 @@ impl Store {
             return Err(name_taken(new));
         }
         let renamed =
-            query("update acs set name = $3 where client_id = $1 and name = $2 and archived_at is null")
-                .bind(client_id)
+            query("update acs set name = $3 where client_no = $1 and name = $2 and archived_at is null")
+                .bind(client_no)
                 .bind(name)
                 .bind(new)
                 .execute(&mut tx)
@@ -99,28 +102,28 @@ impl Store {
         if renamed.rows_affected() == 0 {
             return Err(Error::not_found("acs", name));
         }
-        let after = acs(&mut tx, client_id, new, now).await?;
-        tx.record(client_id, Change::new("acs.edit", name).before(&before).after(&after));
+        let after = acs(&mut tx, client_no, new, now).await?;
+        tx.record(client_no, Change::new("acs.edit", name).before(&before).after(&after));
         tx.commit().await?;
         Ok(after)
     }
 
     /// Archives an ACS and revokes its tokens.
-    pub async fn remove_acs(&self, client_id: Uuid, name: &str) -> Result<()> {
+    pub async fn remove_acs(&self, client_no: ClientNo, name: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let before = acs(&mut tx, client_id, name, now).await?;
-        let acs_id: Uuid = query_scalar(
-            "update acs set archived_at = coalesce(archived_at, $3) where client_id = $1 and name = $2 returning id",
+        let before = acs(&mut tx, client_no, name, now).await?;
+        let acs_no: AcsNo = query_scalar(
+            "update acs set archived_at = coalesce(archived_at, $3) where client_no = $1 and name = $2 returning no",
         )
-        .bind(client_id)
+        .bind(client_no)
         .bind(name)
         .bind(now)
         .fetch_one(&mut tx)
         .await?;
-        revoke_tokens_of(&mut tx, Some(client_id), TokenKind::Acs, acs_id, now).await?;
-        let after = acs(&mut tx, client_id, name, now).await?;
-        tx.record(client_id, Change::new("acs.remove", name).before(&before).after(&after));
+        revoke_tokens_of(&mut tx, Some(client_no), TokenKind::Acs, acs_no.0, now).await?;
+        let after = acs(&mut tx, client_no, name, now).await?;
+        tx.record(client_no, Change::new("acs.remove", name).before(&before).after(&after));
         tx.commit().await
     }
 }
@@ -130,9 +133,9 @@ fn name_taken(name: &str) -> Error {
 }
 
 /// The ACS with this name, archived or not.
-async fn acs(conn: &mut Conn, client_id: Uuid, name: &str, now: i64) -> Result<Acs> {
+async fn acs(conn: &mut Conn, client_no: ClientNo, name: &str, now: i64) -> Result<Acs> {
     let row =
-        query(select_acs!("a.name = $3")).bind(client_id).bind(now).bind(name).fetch_optional(conn).await?;
+        query(select_acs!("a.name = $3")).bind(client_no).bind(now).bind(name).fetch_optional(conn).await?;
     row.as_ref().map(read_acs).transpose()?.ok_or_else(|| Error::not_found("acs", name))
 }
 

@@ -3,16 +3,14 @@
 use jiff::tz::TimeZone;
 use simo_common::{
     api::access::{Client, ClientSpec, MadeClient, NewOperator, Payload},
-    id,
     message::limits,
     people::Role,
     text, time,
 };
-use uuid::Uuid;
 
 use super::{ends::end_client, operators::insert_operator};
 use crate::store::{
-    Error, Listing, Result, Rows, Store, Write,
+    ClientNo, Error, Listing, Result, Rows, Store, Write,
     audit::Change,
     callers::login::insert_code,
     db::engine::{Conn, Row, query, query_scalar},
@@ -48,9 +46,9 @@ impl Store {
     }
 
     /// The time zone of a client, in which times without an offset are read.
-    pub async fn client_timezone(&self, client_id: Uuid) -> Result<TimeZone> {
-        let name: String = query_scalar("select timezone from client where id = $1")
-            .bind(client_id)
+    pub async fn client_timezone(&self, client_no: ClientNo) -> Result<TimeZone> {
+        let name: String = query_scalar("select timezone from client where no = $1")
+            .bind(client_no)
             .fetch_one(&mut *self.read().await?)
             .await?;
         Ok(TimeZone::get(&name).unwrap_or(TimeZone::UTC))
@@ -82,10 +80,10 @@ impl Store {
     ) -> Result<MadeClient> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let (client_id, client) = make_client(&mut tx, slug, spec, now).await?;
+        let (client_no, client) = make_client(&mut tx, slug, spec, now).await?;
         let admin = NewOperator { name: admin.to_owned(), role: Role::Admin };
-        insert_operator(&mut tx, Some(client_id), &admin, now).await?;
-        let code = insert_code(&mut tx, Some(client_id), &admin.name, code_valid_for_seconds, now);
+        insert_operator(&mut tx, Some(client_no), &admin, now).await?;
+        let code = insert_code(&mut tx, Some(client_no), &admin.name, code_valid_for_seconds, now);
         let login = Some(code.await?);
         tx.commit().await?;
         Ok(MadeClient { client, login })
@@ -94,10 +92,10 @@ impl Store {
     /// Changes what `spec` names.
     pub async fn edit_client(&self, slug: &str, spec: &ClientSpec) -> Result<Client> {
         let mut tx = self.write().await?;
-        let (client_id, before) = client(&mut tx, slug).await?;
+        let (client_no, before) = client(&mut tx, slug).await?;
         set(&mut tx, slug, spec).await?;
         let (_, after) = client(&mut tx, slug).await?;
-        tx.record(client_id, Change::new("client.edit", slug).before(&before).after(&after));
+        tx.record(client_no, Change::new("client.edit", slug).before(&before).after(&after));
         tx.commit().await?;
         Ok(after)
     }
@@ -106,21 +104,21 @@ impl Store {
     pub async fn remove_client(&self, slug: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let now = self.clock.now();
-        let (client_id, before) = client(&mut tx, slug).await?;
+        let (client_no, before) = client(&mut tx, slug).await?;
         query("update client set archived_at = coalesce(archived_at, $2) where slug = $1")
             .bind(slug)
             .bind(now)
             .execute(&mut tx)
             .await?;
-        end_client(&mut tx, client_id, now).await?;
+        end_client(&mut tx, client_no, now).await?;
         let (_, after) = client(&mut tx, slug).await?;
-        tx.record(client_id, Change::new("client.remove", slug).before(&before).after(&after));
+        tx.record(client_no, Change::new("client.remove", slug).before(&before).after(&after));
         tx.commit().await
     }
 }
 
 /// Makes a client or brings it back, as `spec` says.
-async fn make_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) -> Result<(Uuid, Client)> {
+async fn make_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) -> Result<(ClientNo, Client)> {
     if spec.restore {
         restore_client(tx, slug, spec, now).await
     } else {
@@ -129,8 +127,13 @@ async fn make_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) ->
 }
 
 /// Brings a client back from the archive, and writes it down.
-async fn restore_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) -> Result<(Uuid, Client)> {
-    let (client_id, before) = client(tx, slug).await?;
+async fn restore_client(
+    tx: &mut Write,
+    slug: &str,
+    spec: &ClientSpec,
+    now: i64,
+) -> Result<(ClientNo, Client)> {
+    let (client_no, before) = client(tx, slug).await?;
     let restored = query("update client set archived_at = null where slug = $1 and archived_at is not null")
         .bind(slug)
         .execute(tx)
@@ -138,12 +141,12 @@ async fn restore_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64)
     if restored.rows_affected() == 0 {
         return Err(is_there(slug));
     }
-    end_client(tx, client_id, now).await?;
+    end_client(tx, client_no, now).await?;
     set(tx, slug, spec).await?;
     let (_, after) = client(tx, slug).await?;
     let change = Change::new("client.restore", slug).before(&before).after(&after);
-    tx.record(client_id, change);
-    Ok((client_id, after))
+    tx.record(client_no, change);
+    Ok((client_no, after))
 }
 
 /// Changes the settings that `spec` names.
@@ -168,14 +171,18 @@ async fn set(tx: &mut Write, slug: &str, spec: &ClientSpec) -> Result<()> {
 }
 
 /// Makes a client, and writes it down.
-async fn insert_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) -> Result<(Uuid, Client)> {
+async fn insert_client(
+    tx: &mut Write,
+    slug: &str,
+    spec: &ClientSpec,
+    now: i64,
+) -> Result<(ClientNo, Client)> {
     let added = query(
         "insert into client
-             (id, slug, name, timezone, payload, notification, default_ttl, retention_days, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, nullif($8, 0), $9)
+             (slug, name, timezone, payload, notification, default_ttl, retention_days, created_at)
+         values ($1, $2, $3, $4, $5, $6, nullif($7, 0), $8)
          on conflict (slug) do nothing",
     )
-    .bind(id::new(now))
     .bind(slug)
     .bind(spec.name.as_deref().unwrap_or(slug))
     .bind(spec.timezone.as_deref().unwrap_or(DEFAULT_TIMEZONE))
@@ -199,23 +206,23 @@ async fn insert_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) 
             )),
         });
     }
-    let (client_id, added) = client(tx, slug).await?;
-    tx.record(client_id, Change::new("client.add", slug).after(&added));
-    Ok((client_id, added))
+    let (client_no, added) = client(tx, slug).await?;
+    tx.record(client_no, Change::new("client.add", slug).after(&added));
+    Ok((client_no, added))
 }
 
 fn is_there(slug: &str) -> Error {
     Error::Conflict(text!("there is a client `{slug}` already", "клиент «{slug}» уже есть"))
 }
 
-/// The client with this slug, archived or not, with its id.
-async fn client(conn: &mut Conn, slug: &str) -> Result<(Uuid, Client)> {
+/// The client with this slug, archived or not, with its number.
+async fn client(conn: &mut Conn, slug: &str) -> Result<(ClientNo, Client)> {
     let row = query("select * from client where slug = $1")
         .bind(slug)
         .fetch_optional(conn)
         .await?
         .ok_or_else(|| Error::not_found("client", slug))?;
-    Ok((row.try_get("id")?, read_client(&row)?))
+    Ok((row.try_get("no")?, read_client(&row)?))
 }
 
 fn read_client(row: &Row) -> Result<Client> {

@@ -3,23 +3,21 @@
 use serde::Serialize;
 use simo_common::{
     api::people::{EditEmployee, Employee, NewEmployee},
-    id,
     people::{fold_name, sort_key},
     text, time,
 };
-use uuid::Uuid;
 
 use super::{
-    by_name::{group_id, live_employee},
+    by_name::{group_no, live_employee},
     ends::end_people,
     groups::{slugs, within},
 };
 use crate::store::{
-    Error, Listing, Result, Rows, Store, Write,
+    ClientNo, EmployeeNo, Error, GroupNo, Listing, Result, Rows, Store, Write,
     audit::Change,
     db::{
         engine::{Conn, Row, query, query_as, query_scalar},
-        rows_as_json::{self, hex, hex_bytes, json},
+        rows_as_json::{hex_bytes, json},
     },
     list::page,
 };
@@ -29,9 +27,9 @@ macro_rules! select_employee {
         concat!(
             "select e.*,
                  (select string_agg(g.slug, ',' order by g.slug) from group_member m
-                  join \"group\" g on g.client_id = m.client_id and g.id = m.group_id
-                  where m.client_id = e.client_id and m.employee_id = e.id and g.archived_at is null) as groups
-             from employee e where e.client_id = $1 and ",
+                  join \"group\" g on g.client_no = m.client_no and g.no = m.group_no
+                  where m.client_no = e.client_no and m.employee_no = e.no and g.archived_at is null) as groups
+             from employee e where e.client_no = $1 and ",
             $($rest),+
         )
     };
@@ -41,30 +39,30 @@ impl Store {
     /// A page of a client's employees, by name: all, or those in a group or in a group within.
     pub async fn employees(
         &self,
-        client_id: Uuid,
+        client_no: ClientNo,
         group: Option<&str>,
         listing: &Listing<String>,
     ) -> Result<Rows<Employee, String>> {
         let mut reader = self.read().await?;
-        let group_id = match group {
-            Some(slug) => Some(group_id(&mut reader, client_id, slug).await?),
+        let group_no = match group {
+            Some(slug) => Some(group_no(&mut reader, client_no, slug).await?),
             None => None,
         };
         let rows = query(select_employee!(
             "e.sort_key > $2 and ($3 or e.archived_at is null)
-             and ($4 is null or e.id in (",
+             and ($4 is null or e.no in (",
             within!("$1", "select $4"),
-            "select m.employee_id from within
-                 cross join group_member m on m.client_id = $1 and m.group_id = within.id))
+            "select m.employee_no from within
+                 cross join group_member m on m.client_no = $1 and m.group_no = within.no))
              and not exists (
                  select 1 from jsonb_each($5) w where instr(e.folded_name, w.value->>0) = 0
                  and instr(e.personnel_no, w.value->>1) = 0)
              order by e.sort_key limit $6"
         ))
-        .bind(client_id)
+        .bind(client_no)
         .bind(listing.after.as_deref().unwrap_or("").as_bytes())
         .bind(listing.archived)
-        .bind(group_id)
+        .bind(group_no)
         .bind(listing.find.words())
         .bind(listing.limit as i64 + 1)
         .fetch(&mut reader);
@@ -72,23 +70,23 @@ impl Store {
     }
 
     /// The employee with this personnel number, archived or not.
-    pub async fn employee(&self, client_id: Uuid, personnel_no: &str) -> Result<Employee> {
-        employee(&mut *self.read().await?, client_id, personnel_no).await
+    pub async fn employee(&self, client_no: ClientNo, personnel_no: &str) -> Result<Employee> {
+        employee(&mut *self.read().await?, client_no, personnel_no).await
     }
 
     /// Makes an employee, or brings him back from the archive as he is described now, without grants of his own; who was
     /// blocked stays so.
-    pub async fn add_employee(&self, client_id: Uuid, new: &NewEmployee) -> Result<Employee> {
+    pub async fn add_employee(&self, client_no: ClientNo, new: &NewEmployee) -> Result<Employee> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let groups = group_ids(&mut tx, client_id, &new.groups).await?;
-        let Some(employee_id) = insert_employee(&mut tx, client_id, new, now).await? else {
-            return Err(taken(&mut tx, client_id, &new.personnel_no).await?);
+        let groups = group_nos(&mut tx, client_no, &new.groups).await?;
+        let Some(employee_no) = insert_employee(&mut tx, client_no, new, now).await? else {
+            return Err(taken(&mut tx, client_no, &new.personnel_no).await?);
         };
-        end_people(&mut tx, client_id, &[employee_id], now).await?;
-        set_groups(&mut tx, client_id, employee_id, &groups).await?;
-        let added = employee(&mut tx, client_id, &new.personnel_no).await?;
-        tx.record(client_id, employee_change("employee.add", None, &added));
+        end_people(&mut tx, client_no, &[employee_no], now).await?;
+        set_groups(&mut tx, client_no, employee_no, &groups).await?;
+        let added = employee(&mut tx, client_no, &new.personnel_no).await?;
+        tx.record(client_no, employee_change("employee.add", None, &added));
         tx.commit().await?;
         Ok(added)
     }
@@ -96,13 +94,13 @@ impl Store {
     /// Changes what `edit` names.
     pub async fn edit_employee(
         &self,
-        client_id: Uuid,
+        client_no: ClientNo,
         personnel_no: &str,
         edit: &EditEmployee,
     ) -> Result<Employee> {
         let mut tx = self.write().await?;
-        let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
-        let before = employee(&mut tx, client_id, personnel_no).await?;
+        let employee_no = live_employee(&mut tx, client_no, personnel_no).await?;
+        let before = employee(&mut tx, client_no, personnel_no).await?;
         let name = edit.full_name.as_deref();
         query(
             "update employee set
@@ -110,10 +108,10 @@ impl Store {
                  sort_key = coalesce($5, sort_key), email = nullif(coalesce($6, email), ''),
                  phone = nullif(coalesce($7, phone), ''), locale = nullif(coalesce($8, locale), ''),
                  timezone = nullif(coalesce($9, timezone), '')
-             where client_id = $1 and id = $2",
+             where client_no = $1 and no = $2",
         )
-        .bind(client_id)
-        .bind(employee_id)
+        .bind(client_no)
+        .bind(employee_no)
         .bind(name)
         .bind(name.map(fold_name))
         .bind(name.map(|name| sort_key(name, personnel_no)))
@@ -124,11 +122,11 @@ impl Store {
         .execute(&mut tx)
         .await?;
         if let Some(slugs) = &edit.groups {
-            let groups = group_ids(&mut tx, client_id, slugs).await?;
-            set_groups(&mut tx, client_id, employee_id, &groups).await?;
+            let groups = group_nos(&mut tx, client_no, slugs).await?;
+            set_groups(&mut tx, client_no, employee_no, &groups).await?;
         }
-        let after = employee(&mut tx, client_id, personnel_no).await?;
-        tx.record(client_id, employee_change("employee.edit", Some(&before), &after));
+        let after = employee(&mut tx, client_no, personnel_no).await?;
+        tx.record(client_no, employee_change("employee.edit", Some(&before), &after));
         tx.commit().await?;
         Ok(after)
     }
@@ -137,11 +135,11 @@ impl Store {
 /// The employee with this personnel number, archived or not.
 pub(in crate::store) async fn employee(
     conn: &mut Conn,
-    client_id: Uuid,
+    client_no: ClientNo,
     personnel_no: &str,
 ) -> Result<Employee> {
     let row = query(select_employee!("e.personnel_no = $2"))
-        .bind(client_id)
+        .bind(client_no)
         .bind(personnel_no)
         .fetch_optional(conn)
         .await?;
@@ -151,29 +149,26 @@ pub(in crate::store) async fn employee(
 /// An employee as a row for `jsonb_each`, where many are written at once.
 #[derive(Debug, Serialize)]
 pub(super) struct PersonRow<'a>(
-    uuid::fmt::Simple,
-    &'a str,         // 1 personnel_no
-    &'a str,         // 2 full_name
-    String,          // 3 folded_name
-    String,          // 4 sort_key
-    Option<&'a str>, // 5 email
-    Option<&'a str>, // 6 phone
-    Option<&'a str>, // 7 locale
-    Option<&'a str>, // 8 timezone
-    &'static str,    // 9 blocked: `yes`, or empty
+    &'a str,         // 0 personnel_no
+    &'a str,         // 1 full_name
+    String,          // 2 folded_name
+    String,          // 3 sort_key
+    Option<&'a str>, // 4 email
+    Option<&'a str>, // 5 phone
+    Option<&'a str>, // 6 locale
+    Option<&'a str>, // 7 timezone
+    &'static str,    // 8 blocked: `yes`, or empty
 );
 
 impl<'a> PersonRow<'a> {
     /// With the contacts in the order of the columns.
     pub(in crate::store) fn new(
-        id: Uuid,
         no: &'a str,
         full_name: &'a str,
         [email, phone, locale, timezone]: [Option<&'a str>; 4],
         blocked: bool,
     ) -> Self {
         Self(
-            hex(id),
             no,
             full_name,
             fold_name(full_name),
@@ -195,30 +190,29 @@ pub(super) fn employee_change(action: &'static str, before: Option<&Employee>, a
 /// Makes an employee, or brings back who is archived under the same name; nobody when the number is another's.
 pub(super) async fn insert_employee(
     tx: &mut Write,
-    client_id: Uuid,
+    client_no: ClientNo,
     new: &NewEmployee,
     now: i64,
-) -> Result<Option<Uuid>> {
-    let ordinal: i64 = query_scalar(
-        "update client set next_ordinal = next_ordinal + 1 where id = $1 returning next_ordinal - 1",
+) -> Result<Option<EmployeeNo>> {
+    let employee_no: EmployeeNo = query_scalar(
+        "update client set next_employee_no = next_employee_no + 1 where no = $1 returning next_employee_no - 1",
     )
-    .bind(client_id)
+    .bind(client_no)
     .fetch_one(tx)
     .await?;
     Ok(query_scalar(
-        "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, email,
+        "insert into employee (client_no, no, personnel_no, full_name, folded_name, sort_key, email,
                                phone, locale, timezone, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), nullif($10, ''), nullif($11, ''), $12)
-         on conflict (client_id, personnel_no) do update set
+         values ($1, $2, $3, $4, $5, $6, nullif($7, ''), nullif($8, ''), nullif($9, ''), nullif($10, ''), $11)
+         on conflict (client_no, personnel_no) do update set
              full_name = excluded.full_name, folded_name = excluded.folded_name, sort_key = excluded.sort_key,
              email = excluded.email, phone = excluded.phone, locale = excluded.locale,
              timezone = excluded.timezone, archived_at = null
          where employee.archived_at is not null and employee.folded_name = excluded.folded_name
-         returning id",
+         returning no",
     )
-    .bind(client_id)
-    .bind(id::new(now))
-    .bind(ordinal)
+    .bind(client_no)
+    .bind(employee_no)
     .bind(&new.personnel_no)
     .bind(&new.full_name)
     .bind(fold_name(&new.full_name))
@@ -234,11 +228,11 @@ pub(super) async fn insert_employee(
 
 /// Why a personnel number cannot be given to a new employee. An archived person comes back under his own name only: a
 /// successor must not read his predecessor's history.
-pub(in crate::store) async fn taken(tx: &mut Write, client_id: Uuid, no: &str) -> Result<Error> {
+pub(in crate::store) async fn taken(tx: &mut Write, client_no: ClientNo, no: &str) -> Result<Error> {
     let (name, archived): (String, bool) = query_as(
-        "select full_name, archived_at is not null from employee where client_id = $1 and personnel_no = $2",
+        "select full_name, archived_at is not null from employee where client_no = $1 and personnel_no = $2",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(no)
     .fetch_one(tx)
     .await?;
@@ -252,17 +246,17 @@ pub(in crate::store) async fn taken(tx: &mut Write, client_id: Uuid, no: &str) -
     }))
 }
 
-/// The ids of groups by slug, all of which must be there.
-pub(in crate::store) async fn group_ids(
+/// The numbers of groups by slug, all of which must be there.
+pub(in crate::store) async fn group_nos(
     tx: &mut Write,
-    client_id: Uuid,
+    client_no: ClientNo,
     slugs: &[String],
-) -> Result<Vec<Uuid>> {
-    let found: Vec<(i64, Uuid)> = query_as(
-        "select j.key, g.id from jsonb_each($2) j cross join \"group\" g
-         where g.client_id = $1 and g.slug = j.atom and g.archived_at is null order by j.key",
+) -> Result<Vec<GroupNo>> {
+    let found: Vec<(i64, GroupNo)> = query_as(
+        "select j.key, g.no from jsonb_each($2) j cross join \"group\" g
+         where g.client_no = $1 and g.slug = j.atom and g.archived_at is null order by j.key",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(json(slugs))
     .fetch_all(tx)
     .await?;
@@ -276,7 +270,7 @@ pub(in crate::store) async fn group_ids(
         }
     }
     if errors.is_empty() {
-        Ok(found.into_iter().map(|(_, id)| id).collect())
+        Ok(found.into_iter().map(|(_, group_no)| group_no).collect())
     } else {
         Err(Error::Invalid(errors))
     }
@@ -285,22 +279,22 @@ pub(in crate::store) async fn group_ids(
 /// Makes these the only groups of an employee.
 pub(super) async fn set_groups(
     tx: &mut Write,
-    client_id: Uuid,
-    employee_id: Uuid,
-    groups: &[Uuid],
+    client_no: ClientNo,
+    employee_no: EmployeeNo,
+    groups: &[GroupNo],
 ) -> Result<()> {
-    query("delete from group_member where client_id = $1 and employee_id = $2")
-        .bind(client_id)
-        .bind(employee_id)
+    query("delete from group_member where client_no = $1 and employee_no = $2")
+        .bind(client_no)
+        .bind(employee_no)
         .execute(tx)
         .await?;
     query(
-        "insert into group_member (client_id, group_id, employee_id)
-         select $1, unhex(j.atom), $2 from jsonb_each($3) j where true on conflict do nothing",
+        "insert into group_member (client_no, group_no, employee_no)
+         select $1, cast(j.atom as integer), $2 from jsonb_each($3) j where true on conflict do nothing",
     )
-    .bind(client_id)
-    .bind(employee_id)
-    .bind(rows_as_json::ids(groups))
+    .bind(client_no)
+    .bind(employee_no)
+    .bind(json(groups))
     .execute(tx)
     .await?;
     Ok(())

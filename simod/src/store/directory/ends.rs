@@ -5,48 +5,47 @@
 //! see that yet, must not come back with it.
 
 use simo_common::delivery::reason;
-use uuid::Uuid;
 
 use super::{grants::take_back, operators::archive_operator};
 use crate::store::{
-    Result, Write,
+    ClientNo, EmployeeNo, GroupNo, Result, TopicNo, Write,
     audit::Change,
     db::{
         engine::{query, query_as, query_scalar},
-        rows_as_json,
+        rows_as_json::json,
     },
 };
 
 /// Ends all that lets in to a client: its operators, the tokens of its ACS and phones, and codes to pair with. Its phones are
 /// retired; what waits for them is closed when it is claimed.
-pub(super) async fn end_client(tx: &mut Write, client_id: Uuid, now: i64) -> Result<()> {
+pub(super) async fn end_client(tx: &mut Write, client_no: ClientNo, now: i64) -> Result<()> {
     let operators: Vec<String> =
-        query_scalar("select name from operator where client_id = $1 and archived_at is null order by name")
-            .bind(client_id)
+        query_scalar("select name from operator where client_no = $1 and archived_at is null order by name")
+            .bind(client_no)
             .fetch_all(tx)
             .await?;
     for name in &operators {
-        archive_operator(tx, Some(client_id), name, now).await?;
+        archive_operator(tx, Some(client_no), name, now).await?;
     }
-    query("update token set revoked_at = $2 where client_id = $1 and revoked_at is null")
-        .bind(client_id)
+    query("update token set revoked_at = $2 where client_no = $1 and revoked_at is null")
+        .bind(client_no)
         .bind(now)
         .execute(tx)
         .await?;
     query(
         "update invite set withdrawn_at = $2, expires_at = $2
-         where client_id = $1 and used_at is null and expires_at > $2",
+         where client_no = $1 and used_at is null and expires_at > $2",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(now)
     .execute(tx)
     .await?;
-    query("update employee set devices = 0 where client_id = $1 and devices > 0")
-        .bind(client_id)
+    query("update employee set devices = 0 where client_no = $1 and devices > 0")
+        .bind(client_no)
         .execute(tx)
         .await?;
-    query("update device set retired_at = $2, reason = $3 where client_id = $1 and retired_at is null")
-        .bind(client_id)
+    query("update device set retired_at = $2, reason = $3 where client_no = $1 and retired_at is null")
+        .bind(client_no)
         .bind(now)
         .bind(reason::DEVICE_GONE)
         .execute(tx)
@@ -55,59 +54,69 @@ pub(super) async fn end_client(tx: &mut Write, client_id: Uuid, now: i64) -> Res
 }
 
 /// Ends the grants of topics.
-pub(super) async fn end_topics(tx: &mut Write, client_id: Uuid, ids: &[Uuid], now: i64) -> Result<()> {
-    take_back(tx, client_id, "topic_id", ids, now).await
+pub(super) async fn end_topics(
+    tx: &mut Write,
+    client_no: ClientNo,
+    topics: &[TopicNo],
+    now: i64,
+) -> Result<()> {
+    take_back(tx, client_no, "topic_no", &json(topics), now).await
 }
 
 /// Ends who is in groups, what they include and are in, and what was granted to them.
-pub(super) async fn end_groups(tx: &mut Write, client_id: Uuid, ids: &[Uuid], now: i64) -> Result<()> {
-    take_back(tx, client_id, "group_id", ids, now).await?;
-    let ids = rows_as_json::ids(ids);
+pub(super) async fn end_groups(
+    tx: &mut Write,
+    client_no: ClientNo,
+    groups: &[GroupNo],
+    now: i64,
+) -> Result<()> {
+    let groups = json(groups);
+    take_back(tx, client_no, "group_no", &groups, now).await?;
     let members: Vec<(String, String)> = query_as(
         "select g.slug, e.personnel_no from jsonb_each($2) j cross join \"group\" g
          cross join group_member m cross join employee e
-         where g.client_id = $1 and g.id = unhex(j.atom) and m.client_id = $1 and m.group_id = g.id
-           and e.client_id = $1 and e.id = m.employee_id
+         where g.client_no = $1 and g.no = cast(j.atom as integer) and m.client_no = $1 and m.group_no = g.no
+           and e.client_no = $1 and e.no = m.employee_no
          order by g.slug, e.personnel_no",
     )
-    .bind(client_id)
-    .bind(&ids)
+    .bind(client_no)
+    .bind(&groups)
     .fetch_all(tx)
     .await?;
     for (slug, personnel_no) in members {
         let employee = serde_json::json!({ "employee": personnel_no });
         let change = Change::new("group.remove-member", slug).before(&employee);
-        tx.record(client_id, change.about(&personnel_no));
+        tx.record(client_no, change.about(&personnel_no));
     }
     query(
-        "delete from group_member where client_id = $1 and group_id in (select unhex(atom) from jsonb_each($2))",
+        "delete from group_member where client_no = $1 and group_no in (select cast(atom as integer) from jsonb_each($2))",
     )
-    .bind(client_id)
-    .bind(&ids)
+    .bind(client_no)
+    .bind(&groups)
     .execute(tx)
     .await?;
     let inclusions: Vec<(String, String)> = query_as(
         "select o.slug, r.slug from group_inclusion i
-         join \"group\" o on o.client_id = i.client_id and o.id = i.group_id
-         join \"group\" r on r.client_id = i.client_id and r.id = i.included_id
-         where i.client_id = $1 and (i.group_id in (select unhex(atom) from jsonb_each($2))
-               or i.included_id in (select unhex(atom) from jsonb_each($2)))
+         join \"group\" o on o.client_no = i.client_no and o.no = i.group_no
+         join \"group\" r on r.client_no = i.client_no and r.no = i.included_no
+         where i.client_no = $1 and (i.group_no in (select cast(atom as integer) from jsonb_each($2))
+               or i.included_no in (select cast(atom as integer) from jsonb_each($2)))
          order by o.slug, r.slug",
     )
-    .bind(client_id)
-    .bind(&ids)
+    .bind(client_no)
+    .bind(&groups)
     .fetch_all(tx)
     .await?;
     for (outer, inner) in inclusions {
         let group = serde_json::json!({ "group": inner });
-        tx.record(client_id, Change::new("group.exclude", outer).before(&group));
+        tx.record(client_no, Change::new("group.exclude", outer).before(&group));
     }
     query(
-        "delete from group_inclusion where client_id = $1 and (group_id in (select unhex(atom) from jsonb_each($2))
-               or included_id in (select unhex(atom) from jsonb_each($2)))",
+        "delete from group_inclusion where client_no = $1 and (group_no in (select cast(atom as integer) from jsonb_each($2))
+               or included_no in (select cast(atom as integer) from jsonb_each($2)))",
     )
-    .bind(client_id)
-    .bind(&ids)
+    .bind(client_no)
+    .bind(&groups)
     .execute(tx)
     .await?;
     Ok(())
@@ -115,15 +124,21 @@ pub(super) async fn end_groups(tx: &mut Write, client_id: Uuid, ids: &[Uuid], no
 
 /// Ends what was granted to people themselves, and the codes with which they could pair. Which groups they were in goes on
 /// being known, so that history finds them there; whoever brings somebody back says anew where he belongs.
-pub(super) async fn end_people(tx: &mut Write, client_id: Uuid, ids: &[Uuid], now: i64) -> Result<()> {
-    take_back(tx, client_id, "employee_id", ids, now).await?;
+pub(super) async fn end_people(
+    tx: &mut Write,
+    client_no: ClientNo,
+    people: &[EmployeeNo],
+    now: i64,
+) -> Result<()> {
+    let people = json(people);
+    take_back(tx, client_no, "employee_no", &people, now).await?;
     query(
         "update invite set withdrawn_at = $3, expires_at = $3
-         where client_id = $1 and employee_id in (select unhex(atom) from jsonb_each($2))
+         where client_no = $1 and employee_no in (select cast(atom as integer) from jsonb_each($2))
            and used_at is null and expires_at > $3",
     )
-    .bind(client_id)
-    .bind(rows_as_json::ids(ids))
+    .bind(client_no)
+    .bind(&people)
     .bind(now)
     .execute(tx)
     .await?;
@@ -131,26 +146,26 @@ pub(super) async fn end_people(tx: &mut Write, client_id: Uuid, ids: &[Uuid], no
 }
 
 /// Ends all of it that is left of what is in a client's archive. Nothing of it counts, so nobody is told.
-pub(in crate::store) async fn sweep(tx: &mut Write, client_id: Uuid, now: i64) -> Result<()> {
+pub(in crate::store) async fn sweep(tx: &mut Write, client_no: ClientNo, now: i64) -> Result<()> {
     for statement in [
-        "delete from topic_grant where client_id = $1 and (
-             topic_id in (select id from topic where client_id = $1 and archived_at is not null)
-             or group_id in (select id from \"group\" where client_id = $1 and archived_at is not null)
-             or employee_id in (select id from employee where client_id = $1 and archived_at is not null))",
-        "delete from group_member where client_id = $1 and group_id in (
-             select id from \"group\" where client_id = $1 and archived_at is not null)",
-        "delete from group_inclusion where client_id = $1 and (
-             group_id in (select id from \"group\" where client_id = $1 and archived_at is not null)
-             or included_id in (select id from \"group\" where client_id = $1 and archived_at is not null))",
+        "delete from topic_grant where client_no = $1 and (
+             topic_no in (select no from topic where client_no = $1 and archived_at is not null)
+             or group_no in (select no from \"group\" where client_no = $1 and archived_at is not null)
+             or employee_no in (select no from employee where client_no = $1 and archived_at is not null))",
+        "delete from group_member where client_no = $1 and group_no in (
+             select no from \"group\" where client_no = $1 and archived_at is not null)",
+        "delete from group_inclusion where client_no = $1 and (
+             group_no in (select no from \"group\" where client_no = $1 and archived_at is not null)
+             or included_no in (select no from \"group\" where client_no = $1 and archived_at is not null))",
     ] {
-        query(statement).bind(client_id).execute(tx).await?;
+        query(statement).bind(client_no).execute(tx).await?;
     }
     query(
         "update invite set withdrawn_at = $2, expires_at = $2
-         where client_id = $1 and used_at is null and expires_at > $2 and employee_id in (
-             select id from employee where client_id = $1 and archived_at is not null)",
+         where client_no = $1 and used_at is null and expires_at > $2 and employee_no in (
+             select no from employee where client_no = $1 and archived_at is not null)",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(now)
     .execute(tx)
     .await?;

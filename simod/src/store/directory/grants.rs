@@ -10,14 +10,11 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::by_name::{group_id, live_employee, topic_id};
+use super::by_name::{group_no, live_employee, topic_no};
 use crate::store::{
-    Error, Result, Store, Write,
+    ClientNo, EmployeeNo, Error, GroupNo, Result, Store, TopicNo, Write,
     audit::Change,
-    db::{
-        engine::{Row, query},
-        rows_as_json,
-    },
+    db::engine::{Row, query},
 };
 
 /// When a grant counts: always, unless it says otherwise.
@@ -77,10 +74,10 @@ macro_rules! select_grant {
     ($rest:literal) => {
         concat!(
             "select g.*, r.slug as \"group\", e.personnel_no, c.timezone from topic_grant g
-             join client c on c.id = g.client_id
-             left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
-             left join employee e on e.client_id = g.client_id and e.id = g.employee_id
-             where g.client_id = $1 and g.topic_id = $2 and r.archived_at is null and e.archived_at is null",
+             join client c on c.no = g.client_no
+             left join \"group\" r on r.client_no = g.client_no and r.no = g.group_no
+             left join employee e on e.client_no = g.client_no and e.no = g.employee_no
+             where g.client_no = $1 and g.topic_no = $2 and r.archived_at is null and e.archived_at is null",
             $rest
         )
     };
@@ -88,16 +85,16 @@ macro_rules! select_grant {
 
 impl Store {
     /// All grants of a topic: everyone's, then the groups', then the employees'.
-    pub async fn grants(&self, client_id: Uuid, topic: &str) -> Result<Vec<Grant>> {
+    pub async fn grants(&self, client_no: ClientNo, topic: &str) -> Result<Vec<Grant>> {
         let now = self.clock.now();
         let mut reader = self.read().await?;
-        let topic_id = topic_id(&mut reader, client_id, topic, true).await?;
+        let topic_no = topic_no(&mut reader, client_no, topic, true).await?;
         let rows = query(select_grant!(
             " order by r.slug is not null or e.personnel_no is not null, e.personnel_no is not null, r.slug,
                        e.personnel_no"
         ))
-        .bind(client_id)
-        .bind(topic_id)
+        .bind(client_no)
+        .bind(topic_no)
         .fetch_all(&mut reader)
         .await?;
         rows.iter().map(|row| read_grant(row, topic, now)).collect()
@@ -106,33 +103,32 @@ impl Store {
     /// Lets someone receive a topic, at the times of `terms` and no others. What is given so already is answered as it is.
     pub async fn grant(
         &self,
-        client_id: Uuid,
+        client_no: ClientNo,
         topic: &str,
         grantee: &Grantee,
         terms: &GrantTerms,
     ) -> Result<Grant> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let topic_id = topic_id(&mut tx, client_id, topic, false).await?;
+        let topic_no = topic_no(&mut tx, client_no, topic, false).await?;
         let (employee, group) = match grantee {
             Grantee::Everyone => (None, None),
-            Grantee::Group(slug) => (None, Some(group_id(&mut tx, client_id, slug).await?)),
+            Grantee::Group(slug) => (None, Some(group_no(&mut tx, client_no, slug).await?)),
             Grantee::Employee(personnel_no) => {
-                (Some(live_employee(&mut tx, client_id, personnel_no).await?), None)
+                (Some(live_employee(&mut tx, client_no, personnel_no).await?), None)
             }
         };
-        let before = held(&mut tx, client_id, topic_id, (employee, group)).await?;
+        let before = held(&mut tx, client_no, topic_no, (employee, group)).await?;
         let before = before.map(|row| read_grant(&row, topic, now)).transpose()?;
         query(
-            "insert into topic_grant (client_id, id, topic_id, employee_id, group_id, created_at, starts_at, ends_at, hours)
+            "insert into topic_grant (client_no, id, topic_no, employee_no, group_no, created_at, starts_at, ends_at, hours)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             on conflict (client_id, topic_id, coalesce(employee_id, x'00000000000000000000000000000000'),
-                          coalesce(group_id, x'00000000000000000000000000000000'))
+             on conflict (client_no, topic_no, coalesce(employee_no, 0), coalesce(group_no, 0))
              do update set starts_at = excluded.starts_at, ends_at = excluded.ends_at, hours = excluded.hours",
         )
-        .bind(client_id)
+        .bind(client_no)
         .bind(id::new(now))
-        .bind(topic_id)
+        .bind(topic_no)
         .bind(employee)
         .bind(group)
         .bind(now)
@@ -141,71 +137,70 @@ impl Store {
         .bind(terms.hours.as_ref().map(ToString::to_string))
         .execute(&mut tx)
         .await?;
-        let row = held(&mut tx, client_id, topic_id, (employee, group)).await?;
+        let row = held(&mut tx, client_no, topic_no, (employee, group)).await?;
         let row = row.ok_or_else(|| Error::not_found("grant", topic))?;
         let grant = read_grant(&row, topic, now)?;
         let change = Change::new("topic.grant", topic).before(&before).after(&grant);
-        tx.record(client_id, about_grantee(change, &grant));
+        tx.record(client_no, about_grantee(change, &grant));
         tx.commit().await?;
         Ok(grant)
     }
 
     /// Takes a grant back.
-    pub async fn revoke_grant(&self, client_id: Uuid, topic: &str, id: Uuid) -> Result<()> {
+    pub async fn revoke_grant(&self, client_no: ClientNo, topic: &str, id: Uuid) -> Result<()> {
         let mut tx = self.write().await?;
-        let topic_id = topic_id(&mut tx, client_id, topic, true).await?;
+        let topic_no = topic_no(&mut tx, client_no, topic, true).await?;
         let row = query(select_grant!(" and g.id = $3"))
-            .bind(client_id)
-            .bind(topic_id)
+            .bind(client_no)
+            .bind(topic_no)
             .bind(id)
             .fetch_optional(&mut tx)
             .await?
             .ok_or_else(|| Error::not_found("grant", id.to_string()))?;
         let grant = read_grant(&row, topic, self.clock.now())?;
-        query("delete from topic_grant where client_id = $1 and topic_id = $2 and id = $3")
-            .bind(client_id)
-            .bind(topic_id)
+        query("delete from topic_grant where client_no = $1 and topic_no = $2 and id = $3")
+            .bind(client_no)
+            .bind(topic_no)
             .bind(id)
             .execute(&mut tx)
             .await?;
         let change = Change::new("topic.revoke", topic).before(&grant);
-        tx.record(client_id, about_grantee(change, &grant));
+        tx.record(client_no, about_grantee(change, &grant));
         tx.commit().await
     }
 }
 
-/// Takes back all grants that name one of `ids` in `column`, and writes each down.
+/// Takes back all grants that name one of `numbers` (JSON) in `column`, and writes each down.
 pub(super) async fn take_back(
     tx: &mut Write,
-    client_id: Uuid,
+    client_no: ClientNo,
     column: &'static str,
-    ids: &[Uuid],
+    numbers: &str,
     now: i64,
 ) -> Result<()> {
-    let ids = rows_as_json::ids(ids);
     let rows = query(format!(
         "select g.*, t.slug as topic, r.slug as \"group\", e.personnel_no, c.timezone from topic_grant g
-         join client c on c.id = g.client_id
-         join topic t on t.client_id = g.client_id and t.id = g.topic_id
-         left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
-         left join employee e on e.client_id = g.client_id and e.id = g.employee_id
-         where g.client_id = $1 and g.{column} in (select unhex(atom) from jsonb_each($2)) order by t.slug, g.id"
+         join client c on c.no = g.client_no
+         join topic t on t.client_no = g.client_no and t.no = g.topic_no
+         left join \"group\" r on r.client_no = g.client_no and r.no = g.group_no
+         left join employee e on e.client_no = g.client_no and e.no = g.employee_no
+         where g.client_no = $1 and g.{column} in (select cast(atom as integer) from jsonb_each($2)) order by t.slug, g.no"
     ))
-    .bind(client_id)
-    .bind(&ids)
+    .bind(client_no)
+    .bind(numbers)
     .fetch_all(tx)
     .await?;
     for row in &rows {
         let topic: String = row.try_get("topic")?;
         let grant = read_grant(row, &topic, now)?;
         let change = Change::new("topic.revoke", topic).before(&grant);
-        tx.record(client_id, about_grantee(change, &grant));
+        tx.record(client_no, about_grantee(change, &grant));
     }
     query(format!(
-        "delete from topic_grant where client_id = $1 and {column} in (select unhex(atom) from jsonb_each($2))"
+        "delete from topic_grant where client_no = $1 and {column} in (select cast(atom as integer) from jsonb_each($2))"
     ))
-    .bind(client_id)
-    .bind(&ids)
+    .bind(client_no)
+    .bind(numbers)
     .execute(tx)
     .await?;
     Ok(())
@@ -214,15 +209,15 @@ pub(super) async fn take_back(
 /// The grant of a topic to an employee, a group, or (neither) everyone.
 async fn held(
     tx: &mut Write,
-    client_id: Uuid,
-    topic_id: Uuid,
-    (employee, group): (Option<Uuid>, Option<Uuid>),
+    client_no: ClientNo,
+    topic_no: TopicNo,
+    (employee, group): (Option<EmployeeNo>, Option<GroupNo>),
 ) -> Result<Option<Row>> {
     Ok(query(select_grant!(
-        " and g.employee_id is not distinct from $3 and g.group_id is not distinct from $4"
+        " and g.employee_no is not distinct from $3 and g.group_no is not distinct from $4"
     ))
-    .bind(client_id)
-    .bind(topic_id)
+    .bind(client_no)
+    .bind(topic_no)
     .bind(employee)
     .bind(group)
     .fetch_optional(tx)

@@ -9,17 +9,16 @@ use simo_common::{
     },
     time,
 };
-use uuid::Uuid;
 
 pub(in crate::store) use self::nesting::{groups_around, loop_in_words, within};
 use super::{
-    by_name::{group_id, live_employee},
+    by_name::{group_no, live_employee},
     ends::end_groups,
     slugged::{Nouns, add_named, archive_named},
     topics::refuse_recipient,
 };
 use crate::store::{
-    Error, Listing, Result, Rows, Store,
+    ClientNo, Error, Listing, Result, Rows, Store,
     audit::Change,
     db::engine::{Conn, Row, query},
     list::page,
@@ -31,18 +30,18 @@ macro_rules! select_group {
     ($rest:literal) => {
         concat!(
             "select g.*, (select count(*) from group_member m
-                          join employee e on e.client_id = m.client_id and e.id = m.employee_id
-                          where m.client_id = g.client_id and m.group_id = g.id and e.archived_at is null) as members,
+                          join employee e on e.client_no = m.client_no and e.no = m.employee_no
+                          where m.client_no = g.client_no and m.group_no = g.no and e.archived_at is null) as members,
                  (",
-            within!("$1", "select g.id"),
-            "select count(distinct e.id) from within
-                  cross join group_member m on m.client_id = $1 and m.group_id = within.id
-                  cross join employee e on e.client_id = $1 and e.id = m.employee_id
+            within!("$1", "select g.no"),
+            "select count(distinct e.no) from within
+                  cross join group_member m on m.client_no = $1 and m.group_no = within.no
+                  cross join employee e on e.client_no = $1 and e.no = m.employee_no
                   where e.archived_at is null) as people,
                  (select string_agg(r.slug, ',' order by r.slug) from group_inclusion i
-                  join \"group\" r on r.client_id = i.client_id and r.id = i.included_id and r.archived_at is null
-                  where i.client_id = g.client_id and i.group_id = g.id) as includes
-             from \"group\" g where g.client_id = $1 and ",
+                  join \"group\" r on r.client_no = i.client_no and r.no = i.included_no and r.archived_at is null
+                  where i.client_no = g.client_no and i.group_no = g.no) as includes
+             from \"group\" g where g.client_no = $1 and ",
             $rest
         )
     };
@@ -50,11 +49,15 @@ macro_rules! select_group {
 
 impl Store {
     /// A page of a client's groups, by slug.
-    pub async fn groups(&self, client_id: Uuid, listing: &Listing<String>) -> Result<Rows<Group, String>> {
+    pub async fn groups(
+        &self,
+        client_no: ClientNo,
+        listing: &Listing<String>,
+    ) -> Result<Rows<Group, String>> {
         let mut reader = self.read().await?;
         let rows =
             query(select_group!("g.slug > $2 and ($3 or g.archived_at is null) order by g.slug limit $4"))
-                .bind(client_id)
+                .bind(client_no)
                 .bind(listing.after.as_deref().unwrap_or(""))
                 .bind(listing.archived)
                 .bind(listing.rows())
@@ -68,35 +71,35 @@ impl Store {
     }
 
     /// The group with this slug, archived or not.
-    pub async fn group(&self, client_id: Uuid, slug: &str) -> Result<Group> {
-        group(&mut *self.read().await?, client_id, slug).await
+    pub async fn group(&self, client_no: ClientNo, slug: &str) -> Result<Group> {
+        group(&mut *self.read().await?, client_no, slug).await
     }
 
     /// Makes a group, or brings it back from the archive, without members and grants.
-    pub async fn add_group(&self, client_id: Uuid, new: &Named) -> Result<Group> {
+    pub async fn add_group(&self, client_no: ClientNo, new: &Named) -> Result<Group> {
         let mut tx = self.write().await?;
         let now = self.clock.now();
-        let back = add_named(&mut tx, GROUPS, client_id, new, now).await?;
-        end_groups(&mut tx, client_id, back.as_slice(), now).await?;
-        let added = Group { restored: back.is_some(), ..group(&mut tx, client_id, &new.slug).await? };
-        tx.record(client_id, Change::new("group.add", &*new.slug).after(&added));
+        let back = add_named(&mut tx, GROUPS, client_no, new, now).await?;
+        end_groups(&mut tx, client_no, back.as_slice(), now).await?;
+        let added = Group { restored: back.is_some(), ..group(&mut tx, client_no, &new.slug).await? };
+        tx.record(client_no, Change::new("group.add", &*new.slug).after(&added));
         tx.commit().await?;
         Ok(added)
     }
 
     /// Gives a group a new name.
-    pub async fn edit_group(&self, client_id: Uuid, slug: &str, rename: &Rename) -> Result<Group> {
+    pub async fn edit_group(&self, client_no: ClientNo, slug: &str, rename: &Rename) -> Result<Group> {
         let mut tx = self.write().await?;
-        let before = group(&mut tx, client_id, slug).await?;
-        query("update \"group\" set name = $3 where client_id = $1 and slug = $2")
-            .bind(client_id)
+        let before = group(&mut tx, client_no, slug).await?;
+        query("update \"group\" set name = $3 where client_no = $1 and slug = $2")
+            .bind(client_no)
             .bind(slug)
             .bind(&rename.name)
             .execute(&mut tx)
             .await?;
-        let after = group(&mut tx, client_id, slug).await?;
+        let after = group(&mut tx, client_no, slug).await?;
         let change = Change::new("group.edit", slug).before(&before).after(&after);
-        tx.record(client_id, change);
+        tx.record(client_no, change);
         tx.commit().await?;
         Ok(after)
     }
@@ -105,40 +108,40 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::store::Error::Conflict`] when a topic's messages are for it.
-    pub async fn remove_group(&self, client_id: Uuid, slug: &str) -> Result<()> {
+    pub async fn remove_group(&self, client_no: ClientNo, slug: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let before = group(&mut tx, client_id, slug).await?;
+        let before = group(&mut tx, client_no, slug).await?;
         let now = self.clock.now();
-        let id = archive_named(&mut tx, GROUPS, client_id, slug, now).await?;
+        let group_no = archive_named(&mut tx, GROUPS, client_no, slug, now).await?;
         if before.archived_at.is_none() {
-            refuse_recipient(&mut tx, client_id, &Grantee::Group(slug.to_owned())).await?;
+            refuse_recipient(&mut tx, client_no, &Grantee::Group(slug.to_owned())).await?;
         }
-        end_groups(&mut tx, client_id, &[id], now).await?;
-        let after = group(&mut tx, client_id, slug).await?;
+        end_groups(&mut tx, client_no, &[group_no], now).await?;
+        let after = group(&mut tx, client_no, slug).await?;
         let change = Change::new("group.remove", slug).before(&before).after(&after);
-        tx.record(client_id, change);
+        tx.record(client_no, change);
         tx.commit().await
     }
 
     /// Puts an employee into a group, or takes him out; it is no error when he is (not) in it already.
     pub async fn set_member(
         &self,
-        client_id: Uuid,
+        client_no: ClientNo,
         slug: &str,
         personnel_no: &str,
         member: bool,
     ) -> Result<()> {
         let mut tx = self.write().await?;
-        let group_id = group_id(&mut tx, client_id, slug).await?;
-        let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
+        let group_no = group_no(&mut tx, client_no, slug).await?;
+        let employee_no = live_employee(&mut tx, client_no, personnel_no).await?;
         let changed = query(if member {
-            "insert into group_member (client_id, group_id, employee_id) values ($1, $2, $3) on conflict do nothing"
+            "insert into group_member (client_no, group_no, employee_no) values ($1, $2, $3) on conflict do nothing"
         } else {
-            "delete from group_member where client_id = $1 and group_id = $2 and employee_id = $3"
+            "delete from group_member where client_no = $1 and group_no = $2 and employee_no = $3"
         })
-        .bind(client_id)
-        .bind(group_id)
-        .bind(employee_id)
+        .bind(client_no)
+        .bind(group_no)
+        .bind(employee_no)
         .execute(&mut tx)
         .await?
         .rows_affected();
@@ -149,15 +152,15 @@ impl Store {
             } else {
                 Change::new("group.remove-member", slug).before(&employee)
             };
-            tx.record(client_id, change.about(personnel_no));
+            tx.record(client_no, change.about(personnel_no));
         }
         tx.commit().await
     }
 }
 
 /// The group with this slug, archived or not.
-async fn group(conn: &mut Conn, client_id: Uuid, slug: &str) -> Result<Group> {
-    let row = query(select_group!("g.slug = $2")).bind(client_id).bind(slug).fetch_optional(conn).await?;
+async fn group(conn: &mut Conn, client_no: ClientNo, slug: &str) -> Result<Group> {
+    let row = query(select_group!("g.slug = $2")).bind(client_no).bind(slug).fetch_optional(conn).await?;
     row.as_ref().map(read_group).transpose()?.ok_or_else(|| Error::not_found("group", slug))
 }
 

@@ -5,17 +5,13 @@
 
 mod plan;
 
-use simo_common::{
-    api::people::{ImportReport, ImportRow},
-    id,
-};
-use uuid::Uuid;
+use simo_common::api::people::{ImportReport, ImportRow};
 
 pub(in crate::store) use self::plan::doubt;
 use self::plan::{Known, Person, Plan};
 use super::{ends::sweep, succession::free_numbers};
 use crate::store::{
-    Error, Result, Store, Write,
+    ClientNo, EmployeeNo, Error, Result, Store, Write,
     db::{
         engine::{Conn, query, query_scalar},
         rows_as_json::json,
@@ -33,18 +29,18 @@ impl Store {
     /// All numbers that are known under quite another name, when their rows do not say who is meant.
     pub async fn import_employees(
         &self,
-        client_id: Uuid,
+        client_no: ClientNo,
         rows: Vec<ImportRow>,
         dry_run: bool,
     ) -> Result<ImportReport> {
         let rows = std::sync::Arc::new(rows);
         loop {
-            let known = self.known(client_id, &rows).await?;
-            let ordinal = known.next_ordinal;
+            let known = self.known(client_no, &rows).await?;
+            let next = known.next_employee_no;
             let now = self.clock.now();
             let mut plan = tokio::task::spawn_blocking({
                 let rows = rows.clone();
-                move || Plan::new(&rows, &known, || id::new(now))
+                move || Plan::new(&rows, &known)
             })
             .await?;
             if !plan.doubts.is_empty() {
@@ -55,44 +51,44 @@ impl Store {
             }
             let mut tx = self.write().await?;
             let numbers: Vec<&str> = plan.succeeded.iter().map(String::as_str).collect();
-            let left = free_numbers(&mut tx, client_id, &numbers, now).await?;
-            sweep(&mut tx, client_id, now).await?;
+            let left = free_numbers(&mut tx, client_no, &numbers, now).await?;
+            sweep(&mut tx, client_no, now).await?;
             // Someone made employees meanwhile: what is new and what is not has to be found out again. Nobody makes any from now
             // on until we are done.
-            if take_ordinals(&mut tx, client_id, plan.report.created).await? != ordinal {
+            if take_employee_nos(&mut tx, client_no, plan.report.created).await? != next {
                 tx.rollback().await?;
                 continue;
             }
-            store(&mut tx, client_id, &plan, ordinal, now).await?;
+            store(&mut tx, client_no, &plan, next, now).await?;
             for change in plan.audit.drain(..) {
-                tx.record(client_id, change);
+                tx.record(client_no, change);
             }
             tx.commit().await?;
-            self.deny_rest(client_id, &left).await?;
+            self.deny_rest(client_no, &left).await?;
             return Ok(plan.report);
         }
     }
 
     /// What the database knows of the people and groups that the rows name: one snapshot.
-    async fn known(&self, client_id: Uuid, rows: &[ImportRow]) -> Result<Known> {
+    async fn known(&self, client_no: ClientNo, rows: &[ImportRow]) -> Result<Known> {
         let numbers: Vec<&str> = rows.iter().map(|row| &*row.employee.personnel_no).collect();
         let mut snapshot = self.snapshot().await?;
-        let mut known =
-            Known { next_ordinal: next_ordinal(&mut snapshot, client_id).await?, ..Known::default() };
+        let next_employee_no = next_employee_no(&mut snapshot, client_no).await?;
+        let mut known = Known { next_employee_no, ..Known::default() };
         let groups =
-            query_scalar::<String>("select slug from \"group\" where client_id = $1 and archived_at is null")
-                .bind(client_id)
+            query_scalar::<String>("select slug from \"group\" where client_no = $1 and archived_at is null")
+                .bind(client_no)
                 .fetch_all(&mut snapshot)
                 .await?;
         known.groups.extend(groups);
         let people = query(
             "select j.key as place, e.full_name, e.email, e.phone, e.locale, e.timezone, e.archived_at,
                  (select string_agg(g.slug, ',' order by g.slug) from group_member m
-                  join \"group\" g on g.client_id = m.client_id and g.id = m.group_id
-                  where m.client_id = e.client_id and m.employee_id = e.id and g.archived_at is null) as groups
-             from jsonb_each($2) j cross join employee e where e.client_id = $1 and e.personnel_no = j.atom",
+                  join \"group\" g on g.client_no = m.client_no and g.no = m.group_no
+                  where m.client_no = e.client_no and m.employee_no = e.no and g.archived_at is null) as groups
+             from jsonb_each($2) j cross join employee e where e.client_no = $1 and e.personnel_no = j.atom",
         )
-        .bind(client_id)
+        .bind(client_no)
         .bind(json(&numbers))
         .fetch_all(&mut snapshot)
         .await?;
@@ -115,71 +111,71 @@ impl Store {
     }
 }
 
-async fn next_ordinal(connection: &mut Conn, client_id: Uuid) -> Result<i64> {
-    Ok(query_scalar("select next_ordinal from client where id = $1")
-        .bind(client_id)
+async fn next_employee_no(connection: &mut Conn, client_no: ClientNo) -> Result<EmployeeNo> {
+    Ok(query_scalar("select next_employee_no from client where no = $1")
+        .bind(client_no)
         .fetch_one(connection)
         .await?)
 }
 
-/// Takes so many ordinals; returns the first one.
-async fn take_ordinals(tx: &mut Write, client_id: Uuid, count: u64) -> Result<i64> {
+/// Takes so many numbers of employees; returns the first one.
+async fn take_employee_nos(tx: &mut Write, client_no: ClientNo, count: u64) -> Result<EmployeeNo> {
     Ok(query_scalar(
-        "update client set next_ordinal = next_ordinal + $2 where id = $1 returning next_ordinal - $2",
+        "update client set next_employee_no = next_employee_no + $2 where no = $1 returning next_employee_no - $2",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(count as i64)
     .fetch_one(tx)
     .await?)
 }
 
 /// `cross join` tells SQLite to go through the rows that are given, not through all employees for each of them.
-async fn store(tx: &mut Write, client_id: Uuid, plan: &Plan, first: i64, now: i64) -> Result<()> {
+async fn store(tx: &mut Write, client_no: ClientNo, plan: &Plan, first: EmployeeNo, now: i64) -> Result<()> {
     query(
-        "insert into \"group\" (client_id, id, slug, name, created_at)
-         select $1, unhex(j.value->>0), j.value->>1, j.value->>1, $3 from jsonb_each($2) j where true
-         on conflict (client_id, slug) do update set archived_at = null",
+        "insert into \"group\" (client_no, slug, name, created_at)
+         select $1, j.atom, j.atom, $3 from jsonb_each($2) j where true
+         on conflict (client_no, slug) do update set archived_at = null",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(&plan.groups)
     .bind(now)
     .execute(tx)
     .await?;
-    // New people come first in the list, so that exactly they take the ordinals.
+    // New people come first in the list, so that exactly they take the numbers.
     query(
-        "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, email, phone,
-                               locale, timezone, created_at)
-         select $1, unhex(j.value->>0), $3 + j.key, j.value->>1, j.value->>2, j.value->>3, unhex(j.value->>4, ''),
-                j.value->>5, j.value->>6, j.value->>7, j.value->>8, $4
+        "insert into employee (client_no, no, personnel_no, full_name, folded_name, sort_key, email, phone, locale,
+                               timezone, created_at)
+         select $1, $3 + j.key, j.value->>0, j.value->>1, j.value->>2, unhex(j.value->>3, ''), j.value->>4, j.value->>5,
+                j.value->>6, j.value->>7, $4
          from jsonb_each($2) j where true
-         on conflict (client_id, personnel_no) do update set
+         on conflict (client_no, personnel_no) do update set
              full_name = excluded.full_name, folded_name = excluded.folded_name, sort_key = excluded.sort_key,
              email = excluded.email, phone = excluded.phone, locale = excluded.locale, timezone = excluded.timezone,
              archived_at = null",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(&plan.people)
     .bind(first)
     .bind(now)
     .execute(tx)
     .await?;
     query(
-        "delete from group_member where client_id = $1 and employee_id in (
-             select e.id from jsonb_each($2) j
-             cross join employee e where e.client_id = $1 and e.personnel_no = j.value->>0)",
+        "delete from group_member where client_no = $1 and employee_no in (
+             select e.no from jsonb_each($2) j
+             cross join employee e where e.client_no = $1 and e.personnel_no = j.value->>0)",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(&plan.members)
     .execute(tx)
     .await?;
     query(
-        "insert into group_member (client_id, group_id, employee_id)
-         select $1, g.id, e.id from jsonb_each($2) j
+        "insert into group_member (client_no, group_no, employee_no)
+         select $1, g.no, e.no from jsonb_each($2) j
          cross join employee e cross join jsonb_each(j.value, '$[1]') s cross join \"group\" g
-         where e.client_id = $1 and e.personnel_no = j.value->>0 and g.client_id = $1 and g.slug = s.atom
+         where e.client_no = $1 and e.personnel_no = j.value->>0 and g.client_no = $1 and g.slug = s.atom
          on conflict do nothing",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(&plan.members)
     .execute(tx)
     .await?;

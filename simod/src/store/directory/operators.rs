@@ -4,17 +4,15 @@ use std::collections::BTreeSet;
 
 use simo_common::{
     api::access::{NewOperator, Operator},
-    id,
     lang::Text,
     people::Role,
     text, time,
     token::TokenKind,
 };
-use uuid::Uuid;
 
 use super::{by_name::live_operator, tokens::revoke_tokens_of};
 use crate::store::{
-    Error, Listing, Result, Rows, SERVER, Store, Write,
+    ClientNo, Error, Listing, OperatorNo, Result, Rows, SERVER, Store, Write,
     audit::Change,
     callers::login::withdraw_code,
     db::engine::{Conn, Row, query, query_as, query_scalar},
@@ -24,8 +22,8 @@ use crate::store::{
 macro_rules! select_operator {
     ($rest:literal) => {
         concat!(
-            "select o.*, c.slug as client from operator o left join client c on c.id = o.client_id
-             where ($1 is null or o.client_id = $1) and ",
+            "select o.*, c.slug as client from operator o left join client c on c.no = o.client_no
+             where ($1 is null or o.client_no = $1) and ",
             $rest
         )
     };
@@ -35,7 +33,7 @@ impl Store {
     /// A page of operators, by name: of one client, or all.
     pub async fn operators(
         &self,
-        within: Option<Uuid>,
+        within: Option<ClientNo>,
         listing: &Listing<String>,
     ) -> Result<Rows<Operator, String>> {
         let mut reader = self.read().await?;
@@ -55,33 +53,33 @@ impl Store {
     }
 
     /// The operator with this name, of one client or of all, archived or not.
-    pub async fn operator(&self, within: Option<Uuid>, name: &str) -> Result<Operator> {
+    pub async fn operator(&self, within: Option<ClientNo>, name: &str) -> Result<Operator> {
         operator(&mut *self.read().await?, within, name).await
     }
 
     /// Makes an operator of a client (an owner: of none), or brings him back from the archive of that client.
-    pub async fn add_operator(&self, client_id: Option<Uuid>, new: &NewOperator) -> Result<Operator> {
+    pub async fn add_operator(&self, client_no: Option<ClientNo>, new: &NewOperator) -> Result<Operator> {
         let mut tx = self.write().await?;
-        let added = insert_operator(&mut tx, client_id, new, self.clock.now()).await?;
+        let added = insert_operator(&mut tx, client_no, new, self.clock.now()).await?;
         tx.commit().await?;
         Ok(added)
     }
 
-    /// Gives an operator a new name and role. One who stops being an owner becomes an operator of `client_id`.
+    /// Gives an operator a new name and role. One who stops being an owner becomes an operator of `client_no`.
     pub async fn edit_operator(
         &self,
-        within: Option<Uuid>,
+        within: Option<ClientNo>,
         name: &str,
         new: &NewOperator,
-        client_id: Option<Uuid>,
+        client_no: Option<ClientNo>,
     ) -> Result<Operator> {
         let mut tx = self.write().await?;
         alone_at(&mut tx, within).await?;
-        let (operator_id, belongs_to) = live_operator(&mut tx, within, name).await?;
+        let (operator_no, belongs_to) = live_operator(&mut tx, within, name).await?;
         let before = operator(&mut tx, within, name).await?;
-        let client_id = match new.role {
+        let client_no = match new.role {
             Role::Owner => None,
-            Role::Admin | Role::Viewer => Some(belongs_to.or(client_id).ok_or_else(|| {
+            Role::Admin | Role::Viewer => Some(belongs_to.or(client_no).ok_or_else(|| {
                 Error::Invalid(vec![(
                     "client".to_owned(),
                     text!(
@@ -91,34 +89,34 @@ impl Store {
                 )])
             })?),
         };
-        let taken: bool = query_scalar("select count(*) > 0 from operator where name = $1 and id <> $2")
+        let taken: bool = query_scalar("select count(*) > 0 from operator where name = $1 and no <> $2")
             .bind(&new.name)
-            .bind(operator_id)
+            .bind(operator_no)
             .fetch_one(&mut tx)
             .await?;
         if taken {
             return Err(name_taken(&new.name));
         }
-        query("update operator set name = $2, role = $3, client_id = $4 where id = $1")
-            .bind(operator_id)
+        query("update operator set name = $2, role = $3, client_no = $4 where no = $1")
+            .bind(operator_no)
             .bind(&new.name)
             .bind(new.role.as_str())
-            .bind(client_id)
+            .bind(client_no)
             .execute(&mut tx)
             .await?;
         query(
-            "update token set client_id = $3
-             where client_id is not distinct from $1 and kind = 'operator' and holder_id = $2",
+            "update token set client_no = $3
+             where client_no is not distinct from $1 and kind = 'operator' and holder_no = $2",
         )
         .bind(belongs_to)
-        .bind(operator_id)
-        .bind(client_id)
+        .bind(operator_no)
+        .bind(client_no)
         .execute(&mut tx)
         .await?;
         keep_an_admin(&mut tx, within).await?;
         let after = operator(&mut tx, None, &new.name).await?;
         // Whoever he leaves and whoever gets him both learn of it.
-        for chain in BTreeSet::from([belongs_to, client_id]) {
+        for chain in BTreeSet::from([belongs_to, client_no]) {
             let change = Change::new("operator.edit", name).before(&before).after(&after);
             tx.record(chain.unwrap_or(SERVER), change);
         }
@@ -127,7 +125,7 @@ impl Store {
     }
 
     /// Archives an operator, revokes his tokens and withdraws his code.
-    pub async fn remove_operator(&self, within: Option<Uuid>, name: &str) -> Result<()> {
+    pub async fn remove_operator(&self, within: Option<ClientNo>, name: &str) -> Result<()> {
         let mut tx = self.write().await?;
         alone_at(&mut tx, within).await?;
         archive_operator(&mut tx, within, name, self.clock.now()).await?;
@@ -139,44 +137,44 @@ impl Store {
 /// Archives an operator with his tokens and his code, and writes it down.
 pub(super) async fn archive_operator(
     tx: &mut Write,
-    within: Option<Uuid>,
+    within: Option<ClientNo>,
     name: &str,
     now: i64,
 ) -> Result<()> {
     let before = operator(tx, within, name).await?;
-    let (operator_id, client_id): (Uuid, Option<Uuid>) = query_as(
+    let (operator_no, client_no): (OperatorNo, Option<ClientNo>) = query_as(
         "update operator set archived_at = coalesce(archived_at, $3)
-         where name = $2 and ($1 is null or client_id = $1) returning id, client_id",
+         where name = $2 and ($1 is null or client_no = $1) returning no, client_no",
     )
     .bind(within)
     .bind(name)
     .bind(now)
     .fetch_one(tx)
     .await?;
-    revoke_tokens_of(tx, client_id, TokenKind::Operator, operator_id, now).await?;
-    withdraw_code(tx, operator_id).await?;
+    revoke_tokens_of(tx, client_no, TokenKind::Operator, operator_no.0, now).await?;
+    withdraw_code(tx, operator_no).await?;
     let after = operator(tx, within, name).await?;
     let change = Change::new("operator.remove", name).before(&before).after(&after);
-    tx.record(client_id.unwrap_or(SERVER), change);
+    tx.record(client_no.unwrap_or(SERVER), change);
     Ok(())
 }
 
 /// Nobody else takes an administrator's rights away meanwhile: of two who take each other's, the second sees it.
-async fn alone_at(tx: &mut Write, within: Option<Uuid>) -> Result<()> {
+async fn alone_at(tx: &mut Write, within: Option<ClientNo>) -> Result<()> {
     let lock = tx.locked("client");
-    query(format!("select 1 from client where id = $1{lock}")).bind(within).fetch_optional(tx).await?;
+    query(format!("select 1 from client where no = $1{lock}")).bind(within).fetch_optional(tx).await?;
     Ok(())
 }
 
 /// Whoever is himself of a client does not leave it without an administrator: he could not make another one. An owner can.
-async fn keep_an_admin(tx: &mut Write, within: Option<Uuid>) -> Result<()> {
-    let Some(client_id) = within else {
+async fn keep_an_admin(tx: &mut Write, within: Option<ClientNo>) -> Result<()> {
+    let Some(client_no) = within else {
         return Ok(());
     };
     let has_admin: bool = query_scalar(
-        "select count(*) > 0 from operator where client_id = $1 and role = 'admin' and archived_at is null",
+        "select count(*) > 0 from operator where client_no = $1 and role = 'admin' and archived_at is null",
     )
-    .bind(client_id)
+    .bind(client_no)
     .fetch_one(tx)
     .await?;
     if has_admin { Ok(()) } else { Err(Error::Conflict(last_admin())) }
@@ -193,17 +191,16 @@ pub(super) fn last_admin() -> Text {
 /// Makes an operator, and writes it down.
 pub(super) async fn insert_operator(
     tx: &mut Write,
-    client_id: Option<Uuid>,
+    client_no: Option<ClientNo>,
     new: &NewOperator,
     now: i64,
 ) -> Result<Operator> {
     let added = query(
-        "insert into operator (id, client_id, name, role, created_at) values ($1, $2, $3, $4, $5)
+        "insert into operator (client_no, name, role, created_at) values ($1, $2, $3, $4)
          on conflict (name) do update set role = excluded.role, archived_at = null
-         where operator.archived_at is not null and operator.client_id is not distinct from excluded.client_id",
+         where operator.archived_at is not null and operator.client_no is not distinct from excluded.client_no",
     )
-    .bind(id::new(now))
-    .bind(client_id)
+    .bind(client_no)
     .bind(&new.name)
     .bind(new.role.as_str())
     .bind(now)
@@ -213,14 +210,14 @@ pub(super) async fn insert_operator(
     if added == 0 {
         return Err(name_taken(&new.name));
     }
-    let added = operator(tx, client_id, &new.name).await?;
+    let added = operator(tx, client_no, &new.name).await?;
     let change = Change::new("operator.add", &*new.name).after(&added);
-    tx.record(client_id.unwrap_or(SERVER), change);
+    tx.record(client_no.unwrap_or(SERVER), change);
     Ok(added)
 }
 
 /// The operator with this name, of one client or of all, archived or not.
-async fn operator(conn: &mut Conn, within: Option<Uuid>, name: &str) -> Result<Operator> {
+async fn operator(conn: &mut Conn, within: Option<ClientNo>, name: &str) -> Result<Operator> {
     let row = query(select_operator!("o.name = $2")).bind(within).bind(name).fetch_optional(conn).await?;
     row.as_ref().map(read_operator).transpose()?.ok_or_else(|| Error::not_found("operator", name))
 }

@@ -15,7 +15,6 @@ use simo_common::{
     api::site::{AppliedSite, Site, SitePlan},
     delivery::reason,
 };
-use uuid::Uuid;
 
 pub use self::plan::Reach;
 use self::{
@@ -25,8 +24,8 @@ use self::{
     write::Prepared,
 };
 use crate::store::{
-    Error, Races, Result, Store,
-    db::{engine::query_scalar, rows_as_json},
+    ClientNo, DeviceNo, EmployeeNo, Error, Races, Result, Store,
+    db::{engine::query_scalar, rows_as_json::json},
     phones::retire_device::retire,
 };
 
@@ -36,9 +35,9 @@ const PHONES_AT_ONCE: i64 = 50;
 /// People in whom something ends with a site.
 #[derive(Debug, Default)]
 struct Left {
-    client_id: Uuid,
-    blocked: Vec<Uuid>,
-    gone: Vec<Uuid>,
+    client_no: ClientNo,
+    blocked: Vec<EmployeeNo>,
+    gone: Vec<EmployeeNo>,
 }
 
 impl Store {
@@ -76,13 +75,13 @@ impl Store {
         }
         // Blocking them may have been cut short, and what was to be denied is not to reach them now.
         for client in &plan.clients {
-            if let Some(client_id) = client.id {
-                self.deny_rest(client_id, &client.people_unblocked).await?;
+            if let Some(client_no) = client.client_no {
+                self.deny_rest(client_no, &client.people_unblocked).await?;
             }
         }
         let now = self.clock.now();
-        // Rows, ids and secrets are made before the writer is held.
-        let prepared = tokio::task::spawn_blocking(move || Prepared::new(plan, now)).await?;
+        // Rows and secrets are made before the writer is held.
+        let mut prepared = tokio::task::spawn_blocking(move || Prepared::new(plan, now)).await?;
         let scope = Scope::of(site, reach.prune_clients);
         let mut tx = self.write().await?;
         let moved = |revisions| live.has_moved(&revisions);
@@ -137,29 +136,29 @@ impl Store {
     /// Ends what those had who are blocked or archived now. None of it can be used any more, because claims, streams and
     /// tokens look at the employee; so this may follow, in small steps.
     async fn end(&self, left: Left) -> Result<()> {
-        let client_id = left.client_id;
-        self.deny_rest(client_id, &left.blocked).await?;
-        let gone = rows_as_json::ids(&left.gone);
+        let client_no = left.client_no;
+        self.deny_rest(client_no, &left.blocked).await?;
+        let gone = json(&left.gone);
         loop {
             let now = self.clock.now();
             let mut tx = self.write().await?;
-            let phones: Vec<Uuid> = query_scalar(
-                "select d.id from jsonb_each($2) j cross join device d
-                 where d.client_id = $1 and d.employee_id = unhex(j.atom) and d.retired_at is null limit $3",
+            let phones: Vec<DeviceNo> = query_scalar(
+                "select d.no from jsonb_each($2) j cross join device d
+                 where d.client_no = $1 and d.employee_no = cast(j.atom as integer) and d.retired_at is null limit $3",
             )
-            .bind(client_id)
+            .bind(client_no)
             .bind(&gone)
             .bind(PHONES_AT_ONCE)
             .fetch_all(&mut tx)
             .await?;
             for phone in &phones {
-                retire(&mut tx, client_id, *phone, reason::DEVICE_GONE, now).await?;
+                retire(&mut tx, client_no, *phone, reason::DEVICE_GONE, now).await?;
             }
             tx.commit().await?;
             if phones.is_empty() {
                 break;
             }
         }
-        self.deny_rest(client_id, &left.gone).await
+        self.deny_rest(client_no, &left.gone).await
     }
 }

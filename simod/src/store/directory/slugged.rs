@@ -1,11 +1,10 @@
 //! What groups and topics have in common: a slug, a name for people, and an archive that they come back from.
 
-use simo_common::{api::access::Named, id, text};
-use uuid::Uuid;
+use simo_common::{api::access::Named, text};
 
 use crate::store::{
-    Error, Result, Write,
-    db::engine::{query, query_as, query_scalar},
+    ClientNo, Error, Result, Write,
+    db::engine::{Column, query, query_as, query_scalar},
 };
 
 /// A table of slugs and names.
@@ -19,49 +18,48 @@ pub(in crate::store) struct Nouns {
     pub(in crate::store) table: &'static str,
 }
 
-/// Archives a row that is there, and returns its id; one that is archived already stays so.
-pub(super) async fn archive_named(
+/// Archives a row that is there, and returns its number; one that is archived already stays so.
+pub(super) async fn archive_named<No: Column>(
     tx: &mut Write,
     nouns: Nouns,
-    client_id: Uuid,
+    client_no: ClientNo,
     slug: &str,
     now: i64,
-) -> Result<Uuid> {
+) -> Result<No> {
     Ok(query_scalar(format!(
-        "update {} set archived_at = coalesce(archived_at, $3) where client_id = $1 and slug = $2 returning id",
+        "update {} set archived_at = coalesce(archived_at, $3) where client_no = $1 and slug = $2 returning no",
         nouns.table
     ))
-    .bind(client_id)
+    .bind(client_no)
     .bind(slug)
     .bind(now)
     .fetch_one(tx)
     .await?)
 }
 
-/// Makes a row, or brings it back from the archive under its new name: then its id is returned.
-pub(in crate::store) async fn add_named(
+/// Makes a row, or brings it back from the archive under its new name: then its number is returned.
+pub(in crate::store) async fn add_named<No: Column>(
     tx: &mut Write,
     nouns: Nouns,
-    client_id: Uuid,
+    client_no: ClientNo,
     new: &Named,
     now: i64,
-) -> Result<Option<Uuid>> {
+) -> Result<Option<No>> {
     let table = nouns.table;
     // Whoever is archiving it has done so, or waits for us.
     let lock = tx.locked(table);
-    let there: Option<(Uuid, Option<i64>)> =
-        query_as(format!("select id, archived_at from {table} where client_id = $1 and slug = $2{lock}"))
-            .bind(client_id)
+    let there: Option<(No, Option<i64>)> =
+        query_as(format!("select no, archived_at from {table} where client_no = $1 and slug = $2{lock}"))
+            .bind(client_no)
             .bind(&new.slug)
             .fetch_optional(tx)
             .await?;
     let added = query(format!(
-        "insert into {table} (client_id, id, slug, name, created_at) values ($1, $2, $3, $4, $5)
-         on conflict (client_id, slug) do update set name = excluded.name, archived_at = null
+        "insert into {table} (client_no, slug, name, created_at) values ($1, $2, $3, $4)
+         on conflict (client_no, slug) do update set name = excluded.name, archived_at = null
          where {table}.archived_at is not null"
     ))
-    .bind(client_id)
-    .bind(id::new(now))
+    .bind(client_no)
     .bind(&new.slug)
     .bind(new.name.as_ref().unwrap_or(&new.slug))
     .bind(now)
@@ -75,5 +73,5 @@ pub(in crate::store) async fn add_named(
             "{russian} «{slug}» уже есть"
         )));
     }
-    Ok(there.and_then(|(id, archived_at)| archived_at.map(|_| id)))
+    Ok(there.and_then(|(no, archived_at)| archived_at.map(|_| no)))
 }

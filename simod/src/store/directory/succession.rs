@@ -12,25 +12,24 @@ use simo_common::{
     people::sort_key,
     time::from_us,
 };
-use uuid::Uuid;
 
 use super::{
-    employees::{employee, employee_change, group_ids, insert_employee, set_groups, taken},
+    employees::{employee, employee_change, group_nos, insert_employee, set_groups, taken},
     ends::end_people,
 };
 use crate::store::{
-    Result, Store, Write,
+    ClientNo, DeviceNo, EmployeeNo, MessageNo, Result, Store, Write,
     audit::Change,
     db::{
         engine::{query, query_as, query_scalar},
-        rows_as_json::{self, hex, hex_bytes, json},
+        rows_as_json::{hex_bytes, json},
     },
     phones::retire_device::retire,
 };
 
 /// Who had a number.
 struct Predecessor {
-    id: Uuid,
+    employee_no: EmployeeNo,
     number: String,
     full_name: String,
 }
@@ -38,96 +37,96 @@ struct Predecessor {
 impl Store {
     /// Makes an employee under a number that was another person's: he is archived, his devices are retired, what was
     /// queued for him is denied. A number that nobody has is simply given.
-    pub async fn succeed_employee(&self, client_id: Uuid, new: &NewEmployee) -> Result<Employee> {
+    pub async fn succeed_employee(&self, client_no: ClientNo, new: &NewEmployee) -> Result<Employee> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let groups = group_ids(&mut tx, client_id, &new.groups).await?;
-        let left = free_numbers(&mut tx, client_id, &[&*new.personnel_no], now).await?;
-        let Some(employee_id) = insert_employee(&mut tx, client_id, new, now).await? else {
-            return Err(taken(&mut tx, client_id, &new.personnel_no).await?);
+        let groups = group_nos(&mut tx, client_no, &new.groups).await?;
+        let left = free_numbers(&mut tx, client_no, &[&*new.personnel_no], now).await?;
+        let Some(employee_no) = insert_employee(&mut tx, client_no, new, now).await? else {
+            return Err(taken(&mut tx, client_no, &new.personnel_no).await?);
         };
-        set_groups(&mut tx, client_id, employee_id, &groups).await?;
-        let added = employee(&mut tx, client_id, &new.personnel_no).await?;
-        tx.record(client_id, employee_change("employee.add", None, &added));
+        set_groups(&mut tx, client_no, employee_no, &groups).await?;
+        let added = employee(&mut tx, client_no, &new.personnel_no).await?;
+        tx.record(client_no, employee_change("employee.add", None, &added));
         tx.commit().await?;
-        self.deny_rest(client_id, &left).await?;
+        self.deny_rest(client_no, &left).await?;
         Ok(added)
     }
 }
 
-/// Archives whoever has these numbers, so that they are free; returns his id.
+/// Archives whoever has these numbers, so that they are free; returns who it was.
 pub(super) async fn free_numbers(
     tx: &mut Write,
-    client_id: Uuid,
+    client_no: ClientNo,
     numbers: &[&str],
     now: i64,
-) -> Result<Vec<Uuid>> {
+) -> Result<Vec<EmployeeNo>> {
     if numbers.is_empty() {
         return Ok(Vec::new());
     }
     let lock = tx.locked("e");
-    let predecessors: Vec<Predecessor> = query_as::<(Uuid, String, String)>(format!(
-        "select e.id, e.personnel_no, e.full_name from jsonb_each($2) j
-         cross join employee e where e.client_id = $1 and e.personnel_no = j.atom order by e.id{lock}"
+    let predecessors: Vec<Predecessor> = query_as::<(EmployeeNo, String, String)>(format!(
+        "select e.no, e.personnel_no, e.full_name from jsonb_each($2) j
+         cross join employee e where e.client_no = $1 and e.personnel_no = j.atom order by e.no{lock}"
     ))
-    .bind(client_id)
+    .bind(client_no)
     .bind(json(numbers))
     .fetch_all(tx)
     .await?
     .into_iter()
-    .map(|(id, number, full_name)| Predecessor { id, number, full_name })
+    .map(|(employee_no, number, full_name)| Predecessor { employee_no, number, full_name })
     .collect();
     if predecessors.is_empty() {
         return Ok(Vec::new());
     }
-    let kept = kept_numbers(tx, client_id, &predecessors, now).await?;
+    let kept = kept_numbers(tx, client_no, &predecessors, now).await?;
     let rows: Vec<_> = predecessors
         .iter()
         .zip(&kept)
-        .map(|(person, number)| (hex(person.id), number, hex_bytes(&sort_key(&person.full_name, number))))
+        .map(|(person, number)| (person.employee_no, number, hex_bytes(&sort_key(&person.full_name, number))))
         .collect();
     query(
         "update employee set archived_at = coalesce(archived_at, $3), former_no = personnel_no,
                              personnel_no = j.value->>1, sort_key = unhex(j.value->>2, '')
-         from jsonb_each($2) j where employee.client_id = $1 and employee.id = unhex(j.value->>0)",
+         from jsonb_each($2) j where employee.client_no = $1 and employee.no = cast(j.value->>0 as integer)",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(json(&rows))
     .bind(now)
     .execute(tx)
     .await?;
-    let ids: Vec<Uuid> = predecessors.iter().map(|person| person.id).collect();
-    let devices: Vec<Uuid> = query_scalar(
-        "select d.id from jsonb_each($2) j cross join device d
-         where d.client_id = $1 and d.employee_id = unhex(j.atom) and d.retired_at is null",
+    let left: Vec<EmployeeNo> = predecessors.iter().map(|person| person.employee_no).collect();
+    let devices: Vec<DeviceNo> = query_scalar(
+        "select d.no from jsonb_each($2) j cross join device d
+         where d.client_no = $1 and d.employee_no = cast(j.atom as integer) and d.retired_at is null",
     )
-    .bind(client_id)
-    .bind(rows_as_json::ids(&ids))
+    .bind(client_no)
+    .bind(json(&left))
     .fetch_all(tx)
     .await?;
-    for device_id in devices {
-        retire(tx, client_id, device_id, reason::DEVICE_GONE, now).await?;
+    for device_no in devices {
+        retire(tx, client_no, device_no, reason::DEVICE_GONE, now).await?;
     }
-    end_people(tx, client_id, &ids, now).await?;
-    readdress(tx, client_id, &predecessors, &kept).await?;
+    end_people(tx, client_no, &left, now).await?;
+    readdress(tx, client_no, &predecessors, &kept).await?;
     for (person, kept) in predecessors.iter().zip(&kept) {
-        let after = employee(tx, client_id, kept).await?;
+        let after = employee(tx, client_no, kept).await?;
         let change = Change::new("employee.succeeded", &*person.number).about(kept);
-        tx.record(client_id, change.after(&after));
+        tx.record(client_no, change.after(&after));
     }
-    Ok(ids)
+    Ok(left)
 }
 
 /// What predecessors are called from now on: the number, and the day on which it passed on by the client's calendar;
 /// with a count, when it passed on twice that day.
 async fn kept_numbers(
     tx: &mut Write,
-    client_id: Uuid,
+    client_no: ClientNo,
     predecessors: &[Predecessor],
     now: i64,
 ) -> Result<Vec<String>> {
     let zone: String =
-        query_scalar("select timezone from client where id = $1").bind(client_id).fetch_one(tx).await?;
+        query_scalar("select timezone from client where no = $1").bind(client_no).fetch_one(tx).await?;
     let zone = TimeZone::get(&zone).unwrap_or(TimeZone::UTC);
     let day = from_us(now).to_zoned(zone).date();
     let mut kept: Vec<String> =
@@ -136,9 +135,9 @@ async fn kept_numbers(
     loop {
         let taken: Vec<i64> = query_scalar(
             "select j.key from jsonb_each($2) j
-             cross join employee e where e.client_id = $1 and e.personnel_no = j.atom",
+             cross join employee e where e.client_no = $1 and e.personnel_no = j.atom",
         )
-        .bind(client_id)
+        .bind(client_no)
         .bind(json(&kept))
         .fetch_all(tx)
         .await?;
@@ -155,18 +154,18 @@ async fn kept_numbers(
 /// A scheduled message that names a number was meant for the person who had it when it was posted.
 async fn readdress(
     tx: &mut Write,
-    client_id: Uuid,
+    client_no: ClientNo,
     predecessors: &[Predecessor],
     kept: &[String],
 ) -> Result<()> {
-    let waiting: Vec<(Uuid, String)> = query_as(
-        "select id, recipients from message
-         where client_id = $1 and due_at is not null and recipients is not null and canceled_at is null",
+    let waiting: Vec<(MessageNo, String)> = query_as(
+        "select no, recipients from message
+         where client_no = $1 and no < 0 and canceled_at is null and recipients is not null",
     )
-    .bind(client_id)
+    .bind(client_no)
     .fetch_all(tx)
     .await?;
-    for (message_id, recipients) in waiting {
+    for (message_no, recipients) in waiting {
         let Ok(mut recipients) = serde_json::from_str::<Recipients>(&recipients) else {
             continue;
         };
@@ -179,9 +178,9 @@ async fn readdress(
             }
         }
         if changed {
-            query("update message set recipients = $3 where client_id = $1 and id = $2")
-                .bind(client_id)
-                .bind(message_id)
+            query("update message set recipients = $3 where client_no = $1 and no = $2")
+                .bind(client_no)
+                .bind(message_no)
                 .bind(serde_json::to_string(&recipients).unwrap_or_default())
                 .execute(tx)
                 .await?;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::by_name::{acs_for_token, live_operator};
 use crate::store::{
-    Error, Listing, Result, Rows, SERVER, Store, Write,
+    ClientNo, Error, Listing, Result, Rows, SERVER, Store, Write,
     audit::Change,
     callers::limits::{OnSight, TokenLimits, joined},
     db::engine::{Conn, Row, query, query_as},
@@ -28,14 +28,14 @@ pub enum TokenFor<'a> {
     /// An ACS of a client, made if it is new.
     Acs {
         /// The client.
-        client_id: Uuid,
+        client_no: ClientNo,
         /// The ACS.
         name: &'a str,
     },
     /// An operator.
     Operator {
         /// The client that he must belong to; absent: any or none.
-        within: Option<Uuid>,
+        within: Option<ClientNo>,
         /// His name.
         name: &'a str,
     },
@@ -61,10 +61,10 @@ macro_rules! select_token {
     ($rest:literal) => {
         concat!(
             "select t.*, coalesce(a.name, o.name, d.name) as holder from token t
-             left join acs a on t.kind = 'acs' and a.client_id = t.client_id and a.id = t.holder_id
-             left join operator o on t.kind = 'operator' and o.id = t.holder_id
-             left join device d on t.kind = 'device' and d.client_id = t.client_id and d.id = t.holder_id
-             where ($1 is null or t.client_id = $1) and ",
+             left join acs a on t.kind = 'acs' and a.client_no = t.client_no and a.no = t.holder_no
+             left join operator o on t.kind = 'operator' and o.no = t.holder_no
+             left join device d on t.kind = 'device' and d.client_no = t.client_no and d.no = t.holder_no
+             where ($1 is null or t.client_no = $1) and ",
             $rest
         )
     };
@@ -75,7 +75,7 @@ impl Store {
     /// ones only if archived ones are asked for.
     pub async fn tokens(
         &self,
-        within: Option<Uuid>,
+        within: Option<ClientNo>,
         kind: Option<TokenKind>,
         listing: &Listing<TokenKey>,
     ) -> Result<Rows<Token, TokenKey>> {
@@ -103,7 +103,7 @@ impl Store {
     }
 
     /// The token with this id, of one client or of all.
-    pub async fn token(&self, within: Option<Uuid>, id: Uuid) -> Result<Token> {
+    pub async fn token(&self, within: Option<ClientNo>, id: Uuid) -> Result<Token> {
         let row = token_row(&mut *self.read().await?, within, id).await?;
         read_token(&row, self.clock.now())
     }
@@ -136,7 +136,7 @@ impl Store {
             "t.kind = 'acs' and t.revoked_at is null and t.successor_id is null
              and t.expires_at > $2 and t.expires_at <= $3 order by t.expires_at, t.id"
         ))
-        .bind(None::<Uuid>)
+        .bind(None::<ClientNo>)
         .bind(now)
         .bind(now + SOON)
         .fetch_all(&mut *self.read().await?)
@@ -149,16 +149,17 @@ impl Store {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         let new = match holder {
-            TokenFor::Acs { client_id, name } => NewToken {
-                client_id: Some(client_id),
+            TokenFor::Acs { client_no, name } => NewToken {
+                client_no: Some(client_no),
                 kind: TokenKind::Acs,
-                holder_id: acs_for_token(&mut tx, client_id, name, now).await?,
+                holder_no: acs_for_token(&mut tx, client_no, name, now).await?.0,
                 holder: name,
                 terms,
             },
             TokenFor::Operator { within, name } => {
-                let (holder_id, client_id) = live_operator(&mut tx, within, name).await?;
-                NewToken { client_id, kind: TokenKind::Operator, holder_id, holder: name, terms }
+                let (operator_no, client_no) = live_operator(&mut tx, within, name).await?;
+                let holder_no = operator_no.0;
+                NewToken { client_no, kind: TokenKind::Operator, holder_no, holder: name, terms }
             }
         };
         let issued = insert_token(&mut tx, &new, now).await?;
@@ -172,7 +173,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Conflict`] when it does not work any more, or has a successor already.
-    pub async fn rotate_token(&self, within: Option<Uuid>, id: Uuid, grace: i64) -> Result<IssuedToken> {
+    pub async fn rotate_token(&self, within: Option<ClientNo>, id: Uuid, grace: i64) -> Result<IssuedToken> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         share_holder(&mut tx, id).await?;
@@ -200,9 +201,9 @@ impl Store {
             limits: TokenLimits::read(&row)?,
         };
         let successor = NewToken {
-            client_id: row.try_get("client_id")?,
+            client_no: row.try_get("client_no")?,
             kind: old.kind,
-            holder_id: row.try_get("holder_id")?,
+            holder_no: row.try_get("holder_no")?,
             holder: &old.holder,
             terms: &terms,
         };
@@ -216,7 +217,7 @@ impl Store {
     }
 
     /// Revokes a token; one that is revoked already stays so.
-    pub async fn revoke_token(&self, within: Option<Uuid>, id: Uuid) -> Result<()> {
+    pub async fn revoke_token(&self, within: Option<ClientNo>, id: Uuid) -> Result<()> {
         let mut tx = self.write().await?;
         let now = self.clock.now();
         let before = token_row(&mut tx, within, id).await?;
@@ -230,7 +231,7 @@ impl Store {
     }
 }
 
-async fn token_row(conn: &mut Conn, within: Option<Uuid>, id: Uuid) -> Result<Row> {
+async fn token_row(conn: &mut Conn, within: Option<ClientNo>, id: Uuid) -> Result<Row> {
     let row = query(select_token!("t.id = $2")).bind(within).bind(id).fetch_optional(conn).await?;
     row.ok_or_else(|| Error::not_found("token", id.to_string()))
 }
@@ -244,25 +245,25 @@ async fn record_issued(tx: &mut Write, id: Uuid, now: i64) -> Result<()> {
 }
 
 /// Where the audit keeps what happens to a token.
-fn chain_of(token: &Row) -> Result<Uuid> {
-    Ok(token.try_get::<Option<Uuid>, _>("client_id")?.unwrap_or(SERVER))
+fn chain_of(token: &Row) -> Result<ClientNo> {
+    Ok(token.try_get::<Option<ClientNo>, _>("client_no")?.unwrap_or(SERVER))
 }
 
 /// Revokes all tokens of an ACS, an operator or a device.
 pub(in crate::store) async fn revoke_tokens_of(
     tx: &mut Write,
-    client_id: Option<Uuid>,
+    client_no: Option<ClientNo>,
     kind: TokenKind,
-    holder_id: Uuid,
+    holder_no: i64,
     now: i64,
 ) -> Result<()> {
     query(
         "update token set revoked_at = $4
-         where client_id is not distinct from $1 and kind = $2 and holder_id = $3 and revoked_at is null",
+         where client_no is not distinct from $1 and kind = $2 and holder_no = $3 and revoked_at is null",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(kind.as_str())
-    .bind(holder_id)
+    .bind(holder_no)
     .bind(now)
     .execute(tx)
     .await?;
@@ -271,9 +272,9 @@ pub(in crate::store) async fn revoke_tokens_of(
 
 /// A token that is to be written.
 pub(in crate::store) struct NewToken<'a> {
-    pub(in crate::store) client_id: Option<Uuid>,
+    pub(in crate::store) client_no: Option<ClientNo>,
     pub(in crate::store) kind: TokenKind,
-    pub(in crate::store) holder_id: Uuid,
+    pub(in crate::store) holder_no: i64,
     pub(in crate::store) holder: &'a str,
     pub(in crate::store) terms: &'a TokenTerms,
 }
@@ -290,15 +291,15 @@ async fn insert_token_as(tx: &mut Write, id: Uuid, new: &NewToken<'_>, now: i64)
     let secret = token::generate(new.kind);
     let limits = &new.terms.limits;
     query(
-        "insert into token (id, client_id, hash, kind, holder_id, name, shown, personal, created_at, expires_at,
+        "insert into token (id, client_no, hash, kind, holder_no, name, shown, personal, created_at, expires_at,
                             scopes, topics, networks, rate_limit, rate_limit_as_503, fit)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(id)
-    .bind(new.client_id)
+    .bind(new.client_no)
     .bind(token::hash(&secret).as_slice())
     .bind(new.kind.as_str())
-    .bind(new.holder_id)
+    .bind(new.holder_no)
     .bind(new.terms.name.as_deref().unwrap_or(new.holder))
     .bind(token::shown(&secret))
     .bind(new.terms.personal)
@@ -326,16 +327,16 @@ async fn insert_token_as(tx: &mut Write, id: Uuid, new: &NewToken<'_>, now: i64)
 async fn share_holder(tx: &mut Write, id: Uuid) -> Result<()> {
     let acs = tx.shared("acs");
     query(format!(
-        "select 1 from acs where (client_id, id) in (
-             select client_id, holder_id from token where id = $1 and kind = 'acs'){acs}"
+        "select 1 from acs where (client_no, no) in (
+             select client_no, holder_no from token where id = $1 and kind = 'acs'){acs}"
     ))
     .bind(id)
     .fetch_optional(tx)
     .await?;
     let operator = tx.shared("operator");
     query(format!(
-        "select 1 from operator where id in (
-             select holder_id from token where id = $1 and kind = 'operator'){operator}"
+        "select 1 from operator where no in (
+             select holder_no from token where id = $1 and kind = 'operator'){operator}"
     ))
     .bind(id)
     .fetch_optional(tx)
@@ -362,10 +363,10 @@ async fn hand_over(tx: &mut Write, id: Uuid, successor_id: Uuid, until: i64, now
     Ok(changed > 0)
 }
 
-async fn revoke(tx: &mut Write, within: Option<Uuid>, id: Uuid, now: i64) -> Result<()> {
+async fn revoke(tx: &mut Write, within: Option<ClientNo>, id: Uuid, now: i64) -> Result<()> {
     query(
         "update token set revoked_at = coalesce(revoked_at, $3)
-         where id = $2 and ($1 is null or client_id = $1)",
+         where id = $2 and ($1 is null or client_no = $1)",
     )
     .bind(within)
     .bind(id)

@@ -10,14 +10,13 @@ use simo_common::{
     message::Priority,
     text, time,
 };
-use uuid::Uuid;
 
 use super::{
     ends::end_topics,
     slugged::{Nouns, add_named, archive_named},
 };
 use crate::store::{
-    Error, Listing, Result, Rows, Store, Write,
+    ClientNo, Error, Listing, Result, Rows, Store, Write,
     audit::Change,
     db::{
         engine::{Conn, Row, query, query_as, query_scalar},
@@ -32,11 +31,11 @@ macro_rules! select_topic {
     ($rest:literal) => {
         concat!(
             "select t.*, (select count(*) from topic_grant g
-                          left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
-                          left join employee e on e.client_id = g.client_id and e.id = g.employee_id
-                          where g.client_id = t.client_id and g.topic_id = t.id
+                          left join \"group\" r on r.client_no = g.client_no and r.no = g.group_no
+                          left join employee e on e.client_no = g.client_no and e.no = g.employee_no
+                          where g.client_no = t.client_no and g.topic_no = t.no
                             and r.archived_at is null and e.archived_at is null) as grants
-             from topic t where t.client_id = $1 and ",
+             from topic t where t.client_no = $1 and ",
             $rest
         )
     };
@@ -44,11 +43,15 @@ macro_rules! select_topic {
 
 impl Store {
     /// A page of a client's topics, by slug.
-    pub async fn topics(&self, client_id: Uuid, listing: &Listing<String>) -> Result<Rows<Topic, String>> {
+    pub async fn topics(
+        &self,
+        client_no: ClientNo,
+        listing: &Listing<String>,
+    ) -> Result<Rows<Topic, String>> {
         let mut reader = self.read().await?;
         let rows =
             query(select_topic!("t.slug > $2 and ($3 or t.archived_at is null) order by t.slug limit $4"))
-                .bind(client_id)
+                .bind(client_no)
                 .bind(listing.after.as_deref().unwrap_or(""))
                 .bind(listing.archived)
                 .bind(listing.rows())
@@ -62,10 +65,10 @@ impl Store {
     }
 
     /// The topic whose slug is most like one that is not there, if any is like it at all.
-    pub async fn topic_like(&self, client_id: Uuid, slug: &str) -> Result<Option<String>> {
+    pub async fn topic_like(&self, client_no: ClientNo, slug: &str) -> Result<Option<String>> {
         let slugs: Vec<String> =
-            query_scalar("select slug from topic where client_id = $1 and archived_at is null")
-                .bind(client_id)
+            query_scalar("select slug from topic where client_no = $1 and archived_at is null")
+                .bind(client_no)
                 .fetch_all(&mut *self.read().await?)
                 .await?;
         Ok(slugs
@@ -77,15 +80,15 @@ impl Store {
     }
 
     /// The topic with this slug, archived or not.
-    pub async fn topic(&self, client_id: Uuid, slug: &str) -> Result<Topic> {
-        topic(&mut *self.read().await?, client_id, slug).await
+    pub async fn topic(&self, client_no: ClientNo, slug: &str) -> Result<Topic> {
+        topic(&mut *self.read().await?, client_no, slug).await
     }
 
     /// Makes a topic, or brings it back from the archive, without grants.
     ///
     /// # Errors
     /// [`Error::Conflict`] when it is there; [`Error::Invalid`] when its defaults name who is not.
-    pub async fn add_topic(&self, client_id: Uuid, new: &NewTopic) -> Result<Topic> {
+    pub async fn add_topic(&self, client_no: ClientNo, new: &NewTopic) -> Result<Topic> {
         let named = Named { slug: new.slug.clone(), name: new.name.clone() };
         let defaults = EditTopic {
             name: None,
@@ -94,11 +97,11 @@ impl Store {
         };
         let mut tx = self.write().await?;
         let now = self.clock.now();
-        let back = add_named(&mut tx, TOPICS, client_id, &named, now).await?;
-        end_topics(&mut tx, client_id, back.as_slice(), now).await?;
-        edit(&mut tx, client_id, &new.slug, &defaults).await?;
-        let added = Topic { restored: back.is_some(), ..topic(&mut tx, client_id, &new.slug).await? };
-        tx.record(client_id, Change::new("topic.add", &*new.slug).after(&added));
+        let back = add_named(&mut tx, TOPICS, client_no, &named, now).await?;
+        end_topics(&mut tx, client_no, back.as_slice(), now).await?;
+        edit(&mut tx, client_no, &new.slug, &defaults).await?;
+        let added = Topic { restored: back.is_some(), ..topic(&mut tx, client_no, &new.slug).await? };
+        tx.record(client_no, Change::new("topic.add", &*new.slug).after(&added));
         tx.commit().await?;
         Ok(added)
     }
@@ -107,49 +110,49 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such topic, [`Error::Invalid`] when its defaults name who is not there.
-    pub async fn edit_topic(&self, client_id: Uuid, slug: &str, changes: &EditTopic) -> Result<Topic> {
+    pub async fn edit_topic(&self, client_no: ClientNo, slug: &str, changes: &EditTopic) -> Result<Topic> {
         let mut tx = self.write().await?;
-        let before = topic(&mut tx, client_id, slug).await?;
-        edit(&mut tx, client_id, slug, changes).await?;
-        let after = topic(&mut tx, client_id, slug).await?;
+        let before = topic(&mut tx, client_no, slug).await?;
+        edit(&mut tx, client_no, slug, changes).await?;
+        let after = topic(&mut tx, client_no, slug).await?;
         let change = Change::new("topic.edit", slug).before(&before).after(&after);
-        tx.record(client_id, change);
+        tx.record(client_no, change);
         tx.commit().await?;
         Ok(after)
     }
 
     /// Archives a topic: nothing can be posted to it any more, and its grants end.
-    pub async fn remove_topic(&self, client_id: Uuid, slug: &str) -> Result<()> {
+    pub async fn remove_topic(&self, client_no: ClientNo, slug: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let before = topic(&mut tx, client_id, slug).await?;
+        let before = topic(&mut tx, client_no, slug).await?;
         let now = self.clock.now();
-        let id = archive_named(&mut tx, TOPICS, client_id, slug, now).await?;
-        end_topics(&mut tx, client_id, &[id], now).await?;
-        let after = topic(&mut tx, client_id, slug).await?;
+        let topic_no = archive_named(&mut tx, TOPICS, client_no, slug, now).await?;
+        end_topics(&mut tx, client_no, &[topic_no], now).await?;
+        let after = topic(&mut tx, client_no, slug).await?;
         let change = Change::new("topic.remove", slug).before(&before).after(&after);
-        tx.record(client_id, change);
+        tx.record(client_no, change);
         tx.commit().await
     }
 }
 
 /// The topic with this slug, archived or not.
-async fn topic(conn: &mut Conn, client_id: Uuid, slug: &str) -> Result<Topic> {
-    let row = query(select_topic!("t.slug = $2")).bind(client_id).bind(slug).fetch_optional(conn).await?;
+async fn topic(conn: &mut Conn, client_no: ClientNo, slug: &str) -> Result<Topic> {
+    let row = query(select_topic!("t.slug = $2")).bind(client_no).bind(slug).fetch_optional(conn).await?;
     row.as_ref().map(read_topic).transpose()?.ok_or_else(|| Error::not_found("topic", slug))
 }
 
-async fn edit(tx: &mut Write, client_id: Uuid, slug: &str, changes: &EditTopic) -> Result<()> {
+async fn edit(tx: &mut Write, client_no: ClientNo, slug: &str, changes: &EditTopic) -> Result<()> {
     let recipients = changes.default_recipients.value();
     if let Some(recipients) = recipients {
-        all_there(tx, client_id, recipients).await?;
+        all_there(tx, client_no, recipients).await?;
     }
     query(
         "update topic set name = coalesce($3, name),
              priority = case when $4 then $5 else priority end,
              recipients = case when $6 then $7 else recipients end
-         where client_id = $1 and slug = $2",
+         where client_no = $1 and slug = $2",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(slug)
     .bind(&changes.name)
     .bind(!changes.default_priority.stays())
@@ -163,13 +166,13 @@ async fn edit(tx: &mut Write, client_id: Uuid, slug: &str, changes: &EditTopic) 
 }
 
 /// Checks that everyone who is named is there, and stays until our transaction ends; all who are not are told at once.
-async fn all_there(tx: &mut Write, client_id: Uuid, recipients: &Recipients) -> Result<()> {
+async fn all_there(tx: &mut Write, client_no: ClientNo, recipients: &Recipients) -> Result<()> {
     let (of_employees, of_groups) = (tx.shared("e"), tx.shared("g"));
     let employees: HashSet<String> = query_scalar(format!(
         "select e.personnel_no from jsonb_each($2) j cross join employee e
-         where e.client_id = $1 and e.personnel_no = j.atom and e.archived_at is null{of_employees}"
+         where e.client_no = $1 and e.personnel_no = j.atom and e.archived_at is null{of_employees}"
     ))
-    .bind(client_id)
+    .bind(client_no)
     .bind(json(&recipients.employees))
     .fetch_all(tx)
     .await?
@@ -177,9 +180,9 @@ async fn all_there(tx: &mut Write, client_id: Uuid, recipients: &Recipients) -> 
     .collect();
     let groups: HashSet<String> = query_scalar(format!(
         "select g.slug from jsonb_each($2) j cross join \"group\" g
-         where g.client_id = $1 and g.slug = j.atom and g.archived_at is null{of_groups}"
+         where g.client_no = $1 and g.slug = j.atom and g.archived_at is null{of_groups}"
     ))
-    .bind(client_id)
+    .bind(client_no)
     .bind(json(&recipients.groups))
     .fetch_all(tx)
     .await?
@@ -210,12 +213,12 @@ async fn all_there(tx: &mut Write, client_id: Uuid, recipients: &Recipients) -> 
 ///
 /// # Errors
 /// A conflict, which names the topics.
-pub(super) async fn refuse_recipient(tx: &mut Write, client_id: Uuid, who: &Grantee) -> Result<()> {
+pub(super) async fn refuse_recipient(tx: &mut Write, client_no: ClientNo, who: &Grantee) -> Result<()> {
     let topics: Vec<(String, String)> = query_as(
         "select slug, recipients from topic
-         where client_id = $1 and archived_at is null and recipients is not null order by slug",
+         where client_no = $1 and archived_at is null and recipients is not null order by slug",
     )
-    .bind(client_id)
+    .bind(client_no)
     .fetch_all(tx)
     .await?;
     let names = |recipients: &str| {

@@ -6,7 +6,6 @@ use simo_common::{
     api::access::{HeldGrant, Receiver},
     time,
 };
-use uuid::Uuid;
 
 use super::{
     employees::sort_key_of,
@@ -14,10 +13,10 @@ use super::{
     groups::groups_around,
 };
 use crate::store::{
-    Error, Listing, Result, Rows, Store,
+    ClientNo, EmployeeNo, Error, GrantNo, GroupNo, Listing, Result, Rows, Store, TopicNo,
     db::{
         engine::{Conn, query, query_as},
-        rows_as_json::{hex, json},
+        rows_as_json::json,
     },
     list::page,
     posting::{
@@ -37,45 +36,42 @@ impl Store {
     /// [`Error::NotFound`] when there is no such topic.
     pub async fn receivers(
         &self,
-        client_id: Uuid,
+        client_no: ClientNo,
         topic: &str,
         listing: &Listing<String>,
     ) -> Result<Rows<Receiver, String>> {
         let mut snapshot = self.snapshot().await?;
-        let question = Question { client_id, topic: Some(TopicName::Slug(topic)), recipients: None };
+        let question = Question { client_no, topic: Some(TopicName::Slug(topic)), recipients: None };
         let decided = audiences(&mut snapshot, &[question], self.clock.now()).await?.pop();
         let Some(Ok(decided)) = decided else {
             return Err(Error::not_found("topic", topic));
         };
-        let grants = grantees(&mut snapshot, client_id, decided.topic_id).await?;
+        let grants = grantees(&mut snapshot, client_no, decided.topic_no).await?;
         let let_in: Vec<Part> =
             decided.audience.parts.into_iter().filter(|part| part.closed.is_none()).collect();
         // Nobody is in two parts. Looking each person up in a thousand of them would take longer than all the rest.
         let grant_of: HashMap<u32, &str> = let_in
             .iter()
             .flat_map(|part| {
-                let grant = part.grant_id.and_then(|id| grants.get(&id));
+                let grant = part.grant_no.and_then(|grant_no| grants.get(&grant_no));
                 let grant = grant.map(String::as_str).unwrap_or_default();
-                part.members.iter().map(move |ordinal| (ordinal, grant))
+                part.members.iter().map(move |place| (place, grant))
             })
             .collect();
         let few = (grant_of.len() <= FEW).then(|| grant_of.keys().copied().collect::<Vec<u32>>());
         let (from, which) = match &few {
-            Some(_) => (
-                "jsonb_each($4) j cross join employee e indexed by employee_ordinal",
-                "e.ordinal = cast(j.atom as integer)",
-            ),
+            Some(_) => ("jsonb_each($4) j cross join employee e", "e.no = cast(j.atom as integer)"),
             None => ("employee e indexed by employee_sort", "true"),
         };
         let rows = query(format!(
-            "select e.sort_key, e.personnel_no, e.full_name, e.devices, e.ordinal from {from}
-             where e.client_id = $1 and {which} and e.sort_key > $2 and e.archived_at is null and e.blocked_at is null
+            "select e.sort_key, e.personnel_no, e.full_name, e.devices, e.no from {from}
+             where e.client_no = $1 and {which} and e.sort_key > $2 and e.archived_at is null and e.blocked_at is null
              and not exists (
                  select 1 from jsonb_each($3) w where instr(e.folded_name, w.value->>0) = 0
                  and instr(e.personnel_no, w.value->>1) = 0)
              order by e.sort_key"
         ))
-        .bind(client_id)
+        .bind(client_no)
         .bind(listing.after.as_deref().unwrap_or("").as_bytes())
         .bind(listing.find.words());
         let rows = match few {
@@ -83,8 +79,8 @@ impl Store {
             None => rows,
         };
         page(rows.fetch(&mut snapshot), listing.limit, |row| {
-            let ordinal: u32 = row.try_get("ordinal")?;
-            let Some(grant) = grant_of.get(&ordinal) else {
+            let employee_no: EmployeeNo = row.try_get("no")?;
+            let Some(grant) = grant_of.get(&employee_no.place()) else {
                 return Ok(None);
             };
             let receiver = Receiver {
@@ -103,18 +99,18 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such employee.
-    pub async fn access_of(&self, client_id: Uuid, personnel_no: &str) -> Result<Vec<HeldGrant>> {
+    pub async fn access_of(&self, client_no: ClientNo, personnel_no: &str) -> Result<Vec<HeldGrant>> {
         let mut snapshot = self.snapshot().await?;
-        let employee: Option<(Uuid, bool)> = query_as(
-            "select id, blocked_at is not null from employee
-             where client_id = $1 and personnel_no = $2 and archived_at is null",
+        let employee: Option<(EmployeeNo, bool)> = query_as(
+            "select no, blocked_at is not null from employee
+             where client_no = $1 and personnel_no = $2 and archived_at is null",
         )
-        .bind(client_id)
+        .bind(client_no)
         .bind(personnel_no)
         .fetch_optional(&mut snapshot)
         .await?;
-        let (employee_id, blocked) = employee.ok_or_else(|| Error::not_found("employee", personnel_no))?;
-        let mut held = held(&mut snapshot, client_id, employee_id, None, self.clock.now()).await?;
+        let (employee_no, blocked) = employee.ok_or_else(|| Error::not_found("employee", personnel_no))?;
+        let mut held = held(&mut snapshot, client_no, employee_no, None, self.clock.now()).await?;
         for grant in &mut held {
             grant.blocked = blocked;
             grant.times.active &= !blocked;
@@ -127,34 +123,34 @@ impl Store {
 /// said of the moment `at`.
 pub(in crate::store) async fn held(
     conn: &mut Conn,
-    client_id: Uuid,
-    employee_id: Uuid,
-    topic_id: Option<Uuid>,
+    client_no: ClientNo,
+    employee_no: EmployeeNo,
+    topic_no: Option<TopicNo>,
     at: i64,
 ) -> Result<Vec<HeldGrant>> {
-    let groups = groups_around(conn, client_id, employee_id).await?;
-    let ids: Vec<_> = groups.iter().map(|group| hex(group.id)).collect();
+    let groups = groups_around(conn, client_no, employee_no).await?;
+    let group_nos: Vec<_> = groups.iter().map(|group| group.group_no).collect();
     let rows = query(
         "select g.*, t.slug as topic, t.name as topic_name, r.slug as \"group\", c.timezone from topic_grant g
-         join client c on c.id = g.client_id
-         join topic t on t.client_id = g.client_id and t.id = g.topic_id
-         left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
-         where g.client_id = $1 and (g.topic_id = $2 or ($2 is null and t.archived_at is null))
-           and (g.employee_id = $3 or (g.employee_id is null and g.group_id is null)
-                or g.group_id in (select unhex(atom) from jsonb_each($4)))
-         order by t.slug, g.employee_id is not null, g.group_id is not null, r.slug",
+         join client c on c.no = g.client_no
+         join topic t on t.client_no = g.client_no and t.no = g.topic_no
+         left join \"group\" r on r.client_no = g.client_no and r.no = g.group_no
+         where g.client_no = $1 and (g.topic_no = $2 or ($2 is null and t.archived_at is null))
+           and (g.employee_no = $3 or (g.employee_no is null and g.group_no is null)
+                or g.group_no in (select cast(atom as integer) from jsonb_each($4)))
+         order by t.slug, g.employee_no is not null, g.group_no is not null, r.slug",
     )
-    .bind(client_id)
-    .bind(topic_id)
-    .bind(employee_id)
-    .bind(json(&ids))
+    .bind(client_no)
+    .bind(topic_no)
+    .bind(employee_no)
+    .bind(json(&group_nos))
     .fetch_all(conn)
     .await?;
     rows.iter()
         .map(|row| {
-            let group: Option<Uuid> = row.try_get("group_id")?;
-            let around = groups.iter().find(|around| Some(around.id) == group);
-            let is_his = row.try_get::<Option<Uuid>, _>("employee_id")?.is_some();
+            let group_no: Option<GroupNo> = row.try_get("group_no")?;
+            let around = groups.iter().find(|around| Some(around.group_no) == group_no);
+            let is_his = row.try_get::<Option<EmployeeNo>, _>("employee_no")?.is_some();
             Ok(HeldGrant {
                 topic: row.try_get("topic")?,
                 topic_name: row.try_get("topic_name")?,
@@ -178,15 +174,19 @@ pub(in crate::store) fn grantee(is_employee: bool, group: Option<String>) -> Str
 }
 
 /// To whom each grant of a topic was given.
-async fn grantees(conn: &mut Conn, client_id: Uuid, topic_id: Option<Uuid>) -> Result<HashMap<Uuid, String>> {
-    let rows: Vec<(Uuid, Option<Uuid>, Option<String>)> = query_as(
-        "select g.id, g.employee_id, r.slug from topic_grant g
-         left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
-         where g.client_id = $1 and g.topic_id = $2",
+async fn grantees(
+    conn: &mut Conn,
+    client_no: ClientNo,
+    topic_no: Option<TopicNo>,
+) -> Result<HashMap<GrantNo, String>> {
+    let rows: Vec<(GrantNo, Option<EmployeeNo>, Option<String>)> = query_as(
+        "select g.no, g.employee_no, r.slug from topic_grant g
+         left join \"group\" r on r.client_no = g.client_no and r.no = g.group_no
+         where g.client_no = $1 and g.topic_no = $2",
     )
-    .bind(client_id)
-    .bind(topic_id)
+    .bind(client_no)
+    .bind(topic_no)
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|(id, employee, group)| (id, grantee(employee.is_some(), group))).collect())
+    Ok(rows.into_iter().map(|(no, employee, group)| (no, grantee(employee.is_some(), group))).collect())
 }

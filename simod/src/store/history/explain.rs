@@ -8,13 +8,13 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{
-    message,
+    message::{Found, posted_by},
     rows::{self, moment},
     scan::Key,
     story::{Known, Person},
 };
 use crate::store::{
-    Error, Result, Store,
+    AcsNo, ClientNo, EmployeeNo, Error, GrantNo, MessageNo, Result, Store, TopicNo,
     clock_steps::clock_then,
     db::engine::{Conn, Row, query, query_scalar},
     directory::{
@@ -27,17 +27,17 @@ impl Store {
     /// The way of a message to a person, or why there was none, in words of `lang`.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such message (or `acs_id` is given and did not post it) or no such person.
+    /// [`Error::NotFound`] when there is no such message (or `acs_no` is given and did not post it) or no such person.
     pub async fn explain(
         &self,
-        client_id: Uuid,
-        acs_id: Option<Uuid>,
+        client_no: ClientNo,
+        acs_no: Option<AcsNo>,
         message_id: Uuid,
         personnel_no: &str,
         lang: Lang,
     ) -> Result<Explanation> {
         let mut snapshot = self.snapshot().await?;
-        let known = known(&mut snapshot, client_id, acs_id, message_id, personnel_no).await?;
+        let known = known(&mut snapshot, client_no, acs_no, message_id, personnel_no).await?;
         let story = known.story(lang);
         Ok(Explanation {
             delivery: known.delivery,
@@ -55,44 +55,44 @@ impl Store {
 
 async fn known(
     conn: &mut Conn,
-    client_id: Uuid,
-    acs_id: Option<Uuid>,
+    client_no: ClientNo,
+    acs_no: Option<AcsNo>,
     message_id: Uuid,
     personnel_no: &str,
 ) -> Result<Known> {
-    let message = message::read(conn, client_id, &[message_id]).await?.pop();
-    let (_, message) = message
-        .filter(|(by, _)| acs_id.is_none() || *by == acs_id)
+    let Found { no: message_no, message, .. } = posted_by(conn, client_no, acs_no, message_id)
+        .await?
         .ok_or_else(|| Error::not_found("message", message_id.to_string()))?;
-    let zone: String = query_scalar("select timezone from client where id = $1")
-        .bind(client_id)
+    let zone: String = query_scalar("select timezone from client where no = $1")
+        .bind(client_no)
         .fetch_one(&mut *conn)
         .await?;
-    let (employee_id, person) = person(conn, client_id, personnel_no).await?;
+    let (employee_no, person) = person(conn, client_no, personnel_no).await?;
     let still_expanding: i64 =
-        query_scalar("select count(*) from audience where client_id = $1 and message_id = $2")
-            .bind(client_id)
-            .bind(message_id)
+        query_scalar("select count(*) from audience where client_no = $1 and message_no = $2")
+            .bind(client_no)
+            .bind(message_no)
             .fetch_one(&mut *conn)
             .await?;
     let topic = query(
-        "select m.seq, m.topic_id, t.archived_at from message m
-         left join topic t on t.client_id = m.client_id and t.id = m.topic_id
-         where m.client_id = $1 and m.id = $2",
+        "select m.topic_no, t.archived_at from message m
+         left join topic t on t.client_no = m.client_no and t.no = m.topic_no
+         where m.client_no = $1 and m.no = $2",
     )
-    .bind(client_id)
-    .bind(message_id)
+    .bind(client_no)
+    .bind(message_no)
     .fetch_one(&mut *conn)
     .await?;
-    let topic_id: Option<Uuid> = topic.try_get("topic_id")?;
-    let held = match topic_id {
-        Some(_) => held(conn, client_id, employee_id, topic_id, message.accepted_at.as_microsecond()).await?,
+    let topic_no: Option<TopicNo> = topic.try_get("topic_no")?;
+    let held = match topic_no {
+        Some(_) => held(conn, client_no, employee_no, topic_no, message.accepted_at.as_microsecond()).await?,
         None => Vec::new(),
     };
-    let clock = match message.send_at {
-        // Accepted anew when it came due, under its old number.
-        Some(_) => None,
-        None => clock_then(conn, topic.try_get("seq")?, message.accepted_at.as_microsecond()).await?,
+    // One that waits for its time is accepted when it comes due.
+    let clock = if message_no.0 > 0 {
+        clock_then(conn, message_no, message.accepted_at.as_microsecond()).await?
+    } else {
+        None
     };
     let mut known = Known {
         clock,
@@ -105,26 +105,26 @@ async fn known(
         held,
         phone_times: PhoneTimes::default(),
         outcome: None,
-        pushes: pushes(conn, client_id, message_id, employee_id).await?,
+        pushes: pushes(conn, client_no, message_no, employee_no).await?,
         still_expanding: still_expanding > 0,
         message,
     };
-    add_delivery(conn, client_id, message_id, employee_id, &mut known).await?;
+    add_delivery(conn, client_no, message_no, employee_no, &mut known).await?;
     Ok(known)
 }
 
-async fn person(conn: &mut Conn, client_id: Uuid, personnel_no: &str) -> Result<(Uuid, Person)> {
+async fn person(conn: &mut Conn, client_no: ClientNo, personnel_no: &str) -> Result<(EmployeeNo, Person)> {
     let row = query(
-        "select id, personnel_no, full_name, created_at, blocked_at, archived_at from employee
-         where client_id = $1 and personnel_no = $2",
+        "select no, personnel_no, full_name, created_at, blocked_at, archived_at from employee
+         where client_no = $1 and personnel_no = $2",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(personnel_no)
     .fetch_optional(&mut *conn)
     .await?
     .ok_or_else(|| Error::not_found("employee", personnel_no))?;
-    let id: Uuid = row.try_get("id")?;
-    let groups = groups_around(conn, client_id, id).await?;
+    let no: EmployeeNo = row.try_get("no")?;
+    let groups = groups_around(conn, client_no, no).await?;
     let person = Person {
         personnel_no: row.try_get("personnel_no")?,
         full_name: row.try_get("full_name")?,
@@ -133,18 +133,23 @@ async fn person(conn: &mut Conn, client_id: Uuid, personnel_no: &str) -> Result<
         blocked_at: moment(&row, "blocked_at")?,
         archived_at: moment(&row, "archived_at")?,
     };
-    Ok((id, person))
+    Ok((no, person))
 }
 
-async fn pushes(conn: &mut Conn, client_id: Uuid, message_id: Uuid, employee_id: Uuid) -> Result<Vec<Push>> {
+async fn pushes(
+    conn: &mut Conn,
+    client_no: ClientNo,
+    message_no: MessageNo,
+    employee_no: EmployeeNo,
+) -> Result<Vec<Push>> {
     let rows = query(
-        "select p.*, coalesce(dv.name, '') as device from push p
-         left join device dv on dv.client_id = p.client_id and dv.id = p.device_id
-         where p.client_id = $1 and p.message_id = $2 and p.employee_id = $3 order by p.device_id",
+        "select p.*, dv.id as device_id, dv.name as device from push p
+         join device dv on dv.client_no = p.client_no and dv.no = p.device_no
+         where p.client_no = $1 and p.message_no = $2 and p.employee_no = $3 order by p.device_no",
     )
-    .bind(client_id)
-    .bind(message_id)
-    .bind(employee_id)
+    .bind(client_no)
+    .bind(message_no)
+    .bind(employee_no)
     .fetch_all(conn)
     .await?;
     rows.iter().map(push).collect()
@@ -169,35 +174,34 @@ fn push(row: &Row) -> Result<Push> {
 
 async fn add_delivery(
     conn: &mut Conn,
-    client_id: Uuid,
-    message_id: Uuid,
-    employee_id: Uuid,
+    client_no: ClientNo,
+    message_no: MessageNo,
+    employee_no: EmployeeNo,
     known: &mut Known,
 ) -> Result<()> {
     let row = query(
-        "select d.*, tg.slug as target_group, gr.id as grant_row, gr.employee_id as grant_employee,
+        "select d.*, tg.slug as target_group, gr.no as grant_row, gr.employee_no as grant_employee,
                 gg.slug as grant_group
          from delivery d
-         left join \"group\" tg on tg.client_id = $1 and tg.id = d.target_id
-         left join topic_grant gr on gr.client_id = $1 and gr.id = d.grant_id
-         left join \"group\" gg on gg.client_id = $1 and gg.id = gr.group_id
-         where d.client_id = $1 and d.message_id = $2 and d.employee_id = $3",
+         left join \"group\" tg on tg.client_no = $1 and tg.no = d.target_no
+         left join topic_grant gr on gr.client_no = $1 and gr.no = d.grant_no
+         left join \"group\" gg on gg.client_no = $1 and gg.no = gr.group_no
+         where d.client_no = $1 and d.message_no = $2 and d.employee_no = $3",
     )
-    .bind(client_id)
-    .bind(message_id)
-    .bind(employee_id)
+    .bind(client_no)
+    .bind(message_no)
+    .bind(employee_no)
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(()) };
-    let accepted_at = row.try_get("accepted_at")?;
-    let key = Key { accepted_at, message_id, employee_id };
-    known.delivery = rows::read(conn, client_id, &[key]).await?.pop();
+    let key = Key { message_no, employee_no };
+    known.delivery = rows::read(conn, client_no, &[key]).await?.pop();
     let target: String = row.try_get("target")?;
     let target_group: Option<String> = row.try_get("target_group")?;
     known.target = Some(target_group.map_or(target, |slug| format!("group:{slug}")));
-    if row.try_get::<Option<Uuid>, _>("grant_id")?.is_some() {
-        let is_there = row.try_get::<Option<Uuid>, _>("grant_row")?.is_some();
-        let is_employee = row.try_get::<Option<Uuid>, _>("grant_employee")?.is_some();
+    if row.try_get::<Option<GrantNo>, _>("grant_no")?.is_some() {
+        let is_there = row.try_get::<Option<GrantNo>, _>("grant_row")?.is_some();
+        let is_employee = row.try_get::<Option<EmployeeNo>, _>("grant_employee")?.is_some();
         let group: Option<String> = row.try_get("grant_group")?;
         known.grant = Some(if is_there { grantee(is_employee, group) } else { "revoked".to_owned() });
     }

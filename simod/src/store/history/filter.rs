@@ -1,5 +1,6 @@
 //! [`Wanted`] as conditions in SQL.
 
+use serde::Serialize;
 use simo_common::delivery::DeliveryState;
 
 use super::{
@@ -18,41 +19,41 @@ pub(super) struct Said {
 }
 
 impl Wanted {
-    /// The condition on when `table` (`d` or `m`) was accepted. What the keyset bounds anyway can be left out.
-    pub(super) fn push_times(&self, sql: &mut Sql, table: &str, from: bool, to: bool) {
-        let (Some(first), Some(last)) = (self.times.first(), self.times.last()) else {
+    /// The condition on the message's number in `column`. What the keyset bounds anyway can be left out.
+    pub(super) fn push_numbers(&self, sql: &mut Sql, column: &str, from: bool, to: bool) {
+        let (Some(first), Some(last)) = (self.numbers.first(), self.numbers.last()) else {
             sql.push(" and false");
             return;
         };
-        if from && first.start > i64::MIN {
-            sql.push(format!(" and {table}.accepted_at >= ")).bind(first.start);
+        if from {
+            sql.push(format!(" and {column} >= ")).bind(first.start);
         }
         if to {
-            sql.push(format!(" and {table}.accepted_at < ")).bind(last.end);
+            sql.push(format!(" and {column} < ")).bind(last.end);
         }
-        for pair in self.times.windows(2) {
-            sql.push(format!(" and ({table}.accepted_at < ")).bind(pair[0].end);
-            sql.push(format!(" or {table}.accepted_at >= ")).bind(pair[1].start).push(")");
+        for pair in self.numbers.windows(2) {
+            sql.push(format!(" and ({column} < ")).bind(pair[0].end);
+            sql.push(format!(" or {column} >= ")).bind(pair[1].start).push(")");
         }
     }
 
-    /// The conditions on a delivery `d` but its time.
+    /// The conditions on a delivery `d` but when it was accepted.
     pub(super) fn push_delivery(&self, sql: &mut Sql, said: Said) {
         if let (false, Some(states)) = (said.states, self.listed_states()) {
             sql.push(" and d.state in ").list(&states);
         }
         self.push_reasons(sql, said);
-        push_id_choice(sql, "d.message_id", &self.messages);
+        push_number_choice(sql, "d.message_no", &self.messages);
         if !said.people {
-            self.push_people(sql, "d.employee_id");
+            self.push_people(sql, "d.employee_no");
         }
         for (negated, devices) in &self.devices {
             sql.push(if *negated { " and not exists" } else { " and exists" });
             sql.push(
-                " (select 1 from push p where p.client_id = d.client_id and p.message_id = d.message_id
-                 and p.employee_id = d.employee_id and p.device_id in ",
+                " (select 1 from push p where p.client_no = d.client_no and p.message_no = d.message_no
+                 and p.employee_no = d.employee_no and p.device_no in ",
             );
-            sql.ids(devices).push(")");
+            sql.numbers(devices).push(")");
         }
     }
 
@@ -74,21 +75,21 @@ impl Wanted {
         }
     }
 
-    /// The conditions on the person whose id is in `column`.
+    /// The conditions on the person whose number is in `column`.
     pub(super) fn push_people(&self, sql: &mut Sql, column: &str) {
-        push_id_choice(sql, column, &self.people);
+        push_number_choice(sql, column, &self.people);
         for (negated, crowd) in &self.crowds {
             sql.push(if *negated { " and not exists" } else { " and exists" });
             match crowd {
                 Crowd::Groups(groups) => {
-                    sql.push(" (select 1 from group_member g where g.client_id = ").bind(self.client_id);
-                    sql.push(format!(" and g.employee_id = {column} and g.group_id in ")).ids(groups);
+                    sql.push(" (select 1 from group_member g where g.client_no = ").bind(self.client_no);
+                    sql.push(format!(" and g.employee_no = {column} and g.group_no in ")).numbers(groups);
                 }
                 Crowd::Named(names) => {
                     // By the primary key.
-                    sql.push(" (select 1 from employee named indexed by sqlite_autoindex_employee_1");
-                    sql.push(" where named.client_id = ").bind(self.client_id);
-                    sql.push(format!(" and named.id = {column} and "));
+                    sql.push(" (select 1 from employee named");
+                    sql.push(" where named.client_no = ").bind(self.client_no);
+                    sql.push(format!(" and named.no = {column} and "));
                     push_named(sql, names);
                 }
             }
@@ -96,12 +97,15 @@ impl Wanted {
         }
     }
 
-    /// The conditions on a message `m` but that its id is one of some, its time and its words.
+    /// The conditions on a message `m` but that its number is one of some, and its words.
     pub(super) fn push_message(&self, sql: &mut Sql) {
-        if self.messages.only().is_none() {
-            push_id_choice(sql, "m.id", &self.messages);
+        if self.asks_for_times() {
+            self.push_times(sql);
         }
-        push_id_choice(sql, "m.topic_id", &self.topics);
+        if self.messages.only().is_none() {
+            push_number_choice(sql, "m.no", &self.messages);
+        }
+        push_number_choice(sql, "m.topic_no", &self.topics);
         self.push_acs(sql);
         push_choice(sql, "m.external_id", &self.external);
         if !self.priorities.is_all() {
@@ -110,13 +114,24 @@ impl Wanted {
         push_choice(sql, "m.require_ack", &self.ack);
     }
 
+    /// When a message `m` was accepted, exactly: numbers only lead near it.
+    fn push_times(&self, sql: &mut Sql) {
+        let mut or = " and (";
+        for time in &self.times {
+            sql.push(or).push("m.accepted_at >= ").bind(time.start);
+            sql.push(" and m.accepted_at < ").bind(time.end);
+            or = " or ";
+        }
+        sql.push(")");
+    }
+
     /// The conditions on the words of a message `m`, looked up message by message: tens of microseconds each.
     pub(super) fn push_words(&self, sql: &mut Sql) {
         for (negated, words) in [(false, &self.words), (true, &self.no_words)] {
             if let Some(words) = words {
                 sql.push(if negated { " and not exists" } else { " and exists" });
                 sql.push(" (select 1 from message_word where message_word match ").bind(words.clone());
-                sql.push(" and rowid = m.seq)");
+                sql.push(" and rowid = m.no)");
             }
         }
     }
@@ -128,9 +143,9 @@ impl Wanted {
             Choice::Except(values) => (values, false),
         };
         let operators = values.contains(&None) == only;
-        sql.push(if operators { " and (m.acs_id is null or " } else { " and (m.acs_id is not null and " });
-        sql.push(if only { "m.acs_id in " } else { "m.acs_id not in " });
-        sql.ids(values.iter().flatten()).push(")");
+        sql.push(if operators { " and (m.acs_no is null or " } else { " and (m.acs_no is not null and " });
+        sql.push(if only { "m.acs_no in " } else { "m.acs_no not in " });
+        sql.numbers(values.iter().flatten()).push(")");
     }
 }
 
@@ -149,14 +164,17 @@ where
     }
 }
 
-fn push_id_choice(sql: &mut Sql, column: &str, choice: &Choice<uuid::Uuid>) {
+fn push_number_choice<T>(sql: &mut Sql, column: &str, choice: &Choice<T>)
+where
+    T: Ord + Clone + Serialize + Into<Value<'static>>,
+{
     match choice {
-        Choice::Only(ids) => {
-            sql.push(format!(" and {column} in ")).ids(ids);
+        Choice::Only(numbers) => {
+            sql.push(format!(" and {column} in ")).numbers(numbers);
         }
-        Choice::Except(ids) if ids.is_empty() => {}
-        Choice::Except(ids) => {
-            sql.push(format!(" and ({column} is null or {column} not in ")).ids(ids).push(")");
+        Choice::Except(numbers) if numbers.is_empty() => {}
+        Choice::Except(numbers) => {
+            sql.push(format!(" and ({column} is null or {column} not in ")).numbers(numbers).push(")");
         }
     }
 }

@@ -13,12 +13,12 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::{Ask, Cursor, Order, PAGE_MOST, messages::Candidate, rows::moment, wanted::Wanted};
+use super::{Ask, Cursor, Order, PAGE_MOST, rows::moment, sql::Sql, wanted::Wanted, words};
 use crate::store::{
-    Result, Store,
+    AcsNo, ClientNo, MessageNo, Result, Store,
     db::{
-        engine::{Conn, Row, query, query_as},
-        rows_as_json,
+        engine::{Conn, Row, query, query_as, query_scalar},
+        rows_as_json::json,
     },
 };
 
@@ -31,9 +31,9 @@ const ORDER: Order = Order { key: SortKey::Date, descending: true, descending_da
 #[derive(Debug, Clone, Copy)]
 pub struct AskMessages<'a> {
     /// Of which client.
-    pub client_id: Uuid,
+    pub client_no: ClientNo,
     /// Only what this ACS posted.
-    pub acs_id: Option<Uuid>,
+    pub acs_no: Option<AcsNo>,
     /// Only those that their ACS calls so.
     pub external_id: Option<&'a str>,
     /// What is wanted; what it asks of deliveries must hold for one of the message's.
@@ -45,11 +45,16 @@ pub struct AskMessages<'a> {
 }
 
 impl Store {
-    /// A message; `None` when there is none with this id, or when `acs_id` is given and did not post it.
-    pub async fn message(&self, client_id: Uuid, acs_id: Option<Uuid>, id: Uuid) -> Result<Option<Message>> {
+    /// A message; `None` when there is none with this id, or when `acs_no` is given and did not post it.
+    pub async fn message(
+        &self,
+        client_no: ClientNo,
+        acs_no: Option<AcsNo>,
+        id: Uuid,
+    ) -> Result<Option<Message>> {
         let mut snapshot = self.snapshot().await?;
-        let message = read(&mut snapshot, client_id, &[id]).await?.pop();
-        Ok(message.filter(|(by, _)| acs_id.is_none() || *by == acs_id).map(|(_, message)| message))
+        let found = posted_by(&mut snapshot, client_no, acs_no, id).await?;
+        Ok(found.map(|found| found.message))
     }
 
     /// A page of messages, newest first.
@@ -61,10 +66,15 @@ impl Store {
         let after = ask.cursor.map(|text| Cursor::read(text, SORT)).transpose()?;
         let as_of = after.as_ref().map_or_else(|| self.clock().now(), |after| after.as_of);
         let mut snapshot = self.snapshot().await?;
-        let until = super::until(&mut snapshot, ask.client_id, after.as_ref(), as_of).await?;
+        let (until, waiting) = if let Some(after) = &after {
+            (after.until, after.waiting)
+        } else {
+            let newest = super::newest(&mut snapshot, ask.client_no).await?;
+            (newest, before_waiting(&mut snapshot, ask.client_no).await?)
+        };
         let deliveries = Ask {
-            client_id: ask.client_id,
-            acs_id: ask.acs_id,
+            client_no: ask.client_no,
+            acs_no: ask.acs_no,
             message_id: None,
             query: ask.query,
             sort: Sort::default(),
@@ -76,138 +86,194 @@ impl Store {
             wanted.external.narrow(false, [id.to_owned()]);
         }
         let limit = ask.limit.clamp(1, PAGE_MOST) as usize;
-        let mut places = wanted.places(&mut snapshot, after.as_ref(), limit + 1).await?;
-        let more = places.len() > limit;
-        places.truncate(limit);
-        let ids: Vec<Uuid> = places.iter().map(|(_, id)| *id).collect();
-        let rows = read(&mut snapshot, ask.client_id, &ids).await?;
-        let next = places.last().filter(|_| more).map(|(accepted_at, id)| {
+        let last = after.map_or(MessageNo(until.0.saturating_add(1)), |after| after.message_no);
+        let mut numbers = wanted.waiting(&mut snapshot, waiting, limit + 1).await?;
+        numbers.extend(wanted.accepted(&mut snapshot, last, limit + 1).await?);
+        let mut found = by_date(read(&mut snapshot, ask.client_no, &numbers).await?);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let shown = |waits: bool| found.iter().rev().map(|found| found.no).find(|no| (no.0 < 0) == waits);
+        let next = more.then(|| {
             encode_cursor(&Cursor {
                 sort: SORT.to_owned(),
                 as_of,
                 until,
-                ..Cursor::at_message(*accepted_at, *id)
+                waiting: shown(true).unwrap_or(waiting),
+                ..Cursor::at_message(shown(false).unwrap_or(last))
             })
         });
-        Ok(Page { items: rows.into_iter().map(|(_, message)| message).collect(), next })
+        Ok(Page { items: found.into_iter().map(|found| found.message).collect(), next })
     }
 }
 
 impl Wanted {
-    /// When the next messages after the cursor were accepted, and their ids.
-    async fn places(
-        &self,
-        conn: &mut Conn,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Vec<(i64, Uuid)>> {
-        if self.is_impossible() {
+    /// The next messages that were accepted before `last`, newest first.
+    async fn accepted(&self, conn: &mut Conn, last: MessageNo, limit: usize) -> Result<Vec<MessageNo>> {
+        if self.is_impossible() || self.numbers.is_empty() {
             return Ok(Vec::new());
         }
         if self.asks_of_deliveries() {
-            return self.places_by_deliveries(conn, after, limit).await;
+            return self.accepted_by_deliveries(conn, last, limit).await;
         }
-        let comes = |message: &Candidate| {
-            after
-                .is_none_or(|after| (message.accepted_at, message.id) < (after.accepted_at, after.message_id))
-        };
-        let place = |message: &Candidate| (message.accepted_at, message.id);
-        if let Some(mut all) = self.candidates(conn).await? {
-            all.retain(comes);
-            let mut places: Vec<_> = all.iter().map(place).collect();
-            places.sort_unstable_by(|one, other| other.cmp(one));
-            places.truncate(limit);
-            return Ok(places);
+        if let Some(all) = self.candidates(conn).await? {
+            let mut numbers: Vec<_> = all.iter().map(|message| message.no).filter(|no| *no < last).collect();
+            numbers.sort_unstable_by(|one, other| other.cmp(one));
+            numbers.truncate(limit);
+            return Ok(numbers);
         }
-        let (mut places, mut from, mut step) = (Vec::new(), after.cloned(), limit + 1);
+        let (mut numbers, mut from, mut step) =
+            (Vec::new(), Some(MessageNo(last.0.saturating_sub(1))), limit);
+        while from.is_some() && numbers.len() < limit {
+            let (found, next) = self.next_messages(conn, ORDER, from, step).await?;
+            numbers.extend(found.iter().map(|message| message.no));
+            from = next;
+            step = (step * 2).min(2_000);
+        }
+        numbers.truncate(limit);
+        Ok(numbers)
+    }
+
+    async fn accepted_by_deliveries(
+        &self,
+        conn: &mut Conn,
+        mut last: MessageNo,
+        limit: usize,
+    ) -> Result<Vec<MessageNo>> {
+        let mut numbers: Vec<MessageNo> = Vec::new();
         loop {
-            // Each step begins with the message that the one before it ended with.
-            let (found, last) = self.next_messages(conn, ORDER, from.as_ref(), step).await?;
-            places.extend(found.iter().filter(|message| comes(message)).map(place));
-            places.dedup();
-            places.truncate(limit);
-            match last {
-                Some(last) if places.len() < limit => {
-                    from = Some(Cursor::at_message(last.accepted_at, last.id));
-                    step = (step * 2).min(2_000);
+            let keys = self.keys(conn, ORDER, Some(&Cursor::at_message(last)), limit).await?;
+            numbers.extend(keys.iter().map(|key| key.message_no));
+            numbers.dedup();
+            match numbers.last() {
+                Some(no) if numbers.len() < limit && keys.len() == limit => last = *no,
+                _ => {
+                    numbers.truncate(limit);
+                    return Ok(numbers);
                 }
-                _ => return Ok(places),
             }
         }
     }
 
-    async fn places_by_deliveries(
-        &self,
-        conn: &mut Conn,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Vec<(i64, Uuid)>> {
-        let mut places: Vec<(i64, Uuid)> = Vec::new();
-        let mut after = after.cloned();
-        loop {
-            let keys = self.keys(conn, ORDER, after.as_ref(), limit).await?;
-            places.extend(keys.iter().map(|key| (key.accepted_at, key.message_id)));
-            places.dedup();
-            match places.last() {
-                // No employee's id is smaller than nil: the cursor skips what is left of this message.
-                Some((accepted_at, id)) if places.len() < limit && keys.len() == limit => {
-                    after = Some(Cursor::at_message(*accepted_at, *id));
-                }
-                _ => {
-                    places.truncate(limit);
-                    return Ok(places);
-                }
-            }
+    /// The next messages after `last` without a number of their own, newest first: the later, the smaller is the one that
+    /// they have while they wait. No index has their words.
+    async fn waiting(&self, conn: &mut Conn, mut last: MessageNo, limit: usize) -> Result<Vec<MessageNo>> {
+        let mut numbers = Vec::new();
+        if self.is_impossible() || self.asks_of_deliveries() {
+            return Ok(numbers);
         }
+        let index = if self.external.only().is_some() { "message_external" } else { "message_client" };
+        let mut more = true;
+        while more && numbers.len() < limit {
+            let mut sql = Sql::new(format!("select m.no, m.title, m.body from message m indexed by {index}"));
+            sql.push(" where m.client_no = ").bind(self.client_no);
+            sql.push(" and m.no < 0 and m.no > ").bind(last);
+            if let Some(messages) = self.messages.only() {
+                sql.push(" and m.no in ").numbers(messages);
+            }
+            self.push_message(&mut sql);
+            sql.push(" order by m.no limit ").bind(limit as i64);
+            let found: Vec<(MessageNo, String, String)> = sql.rows(conn).await?;
+            more = found.len() == limit;
+            last = found.last().map_or(last, |(no, ..)| *no);
+            let has_words = |title: &str, body: &str| {
+                self.texts.iter().all(|(negated, text)| words::has(title, body, text) != *negated)
+            };
+            let fits = |(no, title, body): (_, String, String)| has_words(&title, &body).then_some(no);
+            numbers.extend(found.into_iter().filter_map(fits));
+        }
+        numbers.truncate(limit);
+        Ok(numbers)
     }
 }
 
-/// The messages with these ids, in their order, each with the ACS that posted it.
-pub(super) async fn read(
+/// The number after which all messages of a client come that have none of their own, the newest first.
+async fn before_waiting(conn: &mut Conn, client_no: ClientNo) -> Result<MessageNo> {
+    Ok(query_scalar("select coalesce(min(no), 0) - 1 from message where client_no = $1")
+        .bind(client_no)
+        .fetch_one(conn)
+        .await?)
+}
+
+/// Puts messages without a number of their own between the others, by date; each kind stays in its order.
+fn by_date(found: Vec<Found>) -> Vec<Found> {
+    let mut all = Vec::with_capacity(found.len());
+    let (waiting, accepted): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.no.0 < 0);
+    let mut waiting = waiting.into_iter().peekable();
+    for accepted in accepted {
+        while let Some(later) = waiting.next_if(|it| it.message.accepted_at > accepted.message.accepted_at) {
+            all.push(later);
+        }
+        all.push(accepted);
+    }
+    all.extend(waiting);
+    all
+}
+
+/// A message that was found.
+pub(super) struct Found {
+    pub(super) no: MessageNo,
+    acs_no: Option<AcsNo>,
+    pub(super) message: Message,
+}
+
+/// The message with this id, if there is one and the ACS, where one is given, posted it.
+pub(super) async fn posted_by(
     conn: &mut Conn,
-    client_id: Uuid,
-    ids: &[Uuid],
-) -> Result<Vec<(Option<Uuid>, Message)>> {
-    if ids.is_empty() {
+    client_no: ClientNo,
+    acs_no: Option<AcsNo>,
+    id: Uuid,
+) -> Result<Option<Found>> {
+    let no: Option<MessageNo> = query_scalar("select no from message where client_no = $1 and id = $2")
+        .bind(client_no)
+        .bind(id)
+        .fetch_optional(&mut *conn)
+        .await?;
+    let found = read(conn, client_no, no.as_slice()).await?.pop();
+    Ok(found.filter(|found| acs_no.is_none() || found.acs_no == acs_no))
+}
+
+/// The messages with these numbers, in their order.
+pub(super) async fn read(conn: &mut Conn, client_no: ClientNo, numbers: &[MessageNo]) -> Result<Vec<Found>> {
+    if numbers.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = rows_as_json::ids(ids);
+    let numbers = json(numbers);
     let rows = query(
         "select m.*, c.slug as client, t.slug as topic, a.name as acs
          from jsonb_each($2) k
-         cross join client c on c.id = $1
-         cross join message m indexed by message_id on m.client_id = $1 and m.id = unhex(k.atom)
-         left join topic t on t.client_id = $1 and t.id = m.topic_id
-         left join acs a on a.client_id = $1 and a.id = m.acs_id
+         cross join client c on c.no = $1
+         cross join message m on m.client_no = $1 and m.no = cast(k.atom as integer)
+         left join topic t on t.client_no = $1 and t.no = m.topic_no
+         left join acs a on a.client_no = $1 and a.no = m.acs_no
          order by k.key",
     )
-    .bind(client_id)
-    .bind(&ids)
+    .bind(client_no)
+    .bind(&numbers)
     .fetch_all(&mut *conn)
     .await?;
-    let counts: Vec<(Uuid, i64, i64)> = query_as(
-        "select d.message_id, d.state, count(*)
+    let counts: Vec<(MessageNo, i64, i64)> = query_as(
+        "select d.message_no, d.state, count(*)
          from jsonb_each($2) k
-         cross join message m indexed by message_id on m.client_id = $1 and m.id = unhex(k.atom)
-         cross join delivery d indexed by delivery_state on d.client_id = $1
-              and d.state in (0, 1, 2, 3, 4, 5, 6, 7, 8) and d.accepted_at = m.accepted_at and d.message_id = m.id
-         group by d.message_id, d.state order by d.state",
+         cross join delivery d indexed by delivery_state on d.client_no = $1
+              and d.state in (0, 1, 2, 3, 4, 5, 6, 7, 8) and d.message_no = cast(k.atom as integer)
+         group by d.message_no, d.state order by d.state",
     )
-    .bind(client_id)
-    .bind(&ids)
+    .bind(client_no)
+    .bind(&numbers)
     .fetch_all(conn)
     .await?;
-    rows.iter().map(|row| message(row, &counts)).collect()
+    rows.iter().map(|row| found(row, &counts)).collect()
 }
 
-fn message(row: &Row, counts: &[(Uuid, i64, i64)]) -> Result<(Option<Uuid>, Message)> {
-    let id: Uuid = row.try_get("id")?;
-    let states = counts.iter().filter(|(message, ..)| *message == id).filter_map(|(_, state, count)| {
+fn found(row: &Row, counts: &[(MessageNo, i64, i64)]) -> Result<Found> {
+    let no: MessageNo = row.try_get("no")?;
+    let canceled_at = moment(row, "canceled_at")?;
+    let states = counts.iter().filter(|(message, ..)| *message == no).filter_map(|(_, state, count)| {
         Some(StateCount { state: DeliveryState::from_rank(*state)?, count: *count as u64 })
     });
     let count = |column| row.try_get::<i64, _>(column).map(|count| count as u64);
     let message = Message {
-        id,
+        id: row.try_get("id")?,
         client: row.try_get("client")?,
         acs: row.try_get::<Option<String>, _>("acs")?.unwrap_or_else(|| OPERATOR.to_owned()),
         topic: row.try_get("topic")?,
@@ -222,9 +288,9 @@ fn message(row: &Row, counts: &[(Uuid, i64, i64)]) -> Result<(Option<Uuid>, Mess
         accepted_at: from_us(row.try_get("accepted_at")?),
         send_at: moment(row, "send_at")?,
         expires_at: from_us(row.try_get("expires_at")?),
-        canceled_at: moment(row, "canceled_at")?,
+        canceled_at,
         cancel_reason: row.try_get("cancel_reason")?,
-        scheduled: moment(row, "due_at")?.is_some(),
+        scheduled: no.0 < 0 && canceled_at.is_none(),
         counts: RecipientCounts {
             accepted: count("accepted")?,
             without_device: count("without_device")?,
@@ -234,5 +300,5 @@ fn message(row: &Row, counts: &[(Uuid, i64, i64)]) -> Result<(Option<Uuid>, Mess
         },
         states: states.collect(),
     };
-    Ok((row.try_get("acs_id")?, message))
+    Ok(Found { no, acs_no: row.try_get("acs_no")?, message })
 }

@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 
 use simo_common::message::Priority;
-use uuid::Uuid;
 
-use super::{Cursor, Order, sql::Sql, wanted::Wanted};
+use super::{Order, sql::Sql, wanted::Wanted};
 use crate::store::{
-    Result,
+    MessageNo, Result,
     db::engine::{Conn, FromRow, Row, query_scalar},
 };
 
@@ -17,21 +16,14 @@ const WIDEST_GAP: i64 = 10_000;
 /// A message that may have wanted deliveries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
-    seq: i64,
-    pub(super) accepted_at: i64,
-    pub(super) id: Uuid,
+    pub(super) no: MessageNo,
     /// How many deliveries it has, at most.
     pub(super) deliveries: i64,
 }
 
 impl FromRow for Candidate {
     fn from_row(row: &Row) -> sqlx::Result<Self> {
-        Ok(Self {
-            seq: row.try_get("seq")?,
-            accepted_at: row.try_get("accepted_at")?,
-            id: row.try_get("id")?,
-            deliveries: row.try_get("deliveries")?,
-        })
+        Ok(Self { no: row.try_get("no")?, deliveries: row.try_get("deliveries")? })
     }
 }
 
@@ -54,13 +46,12 @@ impl Way {
 
     fn index(self) -> &'static str {
         match self {
-            Self::Id => "message_id",
             Self::External => "message_external",
             Self::Urgent => "message_urgent",
             Self::Ack => "message_ack",
             Self::Acs => "message_acs",
             Self::Topic => "message_topic",
-            Self::Words | Self::Times => "message_accepted",
+            Self::Id | Self::Words | Self::Times => "message_client",
         }
     }
 
@@ -82,16 +73,20 @@ impl Way {
     fn push(self, sql: &mut Sql, wanted: &Wanted) {
         if let (Self::Words, Some(words)) = (self, &wanted.words) {
             sql.push(
-                "message_word cross join message m on m.seq = message_word.rowid where message_word match ",
+                "message_word cross join message m on m.no = message_word.rowid where message_word match ",
             );
-            sql.bind(words.clone()).push(" and m.client_id = ").bind(wanted.client_id);
-            return;
+            sql.bind(words.clone()).push(" and m.client_no = ");
+        } else {
+            sql.push(format!("message m indexed by {} where m.client_no = ", self.index()));
         }
-        sql.push(format!("message m indexed by {} where m.client_id = ", self.index()));
-        sql.bind(wanted.client_id);
+        sql.bind(wanted.client_no);
         match self {
             Self::Id => {
-                sql.push(" and m.id in ").ids(wanted.messages.only().into_iter().flatten());
+                // A bound beside the list would lead SQLite away from it.
+                let has_number = |no: &&MessageNo| wanted.numbers.iter().any(|range| range.contains(&no.0));
+                let messages = wanted.messages.only().into_iter().flatten();
+                sql.push(" and m.no in ").numbers(messages.filter(has_number));
+                return;
             }
             Self::External => {
                 sql.push(" and m.external_id in ").list(wanted.external.only().into_iter().flatten());
@@ -104,18 +99,15 @@ impl Way {
                 sql.push(" and m.require_ack");
             }
             Self::Acs => {
-                let ids = wanted.acs.only().into_iter().flatten().flatten();
-                sql.push(" and m.acs_id in ").ids(ids);
+                let acs = wanted.acs.only().into_iter().flatten().flatten();
+                sql.push(" and m.acs_no in ").numbers(acs);
             }
             Self::Topic => {
-                sql.push(" and m.topic_id in ").ids(wanted.topics.only().into_iter().flatten());
+                sql.push(" and m.topic_no in ").numbers(wanted.topics.only().into_iter().flatten());
             }
             Self::Words | Self::Times => {}
         }
-        match self {
-            Self::Id | Self::External => {}
-            _ => wanted.push_times(sql, "m", true, true),
-        }
+        wanted.push_numbers(sql, "m.no", true, true);
     }
 }
 
@@ -136,12 +128,10 @@ impl Wanted {
             }
         }
         let Some((_, way)) = shortest else { return Ok(None) };
-        let mut sql =
-            Sql::new("select m.seq, m.accepted_at, m.id, m.accepted + m.denied as deliveries from ");
+        let mut sql = Sql::new("select m.no, m.accepted + m.denied as deliveries from ");
         way.push(&mut sql, self);
-        self.push_times(&mut sql, "m", true, true);
-        if let Some(ids) = self.messages.only() {
-            sql.push(" and m.id in ").ids(ids);
+        if let Some(messages) = self.messages.only() {
+            sql.push(" and m.no in ").numbers(messages);
         }
         self.push_message(&mut sql);
         match way {
@@ -163,69 +153,67 @@ impl Wanted {
         Ok(sql.scalars::<i64>(conn).await?.first().copied().unwrap_or(0) as usize)
     }
 
-    /// The next `limit` messages by date after `from` (its message included), those of them that satisfy what it asks
-    /// of messages, and the last one of all, from which to go on; `None` when there are no more.
+    /// The next `limit` messages by date from `from` on, those of them that satisfy what it asks of messages, and from where
+    /// to go on; `None` when there are no more.
     pub(super) async fn next_messages(
         &self,
         conn: &mut Conn,
         order: Order,
-        from: Option<&Cursor>,
+        from: Option<MessageNo>,
         limit: usize,
-    ) -> Result<(Vec<Candidate>, Option<Candidate>)> {
+    ) -> Result<(Vec<Candidate>, Option<MessageNo>)> {
         let mut messages: Vec<Candidate> =
             self.next_messages_statement(order, from, limit).rows(conn).await?;
-        let last = messages.last().copied().filter(|_| messages.len() == limit);
+        let step = if order.descending_dates { -1 } else { 1 };
+        let next =
+            messages.last().filter(|_| messages.len() == limit).map(|last| MessageNo(last.no.0 + step));
         for (words, must_have) in [(&self.words, true), (&self.no_words, false)] {
             if let Some(words) = words {
                 let having = having_words(conn, words, &messages).await?;
-                messages.retain(|message| having.contains(&message.seq) == must_have);
+                messages.retain(|message| having.contains(&message.no) == must_have);
             }
         }
-        Ok((messages, last))
+        Ok((messages, next))
     }
 
     /// The statement of [`Wanted::next_messages`].
-    pub(super) fn next_messages_statement(&self, order: Order, from: Option<&Cursor>, limit: usize) -> Sql {
+    pub(super) fn next_messages_statement(&self, order: Order, from: Option<MessageNo>, limit: usize) -> Sql {
         let one_topic = self.topics.only().filter(|ids| ids.len() == 1);
         let one_acs = self.acs.only().filter(|ids| ids.len() == 1 && !ids.contains(&None));
         let index = match (one_topic, one_acs) {
             (Some(_), _) => "message_topic",
             (None, Some(_)) => "message_acs",
-            (None, None) => "message_accepted",
+            (None, None) => "message_client",
         };
-        let mut sql = Sql::new(
-            "select m.seq, m.accepted_at, m.id, m.accepted + m.denied as deliveries from message m ",
-        );
-        sql.push(format!("indexed by {index} where m.client_id = ")).bind(self.client_id);
-        if let Some(id) = one_topic.into_iter().flatten().next() {
-            sql.push(" and m.topic_id = ").bind(*id);
-        } else if let Some(id) = one_acs.into_iter().flatten().flatten().next() {
-            sql.push(" and m.acs_id = ").bind(*id);
+        let mut sql = Sql::new("select m.no, m.accepted + m.denied as deliveries from message m ");
+        sql.push(format!("indexed by {index} where m.client_no = ")).bind(self.client_no);
+        if let Some(no) = one_topic.into_iter().flatten().next() {
+            sql.push(" and m.topic_no = ").bind(*no);
+        } else if let Some(no) = one_acs.into_iter().flatten().flatten().next() {
+            sql.push(" and m.acs_no = ").bind(*no);
         }
         let descending = order.descending_dates;
         let unbounded = from.is_none();
-        self.push_times(&mut sql, "m", descending || unbounded, !descending || unbounded);
+        self.push_numbers(&mut sql, "m.no", descending || unbounded, !descending || unbounded);
         if let Some(from) = from {
-            let sign = if descending { "<=" } else { ">=" };
-            sql.push(format!(" and (m.accepted_at, m.id) {sign} ("));
-            sql.bind(from.accepted_at).push(", ").bind(from.message_id).push(")");
+            sql.push(if descending { " and m.no <= " } else { " and m.no >= " }).bind(from);
         }
         self.push_message(&mut sql);
         let direction = if descending { "desc" } else { "asc" };
-        sql.push(format!(" order by m.accepted_at {direction}, m.id {direction} limit "));
+        sql.push(format!(" order by m.no {direction} limit "));
         sql.bind(limit as i64);
         sql
     }
 }
 
-/// Which of the messages have the words. Messages that follow one another in time mostly do so in the index too, where a
-/// range is read a hundred times faster than its rows one by one.
-async fn having_words(conn: &mut Conn, words: &str, messages: &[Candidate]) -> Result<HashSet<i64>> {
-    let mut seqs: Vec<i64> = messages.iter().map(|message| message.seq).collect();
-    seqs.sort_unstable();
+/// Which of the messages have the words. Messages that follow one another in time do so in the index too, where a range is
+/// read a hundred times faster than its rows one by one.
+async fn having_words(conn: &mut Conn, words: &str, messages: &[Candidate]) -> Result<HashSet<MessageNo>> {
+    let mut numbers: Vec<MessageNo> = messages.iter().map(|message| message.no).collect();
+    numbers.sort_unstable();
     let mut having = HashSet::new();
-    for run in seqs.chunk_by(|one, next| next - one <= WIDEST_GAP) {
-        let found: Vec<i64> = query_scalar(
+    for run in numbers.chunk_by(|one, next| next.0 - one.0 <= WIDEST_GAP) {
+        let found: Vec<MessageNo> = query_scalar(
             "select rowid from message_word where message_word match $1 and rowid between $2 and $3",
         )
         .bind(words)

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use simo_common::api::history::SortKey;
-use uuid::Uuid;
 
 use super::{
     Cursor, Order,
@@ -12,7 +11,7 @@ use super::{
     scan::{Key, Way},
     wanted::Wanted,
 };
-use crate::store::{Result, db::engine::Conn};
+use crate::store::{MessageNo, Result, db::engine::Conn};
 
 impl Wanted {
     /// The next `limit` deliveries after the cursor.
@@ -23,7 +22,7 @@ impl Wanted {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Vec<Key>> {
-        if self.is_impossible() {
+        if self.is_impossible() || self.numbers.is_empty() {
             return Ok(Vec::new());
         }
         let candidates = if self.asks_of_messages() || self.messages.only().is_some() {
@@ -49,8 +48,7 @@ impl Wanted {
             SortKey::Date => self.by_date(conn, order, after, limit, candidates, of_people).await,
             SortKey::State | SortKey::Employee => {
                 if let Some(all) = candidates.filter(|all| total(all) <= most) {
-                    let ids: Vec<Uuid> = all.iter().map(|message| message.id).collect();
-                    return self.scan(conn, Way::Messages(&ids), order, after, limit).await;
+                    return self.scan(conn, Way::Messages(&numbers(&all)), order, after, limit).await;
                 }
                 if of_people.is_some_and(|people| people <= most) {
                     return self.scan(conn, Way::People, order, after, limit).await;
@@ -104,8 +102,8 @@ impl Wanted {
             return self.scan_people(conn, people, order, after, limit).await;
         }
         let one = self.people.only().filter(|people| people.len() == 1);
-        let walks: Vec<Way<'_>> = if let Some(id) = one.and_then(BTreeSet::first) {
-            vec![Way::Person(*id)]
+        let walks: Vec<Way<'_>> = if let Some(no) = one.and_then(BTreeSet::first) {
+            vec![Way::Person(*no)]
         } else if let Some(reasons) = self.reasons.only() {
             reasons.iter().map(|code| Way::Reason(code)).collect()
         } else if let Some(states) = self.listed_states() {
@@ -136,18 +134,14 @@ impl Wanted {
         limit: usize,
         mut all: Vec<Candidate>,
     ) -> Result<Vec<Key>> {
-        let place = |message: &Candidate| (message.accepted_at, message.id);
-        all.sort_unstable_by_key(place);
+        all.sort_unstable_by_key(|message| message.no);
         if order.descending_dates {
             all.reverse();
         }
         if let Some(after) = after {
-            let last = (after.accepted_at, after.message_id);
-            all.retain(
-                |message| {
-                    if order.descending_dates { place(message) <= last } else { place(message) >= last }
-                },
-            );
+            let comes =
+                |no| if order.descending_dates { no <= after.message_no } else { no >= after.message_no };
+            all.retain(|message| comes(message.no));
         }
         let mut keys = Vec::new();
         self.fill(conn, order, after, limit, &all, &mut keys).await?;
@@ -163,22 +157,17 @@ impl Wanted {
         limit: usize,
     ) -> Result<Vec<Key>> {
         let mut keys = Vec::new();
-        let mut from = after.cloned();
+        // Some of the message where the page before ended may be left.
+        let mut from = after.map(|after| after.message_no);
         let mut step = limit + 1;
         loop {
-            let (mut messages, last) = self.next_messages(conn, order, from.as_ref(), step).await?;
-            // Every step but the first begins with the message that the one before it ended with.
-            if from.as_ref() != after {
-                messages.retain(|message| from.as_ref().is_none_or(|from| message.id != from.message_id));
-            }
+            let (messages, next) = self.next_messages(conn, order, from, step).await?;
             self.fill(conn, order, after, limit, &messages, &mut keys).await?;
-            match last {
-                Some(last) if keys.len() < limit => {
-                    from = Some(Cursor::at_message(last.accepted_at, last.id));
-                    step = (step * 2).min(2_000);
-                }
-                _ => return Ok(keys),
+            if next.is_none() || keys.len() >= limit {
+                return Ok(keys);
             }
+            from = next;
+            step = (step * 2).min(2_000);
         }
     }
 
@@ -202,10 +191,10 @@ impl Wanted {
             let count = rest.iter().take_while(fits).count();
             let (chunk, others) = rest.split_at(count.max(1));
             rest = others;
-            let ids: Vec<Uuid> = chunk.iter().map(|message| message.id).collect();
+            let several = numbers(chunk);
             let way = match chunk {
-                [one] => Way::Message(one.accepted_at, one.id),
-                _ => Way::Messages(&ids),
+                [one] => Way::Message(one.no),
+                _ => Way::Messages(&several),
             };
             keys.extend(self.scan(conn, way, order, after, limit - keys.len()).await?);
         }
@@ -246,7 +235,7 @@ impl Wanted {
         limit: usize,
     ) -> Result<Vec<Key>> {
         let mut keys = match after {
-            Some(after) => self.scan(conn, Way::Person(after.employee_id), order, Some(after), limit).await?,
+            Some(after) => self.scan(conn, Way::Person(after.employee_no), order, Some(after), limit).await?,
             None => Vec::new(),
         };
         if keys.len() < limit {
@@ -254,6 +243,10 @@ impl Wanted {
         }
         Ok(keys)
     }
+}
+
+fn numbers(messages: &[Candidate]) -> Vec<MessageNo> {
+    messages.iter().map(|message| message.no).collect()
 }
 
 fn total(messages: &[Candidate]) -> usize {

@@ -7,37 +7,36 @@ use simo_common::{
     message::{OPERATOR, Priority},
     time::from_us,
 };
-use uuid::Uuid;
 
 use super::scan::Key;
 use crate::store::{
-    Result,
+    ClientNo, Result,
     db::{
         engine::{Conn, Row, query},
-        rows_as_json::{hex, json},
+        rows_as_json::json,
     },
 };
 
 /// The deliveries with these keys, in their order.
-pub(super) async fn read(conn: &mut Conn, client_id: Uuid, keys: &[Key]) -> Result<Vec<Delivery>> {
+pub(super) async fn read(conn: &mut Conn, client_no: ClientNo, keys: &[Key]) -> Result<Vec<Delivery>> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let keys: Vec<_> = keys.iter().map(|key| (hex(key.message_id), hex(key.employee_id))).collect();
+    let keys: Vec<_> = keys.iter().map(|key| (key.message_no, key.employee_no)).collect();
     let rows = query(
-        "select d.*, c.slug as client, e.personnel_no, e.full_name, m.title, m.priority, m.require_ack,
-                t.slug as topic, a.name as acs
+        "select d.*, m.id as message_id, m.accepted_at, m.title, m.priority, m.require_ack, c.slug as client,
+                e.personnel_no, e.full_name, t.slug as topic, a.name as acs
          from jsonb_each($2) k
-         cross join client c on c.id = $1
-         cross join delivery d on d.client_id = $1 and d.message_id = unhex(k.value->>0)
-              and d.employee_id = unhex(k.value->>1)
-         cross join message m indexed by message_id on m.client_id = $1 and m.id = d.message_id
-         cross join employee e on e.client_id = $1 and e.id = d.employee_id
-         left join topic t on t.client_id = $1 and t.id = m.topic_id
-         left join acs a on a.client_id = $1 and a.id = m.acs_id
+         cross join client c on c.no = $1
+         cross join delivery d on d.client_no = $1 and d.message_no = cast(k.value->>0 as integer)
+              and d.employee_no = cast(k.value->>1 as integer)
+         cross join message m on m.client_no = $1 and m.no = d.message_no
+         cross join employee e on e.client_no = $1 and e.no = d.employee_no
+         left join topic t on t.client_no = $1 and t.no = m.topic_no
+         left join acs a on a.client_no = $1 and a.no = m.acs_no
          order by k.key",
     )
-    .bind(client_id)
+    .bind(client_no)
     .bind(json(&keys))
     .fetch_all(conn)
     .await?;

@@ -1,34 +1,29 @@
 //! One statement that finds deliveries by one way through the indexes, in one order.
 //!
 //! The planner of SQLite has no statistics here and picks ways that cost a thousand times more, so every way names its
-//! index. `indexed by` is the one piece of text that another engine does not take.
+//! index, the primary key too (`sqlite_autoindex_delivery_1`). `indexed by` is the one piece of text that another engine
+//! does not take.
 
 use std::collections::BTreeSet;
 
 use simo_common::api::history::SortKey;
-use uuid::Uuid;
 
 use super::{Cursor, Order, filter::Said, sql::Sql, wanted::Wanted};
 use crate::store::{
-    Result,
+    EmployeeNo, MessageNo, Result,
     db::engine::{Conn, Engine, FromRow, Row},
 };
 
-/// Which delivery, and where it stands by date.
+/// Which delivery; in the order of these it stands by date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
-    pub(super) accepted_at: i64,
-    pub(super) message_id: Uuid,
-    pub(super) employee_id: Uuid,
+    pub(super) message_no: MessageNo,
+    pub(super) employee_no: EmployeeNo,
 }
 
 impl FromRow for Key {
     fn from_row(row: &Row) -> sqlx::Result<Self> {
-        Ok(Self {
-            accepted_at: row.try_get("accepted_at")?,
-            message_id: row.try_get("message_id")?,
-            employee_id: row.try_get("employee_id")?,
-        })
+        Ok(Self { message_no: row.try_get("message_no")?, employee_no: row.try_get("employee_no")? })
     }
 }
 
@@ -42,15 +37,15 @@ pub(super) enum Way<'a> {
     /// Those with one reason, by date.
     Reason(&'a str),
     /// Those of one person, by date.
-    Person(Uuid),
-    /// Those of `person`, one of a list, by date; up to the date in `reach`, when it is given how they compare.
+    Person(EmployeeNo),
+    /// Those of `person`, one of a list, by date; up to the message in `reach`, when it is given how they compare.
     EachPerson(Option<&'static str>),
-    /// Those of one message, which is known to be wanted, by person's id.
-    Message(i64, Uuid),
+    /// Those of one message, which is known to be wanted, by person's number.
+    Message(MessageNo),
     /// All, by person's name, then by date.
     ByPerson,
     /// Those of some messages, which are known to be wanted; all read and then sorted.
-    Messages(&'a [Uuid]),
+    Messages(&'a [MessageNo]),
     /// Those of the wanted times, all read and then sorted.
     Times,
     /// Those of the wanted people, all read and then sorted.
@@ -64,15 +59,16 @@ pub(super) enum Way<'a> {
 impl Way<'_> {
     fn tables(self) -> &'static str {
         match self {
-            Self::ByDate | Self::Message(..) | Self::Times => "delivery d indexed by delivery_date",
+            Self::ByDate | Self::Message(_) | Self::Messages(_) | Self::Times => {
+                "delivery d indexed by sqlite_autoindex_delivery_1"
+            }
             Self::State(_) | Self::States => "delivery d indexed by delivery_state",
             Self::Reason(_) | Self::Reasons => "delivery d indexed by delivery_reason",
             Self::Person(_) | Self::EachPerson(_) | Self::People => "delivery d indexed by delivery_employee",
-            // The primary key.
-            Self::Messages(_) => "delivery d indexed by sqlite_autoindex_delivery_1",
             Self::ByPerson => {
                 "employee e indexed by employee_sort
-                 cross join delivery d on d.client_id = e.client_id and d.employee_id = e.id"
+                 cross join delivery d indexed by delivery_employee on d.client_no = e.client_no
+                     and d.employee_no = e.no"
             }
         }
     }
@@ -92,27 +88,26 @@ impl Way<'_> {
                 sql.push(" and d.reason = ").bind(code.to_owned());
                 said.reasons = true;
             }
-            Self::Person(id) => {
-                sql.push(" and d.employee_id = ").bind(id);
+            Self::Person(no) => {
+                sql.push(" and d.employee_no = ").bind(no);
                 said.people = true;
             }
             Self::EachPerson(sign) => {
-                sql.push(" and d.employee_id = person.id");
+                sql.push(" and d.employee_no = person.no");
                 if let Some(sign) = sign {
-                    sql.push(format_args!(" and d.accepted_at {sign} (select accepted_at from reach)"));
+                    sql.push(format_args!(" and d.message_no {sign} (select message_no from reach)"));
                 }
                 said.people = true;
             }
-            Self::Message(accepted_at, id) => {
-                sql.push(" and d.accepted_at = ").bind(accepted_at);
-                sql.push(" and d.message_id = ").bind(id);
+            Self::Message(no) => {
+                sql.push(" and d.message_no = ").bind(no);
             }
             Self::ByPerson => {
-                wanted.push_people(sql, "e.id");
+                wanted.push_people(sql, "e.no");
                 said.people = true;
             }
-            Self::Messages(ids) => {
-                sql.push(" and d.message_id in ").ids(ids);
+            Self::Messages(numbers) => {
+                sql.push(" and d.message_no in ").numbers(numbers);
             }
             Self::ByDate | Self::Times | Self::People | Self::States | Self::Reasons => {}
         }
@@ -137,7 +132,7 @@ impl Wanted {
     pub(super) async fn scan_people(
         &self,
         conn: &mut Conn,
-        people: &BTreeSet<Uuid>,
+        people: &BTreeSet<EmployeeNo>,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
@@ -150,22 +145,20 @@ impl Wanted {
         // delivery of each, as many as fill the page, says how far it reaches at most.
         let (dates, sign, farthest) =
             if order.descending_dates { ("desc", ">=", i64::MIN) } else { ("asc", "<=", i64::MAX) };
-        let mut sql = Sql::new("with person (id) as (values ");
-        for (number, id) in people.iter().enumerate() {
-            sql.push(if number == 0 { "(" } else { ", (" }).bind(*id).push(")");
+        let mut sql = Sql::new("with person (no) as (values ");
+        for (place, no) in people.iter().enumerate() {
+            sql.push(if place == 0 { "(" } else { ", (" }).bind(*no).push(")");
         }
-        sql.push("), nearest as (select w.accepted_at from person cross join lateral (");
+        sql.push("), nearest as (select w.message_no from person cross join lateral (");
         self.push_statement(&mut sql, Way::EachPerson(None), order, after, 1);
         sql.push(format_args!(
-            ") w), reach as (select coalesce((select accepted_at from nearest order by accepted_at {dates} limit 1 offset "
+            ") w), reach as (select coalesce((select message_no from nearest order by message_no {dates} limit 1 offset "
         ));
         sql.bind(limit as i64 - 1).push("), cast(").bind(farthest);
-        sql.push(" as integer)) as accepted_at) select w.accepted_at, w.message_id, w.employee_id");
+        sql.push(" as integer)) as message_no) select w.message_no, w.employee_no");
         sql.push(" from person cross join lateral (");
         self.push_statement(&mut sql, Way::EachPerson(Some(sign)), order, after, limit);
-        sql.push(format_args!(
-            ") w order by w.accepted_at {dates}, w.message_id {dates}, w.employee_id {dates} limit "
-        ));
+        sql.push(format_args!(") w order by w.message_no {dates}, w.employee_no {dates} limit "));
         sql.bind(limit as i64);
         sql.rows(conn).await
     }
@@ -185,41 +178,45 @@ impl Wanted {
         after: Option<&Cursor>,
         limit: usize,
     ) {
-        sql.push("select d.accepted_at, d.message_id, d.employee_id from ");
+        sql.push("select d.message_no, d.employee_no from ");
         sql.push(way.tables());
-        let of_messages = self.asks_of_messages() && !matches!(way, Way::Message(..) | Way::Messages(_));
+        let is_of_known_messages = matches!(way, Way::Message(_) | Way::Messages(_));
+        let of_messages = (self.asks_of_messages() || self.asks_for_times()) && !is_of_known_messages;
         if of_messages {
-            sql.push(" cross join message m indexed by message_id on m.client_id = d.client_id and m.id = d.message_id");
+            sql.push(" cross join message m on m.client_no = d.client_no and m.no = d.message_no");
         }
         let of_names = way.is_sorted_afterwards() && order.key == SortKey::Employee;
         if of_names {
-            sql.push(" cross join employee e on e.client_id = d.client_id and e.id = d.employee_id");
+            sql.push(" cross join employee e on e.client_no = d.client_no and e.no = d.employee_no");
         }
         let owner = if matches!(way, Way::ByPerson) { "e" } else { "d" };
-        sql.push(format!(" where {owner}.client_id = ")).bind(self.client_id);
+        sql.push(format!(" where {owner}.client_no = ")).bind(self.client_no);
         let said = way.push(sql, self);
         let dated = if order.descending_dates { (true, after.is_none()) } else { (after.is_none(), true) };
         let (from, to) = match way {
             Way::ByDate | Way::State(_) | Way::Reason(_) | Way::Person(_) | Way::EachPerson(_) => dated,
             _ => (true, true),
         };
-        self.push_times(sql, "d", from, to);
+        if !is_of_known_messages {
+            self.push_numbers(sql, "d.message_no", from, to);
+        }
         self.push_delivery(sql, said);
         if of_messages {
+            if self.reorders {
+                self.push_numbers(sql, "m.no", from, to);
+            }
             self.push_message(sql);
             self.push_words(sql);
         }
         if let Some(after) = after {
-            push_after(sql, way, order, after);
+            push_after(sql, way, order, after, of_messages && self.reorders);
         }
         let dates = if order.descending_dates { "desc" } else { "asc" };
-        let by_date = format!("d.accepted_at {dates}, d.message_id {dates}, d.employee_id {dates}");
+        let by_date = format!("d.message_no {dates}, d.employee_no {dates}");
         let first = if order.descending { "desc" } else { "asc" };
         match (way, order.key) {
             (Way::ByPerson, _) => {
-                sql.push(format!(
-                    " order by e.sort_key {first}, d.accepted_at {dates}, d.message_id {dates}"
-                ));
+                sql.push(format!(" order by e.sort_key {first}, d.message_no {dates}"));
             }
             (_, SortKey::Employee) if of_names => {
                 sql.push(format!(" order by e.sort_key {first}, {by_date}"));
@@ -234,11 +231,11 @@ impl Wanted {
         sql.push(" limit ").bind(limit as i64);
     }
 
-    /// How many deliveries lie on this way within the wanted times, counted up to `most`.
+    /// How many deliveries lie on this way between the wanted numbers, counted up to `most`.
     pub(super) async fn count(&self, conn: &mut Conn, way: Way<'_>, most: usize) -> Result<usize> {
         let mut sql = Sql::new("select count(*) from (select 1 from ");
         sql.push(way.tables());
-        sql.push(" where d.client_id = ").bind(self.client_id);
+        sql.push(" where d.client_no = ").bind(self.client_no);
         match way {
             Way::States => {
                 sql.push(" and d.state in ").list(&self.listed_states().unwrap_or_default());
@@ -247,33 +244,37 @@ impl Wanted {
                 sql.push(" and d.reason in ").list(self.reasons.only().into_iter().flatten());
             }
             Way::People => {
-                sql.push(" and d.employee_id in ").ids(self.people.only().into_iter().flatten());
+                sql.push(" and d.employee_no in ").numbers(self.people.only().into_iter().flatten());
             }
             _ => {}
         }
-        self.push_times(&mut sql, "d", true, true);
+        self.push_numbers(&mut sql, "d.message_no", true, true);
         sql.push(" limit ").bind(most as i64).push(") counted");
         Ok(sql.scalars::<i64>(conn).await?.first().copied().unwrap_or(0) as usize)
     }
 }
 
-/// The condition that a row comes after the cursor.
-fn push_after(sql: &mut Sql, way: Way<'_>, order: Order, after: &Cursor) {
+/// The condition that a row comes after the cursor, where it is by date also for the messages.
+fn push_after(sql: &mut Sql, way: Way<'_>, order: Order, after: &Cursor, for_messages: bool) {
     let date_sign = if order.descending_dates { "<" } else { ">" };
     let first_sign = if order.descending { "<" } else { ">" };
     let by_date = |sql: &mut Sql| {
-        sql.push(format!("(d.accepted_at, d.message_id, d.employee_id) {date_sign} ("));
-        sql.bind(after.accepted_at).push(", ").bind(after.message_id);
-        sql.push(", ").bind(after.employee_id).push(")");
+        sql.push(format!("(d.message_no, d.employee_no) {date_sign} ("));
+        sql.bind(after.message_no).push(", ").bind(after.employee_no).push(")");
     };
     match (way, order.key) {
         (Way::ByPerson, _) => {
             sql.push(format!(" and e.sort_key {first_sign} ")).bind(after.name());
         }
-        (Way::Message(_, id), _) => {
-            if id == after.message_id {
-                sql.push(format!(" and d.employee_id {date_sign} ")).bind(after.employee_id);
+        (Way::Message(no), _) => {
+            if no == after.message_no {
+                sql.push(format!(" and d.employee_no {date_sign} ")).bind(after.employee_no);
             }
+        }
+        // None of them comes before the cursor's; a bound on their numbers would lead SQLite away from the list.
+        (Way::Messages(_), SortKey::Date) => {
+            sql.push(" and (d.message_no <> ").bind(after.message_no);
+            sql.push(format!(" or d.employee_no {date_sign} ")).bind(after.employee_no).push(")");
         }
         (_, SortKey::State) if way.is_sorted_afterwards() => {
             sql.push(format!(" and (d.state {first_sign} ")).bind(after.state);
@@ -290,6 +291,9 @@ fn push_after(sql: &mut Sql, way: Way<'_>, order: Order, after: &Cursor) {
         _ => {
             sql.push(" and ");
             by_date(sql);
+            if for_messages {
+                sql.push(format!(" and m.no {date_sign}= ")).bind(after.message_no);
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{PAGE_MOST, message::read};
-use crate::store::{Error, Result, Store, db::engine::query_as};
+use crate::store::{AcsNo, ClientNo, Error, MessageNo, Result, Store, db::engine::query_as};
 
 impl Store {
     /// A page of the messages of a client (and, if given, of one ACS) that wait for their time, the next one first.
@@ -17,8 +17,8 @@ impl Store {
     /// [`Error::Invalid`] when the cursor is not one of this list.
     pub async fn scheduled_messages(
         &self,
-        client_id: Uuid,
-        acs_id: Option<Uuid>,
+        client_no: ClientNo,
+        acs_no: Option<AcsNo>,
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<Page<Message>> {
@@ -34,14 +34,14 @@ impl Store {
         };
         let limit = limit.clamp(1, PAGE_MOST) as usize;
         let mut snapshot = self.snapshot().await?;
-        let mut places: Vec<(i64, Uuid)> = query_as(
-            "select m.due_at, m.id from message m indexed by message_scheduled
-             where m.client_id = $1 and m.due_at is not null and (m.due_at, m.id) > ($3, $4)
-             and ($2 is null or m.acs_id = $2)
-             order by m.due_at, m.id limit $5",
+        let mut places: Vec<(i64, Uuid, MessageNo)> = query_as(
+            "select m.send_at, m.id, m.no from message m indexed by message_scheduled
+             where m.client_no = $1 and m.no < 0 and m.canceled_at is null and (m.send_at, m.id) > ($3, $4)
+             and ($2 is null or m.acs_no = $2)
+             order by m.send_at, m.id limit $5",
         )
-        .bind(client_id)
-        .bind(acs_id)
+        .bind(client_no)
+        .bind(acs_no)
         .bind(after.0)
         .bind(after.1)
         .bind(limit as i64 + 1)
@@ -49,11 +49,11 @@ impl Store {
         .await?;
         let more = places.len() > limit;
         places.truncate(limit);
-        let ids: Vec<Uuid> = places.iter().map(|(_, id)| *id).collect();
-        let rows = read(&mut snapshot, client_id, &ids).await?;
+        let numbers: Vec<MessageNo> = places.iter().map(|(.., no)| *no).collect();
+        let found = read(&mut snapshot, client_no, &numbers).await?;
         Ok(Page {
-            items: rows.into_iter().map(|(_, message)| message).collect(),
-            next: places.last().filter(|_| more).map(encode_cursor),
+            items: found.into_iter().map(|found| found.message).collect(),
+            next: places.last().filter(|_| more).map(|(send_at, id, _)| encode_cursor(&(send_at, id))),
         })
     }
 }

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use uuid::Uuid;
+use serde::Serialize;
 
 use crate::store::{
     Result,
     db::{
         engine::{Column, Conn, FromRow, Query, Value, query},
-        rows_as_json::{hex, json},
+        rows_as_json::json,
     },
 };
 
@@ -54,17 +54,19 @@ impl Sql {
         self.push(if empty { "null)" } else { ")" })
     }
 
-    /// Ids as a list, however many.
-    pub(super) fn ids<'a>(&mut self, ids: impl IntoIterator<Item = &'a Uuid>) -> &mut Self {
-        let ids: Vec<&Uuid> = ids.into_iter().collect();
-        if ids.is_empty() {
-            return self.push("(select x'00000000000000000000000000000000' where false)");
+    /// Numbers as a list, however many.
+    pub(super) fn numbers<'a, T>(&mut self, numbers: impl IntoIterator<Item = &'a T>) -> &mut Self
+    where
+        T: Clone + Serialize + Into<Value<'static>> + 'a,
+    {
+        let numbers: Vec<&T> = numbers.into_iter().collect();
+        if numbers.is_empty() {
+            return self.push("(select 0 where false)");
         }
-        if ids.len() <= MOST_PARAMETERS {
-            return self.list(ids);
+        if numbers.len() <= MOST_PARAMETERS {
+            return self.list(numbers);
         }
-        let ids: Vec<_> = ids.into_iter().map(|id| hex(*id)).collect();
-        self.push("(select unhex(atom) from jsonb_each(").bind(json(&ids)).push("))")
+        self.push("(select cast(atom as integer) from jsonb_each(").bind(json(&numbers)).push("))")
     }
 
     pub(super) async fn rows<T: FromRow>(self, conn: &mut Conn) -> Result<Vec<T>> {

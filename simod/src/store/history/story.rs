@@ -22,7 +22,7 @@ use crate::store::clock_steps::ClockThen;
 pub(super) struct Known {
     /// The client's time zone, for times within sentences.
     pub(super) zone: TimeZone,
-    /// How the clock stood when the message was accepted, if it had to be set back then.
+    /// How the clock stood when the message was accepted, a scheduled one when it came due, if it had to be set back then.
     pub(super) clock: Option<ClockThen>,
     pub(super) message: Message,
     /// Since when its topic is in the archive today.

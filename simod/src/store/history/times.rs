@@ -25,8 +25,8 @@ pub(super) fn times(query: &Query, now: &Zoned) -> Vec<Range<i64>> {
     left
 }
 
-/// The same times as ranges that neither touch nor overlap, ascending.
-fn apart(mut ranges: Vec<Range<i64>>) -> Vec<Range<i64>> {
+/// The same as ranges that neither touch nor overlap, ascending.
+pub(in crate::store) fn apart(mut ranges: Vec<Range<i64>>) -> Vec<Range<i64>> {
     ranges.retain(|range| !range.is_empty());
     ranges.sort_by_key(|range| range.start);
     let mut merged: Vec<Range<i64>> = Vec::with_capacity(ranges.len());

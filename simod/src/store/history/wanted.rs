@@ -1,4 +1,4 @@
-//! A query made ready for the database: names are ids, times are microseconds, and terms of one kind are one set.
+//! A query made ready for the database: names are numbers, times are microseconds, and terms of one kind are one set.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -17,12 +17,13 @@ use uuid::Uuid;
 
 use super::{choice::Choice, sql::Sql, times::times, words};
 use crate::store::{
-    Result,
+    AcsNo, ClientNo, DeviceNo, EmployeeNo, GroupNo, MessageNo, Result, TopicNo,
     db::{
-        engine::{Conn, query_as, query_scalar},
-        rows_as_json::{hex, json},
+        engine::{Column, Conn, Engine, Value, query_as, query_scalar},
+        rows_as_json::json,
     },
     directory::groups::within,
+    message_spans,
 };
 
 /// Up to how much is gathered and sorted, rather than met on a walk in the order of the sort.
@@ -49,21 +50,26 @@ impl Default for Effort {
 /// What rows are wanted, of one client.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    pub(super) client_id: Uuid,
+    pub(super) client_no: ClientNo,
     pub(super) effort: Effort,
+    /// Whether the planner may begin with the messages where we begin with their deliveries, as PostgreSQL's does. It does not
+    /// see that what bounds the numbers of these bounds those too; SQLite's does, and would leave the cursor for it.
+    pub(super) reorders: bool,
     /// When it was accepted: half-open, apart, ascending.
     pub(super) times: Vec<Range<i64>>,
+    /// The numbers of messages between which all lie that were accepted then, likewise.
+    pub(super) numbers: Vec<Range<i64>>,
     pub(super) states: Choice<i64>,
     pub(super) reasons: Choice<String>,
-    pub(super) people: Choice<Uuid>,
+    pub(super) people: Choice<EmployeeNo>,
     /// Conditions on people that are too many to list, and whether they are turned round.
     pub(super) crowds: Vec<(bool, Crowd)>,
     /// Devices, one of which got a push (or none).
-    pub(super) devices: Vec<(bool, BTreeSet<Uuid>)>,
-    pub(super) messages: Choice<Uuid>,
-    pub(super) topics: Choice<Uuid>,
+    pub(super) devices: Vec<(bool, BTreeSet<DeviceNo>)>,
+    pub(super) messages: Choice<MessageNo>,
+    pub(super) topics: Choice<TopicNo>,
     /// `None` stands for operators.
-    pub(super) acs: Choice<Option<Uuid>>,
+    pub(super) acs: Choice<Option<AcsNo>>,
     pub(super) external: Choice<String>,
     pub(super) priorities: Choice<i64>,
     pub(super) ack: Choice<bool>,
@@ -71,13 +77,15 @@ pub(super) struct Wanted {
     pub(super) words: Option<String>,
     /// Words that must not be there.
     pub(super) no_words: Option<String>,
+    /// Both for messages that are in no index, and whether they must not be there.
+    pub(super) texts: Vec<(bool, Text)>,
 }
 
 /// People too many to list.
 #[derive(Debug)]
 pub(super) enum Crowd {
     /// Members of one of these groups.
-    Groups(BTreeSet<Uuid>),
+    Groups(BTreeSet<GroupNo>),
     /// People with one of these personnel numbers or beginnings of names.
     Named(Vec<String>),
 }
@@ -86,30 +94,35 @@ impl Wanted {
     /// Looks up what the query names. `now` and `zone` say what its times mean.
     pub(super) async fn resolve(
         conn: &mut Conn,
-        client_id: Uuid,
+        client_no: ClientNo,
         query: &Query,
         now: i64,
         effort: Effort,
     ) -> Result<Self> {
-        let zone: String = query_scalar("select timezone from client where id = $1")
-            .bind(client_id)
+        let zone: String = query_scalar("select timezone from client where no = $1")
+            .bind(client_no)
             .fetch_one(&mut *conn)
             .await?;
         let zone = TimeZone::get(&zone).unwrap_or(TimeZone::UTC);
-        let mut wanted =
-            Self { client_id, effort, times: times(query, &from_us(now).to_zoned(zone)), ..Self::default() };
+        let times = times(query, &from_us(now).to_zoned(zone));
+        let numbers = message_spans::within(conn, client_no, &times).await?;
         let engine = conn.engine();
-        let texts = |negated: bool| -> Vec<&Text> {
-            let terms = query.terms.iter().filter(|term| term.negated == negated);
-            terms
-                .filter_map(|term| match &term.filter {
-                    Filter::Text(text) => Some(text),
-                    _ => None,
-                })
-                .collect()
+        let reorders = engine == Engine::Postgres;
+        let texts: Vec<(bool, Text)> = query
+            .terms
+            .iter()
+            .filter_map(|term| match &term.filter {
+                Filter::Text(text) => Some((term.negated, text.clone())),
+                _ => None,
+            })
+            .collect();
+        let words = |negated: bool, operator| {
+            let texts = texts.iter().filter(|(not, _)| *not == negated).map(|(_, text)| text);
+            words::expression(engine, client_no, &texts.collect::<Vec<_>>(), operator)
         };
-        wanted.words = words::expression(engine, client_id, &texts(false), "and");
-        wanted.no_words = words::expression(engine, client_id, &texts(true), "or");
+        let (words, no_words) = (words(false, "and"), words(true, "or"));
+        let mut wanted =
+            Self { client_no, effort, reorders, times, numbers, words, no_words, texts, ..Self::default() };
         for term in &query.terms {
             wanted.add(conn, term.negated, &term.filter).await?;
         }
@@ -125,18 +138,15 @@ impl Wanted {
             Filter::Ack(answers) => self.ack.narrow(negated, answers.iter().copied()),
             Filter::Reason(codes) => self.reasons.narrow(negated, codes.iter().cloned()),
             Filter::External(ids) => self.external.narrow(negated, ids.iter().cloned()),
-            Filter::Message(ids) => self.messages.narrow(negated, ids.iter().copied()),
+            Filter::Message(ids) => self.narrow_messages(conn, negated, ids).await?,
             Filter::Topic(slugs) => {
-                let ids = self.ids(conn, "topic", "slug", slugs).await?;
-                self.topics.narrow(negated, ids);
+                let topics: Vec<TopicNo> = self.numbers_of(conn, "topic", "slug", slugs).await?;
+                self.topics.narrow(negated, topics);
             }
             Filter::Acs(names) => {
-                let mut ids: Vec<Option<Uuid>> =
-                    self.ids(conn, "acs", "name", names).await?.into_iter().map(Some).collect();
-                if names.iter().any(|name| name == OPERATOR) {
-                    ids.push(None);
-                }
-                self.acs.narrow(negated, ids);
+                let acs: Vec<AcsNo> = self.numbers_of(conn, "acs", "name", names).await?;
+                let operators = names.iter().any(|name| name == OPERATOR).then_some(None);
+                self.acs.narrow(negated, acs.into_iter().map(Some).chain(operators));
             }
             Filter::Group(slugs) => {
                 let groups = self.groups(conn, slugs).await?;
@@ -149,23 +159,44 @@ impl Wanted {
         Ok(())
     }
 
-    async fn ids(&self, conn: &mut Conn, table: &str, column: &str, names: &[String]) -> Result<Vec<Uuid>> {
-        let mut sql = Sql::new(format!("select id from {table} where client_id = "));
-        sql.bind(self.client_id).push(format!(" and {column} in ")).list(names);
+    /// Narrows it to messages with these ids, or to all others.
+    pub(super) async fn narrow_messages(
+        &mut self,
+        conn: &mut Conn,
+        negated: bool,
+        ids: &[Uuid],
+    ) -> Result<()> {
+        let messages: Vec<MessageNo> = self.numbers_of(conn, "message", "id", ids).await?;
+        self.messages.narrow(negated, messages);
+        Ok(())
+    }
+
+    /// The numbers of a table's rows in which one of these stands.
+    async fn numbers_of<T: Clone + Into<Value<'static>>, N: Column>(
+        &self,
+        conn: &mut Conn,
+        table: &str,
+        column: &str,
+        names: &[T],
+    ) -> Result<Vec<N>> {
+        let mut sql = Sql::new(format!("select no from {table} where client_no = "));
+        sql.bind(self.client_no).push(format!(" and {column} in ")).list(names);
         sql.scalars(conn).await
     }
 
     /// Groups by slug, with those within.
-    async fn groups(&self, conn: &mut Conn, slugs: &[String]) -> Result<Vec<Uuid>> {
-        let roots: Vec<_> = self.ids(conn, "\"group\"", "slug", slugs).await?.into_iter().map(hex).collect();
-        let within =
-            concat!(within!("$1", "select unhex(atom) from jsonb_each($2)"), "select id from within");
-        query_scalar(within).bind(self.client_id).bind(json(&roots)).fetch_all(conn).await.map_err(Into::into)
+    async fn groups(&self, conn: &mut Conn, slugs: &[String]) -> Result<Vec<GroupNo>> {
+        let roots: Vec<GroupNo> = self.numbers_of(conn, "\"group\"", "slug", slugs).await?;
+        let within = concat!(
+            within!("$1", "select cast(atom as integer) from jsonb_each($2)"),
+            "select no from within"
+        );
+        query_scalar(within).bind(self.client_no).bind(json(&roots)).fetch_all(conn).await.map_err(Into::into)
     }
 
-    async fn add_groups(&mut self, conn: &mut Conn, negated: bool, groups: Vec<Uuid>) -> Result<()> {
-        let mut sql = Sql::new("select distinct employee_id from group_member where client_id = ");
-        sql.bind(self.client_id).push(" and group_id in ").ids(&groups);
+    async fn add_groups(&mut self, conn: &mut Conn, negated: bool, groups: Vec<GroupNo>) -> Result<()> {
+        let mut sql = Sql::new("select distinct employee_no from group_member where client_no = ");
+        sql.bind(self.client_no).push(" and group_no in ").numbers(&groups);
         sql.push(" limit ").bind(self.effort.listed as i64 + 1);
         let members = sql.scalars(conn).await?;
         self.add_people(negated, members, || Crowd::Groups(groups.into_iter().collect()));
@@ -173,8 +204,8 @@ impl Wanted {
     }
 
     async fn add_named(&mut self, conn: &mut Conn, negated: bool, names: &[String]) -> Result<()> {
-        let mut sql = Sql::new("select named.id from employee named where named.client_id = ");
-        sql.bind(self.client_id).push(" and ");
+        let mut sql = Sql::new("select named.no from employee named where named.client_no = ");
+        sql.bind(self.client_no).push(" and ");
         push_named(&mut sql, names);
         sql.push(" limit ").bind(self.effort.listed as i64 + 1);
         let people = sql.scalars(conn).await?;
@@ -182,7 +213,7 @@ impl Wanted {
         Ok(())
     }
 
-    fn add_people(&mut self, negated: bool, people: Vec<Uuid>, crowd: impl FnOnce() -> Crowd) {
+    fn add_people(&mut self, negated: bool, people: Vec<EmployeeNo>, crowd: impl FnOnce() -> Crowd) {
         if people.len() > self.effort.listed {
             self.crowds.push((negated, crowd()));
         } else {
@@ -191,23 +222,23 @@ impl Wanted {
     }
 
     async fn add_devices(&mut self, conn: &mut Conn, negated: bool, names: &[String]) -> Result<()> {
-        let rows: Vec<(Uuid, Uuid, String)> =
-            query_as("select id, employee_id, name from device where client_id = $1")
-                .bind(self.client_id)
+        let rows: Vec<(DeviceNo, Uuid, EmployeeNo, String)> =
+            query_as("select no, id, employee_no, name from device where client_no = $1")
+                .bind(self.client_no)
                 .fetch_all(conn)
                 .await?;
         let wanted: Vec<(Option<Uuid>, String)> =
             names.iter().map(|name| (name.parse().ok(), format!(" {}", fold_name(name)))).collect();
-        let found: HashMap<Uuid, Uuid> = rows
+        let found: HashMap<DeviceNo, EmployeeNo> = rows
             .into_iter()
-            .filter(|(id, _, name)| {
+            .filter(|(_, id, _, name)| {
                 let name = format!(" {}", fold_name(name));
                 let is_wanted = |(exact, begins): &(Option<Uuid>, String)| {
                     *exact == Some(*id) || name.contains(begins.as_str())
                 };
                 wanted.iter().any(is_wanted)
             })
-            .map(|(id, owner, _)| (id, owner))
+            .map(|(device, _, owner, _)| (device, owner))
             .collect();
         if !negated && found.len() <= self.effort.listed {
             self.people.narrow(false, found.values().copied());
@@ -239,7 +270,7 @@ impl Wanted {
             && self.devices.is_empty())
     }
 
-    /// Whether it asks about messages beyond their id and time.
+    /// Whether it asks about messages beyond which they are and when they were accepted.
     pub(super) fn asks_of_messages(&self) -> bool {
         !(self.topics.is_all()
             && self.acs.is_all()
@@ -267,6 +298,11 @@ impl Wanted {
         .into_iter()
         .filter(|asked| *asked)
         .count()
+    }
+
+    /// Whether it asks when messages were accepted.
+    pub(super) fn asks_for_times(&self) -> bool {
+        !matches!(&*self.times, [all] if *all == (i64::MIN..i64::MAX))
     }
 
     /// Whether it asks for words.

@@ -5,12 +5,11 @@ use std::{fmt::Write as _, time::Duration};
 
 use simo_common::{
     query::{Match, Text},
-    text::{stem, words},
+    text::{normal_words, stem, words},
 };
-use uuid::Uuid;
 
 use crate::store::{
-    Database, Result, Store,
+    ClientNo, Database, MessageNo, Result, Store,
     db::{
         engine::{Engine, query, query_as, query_scalar},
         rows_as_json::json,
@@ -23,8 +22,8 @@ const HANDS_OFF: Duration = Duration::from_millis(10);
 /// Bytes of text that one step indexes, at most (one message may be more): a few milliseconds of the writer.
 const STEP_BYTES: usize = 256 * 1024;
 
-/// The seq up to which SQLite's index has the words of all messages: there they are indexed in the order of their seqs,
-/// which is that of their commits. FTS5 keeps a row for each message in this table of its own.
+/// The number up to which SQLite's index has the words of all messages: there they are indexed in the order of their
+/// numbers, which is that of their commits. One that waits for its time has none of its own yet. FTS5 keeps a row for each message in this table of its own.
 macro_rules! newest_indexed {
     () => {
         "(select coalesce(max(id), 0) from message_word_docsize)"
@@ -47,9 +46,9 @@ impl Store {
     /// left out.
     async fn index_words_in_order(&self, limit: u32) -> Result<usize> {
         let waiting: Vec<Waiting> = query_as(concat!(
-            "select seq, client_id, title, body from message where seq > ",
+            "select no, client_no, title, body from message where no > ",
             newest_indexed!(),
-            " order by seq limit $1"
+            " order by no limit $1"
         ))
         .bind(limit)
         .fetch_all(&mut *self.read().await?)
@@ -65,7 +64,7 @@ impl Store {
              select value->>0, value->>1, value->>2 from jsonb_each($1)
              where value->>0 > ",
             newest_indexed!(),
-            " and exists (select 1 from message where seq = value->>0)"
+            " and exists (select 1 from message where no = value->>0)"
         ))
         .bind(json(&rows))
         .execute(&mut tx)
@@ -75,16 +74,17 @@ impl Store {
         Ok(rows.len())
     }
 
-    /// On PostgreSQL, where seqs are committed in any order, a table of its own says what waits. Whoever takes rows of it
+    /// On PostgreSQL, where numbers are committed in any order, a table of its own says what waits. Whoever takes rows of it
     /// holds them until their words are in the index.
     async fn index_words_that_wait(&self, limit: u32) -> Result<usize> {
         let mut tx = self.write().await?;
         let waiting: Vec<Waiting> = query_as(
             "with taken as (
-                 delete from message_unworded where seq in (
-                     select seq from message_unworded order by seq limit $1 for update skip locked)
-                 returning seq)
-             select m.seq, m.client_id, m.title, m.body from taken join message m on m.seq = taken.seq order by m.seq",
+                 delete from message_unworded where no in (
+                     select no from message_unworded order by no limit $1 for update skip locked)
+                 returning client_no, no)
+             select m.no, m.client_no, m.title, m.body from taken
+             join message m on m.client_no = taken.client_no and m.no = taken.no order by m.no",
         )
         .bind(limit)
         .fetch_all(&mut tx)
@@ -97,7 +97,7 @@ impl Store {
             return Ok(0);
         }
         query(
-            "insert into message_word (seq, words)
+            "insert into message_word (no, words)
              select cast(value->>0 as integer), (value->>1)::tsvector from jsonb_each($1) where true on conflict do nothing",
         )
         .bind(json(&rows))
@@ -109,17 +109,22 @@ impl Store {
 
     /// Waits until every message that is in the database now is in the word index.
     pub(super) async fn index_all_words(&self) -> Result<()> {
-        let newest: Option<i64> =
-            query_scalar("select max(seq) from message").fetch_one(&mut *self.read().await?).await?;
-        let Some(newest) = newest else { return Ok(()) };
-        let waits = match &self.database {
-            Database::Sqlite(_) => concat!(
-                "select exists (select 1 from message where seq <= $1 and seq > ",
-                newest_indexed!(),
-                ")"
+        let (newest, waits) = match &self.database {
+            Database::Sqlite(_) => (
+                "select max(no) from message",
+                concat!(
+                    "select exists (select 1 from message where no <= $1 and no > ",
+                    newest_indexed!(),
+                    ")"
+                ),
             ),
-            Database::Postgres(_) => "select exists (select 1 from message_unworded where seq <= $1)",
+            Database::Postgres(_) => (
+                "select max(no) from message_unworded",
+                "select exists (select 1 from message_unworded where no <= $1)",
+            ),
         };
+        let newest: Option<MessageNo> = query_scalar(newest).fetch_one(&mut *self.read().await?).await?;
+        let Some(newest) = newest else { return Ok(()) };
         while query_scalar::<bool>(waits).bind(newest).fetch_one(&mut *self.read().await?).await? {
             if self.index_words(1_000).await? == 0 {
                 // Another one has them in hand.
@@ -130,8 +135,8 @@ impl Store {
     }
 }
 
-/// A message without its words: seq, client, title, body.
-type Waiting = (i64, Uuid, String, String);
+/// A message without its words: number, client, title, body.
+type Waiting = (MessageNo, ClientNo, String, String);
 
 /// The rows of the word index for the first of these messages, up to `most` bytes of text, made by `make`.
 async fn rows<T: Send + 'static>(
@@ -152,17 +157,32 @@ async fn rows<T: Send + 'static>(
     Ok(tokio::task::spawn_blocking(rows).await?)
 }
 
-/// What stands before every word of a client, so that a word that is common at one client is another word at all
-/// others. Two clients may share a mark by chance: the rows are checked for their client anyway.
-fn mark(client_id: Uuid) -> String {
-    let id = client_id.as_bytes();
-    format!("{:02x}{:02x}{:02x}", id[13], id[14], id[15])
+/// Whether the words stand in a message, for one that the index does not have.
+pub(super) fn has(title: &str, body: &str, text: &Text) -> bool {
+    let is = |word: &str, wanted: &str, is_last: bool| match text.how {
+        Match::Forms => stem(word) == stem(wanted),
+        Match::Beginning if is_last => word.starts_with(wanted),
+        Match::Phrase | Match::Beginning => word == wanted,
+    };
+    [title, body].into_iter().any(|part| {
+        let words = normal_words(part);
+        words.windows(text.words.len()).any(|window| {
+            let pairs = window.iter().zip(&text.words).zip(1..);
+            pairs.into_iter().all(|((word, wanted), place)| is(word, wanted, place == window.len()))
+        })
+    })
 }
 
-/// For FTS5: the seq of a message, its words as they are, and their stems, each at the same place. Between title and body stands
+/// What stands before every word of a client, so that a word that is common at one client is another word at all
+/// others: always of one length, so that it does not run into the word.
+fn mark(client_no: ClientNo) -> String {
+    format!("{:06x}", client_no.0)
+}
+
+/// For FTS5: the number of a message, its words as they are, and their stems, each at the same place. Between title and body stands
 /// a mark without a word, lest a phrase begin in the one and end in the other.
-fn columns((seq, client_id, title, body): &Waiting) -> (i64, String, String) {
-    let mark = mark(*client_id);
+fn columns((no, client_no, title, body): &Waiting) -> (MessageNo, String, String) {
+    let mark = mark(*client_no);
     let mut surface = String::with_capacity((title.len() + body.len()) * 2);
     let mut stems = String::with_capacity(surface.capacity());
     let mut add = |word: &str| {
@@ -177,14 +197,14 @@ fn columns((seq, client_id, title, body): &Waiting) -> (i64, String, String) {
     for word in words(body) {
         add(&word.normal);
     }
-    (*seq, surface, stems)
+    (*no, surface, stems)
 }
 
-/// For PostgreSQL: the seq of a message, and its words as they are (marked `w`) and their stems (`s`) with their places, as
+/// For PostgreSQL: the number of a message, and its words as they are (marked `w`) and their stems (`s`) with their places, as
 /// a `tsvector` is written. It counts places up to 16,383; what follows stands at the last one. Between title and body a place is
 /// left empty, lest a phrase begin in the one and end in the other.
-fn vector((seq, client_id, title, body): &Waiting) -> (i64, String) {
-    let mark = mark(*client_id);
+fn vector((no, client_no, title, body): &Waiting) -> (MessageNo, String) {
+    let mark = mark(*client_no);
     let mut vector = String::with_capacity((title.len() + body.len()) * 4);
     let title = words(title);
     let of_body = title.len() + 2;
@@ -193,7 +213,7 @@ fn vector((seq, client_id, title, body): &Waiting) -> (i64, String) {
         let _ = write!(vector, "{}:{place} ", lexeme('w', &mark, &word.normal));
         let _ = write!(vector, "{}:{place} ", lexeme('s', &mark, &stem(&word.normal)));
     }
-    (*seq, vector)
+    (*no, vector)
 }
 
 /// A word as PostgreSQL's index has it: of its kind, with its client's mark. It takes 2,046 bytes at most; what agrees so
@@ -211,11 +231,11 @@ fn lexeme(kind: char, mark: &str, word: &str) -> String {
 /// Words are letters and digits only, so that nothing in them could end a string.
 pub(in crate::store) fn expression(
     engine: Engine,
-    client_id: Uuid,
+    client_no: ClientNo,
     terms: &[&Text],
     operator: &str,
 ) -> Option<String> {
-    let mark = mark(client_id);
+    let mark = mark(client_no);
     let parts: Vec<String> = terms
         .iter()
         .map(|text| {

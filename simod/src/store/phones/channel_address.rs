@@ -1,15 +1,15 @@
 //! The way to a phone, and what follows when it changes.
 
 use simo_common::delivery::{DeliveryState, reason};
-use uuid::Uuid;
 
 use super::retire_device::{oldest_open, retire};
 use crate::store::{
-    DeviceCaller, Result, Store, Write,
+    ClientNo, DeviceCaller, DeviceNo, EmployeeNo, MessageNo, Result, Store, Write,
     db::{
         engine::{query, query_scalar},
-        rows_as_json,
+        rows_as_json::json,
     },
+    message_spans::first_since,
     queue::receipts::SEEN_EVERY,
 };
 
@@ -33,16 +33,16 @@ impl Store {
     pub async fn change_way(&self, phone: &DeviceCaller, way: &Way) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        lock_employee(&mut tx, phone.client_id, phone.employee_id).await?;
+        lock_employee(&mut tx, phone.client_no, phone.employee_no).await?;
         let unconfirmed = unconfirmed(&mut tx, phone, self.clock.settled()).await?;
         let changed = query(
             "update device set channel = $3, address = $4, address_kind = $5, quarantined_at = null, reason = null,
                                seen_at = $6, notifications = coalesce($7, notifications)
-             where client_id = $1 and id = $2 and retired_at is null
+             where client_no = $1 and no = $2 and retired_at is null
              and (channel <> $3 or coalesce(address, '') <> coalesce($4, '') or address_kind <> $5)",
         )
-        .bind(phone.client_id)
-        .bind(phone.device_id)
+        .bind(phone.client_no)
+        .bind(phone.device_no)
         .bind(&way.channel)
         .bind(&way.address)
         .bind(&way.address_kind)
@@ -55,19 +55,20 @@ impl Store {
             sign_of_life(&mut tx, phone, way, now).await?;
             return tx.commit().await;
         }
-        retire_namesakes(&mut tx, phone.client_id, way, Some(phone.device_id), now).await?;
+        retire_namesakes(&mut tx, phone.client_no, way, Some(phone.device_no), now).await?;
+        let oldest = first_since(&mut tx, oldest_open(now)).await?;
         query(
             "update push set channel = $4, due_at = $5
-             where client_id = $1 and employee_id = $2 and device_id = $3 and done_at is null
-             and message_id in (
-                 select message_id from delivery where client_id = $1 and employee_id = $2 and accepted_at >= $6)",
+             where client_no = $1 and employee_no = $2 and device_no = $3 and done_at is null
+             and message_no in (
+                 select message_no from delivery where client_no = $1 and employee_no = $2 and message_no >= $6)",
         )
-        .bind(phone.client_id)
-        .bind(phone.employee_id)
-        .bind(phone.device_id)
+        .bind(phone.client_no)
+        .bind(phone.employee_no)
+        .bind(phone.device_no)
         .bind(&way.channel)
         .bind(now)
-        .bind(oldest_open(now))
+        .bind(oldest)
         .execute(&mut tx)
         .await?;
         if way.channel == "stream" {
@@ -79,21 +80,22 @@ impl Store {
 
 /// The messages that nobody has confirmed, and that may still arrive. Their deliveries are taken first, and in their order,
 /// as receipts and results take them: pushes come after them.
-async fn unconfirmed(tx: &mut Write, phone: &DeviceCaller, settled: i64) -> Result<Vec<Uuid>> {
+async fn unconfirmed(tx: &mut Write, phone: &DeviceCaller, settled: i64) -> Result<Vec<MessageNo>> {
+    let oldest = first_since(tx, oldest_open(settled)).await?;
     let lock = tx.locked("d");
     Ok(query_scalar(format!(
-        "select d.message_id from delivery d
-         join message m on m.client_id = d.client_id and m.id = d.message_id
-         where d.client_id = $1 and d.employee_id = $2 and d.accepted_at >= $3
+        "select d.message_no from delivery d indexed by delivery_employee
+         join message m on m.client_no = d.client_no and m.no = d.message_no
+         where d.client_no = $1 and d.employee_no = $2 and d.message_no >= $3
          and d.state in ({}, {}, {}) and d.expires_at > $4 and m.canceled_at is null
-         order by d.message_id{lock}",
+         order by d.message_no{lock}",
         DeliveryState::Queued.rank(),
         DeliveryState::Sent.rank(),
         DeliveryState::Failed.rank(),
     ))
-    .bind(phone.client_id)
-    .bind(phone.employee_id)
-    .bind(oldest_open(settled))
+    .bind(phone.client_no)
+    .bind(phone.employee_no)
+    .bind(oldest)
     .bind(settled)
     .fetch_all(tx)
     .await?)
@@ -101,17 +103,17 @@ async fn unconfirmed(tx: &mut Write, phone: &DeviceCaller, settled: i64) -> Resu
 
 /// A stream gets everything without a receipt, so also what the provider took for this phone, or could not bring to it.
 /// Only what nobody has confirmed: a message that is seen needs no second way.
-async fn reopen(tx: &mut Write, phone: &DeviceCaller, unconfirmed: &[Uuid], now: i64) -> Result<()> {
+async fn reopen(tx: &mut Write, phone: &DeviceCaller, unconfirmed: &[MessageNo], now: i64) -> Result<()> {
     query(
         "update push set channel = 'stream', due_at = $4, done_at = null, outcome = null, reason = null
-         where client_id = $1 and employee_id = $2 and device_id = $3
-         and message_id in (select unhex(j.atom) from jsonb_each($5) j) and outcome in ('accepted', 'failed')",
+         where client_no = $1 and employee_no = $2 and device_no = $3
+         and message_no in (select cast(j.atom as integer) from jsonb_each($5) j) and outcome in ('accepted', 'failed')",
     )
-    .bind(phone.client_id)
-    .bind(phone.employee_id)
-    .bind(phone.device_id)
+    .bind(phone.client_no)
+    .bind(phone.employee_no)
+    .bind(phone.device_no)
     .bind(now)
-    .bind(rows_as_json::ids(unconfirmed))
+    .bind(json(unconfirmed))
     .execute(tx)
     .await?;
     Ok(())
@@ -121,12 +123,12 @@ async fn reopen(tx: &mut Write, phone: &DeviceCaller, unconfirmed: &[Uuid], now:
 async fn sign_of_life(tx: &mut Write, phone: &DeviceCaller, way: &Way, now: i64) -> Result<()> {
     query(
         "update device set seen_at = $3, notifications = coalesce($4, notifications)
-         where client_id = $1 and id = $2 and retired_at is null
+         where client_no = $1 and no = $2 and retired_at is null
          and (seen_at is null or seen_at <= $5 or seen_at > $3
               or ($4 is not null and (notifications is null or notifications <> $4)))",
     )
-    .bind(phone.client_id)
-    .bind(phone.device_id)
+    .bind(phone.client_no)
+    .bind(phone.device_no)
     .bind(now)
     .bind(way.notifications)
     .bind(now - SEEN_EVERY)
@@ -137,11 +139,11 @@ async fn sign_of_life(tx: &mut Write, phone: &DeviceCaller, way: &Way, now: i64)
 
 /// Messages that are being accepted for the employee come before what follows, or after it: none makes a push for a
 /// way that his phone has just left.
-async fn lock_employee(tx: &mut Write, client_id: Uuid, employee_id: Uuid) -> Result<()> {
+async fn lock_employee(tx: &mut Write, client_no: ClientNo, employee_no: EmployeeNo) -> Result<()> {
     let lock = tx.locked("employee");
-    query(format!("select ordinal from employee where client_id = $1 and id = $2{lock}"))
-        .bind(client_id)
-        .bind(employee_id)
+    query(format!("select no from employee where client_no = $1 and no = $2{lock}"))
+        .bind(client_no)
+        .bind(employee_no)
         .fetch_optional(tx)
         .await?;
     Ok(())
@@ -151,26 +153,26 @@ async fn lock_employee(tx: &mut Write, client_id: Uuid, employee_id: Uuid) -> Re
 /// one app on one phone may serve two employers.
 pub(super) async fn retire_namesakes(
     tx: &mut Write,
-    client_id: Uuid,
+    client_no: ClientNo,
     way: &Way,
-    except: Option<Uuid>,
+    except: Option<DeviceNo>,
     now: i64,
 ) -> Result<()> {
     let Some(address) = &way.address else {
         return Ok(());
     };
-    let namesakes: Vec<Uuid> = query_scalar(
-        "select id from device
-         where channel = $1 and address = $2 and client_id = $3 and retired_at is null and id <> $4",
+    let namesakes: Vec<DeviceNo> = query_scalar(
+        "select no from device
+         where channel = $1 and address = $2 and client_no = $3 and retired_at is null and no <> $4",
     )
     .bind(&way.channel)
     .bind(address)
-    .bind(client_id)
-    .bind(except.unwrap_or(Uuid::nil()))
+    .bind(client_no)
+    .bind(except.unwrap_or_default())
     .fetch_all(tx)
     .await?;
-    for device_id in namesakes {
-        retire(tx, client_id, device_id, reason::REPLACED, now).await?;
+    for device_no in namesakes {
+        retire(tx, client_no, device_no, reason::REPLACED, now).await?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::retire_device::retire;
 use crate::store::{
-    Error, Listing, Result, Rows, Store,
+    ClientNo, DeviceNo, EmployeeNo, Error, Listing, Result, Rows, Store,
     audit::Change,
     db::engine::{Conn, Row, query, query_as, query_scalar},
     directory::{blocking::refuse_blocked, by_name::live_employee},
@@ -16,8 +16,8 @@ macro_rules! select_device {
     ($rest:literal) => {
         concat!(
             "select d.*, e.personnel_no, e.full_name from device d
-             join employee e on e.client_id = d.client_id and e.id = d.employee_id
-             where d.client_id = $1 and ",
+             join employee e on e.client_no = d.client_no and e.no = d.employee_no
+             where d.client_no = $1 and ",
             $rest
         )
     };
@@ -28,29 +28,29 @@ impl Store {
     /// for.
     pub async fn devices(
         &self,
-        client_id: Uuid,
+        client_no: ClientNo,
         employee: Option<&str>,
         listing: &Listing<Uuid>,
     ) -> Result<Rows<Device, Uuid>> {
         let mut reader = self.read().await?;
-        let employee_id = match employee {
+        let employee_no = match employee {
             None => None,
             Some(personnel_no) => {
-                let id: Option<Uuid> =
-                    query_scalar("select id from employee where client_id = $1 and personnel_no = $2")
-                        .bind(client_id)
+                let no: Option<EmployeeNo> =
+                    query_scalar("select no from employee where client_no = $1 and personnel_no = $2")
+                        .bind(client_no)
                         .bind(personnel_no)
                         .fetch_optional(&mut reader)
                         .await?;
-                Some(id.ok_or_else(|| Error::not_found("employee", personnel_no))?)
+                Some(no.ok_or_else(|| Error::not_found("employee", personnel_no))?)
             }
         };
         let rows = query(select_device!(
-            "($2 is null or d.employee_id = $2) and ($3 or d.retired_at is null) and ($4 is null or d.id < $4)
+            "($2 is null or d.employee_no = $2) and ($3 or d.retired_at is null) and ($4 is null or d.id < $4)
              order by d.id desc limit $5"
         ))
-        .bind(client_id)
-        .bind(employee_id)
+        .bind(client_no)
+        .bind(employee_no)
         .bind(listing.archived)
         .bind(listing.after)
         .bind(listing.rows())
@@ -64,14 +64,14 @@ impl Store {
     }
 
     /// The device with this id, retired or not.
-    pub async fn device(&self, client_id: Uuid, id: Uuid) -> Result<Device> {
-        device(&mut *self.read().await?, client_id, id).await
+    pub async fn device(&self, client_no: ClientNo, id: Uuid) -> Result<Device> {
+        device(&mut *self.read().await?, client_no, id).await
     }
 
     /// Makes a pairing code for an employee; returns it with the time at which it stops working.
     pub async fn invite(
         &self,
-        client_id: Uuid,
+        client_no: ClientNo,
         personnel_no: &str,
         valid_for_seconds: i64,
     ) -> Result<(String, i64)> {
@@ -79,56 +79,61 @@ impl Store {
         let expires_at = now + valid_for_seconds * time::SECOND;
         let code = token::generate_code();
         let mut tx = self.write().await?;
-        let employee_id = live_employee(&mut tx, client_id, personnel_no).await?;
+        let employee_no = live_employee(&mut tx, client_no, personnel_no).await?;
         let blocked: bool =
-            query_scalar("select blocked_at is not null from employee where client_id = $1 and id = $2")
-                .bind(client_id)
-                .bind(employee_id)
+            query_scalar("select blocked_at is not null from employee where client_no = $1 and no = $2")
+                .bind(client_no)
+                .bind(employee_no)
                 .fetch_one(&mut tx)
                 .await?;
         refuse_blocked(personnel_no, blocked)?;
         query(
-            "insert into invite (code_hash, client_id, employee_id, created_at, expires_at)
+            "insert into invite (code_hash, client_no, employee_no, created_at, expires_at)
              values ($1, $2, $3, $4, $5)",
         )
         .bind(token::hash(&token::normalize_code(&code)).as_slice())
-        .bind(client_id)
-        .bind(employee_id)
+        .bind(client_no)
+        .bind(employee_no)
         .bind(now)
         .bind(expires_at)
         .execute(&mut tx)
         .await?;
         let until = serde_json::json!({ "expires_at": time::from_us(expires_at) });
         let change = Change::new("device.invite", personnel_no).about(personnel_no);
-        tx.record(client_id, change.after(&until));
+        tx.record(client_no, change.after(&until));
         tx.commit().await?;
         Ok((code, expires_at))
     }
 
     /// Calls a device otherwise, also in history.
-    pub async fn rename_device(&self, client_id: Uuid, id: Uuid, name: &str) -> Result<Device> {
+    pub async fn rename_device(&self, client_no: ClientNo, id: Uuid, name: &str) -> Result<Device> {
         let mut tx = self.write().await?;
-        let before = device(&mut tx, client_id, id).await?;
-        query("update device set name = $3 where client_id = $1 and id = $2")
-            .bind(client_id)
+        let before = device(&mut tx, client_no, id).await?;
+        query("update device set name = $3 where client_no = $1 and id = $2")
+            .bind(client_no)
             .bind(id)
             .bind(name)
             .execute(&mut tx)
             .await?;
-        let after = device(&mut tx, client_id, id).await?;
-        tx.record(client_id, device_change("device.edit", Some(&before), &after));
+        let after = device(&mut tx, client_no, id).await?;
+        tx.record(client_no, device_change("device.edit", Some(&before), &after));
         tx.commit().await?;
         Ok(after)
     }
 
     /// Retires a device, with its token; one that is retired already stays so.
-    pub async fn remove_device(&self, client_id: Uuid, id: Uuid) -> Result<()> {
+    pub async fn remove_device(&self, client_no: ClientNo, id: Uuid) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        let before = device(&mut tx, client_id, id).await?;
-        retire(&mut tx, client_id, id, reason::DEVICE_GONE, now).await?;
-        let after = device(&mut tx, client_id, id).await?;
-        tx.record(client_id, device_change("device.remove", Some(&before), &after));
+        let before = device(&mut tx, client_no, id).await?;
+        let device_no = query_scalar("select no from device where client_no = $1 and id = $2")
+            .bind(client_no)
+            .bind(id)
+            .fetch_one(&mut tx)
+            .await?;
+        retire(&mut tx, client_no, device_no, reason::DEVICE_GONE, now).await?;
+        let after = device(&mut tx, client_no, id).await?;
+        tx.record(client_no, device_change("device.remove", Some(&before), &after));
         tx.commit().await
     }
 
@@ -144,9 +149,9 @@ impl Store {
     }
 
     /// The devices of a channel whose addresses were reported dead within the last hour, and when.
-    pub async fn dead_devices(&self, channel: &str) -> Result<Vec<(Uuid, i64)>> {
+    pub async fn dead_devices(&self, channel: &str) -> Result<Vec<(DeviceNo, i64)>> {
         Ok(query_as(
-            "select id, coalesce(retired_at, quarantined_at) from device
+            "select no, coalesce(retired_at, quarantined_at) from device
              where channel = $1 and reason = $2 and coalesce(retired_at, quarantined_at) > $3",
         )
         .bind(channel)
@@ -158,8 +163,8 @@ impl Store {
 }
 
 /// The device with this id, retired or not.
-pub(in crate::store) async fn device(conn: &mut Conn, client_id: Uuid, id: Uuid) -> Result<Device> {
-    let row = query(select_device!("d.id = $2")).bind(client_id).bind(id).fetch_optional(conn).await?;
+pub(in crate::store) async fn device(conn: &mut Conn, client_no: ClientNo, id: Uuid) -> Result<Device> {
+    let row = query(select_device!("d.id = $2")).bind(client_no).bind(id).fetch_optional(conn).await?;
     row.as_ref().map(read_device).transpose()?.ok_or_else(|| Error::not_found("device", id.to_string()))
 }
 

@@ -13,7 +13,12 @@ use super::{
 };
 use crate::{
     actor,
-    store::{DeviceCaller, Result, Store, Write, callers::wrong_codes, db::engine::query},
+    store::{
+        ClientNo, DeviceCaller, DeviceNo, EmployeeNo, Result, Store, Write,
+        callers::wrong_codes,
+        db::engine::{query, query_scalar},
+        message_spans::first_since,
+    },
 };
 
 /// A phone that wants to be paired.
@@ -61,8 +66,8 @@ pub struct PairedDevice {
 
 /// What a code that still works stands for.
 struct Invited {
-    client_id: Uuid,
-    employee_id: Uuid,
+    client_no: ClientNo,
+    employee_no: EmployeeNo,
     personnel_no: String,
     full_name: String,
     client: String,
@@ -94,14 +99,14 @@ impl Store {
             // Another phone was faster.
             return Ok(Pairing::WrongCode);
         }
-        retire_namesakes(&mut tx, invited.client_id, &new.way, None, now).await?;
+        retire_namesakes(&mut tx, invited.client_no, &new.way, None, now).await?;
         let device_id = id::new(now);
-        insert_device(&mut tx, &invited, device_id, new, now).await?;
-        queue_open_deliveries(&mut tx, &invited, device_id, &new.way.channel, now, self.clock.settled())
+        let device_no = insert_device(&mut tx, &invited, device_id, new, now).await?;
+        queue_open_deliveries(&mut tx, &invited, device_no, &new.way.channel, now, self.clock.settled())
             .await?;
         actor::identify(|| format!("employee {}", invited.personnel_no));
-        let paired = device(&mut tx, invited.client_id, device_id).await?;
-        tx.record(invited.client_id, device_change("device.pair", None, &paired));
+        let paired = device(&mut tx, invited.client_no, device_id).await?;
+        tx.record(invited.client_no, device_change("device.pair", None, &paired));
         tx.commit().await?;
         Ok(Pairing::Done(PairedDevice {
             device_id,
@@ -114,11 +119,11 @@ impl Store {
     /// A phone leaves: its token is dead, and what waits for it is closed.
     pub async fn leave(&self, phone: &DeviceCaller) -> Result<()> {
         let mut tx = self.write().await?;
-        let (client_id, id) = (phone.client_id, phone.device_id);
-        let before = device(&mut tx, client_id, id).await?;
-        retire(&mut tx, client_id, id, reason::LEFT, self.clock.now()).await?;
-        let after = device(&mut tx, client_id, id).await?;
-        tx.record(client_id, device_change("device.leave", Some(&before), &after));
+        let (client_no, id) = (phone.client_no, phone.device_id);
+        let before = device(&mut tx, client_no, id).await?;
+        retire(&mut tx, client_no, phone.device_no, reason::LEFT, self.clock.now()).await?;
+        let after = device(&mut tx, client_no, id).await?;
+        tx.record(client_no, device_change("device.leave", Some(&before), &after));
         tx.commit().await
     }
 }
@@ -127,10 +132,10 @@ async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Optio
     // Whoever archives the employee now must see the device that follows, to retire it.
     let lock = tx.locked("i, e");
     let row = query(format!(
-        "select i.client_id, i.employee_id, e.personnel_no, e.full_name, e.blocked_at, c.name
+        "select i.client_no, i.employee_no, e.personnel_no, e.full_name, e.blocked_at, c.name
          from invite i
-         join client c on c.id = i.client_id and c.archived_at is null
-         join employee e on e.client_id = i.client_id and e.id = i.employee_id and e.archived_at is null
+         join client c on c.no = i.client_no and c.archived_at is null
+         join employee e on e.client_no = i.client_no and e.no = i.employee_no and e.archived_at is null
          where i.code_hash = $1 and i.used_at is null and i.expires_at > $2{lock}"
     ))
     .bind(code_hash.as_slice())
@@ -139,8 +144,8 @@ async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Optio
     .await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Invited {
-        client_id: row.try_get("client_id")?,
-        employee_id: row.try_get("employee_id")?,
+        client_no: row.try_get("client_no")?,
+        employee_no: row.try_get("employee_no")?,
         personnel_no: row.try_get("personnel_no")?,
         full_name: row.try_get("full_name")?,
         client: row.try_get("name")?,
@@ -154,15 +159,15 @@ async fn insert_device(
     device_id: Uuid,
     device: &NewDevice,
     now: i64,
-) -> Result<()> {
-    query(
-        "insert into device (client_id, id, employee_id, channel, address, address_kind, name, platform, paired_at,
+) -> Result<DeviceNo> {
+    let device_no = query_scalar(
+        "insert into device (client_no, id, employee_no, channel, address, address_kind, name, platform, paired_at,
                              seen_at, notifications)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10) returning no",
     )
-    .bind(invited.client_id)
+    .bind(invited.client_no)
     .bind(device_id)
-    .bind(invited.employee_id)
+    .bind(invited.employee_no)
     .bind(&device.way.channel)
     .bind(&device.way.address)
     .bind(&device.way.address_kind)
@@ -170,27 +175,27 @@ async fn insert_device(
     .bind(&device.platform)
     .bind(now)
     .bind(device.way.notifications)
-    .execute(tx)
+    .fetch_one(tx)
     .await?;
     query(
-        "insert into token (id, client_id, hash, kind, holder_id, name, shown, created_at)
+        "insert into token (id, client_no, hash, kind, holder_no, name, shown, created_at)
          values ($1, $2, $3, 'device', $4, $5, $6, $7)",
     )
     .bind(id::new(now))
-    .bind(invited.client_id)
+    .bind(invited.client_no)
     .bind(device.token_hash.as_slice())
-    .bind(device_id)
+    .bind(device_no)
     .bind(&device.name)
     .bind(&device.token_shown)
     .bind(now)
     .execute(tx)
     .await?;
-    query("update employee set devices = devices + 1 where client_id = $1 and id = $2")
-        .bind(invited.client_id)
-        .bind(invited.employee_id)
+    query("update employee set devices = devices + 1 where client_no = $1 and no = $2")
+        .bind(invited.client_no)
+        .bind(invited.employee_no)
         .execute(tx)
         .await?;
-    Ok(())
+    Ok(device_no)
 }
 
 /// What waited for a first device goes to the new one. A stream gets everything without a receipt, so also what a
@@ -198,26 +203,27 @@ async fn insert_device(
 async fn queue_open_deliveries(
     tx: &mut Write,
     invited: &Invited,
-    device_id: Uuid,
+    device_no: DeviceNo,
     channel: &str,
     now: i64,
     settled: i64,
 ) -> Result<()> {
+    let oldest = first_since(tx, oldest_open(settled)).await?;
     let last_state = if channel == "stream" { DeliveryState::Sent } else { DeliveryState::Queued };
     query(
-        "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
-         select d.client_id, d.message_id, d.employee_id, $3, $4, m.priority, $5
-         from delivery d
-         join message m on m.client_id = d.client_id and m.id = d.message_id
-         where d.client_id = $1 and d.employee_id = $2 and d.accepted_at >= $6
+        "insert into push (client_no, message_no, employee_no, device_no, channel, urgency, due_at)
+         select d.client_no, d.message_no, d.employee_no, $3, $4, m.priority, $5
+         from delivery d indexed by delivery_employee
+         join message m on m.client_no = d.client_no and m.no = d.message_no
+         where d.client_no = $1 and d.employee_no = $2 and d.message_no >= $6
          and d.state <= $7 and d.expires_at > $8 and m.canceled_at is null",
     )
-    .bind(invited.client_id)
-    .bind(invited.employee_id)
-    .bind(device_id)
+    .bind(invited.client_no)
+    .bind(invited.employee_no)
+    .bind(device_no)
     .bind(channel)
     .bind(now)
-    .bind(oldest_open(settled))
+    .bind(oldest)
     .bind(last_state.rank())
     .bind(settled)
     .execute(tx)

@@ -7,7 +7,7 @@ use simo_common::{
 use uuid::Uuid;
 
 use crate::store::{
-    Listing, Result, Rows, Store,
+    ClientNo, Listing, Result, Rows, Store,
     db::engine::{Row, query},
     directory::employees::sort_key_of,
     list::page,
@@ -18,7 +18,7 @@ impl Store {
     /// people without a phone; by employee. Archived and blocked people are left out: they are to receive nothing.
     pub async fn silent_phones(
         &self,
-        client_id: Uuid,
+        client_no: ClientNo,
         since: i64,
         listing: &Listing<(String, Uuid)>,
     ) -> Result<Rows<SilentPhone, (String, Uuid)>> {
@@ -28,9 +28,9 @@ impl Store {
             "select e.sort_key, e.personnel_no, e.full_name, e.phone, d.id, d.name, d.channel, d.seen_at,
                     d.paired_at, d.quarantined_at, d.notifications
              from employee e
-             left join device d on d.client_id = e.client_id and d.employee_id = e.id and d.retired_at is null
-             where e.client_id = $1 and e.archived_at is null and e.blocked_at is null
-             and (d.id is null or d.quarantined_at is not null or not d.notifications
+             left join device d on d.client_no = e.client_no and d.employee_no = e.no and d.retired_at is null
+             where e.client_no = $1 and e.archived_at is null and e.blocked_at is null
+             and (d.no is null or d.quarantined_at is not null or not d.notifications
                   or coalesce(d.seen_at, d.paired_at) < $2)
              and e.sort_key >= $3
              and (e.sort_key, coalesce(d.id, x'00000000000000000000000000000000')) > ($3, $4)
@@ -39,7 +39,7 @@ impl Store {
                  and instr(e.personnel_no, w.value->>1) = 0)
              order by e.sort_key, coalesce(d.id, x'00000000000000000000000000000000') limit $6",
         )
-        .bind(client_id)
+        .bind(client_no)
         .bind(since)
         .bind(key.as_bytes())
         .bind(id)

@@ -37,17 +37,18 @@ pub(in crate::store) use self::{
     load::{Question, TopicName},
 };
 use super::audience::Audience;
-use crate::store::{Error, Races, Result, Store};
+use crate::store::{Error, MessageNo, Races, Result, Store, TopicNo, message_spans::next_numbers};
 
 /// A message on its way through the transaction.
 struct Item<'a> {
     incoming: &'a Incoming,
     sender: Arc<Sender>,
+    no: MessageNo,
     id: Uuid,
     times: Times,
     /// What is wrong with its times: it is refused, unless it repeats one that was accepted when they were right.
     untimely: Vec<(String, Text)>,
-    topic_id: Option<Uuid>,
+    topic_no: Option<TopicNo>,
     priority: Priority,
     /// Whom the topic says that it is for, where it says nothing itself.
     usual: Option<Recipients>,
@@ -147,10 +148,12 @@ impl Store {
             }),
             now,
         );
+        let numbers = next_numbers(&mut tx, batch.len()).await?;
         let mut slots: Vec<Slot<'_>> = batch
             .iter()
-            .map(|incoming| match senders.get(&incoming.poster) {
-                Some(sender) => open(incoming, sender, now),
+            .zip(numbers)
+            .map(|(incoming, no)| match senders.get(&incoming.poster) {
+                Some(sender) => open(incoming, sender, no, now),
                 None => Slot::refused(Refusal::Unauthenticated),
             })
             .collect();
@@ -197,7 +200,7 @@ impl Store {
 }
 
 /// Checks what the sender's settings decide.
-fn open<'a>(incoming: &'a Incoming, sender: &Arc<Sender>, now: i64) -> Slot<'a> {
+fn open<'a>(incoming: &'a Incoming, sender: &Arc<Sender>, no: MessageNo, now: i64) -> Slot<'a> {
     let draft = &incoming.draft;
     if let Some(refusal) = sender.limits.refuse(draft.topic.as_deref(), incoming.from) {
         return Slot::refused(refusal);
@@ -212,10 +215,11 @@ fn open<'a>(incoming: &'a Incoming, sender: &Arc<Sender>, now: i64) -> Slot<'a> 
     Slot::Open(Box::new(Item {
         incoming,
         sender: sender.clone(),
+        no: if times.send_at.is_some() { no.waiting() } else { no },
         id: id::new(now),
         times,
         untimely,
-        topic_id: None,
+        topic_no: None,
         priority: Priority::default(),
         usual: None,
         audience: Audience::default(),
@@ -239,7 +243,7 @@ async fn decide_audiences(tx: &mut crate::store::Write, slots: &mut [Slot<'_>], 
         .iter()
         .filter_map(|slot| match slot {
             Slot::Open(item) => Some(Question {
-                client_id: item.sender.client_id,
+                client_no: item.sender.client_no,
                 topic: item.incoming.draft.topic.as_deref().map(TopicName::Slug),
                 recipients: item.incoming.draft.recipients.as_ref(),
             }),
@@ -253,7 +257,7 @@ async fn decide_audiences(tx: &mut crate::store::Write, slots: &mut [Slot<'_>], 
         match answer {
             Ok(decided) => {
                 let draft = &item.incoming.draft;
-                item.topic_id = decided.topic_id;
+                item.topic_no = decided.topic_no;
                 item.priority = draft.priority.or(decided.priority).unwrap_or_default();
                 // What the topic says when it comes due counts for a scheduled one.
                 item.usual = decided.usual.filter(|_| item.times.send_at.is_none());
@@ -271,17 +275,17 @@ fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) -> Charges {
     let mut charges = Charges::default();
     for (place, slot) in slots.iter_mut().enumerate() {
         let winner = keys.winner(place);
-        if let Some(message_id) = keys.repeated(place) {
+        if let Some(message_no) = keys.repeated(place) {
             match winner {
                 Some(winner) => *slot = Slot::SameAs(winner.place, winner.kind),
-                None => keys.bind(place, message_id),
+                None => keys.bind(place, message_no),
             }
         }
         let Slot::Open(item) = slot else { continue };
         if let Some(winner) = winner {
             let is_repeat = winner.kind == KeyKind::ExternalId && keys.means_the_same(winner.place, place);
             if is_repeat && !item.incoming.dry_run {
-                keys.bind(place, winner.message_id);
+                keys.bind(place, winner.message_no);
             }
             *slot = Slot::SameAs(winner.place, winner.kind);
             continue;
@@ -297,7 +301,7 @@ fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) -> Charges {
         if !charged {
             *slot = Slot::refused(Refusal::TooManyDeliveries);
         } else if !item.incoming.dry_run {
-            keys.take(place, item.id);
+            keys.take(place, item.no);
         }
     }
     charges

@@ -1,16 +1,16 @@
 //! Who receives a message: pure, over sets of employees.
 //!
-//! Employees are small numbers within their client (`employee.ordinal`), sets of them are Roaring bitmaps. The same
+//! Employees are small numbers within their client (`employee.no`), sets of them are Roaring bitmaps. The same
 //! decision serves a message to one person and one to a hundred thousand.
 
 use std::sync::Arc;
 
+use crate::store::{EmployeeNo, GrantNo, GroupNo};
 use roaring::RoaringBitmap;
 use simo_common::{
     api::message::RecipientCounts,
     delivery::{Outcome, reason},
 };
-use uuid::Uuid;
 
 /// Employees who belong together, archived ones left out, and what matters of them.
 #[derive(Debug, Clone, Default)]
@@ -31,14 +31,24 @@ impl People {
         self.without_device |= &others.without_device;
     }
 
+    /// Those of them who are among these.
+    pub(in crate::store) fn among(&self, some: &RoaringBitmap) -> Self {
+        Self {
+            members: &self.members & some,
+            blocked: &self.blocked & some,
+            without_device: &self.without_device & some,
+        }
+    }
+
     /// With one more.
-    pub(in crate::store) fn add(&mut self, ordinal: u32, blocked: bool, has_device: bool) {
-        self.members.insert(ordinal);
+    pub(in crate::store) fn add(&mut self, employee_no: EmployeeNo, blocked: bool, has_device: bool) {
+        let place = employee_no.place();
+        self.members.insert(place);
         if blocked {
-            self.blocked.insert(ordinal);
+            self.blocked.insert(place);
         }
         if !has_device {
-            self.without_device.insert(ordinal);
+            self.without_device.insert(place);
         }
     }
 }
@@ -86,14 +96,14 @@ impl TargetKind {
 pub(in crate::store) struct Target {
     pub kind: TargetKind,
     /// The group.
-    pub id: Option<Uuid>,
+    pub group_no: Option<GroupNo>,
     pub people: Arc<People>,
 }
 
 /// One grant of a topic.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Grant {
-    pub id: Uuid,
+    pub no: GrantNo,
     /// Whom it lets in; `None`: everyone.
     pub members: Option<Arc<RoaringBitmap>>,
 }
@@ -118,8 +128,8 @@ pub(in crate::store) struct Part {
     /// How and why their deliveries end at once; `None`: they receive it.
     pub closed: Option<(Outcome, &'static str)>,
     pub target: TargetKind,
-    pub target_id: Option<Uuid>,
-    pub grant_id: Option<Uuid>,
+    pub target_no: Option<GroupNo>,
+    pub grant_no: Option<GrantNo>,
     pub members: RoaringBitmap,
 }
 
@@ -160,11 +170,11 @@ pub(in crate::store) fn decide(targets: &[Target], access: &Access) -> Audience 
     let mut audience = Audience::default();
     let mut seen = RoaringBitmap::new();
     for target in targets {
-        let part = |denied: Option<&'static str>, grant_id, members| Part {
+        let part = |denied: Option<&'static str>, grant_no, members| Part {
             closed: denied.map(|reason| (Outcome::Denied, reason)),
             target: target.kind,
-            target_id: target.id,
-            grant_id,
+            target_no: target.group_no,
+            grant_no,
             members,
         };
         let mut rest = &target.people.members - &seen;
@@ -185,7 +195,7 @@ pub(in crate::store) fn decide(targets: &[Target], access: &Access) -> Audience 
                             let_in
                         }
                     };
-                    accepted.push(part(None, Some(grant.id), let_in));
+                    accepted.push(part(None, Some(grant.no), let_in));
                 }
                 let too_early_or_late = &rest & at_other_times;
                 rest -= &too_early_or_late;
@@ -224,7 +234,7 @@ mod tests {
     }
 
     fn target(kind: TargetKind, people: Arc<People>) -> Target {
-        Target { kind, id: None, people }
+        Target { kind, group_no: None, people }
     }
 
     fn granted(grants: Vec<Grant>) -> Access {
@@ -232,7 +242,7 @@ mod tests {
     }
 
     fn grant(members: Option<&[u32]>) -> Grant {
-        Grant { id: Uuid::from_u128(1), members: members.map(|members| Arc::new(set(members))) }
+        Grant { no: GrantNo(1), members: members.map(|members| Arc::new(set(members))) }
     }
 
     #[test]

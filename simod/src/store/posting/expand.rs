@@ -5,17 +5,16 @@ use std::time::{Duration, Instant};
 
 use roaring::RoaringBitmap;
 use simo_common::delivery::{Outcome, reason};
-use uuid::Uuid;
 
 use super::{
     accept::{Origin, insert_deliveries, insert_pushes, part_rows},
     audience::{Part, TargetKind, denial},
 };
 use crate::store::{
-    Result, Store,
+    ClientNo, Result, Store,
     db::{
         engine::{Row, query, query_scalar},
-        rows_as_json::{hex, json},
+        rows_as_json::json,
     },
 };
 
@@ -58,13 +57,13 @@ struct Pending {
 impl Store {
     /// Expands the next pieces of a client's frozen audiences, the clients in turn. Returns whether there was one.
     pub async fn expand_step(&self, stride: &mut Stride) -> Result<bool> {
-        let Some(client_id) = self.next_client_to_expand().await? else {
+        let Some(client_no) = self.next_client_to_expand().await? else {
             return Ok(false);
         };
         let mut tx = self.write().await?;
         let started = Instant::now();
         let now = self.clock.now();
-        let parts = next_parts(&mut tx, client_id).await?;
+        let parts = next_parts(&mut tx, client_no).await?;
         if parts.is_empty() {
             // Other instances have them in hand, or they are done.
             return Ok(false);
@@ -87,24 +86,24 @@ impl Store {
             );
             left -= step.len();
             if let Some(last) = step.last().filter(|_| left == 0) {
-                query("update audience set next_ordinal = $4 where client_id = $1 and message_id = $2 and part = $3")
-                    .bind(client_id)
-                    .bind(pending.origin.message_id)
+                query("update audience set next_employee_no = $4 where client_no = $1 and message_no = $2 and part = $3")
+                    .bind(client_no)
+                    .bind(pending.origin.message_no)
                     .bind(pending.number)
                     .bind(i64::from(*last) + 1)
                     .execute(&mut tx)
                     .await?;
                 break;
             }
-            done.push((hex(pending.origin.message_id), pending.number));
+            done.push((pending.origin.message_no, pending.number));
         }
         insert_deliveries(&mut tx, deliveries).await?;
         insert_pushes(&mut tx, pushes).await?;
         query(
-            "delete from audience where client_id = $1 and (message_id, part) in (
-                 select unhex(j.value->>0), cast(j.value->>1 as integer) from jsonb_each($2) j)",
+            "delete from audience where client_no = $1 and (message_no, part) in (
+                 select cast(j.value->>0 as integer), cast(j.value->>1 as integer) from jsonb_each($2) j)",
         )
-        .bind(client_id)
+        .bind(client_no)
         .bind(json(&done))
         .execute(&mut tx)
         .await?;
@@ -114,9 +113,9 @@ impl Store {
         Ok(true)
     }
 
-    async fn next_client_to_expand(&self) -> Result<Option<Uuid>> {
-        let clients: Vec<Uuid> = query_scalar(
-            "select c.id from client c where exists (select 1 from audience a where a.client_id = c.id) order by c.id",
+    async fn next_client_to_expand(&self) -> Result<Option<ClientNo>> {
+        let clients: Vec<ClientNo> = query_scalar(
+            "select c.no from client c where exists (select 1 from audience a where a.client_no = c.no) order by c.no",
         )
         .fetch_all(&mut *self.read().await?)
         .await?;
@@ -129,30 +128,30 @@ impl Store {
 }
 
 /// The most urgent, then oldest parts of a client's frozen audiences.
-async fn next_parts(tx: &mut crate::store::Write, client_id: Uuid) -> Result<Vec<Pending>> {
+async fn next_parts(tx: &mut crate::store::Write, client_no: ClientNo) -> Result<Vec<Pending>> {
     let skip = tx.skip_locked("a");
     // Who cancels the message waits until the deliveries of this step are there to be closed.
     let share = tx.shared("m");
     let rows = query(format!(
-        "select a.message_id, a.part, a.reason, a.target, a.target_id, a.grant_id, a.members,
-                next.next_ordinal, next.accepted_at, next.expires_at, next.priority, next.canceled_at
-         from (select a.message_id, a.part, a.created_at, a.next_ordinal, m.accepted_at, m.expires_at, m.priority, m.canceled_at
+        "select a.message_no, a.part, a.reason, a.target, a.target_no, a.grant_no, a.members,
+                next.next_employee_no, next.expires_at, next.priority, next.canceled_at
+         from (select a.message_no, a.part, a.created_at, a.next_employee_no, m.expires_at, m.priority, m.canceled_at
                from audience a
                cross join message m
-               where a.client_id = $1 and m.client_id = a.client_id and m.id = a.message_id
+               where a.client_no = $1 and m.client_no = a.client_no and m.no = a.message_no
                order by m.priority desc, a.created_at, a.part limit $2{skip}{share}) next
          cross join audience a
-         where a.client_id = $1 and a.message_id = next.message_id and a.part = next.part
+         where a.client_no = $1 and a.message_no = next.message_no and a.part = next.part
          order by next.priority desc, next.created_at, next.part"
     ))
-    .bind(client_id)
+    .bind(client_no)
     .bind(PARTS)
     .fetch_all(tx)
     .await?;
-    rows.iter().map(|row| read_part(client_id, row)).collect()
+    rows.iter().map(|row| read_part(client_no, row)).collect()
 }
 
-fn read_part(client_id: Uuid, row: &Row) -> Result<Pending> {
+fn read_part(client_no: ClientNo, row: &Row) -> Result<Pending> {
     let members: Vec<u8> = row.try_get("members")?;
     let members = RoaringBitmap::deserialize_from(&members[..])
         .map_err(|error| crate::store::Error::Internal(sqlx::Error::Decode(Box::new(error))))?;
@@ -160,9 +159,8 @@ fn read_part(client_id: Uuid, row: &Row) -> Result<Pending> {
     let target: String = row.try_get("target")?;
     Ok(Pending {
         origin: Origin {
-            client_id,
-            message_id: row.try_get("message_id")?,
-            accepted_at: row.try_get("accepted_at")?,
+            client_no,
+            message_no: row.try_get("message_no")?,
             expires_at: row.try_get("expires_at")?,
             urgency: row.try_get("priority")?,
         },
@@ -170,11 +168,11 @@ fn read_part(client_id: Uuid, row: &Row) -> Result<Pending> {
         part: Part {
             closed: denied.map(|code| (Outcome::Denied, denial(&code))),
             target: TargetKind::from_name(&target),
-            target_id: row.try_get("target_id")?,
-            grant_id: row.try_get("grant_id")?,
+            target_no: row.try_get("target_no")?,
+            grant_no: row.try_get("grant_no")?,
             members,
         },
         canceled: row.try_get::<Option<i64>, _>("canceled_at")?.is_some(),
-        from: row.try_get::<i64, _>("next_ordinal")? as u32,
+        from: row.try_get::<i64, _>("next_employee_no")? as u32,
     })
 }

@@ -7,23 +7,23 @@ use simo_common::{
     message::{OPERATOR, Priority},
     time::DAY,
 };
-use uuid::Uuid;
 
 use super::{Claim, ClaimedPush, LONGEST_LEASE, PushKey, Skip};
-use crate::store::{Result, db::engine::Row};
+use crate::store::{ClientNo, Result, db::engine::Row};
 
 /// What a channel must know of the pushes `due`. Their rows stand in for `{}`.
-const CLAIMED: &str = "select due.seq, due.claim, p.message_id, p.employee_id, p.device_id, p.tries, p.urgency, m.acs_id,
+const CLAIMED: &str = "select due.claim, m.id as message_id, p.message_no, p.employee_no, p.device_no, p.tries, p.urgency, m.acs_no,
             m.title, m.body, m.data, m.require_ack, m.accepted_at, m.expires_at, m.canceled_at, t.slug as topic,
             a.name as acs, d.address, d.address_kind, d.quarantined_at, d.retired_at, p.channel <> d.channel as moved,
             e.blocked_at, e.archived_at, c.payload, c.notification
      from {} due
      cross join push p cross join client c cross join message m cross join device d cross join employee e
-     left join topic t on t.client_id = m.client_id and t.id = m.topic_id
-     left join acs a on a.client_id = m.client_id and a.id = m.acs_id
-     where p.seq = due.seq and c.id = p.client_id and m.client_id = p.client_id and m.id = p.message_id
-       and d.client_id = p.client_id and d.id = p.device_id
-       and e.client_id = p.client_id and e.id = p.employee_id";
+     left join topic t on t.client_no = m.client_no and t.no = m.topic_no
+     left join acs a on a.client_no = m.client_no and a.no = m.acs_no
+     where p.client_no = $2 and p.message_no = due.message_no and p.employee_no = due.employee_no
+       and p.device_no = due.device_no and c.no = p.client_no and m.client_no = p.client_no and m.no = p.message_no
+       and d.client_no = p.client_no and d.no = p.device_no
+       and e.client_no = p.client_no and e.no = p.employee_no";
 
 /// What counts as due, and the times that it is judged by.
 #[derive(Debug, Clone, Copy)]
@@ -66,9 +66,9 @@ const LONGEST_WAIT: i64 = DAY + DAY / 2;
 pub(super) static CLIENTS: LazyLock<Text> = LazyLock::new(|| {
     let clients = |due: &str| {
         format!(
-            "select c.id, (select count(*) from (select 1 from client where archived_at is null limit 2) living) > 1
+            "select c.no, (select count(*) from (select 1 from client where archived_at is null limit 2) living) > 1
              from client c where exists (
-                 select 1 from push where channel = $1 and client_id = c.id and urgency in (0, 1, 2, 3)
+                 select 1 from push where channel = $1 and client_no = c.no and urgency in (0, 1, 2, 3)
                  and done_at is null and channel <> 'stream' and {due})"
         )
     };
@@ -82,15 +82,16 @@ pub(super) static CLAIM_IN_MEMORY: LazyLock<Text> = LazyLock::new(|| Text::new(c
 fn claim_in_memory(due: &str) -> String {
     let due = [3, 2, 1, 0].map(|urgency| {
         format!(
-            "select * from (select seq, urgency, due_at from push
-             where channel = $1 and client_id = $2 and urgency = {urgency} and {due}
+            "select * from (select message_no, employee_no, device_no, urgency, due_at from push
+             where channel = $1 and client_no = $2 and urgency = {urgency} and {due}
              and done_at is null and channel <> 'stream'
-             and seq not in (select value from jsonb_each($5))
+             and (message_no, device_no) not in (
+                 select cast(value->>0 as integer), cast(value->>1 as integer) from jsonb_each($5))
              order by due_at limit $4)"
         )
     });
     let due = format!(
-        "(select seq, 0 as claim from ({}) order by urgency desc, due_at limit $4)",
+        "(select message_no, employee_no, device_no, 0 as claim from ({}) order by urgency desc, due_at limit $4)",
         due.join(" union all ")
     );
     CLAIMED.replace("{}", &due)
@@ -102,9 +103,10 @@ pub(super) static CLAIM_IN_ROWS: LazyLock<Text> = LazyLock::new(|| Text::new(cla
 fn claim_in_rows(due: &str) -> String {
     format!(
         "with free as (
-             select push.seq from (values (3), (2), (1), (0)) urgent (rank) cross join lateral (
-                 select seq, due_at from push
-                 where channel = $1 and client_id = $2 and urgency = urgent.rank and {due}
+             select push.message_no, push.employee_no, push.device_no
+             from (values (3), (2), (1), (0)) urgent (rank) cross join lateral (
+                 select message_no, employee_no, device_no, due_at from push
+                 where channel = $1 and client_no = $2 and urgency = urgent.rank and {due}
                  and done_at is null and channel <> 'stream'
                  and (held_until is null or held_until < clock_timestamp()
                       or held_until > clock_timestamp() + interval '{LONGEST_LEASE}')
@@ -113,7 +115,9 @@ fn claim_in_rows(due: &str) -> String {
          taken as (
              update push set claim = nextval('push_claim'),
                  held_until = clock_timestamp() + $5 * interval '1 microsecond'
-             from free where push.seq = free.seq returning push.seq, push.claim)
+             from free where push.client_no = $2 and push.message_no = free.message_no
+                 and push.employee_no = free.employee_no and push.device_no = free.device_no
+             returning push.message_no, push.employee_no, push.device_no, push.claim)
          {}",
         CLAIMED.replace("{}", "taken")
     )
@@ -121,7 +125,7 @@ fn claim_in_rows(due: &str) -> String {
 
 pub(super) fn read_claimed(
     row: &Row,
-    client_id: Uuid,
+    client_no: ClientNo,
     settled: i64,
     claimed: Instant,
 ) -> Result<ClaimedPush> {
@@ -143,19 +147,19 @@ pub(super) fn read_claimed(
     let address_kind: String = row.try_get("address_kind")?;
     Ok(ClaimedPush {
         claim: Claim {
-            seq: row.try_get("seq")?,
             number: row.try_get("claim")?,
-            acs_id: row.try_get("acs_id")?,
+            acs_no: row.try_get("acs_no")?,
             address: address.clone(),
             address_kind: address_kind.clone(),
             key: PushKey {
-                client_id,
-                message_id: row.try_get("message_id")?,
-                employee_id: row.try_get("employee_id")?,
-                device_id: row.try_get("device_id")?,
+                client_no,
+                message_no: row.try_get("message_no")?,
+                employee_no: row.try_get("employee_no")?,
+                device_no: row.try_get("device_no")?,
             },
         },
         claimed,
+        message_id: row.try_get("message_id")?,
         skip,
         tries: row.try_get::<i64, _>("tries")? as u32,
         priority: Priority::from_rank(row.try_get("urgency")?),

@@ -3,18 +3,17 @@
 use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
 use simo_common::delivery::reason;
-use uuid::Uuid;
 
 use super::{Claim, Skip};
 use crate::store::{
-    Result, Store, Write,
+    EmployeeNo, MessageNo, Result, Store, Write,
     db::{
         engine::{
             Engine,
-            Kind::{Id, Text, Whole},
+            Kind::{Text, Whole},
             RowStatement, Values, query, query_as, query_scalar,
         },
-        rows_as_json::{hex, json},
+        rows_as_json::json,
     },
     feed,
     phones::retire_device::retire_device,
@@ -93,7 +92,7 @@ impl Store {
         tx.commit_unsynced().await?;
         let mut claims = self.claims();
         for finished in batch {
-            claims.remove(&finished.claim.seq);
+            claims.remove(&finished.claim.key);
         }
         Ok(())
     }
@@ -101,14 +100,13 @@ impl Store {
 
 /// A failure is one of the address that was tried. Where the phone has told another one meanwhile, it is tried there, at once.
 async fn reconsider<'a>(tx: &mut Write, batch: &'a [Finished]) -> Result<Cow<'a, [Finished]>> {
-    let failed = |finished: &&Finished| matches!(finished.result, PushResult::Failed { .. });
     let rows: Vec<_> = batch
         .iter()
-        .filter(failed)
-        .map(|finished| {
+        .enumerate()
+        .filter(|(_, finished)| matches!(finished.result, PushResult::Failed { .. }))
+        .map(|(place, finished)| {
             let claim = &finished.claim;
-            let (client, device) = (hex(claim.key.client_id), hex(claim.key.device_id));
-            (claim.seq, client, device, &claim.address, &claim.address_kind)
+            (place, claim.key.client_no, claim.key.device_no, &claim.address, &claim.address_kind)
         })
         .collect();
     if rows.is_empty() {
@@ -116,7 +114,7 @@ async fn reconsider<'a>(tx: &mut Write, batch: &'a [Finished]) -> Result<Cow<'a,
     }
     let stale: HashSet<i64> = query_scalar(
         "select cast(j.value->>0 as integer) from jsonb_each($1) j cross join device d
-         where d.client_id = unhex(j.value->>1) and d.id = unhex(j.value->>2) and d.retired_at is null
+         where d.client_no = cast(j.value->>1 as integer) and d.no = cast(j.value->>2 as integer) and d.retired_at is null
            and (coalesce(d.address, '') <> j.value->>3 or d.address_kind <> j.value->>4)",
     )
     .bind(json(&rows))
@@ -127,19 +125,19 @@ async fn reconsider<'a>(tx: &mut Write, batch: &'a [Finished]) -> Result<Cow<'a,
     if stale.is_empty() {
         return Ok(Cow::Borrowed(batch));
     }
-    let again = |finished: &Finished| match &finished.result {
-        PushResult::Failed { answer, .. } if stale.contains(&finished.claim.seq) => Finished {
+    let again = |(place, finished): (usize, &Finished)| match &finished.result {
+        PushResult::Failed { answer, .. } if stale.contains(&(place as i64)) => Finished {
             result: PushResult::Retry { due_at: finished.at, answer: answer.clone(), counts: false },
             ..finished.clone()
         },
         _ => finished.clone(),
     };
-    Ok(batch.iter().map(again).collect())
+    Ok(batch.iter().enumerate().map(again).collect())
 }
 
 /// What becomes of one push: the values of [`STORE_PUSHES`].
-fn push_row(finished: &Finished) -> Values<'_, 10> {
-    let (at, none) = (finished.at, None::<i64>);
+fn push_row(finished: &Finished) -> Values<'_, 13> {
+    let (key, at, none) = (finished.claim.key, finished.at, None::<i64>);
     let (tries, tried_at, answer, sent_at, done_at, outcome, reason, due_at) = match &finished.result {
         PushResult::Accepted { answer } => {
             let at = Some(at);
@@ -161,7 +159,10 @@ fn push_row(finished: &Finished) -> Values<'_, 10> {
         }
     };
     [
-        finished.claim.seq.into(),
+        key.client_no.into(),
+        key.message_no.into(),
+        key.employee_no.into(),
+        key.device_no.into(),
         tries.into(),
         tried_at.into(),
         answer.into(),
@@ -196,14 +197,14 @@ async fn lock_deliveries(tx: &mut Write, batch: &[Finished]) -> Result<()> {
         .iter()
         .map(|finished| {
             let key = finished.claim.key;
-            (hex(key.client_id), hex(key.message_id), hex(key.employee_id))
+            (key.client_no, key.message_no, key.employee_no)
         })
         .collect();
     query(
         "select 1 from jsonb_each($1) j cross join delivery d
-         where d.client_id = unhex(j.value->>0) and d.message_id = unhex(j.value->>1)
-           and d.employee_id = unhex(j.value->>2)
-         order by d.client_id, d.message_id, d.employee_id for update of d",
+         where d.client_no = cast(j.value->>0 as integer) and d.message_no = cast(j.value->>1 as integer)
+           and d.employee_no = cast(j.value->>2 as integer)
+         order by d.client_no, d.message_no, d.employee_no for update of d",
     )
     .bind(json(&keys))
     .fetch_all(tx)
@@ -222,49 +223,49 @@ macro_rules! store_pushes {
         // takes a stream now, which owes it the message. What was canceled while it was on its way has arrived all the same.
         concat!(
             "update push set
-                 tries = tries + {1},
-                 last_tried_at = coalesce({2}, last_tried_at),
-                 last_answer = coalesce({3}, last_answer),
-                 sent_at = coalesce(sent_at, {4}),
-                 outcome = case when channel <> 'stream' and (done_at is null or outcome = 'canceled' and {6} = 'accepted')
-                           then {6} else outcome end,
-                 reason = case when channel <> 'stream' and (done_at is null or outcome = 'canceled' and {6} = 'accepted')
-                          then {7} else reason end,
-                 due_at = coalesce({8}, due_at),",
+                 tries = tries + {4},
+                 last_tried_at = coalesce({5}, last_tried_at),
+                 last_answer = coalesce({6}, last_answer),
+                 sent_at = coalesce(sent_at, {7}),
+                 outcome = case when channel <> 'stream' and (done_at is null or outcome = 'canceled' and {9} = 'accepted')
+                           then {9} else outcome end,
+                 reason = case when channel <> 'stream' and (done_at is null or outcome = 'canceled' and {9} = 'accepted')
+                          then {10} else reason end,
+                 due_at = coalesce({11}, due_at),",
             $claim,
-            "    done_at = coalesce(done_at, case when channel <> 'stream' then {5} end)
-             from {rows} where push.seq = {0}",
+            "    done_at = coalesce(done_at, case when channel <> 'stream' then {8} end)
+             from {rows} where client_no = {0} and message_no = {1} and employee_no = {2} and device_no = {3}",
             $is_ours
         )
     };
 }
 
-static STORE_PUSHES: LazyLock<RowStatement<10>> = LazyLock::new(|| {
+static STORE_PUSHES: LazyLock<RowStatement<13>> = LazyLock::new(|| {
     RowStatement::of_two(
-        [Whole, Whole, Whole, Text, Whole, Whole, Text, Text, Whole, Whole],
+        [Whole, Whole, Whole, Whole, Whole, Whole, Text, Whole, Whole, Text, Text, Whole, Whole],
         store_pushes!("", ""),
         // What a claim that was taken over says counts only when the provider took the push, and does not end the claim.
         store_pushes!(
-            "held_until = case when claim = {9} then null else held_until end,",
-            " and (claim = {9} or {6} = 'accepted')"
+            "held_until = case when claim = {12} then null else held_until end,",
+            " and (claim = {12} or {9} = 'accepted')"
         ),
     )
 });
 
 /// Deliveries that changed: message and employee.
-type Changed = Vec<(Uuid, Uuid)>;
+type Changed = Vec<(MessageNo, EmployeeNo)>;
 
 static MARK_SENT: LazyLock<RowStatement<4>> = LazyLock::new(|| {
     RowStatement::new(
-        [Id, Id, Id, Whole],
+        [Whole, Whole, Whole, Whole],
         // Canceled or denied is what no provider has taken: this one did, which had it before.
         "update delivery set sent_at = {3},
              outcome = case when outcome in ('canceled', 'denied') then null else outcome end,
              outcome_at = case when outcome in ('canceled', 'denied') then null else outcome_at end,
              reason = case when outcome in ('canceled', 'denied') then null else reason end
          from {rows}
-         where client_id = {0} and message_id = {1} and employee_id = {2} and sent_at is null
-         returning message_id, employee_id",
+         where client_no = {0} and message_no = {1} and employee_no = {2} and sent_at is null
+         returning message_no, employee_no",
     )
 });
 
@@ -273,11 +274,11 @@ async fn mark_sent(tx: &mut Write, batch: &[Finished]) -> Result<Changed> {
     let mut rows = Vec::new();
     for finished in accepted(batch) {
         let key = finished.claim.key;
-        if seen.insert((key.message_id, key.employee_id)) {
+        if seen.insert((key.message_no, key.employee_no)) {
             rows.push([
-                key.client_id.into(),
-                key.message_id.into(),
-                key.employee_id.into(),
+                key.client_no.into(),
+                key.message_no.into(),
+                key.employee_no.into(),
                 finished.at.into(),
             ]);
         }
@@ -306,15 +307,8 @@ async fn close_deliveries(tx: &mut Write, batch: &[Finished]) -> Result<Changed>
             | PushResult::Accepted { .. }
             | PushResult::Retry { .. } => continue,
         };
-        if seen.insert((key.message_id, key.employee_id)) {
-            rows.push((
-                hex(key.client_id),
-                hex(key.message_id),
-                hex(key.employee_id),
-                outcome,
-                reason,
-                finished.at,
-            ));
+        if seen.insert((key.message_no, key.employee_no)) {
+            rows.push((key.client_no, key.message_no, key.employee_no, outcome, reason, finished.at));
         }
     }
     if rows.is_empty() {
@@ -323,12 +317,12 @@ async fn close_deliveries(tx: &mut Write, batch: &[Finished]) -> Result<Changed>
     Ok(query_as(
         "update delivery set outcome = j.value->>3, reason = j.value->>4, outcome_at = cast(j.value->>5 as integer)
          from jsonb_each($1) j
-         where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
-         and employee_id = unhex(j.value->>2) and state = 0
+         where client_no = cast(j.value->>0 as integer) and message_no = cast(j.value->>1 as integer)
+         and employee_no = cast(j.value->>2 as integer) and state = 0
          and not exists (
-             select 1 from push p where p.client_id = delivery.client_id and p.message_id = delivery.message_id
-             and p.employee_id = delivery.employee_id and (p.done_at is null or p.sent_at is not null))
-         returning message_id, employee_id",
+             select 1 from push p where p.client_no = delivery.client_no and p.message_no = delivery.message_no
+             and p.employee_no = delivery.employee_no and (p.done_at is null or p.sent_at is not null))
+         returning message_no, employee_no",
     )
     .bind(json(&rows))
     .fetch_all(tx)
@@ -346,11 +340,11 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
             DeviceEffect::Quarantine => {
                 query(
                     "update device set quarantined_at = $3, reason = $4
-                     where client_id = $1 and id = $2 and quarantined_at is null and retired_at is null
+                     where client_no = $1 and no = $2 and quarantined_at is null and retired_at is null
                        and coalesce(address, '') = $5 and address_kind = $6",
                 )
-                .bind(key.client_id)
-                .bind(key.device_id)
+                .bind(key.client_no)
+                .bind(key.device_no)
                 .bind(finished.at)
                 .bind(reason::DEAD_ADDRESS)
                 .bind(&finished.claim.address)
@@ -359,13 +353,13 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
                 .await?;
             }
             DeviceEffect::Retire => {
-                retire_device(tx, key.client_id, key.device_id, reason::DEAD_ADDRESS, finished.at).await?;
+                retire_device(tx, key.client_no, key.device_no, reason::DEAD_ADDRESS, finished.at).await?;
             }
         }
     }
     let alive = accepted(batch).map(|finished| {
         let key = finished.claim.key;
-        [key.client_id.into(), key.device_id.into()]
+        [key.client_no.into(), key.device_no.into()]
     });
     Ok(END_QUARANTINES.execute(tx, alive.collect()).await?)
 }
@@ -373,10 +367,10 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
 /// The provider took a push for a quarantined device: its address lives.
 static END_QUARANTINES: LazyLock<RowStatement<2>> = LazyLock::new(|| {
     RowStatement::new(
-        [Id, Id],
+        [Whole, Whole],
         // With the plus, SQLite does not take the index of living phones, all of whom it would look through.
         "update device set quarantined_at = null, reason = null from {rows}
-         where device.client_id = {0} and device.id = {1} and quarantined_at is not null and +retired_at is null",
+         where device.client_no = {0} and device.no = {1} and quarantined_at is not null and +retired_at is null",
     )
 });
 
@@ -384,14 +378,14 @@ async fn add_delivery_events(tx: &mut Write, batch: &[Finished], changed: &Chang
     if changed.is_empty() {
         return Ok(());
     }
-    let changed: HashSet<&(Uuid, Uuid)> = changed.iter().collect();
+    let changed: HashSet<&(MessageNo, EmployeeNo)> = changed.iter().collect();
     let mut seen = HashSet::new();
     let mut rows = Vec::with_capacity(changed.len());
     for finished in batch {
         let key = finished.claim.key;
-        let delivery = (key.message_id, key.employee_id);
+        let delivery = (key.message_no, key.employee_no);
         if changed.contains(&delivery) && seen.insert(delivery) {
-            rows.push((key.client_id, finished.claim.acs_id, key.message_id, key.employee_id));
+            rows.push((key.client_no, finished.claim.acs_no, key.message_no, key.employee_no));
         }
     }
     feed::add_delivery_events(tx, &rows, at).await

@@ -9,10 +9,10 @@ use simo_common::{
 use uuid::Uuid;
 
 use crate::store::{
-    DeviceCaller, Result, Store,
+    ClientNo, DeviceCaller, DeviceNo, EmployeeNo, MessageNo, Result, Store,
     db::{
         engine::{Row, query, query_as, query_scalar},
-        rows_as_json::{hex, hex_hash, json},
+        rows_as_json::{hex_hash, json},
     },
 };
 
@@ -20,10 +20,12 @@ use crate::store::{
 #[derive(Debug, Clone, Copy)]
 pub struct StreamPhone {
     /// The client.
-    pub client_id: Uuid,
+    pub client_no: ClientNo,
     /// Whose phone it is.
-    pub employee_id: Uuid,
+    pub employee_no: EmployeeNo,
     /// The device.
+    pub device_no: DeviceNo,
+    /// Its id.
     pub device_id: Uuid,
     /// Of the token with which it was let in.
     pub token_hash: [u8; 32],
@@ -32,7 +34,7 @@ pub struct StreamPhone {
 /// What [`read_message`] reads.
 macro_rules! message_columns {
     () => {
-        "m.id, m.title, m.body, m.priority, m.data, m.require_ack, d.accepted_at, d.expires_at, d.state,
+        "m.no, m.id, m.title, m.body, m.priority, m.data, m.require_ack, m.accepted_at, d.expires_at, d.state,
          t.slug as topic, t.name as topic_name, a.name as acs"
     };
 }
@@ -40,9 +42,9 @@ macro_rules! message_columns {
 /// Where it stands, for a delivery `d`.
 macro_rules! message_joins {
     () => {
-        " join message m on m.client_id = d.client_id and m.id = d.message_id
-         left join topic t on t.client_id = m.client_id and t.id = m.topic_id
-         left join acs a on a.client_id = m.client_id and a.id = m.acs_id "
+        " join message m on m.client_no = d.client_no and m.no = d.message_no
+         left join topic t on t.client_no = m.client_no and t.no = m.topic_no
+         left join acs a on a.client_no = m.client_no and a.no = m.acs_no "
     };
 }
 
@@ -50,38 +52,36 @@ macro_rules! message_joins {
 /// reported it before.
 macro_rules! own_deliveries {
     () => {
-        " d.client_id = $1 and d.employee_id = $2 and d.state not in (7, 8)
+        " d.client_no = $1 and d.employee_no = $2 and d.state not in (7, 8)
          and (m.canceled_at is null or d.state in (2, 3, 4)) "
     };
 }
 
 impl Store {
-    /// An employee's own messages, newest first, after `cursor` (when the last one was accepted, and its id).
+    /// An employee's own messages, newest first, after `cursor` (the number of the last one); each with its number.
     pub async fn own_messages(
         &self,
         phone: &DeviceCaller,
-        cursor: Option<(i64, Uuid)>,
+        cursor: Option<MessageNo>,
         limit: usize,
-    ) -> Result<Vec<DeviceMessage>> {
-        let (at, id) = cursor.unwrap_or((i64::MAX, Uuid::max()));
+    ) -> Result<Vec<(MessageNo, DeviceMessage)>> {
         query(concat!(
             "select ",
             message_columns!(),
-            " from delivery d",
+            " from delivery d indexed by delivery_employee",
             message_joins!(),
-            "where (d.accepted_at, d.message_id) < ($3, $4) and",
+            "where d.message_no < $3 and",
             own_deliveries!(),
-            "order by d.accepted_at desc, d.message_id desc limit $5"
+            "order by d.message_no desc limit $4"
         ))
-        .bind(phone.client_id)
-        .bind(phone.employee_id)
-        .bind(at)
-        .bind(id)
+        .bind(phone.client_no)
+        .bind(phone.employee_no)
+        .bind(cursor.unwrap_or(MessageNo(i64::MAX)))
         .bind(limit as i64)
         .fetch_all(&mut *self.read_promptly().await?)
         .await?
         .iter()
-        .map(read_message)
+        .map(|row| Ok((row.try_get("no")?, read_message(row)?)))
         .collect()
     }
 
@@ -92,11 +92,11 @@ impl Store {
             message_columns!(),
             " from delivery d",
             message_joins!(),
-            "where d.message_id = $3 and",
+            "where m.client_no = $1 and m.id = $3 and",
             own_deliveries!(),
         ))
-        .bind(phone.client_id)
-        .bind(phone.employee_id)
+        .bind(phone.client_no)
+        .bind(phone.employee_no)
         .bind(id)
         .fetch_optional(&mut *self.read_promptly().await?)
         .await?
@@ -106,42 +106,40 @@ impl Store {
     }
 
     /// The messages that streams have no receipt for: which of `phones`, and which message; a phone's oldest first.
-    pub async fn open_stream_pushes(&self, phones: &[StreamPhone]) -> Result<Vec<(usize, Uuid)>> {
-        let rows: Vec<_> = phones.iter().map(|phone| (hex(phone.client_id), hex(phone.device_id))).collect();
-        let open: Vec<(i64, Uuid)> = query_as(
-            "select j.key, p.message_id from jsonb_each($1) j
-             join push p on p.client_id = unhex(j.value->>0) and p.device_id = unhex(j.value->>1)
+    pub async fn open_stream_pushes(&self, phones: &[StreamPhone]) -> Result<Vec<(usize, MessageNo)>> {
+        let rows: Vec<_> = phones.iter().map(|phone| (phone.client_no, phone.device_no)).collect();
+        let open: Vec<(i64, MessageNo)> = query_as(
+            "select j.key, p.message_no from jsonb_each($1) j
+             join push p indexed by push_stream on p.client_no = cast(j.value->>0 as integer) and p.device_no = cast(j.value->>1 as integer)
                   and p.done_at is null and p.channel = 'stream'
-             order by j.key, p.message_id",
+             order by j.key, p.message_no",
         )
         .bind(json(&rows))
         .fetch_all(&mut *self.read_promptly().await?)
         .await?;
-        Ok(open.into_iter().map(|(place, id)| (place as usize, id)).collect())
+        Ok(open.into_iter().map(|(place, no)| (place as usize, no)).collect())
     }
 
     /// The texts of what streams are owed, the oldest first. Left out: what was canceled, denied or has
     /// expired.
     pub async fn stream_messages(
         &self,
-        owed: &[(usize, StreamPhone, Uuid)],
+        owed: &[(usize, StreamPhone, MessageNo)],
     ) -> Result<Vec<(usize, DeviceMessage)>> {
         let rows: Vec<_> = owed
             .iter()
-            .map(|(place, phone, message)| {
-                (place, hex(phone.client_id), hex(phone.employee_id), hex(*message))
-            })
+            .map(|(place, phone, message)| (place, phone.client_no, phone.employee_no, *message))
             .collect();
         query(concat!(
             "select cast(j.value->>0 as integer) as place, ",
             message_columns!(),
             " from jsonb_each($1) j
-             join delivery d on d.client_id = unhex(j.value->>1) and d.employee_id = unhex(j.value->>2)
-                  and d.message_id = unhex(j.value->>3)",
+             join delivery d on d.client_no = cast(j.value->>1 as integer) and d.employee_no = cast(j.value->>2 as integer)
+                  and d.message_no = cast(j.value->>3 as integer)",
             message_joins!(),
             "where m.canceled_at is null and d.expires_at > $2
              and (d.outcome is null or d.outcome not in ('canceled', 'denied'))
-             order by d.accepted_at, m.id"
+             order by d.message_no"
         ))
         .bind(json(&rows))
         .bind(self.clock.settled())
@@ -159,10 +157,10 @@ impl Store {
         let lost: Vec<i64> = query_scalar(
             "select j.key from jsonb_each($1) j where not exists (
                  select 1 from token t
-                 join client c on c.id = t.client_id and c.archived_at is null
-                 join device d on d.client_id = t.client_id and d.id = t.holder_id and d.retired_at is null
+                 join client c on c.no = t.client_no and c.archived_at is null
+                 join device d on d.client_no = t.client_no and d.no = t.holder_no and d.retired_at is null
                       and d.channel = 'stream'
-                 join employee e on e.client_id = d.client_id and e.id = d.employee_id and e.blocked_at is null
+                 join employee e on e.client_no = d.client_no and e.no = d.employee_no and e.blocked_at is null
                       and e.archived_at is null
                  where t.hash = unhex(j.atom, '') and t.revoked_at is null
                  and (t.expires_at is null or t.expires_at > $2))",
@@ -195,7 +193,7 @@ fn read_message(row: &Row) -> Result<DeviceMessage> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{Plant, sql};
+    use crate::testing::Plant;
 
     #[tokio::test]
     async fn a_new_phone_reads_what_was_accepted_for_its_employee_before_it_came() {
@@ -206,27 +204,26 @@ mod tests {
             plant.advance(1);
         }
         for (title, change) in [
-            ("denied", "delivery set outcome = 'denied' where message_id"),
-            ("canceled", "delivery set outcome = 'canceled' where message_id"),
-            ("canceled when sent", "message set canceled_at = 1 where id"),
+            ("denied", "delivery set outcome = 'denied' where message_no"),
+            ("canceled", "delivery set outcome = 'canceled' where message_no"),
+            ("canceled when sent", "message set canceled_at = 1 where no"),
         ] {
-            let id = plant.message(title, &[me]).await;
-            plant.run(&format!("update {change} = {}", sql(id))).await;
+            let message = plant.message(title, &[me]).await;
+            plant.run(&format!("update {change} = {}", message.no.0)).await;
             let phone = plant.phone(me, None).await;
-            assert_eq!(plant.store.own_message(&phone.caller, id).await.unwrap(), None);
+            assert_eq!(plant.store.own_message(&phone.caller, message.id).await.unwrap(), None);
         }
         let foreign = plant.message("other", &[other]).await;
         let phone = plant.phone(me, None).await.caller;
-        assert_eq!(plant.store.own_message(&phone, foreign).await.unwrap(), None);
+        assert_eq!(plant.store.own_message(&phone, foreign.id).await.unwrap(), None);
 
         let first_page = plant.store.own_messages(&phone, None, 2).await.unwrap();
-        let last = first_page.last().unwrap();
+        let (cursor, last) = first_page.last().unwrap();
         assert_eq!((&*last.title, &*last.acs), ("second", "scada"));
         assert_eq!(last.topic_name.as_deref(), Some("Котельная"));
         assert_eq!(last.data.as_ref().unwrap().as_str(), "{\"unit\":3}");
-        let cursor = (last.accepted_at.as_microsecond(), last.id);
-        let rest = plant.store.own_messages(&phone, Some(cursor), 2).await.unwrap();
-        let titles: Vec<_> = first_page.iter().chain(&rest).map(|m| m.title.as_str()).collect();
+        let rest = plant.store.own_messages(&phone, Some(*cursor), 2).await.unwrap();
+        let titles: Vec<_> = first_page.iter().chain(&rest).map(|(_, m)| m.title.as_str()).collect();
         assert_eq!(titles, ["third", "second", "first"]);
     }
 
@@ -234,7 +231,7 @@ mod tests {
     async fn a_message_that_was_read_stays_in_the_own_history_when_it_is_canceled() {
         let plant = Plant::new().await;
         let me = plant.employee(1).await;
-        let id = plant.message("read", &[me]).await;
+        let id = plant.message("read", &[me]).await.id;
         plant.run("update delivery set read_at = 1; update message set canceled_at = 2").await;
         let phone = plant.phone(me, None).await.caller;
         assert!(plant.store.own_message(&phone, id).await.unwrap().is_some());

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use uuid::Uuid;
+use crate::store::ClientNo;
 
 /// The part of all permits that is kept for clients who have little under way.
 const KEPT: usize = 8;
@@ -17,12 +17,12 @@ pub struct Room {
     free: usize,
     /// Permits that are kept for those who hold fewer.
     kept: usize,
-    held: HashMap<Uuid, usize>,
+    held: HashMap<ClientNo, usize>,
 }
 
 impl Room {
     /// So many free permits of a channel that has `all` of them, of which clients hold these.
-    pub fn new(all: usize, free: usize, held: HashMap<Uuid, usize>) -> Self {
+    pub fn new(all: usize, free: usize, held: HashMap<ClientNo, usize>) -> Self {
         Self { free, kept: all / KEPT, held }
     }
 
@@ -42,21 +42,21 @@ impl Room {
     }
 
     /// How many a client has.
-    pub(super) fn held_by(&self, client_id: Uuid) -> usize {
-        self.held.get(&client_id).copied().unwrap_or_default()
+    pub(super) fn held_by(&self, client_no: ClientNo) -> usize {
+        self.held.get(&client_no).copied().unwrap_or_default()
     }
 
     /// How many are free for a client.
-    pub(super) fn free_for(&self, client_id: Uuid) -> usize {
+    pub(super) fn free_for(&self, client_no: ClientNo) -> usize {
         let for_all = self.free.saturating_sub(self.kept);
-        let for_few = self.kept.saturating_sub(self.held_by(client_id));
+        let for_few = self.kept.saturating_sub(self.held_by(client_no));
         for_all.max(for_few.min(self.free))
     }
 
     /// A client takes permits.
-    pub(super) fn take(&mut self, client_id: Uuid, permits: usize) {
+    pub(super) fn take(&mut self, client_no: ClientNo, permits: usize) {
         self.free = self.free.saturating_sub(permits);
-        *self.held.entry(client_id).or_default() += permits;
+        *self.held.entry(client_no).or_default() += permits;
     }
 }
 
@@ -71,8 +71,8 @@ impl From<usize> for Room {
 mod tests {
     use super::*;
 
-    const CROWD: Uuid = Uuid::from_u128(1);
-    const OTHER: Uuid = Uuid::from_u128(2);
+    const CROWD: ClientNo = ClientNo(1);
+    const OTHER: ClientNo = ClientNo(2);
 
     #[test]
     fn the_last_eighth_is_for_those_who_have_less() {

@@ -5,16 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use serde::Serialize;
 use simo_common::{
     api::device::{Receipt, ReceiptsAnswer},
     receipt::ReceiptKind,
     time::SECOND,
 };
-use uuid::{Uuid, fmt::Simple};
+use uuid::Uuid;
 
 use crate::store::{
-    DeviceCaller, Error, Races, Result, Store, Write,
+    AcsNo, ClientNo, DeviceCaller, DeviceNo, EmployeeNo, Error, MessageNo, Races, Result, Store, Write,
     db::{
         engine::{query, query_as},
         rows_as_json::{hex, json},
@@ -46,8 +45,14 @@ pub struct Recorded {
     pub changed: bool,
 }
 
+/// A delivery as phones know it: client, the message's id, employee.
+type Key = (ClientNo, Uuid, EmployeeNo);
+
 /// A delivery: client, message, employee.
-type Key = (Uuid, Uuid, Uuid);
+type Delivery = (ClientNo, MessageNo, EmployeeNo);
+
+/// The deliveries that there are, with the ACS that posted their message.
+type Known = HashMap<Key, (Delivery, Option<AcsNo>)>;
 
 /// When, by the phone's clock, a delivery was delivered, read and acknowledged.
 #[derive(Debug, Clone, Copy, Default)]
@@ -99,11 +104,12 @@ impl Store {
         let changed = store_times(&mut tx, &deliveries, &known, now).await?;
         close_pushes(&mut tx, batch, &known, now).await?;
         touch_devices(&mut tx, batch, now).await?;
+        let posters: HashMap<Delivery, Option<AcsNo>> = known.values().copied().collect();
         let events: Vec<_> = changed
             .iter()
-            .map(|key| {
-                let acs_id = known.get(key).copied().flatten();
-                (key.0, acs_id, key.1, key.2)
+            .map(|&(client, message, employee)| {
+                let acs_no = posters.get(&(client, message, employee)).copied().flatten();
+                (client, acs_no, message, employee)
             })
             .collect();
         add_delivery_events(&mut tx, &events, now).await?;
@@ -134,11 +140,11 @@ fn by_delivery(batch: &[Reported]) -> BTreeMap<Key, Times> {
 
 impl Reported {
     fn key(&self, receipt: &Receipt) -> Key {
-        (self.phone.client_id, receipt.message_id, self.phone.employee_id)
+        (self.phone.client_no, receipt.message_id, self.phone.employee_no)
     }
 }
 
-fn answer(reported: &Reported, known: &HashMap<Key, Option<Uuid>>, changed: &HashSet<Key>) -> Recorded {
+fn answer(reported: &Reported, known: &Known, changed: &HashSet<Delivery>) -> Recorded {
     let is_known = |receipt: &&Receipt| known.contains_key(&reported.key(receipt));
     let unknown: BTreeSet<Uuid> = reported
         .receipts
@@ -152,58 +158,55 @@ fn answer(reported: &Reported, known: &HashMap<Key, Option<Uuid>>, changed: &Has
             unknown: unknown.into_iter().collect(),
             refused: Vec::new(),
         },
-        changed: reported.receipts.iter().any(|receipt| changed.contains(&reported.key(receipt))),
+        changed: reported.receipts.iter().any(|receipt| {
+            known.get(&reported.key(receipt)).is_some_and(|(delivery, _)| changed.contains(delivery))
+        }),
     }
 }
 
-/// The deliveries that there are, with the ACS that posted their message. What was denied is nobody's, unless a phone
-/// may have got it before.
-async fn known(tx: &mut Write, deliveries: &BTreeMap<Key, Times>) -> Result<HashMap<Key, Option<Uuid>>> {
+/// The deliveries that there are. What was denied is nobody's, unless a phone may have got it before.
+async fn known(tx: &mut Write, deliveries: &BTreeMap<Key, Times>) -> Result<Known> {
     if deliveries.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<_> = deliveries
-        .keys()
-        .map(|(client, message, employee)| (hex(*client), hex(*message), hex(*employee)))
-        .collect();
-    let found: Vec<(Uuid, Uuid, Uuid, Option<Uuid>)> = query_as(
-        "select d.client_id, d.message_id, d.employee_id, m.acs_id
-         from jsonb_each($1) j cross join delivery d cross join message m
-         where d.client_id = unhex(j.value->>0) and d.message_id = unhex(j.value->>1)
-           and d.employee_id = unhex(j.value->>2) and m.client_id = d.client_id and m.id = d.message_id
+    let rows: Vec<_> =
+        deliveries.keys().map(|(client, message, employee)| (client, hex(*message), employee)).collect();
+    let found: Vec<(ClientNo, Uuid, EmployeeNo, MessageNo, Option<AcsNo>)> = query_as(
+        "select d.client_no, m.id, d.employee_no, d.message_no, m.acs_no
+         from jsonb_each($1) j cross join message m cross join delivery d
+         where m.client_no = cast(j.value->>0 as integer) and m.id = unhex(j.value->>1)
+           and d.client_no = m.client_no and d.message_no = m.no and d.employee_no = cast(j.value->>2 as integer)
            and (d.outcome is null or d.outcome <> 'denied' or exists (
-               select 1 from push p where p.client_id = d.client_id and p.message_id = d.message_id
-               and p.employee_id = d.employee_id))",
+               select 1 from push p where p.client_no = d.client_no and p.message_no = d.message_no
+               and p.employee_no = d.employee_no))",
     )
     .bind(json(&rows))
     .fetch_all(tx)
     .await?;
-    Ok(found.into_iter().map(|(client, message, employee, acs)| ((client, message, employee), acs)).collect())
+    let known = |(client, id, employee, no, acs)| ((client, id, employee), ((client, no, employee), acs));
+    Ok(found.into_iter().map(known).collect())
 }
-
-/// A delivery's row: its key, and the phone's times.
-#[derive(Serialize)]
-struct Row(Simple, Simple, Simple, Option<i64>, Option<i64>, Option<i64>);
 
 async fn store_times(
     tx: &mut Write,
     deliveries: &BTreeMap<Key, Times>,
-    known: &HashMap<Key, Option<Uuid>>,
+    known: &Known,
     now: i64,
-) -> Result<HashSet<Key>> {
-    let rows: Vec<Row> = deliveries
+) -> Result<HashSet<Delivery>> {
+    let mut rows: Vec<_> = deliveries
         .iter()
-        .filter(|(key, _)| known.contains_key(key))
-        .map(|(key, Times([delivered, read, acknowledged]))| {
-            let (client, message, employee) = (hex(key.0), hex(key.1), hex(key.2));
-            Row(client, message, employee, *delivered, *read, *acknowledged)
+        .filter_map(|(key, Times([delivered, read, acknowledged]))| {
+            let ((client, message, employee), _) = known.get(key)?;
+            Some((client, message, employee, delivered, read, acknowledged))
         })
         .collect();
+    // Whoever else takes several takes them in this order.
+    rows.sort_unstable();
     if rows.is_empty() {
         return Ok(HashSet::new());
     }
     // On the right side a column is still as it was before.
-    let changed: Vec<Key> = query_as(
+    let changed: Vec<Delivery> = query_as(
         "update delivery set
              delivered_at = coalesce(delivered_at, case when cast(j.value->>3 as integer) is not null then cast($2 as integer) end),
              phone_delivered_at = case when delivered_at is null then cast(j.value->>3 as integer) else phone_delivered_at end,
@@ -212,12 +215,12 @@ async fn store_times(
              acknowledged_at = coalesce(acknowledged_at, case when cast(j.value->>5 as integer) is not null then cast($2 as integer) end),
              phone_acknowledged_at = case when acknowledged_at is null then cast(j.value->>5 as integer) else phone_acknowledged_at end
          from jsonb_each($1) j
-         where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
-         and employee_id = unhex(j.value->>2)
+         where client_no = cast(j.value->>0 as integer) and message_no = cast(j.value->>1 as integer)
+         and employee_no = cast(j.value->>2 as integer)
          and (delivered_at is null and cast(j.value->>3 as integer) is not null
               or read_at is null and cast(j.value->>4 as integer) is not null
               or acknowledged_at is null and cast(j.value->>5 as integer) is not null)
-         returning client_id, message_id, employee_id",
+         returning client_no, message_no, employee_no",
     )
     .bind(json(&rows))
     .bind(now)
@@ -227,32 +230,29 @@ async fn store_times(
 }
 
 /// The pushes to the devices that report; those to his other devices go on.
-async fn close_pushes(
-    tx: &mut Write,
-    batch: &[Reported],
-    known: &HashMap<Key, Option<Uuid>>,
-    now: i64,
-) -> Result<()> {
-    let pushes: BTreeSet<(Key, Uuid)> = batch
+async fn close_pushes(tx: &mut Write, batch: &[Reported], known: &Known, now: i64) -> Result<()> {
+    let pushes: BTreeSet<(Delivery, DeviceNo)> = batch
         .iter()
         .flat_map(|reported| {
-            let device_id = reported.phone.device_id;
-            reported.receipts.iter().map(move |receipt| (reported.key(receipt), device_id))
+            let device_no = reported.phone.device_no;
+            reported.receipts.iter().filter_map(move |receipt| {
+                let (delivery, _) = known.get(&reported.key(receipt))?;
+                Some((*delivery, device_no))
+            })
         })
-        .filter(|(key, _)| known.contains_key(key))
         .collect();
     if pushes.is_empty() {
         return Ok(());
     }
     let rows: Vec<_> = pushes
         .into_iter()
-        .map(|((client, message, employee), device)| (hex(client), hex(message), hex(employee), hex(device)))
+        .map(|((client, message, employee), device)| (client, message, employee, device))
         .collect();
     query(
         "update push set done_at = coalesce(done_at, $2), outcome = 'received', reason = null
          from jsonb_each($1) j
-         where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
-         and employee_id = unhex(j.value->>2) and device_id = unhex(j.value->>3)
+         where client_no = cast(j.value->>0 as integer) and message_no = cast(j.value->>1 as integer)
+         and employee_no = cast(j.value->>2 as integer) and device_no = cast(j.value->>3 as integer)
          and (outcome is null or outcome <> 'received')",
     )
     .bind(json(&rows))
@@ -264,13 +264,13 @@ async fn close_pushes(
 
 /// The devices are alive: their quarantine ends.
 async fn touch_devices(tx: &mut Write, batch: &[Reported], now: i64) -> Result<()> {
-    let devices: BTreeSet<(Uuid, Uuid)> =
-        batch.iter().map(|reported| (reported.phone.client_id, reported.phone.device_id)).collect();
-    let rows: Vec<_> = devices.into_iter().map(|(client, device)| (hex(client), hex(device))).collect();
+    let devices: BTreeSet<(ClientNo, DeviceNo)> =
+        batch.iter().map(|reported| (reported.phone.client_no, reported.phone.device_no)).collect();
+    let rows: Vec<_> = devices.into_iter().collect();
     query(
         "update device set quarantined_at = null, reason = null, seen_at = $2
          from jsonb_each($1) j
-         where client_id = unhex(j.value->>0) and device.id = unhex(j.value->>1) and retired_at is null
+         where client_no = cast(j.value->>0 as integer) and device.no = cast(j.value->>1 as integer) and retired_at is null
          and (quarantined_at is not null or seen_at is null or seen_at <= $3 or seen_at > $2)",
     )
     .bind(json(&rows))

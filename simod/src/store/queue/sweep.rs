@@ -4,13 +4,12 @@
 use std::collections::HashSet;
 
 use simo_common::delivery::reason;
-use uuid::Uuid;
 
 use crate::store::{
-    Result, Store,
+    AcsNo, ClientNo, DeviceNo, EmployeeNo, MessageNo, Result, Store,
     db::{
-        engine::{Engine, query, query_as, query_scalar},
-        rows_as_json::{hex, json},
+        engine::{Engine, query, query_as},
+        rows_as_json::json,
     },
     feed::add_delivery_events,
     queue::is_leased,
@@ -23,14 +22,14 @@ const STEP: i64 = 250;
 const LOOKED_AT: i64 = 1_000;
 
 /// Where the look at the open pushes of streams has come to: client, device, message.
-pub type StreamCursor = (Uuid, Uuid, Uuid);
+pub type StreamCursor = (ClientNo, DeviceNo, MessageNo);
 
 /// A delivery whose time ran out.
 struct Expired {
-    client_id: Uuid,
-    message_id: Uuid,
-    employee_id: Uuid,
-    acs_id: Option<Uuid>,
+    client_no: ClientNo,
+    message_no: MessageNo,
+    employee_no: EmployeeNo,
+    acs_no: Option<AcsNo>,
     outcome: &'static str,
     reason: &'static str,
 }
@@ -40,22 +39,25 @@ impl Store {
     /// right now is left until its result is known. Returns how many; zero: none is left.
     pub async fn expire_deliveries(&self) -> Result<usize> {
         let (now, settled) = (self.clock.now(), self.clock.settled());
-        let held = self.held_rows();
+        let held = self.held_rows(None);
         // What is under way: by our own claims, or by anyone's lease.
         let is_held = match self.engine() {
-            Engine::Sqlite => "p.seq in (select value from jsonb_each($2))",
+            Engine::Sqlite => {
+                "(p.message_no, p.device_no) in (
+                     select cast(value->>0 as integer), cast(value->>1 as integer) from jsonb_each($2))"
+            }
             Engine::Postgres => &format!("$2 is not null and {}", is_leased("p")),
         };
         let rows = query(format!(
-            "select d.client_id, d.message_id, d.employee_id, m.acs_id, m.canceled_at is not null as canceled,
+            "select d.client_no, d.message_no, d.employee_no, m.acs_no, m.canceled_at is not null as canceled,
                     (select min(case when p.reason = 'no_channel' then 1 else 0 end) = 1 from push p
-                     where p.client_id = d.client_id and p.message_id = d.message_id
-                     and p.employee_id = d.employee_id having count(*) > 0) as missing_channel
+                     where p.client_no = d.client_no and p.message_no = d.message_no
+                     and p.employee_no = d.employee_no having count(*) > 0) as missing_channel
              from delivery d indexed by delivery_expiry
-             join message m on m.client_id = d.client_id and m.id = d.message_id
+             join message m on m.client_no = d.client_no and m.no = d.message_no
              where d.state = 0 and d.expires_at <= $1
-             and not exists (select 1 from push p where p.client_id = d.client_id and p.message_id = d.message_id
-                             and p.employee_id = d.employee_id and {is_held})
+             and not exists (select 1 from push p where p.client_no = d.client_no and p.message_no = d.message_no
+                             and p.employee_no = d.employee_no and {is_held})
              order by d.expires_at limit $3"
         ))
         .bind(settled)
@@ -77,10 +79,10 @@ impl Store {
                 ("expired", why)
             };
             expired.push(Expired {
-                client_id: row.try_get("client_id")?,
-                message_id: row.try_get("message_id")?,
-                employee_id: row.try_get("employee_id")?,
-                acs_id: row.try_get("acs_id")?,
+                client_no: row.try_get("client_no")?,
+                message_no: row.try_get("message_no")?,
+                employee_no: row.try_get("employee_no")?,
+                acs_no: row.try_get("acs_no")?,
                 outcome,
                 reason,
             });
@@ -94,18 +96,16 @@ impl Store {
     async fn close_expired(&self, expired: &[Expired], now: i64) -> Result<()> {
         let keys: Vec<_> = expired
             .iter()
-            .map(|row| {
-                (hex(row.client_id), hex(row.message_id), hex(row.employee_id), row.outcome, row.reason)
-            })
+            .map(|row| (row.client_no, row.message_no, row.employee_no, row.outcome, row.reason))
             .collect();
         let keys = json(&keys);
         let mut tx = self.write().await?;
-        let closed: HashSet<(Uuid, Uuid)> = query_as(
+        let closed: HashSet<(MessageNo, EmployeeNo)> = query_as(
             "update delivery set outcome = j.value->>3, reason = j.value->>4, outcome_at = $2
              from jsonb_each($1) j
-             where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
-             and employee_id = unhex(j.value->>2) and state = 0
-             returning message_id, employee_id",
+             where client_no = cast(j.value->>0 as integer) and message_no = cast(j.value->>1 as integer)
+             and employee_no = cast(j.value->>2 as integer) and state = 0
+             returning message_no, employee_no",
         )
         .bind(&keys)
         .bind(now)
@@ -116,8 +116,8 @@ impl Store {
         query(
             "update push set done_at = $2, outcome = j.value->>3, reason = j.value->>4
              from jsonb_each($1) j
-             where client_id = unhex(j.value->>0) and message_id = unhex(j.value->>1)
-             and employee_id = unhex(j.value->>2) and done_at is null",
+             where client_no = cast(j.value->>0 as integer) and message_no = cast(j.value->>1 as integer)
+             and employee_no = cast(j.value->>2 as integer) and done_at is null",
         )
         .bind(&keys)
         .bind(now)
@@ -125,8 +125,8 @@ impl Store {
         .await?;
         let events: Vec<_> = expired
             .iter()
-            .filter(|row| closed.contains(&(row.message_id, row.employee_id)))
-            .map(|row| (row.client_id, row.acs_id, row.message_id, row.employee_id))
+            .filter(|row| closed.contains(&(row.message_no, row.employee_no)))
+            .map(|row| (row.client_no, row.acs_no, row.message_no, row.employee_no))
             .collect();
         add_delivery_events(&mut tx, &events, now).await?;
         tx.commit().await?;
@@ -135,8 +135,8 @@ impl Store {
 
     /// Notes on some pushes of a channel that is not set up why they wait. Returns how many; zero: all know.
     pub async fn note_missing_channel(&self, channel: &str) -> Result<u64> {
-        let waiting: Vec<i64> = query_scalar(
-            "select seq from push indexed by push_due
+        let waiting: Vec<(ClientNo, MessageNo, DeviceNo)> = query_as(
+            "select client_no, message_no, device_no from push indexed by push_due
              where channel = $1 and done_at is null and channel <> 'stream' and reason is null limit $2",
         )
         .bind(channel)
@@ -148,7 +148,9 @@ impl Store {
         }
         let mut tx = self.write().await?;
         let noted = query(
-            "update push set reason = $2 where seq in (select cast(atom as integer) from jsonb_each($1)) and done_at is null",
+            "update push set reason = $2 from jsonb_each($1) j
+             where client_no = cast(j.value->>0 as integer) and message_no = cast(j.value->>1 as integer)
+             and device_no = cast(j.value->>2 as integer) and done_at is null",
         )
         .bind(json(&waiting))
         .bind(reason::NO_CHANNEL)
@@ -163,37 +165,38 @@ impl Store {
     /// beginning.
     pub async fn close_stream_pushes(&self, cursor: Option<StreamCursor>) -> Result<Option<StreamCursor>> {
         let (now, settled) = (self.clock.now(), self.clock.settled());
-        let (client_id, device_id, message_id) = cursor.unwrap_or_default();
-        let rows: Vec<(i64, Uuid, Uuid, Uuid, i64, bool)> = query_as(
-            "select p.seq, p.client_id, p.device_id, p.message_id, m.expires_at, m.canceled_at is not null
+        let (client_no, device_no, message_no) = cursor.unwrap_or_default();
+        let rows: Vec<(ClientNo, DeviceNo, MessageNo, EmployeeNo, i64, bool)> = query_as(
+            "select p.client_no, p.device_no, p.message_no, p.employee_no, m.expires_at, m.canceled_at is not null
              from push p indexed by push_stream
-             join message m on m.client_id = p.client_id and m.id = p.message_id
+             join message m on m.client_no = p.client_no and m.no = p.message_no
              where p.done_at is null and p.channel = 'stream'
-             and (p.client_id, p.device_id, p.message_id) > ($1, $2, $3)
-             order by p.client_id, p.device_id, p.message_id limit $4",
+             and (p.client_no, p.device_no, p.message_no) > ($1, $2, $3)
+             order by p.client_no, p.device_no, p.message_no limit $4",
         )
-        .bind(client_id)
-        .bind(device_id)
-        .bind(message_id)
+        .bind(client_no)
+        .bind(device_no)
+        .bind(message_no)
         .bind(LOOKED_AT)
         .fetch_all(&mut *self.read().await?)
         .await?;
         let over: Vec<_> = rows
             .iter()
             .filter(|row| row.5 || row.4 <= settled)
-            .map(|row| {
-                if row.5 {
-                    (row.0, "canceled", reason::CANCELED)
-                } else {
-                    (row.0, "expired", reason::EXPIRED)
-                }
+            .map(|&(client_no, device_no, message_no, employee_no, _, is_canceled)| {
+                let (outcome, reason) =
+                    if is_canceled { ("canceled", reason::CANCELED) } else { ("expired", reason::EXPIRED) };
+                (client_no, message_no, employee_no, device_no, outcome, reason)
             })
             .collect();
         for over in over.chunks(STEP as usize) {
             let mut tx = self.write().await?;
             query(
-                "update push set done_at = $2, outcome = j.value->>1, reason = j.value->>2
-                 from jsonb_each($1) j where push.seq = cast(j.value->>0 as integer) and done_at is null",
+                "update push set done_at = $2, outcome = j.value->>4, reason = j.value->>5
+                 from jsonb_each($1) j
+                 where client_no = cast(j.value->>0 as integer) and message_no = cast(j.value->>1 as integer)
+                 and employee_no = cast(j.value->>2 as integer) and device_no = cast(j.value->>3 as integer)
+                 and done_at is null",
             )
             .bind(json(over))
             .bind(now)
@@ -202,20 +205,20 @@ impl Store {
             tx.commit().await?;
         }
         let is_end = (rows.len() as i64) < LOOKED_AT;
-        Ok(rows.last().filter(|_| !is_end).map(|row| (row.1, row.2, row.3)))
+        Ok(rows.last().filter(|_| !is_end).map(|row| (row.0, row.1, row.2)))
     }
 
     /// Finishes cancelations that a crash cut short.
     pub async fn resume_cancelations(&self) -> Result<()> {
-        let begun: Vec<(Uuid, Option<Uuid>, Uuid)> = query_as(
-            "select client_id, acs_id, message_id from event e where kind = 'canceled'
-             and exists (select 1 from delivery d where d.client_id = e.client_id and d.message_id = e.message_id
+        let begun: Vec<(ClientNo, Option<AcsNo>, MessageNo)> = query_as(
+            "select client_no, acs_no, message_no from event e where kind = 'canceled'
+             and exists (select 1 from delivery d where d.client_no = e.client_no and d.message_no = e.message_no
                          and d.state = 0)",
         )
         .fetch_all(&mut *self.read().await?)
         .await?;
-        for (client_id, acs_id, message_id) in begun {
-            while self.close_canceled(client_id, acs_id, message_id).await? > 0 {}
+        for (client_no, acs_no, message_no) in begun {
+            while self.close_canceled(client_no, acs_no, message_no).await? > 0 {}
         }
         Ok(())
     }

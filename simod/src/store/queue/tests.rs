@@ -77,7 +77,7 @@ async fn a_late_success_counts() {
     let taken_over = claim_after_lease(&other).await;
     plant.store.finish(&finished(&held, accepted())).await.unwrap();
     other.finish(&finished(&taken_over, failed())).await.unwrap();
-    let sent = "select count(*) from push p join delivery d on d.message_id = p.message_id
+    let sent = "select count(*) from push p join delivery d on d.message_no = p.message_no
                 where p.outcome = 'accepted' and d.sent_at = 1 and d.outcome is null";
     assert_eq!(plant.number(sent).await, Some(1));
 }

@@ -43,7 +43,7 @@ use super::{claim_all, finished, fixture::NOON, posted};
 use crate::{
     clock::Clock,
     store::{
-        Ask, DeviceCaller, Error, Find, Incoming, Listing, NewDevice, PairedDevice, Pairing, Poster,
+        AcsNo, Ask, DeviceCaller, Error, Find, Incoming, Listing, NewDevice, PairedDevice, Pairing, Poster,
         PushResult, Result, Rows, Store, TokenHolder,
         tests::fixture::{Fixture, HOUR},
     },
@@ -104,10 +104,10 @@ async fn post(f: &Fixture, incoming: Incoming) -> Uuid {
 }
 
 /// The ACS that the fixture's messages are of.
-async fn acs_id(f: &Fixture) -> Uuid {
+async fn acs_no(f: &Fixture) -> AcsNo {
     let Poster::Token(hash) = f.incoming("").poster else { panic!("an ACS posts") };
     match f.store.token_holder(&hash).await.unwrap() {
-        Some(TokenHolder::Acs(acs)) => acs.acs_id,
+        Some(TokenHolder::Acs(acs)) => acs.acs_no,
         other => panic!("{other:?}"),
     }
 }
@@ -125,7 +125,7 @@ fn device(code: &str, address: Option<&str>) -> NewDevice {
 }
 
 async fn pair(f: &Fixture, personnel_no: &str, address: Option<&str>) -> Phone {
-    let (code, _) = f.store.invite(f.client_id, personnel_no, 3_600).await.unwrap();
+    let (code, _) = f.store.invite(f.client_no, personnel_no, 3_600).await.unwrap();
     let device = device(&code, address);
     let Pairing::Done(paired) = f.store.pair(&device).await.unwrap() else { panic!("the code works") };
     let Some(TokenHolder::Device(caller)) = f.store.token_holder(&device.token_hash).await.unwrap() else {
@@ -145,8 +145,8 @@ async fn send_all(f: &Fixture) {
 /// All deliveries that a query finds, by employee.
 async fn deliveries(f: &Fixture, text: &str) -> Vec<Delivery> {
     let ask = Ask {
-        client_id: f.client_id,
-        acs_id: None,
+        client_no: f.client_no,
+        acs_no: None,
         message_id: None,
         query: &query::parse(text).unwrap(),
         sort: "employee".parse::<Sort>().unwrap(),

@@ -9,11 +9,8 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     store::{
-        Draft, Expiry, Incoming, Poster, Store,
-        db::{
-            engine::{query, query_scalar},
-            rows_as_json::hex,
-        },
+        AcsNo, ClientNo, Draft, Expiry, Incoming, Poster, Store,
+        db::engine::{query, query_scalar},
     },
 };
 
@@ -24,7 +21,7 @@ pub(crate) const HOUR: i64 = 3_600_000_000;
 pub(crate) struct Fixture {
     pub store: Store,
     pub clock: Clock,
-    pub client_id: Uuid,
+    pub client_no: ClientNo,
     token: String,
     url: String,
     folder: TempDir,
@@ -40,21 +37,17 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let url = crate::testing::empty_database(&folder).await;
         let store = Store::open(&url, clock.clone()).await.unwrap();
-        let (client_id, token) = add_client(&store, "zavod").await;
-        let fixture = Self { store, clock, client_id, token, url, folder };
+        let (client_no, token) = add_client(&store, "zavod").await;
+        let fixture = Self { store, clock, client_no, token, url, folder };
         for no in 1..=3 {
-            add_employee(&fixture.store, client_id, no, Some(&format!("address-{no}"))).await;
+            add_employee(&fixture.store, client_no, no, Some(&format!("address-{no}"))).await;
         }
-        let client = hex(client_id);
         fixture
             .execute(&format!(
-                "insert into \"group\" (client_id, id, slug, name, created_at)
-                     values (x'{client}', x'{group}', 'smena-a', 'Смена А', 1);
-                 insert into group_member select client_id, x'{group}', id from employee where personnel_no = '1';
-                 insert into topic (client_id, id, slug, name, created_at)
-                     values (x'{client}', x'{topic}', 'boiler', 'Котельная', 1)",
-                topic = hex(Uuid::from_u128(7)),
-                group = hex(Uuid::from_u128(8)),
+                "insert into \"group\" (client_no, slug, name, created_at) values ({client}, 'smena-a', 'Смена А', 1);
+                 insert into group_member select client_no, no, 1 from \"group\";
+                 insert into topic (client_no, slug, name, created_at) values ({client}, 'boiler', 'Котельная', 1)",
+                client = client_no.0,
             ))
             .await;
         fixture
@@ -88,10 +81,10 @@ impl Fixture {
     /// Grants a topic to a group.
     pub(crate) async fn grant_group(&self, topic: &str, group: &str) {
         self.execute(&format!(
-            "insert into topic_grant (client_id, id, topic_id, group_id, created_at)
-             select t.client_id, x'{}', t.id, g.id, 1 from topic t, \"group\" g
+            "insert into topic_grant (client_no, id, topic_no, group_no, created_at)
+             select t.client_no, x'{}', t.no, g.no, 1 from topic t, \"group\" g
              where t.slug = '{topic}' and g.slug = '{group}'",
-            hex(Uuid::from_u128(9)),
+            Uuid::from_u128(9).simple(),
         ))
         .await;
     }
@@ -100,14 +93,14 @@ impl Fixture {
     pub(crate) async fn add_employees(&self, count: usize) {
         let known: usize = self.rows("select count(*) from employee").await[0].parse().unwrap();
         for no in known + 1..=known + count {
-            add_employee(&self.store, self.client_id, no, None).await;
+            add_employee(&self.store, self.client_no, no, None).await;
         }
     }
 
     /// Another client with one employee; a message to him.
     pub(crate) async fn second_client(&self) -> Incoming {
-        let (client_id, token) = add_client(&self.store, "kombinat").await;
-        add_employee(&self.store, client_id, 1, Some("other-1")).await;
+        let (client_no, token) = add_client(&self.store, "kombinat").await;
+        add_employee(&self.store, client_no, 1, Some("other-1")).await;
         let mut incoming = incoming(&token, "чужое");
         incoming.draft.recipients =
             Some(Recipients { employees: vec!["1".to_owned()], ..Recipients::default() });
@@ -155,47 +148,46 @@ fn incoming(token: &str, title: &str) -> Incoming {
     }
 }
 
-async fn add_client(store: &Store, slug: &str) -> (Uuid, String) {
-    let (client_id, acs_id) = (Uuid::from_u128(rand::random()), Uuid::from_u128(rand::random()));
+async fn add_client(store: &Store, slug: &str) -> (ClientNo, String) {
     let token = token::generate(token::TokenKind::Acs);
     let mut tx = store.write().await.unwrap();
-    query("insert into client (id, slug, name, timezone, default_ttl, created_at) values ($1, $2, $2, 'Europe/Moscow', 7200, 1)")
-        .bind(client_id)
-        .bind(slug)
-        .execute(&mut tx)
-        .await
-        .unwrap();
-    query("insert into acs (client_id, id, name, created_at) values ($1, $2, '1c', 1)")
-        .bind(client_id)
-        .bind(acs_id)
-        .execute(&mut tx)
-        .await
-        .unwrap();
+    let client_no: ClientNo = query_scalar(
+        "insert into client (slug, name, timezone, default_ttl, created_at) values ($1, $1, 'Europe/Moscow', 7200, 1)
+         returning no",
+    )
+    .bind(slug)
+    .fetch_one(&mut tx)
+    .await
+    .unwrap();
+    let acs_no: AcsNo =
+        query_scalar("insert into acs (client_no, name, created_at) values ($1, '1c', 1) returning no")
+            .bind(client_no)
+            .fetch_one(&mut tx)
+            .await
+            .unwrap();
     query(
-        "insert into token (id, client_id, hash, kind, holder_id, name, shown, created_at)
+        "insert into token (id, client_no, hash, kind, holder_no, name, shown, created_at)
          values ($1, $2, $3, 'acs', $4, '', '', 1)",
     )
     .bind(Uuid::from_u128(rand::random()))
-    .bind(client_id)
+    .bind(client_no)
     .bind(token::hash(&token).to_vec())
-    .bind(acs_id)
+    .bind(acs_no)
     .execute(&mut tx)
     .await
     .unwrap();
     tx.commit().await.unwrap();
-    (client_id, token)
+    (client_no, token)
 }
 
-async fn add_employee(store: &Store, client_id: Uuid, no: usize, address: Option<&str>) {
-    let id = Uuid::from_u128(rand::random());
+async fn add_employee(store: &Store, client_no: ClientNo, no: usize, address: Option<&str>) {
     let mut tx = store.write().await.unwrap();
     let name = format!("Сотрудник {no}");
     query(
-        "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, devices, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, 1)",
+        "insert into employee (client_no, no, personnel_no, full_name, folded_name, sort_key, devices, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, 1)",
     )
-    .bind(client_id)
-    .bind(id)
+    .bind(client_no)
     .bind(no as i64)
     .bind(no.to_string())
     .bind(&name)
@@ -206,20 +198,20 @@ async fn add_employee(store: &Store, client_id: Uuid, no: usize, address: Option
     .await
     .unwrap();
     // Whoever is added through the store takes the next number.
-    query("update client set next_ordinal = $2 where id = $1")
-        .bind(client_id)
+    query("update client set next_employee_no = $2 where no = $1")
+        .bind(client_no)
         .bind(no as i64 + 1)
         .execute(&mut tx)
         .await
         .unwrap();
     if let Some(address) = address {
         query(
-            "insert into device (client_id, id, employee_id, channel, address, name, platform, paired_at)
+            "insert into device (client_no, id, employee_no, channel, address, name, platform, paired_at)
              values ($1, $2, $3, 'fcm', $4, 'phone', 'android', 1)",
         )
-        .bind(client_id)
+        .bind(client_no)
         .bind(Uuid::from_u128(rand::random()))
-        .bind(id)
+        .bind(no as i64)
         .bind(address)
         .execute(&mut tx)
         .await

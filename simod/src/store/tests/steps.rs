@@ -42,7 +42,7 @@ async fn ends(f: &Fixture) -> Vec<String> {
 #[tokio::test]
 async fn canceling_closes_more_deliveries_than_one_step_does() {
     let (f, id) = wide().await;
-    let canceled = f.store.cancel_message(f.client_id, None, id).await.unwrap();
+    let canceled = f.store.cancel_message(f.client_no, None, id).await.unwrap();
     let all = Canceled { canceled: 603, too_late: 0, scheduled: false };
     assert_eq!(canceled, all);
     assert_eq!(ends(&f).await, ["canceled canceled 603", "canceled canceled 3", "603"]);
@@ -53,8 +53,8 @@ async fn a_cancelation_that_was_cut_short_before_several_steps_is_finished() {
     let (f, _) = wide().await;
     f.execute(&format!(
         "update message set canceled_at = {NOON};
-         insert into event (client_id, acs_id, at, kind, message_id)
-         select client_id, acs_id, {NOON}, 'canceled', id from message"
+         insert into event (client_no, acs_no, at, kind, message_no)
+         select client_no, acs_no, {NOON}, 'canceled', no from message"
     ))
     .await;
     f.store.resume_cancelations().await.unwrap();
@@ -73,14 +73,14 @@ async fn many() -> Fixture {
 #[tokio::test]
 async fn blocking_denies_more_deliveries_than_one_step_does() {
     let f = many().await;
-    f.store.block_employee(f.client_id, "1").await.unwrap();
+    f.store.block_employee(f.client_no, "1").await.unwrap();
     assert_eq!(ends(&f).await, ["denied blocked 1100", "canceled blocked 1100", "1100"]);
 }
 
 #[tokio::test]
 async fn archiving_denies_more_deliveries_than_one_step_does() {
     let f = many().await;
-    f.store.remove_employee(f.client_id, "1").await.unwrap();
+    f.store.remove_employee(f.client_no, "1").await.unwrap();
     let deliveries = &ends(&f).await[0];
     assert_eq!(deliveries, "denied archived 1100");
     assert_eq!(f.rows("select count(*) from push where done_at is null").await, ["0"]);
@@ -92,7 +92,7 @@ async fn blocking_that_was_cut_short_is_finished_by_blocking_again() {
     let f = many().await;
     let cut_short = format!("update employee set blocked_at = {} where personnel_no = '1'", NOON - 1);
     f.execute(&cut_short).await;
-    f.store.block_employee(f.client_id, "1").await.unwrap();
+    f.store.block_employee(f.client_no, "1").await.unwrap();
     assert_eq!(ends(&f).await, ["denied blocked 1100", "canceled blocked 1100", "1100"]);
     let since = f.rows("select blocked_at from employee where personnel_no = '1'");
     assert_eq!(since.await, [(NOON - 1).to_string()]);

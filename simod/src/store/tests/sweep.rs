@@ -4,29 +4,21 @@ use simo_common::{
     hex::hex,
     time::{DAY, HOUR as HOUR_US},
 };
-use uuid::Uuid;
 
 use super::{
     super::{DeviceEffect, PushResult},
     claim_all, finished,
     fixture::{Fixture, HOUR, NOON},
 };
-use crate::testing::sql;
-
 const AFTER_EXPIRY: i64 = NOON + 3 * HOUR;
 
 /// Outcome and reason of every delivery and push, in the order of the employees.
 async fn ends(f: &Fixture) -> Vec<String> {
-    let mut ends = f
-        .rows(
-            "select d.state || ' ' || coalesce(d.reason, '-') from delivery d
-             join employee e on e.id = d.employee_id order by e.ordinal",
-        )
-        .await;
+    let mut ends =
+        f.rows("select state || ' ' || coalesce(reason, '-') from delivery order by employee_no").await;
     ends.extend(
         f.rows(
-            "select coalesce(p.outcome, 'open') || ' ' || coalesce(p.reason, '-') from push p
-             join employee e on e.id = p.employee_id order by e.ordinal",
+            "select coalesce(outcome, 'open') || ' ' || coalesce(reason, '-') from push order by employee_no",
         )
         .await,
     );
@@ -38,11 +30,7 @@ async fn what_ran_out_says_why() {
     let f = Fixture::new().await;
     f.add_employees(1).await;
     f.store.accept(&[f.personal("a", &["1", "2", "4"])]).await.unwrap();
-    f.execute(
-        "update push set reason = 'no_channel' where employee_id = (
-             select id from employee where personnel_no = '2')",
-    )
-    .await;
+    f.execute("update push set reason = 'no_channel' where employee_no = 2").await;
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
     f.clock.set(AFTER_EXPIRY);
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 3);
@@ -73,8 +61,8 @@ async fn a_cancelation_that_was_cut_short_is_finished() {
     f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
     f.execute(&format!(
         "update message set canceled_at = {NOON};
-         insert into event (client_id, acs_id, at, kind, message_id)
-         select client_id, acs_id, {NOON}, 'canceled', id from message"
+         insert into event (client_no, acs_no, at, kind, message_no)
+         select client_no, acs_no, {NOON}, 'canceled', no from message"
     ))
     .await;
     f.store.resume_cancelations().await.unwrap();
@@ -118,19 +106,15 @@ async fn pushes_without_a_channel_say_so_until_there_is_one() {
 #[tokio::test]
 async fn old_keys_events_failures_and_invitations_are_forgotten_and_young_ones_kept() {
     let f = Fixture::new().await;
-    let id = |n: u128| sql(Uuid::from_u128(n));
     let rows = |at: i64, name: &str| {
         format!(
-            "insert into idempotency (client_id, acs_id, key, message_id, fingerprint, created_at)
-                 values ({client}, {other}, '{name}', {message}, x'04ff', {at});
-             insert into event (client_id, at, kind, message_id) values ({client}, {at}, 'accepted', {message});
+            "insert into idempotency (client_no, acs_no, key, message_no, fingerprint, created_at)
+                 values (9, 9, '{name}', 9, x'04ff', {at});
+             insert into event (client_no, at, kind, message_no) values (9, {at}, 'accepted', 9);
              insert into pairing_failure (address, hour, count) values ('{name}', {hour}, 1);
-             insert into invite (code_hash, client_id, employee_id, created_at, expires_at)
-                 values (x'{code}', {client}, {other}, {at}, {at});",
+             insert into invite (code_hash, client_no, employee_no, created_at, expires_at)
+                 values (x'{code}', 9, 9, {at}, {at});",
             hour = at / HOUR_US,
-            client = id(1),
-            other = id(2),
-            message = id(3),
             code = hex(name.as_bytes()),
         )
     };
@@ -170,14 +154,14 @@ async fn who_is_blocked_before_his_turn_comes_is_denied() {
     wide.draft.recipients =
         Some(simo_common::api::message::Recipients { everyone: true, ..Default::default() });
     f.store.accept(&[wide]).await.unwrap();
-    f.store.block_employee(f.client_id, "2").await.unwrap();
-    f.store.remove_employee(f.client_id, "3").await.unwrap();
+    f.store.block_employee(f.client_no, "2").await.unwrap();
+    f.store.remove_employee(f.client_no, "3").await.unwrap();
     let mut stride = super::Stride::default();
     while f.store.expand_step(&mut stride).await.unwrap() {}
     assert_eq!(
         f.rows(
-            "select e.personnel_no || ' ' || d.outcome || ' ' || d.reason || ' ' || d.outcome_at
-             from delivery d join employee e on e.id = d.employee_id where d.outcome is not null order by 1",
+            "select employee_no || ' ' || outcome || ' ' || reason || ' ' || outcome_at
+             from delivery where outcome is not null order by 1",
         )
         .await,
         [format!("2 denied blocked {NOON}"), format!("3 denied archived {NOON}")]

@@ -56,15 +56,11 @@ pub(crate) async fn plant_in(
 
 /// Gives every employee one phone, in the database: pairing so many would only measure pairing. simod must be down.
 pub(crate) async fn give_phones(database: &str, channel: &str) {
-    let (new_id, id) = if database::is_on_server(database) {
-        ("gen_random_uuid()", "cast(id as text)")
-    } else {
-        ("randomblob(16)", "hex(id)")
-    };
+    let id = if database::is_on_server(database) { "gen_random_uuid()" } else { "randomblob(16)" };
     let mut connection = database::connect(database).await;
     let insert = format!(
-        "insert into device (client_id, id, employee_id, channel, address, name, platform, paired_at)
-         select client_id, {new_id}, id, $1, case when $1 = 'fcm' then 'load-' || {id} end, 'load', 'android', $2
+        "insert into device (client_no, id, employee_no, channel, address, name, platform, paired_at)
+         select client_no, {id}, no, $1, case when $1 = 'fcm' then 'load-' || client_no || '-' || no end, 'load', 'android', $2
          from employee where devices = 0"
     );
     sqlx::query(AssertSqlSafe(insert))

@@ -21,9 +21,9 @@ pub(crate) struct Unnest {
     // Its database goes with it.
     _simod: simo_tests::Simod,
     url: String,
-    client_id: Uuid,
+    client_no: i64,
     /// Employees with their devices.
-    phones: Vec<(Uuid, Uuid)>,
+    phones: Vec<(i64, i64)>,
 }
 
 impl Unnest {
@@ -33,14 +33,14 @@ impl Unnest {
         simod.terminate().await;
         let url = simod.database_url();
         let mut connection = PgConnection::connect(&url).await.expect("the database opens");
-        let phones: Vec<(Uuid, Uuid, Uuid)> = sqlx::query_as("select client_id, employee_id, id from device")
+        let phones: Vec<(i64, i64, i64)> = sqlx::query_as("select client_no, employee_no, no from device")
             .fetch_all(&mut connection)
             .await
             .expect("devices can be read");
         Self {
             _simod: simod,
             url,
-            client_id: phones[0].0,
+            client_no: phones[0].0,
             phones: phones.into_iter().map(|phone| (phone.1, phone.2)).collect(),
         }
     }
@@ -63,53 +63,52 @@ impl Unnest {
         let bodies: Vec<String> = (first..first + BATCH).map(ingest::message).collect();
         let titles: Vec<String> = (first..first + BATCH).map(|n| format!("Наряд № {n}")).collect();
         let phones = (first..first + BATCH).map(|n| self.phones[n % self.phones.len()]);
-        let (employees, devices): (Vec<Uuid>, Vec<Uuid>) = phones.unzip();
+        let (employees, devices): (Vec<i64>, Vec<i64>) = phones.unzip();
         let expires_at = now + 3 * time::DAY;
         let mut transaction = connection.begin().await?;
-        sqlx::query(
-            "insert into message (client_id, id, title, body, priority, require_ack, accepted_at, expires_at, accepted)
+        let numbers: Vec<i64> = sqlx::query_scalar(
+            "insert into message (client_no, id, title, body, priority, require_ack, accepted_at, expires_at, accepted)
              select $1, id, title, body, 2, false, $2, $3, 1 from unnest($4::uuid[], $5::text[], $6::text[])
-             as t (id, title, body)",
+             as t (id, title, body) returning no",
         )
-        .bind(self.client_id)
+        .bind(self.client_no)
         .bind(now)
         .bind(expires_at)
         .bind(&ids)
         .bind(&titles)
         .bind(&bodies)
-        .execute(&mut *transaction)
+        .fetch_all(&mut *transaction)
         .await?;
         sqlx::query(
-            "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, target)
-             select $1, message, employee, $2, $3, 'employee' from unnest($4::uuid[], $5::uuid[])
+            "insert into delivery (client_no, message_no, employee_no, expires_at, target)
+             select $1, message, employee, $2, 'employee' from unnest($3::bigint[], $4::bigint[])
              as t (message, employee)",
         )
-        .bind(self.client_id)
-        .bind(now)
+        .bind(self.client_no)
         .bind(expires_at)
-        .bind(&ids)
+        .bind(&numbers)
         .bind(&employees)
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
-            "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
-             select $1, message, employee, device, 'stream', 2, $2 from unnest($3::uuid[], $4::uuid[], $5::uuid[])
+            "insert into push (client_no, message_no, employee_no, device_no, channel, urgency, due_at)
+             select $1, message, employee, device, 'stream', 2, $2 from unnest($3::bigint[], $4::bigint[], $5::bigint[])
              as t (message, employee, device)",
         )
-        .bind(self.client_id)
+        .bind(self.client_no)
         .bind(now)
-        .bind(&ids)
+        .bind(&numbers)
         .bind(&employees)
         .bind(&devices)
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
-            "insert into event (client_id, at, kind, message_id)
-             select $1, $2, 'accepted', message from unnest($3::uuid[]) as t (message)",
+            "insert into event (client_no, at, kind, message_no)
+             select $1, $2, 'accepted', message from unnest($3::bigint[]) as t (message)",
         )
-        .bind(self.client_id)
+        .bind(self.client_no)
         .bind(now)
-        .bind(&ids)
+        .bind(&numbers)
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await

@@ -3,10 +3,8 @@
 use http::Method;
 use serde_json::json;
 use simo_common::token;
-use uuid::Uuid;
 
 use super::{Office, wrong_fields};
-use crate::testing::sql;
 
 #[tokio::test]
 async fn an_employee_is_kept_with_his_groups() {
@@ -69,26 +67,26 @@ async fn a_blocked_employee_gets_nothing_of_what_was_queued_before() {
     plant.phone(petrov, None).await;
     let waits = plant.message("waits", &[ivanov, petrov]).await;
     let was_sent = plant.message("sent", &[ivanov]).await;
-    plant.run(&format!("update delivery set sent_at = 1 where message_id = {}", sql(was_sent))).await;
+    plant.run(&format!("update delivery set sent_at = 1 where message_no = {}", was_sent.no.0)).await;
     let blocked = office.admin(Method::POST, "/employees/0001/block", None, 200).await;
     assert!(blocked["blocked_at"].is_string());
     let states = "select e.personnel_no || ' ' || m.title || ' ' || d.state || ' ' || coalesce(d.reason, '')
-                  from delivery d join message m on m.id = d.message_id join employee e on e.id = d.employee_id
-                  order by 1";
+                  from delivery d join message m on m.client_no = d.client_no and m.no = d.message_no
+                  join employee e on e.client_no = d.client_no and e.no = d.employee_no order by 1";
     assert_eq!(plant.texts(states).await, ["0001 sent 1 ", "0001 waits 8 blocked", "0002 waits 0 "]);
     let pushes = plant
         .texts(
             "select m.title || ' ' || coalesce(p.outcome, 'open') from push p
-             join message m on m.id = p.message_id join employee e on e.id = p.employee_id
-             where e.personnel_no = '0001' order by 1",
+             join message m on m.client_no = p.client_no and m.no = p.message_no
+             join employee e on e.client_no = p.client_no and e.no = p.employee_no where e.personnel_no = '0001' order by 1",
         )
         .await;
     assert_eq!(pushes, ["sent open", "waits canceled"]);
     let claimed = office.app.store.claim("fcm", 10, std::time::Duration::from_secs(30)).await.unwrap().pushes;
     assert!(claimed.iter().all(|push| push.skip.is_some()));
     let events = format!(
-        "select count(*) from event where kind = 'delivery' and message_id = {} and acs_id is not null",
-        sql(waits)
+        "select count(*) from event where kind = 'delivery' and message_no = {} and acs_no is not null",
+        waits.no.0
     );
     assert_eq!(plant.number(&events).await, Some(1));
     office.call(&phone.token, Method::GET, "/whoami", None, 200).await;
@@ -103,19 +101,17 @@ async fn a_long_queue_is_denied_to_its_end() {
     let plant = &office.plant;
     let ivanov = plant.employee(1).await;
     plant.message("many", &[ivanov]).await;
-    // The same message under 2,500 other ids.
+    // The same message under 2,500 other numbers.
     plant
-        .run(
-            &(0..2_500).fold(String::new(), |statements, number| {
-                let id = sql(Uuid::from_u128(number));
-                statements
-                    + &format!(
-                        "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, target)
-                         select client_id, {id}, employee_id, accepted_at, expires_at, target from delivery
-                         where reason is null limit 1;"
-                    )
-            }),
-        )
+        .run(&(0..2_500).fold(String::new(), |statements, number| {
+            statements
+                + &format!(
+                    "insert into delivery (client_no, message_no, employee_no, expires_at, target)
+                         select client_no, {}, employee_no, expires_at, target from delivery
+                         where reason is null limit 1;",
+                    1_000 + number
+                )
+        }))
         .await;
     office.admin(Method::POST, "/employees/0001/block", None, 200).await;
     let denied = "select count(*) from delivery where state = 8 and reason = 'blocked'";

@@ -36,10 +36,10 @@ async fn an_import_makes_people_and_groups_once() {
     let shown = office.admin(Method::GET, "/employees/1", None, 200).await;
     assert_eq!((&shown["timezone"], &shown["groups"]), (&json!("Asia/Omsk"), &json!(["a", "b"])));
     let plant = &office.plant;
-    assert_eq!(plant.number("select count(distinct ordinal) from employee").await, Some(2));
-    // Who is made later gets the next ordinal.
+    assert_eq!(plant.number("select count(distinct no) from employee").await, Some(2));
+    // Who is made later gets the next number.
     office.employee("3", "Сидоров", &[]).await;
-    assert_eq!(plant.number("select count(distinct ordinal) from employee").await, Some(3));
+    assert_eq!(plant.number("select count(distinct no) from employee").await, Some(3));
 }
 
 #[tokio::test]

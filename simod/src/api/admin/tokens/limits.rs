@@ -8,12 +8,11 @@ use simo_common::{
     spelling, text,
     token::Scope,
 };
-use uuid::Uuid;
 
 use crate::{
     api::{ApiResult, admin::check::Check},
     app::App,
-    store::{Find, Listing, TokenLimits, network},
+    store::{ClientNo, Find, Listing, TokenLimits, network},
 };
 
 const NETWORKS: usize = 100;
@@ -22,7 +21,7 @@ const TOPICS: usize = 1_000;
 /// Checks the limits of a token of a client's ACS; an operator's has none.
 pub(super) async fn limits(
     app: &Arc<App>,
-    client: Option<Uuid>,
+    client_no: Option<ClientNo>,
     new: &NewToken,
     check: &mut Check,
 ) -> ApiResult<TokenLimits> {
@@ -33,8 +32,8 @@ pub(super) async fn limits(
     not_empty(check, &new.scopes, &new.topics, &new.networks);
     let listed = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
     let mut slugs = listed(&new.topics);
-    if let Some(client_id) = client.filter(|_| !slugs.is_empty()) {
-        topics(app, client_id, &slugs, check).await?;
+    if let Some(client_no) = client_no.filter(|_| !slugs.is_empty()) {
+        topics(app, client_no, &slugs, check).await?;
     }
     slugs.sort_unstable();
     slugs.dedup();
@@ -146,12 +145,12 @@ fn networks(texts: &[String], check: &mut Check) -> Vec<IpNet> {
     networks
 }
 
-async fn topics(app: &Arc<App>, client_id: Uuid, slugs: &[String], check: &mut Check) -> ApiResult<()> {
+async fn topics(app: &Arc<App>, client_no: ClientNo, slugs: &[String], check: &mut Check) -> ApiResult<()> {
     if slugs.len() > TOPICS {
         check.wrong("topics", text!("are more than {TOPICS}", "их больше {TOPICS}"));
     }
     let all = Listing { find: Find::default(), limit: i32::MAX as usize, after: None, archived: false };
-    let known = app.store.topics(client_id, &all).await?.items;
+    let known = app.store.topics(client_no, &all).await?.items;
     let known: Vec<&str> = known.iter().map(|topic| topic.slug.as_str()).collect();
     for (place, slug) in slugs.iter().enumerate() {
         if !known.contains(&slug.as_str()) {

@@ -2,7 +2,7 @@
 
 use crate::{
     store::{FeedPosition, FeedScope, Store},
-    testing::{Plant, START, sql},
+    testing::{Plant, START},
 };
 
 /// Transactions that this cluster will not reach while the tests run.
@@ -11,7 +11,7 @@ const FAR: i64 = 900_000_000_000;
 /// A client with a feed; `None` where there is no cluster.
 async fn feed() -> Option<(Plant, FeedScope)> {
     let plant = Plant::new().await;
-    let scope = FeedScope { client_id: plant.client_id, acs_id: None };
+    let scope = FeedScope { client_no: plant.client_no, acs_no: None };
     plant.is_shared().then_some((plant, scope))
 }
 
@@ -20,9 +20,8 @@ async fn happens(plant: &Plant, name: &str) {
     let message = plant.message(name, &[]).await;
     plant
         .run(&format!(
-            "insert into event (client_id, at, kind, message_id) values ({}, {START}, 'canceled', {})",
-            sql(plant.client_id),
-            sql(message)
+            "insert into event (client_no, at, kind, message_no) values ({}, {START}, 'canceled', {})",
+            plant.client_no.0, message.no.0
         ))
         .await;
 }

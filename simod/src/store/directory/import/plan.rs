@@ -8,13 +8,8 @@ use simo_common::{
     people::may_be_one_person,
     text,
 };
-use uuid::Uuid;
 
-use crate::store::{
-    audit::Change,
-    db::rows_as_json::{hex, json},
-    directory::employees::PersonRow,
-};
+use crate::store::{EmployeeNo, audit::Change, db::rows_as_json::json, directory::employees::PersonRow};
 
 /// Changes that a report shows, at most.
 const CHANGES_SHOWN: usize = 1_000;
@@ -22,8 +17,8 @@ const CHANGES_SHOWN: usize = 1_000;
 /// What the database knows.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// The ordinal of the next new employee: it moves with every one that is made.
-    pub(super) next_ordinal: i64,
+    /// The number of the next new employee: it moves with every one that is made.
+    pub(super) next_employee_no: EmployeeNo,
     /// Groups that are not archived.
     pub(super) groups: HashSet<String>,
     /// The people whom rows name, by the row's place.
@@ -45,7 +40,7 @@ pub(super) struct Person {
 /// What has to be changed, as JSON for the statements that do it.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// `[id, slug]` of groups to make or bring back.
+    /// The slugs of groups to make or bring back.
     pub(super) groups: String,
     /// Employees to make, then those to change.
     pub(super) people: String,
@@ -63,7 +58,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Compares the rows with what is known.
-    pub(super) fn new(rows: &[ImportRow], known: &Known, mut new_id: impl FnMut() -> Uuid) -> Self {
+    pub(super) fn new(rows: &[ImportRow], known: &Known) -> Self {
         let mut report = ImportReport::default();
         let (mut changes, mut audit) = (Vec::new(), Vec::new());
         let wanted: BTreeSet<&String> = rows.iter().flat_map(|row| &row.employee.groups).collect();
@@ -81,7 +76,7 @@ impl Plan {
             let groups: BTreeSet<String> = employee.groups.iter().cloned().collect();
             let Some(before) = known.people.get(&place) else {
                 report.created += 1;
-                created.push(person_row(new_id(), employee, &nobody));
+                created.push(person_row(employee, &nobody));
                 members.push((&*employee.personnel_no, groups));
                 changes.push(change(row.line, &employee.personnel_no, "create", Vec::new()));
                 audit.push(made(employee));
@@ -98,7 +93,7 @@ impl Plan {
                         report.created += 1;
                         report.succeeded += 1;
                         succeeded.push(employee.personnel_no.clone());
-                        created.push(person_row(new_id(), employee, &nobody));
+                        created.push(person_row(employee, &nobody));
                         members.push((&*employee.personnel_no, groups));
                         let name =
                             ("full_name".to_owned(), before.full_name.clone(), employee.full_name.clone());
@@ -115,7 +110,7 @@ impl Plan {
             }
             report.updated += 1;
             if fields.iter().any(|(field, ..)| field != "groups") {
-                updated.push(person_row(new_id(), employee, before));
+                updated.push(person_row(employee, before));
             }
             if before.groups != groups {
                 members.push((&*employee.personnel_no, groups));
@@ -126,9 +121,8 @@ impl Plan {
         created.append(&mut updated);
         changes.truncate(CHANGES_SHOWN);
         report.changes = changes;
-        let groups: Vec<_> = missing.iter().map(|slug| (hex(new_id()), slug)).collect();
         Self {
-            groups: json(&groups),
+            groups: json(&missing),
             people: json(&created),
             members: json(&members),
             succeeded,
@@ -212,9 +206,9 @@ fn joined(groups: &BTreeSet<String>) -> String {
     groups.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn person_row<'a>(id: Uuid, row: &'a NewEmployee, before: &'a Person) -> PersonRow<'a> {
+fn person_row<'a>(row: &'a NewEmployee, before: &'a Person) -> PersonRow<'a> {
     let contacts = optional_fields(row, before).map(|(.., after)| after);
-    PersonRow::new(id, &row.personnel_no, &row.full_name, contacts, false)
+    PersonRow::new(&row.personnel_no, &row.full_name, contacts, false)
 }
 
 #[cfg(test)]
@@ -236,14 +230,10 @@ mod tests {
 
     fn known(people: Vec<(usize, Person)>) -> Known {
         Known {
-            next_ordinal: 1,
+            next_employee_no: EmployeeNo(1),
             groups: HashSet::from(["a".to_owned()]),
             people: people.into_iter().collect(),
         }
-    }
-
-    fn plan(rows: &[ImportRow], known: &Known) -> Plan {
-        Plan::new(rows, known, Uuid::nil)
     }
 
     #[test]
@@ -260,7 +250,7 @@ mod tests {
         second.employee.email = Some(String::new());
         let rows =
             [row(2, "1", "Анна", &["a"]), second, row(4, "3", "Борис", &[]), row(5, "4", "Вера", &["b"])];
-        let plan = plan(&rows, &known(vec![(0, anna.clone()), (1, anna), (2, boris)]));
+        let plan = Plan::new(&rows, &known(vec![(0, anna.clone()), (1, anna), (2, boris)]));
         let report = &plan.report;
         assert_eq!((report.created, report.updated, report.unchanged, report.groups_created), (1, 2, 1, 1));
         let said: Vec<_> = report
@@ -280,11 +270,11 @@ mod tests {
                 "5 create 4 ",
             ]
         );
-        // The new one comes first, with its ordinal; the absent phone stays.
+        // The new one comes first, with its number; the absent phone stays.
         let people: serde_json::Value = serde_json::from_str(&plan.people).unwrap();
-        assert_eq!(people[0][1], "4");
-        assert_eq!(people[1][6], "+7");
-        assert_eq!(people[1][5], serde_json::Value::Null);
+        assert_eq!(people[0][0], "4");
+        assert_eq!(people[1][5], "+7");
+        assert_eq!(people[1][4], serde_json::Value::Null);
     }
 
     #[test]
@@ -296,7 +286,7 @@ mod tests {
         };
         let plan_of = |name: &str, person| {
             let rows = [ImportRow { person, ..row(2, "1", name, &[]) }];
-            plan(&rows, &known(vec![(0, anna.clone())]))
+            Plan::new(&rows, &known(vec![(0, anna.clone())]))
         };
         let married = plan_of("Котова Анна Ильинична", None);
         assert_eq!((married.doubts.len(), married.report.updated), (0, 1));
@@ -308,7 +298,7 @@ mod tests {
         assert_eq!(successor.succeeded, ["1"]);
         assert_eq!((successor.report.created, successor.report.succeeded), (1, 1));
         let people: serde_json::Value = serde_json::from_str(&successor.people).unwrap();
-        assert_eq!(people[0][6], serde_json::Value::Null, "the phone was his predecessor's");
+        assert_eq!(people[0][5], serde_json::Value::Null, "the phone was his predecessor's");
         // Said twice, it is done once.
         let again = plan_of("Исаева Анна Ильинична", Some(Who::New));
         assert_eq!((again.succeeded.len(), again.report.unchanged), (0, 1));

@@ -26,12 +26,12 @@ pub(super) fn site(live: &Live, scope: &Scope) -> Site {
     }
 }
 
-fn names<T>(kept: &std::collections::BTreeMap<String, Kept<T>>) -> Vec<String> {
+fn names<N, T>(kept: &std::collections::BTreeMap<String, Kept<N, T>>) -> Vec<String> {
     here(kept).map(|(name, _)| name.clone()).collect()
 }
 
 /// What is not in the archive.
-fn here<T>(kept: &std::collections::BTreeMap<String, Kept<T>>) -> impl Iterator<Item = (&String, &T)> {
+fn here<N, T>(kept: &std::collections::BTreeMap<String, Kept<N, T>>) -> impl Iterator<Item = (&String, &T)> {
     kept.iter().filter(|(_, it)| !it.archived).map(|(name, it)| (name, &it.is))
 }
 

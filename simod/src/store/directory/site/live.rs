@@ -12,14 +12,16 @@ use simo_common::{
     message::Priority,
     people::Role,
 };
-use uuid::Uuid;
 
-use crate::store::{GrantTerms, TokenTerms, db::rows_as_json::hex_hash};
+use crate::store::{
+    AcsNo, ClientNo, EmployeeNo, GrantNo, GrantTerms, GroupNo, OperatorNo, TokenNo, TokenTerms, TopicNo,
+    db::rows_as_json::hex_hash,
+};
 
 /// A row, in the archive or not.
 #[derive(Debug, Clone)]
-pub(super) struct Kept<T> {
-    pub(super) id: Uuid,
+pub(super) struct Kept<N, T> {
+    pub(super) no: N,
     pub(super) archived: bool,
     pub(super) is: T,
 }
@@ -28,7 +30,7 @@ pub(super) struct Kept<T> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Live {
     /// Owners by name.
-    pub(super) owners: BTreeMap<String, Kept<()>>,
+    pub(super) owners: BTreeMap<String, Kept<OperatorNo, ()>>,
     /// Clients that the site names, by slug; all of them where all are asked for.
     pub(super) clients: BTreeMap<String, LiveClient>,
     /// The names of all operators, which are unique over all clients.
@@ -42,28 +44,28 @@ pub(super) struct Live {
 /// A client.
 #[derive(Debug, Clone)]
 pub(super) struct LiveClient {
-    pub(super) id: Uuid,
+    pub(super) client_no: ClientNo,
     pub(super) archived: bool,
     pub(super) settings: Settings,
-    pub(super) acs: BTreeMap<String, Kept<()>>,
+    pub(super) acs: BTreeMap<String, Kept<AcsNo, ()>>,
     /// Tokens of ACS that work.
     pub(super) tokens: Vec<LiveToken>,
     /// Those that worked until their time had passed, and have no heir.
     pub(super) ended: Vec<LiveToken>,
-    pub(super) operators: BTreeMap<String, Kept<Role>>,
-    pub(super) groups: BTreeMap<String, Kept<Group>>,
-    pub(super) employees: BTreeMap<String, Kept<Employee>>,
-    pub(super) topics: BTreeMap<String, Kept<Topic>>,
+    pub(super) operators: BTreeMap<String, Kept<OperatorNo, Role>>,
+    pub(super) groups: BTreeMap<String, Kept<GroupNo, Group>>,
+    pub(super) employees: BTreeMap<String, Kept<EmployeeNo, Employee>>,
+    pub(super) topics: BTreeMap<String, Kept<TopicNo, Topic>>,
 }
 
 /// A token that was not revoked.
 #[derive(Debug, Clone)]
 pub(super) struct LiveToken {
-    pub(super) id: Uuid,
+    pub(super) token_no: TokenNo,
     pub(super) acs: String,
     pub(super) terms: TokenTerms,
     /// The last of its successors that works: what is said of the token is that one's, beside which it works on for a while.
-    pub(super) heir: Option<Uuid>,
+    pub(super) heir: Option<TokenNo>,
 }
 
 impl LiveToken {
@@ -110,7 +112,7 @@ pub(super) struct Topic {
     pub(super) priority: Option<Priority>,
     pub(super) recipients: Option<Recipients>,
     #[serde(skip)]
-    pub(super) grants: BTreeMap<Grantee, (Uuid, GrantTerms)>,
+    pub(super) grants: BTreeMap<Grantee, (GrantNo, GrantTerms)>,
 }
 
 impl Live {
@@ -132,5 +134,5 @@ impl Live {
     }
 }
 
-/// Rows by id, while a client is read.
-pub(super) type Names = HashMap<Uuid, String>;
+/// Rows by number, while a client is read.
+pub(super) type Names<N> = HashMap<N, String>;

@@ -13,13 +13,13 @@ use simo_common::{
     message::Priority,
     people::Role,
 };
-use uuid::Uuid;
 
 use super::live::{Employee, Group, Kept, Live, LiveClient, LiveToken, Names, Settings, Topic};
 use crate::store::{
-    GrantTerms, Result, SERVER, TokenLimits, TokenTerms, Write,
+    AcsNo, ClientNo, EmployeeNo, GrantTerms, GroupNo, Result, SERVER, TokenLimits, TokenNo, TokenTerms,
+    Write,
     db::{
-        engine::{Conn, Row, query, query_as, query_scalar},
+        engine::{Column, Conn, Row, query, query_as, query_scalar},
         rows_as_json::json,
     },
 };
@@ -58,7 +58,7 @@ impl Scope {
 /// How often each chain that concerns a site was changed; `None` of a client that is not there.
 pub(super) async fn revisions(conn: &mut Conn, scope: &Scope) -> Result<BTreeMap<String, Option<i64>>> {
     let known: Vec<(String, i64)> = query_as(
-        "select c.slug, coalesce((select h.revision from audit_head h where h.client_id = c.id), 0) from client c",
+        "select c.slug, coalesce((select h.revision from audit_head h where h.client_no = c.no), 0) from client c",
     )
     .fetch_all(conn)
     .await?;
@@ -72,7 +72,7 @@ pub(super) async fn revisions(conn: &mut Conn, scope: &Scope) -> Result<BTreeMap
         }
     }
     if scope.owners {
-        let revision: Option<i64> = query_scalar("select revision from audit_head where client_id = $1")
+        let revision: Option<i64> = query_scalar("select revision from audit_head where client_no = $1")
             .bind(SERVER)
             .fetch_optional(conn)
             .await?;
@@ -86,10 +86,10 @@ pub(super) async fn lock_chains(tx: &mut Write, scope: &Scope) -> Result<()> {
     let slugs: Option<Vec<&String>> = scope.clients.as_ref().map(|slugs| slugs.iter().collect());
     let lock = tx.locked("h");
     query(format!(
-        "select h.client_id from audit_head h where ($1 is null and h.client_id <> $2)
-             or h.client_id in (select c.id from jsonb_each($3) j cross join client c where c.slug = j.atom)
-             or ($4 and h.client_id = $2)
-         order by h.client_id{lock}"
+        "select h.client_no from audit_head h where ($1 is null and h.client_no <> $2)
+             or h.client_no in (select c.no from jsonb_each($3) j cross join client c where c.slug = j.atom)
+             or ($4 and h.client_no = $2)
+         order by h.client_no{lock}"
     ))
     .bind(slugs.is_some().then_some(1_i64))
     .bind(SERVER)
@@ -110,15 +110,15 @@ pub(super) async fn live(conn: &mut Conn, scope: &Scope, now: i64) -> Result<Liv
             live.clients.insert(slug, client);
         }
     }
-    for row in query("select id, client_id, name, role, archived_at from operator").fetch_all(conn).await? {
+    for row in query("select no, client_no, name, role, archived_at from operator").fetch_all(conn).await? {
         let name: String = row.try_get("name")?;
-        let client_id: Option<Uuid> = row.try_get("client_id")?;
-        match client_id {
+        let client_no: Option<ClientNo> = row.try_get("client_no")?;
+        match client_no {
             None => drop(live.owners.insert(name.clone(), kept(&row, ())?)),
-            Some(id) => {
+            Some(client_no) => {
                 let role: String = row.try_get("role")?;
                 let operator = kept(&row, role.parse().unwrap_or(Role::Viewer))?;
-                if let Some(client) = live.clients.values_mut().find(|client| client.id == id) {
+                if let Some(client) = live.clients.values_mut().find(|client| client.client_no == client_no) {
                     let archived = operator.archived || client.archived;
                     let operator = Kept { archived, ..operator };
                     client.operators.insert(name.clone(), operator);
@@ -130,8 +130,8 @@ pub(super) async fn live(conn: &mut Conn, scope: &Scope, now: i64) -> Result<Liv
     Ok(live)
 }
 
-fn kept<T>(row: &Row, is: T) -> Result<Kept<T>> {
-    Ok(Kept { id: row.try_get("id")?, archived: is_archived(row)?, is })
+fn kept<N: Column, T>(row: &Row, is: T) -> Result<Kept<N, T>> {
+    Ok(Kept { no: row.try_get("no")?, archived: is_archived(row)?, is })
 }
 
 fn is_archived(row: &Row) -> Result<bool> {
@@ -139,10 +139,9 @@ fn is_archived(row: &Row) -> Result<bool> {
 }
 
 async fn client(conn: &mut Conn, row: &Row, now: i64) -> Result<LiveClient> {
-    let id: Uuid = row.try_get("id")?;
     let payload: String = row.try_get("payload")?;
     let mut client = LiveClient {
-        id,
+        client_no: row.try_get("no")?,
         archived: is_archived(row)?,
         settings: Settings {
             name: row.try_get("name")?,
@@ -173,35 +172,36 @@ async fn client(conn: &mut Conn, row: &Row, now: i64) -> Result<LiveClient> {
 }
 
 async fn acs(conn: &mut Conn, client: &mut LiveClient, now: i64) -> Result<()> {
-    let mut names = Names::new();
-    let rows = query("select id, name, archived_at from acs where client_id = $1")
-        .bind(client.id)
+    let mut names: Names<AcsNo> = Names::new();
+    let rows = query("select no, name, archived_at from acs where client_no = $1")
+        .bind(client.client_no)
         .fetch_all(conn)
         .await?;
     for row in rows {
         let (acs, name) = (kept(&row, ())?, row.try_get::<String, _>("name")?);
-        names.insert(acs.id, name.clone());
+        names.insert(acs.no, name.clone());
         client.acs.insert(name, acs);
     }
     let rows = query(
-        "select * from token where client_id = $1 and kind = 'acs' and (revoked_at is null or successor_id is not null)
-         order by name, id",
+        "select t.*, s.no as successor_no from token t left join token s on s.id = t.successor_id
+         where t.client_no = $1 and t.kind = 'acs' and (t.revoked_at is null or t.successor_id is not null)
+         order by t.name, t.id",
     )
-    .bind(client.id)
+    .bind(client.client_no)
     .fetch_all(conn)
     .await?;
-    let mut successors: HashMap<Uuid, Uuid> = HashMap::new();
+    let mut successors: HashMap<TokenNo, TokenNo> = HashMap::new();
     for row in rows {
-        let id: Uuid = row.try_get("id")?;
-        if let Some(successor) = row.try_get("successor_id")? {
-            successors.insert(id, successor);
+        let token_no: TokenNo = row.try_get("no")?;
+        if let Some(successor) = row.try_get("successor_no")? {
+            successors.insert(token_no, successor);
         }
         let is_revoked = row.try_get::<Option<i64>, _>("revoked_at")?.is_some();
-        let Some(acs) = names.get(&row.try_get("holder_id")?).filter(|_| !is_revoked) else {
+        let Some(acs) = names.get(&row.try_get("holder_no")?).filter(|_| !is_revoked) else {
             continue;
         };
         let token = LiveToken {
-            id,
+            token_no,
             acs: acs.clone(),
             terms: TokenTerms {
                 name: row.try_get("name")?,
@@ -217,30 +217,30 @@ async fn acs(conn: &mut Conn, client: &mut LiveClient, now: i64) -> Result<()> {
             client.tokens.push(token);
         }
     }
-    let works: HashSet<Uuid> = client.tokens.iter().map(|token| token.id).collect();
+    let works: HashSet<TokenNo> = client.tokens.iter().map(|token| token.token_no).collect();
     for token in client.tokens.iter_mut().chain(&mut client.ended) {
-        let line = iter::successors(successors.get(&token.id), |id| successors.get(id));
-        token.heir = line.copied().filter(|id| works.contains(id)).last();
+        let line = iter::successors(successors.get(&token.token_no), |token_no| successors.get(token_no));
+        token.heir = line.copied().filter(|token_no| works.contains(token_no)).last();
     }
     client.ended.retain(|token| token.heir.is_none());
     Ok(())
 }
 
-async fn groups(conn: &mut Conn, client: &mut LiveClient) -> Result<Names> {
+async fn groups(conn: &mut Conn, client: &mut LiveClient) -> Result<Names<GroupNo>> {
     let mut names = Names::new();
-    let rows = query("select id, slug, name, archived_at from \"group\" where client_id = $1")
-        .bind(client.id)
+    let rows = query("select no, slug, name, archived_at from \"group\" where client_no = $1")
+        .bind(client.client_no)
         .fetch_all(conn)
         .await?;
     for row in rows {
         let group = Group { name: row.try_get("name")?, ..Group::default() };
         let (group, slug) = (kept(&row, group)?, row.try_get::<String, _>("slug")?);
-        names.insert(group.id, slug.clone());
+        names.insert(group.no, slug.clone());
         client.groups.insert(slug, group);
     }
-    let inclusions: Vec<(Uuid, Uuid)> =
-        query_as("select group_id, included_id from group_inclusion where client_id = $1")
-            .bind(client.id)
+    let inclusions: Vec<(GroupNo, GroupNo)> =
+        query_as("select group_no, included_no from group_inclusion where client_no = $1")
+            .bind(client.client_no)
             .fetch_all(conn)
             .await?;
     for (outer, inner) in inclusions {
@@ -254,13 +254,17 @@ async fn groups(conn: &mut Conn, client: &mut LiveClient) -> Result<Names> {
     Ok(names)
 }
 
-async fn employees(conn: &mut Conn, client: &mut LiveClient, groups: &Names) -> Result<Names> {
+async fn employees(
+    conn: &mut Conn,
+    client: &mut LiveClient,
+    groups: &Names<GroupNo>,
+) -> Result<Names<EmployeeNo>> {
     let mut numbers = Names::new();
     let rows = query(
-        "select id, personnel_no, full_name, email, phone, locale, timezone, blocked_at, archived_at
-         from employee where client_id = $1",
+        "select no, personnel_no, full_name, email, phone, locale, timezone, blocked_at, archived_at
+         from employee where client_no = $1",
     )
-    .bind(client.id)
+    .bind(client.client_no)
     .fetch_all(conn)
     .await?;
     for row in rows {
@@ -274,12 +278,12 @@ async fn employees(conn: &mut Conn, client: &mut LiveClient, groups: &Names) -> 
             blocked: row.try_get::<Option<i64>, _>("blocked_at")?.is_some(),
         };
         let (employee, no) = (kept(&row, employee)?, row.try_get::<String, _>("personnel_no")?);
-        numbers.insert(employee.id, no.clone());
+        numbers.insert(employee.no, no.clone());
         client.employees.insert(no, employee);
     }
-    let members: Vec<(Uuid, Uuid)> =
-        query_as("select employee_id, group_id from group_member where client_id = $1")
-            .bind(client.id)
+    let members: Vec<(EmployeeNo, GroupNo)> =
+        query_as("select employee_no, group_no from group_member where client_no = $1")
+            .bind(client.client_no)
             .fetch_all(conn)
             .await?;
     for (employee, group) in members {
@@ -293,11 +297,16 @@ async fn employees(conn: &mut Conn, client: &mut LiveClient, groups: &Names) -> 
     Ok(numbers)
 }
 
-async fn topics(conn: &mut Conn, client: &mut LiveClient, groups: &Names, employees: &Names) -> Result<()> {
+async fn topics(
+    conn: &mut Conn,
+    client: &mut LiveClient,
+    groups: &Names<GroupNo>,
+    employees: &Names<EmployeeNo>,
+) -> Result<()> {
     let mut names = Names::new();
     let rows =
-        query("select id, slug, name, priority, recipients, archived_at from topic where client_id = $1")
-            .bind(client.id)
+        query("select no, slug, name, priority, recipients, archived_at from topic where client_no = $1")
+            .bind(client.client_no)
             .fetch_all(conn)
             .await?;
     for row in rows {
@@ -308,17 +317,19 @@ async fn topics(conn: &mut Conn, client: &mut LiveClient, groups: &Names, employ
             grants: BTreeMap::new(),
         };
         let (topic, slug) = (kept(&row, topic)?, row.try_get::<String, _>("slug")?);
-        names.insert(topic.id, slug.clone());
+        names.insert(topic.no, slug.clone());
         client.topics.insert(slug, topic);
     }
-    let grants =
-        query("select * from topic_grant where client_id = $1").bind(client.id).fetch_all(conn).await?;
+    let grants = query("select * from topic_grant where client_no = $1")
+        .bind(client.client_no)
+        .fetch_all(conn)
+        .await?;
     for row in grants {
-        let (employee, group): (Option<Uuid>, Option<Uuid>) =
-            (row.try_get("employee_id")?, row.try_get("group_id")?);
+        let (employee, group): (Option<EmployeeNo>, Option<GroupNo>) =
+            (row.try_get("employee_no")?, row.try_get("group_no")?);
         let grantee = match (employee, group) {
-            (Some(id), _) => employees.get(&id).cloned().map(Grantee::Employee),
-            (None, Some(id)) => groups.get(&id).cloned().map(Grantee::Group),
+            (Some(no), _) => employees.get(&no).cloned().map(Grantee::Employee),
+            (None, Some(no)) => groups.get(&no).cloned().map(Grantee::Group),
             (None, None) => Some(Grantee::Everyone),
         };
         let is_here = match &grantee {
@@ -328,11 +339,11 @@ async fn topics(conn: &mut Conn, client: &mut LiveClient, groups: &Names, employ
             }
             _ => true,
         };
-        let topic = names.get(&row.try_get("topic_id")?);
+        let topic = names.get(&row.try_get("topic_no")?);
         if let (Some(grantee), Some(topic)) = (grantee.filter(|_| is_here), topic)
             && let Some(topic) = client.topics.get_mut(topic).filter(|topic| !topic.archived)
         {
-            let grant = (row.try_get("id")?, GrantTerms::read(&row)?);
+            let grant = (row.try_get("no")?, GrantTerms::read(&row)?);
             topic.is.grants.insert(grantee, grant);
         }
     }

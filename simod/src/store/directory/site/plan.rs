@@ -19,11 +19,12 @@ use simo_common::{
     people::Role,
     text,
 };
-use uuid::Uuid;
 
 use self::draft::{Draft, Out, entries};
 use super::live::{Employee, Live, Settings, Topic};
-use crate::store::{GrantTerms, TokenTerms};
+use crate::store::{
+    AcsNo, ClientNo, EmployeeNo, GrantNo, GrantTerms, GroupNo, OperatorNo, TokenNo, TokenTerms, TopicNo,
+};
 
 /// How far a site goes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,7 +45,7 @@ pub(super) struct Plan {
     /// Owners to make or bring back.
     pub(super) owners: Vec<String>,
     /// Owners who go.
-    pub(super) owners_gone: Vec<Uuid>,
+    pub(super) owners_gone: Vec<OperatorNo>,
     /// Clients in which something changes.
     pub(super) clients: Vec<ClientPlan>,
 }
@@ -54,22 +55,22 @@ pub(super) struct Plan {
 pub(super) struct ClientPlan {
     pub(super) slug: String,
     /// None of a client that is to be made.
-    pub(super) id: Option<Uuid>,
+    pub(super) client_no: Option<ClientNo>,
     /// It is made, comes back, or gets other settings.
     pub(super) settings: Option<Settings>,
     pub(super) archive: bool,
     /// It comes back from the archive.
     pub(super) restore: bool,
     pub(super) operators: Vec<(String, Role)>,
-    pub(super) operators_gone: Vec<Uuid>,
+    pub(super) operators_gone: Vec<OperatorNo>,
     pub(super) acs: Vec<String>,
-    pub(super) acs_gone: Vec<Uuid>,
+    pub(super) acs_gone: Vec<AcsNo>,
     /// Of which ACS, and what is said of it.
     pub(super) tokens: Vec<(String, TokenTerms)>,
-    pub(super) tokens_gone: Vec<Uuid>,
+    pub(super) tokens_gone: Vec<TokenNo>,
     /// Slug and name.
     pub(super) groups: Vec<(String, String)>,
-    pub(super) groups_gone: Vec<Uuid>,
+    pub(super) groups_gone: Vec<GroupNo>,
     /// Outer and inner group.
     pub(super) inclusions: Vec<(String, String)>,
     pub(super) inclusions_gone: Vec<(String, String)>,
@@ -77,18 +78,18 @@ pub(super) struct ClientPlan {
     pub(super) succeeded: Vec<String>,
     pub(super) people_made: Vec<(String, Employee)>,
     pub(super) people_changed: Vec<(String, Employee)>,
-    pub(super) people_gone: Vec<Uuid>,
+    pub(super) people_gone: Vec<EmployeeNo>,
     /// Of those who change: they are blocked from now on.
-    pub(super) people_blocked: Vec<Uuid>,
+    pub(super) people_blocked: Vec<EmployeeNo>,
     /// Of those who change: they are blocked no more.
-    pub(super) people_unblocked: Vec<Uuid>,
+    pub(super) people_unblocked: Vec<EmployeeNo>,
     /// Employee and group.
     pub(super) members: Vec<(String, String)>,
     pub(super) members_gone: Vec<(String, String)>,
     pub(super) topics: Vec<(String, Topic)>,
-    pub(super) topics_gone: Vec<Uuid>,
+    pub(super) topics_gone: Vec<TopicNo>,
     pub(super) grants: Vec<(String, Grantee, GrantTerms)>,
-    pub(super) grants_gone: Vec<Uuid>,
+    pub(super) grants_gone: Vec<GrantNo>,
 }
 
 impl Plan {
@@ -139,7 +140,7 @@ impl Plan {
         }
         for (name, owner) in &live.owners {
             if !owner.archived && !wanted.contains_key(name.as_str()) {
-                self.owners_gone.push(owner.id);
+                self.owners_gone.push(owner.no);
                 out.change::<()>(SiteAction::Archive, SiteKind::Operator, None, name, None, None);
             }
         }
@@ -152,7 +153,7 @@ impl Plan {
             }
             self.clients.push(ClientPlan {
                 slug: slug.clone(),
-                id: Some(client.id),
+                client_no: Some(client.client_no),
                 archive: true,
                 ..ClientPlan::default()
             });

@@ -3,10 +3,7 @@
 mod rows;
 mod statements;
 
-use simo_common::{
-    api::site::{AppliedSite, SiteAction, SiteChange, SiteKind, SiteToken},
-    id,
-};
+use simo_common::api::site::{AppliedSite, SiteAction, SiteChange, SiteKind, SiteToken};
 
 use self::{
     rows::{Client, Rows},
@@ -16,7 +13,6 @@ use super::{Left, plan::Plan};
 use crate::store::{
     Result, SERVER, Write,
     audit::Change,
-    db::rows_as_json::hex,
     directory::{ends::sweep, succession::free_numbers},
 };
 
@@ -31,12 +27,12 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(plan: Plan, now: i64) -> Self {
-        let owners: Vec<_> = plan.owners.iter().map(|name| (hex(id::new(now)), name, "owner")).collect();
+        let owners: Vec<_> = plan.owners.iter().map(|name| (name, "owner")).collect();
         let mut tokens = Vec::new();
         let clients = plan.clients.into_iter();
         Self {
             owners: Rows::of(&owners),
-            owners_gone: Rows::ids(&plan.owners_gone),
+            owners_gone: Rows::of(&plan.owners_gone),
             clients: clients.map(|plan| Client::new(plan, &mut tokens, now)).collect(),
             changes: plan.changes,
             tokens,
@@ -44,24 +40,24 @@ impl Prepared {
     }
 
     /// Writes everything; returns in whom something ends.
-    pub(super) async fn write(&self, tx: &mut Write, now: i64) -> Result<Vec<Left>> {
+    pub(super) async fn write(&mut self, tx: &mut Write, now: i64) -> Result<Vec<Left>> {
         put_operators(tx, None, &self.owners, now).await?;
         archive_operators(tx, None, &self.owners_gone, now).await?;
-        for client in &self.clients {
+        for client in &mut self.clients {
             client.put(tx, now).await?;
         }
         let mut left = Vec::new();
         for client in &self.clients {
-            sweep(tx, client.id, now).await?;
+            sweep(tx, client.no, now).await?;
             client.put_parties(tx, now).await?;
             client.put_groups(tx, now).await?;
             let numbers: Vec<&str> = client.plan.succeeded.iter().map(String::as_str).collect();
-            let mut gone = free_numbers(tx, client.id, &numbers, now).await?;
+            let mut gone = free_numbers(tx, client.no, &numbers, now).await?;
             gone.extend(&client.plan.people_gone);
             client.put_people(tx, now).await?;
             client.put_topics(tx, now).await?;
-            sweep(tx, client.id, now).await?;
-            left.push(Left { client_id: client.id, blocked: client.plan.people_blocked.clone(), gone });
+            sweep(tx, client.no, now).await?;
+            left.push(Left { client_no: client.no, blocked: client.plan.people_blocked.clone(), gone });
         }
         Ok(left)
     }
@@ -71,7 +67,7 @@ impl Prepared {
         for change in &self.changes {
             let chain = change.client.as_ref().and_then(|slug| {
                 let client = self.clients.iter().find(|client| client.plan.slug == *slug);
-                client.map(|client| client.id)
+                client.map(|client| client.no)
             });
             tx.record(chain.unwrap_or(SERVER), audited(change));
         }

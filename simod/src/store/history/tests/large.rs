@@ -5,17 +5,17 @@ use std::time::Duration;
 use serde::Serialize;
 use simo_common::{
     delivery::DeliveryState,
+    id,
     people::{fold_name, sort_key},
     time,
 };
 use tempfile::TempDir;
-use uuid::Uuid;
 
-use super::sample::NOW;
+use super::sample::{NOW, SPANS};
 use crate::{
     clock::Clock,
     store::{
-        self, Store,
+        self, ClientNo, Store,
         db::{
             engine::{self, Engine},
             rows_as_json::{hex, hex_bytes, json},
@@ -37,7 +37,8 @@ pub(super) const VALUES: [(&str, &str); 6] = [
     ("{from}", "2026-11-02T00:00:00Z"),
     ("{to}", "2026-11-02T04:00:00Z"),
 ];
-/// How long after the one before each message was accepted.
+/// The first client's messages between two of the second one's, and how long after the one before each was accepted.
+const BETWEEN: usize = 20;
 const APART: i64 = 10 * time::SECOND;
 
 /// Plans depend on what was vacuumed, so that happens once, where we say so.
@@ -53,7 +54,7 @@ const UNMARKED: &str = "select count(*) from pg_class
 /// Two clients, of which the first is asked.
 pub(super) struct Large {
     pub(super) store: Store,
-    pub(super) client: Uuid,
+    pub(super) client: ClientNo,
     _directory: TempDir,
 }
 
@@ -66,10 +67,13 @@ impl Large {
         if tx.engine() == Engine::Postgres {
             tx.run(NO_AUTOVACUUM).await.unwrap();
         }
-        let client = fill(&mut tx, 1, MESSAGES, "давление").await;
-        fill(&mut tx, 2, MESSAGES / 20, "мука").await;
+        let of_first = |i| i + i / BETWEEN + 1;
+        let client = fill(&mut tx, 1, &(0..MESSAGES).map(of_first).collect::<Vec<_>>(), "давление").await;
+        let of_second = |i| (i + 1) * (BETWEEN + 1);
+        fill(&mut tx, 2, &(0..MESSAGES / BETWEEN).map(of_second).collect::<Vec<_>>(), "мука").await;
+        tx.run(SPANS).await.unwrap();
         if tx.engine() == Engine::Postgres {
-            tx.run("insert into message_unworded select seq from message").await.unwrap();
+            tx.run("insert into message_unworded select no, client_no from message").await.unwrap();
         }
         tx.commit().await.unwrap();
         store.index_all_words().await.unwrap();
@@ -91,50 +95,51 @@ impl Large {
     }
 }
 
-/// A number as an id that no other kind of row of any client has. What comes later sorts later.
-fn id(kind: u64, client: u64, number: usize) -> Uuid {
-    Uuid::from_u64_pair(number as u64, kind << 32 | client)
-}
-
-/// Rows as one JSON array, in pieces.
-async fn insert<T: Serialize>(tx: &mut store::Write, client: Uuid, statement: &'static str, rows: &[T]) {
+/// Rows of a client as one JSON array, in pieces.
+async fn insert<T: Serialize>(tx: &mut store::Write, client: ClientNo, statement: &'static str, rows: &[T]) {
     for rows in rows.chunks(20_000) {
         let insert = engine::query(statement).bind(client).bind(json(rows));
         insert.execute(tx).await.unwrap();
     }
 }
 
-async fn fill(tx: &mut store::Write, number: u64, messages: usize, word: &str) -> Uuid {
-    let client = id(0, number, 1);
+/// The numbers of rows that have a name, each client's beyond those of the one before.
+fn number(client: ClientNo, place: usize) -> i64 {
+    client.0 * 1_000 + place as i64
+}
+
+/// `numbers` are those of its messages.
+async fn fill(tx: &mut store::Write, place: i64, numbers: &[usize], word: &str) -> ClientNo {
+    let client = ClientNo(place);
     engine::query(
-        "insert into client (id, slug, name, timezone, default_ttl, created_at)
+        "insert into client (no, slug, name, timezone, default_ttl, created_at)
          values ($1, $2, 'Завод', 'Europe/Moscow', 259200, 0)",
     )
     .bind(client)
-    .bind(format!("plant-{number}"))
+    .bind(format!("plant-{place}"))
     .execute(tx)
     .await
     .unwrap();
-    let named = |kind: u64, names: &[String]| -> Vec<_> {
+    let named = |names: &[String]| -> Vec<_> {
         let names = names.iter().enumerate();
-        names.map(|(i, name)| (hex(id(kind, number, i)), name.clone())).collect()
+        names.map(|(i, name)| (number(client, i), name.clone())).collect()
     };
     let texts = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
-    let topics = named(1, &texts(&["boiler", "payroll", "fire"]));
+    let topics = named(&texts(&["boiler", "payroll", "fire"]));
     insert(
         tx,
         client,
-        "insert into topic (client_id, id, slug, name, created_at)
-         select $1, unhex(k.value->>0), k.value->>1, '', 0 from jsonb_each($2) k",
+        "insert into topic (client_no, no, slug, name, created_at)
+         select $1, cast(k.value->>0 as integer), k.value->>1, '', 0 from jsonb_each($2) k",
         &topics,
     )
     .await;
-    let acs = named(2, &texts(&["1c", "monitor"]));
+    let acs = named(&texts(&["1c", "monitor"]));
     insert(
         tx,
         client,
-        "insert into acs (client_id, id, name, created_at)
-         select $1, unhex(k.value->>0), k.value->>1, 0 from jsonb_each($2) k",
+        "insert into acs (client_no, no, name, created_at)
+         select $1, cast(k.value->>0 as integer), k.value->>1, 0 from jsonb_each($2) k",
         &acs,
     )
     .await;
@@ -144,53 +149,54 @@ async fn fill(tx: &mut store::Write, number: u64, messages: usize, word: &str) -
     insert(
         tx,
         client,
-        "insert into \"group\" (client_id, id, slug, name, created_at)
-         select $1, unhex(k.value->>0), k.value->>1, '', 0 from jsonb_each($2) k",
-        &named(3, &groups),
+        "insert into \"group\" (client_no, no, slug, name, created_at)
+         select $1, cast(k.value->>0 as integer), k.value->>1, '', 0 from jsonb_each($2) k",
+        &named(&groups),
     )
     .await;
     let people: Vec<_> = (0..EMPLOYEES)
         .map(|i| {
             let name = format!("{} Иван", SURNAMES[i % SURNAMES.len()]);
-            let no = format!("{:06}", 100_000 + i);
-            let key = hex_bytes(&sort_key(&name, &no));
-            (hex(id(4, number, i)), i, no, fold_name(&name), key, name)
+            let personnel_no = format!("{:06}", 100_000 + i);
+            let key = hex_bytes(&sort_key(&name, &personnel_no));
+            (i + 1, personnel_no, fold_name(&name), key, name)
         })
         .collect();
     insert(
         tx,
         client,
-        "insert into employee (client_id, id, ordinal, personnel_no, folded_name, sort_key, full_name, created_at)
-         select $1, unhex(k.value->>0), cast(k.value->>1 as integer), k.value->>2, k.value->>3,
-             unhex(k.value->>4, ''), k.value->>5, 0
+        "insert into employee (client_no, no, personnel_no, folded_name, sort_key, full_name, created_at)
+         select $1, cast(k.value->>0 as integer), k.value->>1, k.value->>2, unhex(k.value->>3, ''), k.value->>4, 0
          from jsonb_each($2) k",
         &people,
     )
     .await;
     let members: Vec<_> = (0..EMPLOYEES)
         .flat_map(|i| [(i / CREW, i), (crews + i % 4, i)])
-        .map(|(group, i)| (hex(id(3, number, group)), hex(id(4, number, i))))
+        .map(|(group, i)| (number(client, group), i + 1))
         .collect();
     insert(
         tx,
         client,
-        "insert into group_member (client_id, group_id, employee_id)
-         select $1, unhex(k.value->>0), unhex(k.value->>1) from jsonb_each($2) k",
+        "insert into group_member (client_no, group_no, employee_no)
+         select $1, cast(k.value->>0 as integer), cast(k.value->>1 as integer) from jsonb_each($2) k",
         &members,
     )
     .await;
-    insert_messages(tx, client, number, messages, word).await;
-    insert_deliveries(tx, client, number, messages).await;
+    insert_messages(tx, client, numbers, word).await;
+    insert_deliveries(tx, client, numbers).await;
     client
 }
 
-fn accepted_at(messages: usize, i: usize) -> i64 {
-    NOW - (messages - i) as i64 * APART
+fn accepted_at(no: usize) -> i64 {
+    NOW - (MESSAGES + MESSAGES / BETWEEN + 1 - no) as i64 * APART
 }
 
-async fn insert_messages(tx: &mut store::Write, client: Uuid, number: u64, messages: usize, word: &str) {
-    let rows: Vec<_> = (0..messages)
-        .map(|i| {
+async fn insert_messages(tx: &mut store::Write, client: ClientNo, numbers: &[usize], word: &str) {
+    let rows: Vec<_> = numbers
+        .iter()
+        .enumerate()
+        .map(|(i, no)| {
             // Shares of a hundred, mixed; the system `monitor` posts nothing about `payroll`.
             let topic = match i * 37 % 100 {
                 _ if i % 1_500 == 7 => Some(2),
@@ -206,34 +212,39 @@ async fn insert_messages(tx: &mut store::Write, client: Uuid, number: u64, messa
                 1..=15 => 2,
                 _ => 1,
             };
+            let at = accepted_at(*no);
             (
-                hex(id(5, number, i)),
-                hex(id(2, number, acs)),
-                topic.map(|topic| hex(id(1, number, topic))),
+                no,
+                hex(id::new(at)),
+                number(client, acs),
+                topic.map(|topic| number(client, topic)),
                 format!("{rare}Наряд № {i}"),
                 format!("Цех {}, {text}", i % 40),
                 priority,
-                accepted_at(messages, i),
+                at,
             )
         })
         .collect();
     insert(
         tx,
         client,
-        "insert into message (client_id, id, acs_id, topic_id, title, body, priority, require_ack, accepted_at,
+        "insert into message (client_no, no, id, acs_no, topic_no, title, body, priority, require_ack, accepted_at,
              expires_at, accepted)
-         select $1, unhex(k.value->>0), unhex(k.value->>1), unhex(k.value->>2), k.value->>3, k.value->>4,
-             cast(k.value->>5 as integer), false, cast(k.value->>6 as integer), 0, 5
+         select $1, cast(k.value->>0 as integer), unhex(k.value->>1), cast(k.value->>2 as integer),
+             cast(k.value->>3 as integer), k.value->>4, k.value->>5, cast(k.value->>6 as integer), false,
+             cast(k.value->>7 as integer), 0, 5
          from jsonb_each($2) k",
         &rows,
     )
     .await;
 }
 
-async fn insert_deliveries(tx: &mut store::Write, client: Uuid, number: u64, messages: usize) {
-    let rows: Vec<_> = (0..messages)
-        .flat_map(|i| (0..CREW / 2).map(move |member| (i, member)))
-        .map(|(i, member)| {
+async fn insert_deliveries(tx: &mut store::Write, client: ClientNo, numbers: &[usize]) {
+    let rows: Vec<_> = numbers
+        .iter()
+        .enumerate()
+        .flat_map(|(i, no)| (0..CREW / 2).map(move |member| (i, *no, member)))
+        .map(|(i, no, member)| {
             let crew = i * 31 % (EMPLOYEES / CREW);
             let person = crew * CREW + member * 2 + i / 160 % 2;
             let state = match (i * 5 + member) * 61 % 200 {
@@ -244,17 +255,16 @@ async fn insert_deliveries(tx: &mut store::Write, client: Uuid, number: u64, mes
                 44..=59 => DeliveryState::Acknowledged,
                 _ => DeliveryState::Queued,
             };
-            let at = accepted_at(messages, i);
-            let reached = |wanted: DeliveryState| (state == wanted).then_some(at + time::SECOND);
+            let at = accepted_at(no) + time::SECOND;
+            let reached = |wanted: DeliveryState| (state == wanted).then_some(at);
             let outcome = match state {
                 DeliveryState::Failed => Some(("failed", "invalid_payload")),
                 DeliveryState::Expired => Some(("expired", "no_device")),
                 _ => None,
             };
             (
-                hex(id(5, number, i)),
-                hex(id(4, number, person)),
-                at,
+                no,
+                person + 1,
                 reached(DeliveryState::Sent),
                 reached(DeliveryState::Read),
                 reached(DeliveryState::Acknowledged),
@@ -266,11 +276,10 @@ async fn insert_deliveries(tx: &mut store::Write, client: Uuid, number: u64, mes
     insert(
         tx,
         client,
-        "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, sent_at, read_at,
-             acknowledged_at, outcome, reason, target)
-         select $1, unhex(k.value->>0), unhex(k.value->>1), cast(k.value->>2 as integer), 0,
-             cast(k.value->>3 as integer), cast(k.value->>4 as integer), cast(k.value->>5 as integer),
-             k.value->>6, k.value->>7, 'group'
+        "insert into delivery (client_no, message_no, employee_no, expires_at, sent_at, read_at, acknowledged_at,
+             outcome, reason, target)
+         select $1, cast(k.value->>0 as integer), cast(k.value->>1 as integer), 0, cast(k.value->>2 as integer),
+             cast(k.value->>3 as integer), cast(k.value->>4 as integer), k.value->>5, k.value->>6, 'group'
          from jsonb_each($2) k",
         &rows,
     )

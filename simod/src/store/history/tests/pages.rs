@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use simo_common::{api::history::Sort, id, query::Query};
-use uuid::Uuid;
 
 use super::{
     super::{Ask, Error},
     sample::{ACS, Dice, HOUR, History, NOW, Posted, insert_delivery, insert_message},
 };
+use crate::store::{ClientNo, MessageNo};
 
 #[tokio::test]
 async fn what_was_accepted_after_the_first_page_stays_out_of_the_next() {
@@ -18,6 +18,7 @@ async fn what_was_accepted_after_the_first_page_stays_out_of_the_next() {
     let mut dice = Dice(99);
     let mut tx = history.store.write().await.unwrap();
     let message = Arc::new(Posted {
+        no: MessageNo(5_000),
         id: id::new(NOW + HOUR),
         accepted_at: NOW + HOUR,
         acs: None,
@@ -58,15 +59,58 @@ async fn a_foreign_cursor_is_refused() {
 #[tokio::test]
 async fn an_acs_sees_its_own_messages_only() {
     let history = History::new().await;
-    let acs_id = Some(history.acs[0]);
+    let acs_no = Some(history.acs[0]);
     for row in &history.rows {
         let id = row.message.id;
-        let seen = history.store.message(history.client, acs_id, id).await.unwrap();
+        let seen = history.store.message(history.client, acs_no, id).await.unwrap();
         assert_eq!(seen.is_some(), row.message.acs == Some(0));
-        assert!(history.store.message(Uuid::nil(), None, id).await.unwrap().is_none());
+        assert!(history.store.message(ClientNo::NONE, None, id).await.unwrap().is_none());
     }
     let query = Query::default();
-    let ask = Ask { acs_id, ..history.ask(&query, Sort::default(), 1_000, None) };
+    let ask = Ask { acs_no, ..history.ask(&query, Sort::default(), 1_000, None) };
     let rows = history.store.deliveries(&ask).await.unwrap().items;
     assert!(!rows.is_empty() && rows.iter().all(|row| row.acs == ACS[0]));
+}
+
+#[tokio::test]
+async fn messages_that_wait_stand_among_the_others_by_date() {
+    let history = History::new().await;
+    let mut tx = history.store.write().await.unwrap();
+    let mut waiting = Vec::new();
+    for (no, hours, body) in [(-5, 300, "Турбина"), (-6, 30, "Турбина"), (-8, 10, "Баржа")]
+    {
+        let accepted_at = NOW - hours * HOUR - 1;
+        let message = Posted {
+            no: MessageNo(no),
+            id: id::new(accepted_at),
+            accepted_at,
+            acs: None,
+            topic: None,
+            title: "Ждёт".to_owned(),
+            body: body.to_owned(),
+            priority: 1,
+            ack: false,
+            external: Some(format!("W{no}")),
+        };
+        insert_message(&mut tx, history.client, &message, &[], &[], 0).await;
+        waiting.push(message.id);
+    }
+    tx.run("update message set canceled_at = 1 where no = -6").await.unwrap();
+    tx.commit().await.unwrap();
+    let ids = async |text: &str, external_id: Option<&str>| {
+        let found = history.messages(text, external_id).await;
+        found.iter().map(|message| message.id).collect::<Vec<_>>()
+    };
+    let all = history.messages("", None).await;
+    let place = |id| all.iter().position(|message| message.id == id).unwrap();
+    assert_eq!((all.len(), place(waiting[0])), (43, 42));
+    for id in [waiting[1], waiting[2]] {
+        assert!(all[place(id) - 3..=place(id) + 3].is_sorted_by(|a, b| a.accepted_at >= b.accepted_at));
+    }
+    assert_eq!(all.iter().filter(|message| message.scheduled).count(), 2);
+    assert_eq!(ids("турбины", None).await, [waiting[1], waiting[0]]);
+    assert_eq!(ids("турбина -баржа date:yesterday", None).await, [waiting[1]]);
+    assert_eq!(ids("", Some("W-8")).await, [waiting[2]]);
+    assert_eq!(ids(&format!("message:{}", waiting[0]), None).await, [waiting[0]]);
+    assert!(ids("employee:00 ждёт", None).await.is_empty());
 }

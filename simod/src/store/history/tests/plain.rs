@@ -17,8 +17,9 @@ impl History {
         let query = query::parse(text).unwrap();
         let mut found: Vec<&Row> = self.rows.iter().filter(|row| self.holds(&query, row)).collect();
         found.sort_by(|a, b| {
-            let date = |row: &Row| (row.message.accepted_at, row.message.id, self.people[row.employee].id);
-            let name = |row: &Row| sort_key(self.people[row.employee].name, &self.people[row.employee].no);
+            let date = |row: &Row| (row.message.no, self.people[row.employee].no);
+            let name =
+                |row: &Row| sort_key(self.people[row.employee].name, &self.people[row.employee].personnel_no);
             let first = match sort.key {
                 SortKey::Date => std::cmp::Ordering::Equal,
                 SortKey::Employee => name(a).cmp(&name(b)),
@@ -29,7 +30,8 @@ impl History {
             let ascends = sort.key == SortKey::Date && !sort.descending;
             first.then(if ascends { by_date } else { by_date.reverse() })
         });
-        found.into_iter().map(|row| (row.message.id, self.people[row.employee].no.clone())).collect()
+        let key = |row: &Row| (row.message.id, self.people[row.employee].personnel_no.clone());
+        found.into_iter().map(key).collect()
     }
 
     pub(super) fn holds(&self, query: &Query, row: &Row) -> bool {
@@ -45,7 +47,9 @@ impl History {
         };
         match filter {
             Filter::State(states) => states.contains(&row.state),
-            Filter::Employee(values) => values.iter().any(|v| person.no == *v || begins(person.name, v)),
+            Filter::Employee(values) => {
+                values.iter().any(|v| person.personnel_no == *v || begins(person.name, v))
+            }
             Filter::Group(slugs) => person.groups.iter().any(|g| slugs.iter().any(|slug| slug == GROUPS[*g])),
             Filter::Acs(names) => {
                 let name = message.acs.map_or("operator", |acs| ACS[acs]);
@@ -53,8 +57,8 @@ impl History {
             }
             Filter::Topic(slugs) => message.topic.is_some_and(|t| slugs.iter().any(|slug| slug == TOPICS[t])),
             Filter::Device(values) => {
-                let name = format!("Телефон {}", person.no);
-                row.pushed && values.iter().any(|v| v.parse() == Ok(person.device) || begins(&name, v))
+                let name = format!("Телефон {}", person.personnel_no);
+                row.pushed && values.iter().any(|v| v.parse() == Ok(person.device_id) || begins(&name, v))
             }
             Filter::Priority(priorities) => priorities.iter().any(|p| p.rank() == message.priority),
             Filter::After(times) => times.iter().any(|time| message.accepted_at >= start(time)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use simo_common::{
-    api::history::Sort,
+    api::{history::Sort, message::Message},
     delivery::DeliveryState,
     id,
     people::{fold_name, sort_key},
@@ -13,10 +13,13 @@ use simo_common::{
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::super::{Ask, Order, Wanted, rows, wanted::Effort};
+use super::super::{Ask, AskMessages, Order, Wanted, rows, wanted::Effort};
 use crate::{
     clock::Clock,
-    store::{Store, db::engine},
+    store::{
+        AcsNo, ClientNo, DeviceNo, EmployeeNo, MessageNo, Store, TopicNo, Write,
+        db::engine::{self, Column, Value},
+    },
 };
 
 pub(super) const NOW: i64 = 1_793_700_000_000_000;
@@ -48,6 +51,7 @@ pub(super) struct Row {
 
 #[derive(Debug)]
 pub(super) struct Posted {
+    pub(super) no: MessageNo,
     pub(super) id: Uuid,
     pub(super) accepted_at: i64,
     pub(super) acs: Option<usize>,
@@ -60,11 +64,12 @@ pub(super) struct Posted {
 }
 
 pub(super) struct Person {
-    pub(super) id: Uuid,
-    pub(super) no: String,
+    pub(super) no: EmployeeNo,
+    pub(super) personnel_no: String,
     pub(super) name: &'static str,
     pub(super) groups: Vec<usize>,
-    pub(super) device: Uuid,
+    pub(super) device_no: DeviceNo,
+    pub(super) device_id: Uuid,
 }
 
 const NAMES: [&str; 8] = [
@@ -80,6 +85,10 @@ const NAMES: [&str; 8] = [
 pub(super) const GROUPS: [&str; 3] = ["smena-a", "smena-b", "office"];
 pub(super) const TOPICS: [&str; 3] = ["boiler", "payroll", "it"];
 pub(super) const ACS: [&str; 2] = ["1c", "scada-2"];
+/// When the messages of each thousand numbers were accepted, as [`Store::note_message_spans`] notes it.
+pub(super) const SPANS: &str = "insert into message_span
+    select no - (no - 1) % 1000, min(accepted_at), max(accepted_at) from message
+    where no <= (select max(no) / 1000 * 1000 from message) group by 1";
 const TITLES: [&str; 5] =
     ["Давление в котле", "Котлы остановлены", "Boilers are hot", "Зарплата", "Ёлка и насос №3"];
 const BODIES: [&str; 4] = ["Проверьте насосы.", "Точная фраза про давление", "", "Pump 3 failed"];
@@ -87,10 +96,10 @@ const BODIES: [&str; 4] = ["Проверьте насосы.", "Точная ф�
 /// A database with the history of two clients that are alike, and the first one's as the test knows it.
 pub(super) struct History {
     pub(super) store: Store,
-    pub(super) client: Uuid,
+    pub(super) client: ClientNo,
     pub(super) people: Vec<Person>,
     pub(super) rows: Vec<Row>,
-    pub(super) acs: Vec<Uuid>,
+    pub(super) acs: Vec<AcsNo>,
     _directory: TempDir,
 }
 
@@ -101,8 +110,9 @@ impl History {
         let store = Store::open(&url, Clock::manual(NOW)).await.unwrap();
         let mut dice = Dice(7);
         let mut tx = store.write().await.unwrap();
-        let (client, people, acs, rows) = fill(&mut tx, "first", &mut dice).await;
-        fill(&mut tx, "second", &mut dice).await;
+        let (client, people, acs, rows) = fill(&mut tx, "first", 0, &mut dice).await;
+        fill(&mut tx, "second", 1, &mut dice).await;
+        tx.run(SPANS).await.unwrap();
         tx.commit().await.unwrap();
         store.index_all_words().await.unwrap();
         Self { store, client, people, rows, acs, _directory: directory }
@@ -115,7 +125,7 @@ impl History {
         limit: u32,
         cursor: Option<&'a str>,
     ) -> Ask<'a> {
-        Ask { client_id: self.client, acs_id: None, message_id: None, query, sort, limit, cursor }
+        Ask { client_no: self.client, acs_no: None, message_id: None, query, sort, limit, cursor }
     }
 
     /// All rows through pages.
@@ -134,6 +144,28 @@ impl History {
         }
     }
 
+    /// The messages that are found, through small pages.
+    pub(super) async fn messages(&self, text: &str, external_id: Option<&str>) -> Vec<Message> {
+        let query = query::parse(text).unwrap();
+        let (mut messages, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let ask = AskMessages {
+                client_no: self.client,
+                acs_no: None,
+                external_id,
+                query: &query,
+                limit: 4,
+                cursor: cursor.as_deref(),
+            };
+            let page = self.store.messages(&ask).await.unwrap();
+            messages.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() {
+                return messages;
+            }
+        }
+    }
+
     /// All rows at once, with so much effort for gathering.
     pub(super) async fn with_effort(&self, text: &str, sort: Sort, effort: Effort) -> Vec<(Uuid, String)> {
         let query = query::parse(text).unwrap();
@@ -145,89 +177,88 @@ impl History {
     }
 }
 
+/// A row of a table, whose number is answered.
+async fn made<N: Column>(tx: &mut Write, insert: &str, values: Vec<Value<'_>>) -> N {
+    let insert = engine::query(format!("insert into {insert} returning no")).bind_all(values);
+    insert.fetch_one(tx).await.unwrap().try_get("no").unwrap()
+}
+
+/// Rows of a table, by name.
+async fn named<N: Column>(tx: &mut Write, client: ClientNo, table: &str, names: &[&str]) -> Vec<N> {
+    let mut numbers = Vec::new();
+    for name in names {
+        let insert = format!("{table} values ($1, $2, '', 0)");
+        numbers.push(made(tx, &insert, vec![client.into(), (*name).into()]).await);
+    }
+    numbers
+}
+
+/// `place` keeps the numbers of two clients apart.
 async fn fill(
-    tx: &mut crate::store::Write,
+    tx: &mut Write,
     slug: &str,
+    place: i64,
     dice: &mut Dice,
-) -> (Uuid, Vec<Person>, Vec<Uuid>, Vec<Row>) {
-    let client = id::new(NOW);
-    engine::query(
-        "insert into client (id, slug, name, timezone, default_ttl, created_at)
-         values ($1, $2, 'Завод', 'Asia/Krasnoyarsk', 259200, 0)",
+) -> (ClientNo, Vec<Person>, Vec<AcsNo>, Vec<Row>) {
+    let client: ClientNo = made(
+        tx,
+        "client (slug, name, timezone, default_ttl, created_at)
+         values ($1, 'Завод', 'Asia/Krasnoyarsk', 259200, 0)",
+        vec![slug.into()],
     )
-    .bind(client)
-    .bind(slug)
-    .execute(tx)
-    .await
-    .unwrap();
-    let named = async |tx: &mut crate::store::Write, table: &str, column: &str, names: &[&str]| {
-        let mut ids = Vec::new();
-        for name in names {
-            let id = id::new(NOW);
-            let text = if column == "name" { "" } else { ", name" };
-            let value = if column == "name" { "" } else { ", ''" };
-            let sql = format!(
-                "insert into {table} (client_id, id, {column}, created_at{text}) values ($1, $2, $3, 0{value})"
-            );
-            let insert = engine::query(sql).bind(client).bind(id).bind(*name);
-            insert.execute(tx).await.unwrap();
-            ids.push(id);
-        }
-        ids
-    };
-    let groups = named(tx, "\"group\"", "slug", &GROUPS).await;
-    let topics = named(tx, "topic", "slug", &TOPICS).await;
-    let acs = named(tx, "acs", "name", &ACS).await;
+    .await;
+    let groups: Vec<i64> = named(tx, client, "\"group\" (client_no, slug, name, created_at)", &GROUPS).await;
+    let topics: Vec<TopicNo> = named(tx, client, "topic (client_no, slug, name, created_at)", &TOPICS).await;
+    let mut acs = Vec::new();
+    for name in ACS {
+        let insert = "acs (client_no, name, created_at) values ($1, $2, 0)";
+        acs.push(made(tx, insert, vec![client.into(), name.into()]).await);
+    }
     let mut people = Vec::new();
-    for (i, name) in NAMES.into_iter().enumerate() {
-        let person = Person {
-            id: id::new(NOW),
-            no: format!("00{i}"),
-            name,
-            groups: (0..GROUPS.len()).filter(|g| i % (g + 2) == 0).collect(),
-            device: id::new(NOW),
-        };
+    for (i, name) in (0..).zip(NAMES) {
+        let (no, personnel_no) = (EmployeeNo::from(i + 1), format!("00{i}"));
         engine::query(
-            "insert into employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, 0)",
+            "insert into employee (client_no, no, personnel_no, full_name, folded_name, sort_key, created_at)
+             values ($1, $2, $3, $4, $5, $6, 0)",
         )
         .bind(client)
-        .bind(person.id)
-        .bind(i as i64)
-        .bind(&person.no)
+        .bind(no)
+        .bind(&personnel_no)
         .bind(name)
         .bind(fold_name(name))
-        .bind(sort_key(name, &person.no))
+        .bind(sort_key(name, &personnel_no))
         .execute(tx)
         .await
         .unwrap();
-        for group in &person.groups {
+        let in_groups: Vec<usize> =
+            (0..GROUPS.len()).filter(|g| (i as usize).is_multiple_of(g + 2)).collect();
+        for group in &in_groups {
             engine::query("insert into group_member values ($1, $2, $3)")
                 .bind(client)
                 .bind(groups[*group])
-                .bind(person.id)
+                .bind(no)
                 .execute(tx)
                 .await
                 .unwrap();
         }
-        engine::query(
-            "insert into device (client_id, id, employee_id, channel, name, platform, paired_at)
+        let device_id = id::new(NOW);
+        let device_no = made(
+            tx,
+            "device (client_no, id, employee_no, channel, name, platform, paired_at)
              values ($1, $2, $3, 'fcm', $4, 'android', 0)",
+            vec![client.into(), device_id.into(), no.into(), format!("Телефон {personnel_no}").into()],
         )
-        .bind(client)
-        .bind(person.device)
-        .bind(person.id)
-        .bind(format!("Телефон {}", person.no))
-        .execute(tx)
-        .await
-        .unwrap();
+        .await;
+        let person = Person { no, personnel_no, name, groups: in_groups, device_no, device_id };
         people.push(person);
     }
     let mut rows = Vec::new();
-    for number in 0..40 {
-        // Some share their moment, so that ids decide.
-        let accepted_at = NOW - (number / 3) * 7 * HOUR;
+    for number in (0..40).rev() {
+        // Some share their moment. For a while the clock was ahead.
+        let ahead = if (20..25).contains(&number) { 40 * HOUR } else { 0 };
+        let accepted_at = NOW - (number / 3) * 7 * HOUR + ahead;
         let message = Arc::new(Posted {
+            no: MessageNo((40 - number) * 100 + place),
             id: id::new(accepted_at),
             accepted_at,
             acs: dice.pick(&[Some(0), Some(1), None]),
@@ -249,17 +280,17 @@ async fn fill(
 }
 
 pub(super) async fn insert_message(
-    tx: &mut crate::store::Write,
-    client: Uuid,
+    tx: &mut Write,
+    client: ClientNo,
     message: &Posted,
-    acs: &[Uuid],
-    topics: &[Uuid],
+    acs: &[AcsNo],
+    topics: &[TopicNo],
     recipients: usize,
 ) {
     engine::query(
-        "insert into message (client_id, id, acs_id, topic_id, title, body, priority, require_ack, external_id,
+        "insert into message (client_no, no, id, acs_no, topic_no, title, body, priority, require_ack, external_id,
              accepted_at, expires_at, accepted)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         values ($1, $13, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(client)
     .bind(message.id)
@@ -273,18 +304,19 @@ pub(super) async fn insert_message(
     .bind(message.accepted_at)
     .bind(message.accepted_at + 72 * HOUR)
     .bind(recipients as i64)
+    .bind(message.no)
     .execute(tx)
     .await
     .unwrap();
     if tx.engine() == engine::Engine::Postgres {
-        let unworded = "insert into message_unworded select seq from message on conflict do nothing";
+        let unworded = "insert into message_unworded select no, client_no from message where no > 0 on conflict do nothing";
         tx.run(unworded).await.unwrap();
     }
 }
 
 pub(super) async fn insert_delivery(
-    tx: &mut crate::store::Write,
-    client: Uuid,
+    tx: &mut Write,
+    client: ClientNo,
     message: &Arc<Posted>,
     employee: usize,
     person: &Person,
@@ -303,14 +335,13 @@ pub(super) async fn insert_delivery(
     let at = |reached: DeliveryState| (state == reached).then_some(message.accepted_at + 60 * time::SECOND);
     let pushed = dice.roll(2) == 0;
     engine::query(
-        "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, sent_at, delivered_at,
-             read_at, acknowledged_at, outcome, reason, target)
-         values ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9, $10, 'employee')",
+        "insert into delivery (client_no, message_no, employee_no, expires_at, sent_at, delivered_at, read_at,
+             acknowledged_at, outcome, reason, target)
+         values ($1, $2, $3, 0, $4, $5, $6, $7, $8, $9, 'employee')",
     )
     .bind(client)
-    .bind(message.id)
-    .bind(person.id)
-    .bind(message.accepted_at)
+    .bind(message.no)
+    .bind(person.no)
     .bind(at(DeliveryState::Sent))
     .bind(at(DeliveryState::Delivered))
     .bind(at(DeliveryState::Read))
@@ -322,13 +353,13 @@ pub(super) async fn insert_delivery(
     .unwrap();
     if pushed {
         engine::query(
-            "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
+            "insert into push (client_no, message_no, employee_no, device_no, channel, urgency, due_at)
              values ($1, $2, $3, $4, 'fcm', 1, 0)",
         )
         .bind(client)
-        .bind(message.id)
-        .bind(person.id)
-        .bind(person.device)
+        .bind(message.no)
+        .bind(person.no)
+        .bind(person.device_no)
         .execute(tx)
         .await
         .unwrap();

@@ -22,7 +22,7 @@ async fn every_delivery_can_be_explained_in_both_languages() {
     let history = History::new().await;
     for row in &history.rows {
         for lang in [Lang::En, Lang::Ru] {
-            let no = &history.people[row.employee].no;
+            let no = &history.people[row.employee].personnel_no;
             let story = history.store.explain(history.client, None, row.message.id, no, lang).await.unwrap();
             assert_eq!(story.delivery.map(|delivery| delivery.state), Some(row.state));
             assert!(story.story.len() >= 2);

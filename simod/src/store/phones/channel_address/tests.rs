@@ -5,7 +5,7 @@ use simo_common::token;
 use super::*;
 use crate::{
     store::{DeviceEffect, Finished, PushResult},
-    testing::{Plant, sql},
+    testing::Plant,
 };
 
 fn stream() -> Way {
@@ -23,7 +23,7 @@ async fn an_address_belongs_to_the_device_that_named_it_last() {
     assert_eq!(reasons.len(), 2);
     assert!(reasons.contains(&reason::REPLACED.to_owned()));
     assert_eq!((plant.devices_of(one).await, plant.devices_of(two).await), (Some(0), Some(1)));
-    assert_eq!(plant.open_pushes(old.caller.device_id).await, Some(0));
+    assert_eq!(plant.open_pushes(old.caller.device_no).await, Some(0));
     let holder = plant.store.token_holder(&token::hash(&old.token)).await.unwrap();
     assert!(holder.is_none(), "the replaced phone is out");
 
@@ -88,7 +88,7 @@ async fn a_phone_that_changes_to_a_stream_gets_what_it_has_not_confirmed() {
         ("waits", "tries = 1", "delivery set reason = null"),
         ("received", "done_at = 1, outcome = 'received'", "delivery set sent_at = 1, delivered_at = 1"),
         ("read elsewhere", accepted, "delivery set sent_at = 1, read_at = 1"),
-        ("expired", accepted, "delivery set sent_at = 1, expires_at = accepted_at"),
+        ("expired", accepted, "delivery set sent_at = 1, expires_at = 1"),
         ("canceled", accepted, "message set canceled_at = 1"),
         (
             "given up",
@@ -96,32 +96,32 @@ async fn a_phone_that_changes_to_a_stream_gets_what_it_has_not_confirmed() {
             "delivery set outcome = 'failed', reason = 'rejected'",
         ),
     ] {
-        let id = sql(plant.message(title, &[employee]).await);
-        let key = if change.starts_with("message") { "id" } else { "message_id" };
+        let no = plant.message(title, &[employee]).await.no.0;
+        let key = if change.starts_with("message") { "no" } else { "message_no" };
         plant
             .run(&format!(
-                "update push set {push} where message_id = {id}; update {change} where {key} = {id}"
+                "update push set {push} where message_no = {no}; update {change} where {key} = {no}"
             ))
             .await;
     }
     plant
-        .run("update delivery set sent_at = 1 where message_id in (select id from message where title = 'canceled')")
+        .run("update delivery set sent_at = 1 where message_no in (select no from message where title = 'canceled')")
         .await;
     plant.store.change_way(&phone.caller, &stream()).await.unwrap();
-    let open = async |device: Uuid| {
-        let device = sql(device);
+    let open = async |device: DeviceNo| {
         plant
             .texts(&format!(
-                "select m.title || ' ' || p.channel from push p join message m on m.id = p.message_id
-                 where p.device_id = {device} and p.done_at is null and p.outcome is null order by 1"
+                "select m.title || ' ' || p.channel from push p join message m on m.no = p.message_no
+                 where p.device_no = {} and p.done_at is null and p.outcome is null order by 1",
+                device.0
             ))
             .await
     };
     assert_eq!(
-        open(phone.caller.device_id).await,
+        open(phone.caller.device_no).await,
         ["accepted stream", "failed stream", "given up stream", "waits stream"]
     );
-    assert_eq!(open(other.caller.device_id).await, ["waits fcm"]);
+    assert_eq!(open(other.caller.device_no).await, ["waits fcm"]);
 }
 
 #[tokio::test]
@@ -188,9 +188,9 @@ async fn what_was_under_way_when_a_phone_changed_to_a_stream_is_owed_to_the_stre
         .collect();
     assert_eq!(finished.len(), 2);
     plant.store.finish(&finished).await.unwrap();
-    assert_eq!(plant.open_pushes(phone.device_id).await, Some(2));
+    assert_eq!(plant.open_pushes(phone.device_no).await, Some(2));
     let states = plant.texts(
-        "select m.title || ' ' || d.state from delivery d join message m on m.id = d.message_id order by 1",
+        "select m.title || ' ' || d.state from delivery d join message m on m.no = d.message_no order by 1",
     );
     assert_eq!(states.await, ["accepted 1", "refused 0"]);
 }

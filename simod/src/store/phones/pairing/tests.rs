@@ -4,7 +4,7 @@ use simo_common::{
 };
 
 use super::*;
-use crate::testing::{Plant, new_device, sql};
+use crate::testing::{Plant, new_device};
 
 #[tokio::test]
 async fn a_code_works_once_and_not_after_its_time() {
@@ -70,30 +70,30 @@ async fn a_new_phone_gets_what_waits_and_nothing_that_is_over() {
         ("sent", "delivery set sent_at = 1"),
         ("received", "delivery set delivered_at = 1"),
         ("denied", "delivery set outcome = 'denied'"),
-        ("expired", "delivery set expires_at = accepted_at"),
+        ("expired", "delivery set expires_at = 1"),
         ("canceled", "message set canceled_at = 1"),
     ];
     for (title, change) in states {
-        let id = plant.message(title, &[employee]).await;
-        let key = if change.starts_with("message") { "id" } else { "message_id" };
-        plant.run(&format!("update {change} where {key} = {}", sql(id))).await;
+        let message = plant.message(title, &[employee]).await;
+        let key = if change.starts_with("message") { "no" } else { "message_no" };
+        plant.run(&format!("update {change} where {key} = {}", message.no.0)).await;
     }
-    let titles = |device: Uuid| {
-        let device = sql(device);
+    let titles = |device: DeviceNo| {
         format!(
-            "select m.title from push p join message m on m.id = p.message_id where p.device_id = {device}
-                 and p.done_at is null order by m.title"
+            "select m.title from push p join message m on m.no = p.message_no where p.device_no = {}
+                 and p.done_at is null order by m.title",
+            device.0
         )
     };
     let fcm = plant.phone(employee, Some("address")).await;
     assert_eq!(
-        plant.texts(&titles(fcm.caller.device_id)).await,
+        plant.texts(&titles(fcm.caller.device_no)).await,
         ["waits"],
         "what a provider took went to another phone"
     );
     let stream = plant.phone(employee, None).await;
     assert_eq!(
-        plant.texts(&titles(stream.caller.device_id)).await,
+        plant.texts(&titles(stream.caller.device_no)).await,
         ["sent", "waits"],
         "a stream gets everything without a receipt"
     );
@@ -110,5 +110,5 @@ async fn a_phone_that_left_is_out_and_its_messages_wait_for_the_next() {
     assert_eq!(plant.devices_of(employee).await, Some(0));
     assert_eq!(plant.texts("select outcome || ' ' || reason from push").await, ["canceled device_gone"]);
     let next = plant.phone(employee, None).await;
-    assert_eq!(plant.open_pushes(next.caller.device_id).await, Some(1));
+    assert_eq!(plant.open_pushes(next.caller.device_no).await, Some(1));
 }

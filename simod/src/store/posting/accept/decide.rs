@@ -5,20 +5,18 @@ use std::{
     sync::Arc,
 };
 
-use roaring::RoaringBitmap;
-use simo_common::{api::message::Recipients, message::Priority};
-use uuid::Uuid;
-
 use super::load::{self, Groups, Holders, Named, Question, Topic, TopicName};
 use crate::store::{
-    Result,
+    ClientNo, GroupNo, Result, TopicNo,
     db::engine::Conn,
     posting::audience::{self, Access, Audience, Grant, People, Target, TargetKind},
 };
+use roaring::RoaringBitmap;
+use simo_common::{api::message::Recipients, message::Priority};
 
 /// A decided audience and what was found on the way.
 pub(in crate::store) struct Decided {
-    pub(in crate::store) topic_id: Option<Uuid>,
+    pub(in crate::store) topic_no: Option<TopicNo>,
     /// What the topic says of messages that say nothing.
     pub(in crate::store) priority: Option<Priority>,
     /// Whom it says that they are for.
@@ -29,14 +27,14 @@ pub(in crate::store) struct Decided {
 
 /// The rows that a batch's questions need, each loaded once.
 struct Rows {
-    named: HashMap<(Uuid, String), Named>,
-    group_ids: HashMap<(Uuid, String), Uuid>,
+    named: HashMap<(ClientNo, String), Named>,
+    group_nos: HashMap<(ClientNo, String), GroupNo>,
     /// Whole groups, loaded when a question needs them.
     groups: Groups,
     /// Of named employees only: who is in which group.
-    memberships: HashMap<(Uuid, Uuid), Arc<RoaringBitmap>>,
+    memberships: HashMap<(ClientNo, GroupNo), Arc<RoaringBitmap>>,
     /// Clients, loaded when a question needs them.
-    everyone: HashMap<Uuid, Arc<People>>,
+    everyone: HashMap<ClientNo, Arc<People>>,
 }
 
 /// Decides each question as things stand at a moment; the error is a topic's slug that does not exist.
@@ -50,7 +48,7 @@ pub(in crate::store) async fn audiences(
     let questions: Vec<(Question<'_>, Option<&Arc<Topic>>)> = questions
         .iter()
         .map(|question| {
-            let topic = question.topic.and_then(|name| topics.get(&(question.client_id, name)));
+            let topic = question.topic.and_then(|name| topics.get(&(question.client_no, name)));
             let usual = topic.and_then(|topic| topic.recipients.as_ref());
             let recipients = question.recipients.or(usual);
             (Question { recipients, ..*question }, topic)
@@ -59,7 +57,7 @@ pub(in crate::store) async fn audiences(
     let asked: Vec<Question<'_>> = questions.iter().map(|(question, _)| *question).collect();
     let mut rows = Rows {
         named: load::named(tx, &asked).await?,
-        group_ids: load::group_ids(tx, &asked).await?,
+        group_nos: load::group_nos(tx, &asked).await?,
         groups: Groups::default(),
         memberships: HashMap::new(),
         everyone: HashMap::new(),
@@ -95,8 +93,8 @@ impl Rows {
                 continue;
             }
             for no in &recipients.employees {
-                if let Some(named) = self.named.get(&(question.client_id, no.clone())) {
-                    needed.insert((question.client_id, named.id, named.ordinal));
+                if let Some(named) = self.named.get(&(question.client_no, no.clone())) {
+                    needed.insert((question.client_no, named.no));
                 }
             }
         }
@@ -112,26 +110,26 @@ impl Rows {
         question: &Question<'_>,
         topic: Option<&Topic>,
     ) -> Result<Decided> {
-        let client_id = question.client_id;
+        let client_no = question.client_no;
         let named_only = question.recipients.is_some_and(names_only);
         self.load_groups(tx, question, topic.filter(|_| !named_only)).await?;
         let mut unknown = Vec::new();
         let targets = match question.recipients {
-            Some(recipients) => self.targets(tx, client_id, recipients, &mut unknown).await?,
-            None => self.holders(tx, client_id, topic).await?.into_iter().collect(),
+            Some(recipients) => self.targets(tx, client_no, recipients, &mut unknown).await?,
+            None => self.holders(tx, client_no, topic).await?.into_iter().collect(),
         };
         let access = match topic {
             None => Access::Open,
             Some(topic) => Access::Granted {
-                grants: self.grants(client_id, &topic.grants, named_only),
+                grants: self.grants(client_no, &topic.grants, named_only),
                 at_other_times: match question.recipients {
-                    Some(_) => self.at_other_times(tx, client_id, &topic.dormant, named_only).await?,
+                    Some(_) => self.at_other_times(tx, client_no, &topic.dormant, named_only).await?,
                     None => RoaringBitmap::new(),
                 },
             },
         };
         Ok(Decided {
-            topic_id: topic.map(|topic| topic.id),
+            topic_no: topic.map(|topic| topic.no),
             priority: topic.and_then(|topic| topic.priority),
             usual: topic.and_then(|topic| topic.recipients.clone()),
             audience: audience::decide(&targets, &access),
@@ -146,10 +144,10 @@ impl Rows {
         question: &Question<'_>,
         topic: Option<&Topic>,
     ) -> Result<()> {
-        let client_id = question.client_id;
+        let client_no = question.client_no;
         let named = question.recipients.iter().flat_map(|recipients| &recipients.groups);
-        let named = named.filter_map(|slug| self.group_ids.get(&(client_id, slug.clone())));
-        let mut needed: Vec<Uuid> = named.copied().collect();
+        let named = named.filter_map(|slug| self.group_nos.get(&(client_no, slug.clone())));
+        let mut needed: Vec<GroupNo> = named.copied().collect();
         if let Some(topic) = topic.filter(|topic| topic.grants.everyone.is_none()) {
             needed.extend(topic.grants.groups.iter().map(|(_, group)| group));
         }
@@ -157,13 +155,13 @@ impl Rows {
         if let Some(topic) = topic.filter(|_| question.recipients.is_some()) {
             needed.extend(topic.dormant.groups.iter().map(|(_, group)| group));
         }
-        self.groups.load(tx, client_id, needed.into_iter()).await
+        self.groups.load(tx, client_no, needed.into_iter()).await
     }
 
     async fn targets(
         &mut self,
         tx: &mut Conn,
-        client_id: Uuid,
+        client_no: ClientNo,
         recipients: &Recipients,
         unknown: &mut Vec<String>,
     ) -> Result<Vec<Target>> {
@@ -171,28 +169,28 @@ impl Rows {
         if !recipients.employees.is_empty() {
             let mut people = People::default();
             for no in &recipients.employees {
-                match self.named.get(&(client_id, no.clone())) {
-                    Some(named) => people.add(named.ordinal, named.blocked, named.has_device),
+                match self.named.get(&(client_no, no.clone())) {
+                    Some(named) => people.add(named.no, named.blocked, named.has_device),
                     None => unknown.push(no.clone()),
                 }
             }
-            targets.push(Target { kind: TargetKind::Employee, id: None, people: Arc::new(people) });
+            targets.push(Target { kind: TargetKind::Employee, group_no: None, people: Arc::new(people) });
         }
         for slug in &recipients.groups {
-            match self.group_ids.get(&(client_id, slug.clone())).copied() {
-                Some(group_id) => {
+            match self.group_nos.get(&(client_no, slug.clone())).copied() {
+                Some(group_no) => {
                     targets.push(Target {
                         kind: TargetKind::Group,
-                        id: Some(group_id),
-                        people: self.groups.people(client_id, group_id),
+                        group_no: Some(group_no),
+                        people: self.groups.people(client_no, group_no),
                     });
                 }
                 None => unknown.push(slug.clone()),
             }
         }
         if recipients.everyone {
-            let people = self.everyone(tx, client_id).await?;
-            targets.push(Target { kind: TargetKind::Everyone, id: None, people });
+            let people = self.everyone(tx, client_no).await?;
+            targets.push(Target { kind: TargetKind::Everyone, group_no: None, people });
         }
         unknown.sort();
         unknown.dedup();
@@ -203,41 +201,42 @@ impl Rows {
     async fn holders(
         &mut self,
         tx: &mut Conn,
-        client_id: Uuid,
+        client_no: ClientNo,
         topic: Option<&Topic>,
     ) -> Result<Option<Target>> {
         let Some(topic) = topic else { return Ok(None) };
         let people = if topic.grants.everyone.is_some() {
-            self.everyone(tx, client_id).await?
+            self.everyone(tx, client_no).await?
         } else {
             let mut people = People::default();
-            for (_, group_id) in &topic.grants.groups {
-                people.join(&self.groups.people(client_id, *group_id));
+            for (_, group_no) in &topic.grants.groups {
+                people.join(&self.groups.people(client_no, *group_no));
             }
             for (_, holder) in &topic.grants.employees {
-                people.add(holder.ordinal, holder.blocked, holder.has_device);
+                people.add(holder.no, holder.blocked, holder.has_device);
             }
             Arc::new(people)
         };
-        Ok(Some(Target { kind: TargetKind::Grant, id: None, people }))
+        Ok(Some(Target { kind: TargetKind::Grant, group_no: None, people }))
     }
 
     /// Grants: to everyone, then to groups, then to employees.
-    fn grants(&mut self, client_id: Uuid, holders: &Holders, named_only: bool) -> Vec<Grant> {
-        if let Some(id) = holders.everyone {
-            return vec![Grant { id, members: None }];
+    fn grants(&mut self, client_no: ClientNo, holders: &Holders, named_only: bool) -> Vec<Grant> {
+        if let Some(no) = holders.everyone {
+            return vec![Grant { no, members: None }];
         }
         let mut grants = Vec::with_capacity(holders.groups.len() + holders.employees.len());
-        for (id, group_id) in &holders.groups {
+        for (no, group_no) in &holders.groups {
             let members = if named_only {
-                self.memberships.get(&(client_id, *group_id)).cloned().unwrap_or_default()
+                self.memberships.get(&(client_no, *group_no)).cloned().unwrap_or_default()
             } else {
-                Arc::new(self.groups.people(client_id, *group_id).members.clone())
+                Arc::new(self.groups.people(client_no, *group_no).members.clone())
             };
-            grants.push(Grant { id: *id, members: Some(members) });
+            grants.push(Grant { no: *no, members: Some(members) });
         }
-        for (id, holder) in &holders.employees {
-            grants.push(Grant { id: *id, members: Some(Arc::new(RoaringBitmap::from([holder.ordinal]))) });
+        for (no, holder) in &holders.employees {
+            let member = RoaringBitmap::from([holder.no.place()]);
+            grants.push(Grant { no: *no, members: Some(Arc::new(member)) });
         }
         grants
     }
@@ -246,24 +245,24 @@ impl Rows {
     async fn at_other_times(
         &mut self,
         tx: &mut Conn,
-        client_id: Uuid,
+        client_no: ClientNo,
         dormant: &Holders,
         named_only: bool,
     ) -> Result<RoaringBitmap> {
         if dormant.everyone.is_some() {
-            return Ok(self.everyone(tx, client_id).await?.members.clone());
+            return Ok(self.everyone(tx, client_no).await?.members.clone());
         }
-        let grants = self.grants(client_id, dormant, named_only);
+        let grants = self.grants(client_no, dormant, named_only);
         let members = grants.iter().filter_map(|grant| grant.members.as_deref());
         Ok(members.fold(RoaringBitmap::new(), |all, members| all | members))
     }
 
-    async fn everyone(&mut self, tx: &mut Conn, client_id: Uuid) -> Result<Arc<People>> {
-        if let Some(people) = self.everyone.get(&client_id) {
+    async fn everyone(&mut self, tx: &mut Conn, client_no: ClientNo) -> Result<Arc<People>> {
+        if let Some(people) = self.everyone.get(&client_no) {
             return Ok(people.clone());
         }
-        let people = Arc::new(load::everyone(tx, client_id).await?);
-        self.everyone.insert(client_id, people.clone());
+        let people = Arc::new(load::everyone(tx, client_no).await?);
+        self.everyone.insert(client_no, people.clone());
         Ok(people)
     }
 }

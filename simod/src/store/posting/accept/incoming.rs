@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
+use crate::store::{ClientNo, OperatorNo};
 use simo_common::{
     api::message::{PostedMessage, RecipientCounts, Recipients},
     lang::Text,
@@ -13,7 +14,6 @@ use simo_common::{
     token::Scope,
 };
 use tokio::sync::OwnedSemaphorePermit;
-use uuid::Uuid;
 
 /// A message as the API has validated it.
 #[derive(Debug, Clone)]
@@ -62,12 +62,12 @@ pub enum Expiry {
 pub enum Poster {
     /// Whoever holds the token with this hash; the transaction looks.
     Token([u8; 32]),
-    /// An operator who was let in already; `operator_id` is absent for the local socket.
+    /// An operator who was let in already; `operator_no` is absent for the local socket.
     Operator {
         /// The client that he posts for.
-        client_id: Uuid,
+        client_no: ClientNo,
         /// Who he is.
-        operator_id: Option<Uuid>,
+        operator_no: Option<OperatorNo>,
     },
 }
 

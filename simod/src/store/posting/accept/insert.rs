@@ -3,11 +3,10 @@
 use std::sync::LazyLock;
 
 use simo_common::{api::message::Recipients, delivery::reason};
-use uuid::Uuid;
 
 use super::Item;
 use crate::store::{
-    Result, Write,
+    ClientNo, MessageNo, Result, Write,
     db::{
         engine::{
             Kind::{Bytes, Id, Text, Truth, Whole},
@@ -25,49 +24,50 @@ const DELIVERIES_AT_ONCE: u64 = 2_048;
 
 macro_rules! insert_messages {
     () => {
-        "insert into message (client_id, id, acs_id, operator_id, topic_id, title, body, priority, data, recipients,
-             require_ack, external_id, fingerprint, accepted_at, send_at, expires_at, due_at, allow_empty, accepted,
+        "insert into message (client_no, no, id, acs_no, operator_no, topic_no, title, body, priority, data, recipients,
+             require_ack, external_id, fingerprint, accepted_at, send_at, expires_at, allow_empty, accepted,
              without_device, denied, unknown, fitted)
-         select {0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11}, {12}, {13}, {14}, {15}, {14}, {16}, {17},
-             {18}, {19}, {20}, {21}
+         select {0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11}, {12}, {13}, {14}, {15}, {16}, {17},
+             {18}, {19}, {20}, {21}, {22}
          from {rows}"
     };
 }
 
-static INSERT_MESSAGES: LazyLock<RowStatement<22>> = LazyLock::new(|| {
+static INSERT_MESSAGES: LazyLock<RowStatement<23>> = LazyLock::new(|| {
     RowStatement::of_two(
         [
-            Id, Id, Id, Id, Id, Text, Text, Whole, Text, Text, Truth, Text, Bytes, Whole, Whole, Whole,
-            Truth, Whole, Whole, Whole, Text, Text,
+            Whole, Whole, Id, Whole, Whole, Whole, Text, Text, Whole, Text, Text, Truth, Text, Bytes, Whole,
+            Whole, Whole, Truth, Whole, Whole, Whole, Text, Text,
         ],
         insert_messages!(),
         // And what the word index must take up ([`Store::index_words`](crate::store::Store::index_words)).
         concat!(
             "with made as (",
             insert_messages!(),
-            " returning seq) insert into message_unworded (seq) select seq from made"
+            " returning client_no, no) insert into message_unworded (client_no, no)
+             select client_no, no from made where no > 0"
         ),
     )
 });
 
-/// A delivery to be made, of an employee who is known by his ordinal: the values of [`INSERT_DELIVERIES`].
-pub(in crate::store) type DeliveryRow = Values<'static, 11>;
+/// A delivery to be made: the values of [`INSERT_DELIVERIES`].
+pub(in crate::store) type DeliveryRow = Values<'static, 10>;
 
-static INSERT_DELIVERIES: LazyLock<RowStatement<11>> = LazyLock::new(|| {
+static INSERT_DELIVERIES: LazyLock<RowStatement<10>> = LazyLock::new(|| {
     // `cross join` keeps SQLite from beginning with the larger table: one seek per row of ours, whatever it believes.
     // Who was blocked since the audience was frozen is denied: he gets nothing further.
     let insert = |share: &str| {
         format!(
-            "insert into delivery (client_id, message_id, employee_id, accepted_at, expires_at, outcome, reason,
-                 outcome_at, target, target_id, grant_id)
-             select client_id, message_id, employee_id, accepted_at, expires_at,
+            "insert into delivery (client_no, message_no, employee_no, expires_at, outcome, reason,
+                 outcome_at, target, target_no, grant_no)
+             select client_no, message_no, employee_no, expires_at,
                  coalesce(outcome, case when out_for is not null then 'denied' end), coalesce(reason, out_for),
-                 case when outcome is not null or out_for is not null then made_at end, target, target_id, grant_id
-             from (select e.client_id, {{1}} as message_id, e.id as employee_id, {{3}} as accepted_at, {{4}} as expires_at,
-                       {{5}} as outcome, {{6}} as reason, {{7}} as target, {{8}} as target_id, {{9}} as grant_id,
-                       {{10}} as made_at,
+                 case when outcome is not null or out_for is not null then made_at end, target, target_no, grant_no
+             from (select e.client_no, {{1}} as message_no, e.no as employee_no, {{3}} as expires_at,
+                       {{4}} as outcome, {{5}} as reason, {{6}} as target, {{7}} as target_no, {{8}} as grant_no,
+                       {{9}} as made_at,
                        case when e.archived_at is not null then '{}' when e.blocked_at is not null then '{}' end as out_for
-                   from {{rows}} cross join employee e where e.client_id = {{0}} and e.ordinal = {{2}}{share}) made
+                   from {{rows}} cross join employee e where e.client_no = {{0}} and e.no = {{2}}{share}) made
              where true
              on conflict do nothing",
             reason::ARCHIVED,
@@ -75,7 +75,7 @@ static INSERT_DELIVERIES: LazyLock<RowStatement<11>> = LazyLock::new(|| {
         )
     };
     RowStatement::of_two(
-        [Id, Id, Whole, Whole, Whole, Text, Text, Text, Id, Id, Whole],
+        [Whole, Whole, Whole, Whole, Text, Text, Text, Whole, Whole, Whole],
         insert(""),
         // A phone that is being paired waits, or is seen by the pushes that follow.
         insert(" for share of e"),
@@ -89,12 +89,12 @@ static INSERT_PUSHES: LazyLock<RowStatement<5>> = LazyLock::new(|| {
     // Without `indexed by`, SQLite reads all devices of the client for each row: it has no statistics, and takes the
     // prefix of the primary key for as good.
     RowStatement::new(
-        [Id, Id, Whole, Whole, Whole],
-        "insert into push (client_id, message_id, employee_id, device_id, channel, urgency, due_at)
-         select e.client_id, {1}, e.id, d.id, d.channel, {3}, {4}
+        [Whole, Whole, Whole, Whole, Whole],
+        "insert into push (client_no, message_no, employee_no, device_no, channel, urgency, due_at)
+         select e.client_no, {1}, e.no, d.no, d.channel, {3}, {4}
          from {rows} cross join employee e cross join device d indexed by device_employee
-         where e.client_id = {0} and e.ordinal = {2}
-           and e.blocked_at is null and e.archived_at is null and d.client_id = e.client_id and d.employee_id = e.id
+         where e.client_no = {0} and e.no = {2}
+           and e.blocked_at is null and e.archived_at is null and d.client_no = e.client_no and d.employee_no = e.no
            and d.retired_at is null
          on conflict do nothing",
     )
@@ -102,15 +102,15 @@ static INSERT_PUSHES: LazyLock<RowStatement<5>> = LazyLock::new(|| {
 
 static INSERT_EVENTS: LazyLock<RowStatement<4>> = LazyLock::new(|| {
     RowStatement::new(
-        [Id, Id, Id, Whole],
-        "insert into event (client_id, acs_id, at, kind, message_id) select {0}, {1}, {3}, 'accepted', {2} from {rows}",
+        [Whole, Whole, Whole, Whole],
+        "insert into event (client_no, acs_no, at, kind, message_no) select {0}, {1}, {3}, 'accepted', {2} from {rows}",
     )
 });
 
 static INSERT_KEYS: LazyLock<RowStatement<6>> = LazyLock::new(|| {
     RowStatement::new(
-        [Id, Id, Text, Id, Bytes, Whole],
-        "insert into idempotency (client_id, acs_id, key, message_id, fingerprint, created_at)
+        [Whole, Whole, Text, Whole, Bytes, Whole],
+        "insert into idempotency (client_no, acs_no, key, message_no, fingerprint, created_at)
          select {0}, {1}, {2}, {3}, {4}, {5} from {rows}",
     )
 });
@@ -118,9 +118,8 @@ static INSERT_KEYS: LazyLock<RowStatement<6>> = LazyLock::new(|| {
 /// What deliveries and pushes take from their message.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Origin {
-    pub client_id: Uuid,
-    pub message_id: Uuid,
-    pub accepted_at: i64,
+    pub client_no: ClientNo,
+    pub message_no: MessageNo,
     pub expires_at: i64,
     pub urgency: i64,
 }
@@ -132,9 +131,8 @@ pub(super) async fn store(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Resu
     let due: Vec<_> = items.iter().filter(|item| item.times.send_at.is_none()).collect();
     let audiences = due.iter().map(|item| {
         let origin = Origin {
-            client_id: item.sender.client_id,
-            message_id: item.id,
-            accepted_at: item.times.accepted_at,
+            client_no: item.sender.client_no,
+            message_no: item.no,
             expires_at: item.times.expires_at,
             urgency: item.priority.rank(),
         };
@@ -143,7 +141,7 @@ pub(super) async fn store(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Resu
     insert_audiences(tx, audiences, now).await?;
     let events = items
         .iter()
-        .map(|item| [item.sender.client_id.into(), item.sender.acs_id.into(), item.id.into(), now.into()]);
+        .map(|item| [item.sender.client_no.into(), item.sender.acs_no.into(), item.no.into(), now.into()]);
     INSERT_EVENTS.execute(tx, events.collect()).await?;
     Ok(())
 }
@@ -186,25 +184,24 @@ pub(in crate::store) fn part_rows(
     deliveries: &mut Vec<DeliveryRow>,
     pushes: &mut Vec<PushRow>,
 ) {
-    for ordinal in members {
+    for employee in members {
         deliveries.push([
-            origin.client_id.into(),
-            origin.message_id.into(),
-            ordinal.into(),
-            origin.accepted_at.into(),
+            origin.client_no.into(),
+            origin.message_no.into(),
+            employee.into(),
             origin.expires_at.into(),
             part.closed.map(|(outcome, _)| outcome.as_str()).into(),
             part.closed.map(|(_, reason)| reason).into(),
             part.target.as_str().into(),
-            part.target_id.into(),
-            part.grant_id.into(),
+            part.target_no.into(),
+            part.grant_no.into(),
             now.into(),
         ]);
         if part.closed.is_none() {
             pushes.push([
-                origin.client_id.into(),
-                origin.message_id.into(),
-                ordinal.into(),
+                origin.client_no.into(),
+                origin.message_no.into(),
+                employee.into(),
                 origin.urgency.into(),
                 now.into(),
             ]);
@@ -227,11 +224,12 @@ async fn insert_messages(tx: &mut Write, items: &[&Item<'_>]) -> Result<()> {
         let draft = &item.incoming.draft;
         let recipients = draft.recipients.as_ref().or(item.usual.as_ref());
         [
-            item.sender.client_id.into(),
+            item.sender.client_no.into(),
+            item.no.into(),
             item.id.into(),
-            item.sender.acs_id.into(),
-            item.sender.operator_id.into(),
-            item.topic_id.into(),
+            item.sender.acs_no.into(),
+            item.sender.operator_no.into(),
+            item.topic_no.into(),
             (&draft.title).into(),
             (&draft.body).into(),
             item.priority.rank().into(),
@@ -259,10 +257,10 @@ async fn insert_keys(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Result<()
         let key = item.incoming.idempotency_key.as_deref()?;
         let fingerprint = item.incoming.draft.fingerprint.as_ref();
         Some([
-            item.sender.client_id.into(),
-            item.sender.acs_id.unwrap_or(Uuid::nil()).into(),
+            item.sender.client_no.into(),
+            item.sender.acs_no.unwrap_or_default().into(),
             key.into(),
-            item.id.into(),
+            item.no.into(),
             fingerprint.map(|fingerprint| &fingerprint[..]).into(),
             now.into(),
         ])
@@ -281,16 +279,16 @@ async fn freeze(tx: &mut Write, origin: &Origin, number: usize, part: &Part, now
     // Writing to memory does not fail.
     let _written = part.members.serialize_into(&mut members);
     query(
-        "insert into audience (client_id, message_id, part, reason, target, target_id, grant_id, members, created_at)
+        "insert into audience (client_no, message_no, part, reason, target, target_no, grant_no, members, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
-    .bind(origin.client_id)
-    .bind(origin.message_id)
+    .bind(origin.client_no)
+    .bind(origin.message_no)
     .bind(number as i64)
     .bind(part.closed.map(|(_, reason)| reason))
     .bind(part.target.as_str())
-    .bind(part.target_id)
-    .bind(part.grant_id)
+    .bind(part.target_no)
+    .bind(part.grant_no)
     .bind(members)
     .bind(now)
     .execute(tx)

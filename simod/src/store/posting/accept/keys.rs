@@ -3,22 +3,22 @@
 use std::collections::HashMap;
 
 use simo_common::api::message::{PostedMessage, RecipientCounts};
-use uuid::Uuid;
 
 use super::{Accepted, Incoming, KeyKind, Refusal, Slot, insert::insert_key_rows};
 use crate::store::{
-    Result, Write,
+    AcsNo, ClientNo, MessageNo, Result, Write,
     db::{
         engine::{Row, query},
-        rows_as_json::{hex, json},
+        rows_as_json::json,
     },
 };
 
-/// A key in its namespace: whose it is, which kind, its text. Operators of a client share the nil ACS.
-type Key = (Uuid, Uuid, KeyKind, String);
+/// A key in its namespace: whose it is, which kind, its text. Operators of a client share the ACS 0.
+type Key = (ClientNo, AcsNo, KeyKind, String);
 
 /// What a key led to before.
 struct Earlier {
+    no: MessageNo,
     answer: PostedMessage,
     fingerprint: Option<Vec<u8>>,
 }
@@ -27,11 +27,11 @@ struct Earlier {
 pub(super) struct Keys {
     by_item: Vec<Vec<Key>>,
     fingerprints: Vec<Option<[u8; 32]>>,
-    taken: HashMap<Key, (usize, Uuid)>,
+    taken: HashMap<Key, (usize, MessageNo)>,
     /// The messages that items were found to repeat by `external_id` alone: their `Idempotency-Key` is new.
-    repeats: HashMap<usize, Uuid>,
+    repeats: HashMap<usize, MessageNo>,
     /// Items whose `Idempotency-Key` is to be stored for a message that is there without them.
-    bound: Vec<(usize, Uuid)>,
+    bound: Vec<(usize, MessageNo)>,
 }
 
 /// The earlier item of a batch that has a key, and what is stored under it.
@@ -39,7 +39,7 @@ pub(super) struct Keys {
 pub(super) struct Winner {
     pub place: usize,
     pub kind: KeyKind,
-    pub message_id: Uuid,
+    pub message_no: MessageNo,
 }
 
 impl Keys {
@@ -51,31 +51,31 @@ impl Keys {
     /// The earlier item of the batch that is stored under one of this one's keys.
     pub(super) fn winner(&self, place: usize) -> Option<Winner> {
         self.by_item[place].iter().find_map(|key| {
-            let (place, message_id) = *self.taken.get(key)?;
-            Some(Winner { place, kind: key.2, message_id })
+            let (place, message_no) = *self.taken.get(key)?;
+            Some(Winner { place, kind: key.2, message_no })
         })
     }
 
     /// The message of an earlier batch that the item repeats under a new `Idempotency-Key`.
-    pub(super) fn repeated(&self, place: usize) -> Option<Uuid> {
+    pub(super) fn repeated(&self, place: usize) -> Option<MessageNo> {
         self.repeats.get(&place).copied()
     }
 
     /// The item is going to be stored: later ones with its keys lose to it. One that is refused or only rehearsed must
     /// not win, or the loser would be told of a message that is not there.
-    pub(super) fn take(&mut self, place: usize, message_id: Uuid) {
+    pub(super) fn take(&mut self, place: usize, message_no: MessageNo) {
         for key in &self.by_item[place] {
-            self.taken.insert(key.clone(), (place, message_id));
+            self.taken.insert(key.clone(), (place, message_no));
         }
     }
 
     /// The item repeats a message by its `external_id`: from now on its `Idempotency-Key` stands for that message too, or
     /// the same key could make a second one later.
-    pub(super) fn bind(&mut self, place: usize, message_id: Uuid) {
+    pub(super) fn bind(&mut self, place: usize, message_no: MessageNo) {
         let by_header = |key: &&Key| key.2 == KeyKind::IdempotencyKey;
         if let Some(key) = self.by_item[place].iter().find(by_header) {
-            self.taken.insert(key.clone(), (place, message_id));
-            self.bound.push((place, message_id));
+            self.taken.insert(key.clone(), (place, message_no));
+            self.bound.push((place, message_no));
         }
     }
 
@@ -86,15 +86,15 @@ impl Keys {
 
     /// Stores the keys that stand for messages which are there already.
     pub(super) async fn store_bound(&self, tx: &mut Write, now: i64) -> Result<()> {
-        let rows = self.bound.iter().filter_map(|(place, message_id)| {
-            let (client_id, acs_id, _, text) =
+        let rows = self.bound.iter().filter_map(|(place, message_no)| {
+            let (client_no, acs_no, _, text) =
                 self.by_item[*place].iter().find(|key| key.2 == KeyKind::IdempotencyKey)?;
             let fingerprint = self.fingerprints[*place].as_ref();
             Some([
-                (*client_id).into(),
-                (*acs_id).into(),
+                (*client_no).into(),
+                (*acs_no).into(),
                 text.into(),
-                (*message_id).into(),
+                (*message_no).into(),
                 fingerprint.map(|fingerprint| &fingerprint[..]).into(),
                 now.into(),
             ])
@@ -132,7 +132,7 @@ pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Key
             // A rehearsal leaves no trace.
             let is_stored = matches!(slot, Slot::Open(item) if !item.incoming.dry_run);
             if kind == KeyKind::ExternalId && is_stored {
-                keys.repeats.insert(place, earlier.answer.id);
+                keys.repeats.insert(place, earlier.no);
             }
             Ok(earlier.answer.clone())
         } else {
@@ -147,7 +147,7 @@ fn keys_of(slot: &Slot<'_>) -> Vec<Key> {
     let Slot::Open(item) = slot else { return Vec::new() };
     let Incoming { idempotency_key, draft, .. } = item.incoming;
     let key = |kind, text: &String| {
-        (item.sender.client_id, item.sender.acs_id.unwrap_or(Uuid::nil()), kind, text.clone())
+        (item.sender.client_no, item.sender.acs_no.unwrap_or_default(), kind, text.clone())
     };
     let by_header = idempotency_key.as_ref().map(|text| key(KeyKind::IdempotencyKey, text));
     let by_id = draft.external_id.as_ref().map(|text| key(KeyKind::ExternalId, text));
@@ -157,21 +157,23 @@ fn keys_of(slot: &Slot<'_>) -> Vec<Key> {
 async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMap<Key, Earlier>> {
     let mut by_header = Vec::new();
     let mut by_id = Vec::new();
-    for (client_id, acs_id, kind, text) in keys {
+    for (client_no, acs_no, kind, text) in keys {
         match kind {
-            KeyKind::IdempotencyKey => by_header.push((hex(*client_id), hex(*acs_id), text)),
-            // Here an operator's ACS is null, for which the index has the nil id.
-            KeyKind::ExternalId => by_id.push((hex(*client_id), hex(*acs_id), text)),
+            KeyKind::IdempotencyKey => by_header.push((client_no, acs_no, text)),
+            // Here an operator's ACS is null, for which the index has 0.
+            KeyKind::ExternalId => by_id.push((client_no, acs_no, text)),
         }
     }
     let mut earlier = HashMap::new();
     if !by_header.is_empty() {
         let rows = query(
-            "select i.client_id, i.acs_id, i.key, i.fingerprint, m.id, m.accepted, m.without_device, m.denied,
+            "select i.client_no, i.acs_no, i.key, i.fingerprint, m.no, m.id, m.accepted, m.without_device, m.denied,
                     m.unknown, m.fitted
              from jsonb_each($1) j cross join idempotency i
-             left join message m on m.client_id = i.client_id and m.id = i.message_id
-             where i.client_id = unhex(j.value->>0) and i.acs_id = unhex(j.value->>1) and i.key = j.value->>2",
+             left join message m on m.client_no = i.client_no and m.no = coalesce(
+                 (select w.no from message w where w.client_no = i.client_no and w.waited_as = i.message_no),
+                 i.message_no)
+             where i.client_no = cast(j.value->>0 as integer) and i.acs_no = cast(j.value->>1 as integer) and i.key = j.value->>2",
         )
         .bind(json(&by_header))
         .fetch_all(tx)
@@ -179,7 +181,7 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
         let mut leads_nowhere = Vec::new();
         for row in rows {
             let key = (row.try_get(0)?, row.try_get(1)?, KeyKind::IdempotencyKey, row.try_get(2)?);
-            if row.try_get::<Option<Uuid>, _>("id")?.is_some() {
+            if row.try_get::<Option<MessageNo>, _>("no")?.is_some() {
                 earlier.insert(key, read_earlier(&row)?);
             } else {
                 leads_nowhere.push(key);
@@ -189,18 +191,18 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
     }
     if !by_id.is_empty() {
         let rows = query(
-            "select m.client_id, m.acs_id, m.external_id, m.fingerprint, m.id, m.accepted, m.without_device, m.denied,
+            "select m.client_no, m.acs_no, m.external_id, m.fingerprint, m.no, m.id, m.accepted, m.without_device, m.denied,
                     m.unknown, m.fitted
              from jsonb_each($1) j cross join message m
-             where m.client_id = unhex(j.value->>0) and coalesce(m.acs_id, x'00000000000000000000000000000000') = unhex(j.value->>1)
+             where m.client_no = cast(j.value->>0 as integer) and coalesce(m.acs_no, 0) = cast(j.value->>1 as integer)
                and m.external_id = j.value->>2",
         )
         .bind(json(&by_id))
         .fetch_all(tx)
         .await?;
         for row in rows {
-            let acs_id = row.try_get::<Option<Uuid>, _>(1)?.unwrap_or(Uuid::nil());
-            let key = (row.try_get(0)?, acs_id, KeyKind::ExternalId, row.try_get(2)?);
+            let acs_no = row.try_get::<Option<AcsNo>, _>(1)?.unwrap_or_default();
+            let key = (row.try_get(0)?, acs_no, KeyKind::ExternalId, row.try_get(2)?);
             earlier.insert(key, read_earlier(&row)?);
         }
     }
@@ -213,11 +215,10 @@ async fn forget(tx: &mut Write, keys: &[Key]) -> Result<()> {
     if keys.is_empty() {
         return Ok(());
     }
-    let keys: Vec<_> =
-        keys.iter().map(|(client_id, acs_id, _, text)| (hex(*client_id), hex(*acs_id), text)).collect();
+    let keys: Vec<_> = keys.iter().map(|(client_no, acs_no, _, text)| (client_no, acs_no, text)).collect();
     query(
-        "delete from idempotency where (client_id, acs_id, key) in (
-             select unhex(j.value->>0), unhex(j.value->>1), j.value->>2 from jsonb_each($1) j)",
+        "delete from idempotency where (client_no, acs_no, key) in (
+             select cast(j.value->>0 as integer), cast(j.value->>1 as integer), j.value->>2 from jsonb_each($1) j)",
     )
     .bind(json(&keys))
     .execute(tx)
@@ -227,6 +228,7 @@ async fn forget(tx: &mut Write, keys: &[Key]) -> Result<()> {
 
 fn read_earlier(row: &Row) -> Result<Earlier> {
     Ok(Earlier {
+        no: row.try_get("no")?,
         fingerprint: row.try_get("fingerprint")?,
         answer: PostedMessage {
             id: row.try_get("id")?,

@@ -10,22 +10,33 @@ use super::{
     load::{Question, TopicName},
 };
 use crate::store::{
-    Result, Store,
+    AcsNo, MessageNo, Result, Store, TopicNo,
     db::{
-        engine::{query, query_scalar},
+        engine::{Engine, query, query_scalar},
         rows_as_json::json,
     },
-    queue::cancel,
+    message_spans::next_numbers,
+    queue::cancel::{self, Which},
 };
 
 /// Scheduled messages that one transaction releases.
 const RELEASED_AT_ONCE: i64 = 64;
 
+/// That a message waits for its time.
+macro_rules! waits {
+    () => {
+        "no < 0 and canceled_at is null"
+    };
+}
+
 /// A scheduled message that is due.
 struct Due {
     origin: Origin,
-    acs_id: Option<Uuid>,
-    topic_id: Option<Uuid>,
+    /// The number that it has while it waits.
+    waiting: MessageNo,
+    id: Uuid,
+    acs_no: Option<AcsNo>,
+    topic_no: Option<TopicNo>,
     recipients: Option<Recipients>,
 }
 
@@ -35,21 +46,23 @@ impl Store {
     /// Returns how many; zero: none is due.
     pub async fn release_due(&self) -> Result<usize> {
         let now = self.clock.now();
-        let waiting: Option<i64> = query_scalar("select min(due_at) from message where due_at is not null")
-            .fetch_one(&mut *self.read().await?)
-            .await?;
-        if waiting.is_none_or(|due_at| due_at > now) {
+        let waiting: Option<i64> =
+            query_scalar(concat!("select min(send_at) from message indexed by message_due where ", waits!()))
+                .fetch_one(&mut *self.read().await?)
+                .await?;
+        if waiting.is_none_or(|send_at| send_at > now) {
             return Ok(0);
         }
         let mut tx = self.write().await?;
         let skip = tx.skip_locked("message");
         let rows = query(format!(
-            "select client_id, id, acs_id, topic_id, recipients, priority, expires_at, exists (
-                 select 1 from client c where c.id = message.client_id and c.archived_at is not null) as client_gone,
+            "select client_no, no, id, acs_no, topic_no, recipients, priority, expires_at, exists (
+                 select 1 from client c where c.no = message.client_no and c.archived_at is not null) as client_gone,
                  exists (
-                 select 1 from topic t where t.client_id = message.client_id and t.id = message.topic_id
+                 select 1 from topic t where t.client_no = message.client_no and t.no = message.topic_no
                  and t.archived_at is not null) as topic_gone
-             from message where due_at is not null and due_at <= $1 order by due_at limit $2{skip}"
+             from message indexed by message_due where {} and send_at <= $1 order by send_at limit $2{skip}",
+            waits!()
         ))
         .bind(now)
         .bind(RELEASED_AT_ONCE)
@@ -57,17 +70,18 @@ impl Store {
         .await?;
         let count = rows.len();
         let mut due = Vec::with_capacity(count);
-        for row in rows {
+        for (row, message_no) in rows.into_iter().zip(next_numbers(&mut tx, count).await?) {
             let message = Due {
                 origin: Origin {
-                    client_id: row.try_get("client_id")?,
-                    message_id: row.try_get("id")?,
-                    accepted_at: now,
+                    client_no: row.try_get("client_no")?,
+                    message_no,
                     expires_at: row.try_get("expires_at")?,
                     urgency: row.try_get("priority")?,
                 },
-                acs_id: row.try_get("acs_id")?,
-                topic_id: row.try_get("topic_id")?,
+                waiting: row.try_get("no")?,
+                id: row.try_get("id")?,
+                acs_no: row.try_get("acs_no")?,
+                topic_no: row.try_get("topic_no")?,
                 recipients: row.json("recipients")?,
             };
             let why = match (row.try_get("client_gone")?, row.try_get("topic_gone")?) {
@@ -76,8 +90,13 @@ impl Store {
                 (false, false) => None,
             };
             if why.is_some() {
-                let Origin { client_id, message_id, .. } = message.origin;
-                cancel::end(&mut tx, client_id, message.acs_id, message_id, why, now).await?;
+                let which = Which {
+                    client_no: message.origin.client_no,
+                    no: message.waiting,
+                    id: message.id,
+                    acs_no: message.acs_no,
+                };
+                cancel::end(&mut tx, &which, why, now).await?;
             } else {
                 due.push(message);
             }
@@ -85,8 +104,8 @@ impl Store {
         let questions: Vec<Question<'_>> = due
             .iter()
             .map(|due| Question {
-                client_id: due.origin.client_id,
-                topic: due.topic_id.map(TopicName::Id),
+                client_no: due.origin.client_no,
+                topic: due.topic_no.map(TopicName::No),
                 recipients: due.recipients.as_ref(),
             })
             .collect();
@@ -97,20 +116,28 @@ impl Store {
             .collect();
         for (due, decided) in &decided {
             query(
-                "update message set due_at = null, accepted_at = $3, accepted = $4, without_device = $5, denied = $6,
-                     unknown = $7, recipients = coalesce(recipients, $8)
-                 where client_id = $1 and id = $2",
+                "update message set no = $9, waited_as = no, accepted_at = $3, accepted = $4, without_device = $5,
+                     denied = $6, unknown = $7, recipients = coalesce(recipients, $8)
+                 where client_no = $1 and no = $2",
             )
-            .bind(due.origin.client_id)
-            .bind(due.origin.message_id)
+            .bind(due.origin.client_no)
+            .bind(due.waiting)
             .bind(now)
             .bind(decided.audience.accepted as i64)
             .bind(decided.audience.without_device as i64)
             .bind(decided.audience.denied as i64)
             .bind((!decided.unknown.is_empty()).then(|| json(&decided.unknown)))
             .bind(decided.usual.as_ref().map(recipients_json))
+            .bind(due.origin.message_no)
             .execute(&mut tx)
             .await?;
+            if tx.engine() == Engine::Postgres {
+                query("insert into message_unworded (client_no, no) values ($1, $2)")
+                    .bind(due.origin.client_no)
+                    .bind(due.origin.message_no)
+                    .execute(&mut tx)
+                    .await?;
+            }
         }
         let audiences = decided.iter().map(|(due, decided)| (due.origin, &decided.audience));
         insert_audiences(&mut tx, audiences, now).await?;

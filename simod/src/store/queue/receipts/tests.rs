@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use simo_common::time::from_us;
 
 use super::*;
-use crate::testing::{Plant, START, TestPhone, sql};
+use crate::testing::{Plant, START, TestPhone};
 
 fn at(us: i64) -> Timestamp {
     from_us(us)
@@ -31,7 +31,7 @@ async fn the_first_receipt_of_a_kind_counts_with_both_times() {
     let plant = Plant::new().await;
     let employee = plant.employee(1).await;
     let phone = plant.phone(employee, Some("a")).await;
-    let id = plant.message("m", &[employee]).await;
+    let id = plant.message("m", &[employee]).await.id;
     let first = report(&phone, &[(id, ReceiptKind::Read, 7), (id, ReceiptKind::Read, 8)]);
     let recorded = plant.store.record(&[first]).await.unwrap();
     assert_eq!((recorded[0].answer.stored, recorded[0].changed), (2, true));
@@ -55,12 +55,12 @@ async fn a_receipt_closes_the_push_of_its_device_and_no_other() {
     let employee = plant.employee(1).await;
     let phone = plant.phone(employee, Some("a")).await;
     let other = plant.phone(employee, None).await;
-    let id = plant.message("m", &[employee]).await;
+    let id = plant.message("m", &[employee]).await.id;
     let receipt = report(&phone, &[(id, ReceiptKind::Delivered, 7)]);
     plant.store.record(&[receipt]).await.unwrap();
     let outcome = async |phone: &TestPhone| {
-        let device = sql(phone.caller.device_id);
-        plant.texts(&format!("select coalesce(outcome, 'open') from push where device_id = {device}")).await
+        let device = phone.caller.device_no.0;
+        plant.texts(&format!("select coalesce(outcome, 'open') from push where device_no = {device}")).await
     };
     assert_eq!(outcome(&phone).await, ["received"]);
     assert_eq!(outcome(&other).await, ["open"]);
@@ -71,7 +71,7 @@ async fn a_late_receipt_beats_every_outcome_but_a_denial_from_the_start() {
     let plant = Plant::new().await;
     let employee = plant.employee(1).await;
     let phone = plant.phone(employee, Some("a")).await;
-    let id = plant.message("m", &[employee]).await;
+    let id = plant.message("m", &[employee]).await.id;
     let receipt = report(&phone, &[(id, ReceiptKind::Acknowledged, 7)]);
     plant.run("update delivery set outcome = 'denied', reason = 'no_grant'; delete from push").await;
     let recorded = plant.store.record(std::slice::from_ref(&receipt)).await.unwrap();
@@ -108,7 +108,7 @@ async fn phones_of_one_batch_get_each_their_own_answer() {
     let plant = Plant::new().await;
     let (one, two) = (plant.employee(1).await, plant.employee(2).await);
     let (first, second) = (plant.phone(one, None).await, plant.phone(two, None).await);
-    let id = plant.message("m", &[one]).await;
+    let id = plant.message("m", &[one]).await.id;
     let receipts = [(id, ReceiptKind::Read, 7)];
     let results = plant.store.record_each(vec![report(&first, &receipts), report(&second, &receipts)]).await;
     let answers: Vec<_> = results.into_iter().map(|result| result.unwrap().answer).collect();
@@ -120,7 +120,7 @@ async fn more_than_one_transaction_should_hold_is_stored_in_several() {
     let plant = Plant::new().await;
     let employee = plant.employee(1).await;
     let phone = plant.phone(employee, None).await;
-    let id = plant.message("m", &[employee]).await;
+    let id = plant.message("m", &[employee]).await.id;
     let many = vec![(id, ReceiptKind::Read, 7); AT_ONCE + 1];
     let results = plant
         .store

@@ -12,7 +12,7 @@ use super::{
     super::fixture::NOON, Find, Fixture, HOUR, Listing, Store, TokenHolder, empty, invalid, is_conflict,
     is_missing, listed, pair,
 };
-use crate::store::{TokenFor, TokenLimits, TokenTerms};
+use crate::store::{ClientNo, TokenFor, TokenLimits, TokenTerms};
 
 /// Whom the token lets in, in words.
 async fn holder(store: &Store, issued: &IssuedToken) -> String {
@@ -46,7 +46,7 @@ async fn clients_are_made_changed_archived_and_brought_back() {
     };
     assert_eq!(made, plain);
     assert!(is_conflict(&store.add_client("zavod", &ClientSpec::default()).await));
-    let id = store.client_id("zavod").await.unwrap().unwrap();
+    let id = store.client_no("zavod").await.unwrap().unwrap();
     assert_eq!(store.only_client().await.unwrap(), Some((id, "zavod".to_owned())));
 
     let spec = ClientSpec {
@@ -81,7 +81,7 @@ async fn clients_are_made_changed_archived_and_brought_back() {
     assert_eq!(store.only_client().await.unwrap(), None, "there are two");
     store.remove_client("arkhiv").await.unwrap();
     store.remove_client("arkhiv").await.unwrap();
-    assert_eq!(store.client_id("arkhiv").await.unwrap(), None);
+    assert_eq!(store.client_no("arkhiv").await.unwrap(), None);
     assert_eq!(store.only_client().await.unwrap().unwrap().0, id);
     let lists =
         listed(async |listing| store.clients(&listing).await, |client| client.slug.clone(), "елка ZAV");
@@ -104,14 +104,14 @@ async fn clients_are_made_changed_archived_and_brought_back() {
 #[tokio::test]
 async fn an_archived_acs_comes_back_without_its_tokens() {
     let f = Fixture::new().await;
-    let client = f.client_id;
+    let client = f.client_no;
     assert_eq!(f.store.acs(client, "1c").await.unwrap().tokens, 1);
     let scada = Acs { name: "scada".to_owned(), tokens: 0, created_at: from_us(NOON), archived_at: None };
     assert_eq!(f.store.add_acs(client, "scada").await.unwrap(), scada);
     assert!(is_conflict(&f.store.add_acs(client, "scada").await));
     let name = "scada";
     let issued =
-        f.store.issue_token(TokenFor::Acs { client_id: client, name }, &TokenTerms::default()).await.unwrap();
+        f.store.issue_token(TokenFor::Acs { client_no: client, name }, &TokenTerms::default()).await.unwrap();
     assert_eq!(f.store.acs(client, "scada").await.unwrap().tokens, 1);
     assert_eq!(holder(&f.store, &issued).await, "acs scada of zavod");
     f.store.remove_acs(client, "scada").await.unwrap();
@@ -136,7 +136,7 @@ async fn an_archived_acs_comes_back_without_its_tokens() {
 #[tokio::test]
 async fn operators_belong_to_a_client_or_own_all() {
     let f = Fixture::new().await;
-    let zavod = Some(f.client_id);
+    let zavod = Some(f.client_no);
     let new = |name: &str, role| NewOperator { name: name.to_owned(), role };
     let made = f.store.add_operator(None, &new("root", Role::Owner)).await.unwrap();
     let root = Operator {
@@ -190,8 +190,8 @@ async fn operators_belong_to_a_client_or_own_all() {
 #[tokio::test]
 async fn a_token_works_until_it_expires_is_rotated_or_revoked() {
     let f = Fixture::new().await;
-    let client = Some(f.client_id);
-    let other = Some(uuid::Uuid::from_u128(99));
+    let client = Some(f.client_no);
+    let other = Some(ClientNo(99));
     let terms = TokenTerms {
         name: Some("касса".to_owned()),
         expires_at: Some(NOON + HOUR),
@@ -199,7 +199,7 @@ async fn a_token_works_until_it_expires_is_rotated_or_revoked() {
         limits: TokenLimits::default(),
     };
     // The ACS is made with its first token.
-    let scada = TokenFor::Acs { client_id: f.client_id, name: "scada" };
+    let scada = TokenFor::Acs { client_no: f.client_no, name: "scada" };
     let first = f.store.issue_token(scada, &terms).await.unwrap();
     let known = Token {
         id: first.id,

@@ -36,12 +36,12 @@ struct Keys {
 async fn keys(f: &Fixture) -> Keys {
     let Poster::Token(acs) = f.incoming("").poster else { panic!("an ACS posts") };
     let anna = NewOperator { name: "anna".to_owned(), role: Role::Admin };
-    f.store.add_operator(Some(f.client_id), &anna).await.unwrap();
+    f.store.add_operator(Some(f.client_no), &anna).await.unwrap();
     let holder = TokenFor::Operator { within: None, name: "anna" };
     let session = f.store.issue_token(holder, &TokenTerms::default()).await.unwrap();
     let code = f.store.login_code(None, "anna", 86_400).await.unwrap().code;
     let phone = pair(f, "1", None).await;
-    let (pairing_code, _) = f.store.invite(f.client_id, "2", 86_400).await.unwrap();
+    let (pairing_code, _) = f.store.invite(f.client_no, "2", 86_400).await.unwrap();
     let keys = Keys {
         tokens: vec![acs, token::hash(&session.token), phone.token_hash],
         login_code: code,
@@ -66,7 +66,7 @@ async fn let_in_nobody(f: &Fixture, keys: &Keys) {
     assert_eq!(f.store.log_in("a", &session).await.unwrap(), LoggedIn::WrongCode);
     let paired = f.store.pair(&device(&keys.pairing_code, None)).await.unwrap();
     assert!(matches!(paired, Pairing::WrongCode), "{paired:?}");
-    let employee = f.store.employee(f.client_id, "1").await.unwrap();
+    let employee = f.store.employee(f.client_no, "1").await.unwrap();
     assert_eq!(employee.devices, 0, "his phone is paired anew");
     let anna = f.store.operator(None, "anna").await.unwrap();
     assert!(anna.archived_at.is_some());
@@ -82,7 +82,7 @@ async fn a_client_comes_back_with_its_history_and_lets_in_nobody_of_before() {
     f.store.add_client("zavod", &restore).await.unwrap();
     let_in_nobody(&f, &keys).await;
     assert_eq!(deliveries(&f, "").await.len(), 1);
-    assert!(f.store.topic(f.client_id, "boiler").await.is_ok());
+    assert!(f.store.topic(f.client_no, "boiler").await.is_ok());
 
     let admin = f.store.add_client_and_admin("noviy", &ClientSpec::default(), "boris", 60).await;
     assert!(admin.unwrap().login.is_some());
@@ -134,13 +134,13 @@ fn employee(no: &str) -> Grantee {
 /// Grants the boiler house.
 async fn grant(f: &Fixture, grantee: &Grantee) {
     let always = GrantTerms::default();
-    f.store.grant(f.client_id, "boiler", grantee, &always).await.unwrap();
+    f.store.grant(f.client_no, "boiler", grantee, &always).await.unwrap();
 }
 
 /// To whom the boiler house is granted, as it is listed and as it is counted.
 async fn granted(f: &Fixture) -> Vec<Grantee> {
-    let grants = f.store.grants(f.client_id, "boiler").await.unwrap();
-    let topic = f.store.topic(f.client_id, "boiler").await.unwrap();
+    let grants = f.store.grants(f.client_no, "boiler").await.unwrap();
+    let topic = f.store.topic(f.client_no, "boiler").await.unwrap();
     assert_eq!(topic.grants, grants.len() as u64);
     grants.into_iter().map(|grant| grant.grantee).collect()
 }
@@ -149,13 +149,13 @@ async fn granted(f: &Fixture) -> Vec<Grantee> {
 async fn audited(f: &Fixture, seq: u64) -> Vec<String> {
     let listing = Listing { find: Find::default(), limit: 100, after: Some(seq), archived: false };
     let filter = AuditFilter { oldest_first: true, ..AuditFilter::default() };
-    let page = f.store.audit(f.client_id, &filter, &listing).await.unwrap();
+    let page = f.store.audit(f.client_no, &filter, &listing).await.unwrap();
     let entries = page.items.into_iter();
     entries.map(|entry| format!("{} {}", entry.action, entry.payload.unwrap().subject)).collect()
 }
 
 async fn end_of_audit(f: &Fixture) -> u64 {
-    f.store.audit_head(f.client_id).await.unwrap().seq
+    f.store.audit_head(f.client_no).await.unwrap().seq
 }
 
 async fn apply(f: &Fixture, zavod: serde_json::Value, reach: Reach) -> Result<Vec<String>, Error> {
@@ -175,13 +175,13 @@ async fn a_topic_comes_back_without_its_grants_and_what_it_lost_is_audited() {
     grant(&f, &Grantee::Everyone).await;
     grant(&f, &employee("2")).await;
     let known = end_of_audit(&f).await;
-    f.store.remove_topic(f.client_id, "boiler").await.unwrap();
+    f.store.remove_topic(f.client_no, "boiler").await.unwrap();
     assert_eq!(
         audited(&f, known).await,
         ["topic.revoke boiler", "topic.revoke boiler", "topic.remove boiler"]
     );
     let boiler = NewTopic { slug: "boiler".to_owned(), ..NewTopic::default() };
-    let back = f.store.add_topic(f.client_id, &boiler).await.unwrap();
+    let back = f.store.add_topic(f.client_no, &boiler).await.unwrap();
     assert!(back.restored);
     assert_eq!(granted(&f).await, []);
 
@@ -198,20 +198,20 @@ async fn a_group_comes_back_without_members_and_grants_and_what_it_lost_is_audit
     let f = Fixture::new().await;
     let again = async || {
         grant(&f, &group("smena-a")).await;
-        f.store.include_group(f.client_id, "ceh", "smena-a").await.unwrap();
-        f.store.set_member(f.client_id, "smena-a", "1", true).await.unwrap();
-        f.store.set_member(f.client_id, "smena-a", "2", true).await.unwrap();
+        f.store.include_group(f.client_no, "ceh", "smena-a").await.unwrap();
+        f.store.set_member(f.client_no, "smena-a", "1", true).await.unwrap();
+        f.store.set_member(f.client_no, "smena-a", "2", true).await.unwrap();
     };
     let is_alone = async || {
         assert_eq!(granted(&f).await, []);
         let (smena, ceh) =
-            (f.store.group(f.client_id, "smena-a").await, f.store.group(f.client_id, "ceh").await);
+            (f.store.group(f.client_no, "smena-a").await, f.store.group(f.client_no, "ceh").await);
         assert_eq!((smena.unwrap().members, ceh.unwrap().includes), (0, Vec::<String>::new()));
     };
-    f.store.add_group(f.client_id, &named("ceh")).await.unwrap();
+    f.store.add_group(f.client_no, &named("ceh")).await.unwrap();
     again().await;
     let known = end_of_audit(&f).await;
-    f.store.remove_group(f.client_id, "smena-a").await.unwrap();
+    f.store.remove_group(f.client_no, "smena-a").await.unwrap();
     assert_eq!(
         audited(&f, known).await,
         [
@@ -223,7 +223,7 @@ async fn a_group_comes_back_without_members_and_grants_and_what_it_lost_is_audit
         ]
     );
     is_alone().await;
-    assert!(f.store.add_group(f.client_id, &named("smena-a")).await.unwrap().restored);
+    assert!(f.store.add_group(f.client_no, &named("smena-a")).await.unwrap().restored);
     is_alone().await;
 
     again().await;
@@ -257,14 +257,14 @@ async fn an_employee_comes_back_without_grants_of_his_own_and_his_pairing_code_d
         assert_eq!(granted(&f).await, []);
     };
     grant(&f, &employee("2")).await;
-    let (code, _) = f.store.invite(f.client_id, "2", 86_400).await.unwrap();
-    f.store.remove_employee(f.client_id, "2").await.unwrap();
+    let (code, _) = f.store.invite(f.client_no, "2", 86_400).await.unwrap();
+    f.store.remove_employee(f.client_no, "2").await.unwrap();
     assert_eq!(granted(&f).await, [], "not while he is archived");
-    f.store.add_employee(f.client_id, &as_before).await.unwrap();
+    f.store.add_employee(f.client_no, &as_before).await.unwrap();
     nobody_pairs(&code).await;
 
     grant(&f, &employee("2")).await;
-    let (code, _) = f.store.invite(f.client_id, "2", 86_400).await.unwrap();
+    let (code, _) = f.store.invite(f.client_no, "2", 86_400).await.unwrap();
     let pruned = apply(&f, json!({"employees": [{"personnel_no": "1"}, {"personnel_no": "3"}]}), PRUNE).await;
     assert_eq!(pruned.unwrap(), ["archive employee 2", "revoke grant boiler/employee:2"]);
     apply(&f, json!({"employees": [{"personnel_no": "2"}]}), OWNER).await.unwrap();
@@ -272,7 +272,7 @@ async fn an_employee_comes_back_without_grants_of_his_own_and_his_pairing_code_d
 
     grant(&f, &employee("2")).await;
     let successor = NewEmployee { full_name: "Павлов Глеб".to_owned(), ..as_before };
-    f.store.succeed_employee(f.client_id, &successor).await.unwrap();
+    f.store.succeed_employee(f.client_no, &successor).await.unwrap();
     assert_eq!(granted(&f).await, [], "nor is his predecessor's listed");
 }
 
@@ -288,16 +288,16 @@ async fn whom_a_topics_messages_are_for_is_not_archived() {
         ..EditTopic::default()
     };
     let edit = async |changes: EditTopic| {
-        let edited = f.store.edit_topic(f.client_id, "boiler", &changes).await;
+        let edited = f.store.edit_topic(f.client_no, "boiler", &changes).await;
         edited.unwrap();
     };
     edit(usual(&["smena-a"], &["2"])).await;
-    let group = f.store.remove_group(f.client_id, "smena-a").await;
+    let group = f.store.remove_group(f.client_no, "smena-a").await;
     assert!(
         matches!(&group, Err(Error::Conflict(text)) if text.en.contains("topic edit boiler")),
         "{group:?}"
     );
-    assert!(is_conflict(&f.store.remove_employee(f.client_id, "2").await));
+    assert!(is_conflict(&f.store.remove_employee(f.client_no, "2").await));
     let pruned = apply(&f, json!({"groups": []}), PRUNE).await;
     assert!(
         matches!(&pruned, Err(Error::Invalid(fields)) if fields[0].0 == "clients.zavod.groups"),
@@ -305,11 +305,11 @@ async fn whom_a_topics_messages_are_for_is_not_archived() {
     );
 
     edit(usual(&["smena-a"], &[])).await;
-    f.store.remove_employee(f.client_id, "2").await.unwrap();
+    f.store.remove_employee(f.client_no, "2").await.unwrap();
     // As an earlier version left it behind.
     f.execute("update \"group\" set archived_at = 1").await;
     let exported = f.store.site(Some("zavod")).await.unwrap();
     assert!(f.store.plan_site(Arc::new(exported), OWNER).await.is_ok());
     edit(usual(&[], &[])).await;
-    assert!(f.store.remove_group(f.client_id, "smena-a").await.is_ok(), "it is archived");
+    assert!(f.store.remove_group(f.client_no, "smena-a").await.is_ok(), "it is archived");
 }

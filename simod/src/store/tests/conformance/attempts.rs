@@ -7,10 +7,9 @@ use simo_common::{
     },
     time::{DAY, from_us},
 };
-use uuid::Uuid;
 
 use super::{super::fixture::NOON, Find, Fixture, HOUR, Listing, Poster};
-use crate::store::{Counted, Refused, RefusedKey, RefusedPosts};
+use crate::store::{ClientNo, Counted, Refused, RefusedKey, RefusedPosts};
 
 const MINUTE: i64 = NOON / 60_000_000;
 
@@ -33,9 +32,9 @@ async fn counts_are_summed_up_and_forgotten_when_their_minute_is_over() {
     assert_eq!(f.rows("select key from attempt").await, ["a"]);
 }
 
-fn refused(client_id: Option<Uuid>, address: &str, at: i64) -> Refused {
+fn refused(client_no: Option<ClientNo>, address: &str, at: i64) -> Refused {
     Refused {
-        client_id,
+        client_no,
         address: address.to_owned(),
         reason: "revoked".to_owned(),
         count: 2,
@@ -45,7 +44,7 @@ fn refused(client_id: Option<Uuid>, address: &str, at: i64) -> Refused {
 }
 
 /// All rows of the list, page by page.
-async fn list(f: &Fixture, within: Option<Uuid>, acs: Option<&str>, find: &str) -> Vec<RefusedAttempts> {
+async fn list(f: &Fixture, within: Option<ClientNo>, acs: Option<&str>, find: &str) -> Vec<RefusedAttempts> {
     let mut found = Vec::new();
     let mut listing: Listing<RefusedKey> =
         Listing { find: Find::new(find), limit: 1, after: None, archived: false };
@@ -88,7 +87,7 @@ fn posts(token: [u8; 32], field: &'static str, at: i64, count: u64) -> RefusedPo
 #[tokio::test]
 async fn refused_posts_are_one_row_of_token_hour_code_and_field_with_the_newest_titles() {
     let f = Fixture::new().await;
-    let (mine, token) = (Some(f.client_id), token(&f));
+    let (mine, token) = (Some(f.client_no), token(&f));
     let keep = async |posts: &[RefusedPosts]| f.store.keep_refused_posts(posts).await.unwrap();
     keep(&[]).await;
     keep(&[posts([9; 32], "title", NOON, 5)]).await;
@@ -131,7 +130,7 @@ async fn refused_posts_are_one_row_of_token_hour_code_and_field_with_the_newest_
     assert_eq!(told(&list(&f, mine, Some("1c"), "").await).len(), 4);
     assert!(list(&f, mine, Some("scada"), "").await.is_empty());
     assert_eq!(told(&list(&f, None, None, "давление 9999").await), ["1c title 10015"]);
-    assert!(list(&f, Some(Uuid::from_u128(99)), None, "").await.is_empty(), "another client");
+    assert!(list(&f, Some(ClientNo(99)), None, "").await.is_empty(), "another client");
 }
 
 #[tokio::test]
@@ -161,7 +160,7 @@ async fn refused_posts_are_forgotten_after_thirty_days_or_with_their_clients_his
 #[tokio::test]
 async fn refused_attempts_are_one_row_an_hour_and_are_listed_page_by_page() {
     let f = Fixture::new().await;
-    let mine = Some(f.client_id);
+    let mine = Some(f.client_no);
     let rows = [
         refused(mine, "192.0.2.1", NOON),
         refused(None, "192.0.2.2", NOON),
@@ -189,7 +188,7 @@ async fn it_is_known_why_a_token_was_refused() {
     let f = Fixture::new().await;
     let issue = async |expires_at| {
         let terms = TokenTerms { expires_at, ..TokenTerms::default() };
-        let holder = TokenFor::Acs { client_id: f.client_id, name: "1c" };
+        let holder = TokenFor::Acs { client_no: f.client_no, name: "1c" };
         f.store.issue_token(holder, &terms).await.unwrap()
     };
     let (revoked, expiring) = (issue(None).await, issue(Some(NOON + 1)).await);
@@ -198,7 +197,7 @@ async fn it_is_known_why_a_token_was_refused() {
     let fate = async |token: &str| {
         let known = f.store.refused_token(&token::hash(token)).await.unwrap();
         known.map(|known| {
-            assert_eq!(known.client_id, Some(f.client_id));
+            assert_eq!(known.client_no, Some(f.client_no));
             known.fate
         })
     };

@@ -10,12 +10,11 @@ use simo_common::{
     people::Role,
     token,
 };
-use uuid::Uuid;
 
 use super::{super::fixture::NOON, Find, Fixture, HOUR, Listing, Store, is_missing};
 use crate::{
     actor::{self, Origin},
-    store::{AuditFilter, Ended, GrantTerms, LoggedIn, NewSession, SERVER, TokenFor, TokenTerms},
+    store::{AuditFilter, ClientNo, Ended, GrantTerms, LoggedIn, NewSession, SERVER, TokenFor, TokenTerms},
 };
 
 fn all(limit: usize) -> Listing<u64> {
@@ -23,7 +22,7 @@ fn all(limit: usize) -> Listing<u64> {
 }
 
 /// A chain from its first entry on, read in small pages.
-async fn chain(store: &Store, chain: Uuid) -> Vec<AuditEntry> {
+async fn chain(store: &Store, chain: ClientNo) -> Vec<AuditEntry> {
     let filter = AuditFilter { oldest_first: true, ..AuditFilter::default() };
     let (mut entries, mut listing) = (Vec::new(), all(3));
     loop {
@@ -58,19 +57,19 @@ fn named(slug: &str) -> Named {
 #[tokio::test]
 async fn every_change_is_an_entry_with_who_from_where_before_and_after() {
     let f = Fixture::new().await;
-    let begun = f.store.audit_head(f.client_id).await.unwrap().seq;
+    let begun = f.store.audit_head(f.client_no).await.unwrap().seq;
     let change = async {
         actor::identify(|| "operator ivanov".to_owned());
-        f.store.add_group(f.client_id, &named("smena-b")).await.unwrap();
+        f.store.add_group(f.client_no, &named("smena-b")).await.unwrap();
         let rename = Rename { name: "Смена Б".to_owned() };
-        f.store.edit_group(f.client_id, "smena-b", &rename).await.unwrap();
+        f.store.edit_group(f.client_no, "smena-b", &rename).await.unwrap();
         // What changes nothing is no entry.
-        f.store.edit_group(f.client_id, "smena-b", &rename).await.unwrap();
-        f.store.set_member(f.client_id, "smena-b", "2", true).await.unwrap();
-        f.store.set_member(f.client_id, "smena-b", "2", true).await.unwrap();
+        f.store.edit_group(f.client_no, "smena-b", &rename).await.unwrap();
+        f.store.set_member(f.client_no, "smena-b", "2", true).await.unwrap();
+        f.store.set_member(f.client_no, "smena-b", "2", true).await.unwrap();
     };
     actor::serve(Origin::Address([10, 0, 0, 7].into()), change).await;
-    let entries: Vec<_> = chain(&f.store, f.client_id).await.into_iter().skip(begun as usize).collect();
+    let entries: Vec<_> = chain(&f.store, f.client_no).await.into_iter().skip(begun as usize).collect();
     assert_eq!(actions(&entries), "group.add group.edit group.add-member");
     let edited = entries[1].payload.as_ref().unwrap();
     assert_eq!(
@@ -79,8 +78,8 @@ async fn every_change_is_an_entry_with_who_from_where_before_and_after() {
     );
     assert_eq!(edited.before.as_ref().unwrap()["name"], "smena-b");
     assert_eq!(edited.after.as_ref().unwrap()["name"], "Смена Б");
-    let head = f.store.audit_head(f.client_id).await.unwrap();
-    let entries = chain(&f.store, f.client_id).await;
+    let head = f.store.audit_head(f.client_no).await.unwrap();
+    let entries = chain(&f.store, f.client_no).await;
     assert_eq!(head.hash, entries.last().unwrap().hash);
     assert_eq!(verify(&entries, &head), 0);
 }
@@ -88,8 +87,8 @@ async fn every_change_is_an_entry_with_who_from_where_before_and_after() {
 #[tokio::test]
 async fn all_nouns_are_audited_and_secrets_are_not() {
     let f = Fixture::new().await;
-    let (store, client) = (&f.store, f.client_id);
-    let issue = TokenFor::Acs { client_id: client, name: "1c" };
+    let (store, client) = (&f.store, f.client_no);
+    let issue = TokenFor::Acs { client_no: client, name: "1c" };
     let issued = store.issue_token(issue, &TokenTerms::default()).await.unwrap();
     let rotated = store.rotate_token(None, issued.id, 0).await.unwrap();
     store.revoke_token(None, rotated.id).await.unwrap();
@@ -140,22 +139,22 @@ async fn all_nouns_are_audited_and_secrets_are_not() {
 #[tokio::test]
 async fn a_change_that_is_refused_or_undone_is_no_entry() {
     let f = Fixture::new().await;
-    let before = f.store.audit_head(f.client_id).await.unwrap();
-    f.store.add_group(f.client_id, &named("smena-a")).await.unwrap_err();
+    let before = f.store.audit_head(f.client_no).await.unwrap();
+    f.store.add_group(f.client_no, &named("smena-a")).await.unwrap_err();
     let unknown = EditEmployee {
         full_name: Some("Никто".to_owned()),
         groups: Some(vec!["no-such".to_owned()]),
         ..EditEmployee::default()
     };
-    f.store.edit_employee(f.client_id, "1", &unknown).await.unwrap_err();
-    assert_eq!(f.store.audit_head(f.client_id).await.unwrap(), before);
+    f.store.edit_employee(f.client_no, "1", &unknown).await.unwrap_err();
+    assert_eq!(f.store.audit_head(f.client_no).await.unwrap(), before);
 }
 
 #[tokio::test]
 async fn the_database_refuses_to_change_the_audit() {
     let f = Fixture::new().await;
     // SQLite refuses row by row.
-    f.store.add_group(f.client_id, &named("smena-b")).await.unwrap();
+    f.store.add_group(f.client_no, &named("smena-b")).await.unwrap();
     for statement in
         ["update audit set action = 'x'", "delete from audit", "update audit_payload set payload = '{}'"]
     {
@@ -168,7 +167,7 @@ async fn the_database_refuses_to_change_the_audit() {
 #[tokio::test]
 async fn no_entry_takes_the_place_of_another() {
     let f = Fixture::new().await;
-    f.store.add_group(f.client_id, &named("smena-b")).await.unwrap();
+    f.store.add_group(f.client_no, &named("smena-b")).await.unwrap();
     for table in ["audit", "audit_payload"] {
         let again = format!("insert into {table} select * from {table}");
         let mut statements = vec![again.clone()];
@@ -186,8 +185,8 @@ async fn no_entry_takes_the_place_of_another() {
 #[tokio::test]
 async fn a_payload_that_is_no_json_any_more_is_handed_out_and_found() {
     let f = Fixture::new().await;
-    f.store.add_group(f.client_id, &named("smena-b")).await.unwrap();
-    f.store.add_group(f.client_id, &named("smena-c")).await.unwrap();
+    f.store.add_group(f.client_no, &named("smena-b")).await.unwrap();
+    f.store.add_group(f.client_no, &named("smena-c")).await.unwrap();
     let mut payloads = vec!["'no JSON'"];
     if f.file().exists() {
         // SQLite takes it for a text.
@@ -196,13 +195,13 @@ async fn a_payload_that_is_no_json_any_more_is_handed_out_and_found() {
     for payload in payloads {
         // Payloads may be erased, and nothing keeps others from taking their place.
         f.execute(&format!(
-            "create table kept as select client_id, seq from audit_payload where seq = 1;
+            "create table kept as select client_no, seq from audit_payload where seq = 1;
              delete from audit_payload where seq = 1;
-             insert into audit_payload (client_id, seq, payload) select client_id, seq, {payload} from kept;
+             insert into audit_payload (client_no, seq, payload) select client_no, seq, {payload} from kept;
              drop table kept"
         ))
         .await;
-        let entries = chain(&f.store, f.client_id).await;
+        let entries = chain(&f.store, f.client_no).await;
         assert_eq!(actions(&entries), "group.add group.add");
         let fault = Verifier::default().take(&entries[0]).unwrap_err();
         assert_eq!(fault.en, "what entry 1 says is not what was recorded", "{payload}");
@@ -218,37 +217,37 @@ async fn what_is_said_of_a_person_can_be_erased_and_the_chain_still_verifies() {
         phone: Some("+7 900 000-00-00".to_owned()),
         ..NewEmployee::default()
     };
-    f.store.add_employee(f.client_id, &new).await.unwrap();
-    f.store.block_employee(f.client_id, "77").await.unwrap();
-    f.store.set_member(f.client_id, "smena-a", "77", true).await.unwrap();
+    f.store.add_employee(f.client_no, &new).await.unwrap();
+    f.store.block_employee(f.client_no, "77").await.unwrap();
+    f.store.set_member(f.client_no, "smena-a", "77", true).await.unwrap();
     let about = AuditFilter { employee: Some("77".to_owned()), ..AuditFilter::default() };
-    let listed = f.store.audit(f.client_id, &about, &all(10)).await.unwrap();
+    let listed = f.store.audit(f.client_no, &about, &all(10)).await.unwrap();
     assert_eq!(actions(&listed.items), "group.add-member employee.block employee.add");
-    let erased = f.store.erase_audit(f.client_id, "77").await.unwrap();
+    let erased = f.store.erase_audit(f.client_no, "77").await.unwrap();
     let mut expected: Vec<_> = listed.items.iter().map(|entry| entry.seq).collect();
     expected.reverse();
     assert_eq!(erased, expected);
-    let entries = chain(&f.store, f.client_id).await;
+    let entries = chain(&f.store, f.client_no).await;
     let text = format!("{entries:?}");
     assert!(!text.contains("Яковлева") && !text.contains("900 000"), "{text}");
-    assert_eq!(verify(&entries, &f.store.audit_head(f.client_id).await.unwrap()), 3);
-    let again = f.store.erase_audit(f.client_id, "77").await.unwrap();
+    assert_eq!(verify(&entries, &f.store.audit_head(f.client_no).await.unwrap()), 3);
+    let again = f.store.erase_audit(f.client_no, "77").await.unwrap();
     assert!(again.is_empty(), "there is nothing left");
-    assert!(is_missing(&f.store.erase_audit(f.client_id, "no-such").await, "employee"));
+    assert!(is_missing(&f.store.erase_audit(f.client_no, "no-such").await, "employee"));
 }
 
 #[tokio::test]
 async fn entries_are_found_by_action_time_and_words() {
     let f = Fixture::new().await;
     let topic = NewTopic { slug: "payroll".to_owned(), ..NewTopic::default() };
-    f.store.add_topic(f.client_id, &topic).await.unwrap();
+    f.store.add_topic(f.client_no, &topic).await.unwrap();
     f.clock.set(NOON + HOUR);
     let anybody = Grantee::Everyone;
-    f.store.grant(f.client_id, "payroll", &anybody, &GrantTerms::default()).await.unwrap();
+    f.store.grant(f.client_no, "payroll", &anybody, &GrantTerms::default()).await.unwrap();
     let now = f.clock.now();
     let found = async |filter: AuditFilter, find: &str| {
         let listing = Listing { find: Find::new(find), ..all(10) };
-        let page = f.store.audit(f.client_id, &filter, &listing).await.unwrap();
+        let page = f.store.audit(f.client_no, &filter, &listing).await.unwrap();
         actions(&page.items)
     };
     let by = |action: Option<&str>, from, until| AuditFilter {
@@ -269,14 +268,14 @@ async fn entries_are_found_by_action_time_and_words() {
 async fn changes_made_at_once_form_one_chain() {
     let f = Fixture::new().await;
     let slugs: Vec<_> = (0..20).map(|n| named(&format!("g{n}"))).collect();
-    let made = slugs.iter().map(|slug| f.store.add_group(f.client_id, slug));
+    let made = slugs.iter().map(|slug| f.store.add_group(f.client_no, slug));
     for result in futures_util::future::join_all(made).await {
         result.unwrap();
     }
     let spec = ClientSpec::default();
     f.store.add_client("drugoy", &spec).await.unwrap();
-    let entries = chain(&f.store, f.client_id).await;
-    verify(&entries, &f.store.audit_head(f.client_id).await.unwrap());
-    let other = f.store.client_id("drugoy").await.unwrap().unwrap();
+    let entries = chain(&f.store, f.client_no).await;
+    verify(&entries, &f.store.audit_head(f.client_no).await.unwrap());
+    let other = f.store.client_no("drugoy").await.unwrap().unwrap();
     assert_eq!(actions(&chain(&f.store, other).await), "client.add");
 }

@@ -35,7 +35,7 @@ async fn steps(f: &Fixture) -> Vec<i64> {
 }
 
 async fn story(f: &Fixture, id: Uuid) -> String {
-    let explained = f.store.explain(f.client_id, None, id, "1", Lang::En).await;
+    let explained = f.store.explain(f.client_no, None, id, "1", Lang::En).await;
     let Explanation { story, .. } = explained.unwrap();
     story.into_iter().map(|line| line.text + "\n").collect()
 }
@@ -43,8 +43,8 @@ async fn story(f: &Fixture, id: Uuid) -> String {
 async fn messages(f: &Fixture, text: &str) -> Vec<String> {
     let query = query::parse(text).unwrap();
     let ask = AskMessages {
-        client_id: f.client_id,
-        acs_id: None,
+        client_no: f.client_no,
+        acs_no: None,
         external_id: None,
         query: &query,
         limit: 10,
@@ -174,7 +174,7 @@ async fn a_start_that_cannot_be_kept_is_not_believed_meanwhile() {
     f.store.follow_clock().await.unwrap();
     assert_eq!(steps(&f).await, [3_600]);
     f.store.accept_clock().await.unwrap();
-    f.execute("create unique index one on clock_step ((id * 0))").await;
+    f.execute("create unique index one on clock_step ((no * 0))").await;
     set(&f.store, f.store.clock().now() + 2 * DAY);
     f.store.start_clock().await.unwrap_err();
     f.store.follow_clock().await.unwrap_err();

@@ -19,13 +19,13 @@ async fn nested() -> Fixture {
     let f = Fixture::new().await;
     for slug in ["ceh-1", "zavod"] {
         let new = Named { slug: slug.to_owned(), name: None };
-        f.store.add_group(f.client_id, &new).await.unwrap();
+        f.store.add_group(f.client_no, &new).await.unwrap();
     }
-    f.store.set_member(f.client_id, "ceh-1", "2", true).await.unwrap();
+    f.store.set_member(f.client_no, "ceh-1", "2", true).await.unwrap();
     for _ in 0..2 {
-        f.store.include_group(f.client_id, "ceh-1", "smena-a").await.unwrap();
+        f.store.include_group(f.client_no, "ceh-1", "smena-a").await.unwrap();
     }
-    f.store.include_group(f.client_id, "zavod", "ceh-1").await.unwrap();
+    f.store.include_group(f.client_no, "zavod", "ceh-1").await.unwrap();
     f
 }
 
@@ -55,8 +55,9 @@ fn to_employees(personnel_nos: &[&str]) -> Recipients {
 async fn received(f: &Fixture, message: Uuid) -> String {
     let sql = format!(
         "select e.personnel_no || coalesce(':' || d.reason, '') from delivery d
-         join employee e on e.client_id = d.client_id and e.id = d.employee_id
-         where d.message_id = x'{}' order by e.personnel_no",
+         join message m on m.client_no = d.client_no and m.no = d.message_no
+         join employee e on e.client_no = d.client_no and e.no = d.employee_no
+         where m.id = x'{}' order by e.personnel_no",
         message.simple()
     );
     f.rows(&sql).await.join(" ")
@@ -73,7 +74,7 @@ async fn whoever_is_in_a_group_within_is_addressed_and_let_in_by_the_other() {
     let all = post(&f, to(to_group("zavod"), &f, None)).await;
     assert_eq!(received(&f, all).await, "1 2");
 
-    f.store.grant(f.client_id, "boiler", &group("zavod"), &GrantTerms::default()).await.unwrap();
+    f.store.grant(f.client_no, "boiler", &group("zavod"), &GrantTerms::default()).await.unwrap();
     let holders = post(&f, to(Recipients::default(), &f, Some("boiler"))).await;
     assert_eq!(received(&f, holders).await, "1 2");
     let named = post(&f, to(to_employees(&["1", "3"]), &f, Some("boiler"))).await;
@@ -82,7 +83,7 @@ async fn whoever_is_in_a_group_within_is_addressed_and_let_in_by_the_other() {
     assert_eq!(received(&f, of_group).await, "1");
 
     // An archived group in between leads nowhere.
-    f.store.remove_group(f.client_id, "ceh-1").await.unwrap();
+    f.store.remove_group(f.client_no, "ceh-1").await.unwrap();
     let cut = refused(&f, to(to_group("zavod"), &f, None)).await;
     assert!(matches!(cut, Refusal::Nobody(_)), "{cut:?}");
     let cut = refused(&f, to(to_employees(&["1"]), &f, Some("boiler"))).await;
@@ -92,29 +93,29 @@ async fn whoever_is_in_a_group_within_is_addressed_and_let_in_by_the_other() {
 #[tokio::test]
 async fn groups_show_who_is_in_them_and_in_those_within() {
     let f = nested().await;
-    let shown = f.store.group(f.client_id, "zavod").await.unwrap();
+    let shown = f.store.group(f.client_no, "zavod").await.unwrap();
     assert_eq!((shown.members, shown.people, &*shown.includes), (0, 2, &["ceh-1".to_owned()][..]));
     let people = listed(
-        async |listing| f.store.employees(f.client_id, Some("zavod"), &listing).await,
+        async |listing| f.store.employees(f.client_no, Some("zavod"), &listing).await,
         |employee| employee.personnel_no.clone(),
         "сотрудник 2",
     );
     assert_eq!(people.await, ["1 2", "1 2", "2"]);
 
     for _ in 0..2 {
-        f.store.exclude_group(f.client_id, "ceh-1", "smena-a").await.unwrap();
+        f.store.exclude_group(f.client_no, "ceh-1", "smena-a").await.unwrap();
     }
-    assert_eq!(f.store.group(f.client_id, "zavod").await.unwrap().people, 1);
-    let missing = f.store.exclude_group(f.client_id, "ceh-1", "x").await;
+    assert_eq!(f.store.group(f.client_no, "zavod").await.unwrap().people, 1);
+    let missing = f.store.exclude_group(f.client_no, "ceh-1", "x").await;
     assert!(is_missing(&missing, "group"));
-    let missing = f.store.include_group(f.client_id, "x", "ceh-1").await;
+    let missing = f.store.include_group(f.client_no, "x", "ceh-1").await;
     assert!(is_missing(&missing, "group"));
 }
 
 #[tokio::test]
 async fn a_group_is_never_in_itself_and_the_loop_is_named() {
     let f = nested().await;
-    let said = async |outer: &str, inner: &str| match f.store.include_group(f.client_id, outer, inner).await {
+    let said = async |outer: &str, inner: &str| match f.store.include_group(f.client_no, outer, inner).await {
         Err(Error::Conflict(text)) => text.get(Lang::En).to_owned(),
         other => panic!("{other:?}"),
     };
@@ -122,15 +123,15 @@ async fn a_group_is_never_in_itself_and_the_loop_is_named() {
     let names = said("smena-a", "zavod").await;
     assert!(names.contains("zavod › ceh-1 › smena-a › zavod"), "{names}");
     // What is archived holds nothing together, nor when it comes back.
-    f.store.remove_group(f.client_id, "ceh-1").await.unwrap();
-    f.store.include_group(f.client_id, "smena-a", "zavod").await.unwrap();
+    f.store.remove_group(f.client_no, "ceh-1").await.unwrap();
+    f.store.include_group(f.client_no, "smena-a", "zavod").await.unwrap();
 }
 
 #[tokio::test]
 async fn a_grant_counts_at_its_times_only() {
     let f = Fixture::new().await;
     let grant = async |terms: &GrantTerms| {
-        let given = f.store.grant(f.client_id, "boiler", &group("smena-a"), terms).await.unwrap();
+        let given = f.store.grant(f.client_no, "boiler", &group("smena-a"), terms).await.unwrap();
         given.times.active
     };
     let alarm = || to(to_employees(&["1", "2"]), &f, Some("boiler"));
@@ -160,7 +161,7 @@ async fn a_grant_counts_at_its_times_only() {
         let nobody = refused(&f, to(Recipients::default(), &f, Some("boiler"))).await;
         assert!(matches!(&nobody, Refusal::Nobody(nobody) if nobody.counts.denied == 0), "{nobody:?}");
     }
-    let grants = f.store.grants(f.client_id, "boiler").await.unwrap();
+    let grants = f.store.grants(f.client_no, "boiler").await.unwrap();
     assert_eq!(grants.len(), 1, "a grantee has one grant, at the times that were given last");
     assert_eq!(grants[0].times.hours.as_deref(), Some("sun 08:00-12:00; mon-sat 00:00-24:00"));
 }
@@ -169,7 +170,7 @@ async fn a_grant_counts_at_its_times_only() {
 async fn a_scheduled_message_is_decided_by_the_grants_that_count_when_it_comes_due() {
     let f = Fixture::new().await;
     let terms = GrantTerms { starts_at: Some(NOON + HOUR), ..GrantTerms::default() };
-    f.store.grant(f.client_id, "boiler", &group("smena-a"), &terms).await.unwrap();
+    f.store.grant(f.client_no, "boiler", &group("smena-a"), &terms).await.unwrap();
     let mut later = to(to_group("smena-a"), &f, Some("boiler"));
     later.draft.send_at = Some(simo_common::time::Moment::Exact(simo_common::time::from_us(NOON + 2 * HOUR)));
     later.draft.allow_empty = true;
@@ -188,12 +189,12 @@ async fn what_is_usual_on_a_topic_counts_where_a_message_says_nothing() {
         default_recipients: Some(to_group("smena-a")),
         ..NewTopic::default()
     };
-    let made = f.store.add_topic(f.client_id, &new).await.unwrap();
+    let made = f.store.add_topic(f.client_no, &new).await.unwrap();
     assert_eq!(
         (made.default_priority, &made.default_recipients),
         (Some(Priority::High), &new.default_recipients)
     );
-    f.store.grant(f.client_id, "it", &Grantee::Everyone, &GrantTerms::default()).await.unwrap();
+    f.store.grant(f.client_no, "it", &Grantee::Everyone, &GrantTerms::default()).await.unwrap();
     let stored = async |message: Uuid| {
         let text = format!(
             "select cast(priority as text) || coalesce(recipients, '') from message where id = x'{}'",
@@ -211,7 +212,7 @@ async fn what_is_usual_on_a_topic_counts_where_a_message_says_nothing() {
     assert_eq!(received(&f, says).await, "2");
     assert!(stored(says).await.starts_with('0'));
     let who = listed(
-        async |listing| f.store.receivers(f.client_id, "it", &listing).await,
+        async |listing| f.store.receivers(f.client_no, "it", &listing).await,
         |receiver| format!("{}={}", receiver.personnel_no, receiver.grant),
         "",
     );
@@ -222,7 +223,7 @@ async fn what_is_usual_on_a_topic_counts_where_a_message_says_nothing() {
         default_recipients: Change::Clear,
         ..EditTopic::default()
     };
-    let topic = f.store.edit_topic(f.client_id, "it", &cleared).await.unwrap();
+    let topic = f.store.edit_topic(f.client_no, "it", &cleared).await.unwrap();
     assert_eq!((topic.default_priority, topic.default_recipients), (None, None));
     let all = post(&f, to(Recipients::default(), &f, Some("it"))).await;
     assert_eq!(received(&f, all).await, "1 2 3");
@@ -237,7 +238,7 @@ async fn what_is_usual_on_a_topic_counts_where_a_message_says_nothing() {
         ..EditTopic::default()
     };
     assert_eq!(
-        invalid(f.store.edit_topic(f.client_id, "it", &strangers).await),
+        invalid(f.store.edit_topic(f.client_no, "it", &strangers).await),
         ["default_recipients.employees[1]", "default_recipients.groups[0]"]
     );
 }
@@ -246,12 +247,12 @@ async fn what_is_usual_on_a_topic_counts_where_a_message_says_nothing() {
 async fn everything_that_somebody_may_receive_is_told_with_its_reason() {
     let f = nested().await;
     let later = GrantTerms { starts_at: Some(NOON + HOUR), ..GrantTerms::default() };
-    f.store.grant(f.client_id, "boiler", &Grantee::Everyone, &later).await.unwrap();
+    f.store.grant(f.client_no, "boiler", &Grantee::Everyone, &later).await.unwrap();
     for grantee in [group("zavod"), Grantee::Employee("1".to_owned())] {
-        f.store.grant(f.client_id, "boiler", &grantee, &GrantTerms::default()).await.unwrap();
+        f.store.grant(f.client_no, "boiler", &grantee, &GrantTerms::default()).await.unwrap();
     }
     let access = async |no: &str| {
-        let held = f.store.access_of(f.client_id, no).await.unwrap();
+        let held = f.store.access_of(f.client_no, no).await.unwrap();
         held.iter()
             .map(|held| {
                 let sign = if held.times.active { "" } else { "-" };
@@ -266,17 +267,17 @@ async fn everything_that_somebody_may_receive_is_told_with_its_reason() {
     );
     assert_eq!(access("2").await, "-boiler:everyone() boiler:group:zavod(ceh-1>zavod)");
     assert_eq!(access("3").await, "-boiler:everyone()");
-    assert!(is_missing(&f.store.access_of(f.client_id, "404").await, "employee"));
+    assert!(is_missing(&f.store.access_of(f.client_no, "404").await, "employee"));
 
     // The same to him who asks why there was nothing for 3.
     let message = post(&f, to(Recipients::default(), &f, Some("boiler"))).await;
     assert_eq!(received(&f, message).await, "1 2");
     let told = async |no: &str| {
-        let told = f.store.explain(f.client_id, None, message, no, Lang::En).await.unwrap();
+        let told = f.store.explain(f.client_no, None, message, no, Lang::En).await.unwrap();
         told.story.into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n")
     };
     let why_not = told("3").await;
     assert!(why_not.contains("it did not count when the message was accepted"), "{why_not}");
-    let missing = f.store.explain(f.client_id, None, message, "404", Lang::En).await;
+    let missing = f.store.explain(f.client_no, None, message, "404", Lang::En).await;
     assert!(is_missing(&missing, "employee"));
 }

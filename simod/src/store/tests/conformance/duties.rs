@@ -2,7 +2,7 @@
 
 use simo_common::time::DAY;
 
-use super::{super::fixture::NOON, Fixture, HOUR, acs_id, claim_all, post, states};
+use super::{super::fixture::NOON, Fixture, HOUR, acs_no, claim_all, post, states};
 use crate::store::NewSession;
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn a_key_is_forgotten_after_three_days_and_events_after_one() {
         incoming
     };
     let first = post(&f, keyed()).await;
-    let (code, _) = f.store.invite(f.client_id, "1", 60).await.unwrap();
+    let (code, _) = f.store.invite(f.client_no, "1", 60).await.unwrap();
     let wrong = NewSession { code_hash: [0; 32], name: "a".to_owned(), valid_for_seconds: 60 };
     f.store.log_in("192.0.2.1", &wrong).await.unwrap();
     let count = async |table: &str| f.rows(&format!("select count(*) from {table}")).await[0].clone();
@@ -96,9 +96,9 @@ async fn history_goes_when_its_client_keeps_it_no_longer() {
     let ten_days = simo_common::api::access::ClientSpec { retention_days: Some(10), ..Default::default() };
     f.store.edit_client("zavod", &ten_days).await.unwrap();
     while f.store.forget_history().await.unwrap() {}
-    let acs = Some(acs_id(&f).await);
-    assert_eq!(f.store.message(f.client_id, acs, old).await.unwrap(), None);
-    assert!(f.store.message(f.client_id, acs, young).await.unwrap().is_some());
+    let acs = Some(acs_no(&f).await);
+    assert_eq!(f.store.message(f.client_no, acs, old).await.unwrap(), None);
+    assert!(f.store.message(f.client_no, acs, young).await.unwrap().is_some());
     assert_eq!(states(&f).await, ["1 queued -"]);
 }
 
@@ -149,4 +149,21 @@ async fn a_key_that_outlived_its_message_is_free() {
     assert_eq!(post(&f, keyed("second")).await, second);
     let keys = "select key from idempotency where key = 'second'";
     assert_eq!(f.rows(keys).await, ["second"]);
+}
+
+#[tokio::test]
+async fn the_times_of_a_thousand_numbers_are_noted_once_nobody_can_store_a_message_of_them() {
+    let f = Fixture::new().await;
+    for at in [NOON, NOON + HOUR] {
+        f.clock.set(at);
+        let half: Vec<_> = (0..501).map(|_| f.personal("a", &["1"])).collect();
+        f.store.accept(&half).await.unwrap();
+    }
+    for _ in 0..2 {
+        assert!(!f.store.note_message_spans().await.unwrap(), "there are no more");
+    }
+    let noted = f.rows("select first_no || ' ' || earliest_at || ' ' || latest_at from message_span").await;
+    // A server's other transactions may have begun before: they are given a minute.
+    let expected = if f.store.is_shared() { vec![] } else { vec![format!("1 {NOON} {}", NOON + HOUR)] };
+    assert_eq!(noted, expected);
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use simo_common::time::from_us;
 
-use super::{super::fixture::NOON, Fixture, HOUR, acs_id, post, send_all};
-use crate::store::{FeedPiece, FeedPosition, FeedScope};
+use super::{super::fixture::NOON, Fixture, HOUR, acs_no, post, send_all};
+use crate::store::{AcsNo, ClientNo, FeedPiece, FeedPosition, FeedScope};
 
 /// What follows a position, once it is so much: on PostgreSQL an event shows when every transaction that is older has ended,
 /// those of the server's own workers among them.
 async fn after(f: &Fixture, position: FeedPosition, count: usize) -> FeedPiece {
-    let scope = FeedScope { client_id: f.client_id, acs_id: None };
+    let scope = FeedScope { client_no: f.client_no, acs_no: None };
     loop {
         let piece = f.store.feed_after(scope, position).await.unwrap().unwrap();
         if piece.events.len() >= count {
@@ -27,7 +27,7 @@ async fn what_happens_follows_in_its_order_for_those_whom_it_concerns() {
     assert!(after(&f, begin, 0).await.events.is_empty());
     let id = post(&f, f.personal("a", &["1"])).await;
     send_all(&f).await;
-    f.store.cancel_message(f.client_id, None, id).await.unwrap();
+    f.store.cancel_message(f.client_no, None, id).await.unwrap();
     let piece = after(&f, begin, 3).await;
     let told: Vec<_> = piece
         .events
@@ -46,11 +46,11 @@ async fn what_happens_follows_in_its_order_for_those_whom_it_concerns() {
     assert_eq!(after(&f, *position, 2).await.events.len(), 2);
 
     // Others' events are read over.
-    let scope = |client_id, acs_id| FeedScope { client_id, acs_id };
+    let scope = |client_no, acs_no| FeedScope { client_no, acs_no };
     for (scope, count) in [
-        (scope(f.client_id, Some(acs_id(&f).await)), 3),
-        (scope(f.client_id, Some(uuid::Uuid::nil())), 0),
-        (scope(uuid::Uuid::nil(), None), 0),
+        (scope(f.client_no, Some(acs_no(&f).await)), 3),
+        (scope(f.client_no, Some(AcsNo(99))), 0),
+        (scope(ClientNo(99), None), 0),
     ] {
         let piece = f.store.feed_after(scope, begin).await.unwrap().unwrap();
         assert_eq!(piece.events.len(), count, "{scope:?}");
@@ -68,7 +68,7 @@ async fn a_position_is_refused_when_what_followed_it_was_forgotten() {
     let (first, second) = (both.events[0].0, both.events[1].0);
     assert_eq!(f.store.forget_events(NOON, 10).await.unwrap(), 0, "none is older");
     assert_eq!(f.store.forget_events(NOON + HOUR, 10).await.unwrap(), 1);
-    let scope = FeedScope { client_id: f.client_id, acs_id: None };
+    let scope = FeedScope { client_no: f.client_no, acs_no: None };
     assert!(f.store.feed_after(scope, begin).await.unwrap().is_none());
     assert_eq!(after(&f, first, 1).await.events[0].0, second);
     assert_eq!(f.store.forget_events(i64::MAX, 10).await.unwrap(), 1);
@@ -78,7 +78,7 @@ async fn a_position_is_refused_when_what_followed_it_was_forgotten() {
 #[tokio::test]
 async fn who_has_read_all_misses_nothing_that_is_forgotten_of_others() {
     let f = Fixture::new().await;
-    let quiet = FeedScope { client_id: uuid::Uuid::from_u128(1), acs_id: None };
+    let quiet = FeedScope { client_no: ClientNo(99), acs_no: None };
     let begin = f.store.feed_end().await.unwrap();
     post(&f, f.personal("a", &["1"])).await;
     let theirs = after(&f, begin, 1).await.events[0].0;

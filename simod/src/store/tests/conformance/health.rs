@@ -13,9 +13,9 @@ async fn people_without_a_phone_are_counted_unless_they_are_to_receive_nothing()
     let f = Fixture::new().await;
     f.add_employees(3).await;
     f.second_client().await;
-    f.store.block_employee(f.client_id, "4").await.unwrap();
-    f.store.remove_employee(f.client_id, "5").await.unwrap();
-    let own = f.store.reach(Some(f.client_id)).await.unwrap();
+    f.store.block_employee(f.client_no, "4").await.unwrap();
+    f.store.remove_employee(f.client_no, "5").await.unwrap();
+    let own = f.store.reach(Some(f.client_no)).await.unwrap();
     assert_eq!((own.people, own.without_phone), (4, 1));
     assert_eq!(own.phones, [ChannelPhones { channel: "fcm".to_owned(), phones: 3 }]);
     let all = f.store.reach(None).await.unwrap();

@@ -10,9 +10,9 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{
-    super::fixture::NOON, Ask, Fixture, HOUR, acs_id, deliveries, invalid, is_missing, pair, post, send_all,
+    super::fixture::NOON, Ask, Fixture, HOUR, acs_no, deliveries, invalid, is_missing, pair, post, send_all,
 };
-use crate::store::{AskMessages, Reported};
+use crate::store::{AcsNo, AskMessages, Reported};
 
 /// Three messages to two people, a millisecond apart.
 async fn three(f: &Fixture) -> Vec<Uuid> {
@@ -29,12 +29,12 @@ async fn three(f: &Fixture) -> Vec<Uuid> {
 }
 
 /// The titles of the messages that are found, one a page.
-async fn titles(f: &Fixture, acs_id: Option<Uuid>, external_id: Option<&str>, text: &str) -> Vec<String> {
+async fn titles(f: &Fixture, acs_no: Option<AcsNo>, external_id: Option<&str>, text: &str) -> Vec<String> {
     let (mut titles, mut cursor) = (Vec::new(), None::<String>);
     loop {
         let ask = AskMessages {
-            client_id: f.client_id,
-            acs_id,
+            client_no: f.client_no,
+            acs_no,
             external_id,
             query: &query::parse(text).unwrap(),
             limit: 1,
@@ -56,11 +56,11 @@ async fn messages_are_found_by_words_by_their_sender_and_by_his_own_id() {
     assert_eq!(titles(&f, None, None, "").await, ["Отбой", "Насос стоит", "Давление растёт"]);
     assert_eq!(titles(&f, None, None, "давления").await, ["Давление растёт"], "in another form");
     assert_eq!(titles(&f, None, Some("X-2"), "").await, ["Насос стоит"]);
-    assert_eq!(titles(&f, Some(acs_id(&f).await), None, "employee:2").await.len(), 3);
-    assert!(titles(&f, Some(Uuid::nil()), None, "").await.is_empty());
+    assert_eq!(titles(&f, Some(acs_no(&f).await), None, "employee:2").await.len(), 3);
+    assert!(titles(&f, Some(AcsNo(99)), None, "").await.is_empty());
 
     send_all(&f).await;
-    let message = f.store.message(f.client_id, None, ids[0]).await.unwrap().unwrap();
+    let message = f.store.message(f.client_no, None, ids[0]).await.unwrap().unwrap();
     assert_eq!(
         (&*message.client, &*message.acs, message.external_id.as_deref()),
         ("zavod", "1c", Some("X-1"))
@@ -72,8 +72,8 @@ async fn messages_are_found_by_words_by_their_sender_and_by_his_own_id() {
     let states: Vec<_> =
         message.states.iter().map(|counted| (counted.state.as_str(), counted.count)).collect();
     assert_eq!((states, message.counts.accepted), (vec![("sent", 2)], 2));
-    for (acs, id) in [(Some(Uuid::nil()), ids[0]), (None, Uuid::nil())] {
-        assert_eq!(f.store.message(f.client_id, acs, id).await.unwrap(), None);
+    for (acs, id) in [(Some(AcsNo(99)), ids[0]), (None, Uuid::nil())] {
+        assert_eq!(f.store.message(f.client_no, acs, id).await.unwrap(), None);
     }
 }
 
@@ -94,15 +94,15 @@ async fn deliveries_are_paged_in_every_order_and_narrowed_by_a_query() {
     let f = Fixture::new().await;
     let ids = three(&f).await;
     send_all(&f).await;
-    f.store.block_employee(f.client_id, "2").await.unwrap();
+    f.store.block_employee(f.client_no, "2").await.unwrap();
     let last = post(&f, f.personal("Последнее", &["1", "2"])).await;
     let read = async |sort: &str, message_id, text: &str| {
         let query = query::parse(text).unwrap();
         let (mut rows, mut cursor) = (Vec::new(), None::<String>);
         loop {
             let ask = Ask {
-                client_id: f.client_id,
-                acs_id: None,
+                client_no: f.client_no,
+                acs_no: None,
                 message_id,
                 query: &query,
                 sort: sort.parse::<Sort>().unwrap(),
@@ -132,8 +132,8 @@ async fn deliveries_are_paged_in_every_order_and_narrowed_by_a_query() {
     assert_eq!((denied.len(), denied[0].message_id, denied[0].reason.as_deref()), (1, last, Some("blocked")));
     let query = query::parse("").unwrap();
     let ask = Ask {
-        client_id: f.client_id,
-        acs_id: Some(Uuid::nil()),
+        client_no: f.client_no,
+        acs_no: Some(AcsNo(99)),
         message_id: None,
         query: &query,
         sort: Sort::default(),
@@ -151,8 +151,8 @@ async fn a_push_that_was_stopped_is_told_when_it_was_not_when_it_was_last_tried(
     let id = post(&f, f.personal("Давление", &["1"])).await;
     f.execute(&format!("update push set tries = 1, last_tried_at = {NOON}")).await;
     f.clock.set(NOON + HOUR);
-    f.store.cancel_message(f.client_id, None, id).await.unwrap();
-    let told = f.store.explain(f.client_id, None, id, "1", Lang::En).await.unwrap();
+    f.store.cancel_message(f.client_no, None, id).await.unwrap();
+    let told = f.store.explain(f.client_no, None, id, "1", Lang::En).await.unwrap();
     let stopped = told.story.iter().find(|line| line.text.contains("was stopped"));
     assert_eq!(stopped.and_then(|line| line.at), Some(from_us(NOON + HOUR)));
 }
@@ -173,7 +173,7 @@ async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
     };
     f.store.record(&[read]).await.unwrap();
     let explain = async |personnel_no: &str, lang| {
-        let told = f.store.explain(f.client_id, None, id, personnel_no, lang).await;
+        let told = f.store.explain(f.client_no, None, id, personnel_no, lang).await;
         told.unwrap()
     };
     let lines = |told: &simo_common::api::history::Explanation| -> Vec<String> {
@@ -203,8 +203,8 @@ async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
         lines(&explain("2", Lang::Ru).await).last().map(String::as_str),
         Some("ему отказано: нет доступа к теме")
     );
-    let nobody = f.store.explain(f.client_id, None, id, "404", Lang::En).await;
+    let nobody = f.store.explain(f.client_no, None, id, "404", Lang::En).await;
     assert!(is_missing(&nobody, "employee"));
-    let foreign = f.store.explain(f.client_id, Some(Uuid::nil()), id, "1", Lang::En).await;
+    let foreign = f.store.explain(f.client_no, Some(AcsNo(99)), id, "1", Lang::En).await;
     assert!(is_missing(&foreign, "message"));
 }

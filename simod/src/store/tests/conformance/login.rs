@@ -14,10 +14,10 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{super::fixture::NOON, Fixture, HOUR, Listing, TokenHolder, is_conflict, is_missing, listed};
-use crate::store::{Ended, Find, LoggedIn, NewSession};
+use crate::store::{ClientNo, Ended, Find, LoggedIn, NewSession};
 
 async fn operator(f: &Fixture, name: &str, role: Role) {
-    let client = (role != Role::Owner).then_some(f.client_id);
+    let client = (role != Role::Owner).then_some(f.client_no);
     let new = NewOperator { name: name.to_owned(), role };
     f.store.add_operator(client, &new).await.unwrap();
 }
@@ -51,7 +51,7 @@ async fn is_let_in(f: &Fixture, hash: &[u8; 32]) -> bool {
 async fn a_login_code_works_once_until_its_time_or_the_next_one() {
     let f = Fixture::new().await;
     operator(&f, "anna", Role::Admin).await;
-    let made = f.store.login_code(Some(f.client_id), "anna", DAY_SECONDS).await.unwrap();
+    let made = f.store.login_code(Some(f.client_no), "anna", DAY_SECONDS).await.unwrap();
     assert_eq!(made.expires_at, from_us(NOON + DAY_SECONDS * SECOND));
     let typed = made.code.to_lowercase().replace('-', " ");
     let LoggedIn::Done(issued) = log_in(&f, "a", &typed, "ноутбук").await else {
@@ -74,7 +74,7 @@ async fn a_login_code_works_once_until_its_time_or_the_next_one() {
     assert_eq!(log_in(&f, "b", &late, "x").await, LoggedIn::WrongCode, "archived since");
 
     let of_client = code(&f, "anna").await;
-    let other = Some(Uuid::from_u128(99));
+    let other = Some(ClientNo(99));
     assert!(is_missing(&f.store.login_code(other, "anna", 60).await, "operator"));
     f.store.remove_client("zavod").await.unwrap();
     assert_eq!(log_in(&f, "b", &of_client, "x").await, LoggedIn::WrongCode);
@@ -122,7 +122,7 @@ async fn who_guesses_login_codes_waits_and_whoever_mistypes_pairing_codes_does_n
 #[tokio::test]
 async fn sessions_are_listed_and_end_at_once() {
     let f = Fixture::new().await;
-    let zavod = Some(f.client_id);
+    let zavod = Some(f.client_no);
     operator(&f, "anna", Role::Admin).await;
     operator(&f, "root", Role::Owner).await;
     let (work, work_id) = begun(&f, "anna", "работа").await;

@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::{
     super::{fixture::NOON, posted},
-    Fixture, HOUR, acs_id, claim_all, is_conflict, is_missing, post, send_all, states,
+    Fixture, HOUR, acs_no, claim_all, is_conflict, is_missing, post, send_all, states,
 };
-use crate::store::{Expiry, KeyKind, Refusal, Stride};
+use crate::store::{AcsNo, Expiry, KeyKind, Refusal, Stride};
 
 #[tokio::test]
 async fn a_message_is_taken_once_with_its_audience_counted_or_refused_with_a_reason() {
@@ -172,24 +172,24 @@ async fn a_scheduled_message_is_decided_when_it_is_due() {
     let mut later = f.personal("позже", &["1", "2"]);
     later.draft.send_at = Moment::parse("2026-11-01T13:00:00+03:00");
     let id = post(&f, later).await;
-    let message = async || f.store.message(f.client_id, None, id).await.unwrap().unwrap();
+    let message = async || f.store.message(f.client_no, None, id).await.unwrap().unwrap();
     assert!(message().await.scheduled);
     let mut later_still = f.personal("ещё позже", &["1"]);
     later_still.draft.send_at = Moment::parse("2026-11-01T14:00:00+03:00");
     let last = post(&f, later_still).await;
-    let scheduled = async |acs_id, limit, cursor| {
-        let page = f.store.scheduled_messages(f.client_id, acs_id, limit, cursor).await.unwrap();
+    let scheduled = async |acs_no, limit, cursor| {
+        let page = f.store.scheduled_messages(f.client_no, acs_no, limit, cursor).await.unwrap();
         let ids: Vec<_> = page.items.iter().map(|message| message.id).collect();
         (ids, page.next)
     };
     assert_eq!(scheduled(None, 10, None).await, (vec![id, last], None));
-    assert_eq!(scheduled(Some(Uuid::nil()), 10, None).await, (vec![], None));
+    assert_eq!(scheduled(Some(AcsNo(99)), 10, None).await, (vec![], None));
     let (first, next) = scheduled(None, 1, None).await;
     assert_eq!((first, scheduled(None, 1, next.as_deref()).await.0), (vec![id], vec![last]));
-    f.store.cancel_message(f.client_id, None, last).await.unwrap();
+    f.store.cancel_message(f.client_no, None, last).await.unwrap();
     assert_eq!(scheduled(None, 10, None).await.0, [id], "a canceled one waits for nothing");
     assert_eq!(f.store.release_due().await.unwrap(), 0);
-    f.store.block_employee(f.client_id, "2").await.unwrap();
+    f.store.block_employee(f.client_no, "2").await.unwrap();
     f.clock.set(NOON + HOUR);
     assert_eq!(f.store.release_due().await.unwrap(), 1);
     assert_eq!(f.store.release_due().await.unwrap(), 0);
@@ -208,7 +208,7 @@ async fn post_for_later(f: &Fixture) -> Uuid {
 
 /// What is told of a message and an employee, with the hours passed since noon.
 async fn story(f: &Fixture, id: Uuid, personnel_no: &str) -> Vec<String> {
-    let told = f.store.explain(f.client_id, None, id, personnel_no, Lang::En).await;
+    let told = f.store.explain(f.client_no, None, id, personnel_no, Lang::En).await;
     let lines = told.unwrap().story.into_iter();
     lines
         .map(|line| {
@@ -222,7 +222,7 @@ async fn story(f: &Fixture, id: Uuid, personnel_no: &str) -> Vec<String> {
 async fn of_a_message_that_was_canceled_while_it_waited_nobody_is_told_more() {
     let f = Fixture::new().await;
     let id = post_for_later(&f).await;
-    f.store.cancel_message(f.client_id, None, id).await.unwrap();
+    f.store.cancel_message(f.client_no, None, id).await.unwrap();
     let expected = [
         "0h the ACS 1c posted the message on the topic boiler, priority normal",
         "0h it was scheduled for 2026-11-01 13:00:00 +03:00",
@@ -237,12 +237,12 @@ async fn of_a_message_that_was_canceled_while_it_waited_nobody_is_told_more() {
 async fn a_message_that_comes_due_on_an_archived_topic_is_canceled_and_says_why() {
     let f = Fixture::new().await;
     let id = post_for_later(&f).await;
-    f.store.remove_topic(f.client_id, "boiler").await.unwrap();
+    f.store.remove_topic(f.client_no, "boiler").await.unwrap();
     f.clock.set(NOON + HOUR);
     assert_eq!(f.store.release_due().await.unwrap(), 1);
     assert_eq!(f.store.release_due().await.unwrap(), 0);
     assert!(states(&f).await.is_empty(), "nobody gets it");
-    let message = f.store.message(f.client_id, None, id).await.unwrap().unwrap();
+    let message = f.store.message(f.client_no, None, id).await.unwrap().unwrap();
     assert_eq!(message.canceled_at, Some(from_us(NOON + HOUR)));
     assert_eq!(message.cancel_reason.as_deref(), Some("topic_archived"));
     let told = story(&f, id, "1").await;
@@ -271,8 +271,8 @@ async fn a_block_and_an_archived_topic_are_told_with_the_grants() {
     message.draft.topic = Some("boiler".to_owned());
     message.draft.allow_empty = true;
     let id = post(&f, message).await;
-    f.store.block_employee(f.client_id, "1").await.unwrap();
-    let held = f.store.access_of(f.client_id, "1").await.unwrap();
+    f.store.block_employee(f.client_no, "1").await.unwrap();
+    let held = f.store.access_of(f.client_no, "1").await.unwrap();
     assert!(held[0].blocked && !held[0].times.active, "{held:?}");
     let told = story(&f, id, "1").await;
     let last: Vec<_> = told.iter().rev().take(2).map(String::as_str).collect();
@@ -283,7 +283,7 @@ async fn a_block_and_an_archived_topic_are_told_with_the_grants() {
             "today he receives nothing, because he is blocked"
         ]
     );
-    f.store.remove_topic(f.client_id, "boiler").await.unwrap();
+    f.store.remove_topic(f.client_no, "boiler").await.unwrap();
     let told = story(&f, id, "1").await;
     assert!(told.last().unwrap().contains("the topic boiler is archived"), "{told:?}");
 }
@@ -295,7 +295,7 @@ async fn canceling_stops_what_no_provider_took() {
     send_all(&f).await;
     let both = post(&f, f.personal("b", &["2", "3"])).await;
     let counts = async |id| {
-        let canceled = f.store.cancel_message(f.client_id, Some(acs_id(&f).await), id).await;
+        let canceled = f.store.cancel_message(f.client_no, Some(acs_no(&f).await), id).await;
         let canceled = canceled.unwrap();
         (canceled.canceled, canceled.too_late)
     };
@@ -304,9 +304,8 @@ async fn canceling_stops_what_no_provider_took() {
     assert_eq!(counts(both).await, (2, 0), "twice changes nothing more");
     assert_eq!(states(&f).await, ["1 sent -", "2 canceled canceled", "3 canceled canceled"]);
     assert!(claim_all(&f).await.is_empty());
-    let nobodys = Uuid::from_u128(1);
-    for (acs, id) in [(Some(nobodys), both), (None, nobodys)] {
-        let refused = f.store.cancel_message(f.client_id, acs, id).await;
+    for (acs, id) in [(Some(AcsNo(99)), both), (None, Uuid::from_u128(1))] {
+        let refused = f.store.cancel_message(f.client_no, acs, id).await;
         assert!(is_missing(&refused, "message"));
     }
 }
@@ -318,8 +317,8 @@ async fn a_cancelation_that_was_cut_short_is_finished() {
     // What its first transaction leaves behind when there is no second one.
     f.execute(
         "update message set canceled_at = 1;
-         insert into event (client_id, acs_id, at, kind, message_id)
-         select client_id, acs_id, 1, 'canceled', id from message",
+         insert into event (client_no, acs_no, at, kind, message_no)
+         select client_no, acs_no, 1, 'canceled', no from message",
     )
     .await;
     assert_eq!(states(&f).await, ["1 queued -", "2 queued -"]);
@@ -331,19 +330,19 @@ async fn a_cancelation_that_was_cut_short_is_finished() {
 async fn who_is_blocked_or_archived_gets_nothing_of_what_was_queued() {
     let f = Fixture::new().await;
     post(&f, f.personal("a", &["1", "2", "3"])).await;
-    f.store.block_employee(f.client_id, "1").await.unwrap();
-    f.store.remove_employee(f.client_id, "2").await.unwrap();
+    f.store.block_employee(f.client_no, "1").await.unwrap();
+    f.store.remove_employee(f.client_no, "2").await.unwrap();
     let queued = "3 queued -";
     assert_eq!(states(&f).await, ["1 denied blocked", "2 denied archived", queued]);
     assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 1);
-    let gone = f.store.employee(f.client_id, "2").await.unwrap();
+    let gone = f.store.employee(f.client_no, "2").await.unwrap();
     assert_eq!((gone.devices, gone.archived_at.is_some()), (0, true));
-    assert!(is_conflict(&f.store.block_employee(f.client_id, "2").await));
-    assert!(is_missing(&f.store.block_employee(f.client_id, "404").await, "employee"));
-    assert!(is_missing(&f.store.unblock_employee(f.client_id, "404").await, "employee"));
+    assert!(is_conflict(&f.store.block_employee(f.client_no, "2").await));
+    assert!(is_missing(&f.store.block_employee(f.client_no, "404").await, "employee"));
+    assert!(is_missing(&f.store.unblock_employee(f.client_no, "404").await, "employee"));
 
-    f.store.unblock_employee(f.client_id, "1").await.unwrap();
-    assert_eq!(f.store.employee(f.client_id, "1").await.unwrap().blocked_at, None);
+    f.store.unblock_employee(f.client_no, "1").await.unwrap();
+    assert_eq!(f.store.employee(f.client_no, "1").await.unwrap().blocked_at, None);
     assert_eq!(states(&f).await[0], "1 denied blocked", "what was denied stays so");
     let accepted = f.store.accept(&[f.personal("b", &["1"])]).await.unwrap();
     assert_eq!(posted(&accepted[0]).recipients.accepted, 1);
@@ -356,8 +355,8 @@ async fn what_a_block_that_was_cut_short_left_is_denied_before_it_ends() {
     // What the first of its transactions leaves behind when there are more to come.
     f.execute("update employee set blocked_at = 1 where personnel_no = '1'").await;
     assert_eq!(states(&f).await[0], "1 queued -");
-    f.store.unblock_employee(f.client_id, "1").await.unwrap();
+    f.store.unblock_employee(f.client_no, "1").await.unwrap();
     assert_eq!(states(&f).await, ["1 denied blocked", "2 queued -"]);
-    f.store.unblock_employee(f.client_id, "2").await.unwrap();
+    f.store.unblock_employee(f.client_no, "2").await.unwrap();
     assert_eq!(states(&f).await[1], "2 queued -", "he was not blocked");
 }

@@ -1,12 +1,22 @@
 //! Opening, what a connection sees, instances, the clock, the end.
 
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
 use futures_util::FutureExt as _;
 use simo_common::api::access::ClientSpec;
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
 use super::{super::fixture::NOON, Clock, Error, Fixture, HOUR, Store, empty_database};
-use crate::store::{
-    Place,
-    db::engine::{Conn, Engine, query_scalar},
+use crate::{
+    store::{
+        Place,
+        db::engine::{Conn, Engine, query_scalar},
+    },
+    testing::make_old,
 };
 
 #[tokio::test]
@@ -15,7 +25,7 @@ async fn a_database_is_migrated_once_and_found_again() {
     let url = empty_database(&folder).await;
     let place = Place::of(&url).unwrap();
     let pending = Store::pending_migrations(&place).await.unwrap();
-    assert_eq!(pending.first().map(String::as_str), Some("0001_first"));
+    assert_eq!(pending.first().map(String::as_str), Some("0001_numbers"));
     let clock = Clock::manual(NOON);
     let store = Store::open(&url, clock.clone()).await.unwrap();
     assert!(Store::pending_migrations(&place).await.unwrap().is_empty());
@@ -47,15 +57,53 @@ async fn a_database_is_migrated_once_and_found_again() {
     assert!(matches!(Store::open("mysql://localhost/simo", Clock::System).await, Err(Error::Url(_))));
 }
 
+/// Everything in a folder but the lock.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|file| file.extension().is_none_or(|end| end != "lock"));
+    files.map(|file| (file.clone(), fs::read(file).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_database_of_the_old_form_is_refused_and_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = empty_database(&folder).await;
+    make_old(&url).await;
+    let place = Place::of(&url).unwrap();
+    let refuses = async || {
+        let opened = Store::open_at(&place, Clock::manual(NOON)).await;
+        assert!(matches!(opened, Err(Error::Of01)), "{opened:?}");
+        let pending = Store::pending_migrations(&place).await;
+        assert!(matches!(pending, Err(Error::Of01)), "{pending:?}");
+    };
+    let before = files(folder.path());
+    refuses().await;
+    assert_eq!(files(folder.path()), before);
+    let Place::File(file) = &place else { return };
+
+    // Nor is a log brought into it that was left behind.
+    let mut writer = SqliteConnection::connect(&url).await.unwrap();
+    writer.execute("create table client (id blob)").await.unwrap();
+    let left = files(folder.path());
+    assert!(left.len() > 1);
+    writer.close().await.unwrap();
+    for (path, content) in &left {
+        fs::write(path, content).unwrap();
+    }
+    refuses().await;
+    let log = file.with_extension("db-wal");
+    for path in [file, &log] {
+        assert_eq!(fs::read(path).unwrap(), left[path], "{}", path.display());
+    }
+}
+
 async fn clients(conn: &mut Conn) -> i64 {
     query_scalar("select count(*) from client").fetch_one(conn).await.unwrap()
 }
 
 fn insert(slug: &str) -> String {
     format!(
-        "insert into client (id, slug, name, timezone, default_ttl, created_at)
-         values (x'{:032x}', '{slug}', '', 'UTC', 1, 1)",
-        slug.len()
+        "insert into client (slug, name, timezone, default_ttl, created_at) values ('{slug}', '', 'UTC', 1, 1)"
     )
 }
 

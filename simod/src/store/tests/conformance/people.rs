@@ -22,7 +22,7 @@ fn new(personnel_no: &str, full_name: &str, groups: &[&str]) -> NewEmployee {
 #[tokio::test]
 async fn groups_come_back_from_the_archive_without_their_members() {
     let f = Fixture::new().await;
-    let client = f.client_id;
+    let client = f.client_no;
     let named = Named { slug: "smena-b".to_owned(), name: None };
     let group = |name: &str, members| Group {
         slug: "smena-b".to_owned(),
@@ -70,7 +70,7 @@ async fn groups_come_back_from_the_archive_without_their_members() {
 #[tokio::test]
 async fn employees_are_added_changed_listed_by_name_and_come_back_under_their_own() {
     let f = Fixture::new().await;
-    let client = f.client_id;
+    let client = f.client_no;
     let peter = NewEmployee {
         email: Some("elkin@example.org".to_owned()),
         locale: Some("ru".to_owned()),
@@ -137,7 +137,7 @@ async fn employees_are_added_changed_listed_by_name_and_come_back_under_their_ow
 #[tokio::test]
 async fn an_import_changes_only_what_differs_and_says_what() {
     let f = Fixture::new().await;
-    let client = f.client_id;
+    let client = f.client_no;
     let row = |line, employee| ImportRow { line, employee, person: Some(Person::Same) };
     let rows = vec![
         row(2, new("1", "Сотрудник 1", &["smena-a"])),
@@ -193,5 +193,5 @@ async fn an_import_changes_only_what_differs_and_says_what() {
     assert_eq!(f.store.employee(client, "9").await.unwrap().archived_at, None);
     // Whoever is added next is somebody else to every message.
     f.store.add_employee(client, &new("10", "Последний", &[])).await.unwrap();
-    assert_eq!(f.rows("select count(distinct ordinal) from employee").await, ["5"]);
+    assert_eq!(f.rows("select count(distinct no) from employee").await, ["5"]);
 }

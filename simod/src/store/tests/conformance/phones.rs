@@ -18,27 +18,27 @@ use crate::store::Way;
 #[tokio::test]
 async fn a_code_pairs_one_phone_and_guessing_is_slowed() {
     let f = Fixture::new().await;
-    let (code, until) = f.store.invite(f.client_id, "2", 3_600).await.unwrap();
+    let (code, until) = f.store.invite(f.client_no, "2", 3_600).await.unwrap();
     assert_eq!(until, NOON + HOUR);
-    assert!(is_missing(&f.store.invite(f.client_id, "404", 60).await, "employee"));
-    f.store.block_employee(f.client_id, "2").await.unwrap();
-    assert!(is_conflict(&f.store.invite(f.client_id, "2", 60).await));
+    assert!(is_missing(&f.store.invite(f.client_no, "404", 60).await, "employee"));
+    f.store.block_employee(f.client_no, "2").await.unwrap();
+    assert!(is_conflict(&f.store.invite(f.client_no, "2", 60).await));
     let phone = device(&code, Some("new"));
     assert_eq!(f.store.pair(&phone).await.unwrap(), Pairing::Blocked);
-    f.store.unblock_employee(f.client_id, "2").await.unwrap();
+    f.store.unblock_employee(f.client_no, "2").await.unwrap();
 
     f.clock.set(until);
     assert_eq!(f.store.pair(&phone).await.unwrap(), Pairing::WrongCode, "it has run out");
     f.clock.set(until - 1);
     let Pairing::Done(paired) = f.store.pair(&phone).await.unwrap() else { panic!("the code works") };
     assert_eq!((&*paired.personnel_no, &*paired.full_name, &*paired.client), ("2", "Сотрудник 2", "zavod"));
-    assert_eq!(f.store.employee(f.client_id, "2").await.unwrap().devices, 2);
+    assert_eq!(f.store.employee(f.client_no, "2").await.unwrap().devices, 2);
 
     f.clock.set(until + SECOND);
     for _ in 0..20 {
         assert_eq!(f.store.pair(&phone).await.unwrap(), Pairing::WrongCode);
     }
-    let right = device(&f.store.invite(f.client_id, "3", 60).await.unwrap().0, Some("right"));
+    let right = device(&f.store.invite(f.client_no, "3", 60).await.unwrap().0, Some("right"));
     assert_eq!(f.store.pair(&right).await.unwrap(), Pairing::NextSecond);
     f.clock.set(until + 2 * SECOND);
     assert!(matches!(f.store.pair(&right).await.unwrap(), Pairing::Done(_)));
@@ -57,34 +57,34 @@ async fn devices_are_listed_newest_first_and_say_why_they_went() {
     let [left, removed, kept] = &phones[..] else { panic!("three phones") };
     assert_eq!(f.store.count_devices("fcm").await.unwrap(), 6);
     f.store.leave(&left.caller).await.unwrap();
-    f.store.remove_device(f.client_id, removed.paired.device_id).await.unwrap();
+    f.store.remove_device(f.client_no, removed.paired.device_id).await.unwrap();
     for gone in [left, removed] {
         assert!(f.store.token_holder(&gone.token_hash).await.unwrap().is_none());
     }
     assert_eq!(f.store.count_devices("fcm").await.unwrap(), 4);
     assert_eq!(f.store.count_devices("stream").await.unwrap(), 0);
     let of_4 = listed(
-        async |listing| f.store.devices(f.client_id, Some("4"), &listing).await,
+        async |listing| f.store.devices(f.client_no, Some("4"), &listing).await,
         |device| format!("{}/{}", device.state, device.reason.as_deref().unwrap_or("-")),
         "сотрудник 4",
     );
     let all = "active/- retired/device_gone retired/left";
     assert_eq!(of_4.await, ["active/-", all, all]);
     let of_all = listed(
-        async |listing| f.store.devices(f.client_id, None, &listing).await,
+        async |listing| f.store.devices(f.client_no, None, &listing).await,
         |device| device.personnel_no.clone(),
         "телефон",
     );
     let of_all = of_all.await;
     assert_eq!((of_all[0].len(), &*of_all[2]), ("1 2 3 4".len(), "4 4 4"));
-    let device = f.store.device(f.client_id, kept.paired.device_id).await.unwrap();
+    let device = f.store.device(f.client_no, kept.paired.device_id).await.unwrap();
     assert_eq!(
         (&*device.channel, &*device.name, &*device.platform, device.paired_at),
         ("fcm", "Телефон", "android", from_us(NOON + 3 * MILLISECOND))
     );
     let nobody = uuid::Uuid::from_u128(1);
-    assert!(is_missing(&f.store.device(f.client_id, nobody).await, "device"));
-    assert!(is_missing(&f.store.remove_device(f.client_id, nobody).await, "device"));
+    assert!(is_missing(&f.store.device(f.client_no, nobody).await, "device"));
+    assert!(is_missing(&f.store.remove_device(f.client_no, nobody).await, "device"));
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn what_waits_for_a_phone_goes_its_new_way() {
     }
     assert_eq!(waiting().await, (1, 0));
     let pushes = claim_all(&f).await;
-    assert_eq!(pushes[0].claim.key.device_id, phone.paired.device_id);
+    assert_eq!(pushes[0].claim.key.device_no, phone.caller.device_no);
     assert_eq!(f.rows("select reason from device where retired_at is not null").await, ["replaced"]);
 }
 
@@ -126,7 +126,7 @@ async fn dead_addresses_are_remembered_for_an_hour() {
     f.store.finish(&results).await.unwrap();
     let mut known = f.store.dead_devices("fcm").await.unwrap();
     known.sort_unstable();
-    let mut expected: Vec<_> = pushes.iter().map(|push| (push.claim.key.device_id, NOON)).collect();
+    let mut expected: Vec<_> = pushes.iter().map(|push| (push.claim.key.device_no, NOON)).collect();
     expected.sort_unstable();
     assert_eq!(known, expected);
     assert!(f.store.dead_devices("stream").await.unwrap().is_empty());
@@ -144,16 +144,15 @@ async fn a_phone_reads_its_employees_own_messages() {
         ids.push(post(&f, f.personal(title, &["1", "2"])).await);
     }
     let foreign = post(&f, f.personal("чужое", &["2"])).await;
-    f.store.cancel_message(f.client_id, None, ids[1]).await.unwrap();
+    f.store.cancel_message(f.client_no, None, ids[1]).await.unwrap();
     send_all(&f).await;
     let phone = pair(&f, "1", None).await.caller;
     let newest = f.store.own_messages(&phone, None, 1).await.unwrap();
-    let cursor = (newest[0].accepted_at.as_microsecond(), newest[0].id);
-    let rest = f.store.own_messages(&phone, Some(cursor), 10).await.unwrap();
-    let titles: Vec<_> = newest.iter().chain(&rest).map(|own| &*own.title).collect();
+    let rest = f.store.own_messages(&phone, Some(newest[0].0), 10).await.unwrap();
+    let titles: Vec<_> = newest.iter().chain(&rest).map(|(_, own)| &*own.title).collect();
     assert_eq!(titles, ["второе", "первое"]);
     let own = f.store.own_message(&phone, ids[0]).await.unwrap().unwrap();
-    assert_eq!((&own, &*own.acs, own.state.as_str()), (&rest[0], "1c", "sent"));
+    assert_eq!((&own, &*own.acs, own.state.as_str()), (&rest[0].1, "1c", "sent"));
     for not_his in [ids[1], foreign] {
         assert_eq!(f.store.own_message(&phone, not_his).await.unwrap(), None);
     }
@@ -162,7 +161,7 @@ async fn a_phone_reads_its_employees_own_messages() {
 #[tokio::test]
 async fn a_batch_of_codes_is_made_counted_and_withdrawn_together() {
     let f = Fixture::new().await;
-    let client = f.client_id;
+    let client = f.client_no;
     f.add_employees(1).await;
     f.store.block_employee(client, "2").await.unwrap();
     let everyone = NewBatch { everyone: true, ..NewBatch::default() };
@@ -214,7 +213,7 @@ async fn a_batch_of_codes_is_made_counted_and_withdrawn_together() {
 #[tokio::test]
 async fn phones_that_would_miss_the_next_alarm_are_listed_by_employee_with_every_reason() {
     let f = Fixture::new().await;
-    let client = f.client_id;
+    let client = f.client_no;
     f.add_employees(3).await;
     f.store.block_employee(client, "5").await.unwrap();
     // The fixture's phones were paired long ago; 4 to 6 have none.

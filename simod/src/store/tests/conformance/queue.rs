@@ -24,7 +24,7 @@ async fn a_claimed_push_has_all_that_a_channel_needs() {
     let id = post(&f, incoming).await;
     let pushes = claim_all(&f).await;
     let push = &pushes[0];
-    assert_eq!((pushes.len(), push.claim.key.message_id), (1, id));
+    assert_eq!((pushes.len(), push.message_id), (1, id));
     assert_eq!(
         (&*push.title, &*push.body, push.data.as_deref(), push.topic.as_deref()),
         ("Давление", "растёт", Some("{\"unit\":3}"), Some("boiler"))
@@ -91,8 +91,8 @@ async fn what_was_taken_while_it_was_canceled_or_denied_was_sent() {
     let claimed = claim_all(&f).await;
     assert_eq!(claimed.len(), 3);
     // The answers wait for what is on its way, which ends meanwhile.
-    let cancels = f.store.cancel_message(f.client_id, None, canceled);
-    let blocks = f.store.block_employee(f.client_id, "3");
+    let cancels = f.store.cancel_message(f.client_no, None, canceled);
+    let blocks = f.store.block_employee(f.client_no, "3");
     let sends = async {
         let closed = ["1 canceled canceled", "2 canceled canceled", "3 denied blocked"];
         while states(&f).await != closed {

@@ -100,14 +100,14 @@ async fn a_plan_counts_only_while_nothing_has_changed() {
     let plan = f.store.plan_site(wanted.clone(), OWNER).await.unwrap();
     let other = f.store.plan_site(elsewhere.clone(), OWNER).await.unwrap();
     let group = Named { slug: "smena-b".to_owned(), name: None };
-    f.store.add_group(f.client_id, &group).await.unwrap();
+    f.store.add_group(f.client_no, &group).await.unwrap();
     let refused = f.store.apply_site(wanted.clone(), OWNER, &plan.revision).await;
     assert!(matches!(refused, Err(Error::ChangedMeanwhile)), "{refused:?}");
-    assert!(is_missing(&f.store.topic(f.client_id, "payroll").await, "topic"));
+    assert!(is_missing(&f.store.topic(f.client_no, "payroll").await, "topic"));
     // What happens at one client is nothing to the plan of another.
     f.store.apply_site(elsewhere, OWNER, &other.revision).await.unwrap();
     apply(&f.store, &wanted, OWNER).await.unwrap();
-    assert!(f.store.topic(f.client_id, "payroll").await.is_ok());
+    assert!(f.store.topic(f.client_no, "payroll").await.is_ok());
 }
 
 #[tokio::test]
@@ -133,16 +133,16 @@ async fn whoever_is_blocked_or_pruned_gets_nothing_further() {
     let applied = apply(&f.store, &wanted, PRUNE).await.unwrap();
     let said: Vec<_> = applied.changes.iter().map(|change| (change.action, &*change.name)).collect();
     assert_eq!(said, [(SiteAction::Archive, "3"), (SiteAction::Change, "2")]);
-    let devices = f.store.employee(f.client_id, "3").await.unwrap().devices;
+    let devices = f.store.employee(f.client_no, "3").await.unwrap().devices;
     assert_eq!(devices, 0, "his phone is let go");
     assert_eq!(states(&f).await, ["1 queued -", "2 denied blocked", "3 denied archived"]);
     let back = site(json!({"clients": {"zavod": {
         "employees": [{"personnel_no": "2", "blocked": false}, {"personnel_no": "3"}],
     }}}));
-    let known = f.store.audit_head(f.client_id).await.unwrap().seq;
+    let known = f.store.audit_head(f.client_no).await.unwrap().seq;
     apply(&f.store, &back, OWNER).await.unwrap();
-    assert_eq!(f.store.audit_head(f.client_id).await.unwrap().seq, known + 2);
-    let employee = f.store.employee(f.client_id, "3").await.unwrap();
+    assert_eq!(f.store.audit_head(f.client_no).await.unwrap().seq, known + 2);
+    let employee = f.store.employee(f.client_no, "3").await.unwrap();
     assert!(employee.archived_at.is_none() && employee.blocked_at.is_none());
 }
 
@@ -153,7 +153,7 @@ async fn what_a_block_that_was_cut_short_left_is_denied_before_a_site_ends_it() 
     f.execute("update employee set blocked_at = 1 where personnel_no = '1'").await;
     let back = site(json!({"clients": {"zavod": {"employees": [{"personnel_no": "1", "blocked": false}]}}}));
     apply(&f.store, &back, OWNER).await.unwrap();
-    let employee = f.store.employee(f.client_id, "1").await.unwrap();
+    let employee = f.store.employee(f.client_no, "1").await.unwrap();
     assert_eq!(employee.blocked_at, None);
     assert_eq!(states(&f).await, ["1 denied blocked"]);
 }
@@ -171,10 +171,10 @@ async fn a_successor_holds_nothing_of_his_predecessors() {
     assert_eq!(applied.changes[0].action, SiteAction::Succeed);
     let again = apply(&store, &wanted, OWNER).await.unwrap();
     assert_eq!(again.changes, [], "said twice, it is done once");
-    let client_id = store.client_id("zavod").await.unwrap().unwrap();
-    let successor = store.employee(client_id, "001").await.unwrap();
+    let client_no = store.client_no("zavod").await.unwrap().unwrap();
+    let successor = store.employee(client_no, "001").await.unwrap();
     assert_eq!((successor.phone, successor.groups.len()), (None, 0));
-    let topics: Vec<_> = store.access_of(client_id, "001").await.unwrap();
+    let topics: Vec<_> = store.access_of(client_no, "001").await.unwrap();
     let topics: Vec<_> = topics.iter().map(|held| (&*held.topic, &*held.grant)).collect();
     assert_eq!(topics, [("boiler", "everyone"), ("payroll", "employee")]);
 }
@@ -271,9 +271,9 @@ fn whatever_site_follows_on_another_it_becomes_true_and_round_trips() {
 async fn the_audit_knows_every_change_of_a_site() {
     let (_folder, store) = empty().await;
     let applied = apply(&store, &whole(), OWNER).await.unwrap();
-    let client_id = store.client_id("zavod").await.unwrap().unwrap();
+    let client_no = store.client_no("zavod").await.unwrap().unwrap();
     let of_client = applied.changes.iter().filter(|change| change.client.is_some()).count();
-    assert_eq!(store.audit_head(client_id).await.unwrap().seq, of_client as u64);
+    assert_eq!(store.audit_head(client_no).await.unwrap().seq, of_client as u64);
     assert!(applied.changes.iter().any(|change| change.kind == SiteKind::Token));
 }
 

@@ -4,15 +4,22 @@ use simo_common::{api::device::Receipt, receipt::ReceiptKind, time::from_us};
 use uuid::Uuid;
 
 use super::{super::fixture::NOON, Fixture, HOUR, Phone, pair, post, states};
-use crate::store::{Reported, StreamPhone, Way};
+use crate::store::{ClientNo, DeviceNo, MessageNo, Reported, StreamPhone, Way};
 
 fn stream_of(phone: &Phone) -> StreamPhone {
     StreamPhone {
-        client_id: phone.caller.client_id,
-        employee_id: phone.caller.employee_id,
+        client_no: phone.caller.client_no,
+        employee_no: phone.caller.employee_no,
+        device_no: phone.caller.device_no,
         device_id: phone.caller.device_id,
         token_hash: phone.token_hash,
     }
+}
+
+/// The number of a message.
+async fn number(f: &Fixture, id: Uuid) -> MessageNo {
+    let no = f.rows(&format!("select no from message where id = x'{}'", id.simple())).await;
+    MessageNo(no[0].parse().unwrap())
 }
 
 fn report(phone: &Phone, receipts: &[(Uuid, ReceiptKind)]) -> Reported {
@@ -27,13 +34,12 @@ async fn a_stream_is_owed_what_its_phone_has_no_receipt_for() {
     let (one, two) = (pair(&f, "1", None).await, pair(&f, "2", None).await);
     let phones = [stream_of(&two), stream_of(&one)];
     let to_both = post(&f, f.personal("обоим", &["1", "2"])).await;
-    // Ids ascend with the milliseconds.
-    f.clock.set(NOON + 1_000);
     let to_two = post(&f, f.personal("второму", &["2"])).await;
+    let (first, second) = (number(&f, to_both).await, number(&f, to_two).await);
     let open = f.store.open_stream_pushes(&phones).await.unwrap();
-    assert_eq!(open, [(0, to_both), (0, to_two), (1, to_both)]);
+    assert_eq!(open, [(0, first), (0, second), (1, first)]);
 
-    let owed: Vec<_> = open.iter().map(|&(place, id)| (place, phones[place], id)).collect();
+    let owed: Vec<_> = open.iter().map(|&(place, no)| (place, phones[place], no)).collect();
     let messages = f.store.stream_messages(&owed).await.unwrap();
     let mut texts: Vec<_> = messages.iter().map(|(place, message)| (*place, &*message.title)).collect();
     // Of the same message, either phone may come first.
@@ -41,8 +47,8 @@ async fn a_stream_is_owed_what_its_phone_has_no_receipt_for() {
     assert_eq!(texts, [(0, "обоим"), (1, "обоим"), (0, "второму")]);
     let delivered = report(&two, &[(to_both, ReceiptKind::Delivered)]);
     f.store.record(&[delivered]).await.unwrap();
-    assert_eq!(f.store.open_stream_pushes(&phones).await.unwrap(), [(0, to_two), (1, to_both)]);
-    f.store.cancel_message(f.client_id, None, to_both).await.unwrap();
+    assert_eq!(f.store.open_stream_pushes(&phones).await.unwrap(), [(0, second), (1, first)]);
+    f.store.cancel_message(f.client_no, None, to_both).await.unwrap();
     let left = f.store.stream_messages(&owed).await.unwrap();
     assert_eq!((left.len(), left[0].1.id), (1, to_two));
 }
@@ -58,7 +64,7 @@ async fn a_stream_is_lost_with_its_token_its_channel_or_a_block() {
     let streams: Vec<_> = phones.iter().map(stream_of).collect();
     assert!(f.store.lost_streams(&streams).await.unwrap().is_empty());
     f.store.leave(&phones[0].caller).await.unwrap();
-    f.store.block_employee(f.client_id, "2").await.unwrap();
+    f.store.block_employee(f.client_no, "2").await.unwrap();
     let way = Way {
         channel: "fcm".to_owned(),
         address: Some("new".to_owned()),
@@ -94,7 +100,7 @@ async fn the_first_receipt_of_a_kind_counts_and_strangers_learn_nothing() {
     assert!(!f.store.record(&[read]).await.unwrap()[0].changed);
     let rows = super::deliveries(&f, "").await;
     assert_eq!((rows[0].delivered_at, rows[0].read_at), (Some(from_us(NOON)), Some(from_us(NOON + HOUR))));
-    let seen = f.store.device(f.client_id, one.caller.device_id).await.unwrap();
+    let seen = f.store.device(f.client_no, one.caller.device_id).await.unwrap();
     assert_eq!(seen.seen_at, Some(from_us(NOON + HOUR)));
 }
 
@@ -107,7 +113,7 @@ async fn pushes_of_streams_are_closed_when_their_message_is_over() {
     assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
     assert_eq!(f.store.waiting_pushes("stream").await.unwrap(), 1);
     f.clock.set(NOON + 3 * HOUR);
-    let past = (Uuid::max(), Uuid::max(), Uuid::max());
+    let past = (ClientNo(i64::MAX), DeviceNo(i64::MAX), MessageNo(i64::MAX));
     f.store.close_stream_pushes(Some(past)).await.unwrap();
     assert_eq!(f.store.waiting_pushes("stream").await.unwrap(), 1, "the look begins after the cursor");
     assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);

@@ -19,7 +19,7 @@ fn new(personnel_no: &str, full_name: &str) -> NewEmployee {
 /// Everyone, by name: number, former number, whether archived.
 async fn everyone(f: &Fixture) -> Vec<String> {
     let listing = Listing { find: super::Find::default(), limit: 100, after: None, archived: true };
-    let page = f.store.employees(f.client_id, None, &listing).await.unwrap();
+    let page = f.store.employees(f.client_no, None, &listing).await.unwrap();
     let said = |e: &simo_common::api::people::Employee| {
         format!(
             "{} {} {} {}",
@@ -42,7 +42,7 @@ async fn a_successor_reads_nothing_of_his_predecessors() {
     later.draft.allow_empty = true;
     post(&f, later).await;
 
-    let made = f.store.succeed_employee(f.client_id, &new("1", "Новиков Олег")).await;
+    let made = f.store.succeed_employee(f.client_no, &new("1", "Новиков Олег")).await;
     assert_eq!(made.unwrap().devices, 0);
     assert!(f.store.token_holder(&old.token_hash).await.unwrap().is_none(), "his predecessor's phone is out");
     let name = "Новиков Олег 1 - false";
@@ -54,7 +54,7 @@ async fn a_successor_reads_nothing_of_his_predecessors() {
     assert!(f.store.own_messages(&phone, None, 10).await.unwrap().is_empty());
     post(&f, f.personal("новое", &["1"])).await;
     let own = f.store.own_messages(&phone, None, 10).await.unwrap();
-    assert_eq!(own.iter().map(|m| &*m.title).collect::<Vec<_>>(), ["новое"]);
+    assert_eq!(own.iter().map(|(_, m)| &*m.title).collect::<Vec<_>>(), ["новое"]);
     let found: Vec<_> = deliveries(&f, "employee:1")
         .await
         .iter()
@@ -86,7 +86,7 @@ async fn an_import_passes_numbers_on_and_twice_on_one_day_is_told_apart() {
                 person: Some(Person::New),
             })
             .collect();
-        f.store.import_employees(f.client_id, rows, false).await.unwrap()
+        f.store.import_employees(f.client_no, rows, false).await.unwrap()
     };
     let first = import("Новиков").await;
     assert_eq!((first.created, first.succeeded, first.updated), (2, 2, 0));
@@ -105,8 +105,8 @@ async fn an_import_passes_numbers_on_and_twice_on_one_day_is_told_apart() {
         ]
     );
     assert_eq!(f.rows("select count(*) from device where retired_at is null").await, ["1"]);
-    assert_eq!(f.rows("select count(distinct ordinal) from employee").await, ["7"]);
+    assert_eq!(f.rows("select count(distinct no) from employee").await, ["7"]);
     // Nobody has this number: it is simply given.
-    let made = f.store.succeed_employee(f.client_id, &new("77", "Первый")).await;
+    let made = f.store.succeed_employee(f.client_no, &new("77", "Первый")).await;
     assert_eq!(made.unwrap().personnel_no, "77");
 }

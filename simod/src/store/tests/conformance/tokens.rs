@@ -13,7 +13,7 @@ use super::{super::fixture::NOON, Fixture, HOUR, TokenHolder, is_conflict};
 use crate::store::{Incoming, OnSight, Poster, Refusal, TokenFor, TokenLimits, TokenTerms};
 
 async fn issue(f: &Fixture, limits: TokenLimits) -> IssuedToken {
-    let holder = TokenFor::Acs { client_id: f.client_id, name: "scada" };
+    let holder = TokenFor::Acs { client_no: f.client_no, name: "scada" };
     let terms = TokenTerms { personal: true, limits, ..TokenTerms::default() };
     f.store.issue_token(holder, &terms).await.unwrap()
 }
@@ -73,7 +73,7 @@ async fn the_transaction_that_stores_a_message_looks_at_the_limits_of_its_token(
     let said = OnSight { rate_limit: Some(600), rate_limit_as_503: true, fit: true };
     assert_eq!(known.into_iter().collect::<Vec<_>>(), [(token::hash(&limited.token), said)]);
     // A successor may do the same and no more.
-    let successor = f.store.rotate_token(Some(f.client_id), limited.id, 0).await.unwrap();
+    let successor = f.store.rotate_token(Some(f.client_no), limited.id, 0).await.unwrap();
     let shown = f.store.token(None, successor.id).await.unwrap();
     assert_eq!(
         (shown.scopes, shown.topics.join(" "), shown.networks, shown.rate_limit, shown.rate_limit_as_503),
@@ -106,7 +106,7 @@ async fn with_a_grace_the_old_token_works_until_it_is_over() {
     f.clock.set(NOON + HOUR);
     assert!(!lets_in(&f, &old).await && lets_in(&f, &new).await);
     // What expires earlier is not kept alive.
-    let holder = TokenFor::Acs { client_id: f.client_id, name: "scada" };
+    let holder = TokenFor::Acs { client_no: f.client_no, name: "scada" };
     let terms = TokenTerms { expires_at: Some(NOON + 2 * HOUR), ..TokenTerms::default() };
     let short = f.store.issue_token(holder, &terms).await.unwrap();
     f.store.rotate_token(None, short.id, 86_400).await.unwrap();
@@ -142,7 +142,7 @@ async fn tokens_that_stop_working_soon_are_found() {
     let f = Fixture::new().await;
     let mut ids = Vec::new();
     for days in [20, 13, 1] {
-        let holder = TokenFor::Acs { client_id: f.client_id, name: "scada" };
+        let holder = TokenFor::Acs { client_no: f.client_no, name: "scada" };
         let terms = TokenTerms { expires_at: Some(NOON + days * DAY), ..TokenTerms::default() };
         ids.push(f.store.issue_token(holder, &terms).await.unwrap().id);
     }

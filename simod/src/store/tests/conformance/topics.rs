@@ -12,7 +12,7 @@ use super::{super::fixture::NOON, Fixture, is_conflict, is_missing, listed};
 #[tokio::test]
 async fn topics_come_back_from_the_archive_without_their_grants() {
     let f = Fixture::new().await;
-    let client = f.client_id;
+    let client = f.client_no;
     let named = NewTopic { slug: "it".to_owned(), name: Some("ИТ".to_owned()), ..NewTopic::default() };
     let topic = |name: &str, grants| Topic {
         slug: "it".to_owned(),
@@ -52,7 +52,7 @@ async fn topics_come_back_from_the_archive_without_their_grants() {
 #[tokio::test]
 async fn the_widest_grant_lets_in_and_a_revoked_one_nobody() {
     let f = Fixture::new().await;
-    let client = f.client_id;
+    let client = f.client_no;
     let let_in = async |find: &str| {
         listed(
             async |listing| f.store.receivers(client, "boiler", &listing).await,

@@ -5,7 +5,7 @@ use simo_common::{api::access::NewOperator, people::Role, token};
 use super::*;
 
 /// What stops whoever revokes or rotates a token, after he has looked at it.
-pub(super) const TOKENS: &str = "select id from token for update";
+pub(super) const TOKENS: &str = "select no from token for update";
 
 const ALIVE: &str = "select count(*) from token where revoked_at is null";
 
@@ -26,7 +26,7 @@ pub(super) async fn only_token(plant: &Plant, name: &str) -> Uuid {
 async fn a_token_that_is_rotated_while_its_acs_is_archived_has_no_successor_that_lives() {
     let Some((plant, other)) = two().await else { return };
     let id: Uuid = plant.texts("select cast(id as text) from token").await[0].parse().unwrap();
-    let (store, client) = (plant.store.clone(), plant.client_id);
+    let (store, client) = (plant.store.clone(), plant.client_no);
     let (rotated, removed) = meet(
         &plant.store,
         TOKENS,
@@ -41,7 +41,7 @@ async fn a_token_that_is_rotated_while_its_acs_is_archived_has_no_successor_that
 #[tokio::test]
 async fn a_token_that_is_rotated_while_its_operator_is_archived_has_no_successor_that_lives() {
     let Some((plant, other)) = two().await else { return };
-    let (store, client) = (plant.store.clone(), plant.client_id);
+    let (store, client) = (plant.store.clone(), plant.client_no);
     let anna = operator("anna", Role::Admin);
     store.add_operator(Some(client), &anna).await.unwrap();
     let id = only_token(&plant, "anna").await;
@@ -60,7 +60,7 @@ async fn a_token_that_is_rotated_while_its_operator_is_archived_has_no_successor
 #[tokio::test]
 async fn a_token_that_is_rotated_while_its_owner_becomes_a_clients_operator_is_that_clients() {
     let Some((plant, other)) = two().await else { return };
-    let (store, client) = (plant.store.clone(), plant.client_id);
+    let (store, client) = (plant.store.clone(), plant.client_no);
     store.add_operator(None, &operator("root", Role::Owner)).await.unwrap();
     let id = only_token(&plant, "root").await;
     let (rotated, edited) =
@@ -70,7 +70,7 @@ async fn a_token_that_is_rotated_while_its_owner_becomes_a_clients_operator_is_t
         })
         .await;
     assert!(rotated.is_ok() && edited.is_ok(), "{rotated:?} {edited:?}");
-    let owners = "select count(*) from token where client_id is null";
+    let owners = "select count(*) from token where client_no is null";
     assert_eq!((plant.number(ALIVE).await, plant.number(owners).await), (Some(1), Some(0)));
 }
 
@@ -86,7 +86,7 @@ fn machine(code: &str) -> NewSession {
 #[tokio::test]
 async fn a_code_that_two_machines_bring_at_once_lets_one_in() {
     let Some((plant, other)) = two().await else { return };
-    let (store, client) = (plant.store.clone(), plant.client_id);
+    let (store, client) = (plant.store.clone(), plant.client_no);
     let anna = operator("anna", Role::Admin);
     store.add_operator(Some(client), &anna).await.unwrap();
     let code = store.login_code(None, "anna", 60).await.unwrap().code;
@@ -105,7 +105,7 @@ async fn a_code_that_two_machines_bring_at_once_lets_one_in() {
 #[tokio::test]
 async fn whoever_logs_in_while_he_is_archived_has_no_session_that_lives() {
     let Some((plant, other)) = two().await else { return };
-    let (store, client) = (plant.store.clone(), plant.client_id);
+    let (store, client) = (plant.store.clone(), plant.client_no);
     plant.run("delete from token").await;
     let anna = operator("anna", Role::Admin);
     store.add_operator(Some(client), &anna).await.unwrap();

@@ -22,17 +22,13 @@ async fn instances() -> Option<(Fixture, Store, Store)> {
 
 /// The phone of employee 1.
 async fn phone(f: &Fixture) -> DeviceCaller {
-    let id = async |column| {
-        let of_his = format!(
-            "select d.{column} from device d join employee e on e.id = d.employee_id where e.personnel_no = '1'"
-        );
-        f.rows(&of_his).await[0].parse().unwrap()
-    };
+    let no = f.rows("select no from device where employee_no = 1").await[0].parse().unwrap();
     DeviceCaller {
-        client_id: f.client_id,
+        client_no: f.client_no,
         client: "zavod".to_owned(),
-        employee_id: id("employee_id").await,
-        device_id: id("id").await,
+        employee_no: EmployeeNo(1),
+        device_no: DeviceNo(no),
+        device_id: Uuid::nil(),
         channel: "fcm".to_owned(),
         blocked: false,
     }
@@ -71,7 +67,7 @@ async fn a_message_that_comes_while_a_phone_changes_its_way_goes_the_new_way() {
     let (message, phone) = (f.personal("после", &["1"]), phone(&f).await);
     let (changed, accepted) = meet(
         &f.store,
-        "select seq from push for update",
+        "select message_no from push for update",
         async move { one.change_way(&phone, &stream()).await },
         async move { other.accept(&[message]).await },
     )
@@ -91,7 +87,7 @@ async fn a_message_that_is_expanded_while_it_is_canceled_leaves_no_delivery_wait
     let mut message = f.incoming("Всем");
     message.draft.recipients = Some(Recipients { everyone: true, ..Recipients::default() });
     let id = posted(&f.store.accept(&[message]).await.unwrap()[0]).id;
-    let client = f.client_id;
+    let client = f.client_no;
     let (expanded, canceled) = meet(
         &f.store,
         "lock table audience in share mode",

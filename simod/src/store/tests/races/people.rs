@@ -16,7 +16,7 @@ use super::{
     *,
 };
 
-type Make = fn(Arc<Store>, Uuid) -> BoxFuture<'static, Result<()>>;
+type Make = fn(Arc<Store>, ClientNo) -> BoxFuture<'static, Result<()>>;
 
 /// Archiving comes after the device, and retires it.
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn whoever_pairs_while_he_is_archived_keeps_no_device() {
     let Some((plant, other)) = two().await else { return };
     let employee = plant.employee(1).await;
     let device = new_device(&plant.invite(employee).await, "token", Some("a"));
-    let (store, client) = (plant.store.clone(), plant.client_id);
+    let (store, client) = (plant.store.clone(), plant.client_no);
     let (paired, removed) = meet(
         &plant.store,
         "lock table device in share mode",
@@ -45,7 +45,7 @@ async fn whoever_pairs_while_he_is_archived_keeps_no_device() {
 async fn whom_a_topic_is_given_to_while_he_is_archived_is_either_refused_or_kept() {
     let Some((plant, other)) = two().await else { return };
     plant.employee(1).await;
-    let client = plant.client_id;
+    let client = plant.client_no;
     plant.store.add_group(client, &same()).await.unwrap();
     let topic = NewTopic { slug: "pumps".to_owned(), ..NewTopic::default() };
     plant.store.add_topic(client, &topic).await.unwrap();
@@ -93,30 +93,28 @@ async fn what_two_instances_make_at_once_is_made_once_and_the_other_one_is_told_
     let Some((plant, other)) = two().await else { return };
     let makes: [(&str, Make); 6] = [
         (
-            "client (id, slug, name, timezone, default_ttl, created_at) values (x'ID', 'same', '', 'UTC', 1, 1)",
+            "client (slug, name, timezone, default_ttl, created_at) values ('same', '', 'UTC', 1, 1)",
             |store, _| {
                 Box::pin(async move { store.add_client("same", &ClientSpec::default()).await.map(|_| ()) })
             },
         ),
-        ("operator (id, name, role, created_at) values (x'ID', 'same', 'owner', 1)", |store, _| {
+        ("operator (name, role, created_at) values ('same', 'owner', 1)", |store, _| {
             Box::pin(
                 async move { store.add_operator(None, &operator("same", Role::Owner)).await.map(|_| ()) },
             )
         }),
-        ("acs (client_id, id, name, created_at) values (x'CLIENT', x'ID', 'same', 1)", |store, client| {
+        ("acs (client_no, name, created_at) values (CLIENT, 'same', 1)", |store, client| {
             Box::pin(async move { store.add_acs(client, "same").await.map(|_| ()) })
         }),
+        ("\"group\" (client_no, slug, name, created_at) values (CLIENT, 'same', '', 1)", |store, client| {
+            Box::pin(async move { store.add_group(client, &same()).await.map(|_| ()) })
+        }),
+        ("topic (client_no, slug, name, created_at) values (CLIENT, 'same', '', 1)", |store, client| {
+            Box::pin(async move { store.add_topic(client, &same_topic()).await.map(|_| ()) })
+        }),
         (
-            "\"group\" (client_id, id, slug, name, created_at) values (x'CLIENT', x'ID', 'same', '', 1)",
-            |store, client| Box::pin(async move { store.add_group(client, &same()).await.map(|_| ()) }),
-        ),
-        (
-            "topic (client_id, id, slug, name, created_at) values (x'CLIENT', x'ID', 'same', '', 1)",
-            |store, client| Box::pin(async move { store.add_topic(client, &same_topic()).await.map(|_| ()) }),
-        ),
-        (
-            "employee (client_id, id, ordinal, personnel_no, full_name, folded_name, sort_key, created_at)
-          values (x'CLIENT', x'ID', 99, 'same', '', '', x'00', 1)",
+            "employee (client_no, no, personnel_no, full_name, folded_name, sort_key, created_at)
+          values (CLIENT, 99, 'same', '', '', x'00', 1)",
             |store, client| {
                 let new = NewEmployee {
                     personnel_no: "same".to_owned(),
@@ -127,10 +125,9 @@ async fn what_two_instances_make_at_once_is_made_once_and_the_other_one_is_told_
             },
         ),
     ];
-    let client = plant.client_id;
+    let client = plant.client_no;
     for (row, make) in makes {
-        let id = Uuid::from_u128(1).simple().to_string();
-        let row = row.replace("ID", &id).replace("CLIENT", &client.simple().to_string());
+        let row = row.replace("CLIENT", &client.0.to_string());
         let made = meet(
             &plant.store,
             &format!("insert into {row}"),
@@ -157,7 +154,7 @@ fn same() -> Named {
 #[tokio::test]
 async fn of_two_operators_who_are_given_one_name_the_second_one_is_told_to_come_back() {
     let Some((plant, other)) = two().await else { return };
-    let (store, client) = (plant.store.clone(), plant.client_id);
+    let (store, client) = (plant.store.clone(), plant.client_no);
     for name in ["anna", "boris"] {
         let new = operator(name, Role::Admin);
         store.add_operator(Some(client), &new).await.unwrap();

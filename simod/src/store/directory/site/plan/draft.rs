@@ -174,7 +174,11 @@ impl<'a> Draft<'a> {
             prune: reach.prune,
             may_set: reach.clients,
             out,
-            plan: ClientPlan { slug: slug.to_owned(), id: live.map(|live| live.id), ..ClientPlan::default() },
+            plan: ClientPlan {
+                slug: slug.to_owned(),
+                client_no: live.map(|live| live.client_no),
+                ..ClientPlan::default()
+            },
             settings: Settings::of(slug, wanted, live.map(|live| &live.settings)),
         }
     }

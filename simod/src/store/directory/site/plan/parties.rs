@@ -86,7 +86,7 @@ impl Draft<'_> {
         }
         for (name, operator) in self.live.into_iter().flat_map(|live| &live.operators) {
             if self.prune && !operator.archived && !wanted.contains_key(name.as_str()) {
-                self.plan.operators_gone.push(operator.id);
+                self.plan.operators_gone.push(operator.no);
                 let before = HasRole { role: operator.is };
                 self.note(SiteAction::Archive, SiteKind::Operator, name, Some(&before), None);
             }
@@ -100,7 +100,7 @@ impl Draft<'_> {
     fn keeps_an_admin(&self) -> bool {
         let changed = |name: &String| self.plan.operators.iter().find(|(other, _)| other == name);
         let stays = self.live.into_iter().flat_map(|live| &live.operators).any(|(name, operator)| {
-            let is_here = !operator.archived && !self.plan.operators_gone.contains(&operator.id);
+            let is_here = !operator.archived && !self.plan.operators_gone.contains(&operator.no);
             is_here
                 && operator.is == Role::Admin
                 && changed(name).is_none_or(|(_, role)| *role == Role::Admin)
@@ -134,7 +134,7 @@ impl Draft<'_> {
         };
         for (name, acs) in &live.acs {
             if self.prune && !acs.archived && !wanted.contains_key(name.as_str()) {
-                self.plan.acs_gone.push(acs.id);
+                self.plan.acs_gone.push(acs.no);
                 self.note::<()>(SiteAction::Archive, SiteKind::Acs, name, None, None);
             }
         }

@@ -40,7 +40,7 @@ impl Draft<'_> {
                 continue;
             }
             if goes {
-                self.plan.groups_gone.push(group.id);
+                self.plan.groups_gone.push(group.no);
                 self.note(SiteAction::Archive, SiteKind::Group, slug, Some(&group.is), None);
             } else {
                 after.insert(slug.clone(), group.is.clone());
@@ -132,7 +132,7 @@ impl Draft<'_> {
                 continue;
             }
             if self.prune && list.is_some() && !wanted.contains_key(no.as_str()) {
-                self.plan.people_gone.push(employee.id);
+                self.plan.people_gone.push(employee.no);
                 self.note(SiteAction::Archive, SiteKind::Employee, no, Some(&employee.is), None);
             } else {
                 after.insert(no.clone(), staying(&employee.is, groups));
@@ -173,8 +173,8 @@ impl Draft<'_> {
             };
             if let Some(before) = before.filter(|_| !succeeds) {
                 match (before.is.blocked, employee.blocked) {
-                    (false, true) => self.plan.people_blocked.push(before.id),
-                    (true, false) => self.plan.people_unblocked.push(before.id),
+                    (false, true) => self.plan.people_blocked.push(before.no),
+                    (true, false) => self.plan.people_unblocked.push(before.no),
                     _ => {}
                 }
             }

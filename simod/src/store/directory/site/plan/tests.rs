@@ -12,19 +12,21 @@ use simo_common::{
     people::Role,
     token::Scope,
 };
-use uuid::Uuid;
 
 use super::{
     super::live::{Employee, Group, Kept, Live, LiveClient, LiveToken, Settings, Topic},
     Plan, Reach,
 };
-use crate::store::{GrantTerms, TokenLimits, TokenTerms};
+use crate::store::{
+    AcsNo, ClientNo, EmployeeNo, GrantNo, GrantTerms, GroupNo, OperatorNo, TokenLimits, TokenNo, TokenTerms,
+    TopicNo,
+};
 
 const OWNER: Reach = Reach { prune: false, prune_clients: false, clients: true };
 const PRUNE: Reach = Reach { prune: true, ..OWNER };
 
-fn kept<T>(number: u128, is: T) -> Kept<T> {
-    Kept { id: Uuid::from_u128(number), archived: false, is }
+fn kept<N, T>(no: N, is: T) -> Kept<N, T> {
+    Kept { no, archived: false, is }
 }
 
 fn names(names: &[&str]) -> BTreeSet<String> {
@@ -40,18 +42,18 @@ fn live() -> Live {
         groups: names(groups),
         ..Employee::default()
     };
-    let mut old = kept(11, group("Старая"));
+    let mut old = kept(GroupNo(11), group("Старая"));
     old.archived = true;
     let boiler = Topic {
         name: "Котельная".to_owned(),
         grants: BTreeMap::from([(
             Grantee::Group("smena-a".to_owned()),
-            (Uuid::from_u128(40), GrantTerms::default()),
+            (GrantNo(40), GrantTerms::default()),
         )]),
         ..Topic::default()
     };
     let client = LiveClient {
-        id: Uuid::from_u128(1),
+        client_no: ClientNo(1),
         archived: false,
         settings: Settings {
             name: "Завод".to_owned(),
@@ -61,9 +63,9 @@ fn live() -> Live {
             default_ttl: 3_600,
             retention_days: None,
         },
-        acs: BTreeMap::from([("1c".to_owned(), kept(2, ()))]),
+        acs: BTreeMap::from([("1c".to_owned(), kept(AcsNo(2), ()))]),
         tokens: vec![LiveToken {
-            id: Uuid::from_u128(3),
+            token_no: TokenNo(3),
             acs: "1c".to_owned(),
             terms: TokenTerms {
                 name: Some("main".to_owned()),
@@ -74,13 +76,16 @@ fn live() -> Live {
             heir: None,
         }],
         ended: Vec::new(),
-        operators: BTreeMap::from([("anna".to_owned(), kept(4, Role::Admin))]),
-        groups: BTreeMap::from([("smena-a".to_owned(), kept(10, group("Смена А"))), ("old".to_owned(), old)]),
-        employees: BTreeMap::from([
-            ("001".to_owned(), kept(20, employee("Исаева Анна Ильинична", &["smena-a"]))),
-            ("002".to_owned(), kept(21, employee("Котов Борис", &[]))),
+        operators: BTreeMap::from([("anna".to_owned(), kept(OperatorNo(4), Role::Admin))]),
+        groups: BTreeMap::from([
+            ("smena-a".to_owned(), kept(GroupNo(10), group("Смена А"))),
+            ("old".to_owned(), old),
         ]),
-        topics: BTreeMap::from([("boiler".to_owned(), kept(30, boiler))]),
+        employees: BTreeMap::from([
+            ("001".to_owned(), kept(EmployeeNo(20), employee("Исаева Анна Ильинична", &["smena-a"]))),
+            ("002".to_owned(), kept(EmployeeNo(21), employee("Котов Борис", &[]))),
+        ]),
+        topics: BTreeMap::from([("boiler".to_owned(), kept(TopicNo(30), boiler))]),
     };
     Live {
         clients: BTreeMap::from([("zavod".to_owned(), client)]),
@@ -195,7 +200,7 @@ fn a_token_that_works_is_as_it_is_said_or_it_is_a_mistake() {
 fn each_of_several_tokens_of_a_name_is_one_that_works_or_a_new_one() {
     let mut live = live();
     let mut token = live.clients["zavod"].tokens[0].clone();
-    token.id = Uuid::from_u128(50);
+    token.token_no = TokenNo(50);
     token.terms.limits.rate_limit = Some(5);
     live.clients.get_mut("zavod").unwrap().tokens.insert(0, token);
     let planned = |tokens: Value| -> Vec<String> {
@@ -222,10 +227,10 @@ fn pruning_takes_back_every_token_that_the_list_does_not_mean_also_one_of_the_sa
     let mut live = live();
     let tokens = &mut live.clients.get_mut("zavod").unwrap().tokens;
     let limited = tokens[0].clone();
-    let mut more = |id: u128, heir: Option<u128>| {
+    let mut more = |number: i64, heir: Option<i64>| {
         let mut token = limited.clone();
-        token.id = Uuid::from_u128(id);
-        token.heir = heir.map(Uuid::from_u128);
+        token.token_no = TokenNo(number);
+        token.heir = heir.map(TokenNo);
         token.terms.limits = TokenLimits::default();
         tokens.push(token);
     };
@@ -238,7 +243,7 @@ fn pruning_takes_back_every_token_that_the_list_does_not_mean_also_one_of_the_sa
         let said = site(json!({"acs": [{"name": "1c", "tokens": tokens}]}));
         let plan = Plan::new(&said, &live, reach).unwrap();
         let gone = plan.clients.iter().flat_map(|client| &client.tokens_gone);
-        gone.map(Uuid::as_u128).collect::<Vec<_>>()
+        gone.map(|token_no| token_no.0).collect::<Vec<_>>()
     };
     let limited = json!([{"name": "main", "scopes": ["send"]}]);
     assert_eq!(gone(limited.clone(), OWNER), [0; 0]);

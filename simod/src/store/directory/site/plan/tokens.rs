@@ -10,10 +10,9 @@ use simo_common::{
     time::{self, Moment},
     token::Scope,
 };
-use uuid::Uuid;
 
 use super::{super::live::LiveToken, draft::Draft};
-use crate::store::{TokenLimits, TokenTerms};
+use crate::store::{TokenLimits, TokenNo, TokenTerms};
 
 /// What is told of a token.
 #[derive(Default, PartialEq, Serialize)]
@@ -151,10 +150,10 @@ impl Draft<'_> {
         if !self.prune {
             return;
         }
-        let free: HashSet<Uuid> = free.iter().map(|live| live.id).collect();
+        let free: HashSet<TokenNo> = free.iter().map(|live| live.token_no).collect();
         for token in live {
-            if free.contains(&token.heir.unwrap_or(token.id)) {
-                self.plan.tokens_gone.push(token.id);
+            if free.contains(&token.heir.unwrap_or(token.token_no)) {
+                self.plan.tokens_gone.push(token.token_no);
                 let name = format!("{acs}/{}", token.name());
                 self.note::<()>(SiteAction::Revoke, SiteKind::Token, &name, None, None);
             }

@@ -14,14 +14,13 @@ use simo_common::{
     text,
     time::{self, Moment},
 };
-use uuid::Uuid;
 
 use super::{
     super::live::Topic,
     draft::{Draft, entries},
     people::{Employees, Groups},
 };
-use crate::store::GrantTerms;
+use crate::store::{GrantNo, GrantTerms};
 
 /// What is told of a grant.
 #[derive(Serialize)]
@@ -64,7 +63,7 @@ impl Draft<'_> {
         let wanted = entries(self.out, &path, ".slug", list, |topic| &topic.slug);
         for (slug, topic) in live.into_iter().flatten() {
             if self.prune && !topic.archived && !wanted.contains_key(slug.as_str()) {
-                self.plan.topics_gone.push(topic.id);
+                self.plan.topics_gone.push(topic.no);
                 self.note(SiteAction::Archive, SiteKind::Topic, slug, Some(&topic.is), None);
             }
         }
@@ -94,15 +93,15 @@ impl Draft<'_> {
     /// What goes with what goes: the grants of topics, groups and employees. Whom a topic's messages are for must not go.
     fn left(&mut self, groups: &Groups, employees: &Employees) {
         for (slug, topic) in self.live.into_iter().flat_map(|live| &live.topics) {
-            let goes = self.plan.topics_gone.contains(&topic.id);
-            for (grantee, (id, terms)) in &topic.is.grants {
+            let goes = self.plan.topics_gone.contains(&topic.no);
+            for (grantee, (grant_no, terms)) in &topic.is.grants {
                 let is_there = match grantee {
                     Grantee::Everyone => true,
                     Grantee::Group(slug) => groups.contains_key(slug),
                     Grantee::Employee(no) => employees.contains_key(no),
                 };
                 if goes || !is_there {
-                    self.revoke(slug, grantee, *id, terms);
+                    self.revoke(slug, grantee, *grant_no, terms);
                 }
             }
             let listed = self.wanted.topics.iter().flatten().any(|wanted| wanted.slug == *slug);
@@ -114,8 +113,8 @@ impl Draft<'_> {
         }
     }
 
-    fn revoke(&mut self, topic: &str, grantee: &Grantee, id: Uuid, terms: &GrantTerms) {
-        self.plan.grants_gone.push(id);
+    fn revoke(&mut self, topic: &str, grantee: &Grantee, grant_no: GrantNo, terms: &GrantTerms) {
+        self.plan.grants_gone.push(grant_no);
         let name = format!("{topic}/{}", grantee_name(grantee));
         let before = Times::from(terms);
         self.note(SiteAction::Revoke, SiteKind::Grant, &name, Some(&before), None);
@@ -223,7 +222,7 @@ impl Draft<'_> {
         topic: &str,
         path: &str,
         list: &[SiteGrant],
-        held: &BTreeMap<Grantee, (Uuid, GrantTerms)>,
+        held: &BTreeMap<Grantee, (GrantNo, GrantTerms)>,
         groups: &Groups,
         employees: &Employees,
     ) {
@@ -279,7 +278,7 @@ impl Draft<'_> {
             self.note(action, SiteKind::Grant, &name, before.as_ref(), Some(&Times::from(&terms)));
             self.plan.grants.push((topic.to_owned(), grantee, terms));
         }
-        for (grantee, (id, terms)) in held {
+        for (grantee, (grant_no, terms)) in held {
             // Those to who goes end with him.
             let is_there = match grantee {
                 Grantee::Everyone => true,
@@ -287,7 +286,7 @@ impl Draft<'_> {
                 Grantee::Employee(no) => employees.contains_key(no) && !self.plan.succeeded.contains(no),
             };
             if self.prune && is_there && !wanted.contains_key(grantee) {
-                self.revoke(topic, grantee, *id, terms);
+                self.revoke(topic, grantee, *grant_no, terms);
             }
         }
     }

@@ -11,10 +11,10 @@ use simo_common::{
     time,
     token::{self, TokenKind},
 };
-use uuid::Uuid;
 
 use super::super::{live::Employee, plan::ClientPlan};
 use crate::store::{
+    ClientNo,
     callers::limits::joined,
     db::rows_as_json::{hex, hex_hash, json},
     directory::employees::PersonRow,
@@ -30,16 +30,12 @@ impl Rows {
     pub(super) fn of<T: Serialize>(rows: &[T]) -> Self {
         Self { json: json(rows), count: rows.len() as u64 }
     }
-
-    pub(super) fn ids(ids: &[Uuid]) -> Self {
-        Self::of(&ids.iter().map(|id| hex(*id)).collect::<Vec<_>>())
-    }
 }
 
 /// What is written of a client.
 pub(super) struct Client {
-    pub(super) id: Uuid,
-    pub(super) is_new: bool,
+    /// [`ClientNo::NONE`] of one that is to be made, until it is.
+    pub(super) no: ClientNo,
     pub(super) plan: ClientPlan,
     pub(super) operators: Rows,
     pub(super) acs: Rows,
@@ -52,7 +48,6 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(plan: ClientPlan, issued: &mut Vec<SiteToken>, now: i64) -> Self {
-        let new = || hex(id::new(now));
         let mut tokens = Vec::new();
         for (acs, terms) in &plan.tokens {
             let (secret, id) = (token::generate(TokenKind::Acs), id::new(now));
@@ -86,9 +81,9 @@ impl Client {
                 },
             });
         }
-        // New people come first in the list, so that exactly they take the ordinals.
+        // New people come first in the list, so that exactly they take the numbers.
         let people = plan.people_made.iter().chain(&plan.people_changed);
-        let people: Vec<_> = people.map(|(no, person)| person_row(id::new(now), no, person)).collect();
+        let people: Vec<_> = people.map(|(no, person)| person_row(no, person)).collect();
         let topics: Vec<_> = plan
             .topics
             .iter()
@@ -96,7 +91,7 @@ impl Client {
                 let priority = topic.priority.map(Priority::rank);
                 // A struct of strings, whose serialisation cannot fail.
                 let recipients = topic.recipients.as_ref().and_then(|to| serde_json::to_string(to).ok());
-                (new(), slug, &topic.name, priority, recipients)
+                (slug, &topic.name, priority, recipients)
             })
             .collect();
         let grants: Vec<_> = plan
@@ -109,21 +104,17 @@ impl Client {
                     Grantee::Employee(no) => (Some(no), None),
                 };
                 let hours = terms.hours.as_ref().map(ToString::to_string);
-                (new(), topic, employee, group, terms.starts_at, terms.ends_at, hours)
+                (hex(id::new(now)), topic, employee, group, terms.starts_at, terms.ends_at, hours)
             })
             .collect();
         let operators = plan.operators.iter();
-        let operators: Vec<_> = operators.map(|(name, role)| (new(), name, role.as_str())).collect();
-        let acs: Vec<_> = plan.acs.iter().map(|name| (new(), name)).collect();
-        let groups = plan.groups.iter();
-        let groups: Vec<_> = groups.map(|(slug, name)| (new(), slug, name)).collect();
+        let operators: Vec<_> = operators.map(|(name, role)| (name, role.as_str())).collect();
         Self {
-            id: plan.id.unwrap_or_else(|| id::new(now)),
-            is_new: plan.id.is_none(),
+            no: plan.client_no.unwrap_or(ClientNo::NONE),
             operators: Rows::of(&operators),
-            acs: Rows::of(&acs),
+            acs: Rows::of(&plan.acs),
             tokens: Rows::of(&tokens),
-            groups: Rows::of(&groups),
+            groups: Rows::of(&plan.groups),
             people: Rows::of(&people),
             topics: Rows::of(&topics),
             grants: Rows::of(&grants),
@@ -136,7 +127,7 @@ fn yes_or_no(is: bool) -> &'static str {
     if is { "yes" } else { "no" }
 }
 
-fn person_row<'a>(id: Uuid, no: &'a str, person: &'a Employee) -> PersonRow<'a> {
+fn person_row<'a>(no: &'a str, person: &'a Employee) -> PersonRow<'a> {
     let contacts = [&person.email, &person.phone, &person.locale, &person.timezone].map(Option::as_deref);
-    PersonRow::new(id, no, &person.full_name, contacts, person.blocked)
+    PersonRow::new(no, &person.full_name, contacts, person.blocked)
 }

@@ -5,20 +5,18 @@ use std::{
     sync::Arc,
 };
 
-use simo_common::{api::message::Recipients, message::Priority};
-use uuid::Uuid;
-
 use super::{Question, TopicName};
 use crate::store::{
-    Result,
+    ClientNo, EmployeeNo, GrantNo, GroupNo, Result, TopicNo,
     db::engine::{Conn, query},
     directory::grants::{GrantTerms, zone},
 };
+use simo_common::{api::message::Recipients, message::Priority};
 
 /// A topic, and who holds its grants.
 #[derive(Debug, Default)]
 pub(in crate::store::posting::accept) struct Topic {
-    pub id: Uuid,
+    pub no: TopicNo,
     /// How urgent messages are that say nothing of it.
     pub priority: Option<Priority>,
     /// Whom messages are for that say nothing of it; `None`: all who hold a grant.
@@ -33,17 +31,17 @@ pub(in crate::store::posting::accept) struct Topic {
 #[derive(Debug, Default)]
 pub(in crate::store::posting::accept) struct Holders {
     /// The grant to everyone.
-    pub everyone: Option<Uuid>,
+    pub everyone: Option<GrantNo>,
     /// Grants to groups: grant and group.
-    pub groups: Vec<(Uuid, Uuid)>,
+    pub groups: Vec<(GrantNo, GroupNo)>,
     /// Grants to employees who are not archived.
-    pub employees: Vec<(Uuid, Holder)>,
+    pub employees: Vec<(GrantNo, Holder)>,
 }
 
 /// An employee who holds a grant himself.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store::posting::accept) struct Holder {
-    pub ordinal: u32,
+    pub no: EmployeeNo,
     pub blocked: bool,
     pub has_device: bool,
 }
@@ -53,80 +51,77 @@ pub(in crate::store::posting::accept) async fn topics<'a>(
     tx: &mut Conn,
     questions: &[Question<'a>],
     now: i64,
-) -> Result<HashMap<(Uuid, TopicName<'a>), Arc<Topic>>> {
+) -> Result<HashMap<(ClientNo, TopicName<'a>), Arc<Topic>>> {
     let mut names = HashSet::new();
     for question in questions {
-        names.extend(question.topic.map(|topic| (question.client_id, topic)));
+        names.extend(question.topic.map(|topic| (question.client_no, topic)));
     }
     let mut topics = HashMap::new();
-    for (client_id, name) in names {
-        if let Some(topic) = topic(tx, client_id, name, now).await? {
-            topics.insert((client_id, name), Arc::new(topic));
+    for (client_no, name) in names {
+        if let Some(topic) = topic(tx, client_no, name, now).await? {
+            topics.insert((client_no, name), Arc::new(topic));
         }
     }
     Ok(topics)
 }
 
-async fn topic(tx: &mut Conn, client_id: Uuid, name: TopicName<'_>, now: i64) -> Result<Option<Topic>> {
+async fn topic(tx: &mut Conn, client_no: ClientNo, name: TopicName<'_>, now: i64) -> Result<Option<Topic>> {
     // A stored message's topic was checked when it was posted.
     let found = match name {
         TopicName::Slug(slug) => {
             query(
-                "select id, priority, recipients from topic
-                 where client_id = $1 and slug = $2 and archived_at is null",
+                "select no, priority, recipients from topic
+                 where client_no = $1 and slug = $2 and archived_at is null",
             )
-            .bind(client_id)
+            .bind(client_no)
             .bind(slug)
             .fetch_optional(tx)
             .await?
         }
-        TopicName::Id(id) => {
-            query("select id, priority, recipients from topic where client_id = $1 and id = $2")
-                .bind(client_id)
-                .bind(id)
+        TopicName::No(no) => {
+            query("select no, priority, recipients from topic where client_no = $1 and no = $2")
+                .bind(client_no)
+                .bind(no)
                 .fetch_optional(tx)
                 .await?
         }
     };
     let Some(found) = found else { return Ok(None) };
     let mut topic = Topic {
-        id: found.try_get("id")?,
+        no: found.try_get("no")?,
         priority: found.try_get::<Option<i64>, _>("priority")?.map(Priority::from_rank),
         recipients: found.json("recipients")?,
         ..Topic::default()
     };
     let grants = query(
-        "select g.id, g.employee_id is not null as personal, g.group_id, e.ordinal, e.blocked_at is not null as blocked,
+        "select g.no, g.employee_no is not null as personal, g.group_no, e.no as holder_no, e.blocked_at is not null as blocked,
                 e.devices > 0 as has_device, g.starts_at, g.ends_at, g.hours, c.timezone
          from topic_grant g indexed by topic_grant_once
-         cross join client c on c.id = g.client_id
-         left join employee e on e.client_id = g.client_id and e.id = g.employee_id and e.archived_at is null
-         left join \"group\" r on r.client_id = g.client_id and r.id = g.group_id
-         where g.client_id = $1 and g.topic_id = $2 and r.archived_at is null
+         cross join client c on c.no = g.client_no
+         left join employee e on e.client_no = g.client_no and e.no = g.employee_no and e.archived_at is null
+         left join \"group\" r on r.client_no = g.client_no and r.no = g.group_no
+         where g.client_no = $1 and g.topic_no = $2 and r.archived_at is null
          order by r.slug",
     )
-    .bind(client_id)
-    .bind(topic.id)
+    .bind(client_no)
+    .bind(topic.no)
     .fetch_all(tx)
     .await?;
     for row in grants {
-        let grant_id: Uuid = row.try_get("id")?;
-        let group_id: Option<Uuid> = row.try_get("group_id")?;
-        let ordinal: Option<u32> = row.try_get("ordinal")?;
+        let grant_no: GrantNo = row.try_get("no")?;
+        let group_no: Option<GroupNo> = row.try_get("group_no")?;
+        let holder_no: Option<EmployeeNo> = row.try_get("holder_no")?;
         let counts = GrantTerms::read(&row)?.count(now, || zone(&row))?;
         let holders = if counts { &mut topic.grants } else { &mut topic.dormant };
-        match (row.try_get::<bool, _>("personal")?, group_id, ordinal) {
-            (true, _, Some(ordinal)) => {
-                let holder = Holder {
-                    ordinal,
-                    blocked: row.try_get("blocked")?,
-                    has_device: row.try_get("has_device")?,
-                };
-                holders.employees.push((grant_id, holder));
+        match (row.try_get::<bool, _>("personal")?, group_no, holder_no) {
+            (true, _, Some(no)) => {
+                let holder =
+                    Holder { no, blocked: row.try_get("blocked")?, has_device: row.try_get("has_device")? };
+                holders.employees.push((grant_no, holder));
             }
             (true, ..) => {}
-            (false, Some(group_id), _) => holders.groups.push((grant_id, group_id)),
-            (false, None, _) => holders.everyone = Some(grant_id),
+            (false, Some(group_no), _) => holders.groups.push((grant_no, group_no)),
+            (false, None, _) => holders.everyone = Some(grant_no),
         }
     }
     Ok(Some(topic))
