@@ -1,7 +1,11 @@
 //! Deliveries: one message for one employee. A delivery stores facts; its state is derived from them.
 
+mod reason;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use self::reason::Reason;
 
 /// Where a delivery stands. The order is that of sorting by state; the numbers are what the database stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -106,9 +110,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Its name, also in the database.
+    /// Its name.
     pub fn as_str(self) -> &'static str {
         self.state().as_str()
+    }
+
+    /// The number that the database stores: that of the state it leads to.
+    pub fn number(self) -> i64 {
+        self.state().rank()
+    }
+
+    /// The outcome stored as `number`.
+    pub fn from_number(number: i64) -> Option<Self> {
+        [Self::Failed, Self::Expired, Self::Canceled, Self::Denied].into_iter().find(|o| o.number() == number)
     }
 
     /// The state it leads to while there is no receipt.
@@ -139,7 +153,8 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The state: a receipt beats every outcome and everything earlier; an outcome beats `sent`.
+    /// The state: a receipt beats every outcome and everything earlier. `failed` and `expired` beat `sent`; `canceled` and
+    /// `denied` do not, because what a provider has cannot be called back.
     pub fn state(self) -> DeliveryState {
         if self.acknowledged {
             DeliveryState::Acknowledged
@@ -147,88 +162,15 @@ impl Facts {
             DeliveryState::Read
         } else if self.delivered {
             DeliveryState::Delivered
-        } else if let Some(outcome) = self.outcome {
+        } else if let Some(outcome) = self
+            .outcome
+            .filter(|outcome| !self.sent || !matches!(outcome, Outcome::Canceled | Outcome::Denied))
+        {
             outcome.state()
         } else if self.sent {
             DeliveryState::Sent
         } else {
             DeliveryState::Queued
-        }
-    }
-}
-
-/// Reason codes: why a delivery was denied or ended, why a push failed. Stable, shown in history and `explain`.
-pub mod reason {
-    /// The employee holds no grant for the topic.
-    pub const NO_GRANT: &str = "no_grant";
-    /// The employee's grant for the topic does not count at this time.
-    pub const NOT_NOW: &str = "not_now";
-    /// The employee is blocked.
-    pub const BLOCKED: &str = "blocked";
-    /// The employee was archived.
-    pub const ARCHIVED: &str = "archived";
-    /// He had no device until the message expired.
-    pub const NO_DEVICE: &str = "no_device";
-    /// The message expired before a provider took a push.
-    pub const EXPIRED: &str = "expired";
-    /// The message was canceled.
-    pub const CANCELED: &str = "canceled";
-    /// The topic was archived before the message came due (why the server canceled it).
-    pub const TOPIC_ARCHIVED: &str = "topic_archived";
-    /// The client was archived before the message came due (why the server canceled it).
-    pub const CLIENT_ARCHIVED: &str = "client_archived";
-    /// The provider says that the address is dead.
-    pub const DEAD_ADDRESS: &str = "dead_address";
-    /// The device is quarantined since its address was reported dead.
-    pub const QUARANTINED: &str = "quarantined";
-    /// The device was removed, or left.
-    pub const DEVICE_GONE: &str = "device_gone";
-    /// The phone left (why a device was retired).
-    pub const LEFT: &str = "left";
-    /// Another device has its address now (why a device was retired).
-    pub const REPLACED: &str = "replaced";
-    /// The provider refuses the payload.
-    pub const REJECTED: &str = "rejected";
-    /// The provider's configuration is wrong (project, sender, credential).
-    pub const MISCONFIGURED: &str = "misconfigured";
-    /// The channel is not configured on this server.
-    pub const NO_CHANNEL: &str = "no_channel";
-
-    /// A reason in words.
-    pub fn in_words(code: &str, lang: crate::lang::Lang) -> &str {
-        match code {
-            NO_GRANT => lang.pick("holds no grant for the topic", "нет доступа к теме"),
-            NOT_NOW => lang.pick(
-                "the grant for the topic does not count at this time",
-                "доступ к теме в это время не действует",
-            ),
-            BLOCKED => lang.pick("is blocked", "сотрудник заблокирован"),
-            ARCHIVED => lang.pick("is archived", "сотрудник в архиве"),
-            NO_DEVICE => lang.pick("had no device until it expired", "до истечения срока не было устройства"),
-            EXPIRED => lang.pick("its time ran out", "истёк срок"),
-            CANCELED => lang.pick("the message was canceled", "сообщение отменено"),
-            TOPIC_ARCHIVED => lang.pick(
-                "the topic was archived before it came due",
-                "тема отправлена в архив раньше, чем подошёл срок",
-            ),
-            CLIENT_ARCHIVED => lang.pick(
-                "the client was archived before it came due",
-                "клиент отправлен в архив раньше, чем подошёл срок",
-            ),
-            DEAD_ADDRESS => {
-                lang.pick("the provider says the address is dead", "провайдер: адрес больше не действует")
-            }
-            QUARANTINED => lang.pick(
-                "the device is quarantined (dead address)",
-                "устройство в карантине (адрес недействителен)",
-            ),
-            DEVICE_GONE => lang.pick("the device was removed", "устройство удалено"),
-            LEFT => lang.pick("the phone left", "телефон отключился сам"),
-            REPLACED => lang.pick("another device has its address now", "адрес перешёл к другому устройству"),
-            REJECTED => lang.pick("the provider refused the payload", "провайдер отклонил содержимое"),
-            MISCONFIGURED => lang.pick("the channel is misconfigured", "канал настроен неверно"),
-            NO_CHANNEL => lang.pick("the channel is not configured", "канал не настроен"),
-            other => other,
         }
     }
 }

@@ -65,8 +65,10 @@ pub enum Filter {
     State(Vec<DeliveryState>),
     /// The employee's personnel number, or how a word of his name begins ([`crate::people::fold_name`]).
     Employee(Vec<String>),
-    /// Slugs of groups that the employee belongs to today.
+    /// Slugs of groups that the employee belonged to when it was accepted.
     Group(Vec<String>),
+    /// Slugs of groups that the employee belongs to today.
+    GroupNow(Vec<String>),
     /// Names of ACS.
     Acs(Vec<String>),
     /// Slugs of topics.
@@ -135,6 +137,7 @@ impl Filter {
             Self::State(_) => Key::State,
             Self::Employee(_) => Key::Employee,
             Self::Group(_) => Key::Group,
+            Self::GroupNow(_) => Key::GroupNow,
             Self::Acs(_) => Key::Acs,
             Self::Topic(_) => Key::Topic,
             Self::Device(_) => Key::Device,
@@ -160,6 +163,7 @@ impl fmt::Display for Filter {
             Self::State(states) => joined(f, ",", states.iter().map(|state| state.as_str())),
             Self::Employee(values)
             | Self::Group(values)
+            | Self::GroupNow(values)
             | Self::Acs(values)
             | Self::Topic(values)
             | Self::Device(values)

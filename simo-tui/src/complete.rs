@@ -122,7 +122,7 @@ fn values(key: Key, names: &Names, lang: Lang) -> Vec<String> {
         Key::Date => lang.pick(["today", "yesterday"], ["сегодня", "вчера"]).map(str::to_owned).to_vec(),
         Key::Ack => lang.pick(["yes", "no"], ["да", "нет"]).map(str::to_owned).to_vec(),
         Key::Topic => names.topics.clone(),
-        Key::Group => names.groups.clone(),
+        Key::Group | Key::GroupNow => names.groups.clone(),
         Key::Acs => names.acs.clone(),
         Key::Employee => names.employees.clone(),
         Key::Device | Key::Message | Key::External | Key::Reason => Vec::new(),

@@ -205,6 +205,8 @@ pub(crate) fn story(lang: Lang) -> Box<Story> {
             StateCount { state: DeliveryState::Read, count: 2 },
             StateCount { state: DeliveryState::Acknowledged, count: 12 },
         ],
+        changed_at: Some(at(95)),
+        unacknowledged_since: Some(at(0)),
     };
     Box::new(Story {
         explanation: Explanation {
@@ -227,6 +229,7 @@ pub(crate) fn story(lang: Lang) -> Box<Story> {
                 reason: None,
                 sent_at: Some(at(5)),
                 done_at: Some(at(30)),
+                attempts: Vec::new(),
             }],
             story: vec![
                 line(

@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 use simo_common::{
-    api::history::{Sort, SortKey},
+    api::history::{Delivery, Sort, SortKey},
     delivery::DeliveryState,
     lang::Lang,
     message::Priority,
@@ -108,6 +108,18 @@ pub(crate) fn sign(state: DeliveryState) -> &'static str {
         DeliveryState::Expired => "◷",
         DeliveryState::Canceled => "■",
         DeliveryState::Denied => "⊘",
+    }
+}
+
+/// The sign of a delivery that waits for a device.
+const NO_DEVICE: &str = "○";
+
+/// A delivery's sign and, where there is room, its name.
+pub(crate) fn state_of(delivery: &Delivery, lang: Lang) -> (&'static str, &'static str) {
+    if delivery.waits_for_device() {
+        (NO_DEVICE, lang.pick("no device", "нет телефона"))
+    } else {
+        (sign(delivery.state), state_name(delivery.state, lang))
     }
 }
 

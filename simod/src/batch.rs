@@ -117,7 +117,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         let mut queues = Queues { arrived, arrived_in_bulk, most, expected: 0 };
         let answering = tracker.clone();
         tracker.spawn(async move {
-            let mut gathered = Vec::with_capacity(most);
+            let mut gathered = Vec::new();
             while queues.gather(&mut gathered).await {
                 let (items, callers): (Vec<T>, Vec<_>) = (gathered.drain(..))
                     .filter_map(|Queued { item, caller, claimed }| claimed.claim().then_some((item, caller)))

@@ -1,16 +1,39 @@
 //! Channels: the ways to a phone. Each is one implementation of [`Channel`], and says of every failure what to do.
 
 pub mod fcm;
+mod kind;
 
 use std::{future::Future, time::Duration};
 
-use simo_common::message::Priority;
+use simo_common::{delivery::Reason, message::Priority};
 use uuid::Uuid;
+
+pub use self::kind::ChannelKind;
+
+/// Where a channel's provider finds a phone: a text that only the channel reads, and that others compare.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Address(String);
+
+impl Address {
+    /// As a channel has written it.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A way to phones that simod pushes through.
 pub trait Channel: Send + Sync + 'static {
-    /// Its name in API and database.
-    const NAME: &'static str;
+    /// Which it is.
+    const KIND: ChannelKind;
+
+    /// Which provider an address belongs to, where there are several: what goes wrong with one holds up no other's phones.
+    /// There are few of them, because the channel takes no address of any other.
+    const PROVIDER_OF: Option<fn(&Address) -> &str> = None;
 
     /// How many pushes may be under way at once.
     fn permits(&self) -> usize;
@@ -28,9 +51,7 @@ pub struct Outgoing {
     /// The message, by which phones recognise repeats.
     pub message_id: Uuid,
     /// The provider's address of the phone.
-    pub address: String,
-    /// What kind of address it is: `token` or `installation`.
-    pub address_kind: String,
+    pub address: Address,
     /// The message's title.
     pub title: String,
     /// Its text.
@@ -77,7 +98,7 @@ pub enum Failure {
     /// This push will never be taken, and the fault is ours: give it up and raise an alarm.
     Permanent {
         /// The reason code.
-        reason: &'static str,
+        reason: Reason,
         /// What it said.
         answer: String,
     },
@@ -115,6 +136,6 @@ pub enum Failure {
 pub enum Scope {
     /// This phone.
     Device,
-    /// Everything that goes through the channel.
-    Channel,
+    /// Everything that goes to the provider.
+    Provider,
 }

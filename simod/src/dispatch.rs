@@ -1,8 +1,8 @@
 //! Dispatch: claims what is due, sends it through its channel, and stores how it went.
 //!
 //! A permit is held from the claim until the result is committed, so that a crash repeats no more pushes than there are
-//! permits. A slow or dead provider keeps its own permits busy and nobody else's, and one client's crowd never all of a
-//! channel's.
+//! permits. A slow or dead channel keeps its own permits busy and nobody else's, and one client's crowd never all of a
+//! channel's. Where a channel has several providers, what is learned of one holds up no other's phones.
 
 mod brake;
 mod finish;
@@ -10,37 +10,39 @@ mod gate;
 mod health;
 mod learned;
 mod permits;
+mod provider;
 mod retry;
 mod share_rates;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use std::{
+    collections::BTreeMap,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures_util::FutureExt as _;
-use simo_common::{api::access::Payload, delivery::reason, time};
+use simo_common::{api::access::Payload, delivery::Reason, time};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use self::{
     brake::Brake,
     finish::Done,
-    gate::Gate,
-    learned::Learned,
     permits::{Permit, Permits},
+    provider::Provider,
     retry::{Policy, Try},
 };
 use crate::{
     app::App,
     background::keep_up,
     batch::Batcher,
-    channel::{Accepted, Channel, Failure, Outgoing, fcm::Fcm},
-    metrics::ChannelMetrics,
+    channel::{Accepted, Channel, ChannelKind, Failure, Outgoing, fcm::Fcm},
     news,
-    store::{ClaimedPush, DeviceEffect, DeviceNo, Finished, PushResult, Room},
+    store::{self, ClaimedPush, DeviceEffect, DeviceNo, Finished, PushResult, Room},
 };
 
 /// How long dispatch waits for a wake-up before it looks by itself: retries come due without one.
@@ -52,24 +54,24 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 /// How long results may wait to be stored before others may think their pushes lost.
 const FLUSH: Duration = Duration::from_secs(10);
 
-/// How long the number of a channel's devices is good enough for the brake.
+/// How long the number of a provider's devices is good enough for the brake.
 const COUNTED_FOR: i64 = 10 * time::SECOND;
 
 /// Starts what runs beside the API, on `tracker`; all of it ends after the shutdown.
 ///
 /// A channel that cannot be set up is an alarm and no reason not to serve: what is accepted waits for it.
 pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
-    health::show(app, "stream", "ok", None);
+    health::show(app, ChannelKind::Stream, "ok", None);
     match Fcm::new(&app.config.fcm, app.clock().clone()) {
         Ok(Some(fcm)) => Dispatcher::start(app, tracker, fcm),
         Ok(None) => {
-            health::show(app, Fcm::NAME, "off", Some("not configured".to_owned()));
-            sweep::note_missing(app, tracker, Fcm::NAME);
+            health::show(app, Fcm::KIND, "off", Some("not configured".to_owned()));
+            sweep::note_missing(app, tracker, Fcm::KIND);
         }
         Err(error) => {
             tracing::error!(%error, "the channel fcm cannot be set up; its pushes wait");
-            health::show(app, Fcm::NAME, "alarm", Some(error.to_string()));
-            sweep::note_missing(app, tracker, Fcm::NAME);
+            health::show(app, Fcm::KIND, "alarm", Some(error.to_string()));
+            sweep::note_missing(app, tracker, Fcm::KIND);
         }
     }
     sweep::start(app, tracker);
@@ -87,8 +89,17 @@ struct Dispatcher<C> {
     /// Permits came back.
     freed: Arc<Notify>,
     finished: Batcher<Done, ()>,
-    metrics: ChannelMetrics,
-    learned: Mutex<Learned>,
+    /// By name. `None`: the only provider of the channel, or, where there are several, the place where skipped pushes are
+    /// counted.
+    providers: Mutex<BTreeMap<Option<String>, Arc<Provider>>>,
+}
+
+/// The phones of a provider.
+#[derive(Default)]
+struct Phones {
+    in_use: u64,
+    /// Whose addresses were reported dead lately, and when.
+    dead: Vec<(DeviceNo, i64)>,
 }
 
 /// What to do with a push for a device, as far as its quarantine goes.
@@ -103,25 +114,19 @@ enum Clearance {
 
 impl<C: Channel> Dispatcher<C> {
     fn start(app: &Arc<App>, tracker: &TaskTracker, channel: C) {
-        let policy = Policy::new(&app.config.delivery);
-        let permits = channel.permits();
         let freed = Arc::new(Notify::new());
         let dispatcher = Arc::new(Self {
             app: app.clone(),
-            policy,
+            policy: Policy::new(&app.config.delivery),
             permits: Arc::new(Permits::default()),
             lease: START_WITHIN + channel.time_out() + FLUSH,
             freed: freed.clone(),
             finished: finish::batcher(app, tracker, freed),
-            metrics: app.metrics.channel(C::NAME),
-            learned: Mutex::new(Learned::new(
-                Gate::new(permits, policy),
-                Brake::new(&app.config.delivery, []),
-            )),
+            providers: Mutex::default(),
             channel,
         });
         let pushes = tracker.clone();
-        keep_up(tracker, C::NAME, move || {
+        keep_up(tracker, C::KIND.as_str(), move || {
             let (dispatcher, pushes) = (dispatcher.clone(), pushes.clone());
             async move { dispatcher.run(&pushes).await }
         });
@@ -153,7 +158,7 @@ impl<C: Channel> Dispatcher<C> {
         if room.is_full() {
             return (true, true);
         }
-        match self.app.store.claim(C::NAME, room, self.lease).await {
+        match self.app.store.claim(C::KIND, room, self.lease).await {
             Ok(claimed) => {
                 let full = claimed.pushes.len() >= free;
                 for push in claimed.pushes {
@@ -163,7 +168,7 @@ impl<C: Channel> Dispatcher<C> {
                 (claimed.more, full)
             }
             Err(error) => {
-                news::warn(&format!("cannot claim pushes of {}", C::NAME), &error);
+                news::warn(&format!("cannot claim pushes of {}", C::KIND), &error);
                 (false, false)
             }
         }
@@ -172,14 +177,19 @@ impl<C: Channel> Dispatcher<C> {
     /// How many more pushes may be under way, and whose are.
     fn room(&self) -> Room {
         let (under_way, held) = self.permits.held();
-        let width = self.learned().gate.width(self.app.clock().now());
+        let width = match C::PROVIDER_OF {
+            None => self.provider(None).learned().gate.width(self.app.clock().now()),
+            // Where one takes none, another one may.
+            Some(_) => self.channel.permits(),
+        };
         Room::new(width, width.saturating_sub(under_way), held)
     }
 
-    /// How long to wait when nothing wakes us: until the gate opens, or until retries may have come due.
+    /// How long to wait when nothing wakes us: until a gate opens, or until retries may have come due.
     fn pause(&self) -> Duration {
         let now = self.app.clock().now();
-        match self.learned().gate.opens_at(now) {
+        let gates = self.providers();
+        match gates.iter().filter_map(|provider| provider.learned().gate.opens_at(now)).min() {
             Some(opens_at) => POLL.min(Duration::from_micros((opens_at - now).max(0) as u64)),
             None => POLL,
         }
@@ -188,18 +198,20 @@ impl<C: Channel> Dispatcher<C> {
     /// The whole way of one push.
     async fn push(self: Arc<Self>, push: ClaimedPush, permit: Permit) {
         let (claim, tries) = (push.claim.clone(), push.tries);
-        let (result, probe) = AssertUnwindSafe(self.attempt(push))
+        let name_of = C::PROVIDER_OF.filter(|_| push.skip.is_none());
+        let provider = self.provider(name_of.map(|name_of| name_of(&push.address).to_owned()));
+        let (result, probe) = AssertUnwindSafe(self.attempt(&provider, push))
             .catch_unwind()
             .await
             // Perhaps it was a probe: another one may follow.
             .unwrap_or_else(|_| (self.broken(tries), true));
         let device_no = claim.key.device_no;
-        self.metrics.count(&result);
+        provider.metrics.count(&result);
         let done = Done { finished: Finished { claim, at: self.app.clock().now(), result }, permit };
         // The batcher outlives us: we hold it.
         let _stored = self.finished.submit(done).await;
         if probe {
-            self.learned().settle_probe(device_no, self.app.clock().now());
+            provider.learned().settle_probe(device_no, self.app.clock().now());
         }
     }
 
@@ -213,7 +225,7 @@ impl<C: Channel> Dispatcher<C> {
     }
 
     /// Sends a push if it may be sent; also whether it was a probe.
-    async fn attempt(&self, push: ClaimedPush) -> (PushResult, bool) {
+    async fn attempt(&self, provider: &Provider, push: ClaimedPush) -> (PushResult, bool) {
         if let Some(skip) = push.skip {
             return (PushResult::Skipped(skip), false);
         }
@@ -227,7 +239,11 @@ impl<C: Channel> Dispatcher<C> {
             };
             return (result, false);
         }
-        let probe = match self.clear(&push, now) {
+        let _under_way = match provider.admit(now, push.accepted_at) {
+            Ok(under_way) => under_way,
+            Err(result) => return (result, false),
+        };
+        let probe = match self.clear(provider, &push, now) {
             Clearance::Send => false,
             Clearance::Probe => true,
             Clearance::Refused(result) => return (result, false),
@@ -247,13 +263,13 @@ impl<C: Channel> Dispatcher<C> {
         let outgoing = outgoing(push, left_from);
         let started = Instant::now();
         let sent = self.channel.send(&outgoing).await;
-        self.metrics.took(started.elapsed());
-        let result = self.judge(sent, device_no, attempt).await;
+        provider.metrics.took(started.elapsed());
+        let result = self.judge(provider, sent, device_no, attempt).await;
         (result, probe)
     }
 
     /// Whether a device's quarantine lets a push through: a dead address gets one probe after a while.
-    fn clear(&self, push: &ClaimedPush, now: i64) -> Clearance {
+    fn clear(&self, provider: &Provider, push: &ClaimedPush, now: i64) -> Clearance {
         let Some(quarantined_at) = push.quarantined_at else {
             return Clearance::Send;
         };
@@ -263,12 +279,12 @@ impl<C: Channel> Dispatcher<C> {
         // Before that, the clock was ahead, and the address has waited.
         if (quarantined_at..probe_from).contains(&now) {
             return Clearance::Refused(PushResult::Failed {
-                reason: reason::QUARANTINED,
+                reason: Reason::Quarantined,
                 answer: "not sent: the address was reported dead".to_owned(),
                 device: DeviceEffect::None,
             });
         }
-        if self.learned().begin_probe(push.claim.key.device_no, now) {
+        if provider.learned().begin_probe(push.claim.key.device_no, now) {
             return Clearance::Probe;
         }
         Clearance::Refused(PushResult::Retry {
@@ -278,14 +294,20 @@ impl<C: Channel> Dispatcher<C> {
         })
     }
 
-    /// What an answer means for the push, and for the channel.
-    async fn judge(&self, sent: Result<Accepted, Failure>, device_no: DeviceNo, attempt: Try) -> PushResult {
+    /// What an answer means for the push, and for the provider.
+    async fn judge(
+        &self,
+        provider: &Provider,
+        sent: Result<Accepted, Failure>,
+        device_no: DeviceNo,
+        attempt: Try,
+    ) -> PushResult {
         if matches!(sent, Err(Failure::DeadAddress { .. })) {
-            self.count_devices().await;
+            self.count_devices(provider).await;
         }
         let now = self.app.clock().now();
         let mut attempt = Try { now, ..attempt };
-        let mut learned = self.learned();
+        let mut learned = provider.learned();
         match sent {
             Ok(accepted) => {
                 learned.gate.passed(now);
@@ -299,42 +321,88 @@ impl<C: Channel> Dispatcher<C> {
         }
     }
 
-    /// What the database remembers of addresses that died lately.
+    /// What the database remembers of the providers' phones.
     async fn recall(&self) {
-        let config = &self.app.config.delivery;
-        match self.app.store.dead_devices(C::NAME).await {
-            Ok(dead) => self.learned().brake = Brake::new(config, dead),
-            Err(error) => tracing::warn!(channel = C::NAME, %error, "cannot read the dead addresses"),
+        match self.phones().await {
+            Ok(all) => {
+                for (name, phones) in all {
+                    let provider = self.provider(name);
+                    let mut learned = provider.learned();
+                    learned.brake = Brake::new(&self.app.config.delivery, phones.dead);
+                    learned.devices = phones.in_use;
+                    learned.counted_at = self.app.clock().now();
+                }
+            }
+            Err(error) => tracing::warn!(channel = %C::KIND, %error, "cannot read the dead addresses"),
         }
-        self.count_devices().await;
     }
 
-    /// Counts the channel's devices, unless that was done just now.
-    async fn count_devices(&self) {
+    /// Counts the provider's devices, unless that was done just now.
+    async fn count_devices(&self, provider: &Provider) {
         let now = self.app.clock().now();
         {
-            let mut learned = self.learned();
+            let mut learned = provider.learned();
             // Counted in the future: the clock was set back since.
             if (learned.counted_at..learned.counted_at.saturating_add(COUNTED_FOR)).contains(&now) {
                 return;
             }
             learned.counted_at = now;
         }
-        match self.app.store.count_devices(C::NAME).await {
-            Ok(devices) => self.learned().devices = devices,
-            Err(error) => tracing::warn!(channel = C::NAME, %error, "cannot count the devices"),
+        match self.phones().await {
+            Ok(all) => provider.learned().devices = all.get(&provider.name).map_or(0, |phones| phones.in_use),
+            Err(error) => tracing::warn!(channel = %C::KIND, %error, "cannot count the devices"),
         }
     }
 
-    /// Shows how the channel is.
-    fn publish(&self) {
-        let now = self.app.clock().now();
-        let (state, detail) = self.learned().health(now);
-        health::show(&self.app, C::NAME, state, detail);
+    /// The channel's phones, by provider.
+    async fn phones(&self) -> store::Result<BTreeMap<Option<String>, Phones>> {
+        let store = &self.app.store;
+        let mut all = BTreeMap::<_, Phones>::new();
+        let Some(name_of) = C::PROVIDER_OF else {
+            let (in_use, dead) = (store.count_devices(C::KIND).await?, store.dead_devices(C::KIND).await?);
+            return Ok(BTreeMap::from([(None, Phones { in_use, dead })]));
+        };
+        for known in store.known_addresses(C::KIND).await? {
+            let phones = all.entry(Some(name_of(&known.address).to_owned())).or_default();
+            phones.in_use += u64::from(known.is_in_use);
+            phones.dead.extend(known.dead_at.map(|at| (known.device_no, at)));
+        }
+        Ok(all)
     }
 
-    fn learned(&self) -> MutexGuard<'_, Learned> {
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Shows how the channel is: as the worst of its providers.
+    fn publish(&self) {
+        let now = self.app.clock().now();
+        let mut worst = "ok";
+        let mut said = Vec::new();
+        for provider in self.providers() {
+            let (state, detail) = provider.learned().health(now);
+            if state == "alarm" || worst == "ok" {
+                worst = state;
+            }
+            let name = provider.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+            said.extend(detail.map(|detail| format!("{name}{detail}")));
+        }
+        health::show(&self.app, C::KIND, worst, (!said.is_empty()).then(|| said.join("; ")));
+    }
+
+    /// The provider of this name.
+    fn provider(&self, name: Option<String>) -> Arc<Provider> {
+        let new = |name: &Option<String>| {
+            let metrics = self.app.metrics.channel(C::KIND.as_str(), name.as_deref());
+            let config = &self.app.config.delivery;
+            Arc::new(Provider::new(name.clone(), self.channel.permits(), config, metrics))
+        };
+        self.lock_providers().entry(name).or_insert_with_key(new).clone()
+    }
+
+    /// All that are known so far.
+    fn providers(&self) -> Vec<Arc<Provider>> {
+        self.lock_providers().values().cloned().collect()
+    }
+
+    fn lock_providers(&self) -> MutexGuard<'_, BTreeMap<Option<String>, Arc<Provider>>> {
+        self.providers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -343,7 +411,6 @@ fn outgoing(push: ClaimedPush, now: i64) -> Outgoing {
     Outgoing {
         message_id: push.message_id,
         address: push.address,
-        address_kind: push.address_kind,
         title: push.title,
         body: push.body,
         data: push.data,

@@ -16,6 +16,7 @@ mod guard;
 pub mod health;
 mod indexer;
 mod instances;
+mod intake;
 mod listen;
 pub mod metrics;
 mod news;

@@ -39,7 +39,7 @@ pub struct Metrics {
     pub clock_ahead: Gauge,
 }
 
-/// What is counted of one channel.
+/// What is counted of one channel, or of one of its providers.
 #[derive(Clone)]
 pub struct ChannelMetrics {
     accepted: Counter,
@@ -122,10 +122,12 @@ impl Metrics {
         self.recorder.register_counter(&key, &METADATA).increment(1);
     }
 
-    /// The counters of one channel.
-    pub fn channel(&self, channel: &'static str) -> ChannelMetrics {
+    /// The counters of one channel, or of one of its providers.
+    pub fn channel(&self, channel: &'static str, provider: Option<&str>) -> ChannelMetrics {
+        let provider = provider.map(|provider| Label::new("provider", provider.to_owned()));
+        let labels: Vec<_> = [Label::new("channel", channel)].into_iter().chain(provider).collect();
         let counter = |result| {
-            let labels = vec![Label::new("channel", channel), Label::new("result", result)];
+            let labels = [&*labels, &[Label::new("result", result)]].concat();
             self.recorder.register_counter(&Key::from_parts(PUSHES, labels), &METADATA)
         };
         ChannelMetrics {
@@ -134,10 +136,7 @@ impl Metrics {
             held: counter("held"),
             failed: counter("failed"),
             skipped: counter("skipped"),
-            seconds: self.recorder.register_histogram(
-                &Key::from_parts(SECONDS, vec![Label::new("channel", channel)]),
-                &METADATA,
-            ),
+            seconds: self.recorder.register_histogram(&Key::from_parts(SECONDS, labels.clone()), &METADATA),
         }
     }
 
@@ -180,7 +179,7 @@ impl ChannelMetrics {
             PushResult::Retry { counts: true, .. } => &self.retried,
             PushResult::Retry { counts: false, .. } => &self.held,
             PushResult::Failed { .. } => &self.failed,
-            PushResult::Skipped(_) => &self.skipped,
+            PushResult::Skipped(_) | PushResult::Again => &self.skipped,
         }
         .increment(1);
     }
@@ -206,7 +205,7 @@ mod tests {
         metrics.messages.increment(3);
         metrics.refused("invalid");
         metrics.finish_batches.record(5.0);
-        let channel = metrics.channel("fcm");
+        let channel = metrics.channel("fcm", None);
         channel.count(&PushResult::Skipped(Skip::Expired));
         channel.took(Duration::from_millis(7));
         metrics.queue("fcm").set(12.0);

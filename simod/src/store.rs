@@ -6,6 +6,7 @@
 mod audit;
 mod callers;
 mod clock_steps;
+mod codes;
 pub mod copy;
 pub(crate) mod db;
 mod directory;
@@ -14,8 +15,10 @@ mod feed;
 mod health;
 mod history;
 mod keep;
+mod known_addresses;
 mod list;
 mod message_spans;
+mod message_sums;
 mod numbers;
 mod phones;
 mod posting;

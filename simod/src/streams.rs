@@ -201,7 +201,7 @@ impl Streams {
             return Ok(());
         }
         let phones: Vec<StreamPhone> = watched.iter().map(|(_, phone)| *phone).collect();
-        let open = self.store.open_stream_pushes(&phones).await?;
+        let open = self.store.open_stream_messages(&phones).await?;
         let owed = self.choose(&watched, &open);
         let messages = if owed.is_empty() {
             Vec::new()

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::{
     api::{self, Peer},
     app::App,
+    channel::{Address, ChannelKind},
     clock::Clock,
     config::Config,
     store::{
@@ -233,7 +234,7 @@ impl Plant {
             let (no, employee) = (no.0, employee.0);
             let rows = format!(
                 "insert into delivery (client_no, message_no, employee_no, expires_at, target)
-                 values ({client}, {no}, {employee}, {expires_at}, 'employee');
+                 values ({client}, {no}, {employee}, {expires_at}, 1);
                  insert into push (client_no, message_no, employee_no, device_no, channel, urgency, due_at)
                  select client_no, {no}, employee_no, no, channel, 2, {now} from device
                  where client_no = {client} and employee_no = {employee} and retired_at is null;"
@@ -256,9 +257,8 @@ pub(crate) fn new_device(code: &str, token: &str, address: Option<&str>) -> NewD
     NewDevice {
         code_hash: token::hash(&token::normalize_code(code)),
         way: Way {
-            channel: if address.is_some() { "fcm" } else { "stream" }.to_owned(),
-            address: address.map(str::to_owned),
-            address_kind: "token".to_owned(),
+            channel: if address.is_some() { ChannelKind::Fcm } else { ChannelKind::Stream },
+            address: address.map(|address| Address::new(address.to_owned())),
             notifications: None,
         },
         name: "Телефон".to_owned(),

@@ -67,7 +67,7 @@ struct Delivery {
     state: i64,
     sent: bool,
     received: Option<&'static str>,
-    outcome: Option<String>,
+    outcome: Option<&'static str>,
     grant: bool,
     pushes: Vec<Push>,
 }
@@ -76,11 +76,14 @@ struct Push {
     address: String,
     sent: bool,
     done: bool,
-    outcome: Option<String>,
+    outcome: Option<&'static str>,
 }
 
+/// Their places are the numbers in the database; those of outcomes are the same.
 const STATES: [&str; 9] =
     ["queued", "sent", "delivered", "read", "acknowledged", "failed", "expired", "canceled", "denied"];
+/// How pushes end, likewise.
+const PUSH_OUTCOMES: [&str; 8] = ["", "accepted", "received", "", "", "failed", "expired", "canceled"];
 
 /// What is wrong; empty when all promises are kept.
 #[derive(Default)]
@@ -117,9 +120,11 @@ pub async fn check(evidence: &Evidence<'_>) -> (Faults, Census) {
     }
     let messages = messages(&mut database).await;
     let deliveries = deliveries(&mut database).await;
+    let sums = sums(&mut database).await;
     accepted_messages_are_there(evidence, &messages, &mut faults);
     audiences_are_right(evidence, &deliveries, &mut faults);
     states_follow_facts(&deliveries, &mut faults);
+    sums_are_what_counting_finds(&sums, &messages, &deliveries, &mut faults);
     pushes_ended_as_they_must(evidence, &deliveries, &mut faults);
     let repeats = phones_got_theirs_and_no_more(evidence, &mut faults);
 
@@ -156,6 +161,12 @@ fn yes(row: &AnyRow, column: usize) -> bool {
     row.get::<i64, _>(column) != 0
 }
 
+/// What the number of an outcome stands for.
+fn outcome(row: &AnyRow, column: usize, names: &[&'static str]) -> Option<&'static str> {
+    let number: Option<i64> = row.get(column);
+    number.map(|number| names.get(number as usize).copied().unwrap_or("?"))
+}
+
 /// Id and (ACS, external id) of every message.
 async fn messages(database: &mut Database) -> HashMap<String, (String, String)> {
     let rows = database
@@ -172,7 +183,7 @@ async fn deliveries(database: &mut Database) -> HashMap<(String, String), Delive
     let rows = database
         .rows(
             "select {m.id}, e.personnel_no, cast(d.state as bigint), count(d.sent_at), count(d.delivered_at),
-                    count(d.read_at), count(d.acknowledged_at), d.outcome, count(d.grant_no)
+                    count(d.read_at), count(d.acknowledged_at), d.outcome, count(d.let_in)
              from delivery d
              join message m on m.client_no = d.client_no and m.no = d.message_no
              join employee e on e.client_no = d.client_no and e.no = d.employee_no
@@ -188,7 +199,7 @@ async fn deliveries(database: &mut Database) -> HashMap<(String, String), Delive
                 state: row.get(2),
                 sent: yes(row, 3),
                 received,
-                outcome: row.get(7),
+                outcome: outcome(row, 7, &STATES),
                 grant: yes(row, 8),
                 pushes: Vec::new(),
             };
@@ -197,7 +208,7 @@ async fn deliveries(database: &mut Database) -> HashMap<(String, String), Delive
         .collect();
     let rows = database
         .rows(
-            "select {m.id}, e.personnel_no, d.address, count(p.sent_at), count(p.done_at), p.outcome
+            "select {m.id}, e.personnel_no, substr(d.address, 7), count(p.sent_at), count(p.done_at), p.outcome
              from push p
              join message m on m.client_no = p.client_no and m.no = p.message_no
              join employee e on e.client_no = p.client_no and e.no = p.employee_no
@@ -206,11 +217,29 @@ async fn deliveries(database: &mut Database) -> HashMap<(String, String), Delive
         )
         .await;
     for row in &rows {
-        let push = Push { address: row.get(2), sent: yes(row, 3), done: yes(row, 4), outcome: row.get(5) };
+        let push = Push {
+            address: row.get(2),
+            sent: yes(row, 3),
+            done: yes(row, 4),
+            outcome: outcome(row, 5, &PUSH_OUTCOMES),
+        };
         let delivery = deliveries.get_mut(&(row.get(0), row.get(1)));
         delivery.expect("a push belongs to a delivery").pushes.push(push);
     }
     deliveries
+}
+
+/// What is kept of every message's deliveries: how many are in each state.
+async fn sums(database: &mut Database) -> HashMap<String, [i64; 9]> {
+    let sums = STATES.map(|state| format!("cast(sum(s.{state}) as bigint)")).join(", ");
+    let rows = database
+        .rows(&format!(
+            "select {{m.id}}, {sums}
+             from message_sum s join message m on m.client_no = s.client_no and m.no = s.message_no
+             group by m.id"
+        ))
+        .await;
+    rows.iter().map(|row| (row.get(0), std::array::from_fn(|state| row.get(state + 1)))).collect()
 }
 
 /// A UUID as the database's hexadecimal.
@@ -284,7 +313,7 @@ fn audiences_are_right(
         let rows = by_message.remove(id.as_str()).unwrap_or_default();
         let of = |refused: bool| -> BTreeSet<String> {
             rows.iter()
-                .filter(|(_, delivery)| (delivery.outcome.as_deref() == Some("denied")) == refused)
+                .filter(|(_, delivery)| (delivery.outcome == Some("denied")) == refused)
                 .map(|(number, _)| (*number).clone())
                 .collect()
         };
@@ -300,7 +329,7 @@ fn audiences_are_right(
             faults.add(format!("{id}: answered {} instead of {}", posted.answer, accepted.len()));
         }
         let topical = posted.request["topic"].is_string();
-        if rows.iter().any(|(_, d)| d.outcome.as_deref() != Some("denied") && d.grant != topical) {
+        if rows.iter().any(|(_, d)| d.outcome != Some("denied") && d.grant != topical) {
             faults.add(format!("{id}: a delivery without its grant, or a grant without a topic"));
         }
     }
@@ -309,13 +338,30 @@ fn audiences_are_right(
     }
 }
 
+/// What was under way when simod was killed is counted with its deliveries, or not at all.
+fn sums_are_what_counting_finds(
+    sums: &HashMap<String, [i64; 9]>,
+    messages: &HashMap<String, (String, String)>,
+    deliveries: &HashMap<(String, String), Delivery>,
+    faults: &mut Faults,
+) {
+    let mut counted: HashMap<&str, [i64; 9]> = HashMap::new();
+    for ((message, _), delivery) in deliveries {
+        counted.entry(message).or_default()[delivery.state as usize] += 1;
+    }
+    for id in messages.keys() {
+        let kept = sums.get(id).copied().unwrap_or_default();
+        let counted = counted.get(id.as_str()).copied().unwrap_or_default();
+        if kept != counted {
+            faults.add(format!("{id}: its sums are {kept:?}, counting finds {counted:?} of {STATES:?}"));
+        }
+    }
+}
+
 fn states_follow_facts(deliveries: &HashMap<(String, String), Delivery>, faults: &mut Faults) {
     for (key, delivery) in deliveries {
-        let follows = delivery.received.or(delivery.outcome.as_deref()).unwrap_or(if delivery.sent {
-            "sent"
-        } else {
-            "queued"
-        });
+        let follows =
+            delivery.received.or(delivery.outcome).unwrap_or(if delivery.sent { "sent" } else { "queued" });
         let state = STATES.get(delivery.state as usize).copied().unwrap_or("?");
         if state != follows {
             faults.add(format!("{key:?} is {state}, its facts say {follows}"));
@@ -323,8 +369,8 @@ fn states_follow_facts(deliveries: &HashMap<(String, String), Delivery>, faults:
         if delivery.sent != delivery.pushes.iter().any(|push| push.sent) {
             faults.add(format!("{key:?}: sent is {}, its pushes say otherwise", delivery.sent));
         }
-        let all_failed = !delivery.pushes.is_empty()
-            && delivery.pushes.iter().all(|push| push.outcome.as_deref() == Some("failed"));
+        let all_failed =
+            !delivery.pushes.is_empty() && delivery.pushes.iter().all(|push| push.outcome == Some("failed"));
         if (state == "failed") != all_failed {
             faults.add(format!("{key:?} is {state}, of its pushes all have failed: {all_failed}"));
         }
@@ -340,7 +386,7 @@ fn pushes_ended_as_they_must(
     for (key, delivery) in deliveries {
         for push in &delivery.pushes {
             let wanted = if evidence.world.dead.contains(&push.address) { "failed" } else { "accepted" };
-            let outcome = push.outcome.as_deref().unwrap_or("none");
+            let outcome = push.outcome.unwrap_or("none");
             if !push.done || outcome != wanted {
                 faults.add(format!("{key:?} to {}: ended {outcome}, not {wanted}", push.address));
             }

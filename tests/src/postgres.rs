@@ -31,9 +31,21 @@ impl TemporaryDatabase {
     /// # Panics
     /// When there is no server, or it refuses.
     pub async fn create() -> Self {
+        Self::make("").await
+    }
+
+    /// Makes a copy of this one, which nobody may be connected to.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub async fn copy(&self) -> Self {
+        Self::make(&format!(" template {}", self.name)).await
+    }
+
+    async fn make(like: &str) -> Self {
         let name = format!("simo_{:032x}", rand::random::<u128>());
         let server = server().expect("SIMO_TEST_POSTGRES names a server");
-        run(&format!("create database {name}")).await;
+        run(&format!("create database {name}{like}")).await;
         let mut url = Url::parse(&server).expect("SIMO_TEST_POSTGRES is a URL");
         url.set_path(&name);
         Self { name, url: url.into() }

@@ -5,7 +5,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{delivery::DeliveryState, lang::Wrong, message::Priority, text};
+use crate::{
+    delivery::{DeliveryState, Reason},
+    lang::Wrong,
+    message::Priority,
+    text,
+};
 
 /// One row of history: one message for one employee.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -31,7 +36,7 @@ pub struct Delivery {
     pub priority: Priority,
     /// Where it stands.
     pub state: DeliveryState,
-    /// Why it ended so, for `failed`, `expired`, `canceled`, `denied`.
+    /// Why it ended so, for `failed`, `expired`, `canceled`, `denied`; while it is `queued`, why it waits (`no_device`).
     pub reason: Option<String>,
     /// Whether it must be acknowledged.
     pub require_ack: bool,
@@ -47,6 +52,13 @@ pub struct Delivery {
     /// When the receipt `acknowledged` came.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub acknowledged_at: Option<Timestamp>,
+}
+
+impl Delivery {
+    /// Whether it waits because its employee has no device.
+    pub fn waits_for_device(&self) -> bool {
+        self.state == DeliveryState::Queued && self.reason.as_deref() == Some(Reason::NoDevice.as_str())
+    }
 }
 
 /// What history may be sorted by.
@@ -188,4 +200,20 @@ pub struct Push {
     /// When nothing was left to do.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub done_at: Option<Timestamp>,
+    /// What was tried, the first one first. Of tries that do not count (a quota, no connection) the last one in a row is
+    /// kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+}
+
+/// One try of a push.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Attempt {
+    /// When it was tried.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The channel; the phone may be reached over another one by now.
+    pub channel: String,
+    /// What was answered.
+    pub answer: String,
 }

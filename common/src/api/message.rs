@@ -201,6 +201,15 @@ pub struct Message {
     pub counts: RecipientCounts,
     /// How many of its deliveries stand where; states without any are left out.
     pub states: Vec<StateCount>,
+    /// The newest time of one of its deliveries; absent while none has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub changed_at: Option<Timestamp>,
+    /// When it was accepted, as long as it must be acknowledged and some recipient has not done so, failed and expired
+    /// deliveries included, canceled and denied ones not; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub unacknowledged_since: Option<Timestamp>,
 }
 
 /// How many deliveries stand in one state.

@@ -35,6 +35,15 @@ pub struct Employee {
     pub archived_at: Option<Timestamp>,
 }
 
+/// What waits for an employee: to be sent, or for a phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Waiting {
+    /// Deliveries that are queued.
+    pub deliveries: u64,
+    /// Of them, those of critical messages.
+    pub critical: u64,
+}
+
 /// A new employee, or a row of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

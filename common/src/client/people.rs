@@ -12,7 +12,7 @@ use crate::{
         invites::{InviteBatch, MadeBatch, NewBatch, Withdrawn},
         people::{
             Device, EditEmployee, Employee, Group, ImportReport, ImportRow, Invite, NewEmployee, NewInvite,
-            SilentPhone,
+            SilentPhone, Waiting,
         },
     },
     page::Page,
@@ -46,6 +46,10 @@ impl Client {
 
     pub async fn remove_employee(&self, personnel_no: &str) -> Result<()> {
         self.nothing(Method::DELETE, &format!("/employees/{}", part(personnel_no))).await
+    }
+
+    pub async fn waiting_for(&self, personnel_no: &str) -> Result<Waiting> {
+        self.call(Method::GET, &format!("/employees/{}/waiting", part(personnel_no))).await
     }
 
     pub async fn block_employee(&self, personnel_no: &str) -> Result<Employee> {

@@ -166,7 +166,7 @@ fn example(key: Key, lang: Lang) -> String {
     match key {
         Key::State => return all_states(lang),
         Key::Employee => "`00042`, `иванов`",
-        Key::Group => "`smena-a`",
+        Key::Group | Key::GroupNow => "`smena-a`",
         Key::Acs => "`scada-2`",
         Key::Topic => "`boiler`",
         Key::Device => "`pixel`",

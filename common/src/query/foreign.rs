@@ -56,8 +56,10 @@ fn begins_in_capitals(text: &str) -> bool {
     letters().count() > 1 && letters().all(char::is_uppercase)
 }
 
-/// What may be the name of a key, and what follows it.
-fn name(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !(c.is_alphabetic() || c == '_'));
-    text.split_at(end.unwrap_or(text.len()))
+/// What may be the name of a key, and what follows it. With a hyphen it is one only where there is such a key.
+pub(super) fn name(text: &str) -> (&str, &str) {
+    let split_at =
+        |is_within: fn(char) -> bool| text.split_at(text.find(|c| !is_within(c)).unwrap_or(text.len()));
+    let hyphened = split_at(|c| c.is_alphabetic() || c == '_' || c == '-');
+    if Key::find(hyphened.0).is_some() { hyphened } else { split_at(|c| c.is_alphabetic() || c == '_') }
 }

@@ -10,8 +10,10 @@ pub enum Key {
     State,
     /// Whom it is for: a personnel number, or how a word of the name begins.
     Employee,
-    /// A group he belongs to, by slug.
+    /// A group he belonged to when it was accepted, by slug.
     Group,
+    /// A group he belongs to today, by slug.
+    GroupNow,
     /// The ACS that posted it.
     Acs,
     /// The topic, by slug.
@@ -38,10 +40,11 @@ pub enum Key {
 
 impl Key {
     /// All of them, in the order of the manual.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::State,
         Self::Employee,
         Self::Group,
+        Self::GroupNow,
         Self::Acs,
         Self::Topic,
         Self::Device,
@@ -61,6 +64,7 @@ impl Key {
             Self::State => &["state", "состояние", "status", "статус"],
             Self::Employee => &["employee", "сотрудник"],
             Self::Group => &["group", "группа"],
+            Self::GroupNow => &["group-now", "группа-сейчас"],
             Self::Acs => &["acs", "асу"],
             Self::Topic => &["topic", "тема"],
             Self::Device => &["device", "устройство"],

@@ -89,7 +89,8 @@ impl Parser<'_> {
             let how = if self.eat('*') { Match::Beginning } else { Match::Phrase };
             return self.words(&phrase.text, start..self.at, how);
         }
-        let name = self.skip(|c| c.is_alphabetic() || c == '_').to_owned();
+        let name = foreign::name(self.rest()).0.to_owned();
+        self.at += name.len();
         if !name.is_empty() && self.eat(':') {
             let Some(key) = Key::find(&name) else {
                 self.values();
@@ -190,6 +191,7 @@ impl Parser<'_> {
                 )),
                 Key::Employee => Filter::Employee(texts(values)),
                 Key::Group => Filter::Group(texts(values)),
+                Key::GroupNow => Filter::GroupNow(texts(values)),
                 Key::Acs => Filter::Acs(texts(values)),
                 Key::Topic => Filter::Topic(texts(values)),
                 Key::Device => Filter::Device(texts(values)),
@@ -281,9 +283,14 @@ fn can_be_meant(key: Key, value: &str) -> bool {
         Key::Ack => is_near(&key::yes_or_no(value)),
         Key::After | Key::Before | Key::Date => is_near(&time(value)),
         Key::Message => value.parse::<Uuid>().is_ok(),
-        Key::Employee | Key::Group | Key::Acs | Key::Topic | Key::Device | Key::External | Key::Reason => {
-            !value.is_empty()
-        }
+        Key::Employee
+        | Key::Group
+        | Key::GroupNow
+        | Key::Acs
+        | Key::Topic
+        | Key::Device
+        | Key::External
+        | Key::Reason => !value.is_empty(),
     }
 }
 

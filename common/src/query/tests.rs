@@ -176,6 +176,14 @@ fn the_right_way_to_write_a_condition_is_told_in_both_languages() {
 }
 
 #[test]
+fn a_hyphen_belongs_to_a_key_that_has_one() {
+    let query = parse("group-now:smena-a -группа-сейчас:ofis насос-давление:5").unwrap();
+    assert_eq!(query.to_string(), "group-now:smena-a -group-now:ofis насос-давление-5");
+    assert!(parse("group-now").unwrap().terms[0].filter.key().is_none());
+    assert!(parse("group-now=smena-a").is_err());
+}
+
+#[test]
 fn what_is_named_as_an_example_is_understood() {
     for lang in [Lang::En, Lang::Ru] {
         for key in Key::ALL {

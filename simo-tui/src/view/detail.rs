@@ -11,7 +11,7 @@ use ratatui::{
 };
 use simo_common::{
     api::history::{Delivery, Push},
-    delivery::{DeliveryState, reason},
+    delivery::{DeliveryState, Reason},
     message::Priority,
 };
 use unicode_width::UnicodeWidthStr;
@@ -134,11 +134,12 @@ impl Page<'_> {
     fn delivery(&mut self, delivery: &Delivery) {
         let lang = self.model.lang;
         self.text(&delivery.title, Style::new().bold());
-        let state = format!("{} {}", text::sign(delivery.state), text::state_name(delivery.state, lang));
+        let (sign, _) = text::state_of(delivery, lang);
+        let state = format!("{sign} {}", text::state_name(delivery.state, lang));
         let because = delivery
             .reason
             .as_deref()
-            .map(|code| format!(" — {}", reason::in_words(code, lang)))
+            .map(|code| format!(" — {}", Reason::code_in_words(code, lang)))
             .unwrap_or_default();
         self.text(&format!("{state}{because}"), self.palette.state(delivery.state));
         self.gap();
@@ -241,7 +242,7 @@ impl Page<'_> {
         let head = Span::styled(format!("{} · {} · ", push.device, push.channel), Style::new());
         let mut what = format!("{} · {}", text::push_state(&push.state, lang), text::tries(push.tries, lang));
         if let Some(code) = &push.reason {
-            what = format!("{what} · {}", reason::in_words(code, lang));
+            what = format!("{what} · {}", Reason::code_in_words(code, lang));
         }
         self.lines.extend(labelled(&head, &what, style, self.width));
         let clock = self.model.clock();

@@ -192,11 +192,11 @@ fn cell(model: &Model, found: &Query, row: &Delivery, column: Column, palette: P
             line
         }
         Field::State => {
-            let sign = text::sign(row.state);
+            let (sign, name) = text::state_of(row, model.lang);
             let name = if column.width < STATE_WIDE {
                 sign.to_owned()
             } else {
-                format!("{} {}", pad(sign, 2), text::state_name(row.state, model.lang))
+                format!("{} {}", pad(sign, 2), name)
             };
             Line::from(Span::styled(cut(&name, width), palette.state(row.state)))
         }

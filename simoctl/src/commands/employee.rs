@@ -7,7 +7,7 @@ mod persons;
 
 use clap::{ArgGroup, Args, Subcommand};
 use simo_common::{
-    api::people::{EditEmployee, Employee, NewEmployee},
+    api::people::{EditEmployee, Employee, NewEmployee, Waiting},
     client::{Client, Error},
 };
 
@@ -53,12 +53,12 @@ pub(crate) enum Verb {
         /// His personnel number
         personnel_no: String,
     },
-    /// Block an employee: he receives nothing from now on, not even what is queued
+    /// Block an employee: he receives nothing, and what waits for him is withheld until he is unblocked
     Block {
         /// His personnel number
         personnel_no: String,
     },
-    /// Let a blocked employee receive again
+    /// Let a blocked employee receive again, also what was withheld
     Unblock {
         /// His personnel number
         personnel_no: String,
@@ -181,6 +181,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             Ok(())
         }
         Verb::Block { personnel_no } => {
+            ask_to_withhold(session, api, &personnel_no).await?;
             let employee = api.block_employee(&personnel_no).await?;
             let person = person(&employee);
             let text = session.say(format!("Blocked {person}."), format!("Сотрудник {person} заблокирован."));
@@ -195,6 +196,24 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         }
         Verb::Import(args) => import::run(session, api, &args).await,
     }
+}
+
+/// Asks only where something waits.
+async fn ask_to_withhold(session: &Session, api: &Client, personnel_no: &str) -> Result<(), Failure> {
+    let Waiting { deliveries, critical } = api.waiting_for(personnel_no).await?;
+    if deliveries == 0 {
+        return Ok(());
+    }
+    session.confirm(&session.say(
+        format!(
+            "Messages waiting for {personnel_no}: {deliveries}, critical ones among them: {critical}. They are withheld until \
+             he is unblocked, and expire at the same time as before. Block him?"
+        ),
+        format!(
+            "В очереди для сотрудника {personnel_no} сообщений: {deliveries}, из них критических: {critical}. Они будут \
+             придержаны до разблокировки, но срок их не продлится. Заблокировать?"
+        ),
+    ))
 }
 
 async fn ask_to_succeed(session: &Session, api: &Client, new: &NewEmployee) -> Result<(), Failure> {
@@ -251,8 +270,11 @@ pub(super) const RUSSIAN: Help = &[
         "employee remove",
         "Отправить сотрудника в архив: телефоны отключаются, личные доступы прекращаются, история остаётся",
     ),
-    ("employee block", "Заблокировать сотрудника: он больше ничего не получит, даже того, что в очереди"),
-    ("employee unblock", "Снова разрешить сотруднику получать сообщения"),
+    (
+        "employee block",
+        "Заблокировать сотрудника: он ничего не получает, сообщения в очереди придерживаются до разблокировки",
+    ),
+    ("employee unblock", "Снова разрешить сотруднику получать сообщения, и придержанные тоже"),
     ("employee import", "Добавить и изменить сотрудников из файла CSV: всех или никого"),
     ("employee import/file", "Файл с заголовком в UTF-8 или Windows-1251; «-» означает стандартный ввод"),
     ("employee import/dry_run", "Только показать, что изменится"),

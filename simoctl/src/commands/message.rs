@@ -72,8 +72,8 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// What to look for: words, and state: employee: group: acs: topic: device: priority: reason: ack: message: external:
-    /// after: before: date:
+    /// What to look for: words, and state: employee: group: group-now: acs: topic: device: priority:
+    /// reason: ack: message: external: after: before: date:
     pub(crate) query: Vec<String>,
     /// Instead: the messages that wait for their time, the next one first
     #[arg(long, conflicts_with_all = ["query", "sort"])]
@@ -205,8 +205,8 @@ pub(super) const RUSSIAN: Help = &[
     ("message list", "Поиск по истории: кто что получил"),
     (
         "message list/query",
-        "Что искать: слова и state: employee: group: acs: topic: device: priority: reason: ack: message: external: after: \
-         before: date:",
+        "Что искать: слова и state: employee: group: group-now: acs: topic: device: priority: \
+         reason: ack: message: external: after: before: date:",
     ),
     ("message list/sort", "Порядок: date, employee или state; минус впереди обращает его (--sort=-state)"),
     ("message list/scheduled", "Вместо этого: сообщения, ждущие своего времени, ближайшее первым"),

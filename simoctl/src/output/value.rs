@@ -4,7 +4,7 @@ use anstyle::AnsiColor;
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 use simo_common::{
-    delivery::{DeliveryState, reason},
+    delivery::{DeliveryState, Reason},
     lang::Lang,
     message::Priority,
     people::Role,
@@ -147,7 +147,7 @@ pub(crate) fn named(code: &str, english: &str, russian: &str) -> Value {
 /// A reason code of a delivery or a push.
 pub(crate) fn reason(code: Option<&str>) -> Value {
     code.map_or(Value::Nothing, |code| {
-        let words = |lang| reason::in_words(code, lang).to_owned();
+        let words = |lang| Reason::code_in_words(code, lang).to_owned();
         Value::Code(code.to_owned(), (words(Lang::En), words(Lang::Ru)), None)
     })
 }

@@ -8,10 +8,7 @@ mod refused_posts;
 mod strict;
 mod validate;
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Json,
@@ -30,7 +27,6 @@ use utoipa_axum::{
     routes,
 };
 
-use self::refused::Unposted;
 pub(super) use self::refused_posts::{is_post, note_refused};
 use super::{
     ApiError, ApiResult, Peer,
@@ -41,7 +37,7 @@ use super::{
 };
 use crate::{
     app::App,
-    batch::Unanswered,
+    intake::{self, Unposted},
     store::{Incoming, Poster, Refusal, TokenHolder, TokenLimits},
 };
 
@@ -51,9 +47,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(batch::post_batch).layer(DefaultBodyLimit::max(limits::BATCH_REQUEST_BYTES)))
         .routes(routes!(cancel))
 }
-
-/// What a message that comes alone may weigh without waiting with those of batches.
-const ALONE: usize = 32;
 
 #[derive(Debug, Deserialize)]
 struct PostParams {
@@ -151,7 +144,7 @@ pub(super) async fn post_message(
         }
     };
     let head = refused_posts::of_draft(&incoming.draft);
-    match submit(&app, incoming, due).await {
+    match intake::enter(&app, incoming, due.at()).await.await {
         Ok(posted) => Ok((StatusCode::ACCEPTED, Json(posted))),
         Err(Unposted::Refused(Refusal::UnknownTopic(slug))) => {
             Err(due.hold(Box::pin(refused::unknown_topic(&app, poster, &slug))).await?.of_post(head))
@@ -224,40 +217,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     Ok(Some(text))
 }
 
-/// Hands a message to the group commit and waits until it is on disk.
-async fn submit(app: &App, incoming: Incoming, due: Due) -> Result<PostedMessage, Unposted> {
-    enter(app, incoming, due).await?.await
-}
-
-/// Hands a message to the group commit; what is returned waits until it is on disk.
-async fn enter(
-    app: &App,
-    incoming: Incoming,
-    due: Due,
-) -> Result<impl Future<Output = Result<PostedMessage, Unposted>>, Unposted> {
-    let poster = incoming.poster;
-    let weight = incoming.weight();
-    let is_bulk = incoming.budget.is_some() || weight > ALONE;
-    let entered = if is_bulk {
-        app.ingest.enter_bulk_by(incoming, weight, due.at()).await
-    } else {
-        app.ingest.enter_by(incoming, due.at()).await
-    };
-    let entered = entered.map_err(unanswered)?;
-    Ok(async move {
-        let result = entered.result_by(due.at()).await.map_err(unanswered)?;
-        let posted = result.map_err(Unposted::Undone)?.map_err(Unposted::Refused)?;
-        if let Poster::Token(hash) = poster {
-            app.guard.welcome(&hash);
-        }
-        Ok(posted)
-    })
-}
-
-fn unanswered(unanswered: Unanswered) -> ApiError {
-    ApiError::from(unanswered).for_poster()
-}
-
 /// Cancel a message
 ///
 /// Deliveries that no provider took yet are stopped; canceling twice is no error.
@@ -288,9 +247,4 @@ pub(super) async fn cancel(
     let canceled = app.store.cancel_message(client_no, acs_no, id).await?;
     app.wake.all();
     Ok(Json(canceled))
-}
-
-/// How many deliveries one batch request may make.
-fn budget() -> Arc<AtomicU64> {
-    Arc::new(AtomicU64::new(limits::BATCH_DELIVERIES))
 }

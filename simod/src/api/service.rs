@@ -21,7 +21,7 @@ use super::{
     middleware::language,
     openapi::Problems,
 };
-use crate::app::App;
+use crate::{app::App, channel::ChannelKind};
 
 /// How long who asks for metrics waits for the database.
 const QUEUES_WITHIN: Duration = Duration::from_secs(2);
@@ -77,12 +77,12 @@ async fn readyz(State(app): State<Arc<App>>, request: Request) -> impl IntoRespo
     responses((status = 200, description = "The metrics", body = str, content_type = "text/plain"), Problems))]
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     // The length of the queues is asked for only when somebody looks. Without the database there are other metrics still.
-    for channel in ["fcm", "stream"] {
+    for channel in ChannelKind::ALL {
         let waiting = match tokio::time::timeout(QUEUES_WITHIN, app.store.waiting_pushes(channel)).await {
             Ok(Ok(waiting)) => waiting as f64,
             _ => f64::NAN,
         };
-        app.metrics.queue(channel).set(waiting);
+        app.metrics.queue(channel.as_str()).set(waiting);
     }
     let ahead = app.clock().rest().map_or(0, |rest| rest.ahead);
     app.metrics.clock_ahead.set(whole_seconds(ahead) as f64);

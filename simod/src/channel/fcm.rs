@@ -5,6 +5,7 @@
 //! firebase.google.com/docs/cloud-messaging/error-codes.
 
 mod account;
+mod address;
 mod answer;
 mod payload;
 mod token;
@@ -21,11 +22,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
 pub use self::account::ServiceAccount;
+pub(crate) use self::address::{address, wrong_kind};
 use self::{
     answer::Answer,
     token::{NoToken, TokenSource},
 };
-use super::{Accepted, Channel, Failure, Outgoing, Scope};
+use super::{Accepted, Channel, ChannelKind, Failure, Outgoing, Scope};
 use crate::{clock::Clock, config};
 
 /// The longest body of an answer that is read; a provider's are far shorter.
@@ -181,7 +183,7 @@ impl Fcm {
         self.tokens.forget(&token);
         let token = self.tokens.get().await.map_err(without_token)?;
         match self.post(body, token.authorization).await {
-            Answer::Unauthenticated(answer) => Err(Failure::Misconfigured { scope: Scope::Channel, answer }),
+            Answer::Unauthenticated(answer) => Err(Failure::Misconfigured { scope: Scope::Provider, answer }),
             Answer::Known(result) => result,
         }
     }
@@ -223,7 +225,7 @@ impl Fcm {
 }
 
 impl Channel for Fcm {
-    const NAME: &'static str = "fcm";
+    const KIND: ChannelKind = ChannelKind::Fcm;
 
     fn time_out(&self) -> Duration {
         self.time_out
@@ -244,7 +246,7 @@ impl Channel for Fcm {
 fn without_token(error: NoToken) -> Failure {
     match error {
         NoToken::Unreachable(answer) => Failure::Unreachable { answer },
-        NoToken::Refused(answer) => Failure::Misconfigured { scope: Scope::Channel, answer },
+        NoToken::Refused(answer) => Failure::Misconfigured { scope: Scope::Provider, answer },
     }
 }
 

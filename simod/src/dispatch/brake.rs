@@ -1,4 +1,4 @@
-//! The brake: when an unlikely share of a channel's phones is reported dead within an hour, the reports are not
+//! The brake: when an unlikely share of a provider's phones is reported dead within an hour, the reports are not
 //! believed any more. A wrong project file would otherwise wipe out every phone.
 
 use std::collections::HashMap;

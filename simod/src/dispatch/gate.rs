@@ -1,4 +1,4 @@
-//! Whether a channel is open, and how wide. A used-up quota closes it for a while, then it opens half as wide and widens
+//! Whether a provider is open, and how wide. A used-up quota closes it for a while, then it opens half as wide and widens
 //! with each push that gets through. A wrong configuration closes it until one push has got through. Pure: time and
 //! chance come in as values.
 
@@ -9,7 +9,7 @@ use super::retry::{Policy, QUOTA_PAUSE, after, asked_for};
 /// So many failures without a success in between say that something is wrong with more than one phone.
 const IN_A_ROW: u32 = 5;
 
-/// The state of one channel's gate.
+/// The state of one provider's gate.
 #[derive(Debug)]
 pub(super) struct Gate {
     permits: usize,
@@ -28,7 +28,7 @@ pub(super) struct Gate {
     trouble: Option<Trouble>,
 }
 
-/// What is wrong with the channel.
+/// What is wrong with the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trouble {
     /// Whether somebody must do something about it.
@@ -74,6 +74,11 @@ impl Gate {
     /// What is wrong, if anything is.
     pub(super) fn trouble(&self) -> Option<&Trouble> {
         self.trouble.as_ref()
+    }
+
+    /// Whether push after push fails, and none of them is to find out when that is over.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failed >= IN_A_ROW && !self.probing
     }
 
     /// The provider took a push, or said something about it alone: the way is free.

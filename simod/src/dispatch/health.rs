@@ -2,14 +2,14 @@
 
 use simo_common::api::service::ChannelHealth;
 
-use crate::app::App;
+use crate::{app::App, channel::ChannelKind};
 
 /// Shows a channel's health, and logs it when it has changed.
-pub(super) fn show(app: &App, channel: &str, state: &str, detail: Option<String>) {
-    let health = ChannelHealth { channel: channel.to_owned(), state: state.to_owned(), detail };
+pub(super) fn show(app: &App, channel: ChannelKind, state: &str, detail: Option<String>) {
+    let health = ChannelHealth { channel: channel.to_string(), state: state.to_owned(), detail };
     let mut before = None;
     app.channels.send_if_modified(|all| {
-        match all.iter_mut().find(|known| known.channel == channel) {
+        match all.iter_mut().find(|known| known.channel == health.channel) {
             Some(known) if *known == health => return false,
             Some(known) => before = Some(std::mem::replace(known, health.clone())),
             None => all.push(health.clone()),
@@ -19,9 +19,9 @@ pub(super) fn show(app: &App, channel: &str, state: &str, detail: Option<String>
     if before.is_some_and(|before| before.state != health.state) {
         let detail = health.detail.as_deref().unwrap_or_default();
         match state {
-            "alarm" => tracing::error!(channel, detail, "channel: alarm"),
-            "ok" => tracing::info!(channel, "channel: ok"),
-            _ => tracing::warn!(channel, detail, "channel: {state}"),
+            "alarm" => tracing::error!(%channel, detail, "channel: alarm"),
+            "ok" => tracing::info!(%channel, "channel: ok"),
+            _ => tracing::warn!(%channel, detail, "channel: {state}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a channel's answers tell beyond the single push: when to pause, which addresses to believe dead, what to tell
+//! What a provider's answers tell beyond the single push: when to pause, which addresses to believe dead, what to tell
 //! people.
 
 use std::collections::HashMap;
@@ -20,14 +20,14 @@ pub(super) fn is_near(until: i64, now: i64, longest: i64) -> bool {
     until - now <= longest
 }
 
-/// What the answers so far tell about the channel.
+/// What the answers so far tell about the provider.
 #[derive(Debug)]
 pub(super) struct Learned {
     pub(super) gate: Gate,
     pub(super) brake: Brake,
     /// Quarantined devices that are being probed, and until when no further push probes them.
     probing: HashMap<DeviceNo, i64>,
-    /// How many devices the channel has, and when they were counted.
+    /// How many devices the provider has, and when they were counted.
     pub(super) devices: u64,
     pub(super) counted_at: i64,
     /// An alarm that concerns single pushes, and until when it is shown.
@@ -71,7 +71,7 @@ impl Learned {
                 attempt.braked = self.brake.report(now, device_no, self.devices);
             }
             Failure::Paused { scope: Scope::Device, .. } => self.gate.passed(now),
-            Failure::Paused { scope: Scope::Channel, after, answer } => {
+            Failure::Paused { scope: Scope::Provider, after, answer } => {
                 attempt.reopens_at = Some(self.gate.exhausted(now, *after, answer, sample));
             }
             Failure::Unreachable { answer } => {
@@ -81,13 +81,13 @@ impl Learned {
                 attempt.reopens_at = self.gate.suspected(now, answer, sample);
                 self.notice = Some((now + NOTICE_FOR, answer.clone()));
             }
-            Failure::Misconfigured { scope: Scope::Channel, answer } => {
+            Failure::Misconfigured { scope: Scope::Provider, answer } => {
                 attempt.reopens_at = Some(self.gate.misconfigured(now, answer, sample));
             }
         }
     }
 
-    /// The channel's state and what is wrong with it, for people.
+    /// The provider's state and what is wrong with it, for people.
     pub(super) fn health(&mut self, now: i64) -> (&'static str, Option<String>) {
         let closed = self.gate.opens_at(now);
         let mut alarm = false;

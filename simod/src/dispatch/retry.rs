@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use simo_common::{delivery::reason, time};
+use simo_common::{delivery::Reason, time};
 
 use crate::{
     channel::Failure,
@@ -42,7 +42,7 @@ pub(super) struct Try {
     pub(super) probe: bool,
     /// Too many addresses died lately for this one to be believed.
     pub(super) braked: bool,
-    /// When the channel opens again, if this failure closed it.
+    /// When the provider opens again, if this failure closed it.
     pub(super) reopens_at: Option<i64>,
     /// Chance, from 0 to 1.
     pub(super) sample: f64,
@@ -63,7 +63,7 @@ impl Policy {
 
     /// The wait of a push that fails through no fault of its own, so that its tries do not tell how often it did: as
     /// long again as it has waited already.
-    fn hold(self, waited_us: i64, sample: f64) -> Duration {
+    pub(super) fn hold(self, waited_us: i64, sample: f64) -> Duration {
         let waited = Duration::from_micros(waited_us.max(0) as u64);
         jittered(waited.clamp(self.first, self.most).as_secs_f64(), sample)
     }
@@ -92,7 +92,7 @@ pub(super) fn verdict(failure: Failure, attempt: Try, policy: Policy) -> PushRes
             PushResult::Retry { due_at: hold(), answer, counts: false }
         }
         Failure::DeadAddress { answer } => PushResult::Failed {
-            reason: reason::DEAD_ADDRESS,
+            reason: Reason::DeadAddress,
             answer,
             device: if attempt.probe { DeviceEffect::Retire } else { DeviceEffect::Quarantine },
         },
@@ -115,7 +115,7 @@ pub(super) fn asked_for(asked: Duration, sample: f64) -> Duration {
     asked + asked.min(LONGEST_SPREAD).mul_f64(JITTER * sample)
 }
 
-fn jittered(seconds: f64, sample: f64) -> Duration {
+pub(super) fn jittered(seconds: f64, sample: f64) -> Duration {
     Duration::from_secs_f64(seconds * (1.0 + JITTER * sample))
 }
 
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(retried(paused(Scope::Device, Some(5)), attempt()), (5, false));
         assert_eq!(retried(paused(Scope::Device, None), attempt()), (60, false));
         let closed = Try { reopens_at: Some(NOW + 77 * SECOND), ..attempt() };
-        assert_eq!(retried(paused(Scope::Channel, Some(5)), closed), (77, false));
+        assert_eq!(retried(paused(Scope::Provider, Some(5)), closed), (77, false));
     }
 
     #[test]
@@ -208,7 +208,7 @@ mod tests {
         for (probe, expected) in [(false, DeviceEffect::Quarantine), (true, DeviceEffect::Retire)] {
             let result = verdict(dead(), Try { probe, ..attempt() }, policy());
             let PushResult::Failed { reason, device, .. } = result else { panic!("{result:?}") };
-            assert_eq!((reason, device), (reason::DEAD_ADDRESS, expected));
+            assert_eq!((reason, device), (Reason::DeadAddress, expected));
         }
     }
 
@@ -222,10 +222,10 @@ mod tests {
 
     #[test]
     fn a_refused_payload_fails_and_says_nothing_of_the_phone() {
-        let failure = Failure::Permanent { reason: reason::REJECTED, answer: answer() };
+        let failure = Failure::Permanent { reason: Reason::Rejected, answer: answer() };
         assert!(matches!(
             verdict(failure, attempt(), policy()),
-            PushResult::Failed { reason: reason::REJECTED, device: DeviceEffect::None, .. }
+            PushResult::Failed { reason: Reason::Rejected, device: DeviceEffect::None, .. }
         ));
     }
 

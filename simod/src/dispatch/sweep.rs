@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     app::App,
     background::keep_up_until_shutdown,
+    channel::ChannelKind,
     news,
     store::{Result, StreamCursor, Stride},
 };
@@ -21,8 +22,8 @@ enum Duty {
     Release,
     /// Deliveries run out.
     Expire,
-    /// Cancelations go on that were cut short.
-    Cancel,
+    /// What follows from a commit in many steps goes on.
+    Follow,
     /// Pushes of streams run out.
     CloseStreams,
     /// Keys, events, failed pairings and invitations are forgotten.
@@ -43,12 +44,14 @@ enum Duty {
     WriteUses,
     /// Tokens and certificates that stop working soon are logged.
     WarnOfExpiry,
+    /// What changed of messages is added up.
+    AddUpSums,
     /// It is noted when messages were accepted, by their numbers.
     NoteSpans,
     /// It is noted how much of the disk is free.
     NoteDisk,
     /// Pushes of a channel that is not set up are told why they wait.
-    NoteMissing(&'static str),
+    NoteMissing(ChannelKind),
 }
 
 /// What a duty keeps from step to step.
@@ -62,7 +65,7 @@ const DUTIES: &[Duty] = &[
     Duty::Expand,
     Duty::Release,
     Duty::Expire,
-    Duty::Cancel,
+    Duty::Follow,
     Duty::CloseStreams,
     Duty::ForgetOld,
     Duty::ForgetHistory,
@@ -73,6 +76,7 @@ const DUTIES: &[Duty] = &[
     Duty::SumUp,
     Duty::WriteUses,
     Duty::WarnOfExpiry,
+    Duty::AddUpSums,
     Duty::NoteSpans,
     Duty::NoteDisk,
 ];
@@ -88,7 +92,7 @@ pub(super) fn start(app: &Arc<App>, tracker: &TaskTracker) {
 }
 
 /// Tells the pushes of a channel that is not set up why they wait.
-pub(super) fn note_missing(app: &Arc<App>, tracker: &TaskTracker, channel: &'static str) {
+pub(super) fn note_missing(app: &Arc<App>, tracker: &TaskTracker, channel: ChannelKind) {
     spawn(app, tracker, Duty::NoteMissing(channel));
 }
 
@@ -144,7 +148,7 @@ impl Duty {
                 }
                 Ok(expired)
             }
-            Self::Cancel => store.resume_cancelations().await.map(|()| false),
+            Self::Follow => store.do_duties().await.map(|()| false),
             Self::CloseStreams => {
                 memory.cursor = store.close_stream_pushes(memory.cursor).await?;
                 Ok(memory.cursor.is_some())
@@ -171,6 +175,7 @@ impl Duty {
                 }
                 Ok(false)
             }
+            Self::AddUpSums => store.add_up_sums().await,
             Self::NoteSpans => store.note_message_spans().await,
             Self::NoteDisk => store.note_disk().await.map(|()| false),
             Self::NoteMissing(channel) => Ok(store.note_missing_channel(channel).await? > 0),
@@ -194,16 +199,13 @@ impl Duty {
         match self {
             Self::Release => Duration::from_millis(250),
             Self::Expand | Self::Checkpoint => Duration::from_millis(500),
-            Self::Expire | Self::Share => Duration::from_secs(1),
+            Self::Expire | Self::Follow | Self::AddUpSums | Self::Share => Duration::from_secs(1),
             Self::CloseStreams | Self::SumUp | Self::NoteSpans | Self::NoteMissing(_) => {
                 Duration::from_secs(5)
             }
-            Self::Cancel
-            | Self::ForgetCounts
-            | Self::ForgetOld
-            | Self::ForgetHistory
-            | Self::Vacuum
-            | Self::WriteUses => Duration::from_mins(1),
+            Self::ForgetCounts | Self::ForgetOld | Self::ForgetHistory | Self::Vacuum | Self::WriteUses => {
+                Duration::from_mins(1)
+            }
             Self::NoteDisk => Duration::from_hours(1),
             Self::WarnOfExpiry => Duration::from_hours(24),
         }

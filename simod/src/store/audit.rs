@@ -7,15 +7,17 @@ use serde_json::Value;
 use simo_common::{
     api::audit::{AuditEntry, AuditHead, AuditPayload},
     audit::{self, End, Hash},
+    hex::hex,
     time,
 };
 
 use super::{ClientNo, EmployeeNo, Error, Listing, Result, Rows, Store, list::page};
 use crate::{
     actor,
-    store::db::{
-        engine::{Conn, Row, query, query_as, query_scalar},
-        rows_as_json::{hex_hash, json},
+    store::db::engine::{
+        Conn,
+        Kind::{Bytes, Text, Whole},
+        Row, query, query_as, query_scalar,
     },
 };
 
@@ -111,8 +113,8 @@ impl Changes {
     }
 }
 
-/// An entry for `jsonb_each`: number, action, hash of the payload, hash, payload, personnel number.
-type EntryRow = (u64, &'static str, String, String, String, Option<String>);
+/// An entry: number, action, hash of the payload, hash, payload, personnel number.
+type Entry = (u64, &'static str, Hash, Hash, String, Option<String>);
 
 async fn append(conn: &mut Conn, chain: ClientNo, changes: Vec<Change>, at: i64) -> Result<()> {
     let (seq, hash): (i64, Vec<u8>) = query_as(
@@ -129,7 +131,7 @@ async fn append(conn: &mut Conn, chain: ClientNo, changes: Vec<Change>, at: i64)
         noun.is_some_and(|noun| !BESIDE_SITE.contains(&noun))
     });
     let actor = actor::current();
-    let rows: Vec<EntryRow> = changes
+    let entries: Vec<Entry> = changes
         .into_iter()
         .map(|change| {
             let payload = audit::canonical(&AuditPayload {
@@ -142,30 +144,32 @@ async fn append(conn: &mut Conn, chain: ClientNo, changes: Vec<Change>, at: i64)
             });
             let payload_hash = audit::payload_hash(&payload);
             end = end.then(at, change.action, &payload_hash);
-            let (payload_hash, hash) = (hex_hash(&payload_hash), hex_hash(&end.hash));
-            (end.seq, change.action, payload_hash, hash, payload, change.employee)
+            (end.seq, change.action, payload_hash, end.hash, payload, change.employee)
         })
         .collect();
-    for rows in rows.chunks(AT_ONCE) {
-        let rows = json(rows);
+    for entries in entries.chunks(AT_ONCE) {
+        let hashes = entries.iter().map(|(seq, action, payload_hash, hash, ..)| {
+            [(*seq).into(), (*action).into(), payload_hash.as_slice().into(), hash.as_slice().into()]
+        });
+        let payloads =
+            entries.iter().map(|(seq, .., payload, no)| [(*seq).into(), payload.into(), no.into()]);
         query(
             "insert into audit (client_no, seq, at, action, payload_hash, hash)
-             select $1, cast(j.value->>0 as integer), $3, j.value->>1, unhex(j.value->>2, ''), unhex(j.value->>3, '')
-             from jsonb_each($2) j",
+             select $1, {seq}, $2, {action}, {payload_hash}, {hash} from {rows}",
         )
         .bind(chain)
-        .bind(&rows)
         .bind(at)
+        .over([("seq", Whole), ("action", Text), ("payload_hash", Bytes), ("hash", Bytes)], hashes)
         .execute(conn)
         .await?;
         query(
             "insert into audit_payload (client_no, seq, payload, employee_no)
-             select $1, cast(j.value->>0 as integer), j.value->>4,
-                 (select e.no from employee e where e.client_no = $1 and e.personnel_no = j.value->>5)
-             from jsonb_each($2) j",
+             select $1, {seq}, {payload},
+                 (select e.no from employee e where e.client_no = $1 and e.personnel_no = {no})
+             from {rows}",
         )
         .bind(chain)
-        .bind(&rows)
+        .over([("seq", Whole), ("payload", Text), ("no", Text)], payloads)
         .execute(conn)
         .await?;
     }
@@ -240,7 +244,7 @@ impl Store {
             .fetch_optional(&mut *self.read().await?)
             .await?;
         let (seq, hash) = head.unwrap_or_default();
-        Ok(AuditHead { seq: seq as u64, hash: hex_hash(&hash_of(&hash)) })
+        Ok(AuditHead { seq: seq as u64, hash: hex(&hash_of(&hash)) })
     }
 
     /// Erases what the audit says of an employee. That it was done is an entry itself, which does not name him.
@@ -251,7 +255,7 @@ impl Store {
         let mut tx = self.write().await?;
         let employee_no = employee_no(&mut tx, client_no, personnel_no).await?;
         let mut entries: Vec<i64> =
-            query_scalar("delete from audit_payload where client_no = $1 and employee_no = $2 returning seq")
+            query_scalar("delete from audit_payload indexed by audit_payload_employee where client_no = $1 and employee_no = $2 returning seq")
                 .bind(client_no)
                 .bind(employee_no)
                 .fetch_all(&mut tx)
@@ -294,7 +298,7 @@ fn read_entry(row: &Row) -> Result<AuditEntry> {
         Err(sqlx::Error::ColumnDecode { .. }) => Some(String::new()),
         payload => payload?,
     };
-    let hash = |column: &str| row.try_get::<Vec<u8>, _>(column).map(|bytes| hex_hash(&hash_of(&bytes)));
+    let hash = |column: &str| row.try_get::<Vec<u8>, _>(column).map(|bytes| hex(&hash_of(&bytes)));
     Ok(AuditEntry {
         seq: row.try_get::<i64, _>("seq")? as u64,
         at,

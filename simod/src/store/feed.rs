@@ -13,6 +13,7 @@ use simo_common::{
 use super::{
     AcsNo, ClientNo, EmployeeNo, MessageNo, Result, Store, Write,
     db::engine::{Conn, Engine, Kind::Whole, Row, RowStatement, query, query_as, query_scalar},
+    queue::close::Delivery,
 };
 
 /// Events that are read at once.
@@ -157,12 +158,12 @@ impl Store {
 const MADE_ON_SQLITE: &str = "select 0, coalesce((select seq from sqlite_sequence where name = 'event'), 0)";
 
 /// What follows a position, with all that an event says. The rows of `event` that are meant stand in for `{}`.
-const AFTER: &str = "select e.xact, e.seq, e.at, e.kind, m.id as message_id, e.acs_no, c.slug as client, a.name as acs,
+const AFTER: &str = "select e.xact, e.seq, e.at, e.kind, m.id as message_id, m.acs_no, c.slug as client, a.name as acs,
             m.external_id, p.personnel_no, d.state
      from ({}) e
      cross join client c on c.no = e.client_no
      cross join message m on m.client_no = e.client_no and m.no = e.message_no
-     left join acs a on a.client_no = e.client_no and a.no = e.acs_no
+     left join acs a on a.client_no = e.client_no and a.no = m.acs_no
      left join employee p on p.client_no = e.client_no and p.no = e.employee_no
      left join delivery d on d.client_no = e.client_no and d.message_no = e.message_no and d.employee_no = e.employee_no
      order by e.xact, e.seq";
@@ -170,7 +171,7 @@ const AFTER: &str = "select e.xact, e.seq, e.at, e.kind, m.id as message_id, e.a
 /// What [`AFTER`] takes of `event`. A message that has waited has another number since.
 macro_rules! of_event {
     () => {
-        "seq, at, kind, client_no, acs_no, employee_no, coalesce(
+        "seq, at, kind, client_no, employee_no, coalesce(
              (select w.no from message w where w.client_no = event.client_no and w.waited_as = event.message_no),
              message_no) as message_no
          from event where client_no = $1"
@@ -212,13 +213,12 @@ async fn is_kept(conn: &mut Conn, after: FeedPosition) -> Result<bool> {
 }
 
 fn read_event(row: &Row) -> Result<Event> {
-    let kind: String = row.try_get("kind")?;
     let state: Option<i64> = row.try_get("state")?;
     Ok(Event {
-        kind: match kind.as_str() {
-            "accepted" => EventKind::Accepted,
-            "canceled" => EventKind::Canceled,
-            _ => EventKind::Delivery,
+        kind: match row.try_get("kind")? {
+            Happened::Accepted => EventKind::Accepted,
+            Happened::Delivery => EventKind::Delivery,
+            Happened::Canceled => EventKind::Canceled,
         },
         at: from_us(row.try_get("at")?),
         client: row.try_get("client")?,
@@ -230,23 +230,57 @@ fn read_event(row: &Row) -> Result<Event> {
     })
 }
 
-/// A delivery that changed: client, ACS, message, employee.
-pub(super) type ChangedDelivery = (ClientNo, Option<AcsNo>, MessageNo, EmployeeNo);
+/// What happened. The numbers are what the database stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i64)]
+pub(super) enum Happened {
+    /// A message was accepted.
+    Accepted = 1,
+    /// A delivery changed.
+    Delivery = 2,
+    /// A message was canceled.
+    Canceled = 3,
+}
 
-static INSERT_DELIVERY_EVENTS: LazyLock<RowStatement<5>> = LazyLock::new(|| {
+impl Happened {
+    /// The number that the database stores.
+    pub(super) fn number(self) -> i64 {
+        self as i64
+    }
+
+    /// What is stored as `number`.
+    pub(super) fn from_number(number: i64) -> Option<Self> {
+        [Self::Accepted, Self::Delivery, Self::Canceled].into_iter().find(|kind| kind.number() == number)
+    }
+}
+
+static INSERT_EVENTS: LazyLock<RowStatement<5>> = LazyLock::new(|| {
     RowStatement::new(
-        [Whole, Whole, Whole, Whole, Whole],
-        "insert into event (client_no, acs_no, at, kind, message_no, employee_no)
-         select {0}, {1}, {2}, 'delivery', {3}, {4} from {rows}",
+        [("client", Whole), ("at", Whole), ("kind", Whole), ("message", Whole), ("employee", Whole)],
+        "insert into event (client_no, at, kind, message_no, employee_no)
+         select {client}, {at}, {kind}, {message}, {employee} from {rows}",
     )
 });
 
 /// Tells the feed that deliveries changed.
-pub(super) async fn add_delivery_events(tx: &mut Write, changed: &[ChangedDelivery], at: i64) -> Result<()> {
-    let rows = changed.iter().map(|(client_no, acs_no, message_no, employee_no)| {
-        [(*client_no).into(), (*acs_no).into(), at.into(), (*message_no).into(), (*employee_no).into()]
+pub(super) async fn add_delivery_events(tx: &mut Write, changed: &[Delivery], at: i64) -> Result<()> {
+    let rows = changed.iter().map(|&(client, message, employee)| {
+        [client.into(), at.into(), Happened::Delivery.into(), message.into(), employee.into()]
     });
-    Ok(INSERT_DELIVERY_EVENTS.execute(tx, rows.collect()).await?)
+    Ok(INSERT_EVENTS.execute(tx, rows.collect()).await?)
+}
+
+/// Tells the feed what happened to messages.
+pub(super) async fn add_message_events(
+    tx: &mut Write,
+    messages: impl Iterator<Item = (ClientNo, MessageNo)>,
+    happened: Happened,
+    at: i64,
+) -> Result<()> {
+    let rows = messages.map(|(client, message)| {
+        [client.into(), at.into(), happened.into(), message.into(), None::<EmployeeNo>.into()]
+    });
+    Ok(INSERT_EVENTS.execute(tx, rows.collect()).await?)
 }
 
 #[cfg(test)]
@@ -256,12 +290,11 @@ mod tests {
     use super::*;
     use crate::testing::{Plant, TestMessage};
 
-    async fn add(plant: &Plant, message: TestMessage, acs: Option<AcsNo>) {
-        let acs = acs.map_or("null".to_owned(), |acs| acs.0.to_string());
+    async fn add(plant: &Plant, message: TestMessage) {
         plant
             .run(&format!(
-                "insert into event (client_no, acs_no, at, kind, message_no, employee_no)
-                 select {}, {acs}, 1, 'delivery', {}, no from employee",
+                "insert into event (client_no, at, kind, message_no, employee_no)
+                 select {}, 1, 2, {}, no from employee",
                 plant.client_no.0, message.no.0
             ))
             .await;
@@ -292,8 +325,10 @@ mod tests {
         let plant = Plant::new().await;
         let employee = plant.employee(1).await;
         let message = plant.message("m", &[employee]).await;
-        add(&plant, message, Some(plant.acs_no)).await;
-        add(&plant, message, None).await;
+        add(&plant, message).await;
+        let of_an_operator = plant.message("o", &[employee]).await;
+        plant.run(&format!("update message set acs_no = null where no = {}", of_an_operator.no.0)).await;
+        add(&plant, of_an_operator).await;
         let both = all(&plant, 2).await;
         let own = plant.store.feed_after(scope(&plant, Some(plant.acs_no)), START).await.unwrap().unwrap();
         let (first, last) = (both[0], both[1]);
@@ -315,7 +350,7 @@ mod tests {
         let employee = plant.employee(1).await;
         let message = plant.message("m", &[employee]).await;
         for _ in 0..3 {
-            add(&plant, message, None).await;
+            add(&plant, message).await;
         }
         let scope = scope(&plant, None);
         let known = async |after| plant.store.feed_after(scope, after).await.unwrap().is_some();
@@ -342,12 +377,12 @@ mod tests {
         let employee = plant.employee(1).await;
         let message = plant.message("m", &[employee]).await;
         let event = format!(
-            "insert into event (client_no, at, kind, message_no) values ({}, 1, 'delivery', {})",
+            "insert into event (client_no, at, kind, message_no) values ({}, 1, 2, {})",
             plant.client_no.0, message.no.0
         );
         let mut late = plant.store.write().await.unwrap();
         late.run(&event).await.unwrap();
-        add(&plant, message, None).await;
+        add(&plant, message).await;
         let scope = scope(&plant, None);
         let early = plant.store.feed_after(scope, START).await.unwrap().unwrap();
         late.commit().await.unwrap();
@@ -369,7 +404,7 @@ mod tests {
         number.execute(&mut *writing).await.unwrap();
         let employee = plant.employee(1).await;
         let message = plant.message("m", &[employee]).await;
-        add(&plant, message, None).await;
+        add(&plant, message).await;
         let seen = tokio::time::timeout(Duration::from_secs(20), all(&plant, 1)).await;
         assert_eq!(seen.unwrap().len(), 1);
         writing.rollback().await.unwrap();

@@ -7,6 +7,8 @@ use simo_common::{
     time::{DAY, HOUR},
 };
 
+use crate::channel::ChannelKind;
+
 use super::{
     ClientNo, Database, Result, Store,
     db::engine::{Engine, query, query_as},
@@ -41,15 +43,16 @@ impl Store {
         .bind(client_no)
         .fetch_one(&mut reader)
         .await?;
-        let phones: Vec<(String, i64)> = query_as(
+        let phones: Vec<(ChannelKind, i64)> = query_as(
             "select channel, count(*) from device
-             where ($1 is null or client_no = $1) and retired_at is null group by channel order by channel",
+             where ($1 is null or client_no = $1) and retired_at is null group by channel order by channel desc",
         )
         .bind(client_no)
         .fetch_all(&mut reader)
         .await?;
-        let phones =
-            phones.into_iter().map(|(channel, phones)| ChannelPhones { channel, phones: phones as u64 });
+        let phones = phones
+            .into_iter()
+            .map(|(channel, phones)| ChannelPhones { channel: channel.to_string(), phones: phones as u64 });
         Ok(PeopleReached {
             people: people as u64,
             without_phone: without_phone as u64,

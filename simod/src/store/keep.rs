@@ -171,7 +171,13 @@ impl Store {
         let mut tx = self.write().await?;
         let mut left = STEP;
         'messages: for &(no, waited_as) in messages {
-            for table in ["push", "delivery"] {
+            // It cannot be right while deliveries are missing.
+            query("delete from message_sum where client_no = $1 and message_no = $2")
+                .bind(client_no)
+                .bind(no)
+                .execute(&mut tx)
+                .await?;
+            for table in ["try", "push", "delivery"] {
                 let deleted = query(format!(
                     "delete from {table} where client_no = $1 and message_no = $2 and employee_no in (
                          select employee_no from {table} where client_no = $1 and message_no = $2 limit $3)"
@@ -188,7 +194,7 @@ impl Store {
                     break 'messages;
                 }
             }
-            for table in ["audience", "event"] {
+            for table in ["audience", "event", "message_sum", "hold"] {
                 query(format!("delete from {table} where client_no = $1 and message_no in ($2, $3)"))
                     .bind(client_no)
                     .bind(no)

@@ -1,7 +1,7 @@
 //! Lists: which rows are asked for, and where the next page begins.
 
 use super::Result;
-use crate::store::db::engine::Row;
+use crate::store::db::engine::{Kind, Named, Row, Value};
 use futures_util::{Stream, StreamExt as _};
 use simo_common::people::fold_name;
 
@@ -57,11 +57,23 @@ impl Find {
         }
     }
 
-    /// The words for SQL: `[folded, as typed]` each.
-    pub(super) fn words(&self) -> String {
-        crate::store::db::rows_as_json::json(&self.0)
+    /// The rows of [`has_words`].
+    pub(super) fn words(&self) -> impl Iterator<Item = [Value<'_>; 2]> {
+        self.0.iter().map(|(folded, typed)| [folded.into(), typed.into()])
     }
 }
+
+/// The columns of a word, as it is folded and as it was typed.
+pub(super) const WORD: [Named; 2] = [("folded", Kind::Text), ("typed", Kind::Text)];
+
+/// Whether the employee `e` has all words in his name or number; over the rows of [`Find::words`].
+macro_rules! has_words {
+    () => {
+        "not exists (select 1 from {rows} where instr(e.folded_name, {folded}) = 0
+                     and instr(e.personnel_no, {typed}) = 0)"
+    };
+}
+pub(super) use has_words;
 
 /// Reads rows until the page is full; `read` makes a key and an item of each, or leaves it out.
 pub(super) async fn page<T, K>(

@@ -131,7 +131,7 @@ async fn tightened(
 pub(super) async fn first_since(conn: &mut Conn, at: i64) -> Result<MessageNo> {
     let first: Option<i64> = query_scalar(
         "select coalesce(
-             (select min(first_no) from message_span where latest_at >= $1),
+             (select min(first_no) from message_span indexed by message_span_latest where latest_at >= $1),
              (select max(first_no) + $2 from message_span))",
     )
     .bind(at)
@@ -234,9 +234,13 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use uuid::Uuid;
 
     use super::*;
-    use crate::testing::Plant;
+    use crate::{
+        store::db::engine::Kind::{Id, Whole},
+        testing::Plant,
+    };
 
     /// What happens to messages and to the clock.
     #[derive(Debug, Clone)]
@@ -304,20 +308,16 @@ mod tests {
 
     async fn insert(plant: &Plant, first: i64, count: u16, at: i64, every: i64) {
         let mut tx = plant.store.write().await.unwrap();
+        let rows = (0..i64::from(count)).map(|place| {
+            let no = first + place;
+            let client_no = plant.client_no.0 + no % 2;
+            [client_no.into(), no.into(), Uuid::from_u128(no as u128).into(), (at + place * every).into()]
+        });
         query(
-            "with recursive made (no, at) as (
-                 select cast($1 as integer), cast($2 as integer)
-                 union all select no + 1, at + cast($3 as integer) from made where no < $1 + $4 - 1)
-             insert into message (client_no, no, id, title, body, priority, require_ack, accepted_at, expires_at)
-             select $5 + no % 2, no, unhex(substr('00000000000000000000000000000000' || no, -32)), '', '', 1, $6, at, 0
-             from made",
+            "insert into message (client_no, no, id, title, body, priority, require_ack, accepted_at, expires_at)
+             select {client}, {no}, {id}, '', '', 1, false, {at}, 0 from {rows}",
         )
-        .bind(first)
-        .bind(at)
-        .bind(every)
-        .bind(i64::from(count))
-        .bind(plant.client_no)
-        .bind(false)
+        .over([("client", Whole), ("no", Whole), ("id", Id), ("at", Whole)], rows)
         .execute(&mut tx)
         .await
         .unwrap();
@@ -341,11 +341,11 @@ mod tests {
         for event in &events {
             course.go(&plant, event).await;
         }
-        for (from, to) in times {
-            let times = [from..to.max(from + 1)];
-            let exact = format!("accepted_at >= {} and accepted_at < {}", times[0].start, times[0].end);
+        for &(from, to) in &times {
+            let time = from..to.max(from + 1);
+            let exact = format!("accepted_at >= {} and accepted_at < {}", time.start, time.end);
             let mut reader = plant.store.read().await.unwrap();
-            let ranges = within(&mut reader, plant.client_no, &times).await.unwrap();
+            let ranges = within(&mut reader, plant.client_no, std::slice::from_ref(&time)).await.unwrap();
             drop(reader);
             let bounds = ranges.iter().map(|range| format!("no >= {} and no < {}", range.start, range.end));
             let bounds = bounds.collect::<Vec<_>>().join(" or ");

@@ -22,6 +22,18 @@ macro_rules! numbers {
                 }
             }
 
+            impl From<$name> for i64 {
+                fn from(number: $name) -> Self {
+                    number.0
+                }
+            }
+
+            impl From<&$name> for Value<'_> {
+                fn from(number: &$name) -> Self {
+                    (*number).into()
+                }
+            }
+
             impl From<Option<$name>> for Value<'_> {
                 fn from(number: Option<$name>) -> Self {
                     Self::Whole(number.map(|number| number.0))
@@ -92,4 +104,9 @@ impl EmployeeNo {
     pub(super) fn place(self) -> u32 {
         self.0 as u32
     }
+}
+
+impl MessageNo {
+    /// Of the one that is accepted next: what holds for it holds now.
+    pub(in crate::store) const NEXT: Self = Self(i64::MAX - 1);
 }

@@ -8,8 +8,11 @@
 
 pub(super) mod cancel;
 mod claim;
+pub(super) mod close;
+pub(super) mod duty;
 mod finish;
 pub(super) mod inbox;
+mod outcome;
 mod permits_left;
 pub(super) mod receipts;
 pub(super) mod sweep;
@@ -26,29 +29,37 @@ use simo_common::{api::access::Payload, message::Priority};
 use uuid::Uuid;
 
 use self::claim::{CLAIM_IN_MEMORY, CLAIM_IN_ROWS, CLIENTS, Due, read_claimed};
+pub(super) use self::outcome::PushOutcome;
 pub use self::{
     finish::{DeviceEffect, Finished, PushResult},
     permits_left::Room,
 };
 use super::{Result, Store};
-use crate::store::{
-    AcsNo, ClientNo, DeviceNo, EmployeeNo, MessageNo,
-    db::{
-        engine::{Engine, query, query_as, query_scalar},
-        rows_as_json::json,
+use crate::{
+    channel::{Address, ChannelKind},
+    store::{
+        ClientNo, DeviceNo, EmployeeNo, MessageNo,
+        db::{
+            engine::{Engine, query, query_as, query_scalar},
+            rows_as_json::json,
+        },
+        message_spans::first_since,
+        phones::retire_device::oldest_open,
     },
-    message_spans::first_since,
-    phones::retire_device::oldest_open,
 };
 
 /// How long whoever cancels or denies waits for what is on its way to a provider: mostly that takes a part of a second.
 const SETTLES_WITHIN: Duration = Duration::from_secs(3);
 
-/// Longer than any lease: a provider's time-out and some seconds.
-const LONGEST_LEASE: &str = "15 minutes";
-
 /// Between two looks at what is on its way.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// A push as one number: SQLite looks a number up in a list, and walks along a list of rows. Should two pushes ever share one,
+/// the second is claimed when the first is done.
+const PACKED: &str = "((message_no << 24) | (device_no << 4) | step)";
+
+/// Longer than any lease, which is a provider's time-out and some seconds.
+const LONGEST_LEASE: &str = "15 minutes";
 
 /// Whether a push is held by a lease, on PostgreSQL. One that ends later than any that is given was given before the server's
 /// clock was set back.
@@ -78,6 +89,15 @@ pub struct PushKey {
     pub employee_no: EmployeeNo,
     /// The phone.
     pub device_no: DeviceNo,
+    /// Which of the delivery's pushes to this phone; the first is 0.
+    pub step: i64,
+}
+
+impl PushKey {
+    /// Of which delivery.
+    pub(super) fn delivery(self) -> close::Delivery {
+        (self.client_no, self.message_no, self.employee_no)
+    }
 }
 
 /// The right to send a push, until it is finished.
@@ -85,11 +105,11 @@ pub struct PushKey {
 pub struct Claim {
     /// Which claim it is, on PostgreSQL: what came of an earlier one must not undo a later one.
     number: i64,
-    acs_no: Option<AcsNo>,
-    /// Where the provider is to find the phone, and what kind of address that is: what it says of it does not concern
-    /// another address that the phone has got meanwhile.
-    address: String,
-    address_kind: String,
+    /// Where the provider is to find the phone: what it says of it does not concern another address that the phone has got
+    /// meanwhile.
+    address: Address,
+    /// Which of the phone's ways that is.
+    way_no: i64,
     /// Which push.
     pub key: PushKey,
 }
@@ -126,9 +146,7 @@ pub struct ClaimedPush {
     /// When it is given up.
     pub expires_at: i64,
     /// The provider's address of the phone.
-    pub address: String,
-    /// `token` or `installation`.
-    pub address_kind: String,
+    pub address: Address,
     /// What the provider may see.
     pub payload: Payload,
     /// Whether the push carries a provider-side notification.
@@ -162,7 +180,12 @@ pub enum Skip {
 impl Store {
     /// Claims pushes of `channel` that are due, as many as there is room for, fair between clients, the most urgent and
     /// oldest of each first. On PostgreSQL others may claim them again after `lease`.
-    pub async fn claim(&self, channel: &str, room: impl Into<Room>, lease: Duration) -> Result<Claimed> {
+    pub async fn claim(
+        &self,
+        channel: ChannelKind,
+        room: impl Into<Room>,
+        lease: Duration,
+    ) -> Result<Claimed> {
         let mut room = room.into();
         if room.is_full() {
             return Ok(Claimed::default());
@@ -236,7 +259,7 @@ impl Store {
     /// Claims due pushes of one client.
     async fn claim_of(
         &self,
-        channel: &str,
+        channel: ChannelKind,
         client_no: ClientNo,
         due: Due,
         want: usize,
@@ -252,7 +275,7 @@ impl Store {
         let _claiming = self.claiming.lock().await;
         let rows = match self.engine() {
             Engine::Sqlite => {
-                let claim = claim.bind(self.held_rows(Some(client_no)));
+                let claim = claim.bind(self.held(Some(client_no)));
                 claim.fetch_all(&mut *self.read_promptly().await?).await?
             }
             Engine::Postgres => {
@@ -314,21 +337,23 @@ impl Store {
     }
 
     /// How many pushes of a channel wait, for metrics and tests: due or not, claimed or not.
-    pub async fn waiting_pushes(&self, channel: &str) -> Result<i64> {
+    pub async fn waiting_pushes(&self, channel: ChannelKind) -> Result<i64> {
         // Each kind has a partial index, which the condition must name to get.
-        let sql = if channel == "stream" {
-            "select count(*) from push where channel = $1 and done_at is null and channel = 'stream'"
-        } else {
-            "select count(*) from push where channel = $1 and done_at is null and channel <> 'stream'"
-        };
-        Ok(query_scalar(sql).bind(channel).fetch_one(&mut *self.read().await?).await?)
+        let kind = if channel.is_pulled() { "channel < 0" } else { "channel > 0" };
+        query_scalar(format!("select count(*) from push where channel = $1 and done_at is null and {kind}"))
+            .bind(channel)
+            .fetch_one(&mut *self.read().await?)
+            .await
+            .map_err(Into::into)
     }
 
-    /// The pushes that are claimed (of one client), for `jsonb_each`: message and device.
-    pub(super) fn held_rows(&self, client_no: Option<ClientNo>) -> String {
+    /// The pushes that are claimed (of one client), for `jsonb_each`: each as in [`PACKED`].
+    fn held(&self, client_no: Option<ClientNo>) -> String {
         let claims = self.claims();
         let held = claims.iter().filter(|key| client_no.is_none_or(|client_no| key.client_no == client_no));
-        json(&held.map(|key| (key.message_no, key.device_no)).collect::<Vec<_>>())
+        json(
+            &held.map(|key| (key.message_no.0 << 24) | (key.device_no.0 << 4) | key.step).collect::<Vec<_>>(),
+        )
     }
 
     fn claims(&self) -> std::sync::MutexGuard<'_, HashSet<PushKey>> {

@@ -10,6 +10,7 @@ use crate::{
 
 fn holder(phone: &TestPhone) -> StreamPhone {
     StreamPhone {
+        is_pushed_to: false,
         client_no: phone.caller.client_no,
         employee_no: phone.caller.employee_no,
         device_no: phone.caller.device_no,
@@ -49,7 +50,9 @@ async fn a_stream_begins_with_what_has_no_receipt_and_goes_on_live_without_repea
         post(&plant, &app, title, employee).await;
         assert_eq!(next(&mut connection).await.unwrap(), title);
     }
-    plant.run("update push set done_at = 1, outcome = 'received' where message_no = (select min(message_no) from push)").await;
+    plant
+        .run("update push set done_at = 1, outcome = 2 where message_no = (select min(message_no) from push)")
+        .await;
     drop(connection);
     let mut connection = app.streams.open(holder(&phone));
     let again = titles(&mut connection, 2).await;
@@ -69,7 +72,7 @@ async fn what_was_canceled_denied_or_has_expired_is_not_sent() {
     plant
         .run(&format!(
             "update message set canceled_at = 1 where no = {};
-             update delivery set outcome = 'denied' where message_no = {}",
+             update delivery set outcome = 8 where message_no = {}",
             canceled.no.0, denied.no.0
         ))
         .await;

@@ -161,6 +161,28 @@ impl Setup {
         self
     }
 
+    /// With a copy of the database of another daemon, which does not run.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    pub async fn on_copy_of(mut self, other: &Simod) -> Self {
+        self.database = match &other.setup.database {
+            Database::File(file) => {
+                let copy = self.directory.path().join("simo.db");
+                fs::copy(file, &copy).expect("the file can be copied");
+                // Now, and not while something is measured.
+                File::open(&copy).and_then(|copy| copy.sync_all()).expect("the copy can be synced");
+                Database::File(copy)
+            }
+            Database::Server(made) => {
+                let copy = made.get().expect("simod was started").copy().await;
+                Database::Server(Arc::new(OnceCell::new_with(Some(copy))))
+            }
+            Database::Url(_) => panic!("the database is somebody else's"),
+        };
+        self
+    }
+
     /// With the database in an SQLite file, also where the other tests have a server.
     #[must_use]
     pub fn embedded(self) -> Self {

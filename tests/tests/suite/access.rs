@@ -176,7 +176,7 @@ async fn archived_holders_have_no_working_tokens() {
 }
 
 #[tokio::test]
-async fn a_blocked_employee_gets_nothing_not_even_what_was_queued() {
+async fn a_blocked_employee_gets_nothing_not_even_what_was_queued_until_he_is_unblocked() {
     let fcm = FakeFcm::start();
     let simod = Simod::with_fcm(&fcm).await;
     let plant = Plant::new(&simod, "zavod").await;
@@ -216,6 +216,16 @@ async fn a_blocked_employee_gets_nothing_not_even_what_was_queued() {
         let first = tokio::time::timeout(Duration::from_millis(500), events.next()).await;
         assert!(!matches!(first, Ok(Some(Ok(_)))), "a blocked phone received {first:?}");
     }
+
+    plant.admin.unblock_employee("001").await.unwrap();
+    eventually("what was withheld arrives", || async {
+        (state(posted.id).await.state == DeliveryState::Sent).then_some(())
+    })
+    .await;
+    let mut events = stream.client.own_stream().await.unwrap();
+    let first = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
+    assert_eq!(first.unwrap().unwrap().unwrap().id, posted.id);
+    assert_eq!(state(later.id).await.state, DeliveryState::Denied, "it never was for him");
 }
 
 #[tokio::test]

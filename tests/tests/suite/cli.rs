@@ -196,6 +196,39 @@ async fn what_cannot_be_undone_needs_a_yes_in_a_script() {
 }
 
 #[tokio::test]
+async fn blocking_somebody_for_whom_something_waits_needs_a_yes() {
+    let simod = Simod::start().await;
+    let plant = Plant::new(&simod, "zavod").await;
+    plant.employees(&["001", "002"], &[]).await;
+    let ctl = Ctl::new(&simod, &plant.slug);
+    for priority in ["normal", "critical"] {
+        ctl.ok(&["message", "send", "--employee", "001", "--title", "Тревога", "--priority", priority]);
+    }
+    ctl.ok(&["employee", "block", "002"]);
+
+    let ran = ctl.run(&["employee", "block", "001"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains("--yes")
+            && ran.err.contains("Messages waiting for 001: 2, critical ones among them: 1"),
+        "{}",
+        ran.err
+    );
+    let states = || {
+        let found = ctl.json(&["message", "list", "employee:001"]);
+        let found = found.as_array().unwrap().iter();
+        found.map(|row| row["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(states(), ["queued", "queued"]);
+    ctl.ok(&["employee", "block", "001", "--yes"]);
+    assert_eq!(states(), ["denied", "denied"]);
+    ctl.ok(&["employee", "block", "001"]);
+    ctl.ok(&["employee", "unblock", "001"]);
+    assert_eq!(states(), ["queued", "queued"]);
+    assert_eq!(ctl.run(&["employee", "block", "404"]).code, 3);
+}
+
+#[tokio::test]
 async fn a_message_to_many_needs_a_yes_and_one_to_few_does_not() {
     let simod = Simod::start().await;
     let plant = Plant::new(&simod, "zavod").await;

@@ -68,7 +68,7 @@ async fn a_grant_that_ends_stops_the_topic_and_history_says_so() {
     assert_eq!(why.delivery.unwrap().reason.as_deref(), Some("not_now"));
     let story: Vec<String> = why.story.into_iter().map(|line| line.text).collect();
     let way =
-        "a grant to the group ceh-1 (smena-a › ceh-1) gives him the topic kotly, but only from 2126-01-01";
+        "a grant to the group ceh-1 (smena-a › ceh-1) gave him the topic kotly, but only from 2126-01-01";
     assert!(story.iter().any(|line| line.contains(way)), "{story:#?}");
 
     // Who was never among the recipients is told why, too.

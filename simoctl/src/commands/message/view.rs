@@ -1,5 +1,6 @@
 //! How messages, deliveries and their stories look.
 
+use anstyle::AnsiColor;
 use simo_common::{
     api::{
         history::{Delivery, Explanation, Push, StoryLine},
@@ -118,6 +119,15 @@ impl Record for Line {
     ];
 }
 
+/// The state; a delivery that waits for a device says so.
+fn state(delivery: &Delivery) -> Value {
+    if !delivery.waits_for_device() {
+        return delivery.state.into();
+    }
+    let words = ("queued, no device".to_owned(), "в очереди, нет устройства".to_owned());
+    Value::Code(delivery.state.as_str().to_owned(), words, Some(AnsiColor::Yellow))
+}
+
 impl Record for Delivery {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("accepted_at", "Accepted", "Принято", |d| d.accepted_at.into()),
@@ -127,7 +137,7 @@ impl Record for Delivery {
         Column::wide("topic", "Topic", "Тема", |d| d.topic.as_deref().into()),
         Column::new("title", "Title", "Заголовок", |d| (&d.title).into()),
         Column::alone("priority", "Priority", "Приоритет", |d| d.priority.into()),
-        Column::new("state", "State", "Состояние", |d| d.state.into()),
+        Column::new("state", "State", "Состояние", state),
         Column::wide("reason", "Why", "Почему", |d| reason(d.reason.as_deref())),
         Column::alone("require_ack", "Must acknowledge", "Нужно подтвердить", |d| {
             d.require_ack.into()

@@ -9,7 +9,7 @@ use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use http::StatusCode;
 use serde::Deserialize;
 use simo_common::{
-    api::people::{EditEmployee, Employee, ImportReport, ImportRow, NewEmployee},
+    api::people::{EditEmployee, Employee, ImportReport, ImportRow, NewEmployee, Waiting},
     page::Page,
     text,
 };
@@ -45,6 +45,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(show, edit, remove))
         .routes(routes!(block))
         .routes(routes!(unblock))
+        .routes(routes!(waiting))
         .routes(routes!(import).layer(DefaultBodyLimit::max(IMPORT_BYTES)))
 }
 
@@ -173,7 +174,7 @@ async fn remove(
 
 /// Block an employee
 ///
-/// He gets nothing further, from this answer on, not even of what was queued before.
+/// He gets nothing further, from this answer on, not even of what was queued before: that is withheld until he is unblocked.
 #[utoipa::path(post, path = "/employees/{personnel_no}/block", tag = "employees", operation_id = "block_employee",
     params(("personnel_no" = String, Path, description = "The employee")),
     responses((status = 200, description = "The employee", body = Employee), Problems))]
@@ -187,9 +188,24 @@ async fn block(
     Ok(axum::Json(app.store.employee(admin.client_no, &personnel_no).await?))
 }
 
+/// What waits for an employee
+///
+/// Deliveries that are queued. Blocking withholds them for as long as it lasts; removing denies them for good.
+#[utoipa::path(get, path = "/employees/{personnel_no}/waiting", tag = "employees", operation_id = "waiting_for_employee",
+    params(("personnel_no" = String, Path, description = "The personnel number")),
+    responses((status = 200, description = "How much waits", body = Waiting), Problems))]
+async fn waiting(
+    admin: Admin,
+    State(app): State<Arc<App>>,
+    Path(personnel_no): Path<String>,
+) -> ApiResult<axum::Json<Waiting>> {
+    Ok(axum::Json(app.store.waiting_for(admin.client_no, &personnel_no).await?))
+}
+
 /// Unblock an employee
 ///
-/// He gets what is posted from now on; what was denied stays so.
+/// He gets what is posted from now on, and what was withheld while he was blocked; what he was denied when it was accepted
+/// stays so.
 #[utoipa::path(post, path = "/employees/{personnel_no}/unblock", tag = "employees",
     operation_id = "unblock_employee",
     params(("personnel_no" = String, Path, description = "The employee")),

@@ -22,11 +22,10 @@ use crate::{
         codes,
     },
     app::App,
+    channel::ChannelKind,
     store::{NewDevice, Pairing, Way},
 };
 
-/// Bytes of a provider's address.
-const ADDRESS_BYTES: usize = 4096;
 /// Characters of a device's name.
 const NAME_CHARS: usize = 100;
 /// Characters of a platform's name.
@@ -57,7 +56,7 @@ pub(super) async fn pair(
     let mut errors = Vec::new();
     let name = text_field("name", &pair.name, NAME_CHARS, &mut errors);
     let platform = text_field("platform", &pair.platform, PLATFORM_CHARS, &mut errors);
-    let way = way("channel.", pair.channel, &mut errors);
+    let way = way("channel.", &pair.channel, &mut errors);
     let code = token::normalize_code(&pair.code);
     if code.is_empty() {
         errors.push((
@@ -68,9 +67,9 @@ pub(super) async fn pair(
             ),
         ));
     }
-    if !errors.is_empty() {
+    let Some(way) = way.filter(|_| errors.is_empty()) else {
         return Err(ApiError::invalid(errors));
-    }
+    };
     let token = token::generate(TokenKind::Device);
     let device = NewDevice {
         code_hash: token::hash(&code),
@@ -123,10 +122,9 @@ pub(super) async fn change_channel(
     Json(channel): Json<ChannelAddress>,
 ) -> ApiResult<StatusCode> {
     let mut errors = Vec::new();
-    let way = way("", channel, &mut errors);
-    if !errors.is_empty() {
+    let Some(way) = way("", &channel, &mut errors) else {
         return Err(ApiError::invalid(errors));
-    }
+    };
     app.store.change_way(&phone, &way).await?;
     app.wake.pushes.notify_one();
     app.wake.feed();
@@ -168,45 +166,20 @@ fn text_field(field: &str, text: &str, most: usize, errors: &mut Errors) -> Stri
     text.to_owned()
 }
 
-fn way(prefix: &str, channel: ChannelAddress, errors: &mut Errors) -> Way {
-    let mut wrong = |field: &str, text: Text| errors.push((format!("{prefix}{field}"), text));
-    let ChannelAddress { kind, address, address_kind, notifications } = channel;
-    match (kind.as_str(), &address) {
-        ("fcm", Some(address)) => {
-            if address.is_empty()
-                || address.len() > ADDRESS_BYTES
-                || !address.chars().all(|c| c.is_ascii_graphic())
-            {
-                wrong(
-                    "address",
-                    text!(
-                        "an FCM registration token or installation id: 1 to {ADDRESS_BYTES} bytes, no spaces",
-                        "токен регистрации или идентификатор установки FCM: от 1 до {ADDRESS_BYTES} байт без пробелов"
-                    ),
-                );
-            }
+/// The way to a phone as it says; `None` when something is wrong with it.
+fn way(prefix: &str, said: &ChannelAddress, errors: &mut Errors) -> Option<Way> {
+    let Some(channel) = ChannelKind::from_name(&said.kind) else {
+        let text = text!("expected `fcm` or `stream`", "ожидается `fcm` или `stream`");
+        errors.push((format!("{prefix}kind"), text));
+        return None;
+    };
+    match channel.address(said) {
+        Ok(address) => Some(Way { channel, address, notifications: said.notifications }),
+        Err(wrong) => {
+            errors.extend(wrong.into_iter().map(|(field, text)| (format!("{prefix}{field}"), text)));
+            None
         }
-        ("fcm", None) => wrong(
-            "address",
-            text!(
-                "the channel `fcm` needs an address: the FCM registration token",
-                "каналу `fcm` нужен адрес: токен регистрации FCM"
-            ),
-        ),
-        ("stream", Some(_)) => {
-            wrong("address", text!("the channel `stream` has no address", "у канала `stream` нет адреса"));
-        }
-        ("stream", None) => {}
-        _ => wrong("kind", text!("expected `fcm` or `stream`", "ожидается `fcm` или `stream`")),
     }
-    let address_kind = address_kind.unwrap_or_else(|| "token".to_owned());
-    if !matches!(address_kind.as_str(), "token" | "installation") {
-        wrong(
-            "address_kind",
-            text!("expected `token` or `installation`", "ожидается `token` или `installation`"),
-        );
-    }
-    Way { channel: kind, address, address_kind, notifications }
 }
 
 #[cfg(test)]

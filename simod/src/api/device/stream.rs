@@ -7,14 +7,11 @@ use axum::{
     response::{Response, sse::Event},
 };
 use futures_util::{StreamExt as _, stream::once};
-use simo_common::{
-    api::{device::DeviceMessage, problem::Problem},
-    text,
-};
+use simo_common::api::{device::DeviceMessage, problem::Problem};
 
 use crate::{
     api::{
-        ApiError, ApiResult,
+        ApiResult,
         auth::{OwnToken, Phone},
         sse,
     },
@@ -24,8 +21,9 @@ use crate::{
 
 /// Receive messages
 ///
-/// Everything without a receipt, then live, as server-sent events `message` with the message's id. A second connection of
-/// the same device takes the place of the first, which ends with an event `replaced`.
+/// Everything without a receipt, then live, as server-sent events `message` with the message's id. A device that is reached
+/// over another channel is shown what nobody has confirmed, and gets its pushes all the same. A second connection of the same
+/// device takes the place of the first, which ends with an event `replaced`.
 #[utoipa::path(
     get,
     path = "/device/stream",
@@ -37,7 +35,6 @@ use crate::{
             content_type = "text/event-stream"),
         (status = 401, description = "No token, or a dead one", body = Problem),
         (status = 403, description = "`blocked`: the employee is", body = Problem),
-        (status = 409, description = "The device is reached over another channel", body = Problem),
     )
 )]
 pub(super) async fn stream(
@@ -45,26 +42,19 @@ pub(super) async fn stream(
     Phone(phone): Phone,
     OwnToken(token_hash): OwnToken,
 ) -> ApiResult<Response> {
-    if phone.channel != "stream" {
-        let channel = phone.channel;
-        return Err(ApiError::conflict(text!(
-            "this device's channel is `{channel}`",
-            "канал этого устройства: `{channel}`"
-        ))
-        .hint(text!(
-            "PUT /device/channel with kind `stream` first",
-            "сначала PUT /device/channel с kind `stream`"
-        )));
-    }
     let token_hash = token_hash.unwrap_or_default();
     let connection = app.streams.open(StreamPhone {
         client_no: phone.client_no,
         employee_no: phone.employee_no,
         device_no: phone.device_no,
         device_id: phone.device_id,
+        is_pushed_to: !phone.channel.is_pulled(),
         token_hash,
     });
-    sign_of_life(&app, phone);
+    // To look is no sign that pushes arrive: a dead address stays in quarantine.
+    if phone.channel.is_pulled() {
+        sign_of_life(&app, phone);
+    }
     let fate = connection.fate();
     // Its data is not empty, because browsers pass over events without any.
     let farewell = async move { fate.is_replaced().then(|| Event::default().event("replaced").data("{}")) };
@@ -91,9 +81,15 @@ fn sign_of_life(app: &App, phone: crate::store::DeviceCaller) {
 
 #[cfg(test)]
 mod tests {
-    use http::Method;
+    use std::time::Duration;
 
-    use crate::testing::{Events, Plant, call};
+    use http::Method;
+    use serde_json::json;
+
+    use crate::{
+        channel::ChannelKind,
+        testing::{Events, Plant, call},
+    };
 
     #[tokio::test]
     async fn a_phone_reads_its_messages_from_the_stream_until_the_shutdown() {
@@ -111,12 +107,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_phone_that_fcm_reaches_is_told_to_change_its_channel_first() {
+    async fn a_phone_that_is_pushed_to_is_shown_what_nobody_has_confirmed_and_is_pushed_to_all_the_same() {
         let plant = Plant::new().await;
-        let phone = plant.phone(plant.employee(1).await, Some("a")).await;
+        let employee = plant.employee(1).await;
+        let phone = plant.phone(employee, Some("a")).await;
         let app = plant.app();
-        let (status, problem) = call(&app, Method::GET, "/device/stream", Some(&phone.token), None).await;
-        assert_eq!(status, 409, "{problem}");
-        assert!(problem["hint"].as_str().unwrap().contains("/device/channel"));
+        let id = plant.message("Давление", &[employee]).await.id;
+        let mut events = Events::open(&app, "/device/stream", &phone.token, None).await;
+        let received = events.next().await.unwrap();
+        assert_eq!((received.event.as_str(), received.id), ("message", id.to_string()));
+        assert_eq!(plant.store.waiting_pushes(ChannelKind::Fcm).await.unwrap(), 1, "its push is there");
+        let claimed = plant.store.claim(ChannelKind::Fcm, 10, Duration::from_mins(1)).await.unwrap();
+        assert_eq!(claimed.pushes.len(), 1, "and goes out");
+        let receipt = json!([{"message_id": id, "kind": "read", "at": "2026-11-21T10:00:00Z"}]);
+        let (status, _) =
+            call(&app, Method::POST, "/device/receipts", Some(&phone.token), Some(receipt)).await;
+        assert_eq!(status, 200);
+        assert_eq!(plant.store.waiting_pushes(ChannelKind::Fcm).await.unwrap(), 0, "a receipt closes it");
+        let mut again = Events::open(&app, "/device/stream", &phone.token, None).await;
+        app.shutdown.cancel();
+        assert_eq!(again.next().await, None, "what is confirmed is not shown again");
     }
 }

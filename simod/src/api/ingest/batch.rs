@@ -16,21 +16,26 @@ use simo_common::{
     lang::Lang,
     text,
 };
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 pub(super) use self::items::Items;
 use self::items::Part;
-use super::{budget, enter, poster, refuse_strangers, refused::Unposted, refused_posts, strict};
+use super::{poster, refuse_strangers, refused_posts, strict};
 use crate::{
     api::{ApiError, ApiResult, Peer, auth, body, due::Due, middleware, parameters::Params},
     app::App,
     bodies::SMALL,
+    intake::{Sender, Unposted, post_many},
     refused_posts::Head,
-    store::{self, Draft, Incoming, Poster},
+    store::{self, Poster},
 };
+
+/// What became of an item: it was handed in, or is no message.
+pub(super) type Answer = ApiResult<Result<PostedMessage, Unposted>>;
+
+fn is_taken(answer: &Answer) -> bool {
+    matches!(answer, Ok(Ok(_)))
+}
 
 #[derive(Debug, Deserialize)]
 struct BatchParams {
@@ -86,16 +91,7 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
             return Err(error.of_post(Head::default()));
         }
     };
-    let budget = budget();
-    let incoming = |draft, memory| Incoming {
-        poster,
-        from,
-        draft,
-        idempotency_key: None,
-        dry_run: params.dry_run,
-        budget: Some(budget.clone()),
-        memory,
-    };
+    let sender = Sender::new(poster, from, params.dry_run);
     let turn = if items.len() > FEW {
         Some(due.hold(app.bodies.turn(poster)).await?.ok_or_else(ApiError::no_room)?)
     } else {
@@ -108,19 +104,20 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
         while let Some(part) = due.hold(items.next(&app)).await?? {
             drafts.extend(part.drafts);
         }
-        Box::pin(strict::post(&app, drafts, |draft| incoming(draft, None), due)).await?
+        Box::pin(strict::post(&app, drafts, &sender, due)).await?
     } else {
-        post_each(&app, &mut items, incoming, due).await?
+        post_each(&app, &mut items, &sender, due).await?
     };
     refuse_a_stranger(&app, poster, from, &answers, due).await?;
-    let are_few = if answers.iter().all(Result::is_ok) {
+    let are_few = if answers.iter().all(is_taken) {
         answers.len() <= FEW_GOOD
     } else {
         answers.len() <= FEW && items.bytes() <= SMALL
     };
     let may_be_stored = answers.iter().any(|answer| match answer {
-        Ok(_) => true,
-        Err(unposted) => unposted.may_be_stored(),
+        Ok(Ok(_)) => true,
+        Ok(Err(unposted)) => unposted.may_be_stored(),
+        Err(_) => false,
     });
     let answering = app.clone();
     let answer = move || {
@@ -144,29 +141,19 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
 ///
 /// # Errors
 /// When the database leaves no time for all of them, or a part of them panics.
-async fn post_each(
-    app: &App,
-    items: &mut Items,
-    incoming: impl Fn(Draft, Option<Arc<OwnedSemaphorePermit>>) -> Incoming,
-    due: Due,
-) -> ApiResult<Vec<Result<PostedMessage, Unposted>>> {
+async fn post_each(app: &App, items: &mut Items, sender: &Sender, due: Due) -> ApiResult<Vec<Answer>> {
     let mut entered = Vec::with_capacity(items.len());
     loop {
         let Ok(next) = due.hold(items.next(app)).await else {
             return Err(not_in_time(!entered.is_empty()));
         };
         let Some(Part { drafts, memory }) = next? else { break };
-        for draft in drafts {
-            entered.push(match draft {
-                Ok(draft) => enter(app, incoming(draft, memory.clone()), due).await,
-                Err(error) => Err(error.into()),
-            });
-        }
+        entered.extend(post_many(app, sender, drafts, memory, due.at()).await);
     }
     let mut answers = Vec::with_capacity(entered.len());
     for item in entered {
         answers.push(match item {
-            Ok(waiting) => waiting.await,
+            Ok(waiting) => Ok(waiting.await),
             Err(error) => Err(error),
         });
     }
@@ -191,10 +178,10 @@ async fn refuse_a_stranger(
     app: &Arc<App>,
     poster: Poster,
     from: Option<IpAddr>,
-    answers: &[Result<PostedMessage, Unposted>],
+    answers: &[Answer],
     due: Due,
 ) -> ApiResult<()> {
-    if answers.iter().any(Result::is_ok) {
+    if answers.iter().any(is_taken) {
         return Ok(());
     }
     // When there is no time left to ask, the items' own answers stand.
@@ -255,7 +242,7 @@ async fn read_items(app: &App, request: Request, due: &mut Due) -> ApiResult<Ite
 }
 
 /// Why items were not posted. What undid a transaction is explained, and logged, once for all of its items.
-fn explained(answers: Vec<Result<PostedMessage, Unposted>>) -> Vec<Result<PostedMessage, ApiError>> {
+fn explained(answers: Vec<Answer>) -> Vec<ApiResult<PostedMessage>> {
     let mut last: Option<(Arc<store::Error>, ApiError)> = None;
     let mut explain = |unposted| match unposted {
         Unposted::Undone(cause) => match &last {
@@ -264,7 +251,7 @@ fn explained(answers: Vec<Result<PostedMessage, Unposted>>) -> Vec<Result<Posted
         },
         unposted => unposted.into(),
     };
-    answers.into_iter().map(|answer| answer.map_err(&mut explain)).collect()
+    answers.into_iter().map(|answer| answer?.map_err(&mut explain)).collect()
 }
 
 fn answer(answers: Vec<Result<PostedMessage, ApiError>>, lang: Lang) -> BatchAnswer {

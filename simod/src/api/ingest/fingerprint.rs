@@ -7,7 +7,8 @@ use simo_common::api::message::{PostMessage, Recipients};
 use crate::api::body::RawFields;
 
 /// Of a message's meaning: 1C and others reorder keys between two tries, so objects and recipients are sorted.
-pub(super) fn of(message: &PostMessage) -> [u8; 32] {
+/// 64 bits are enough to tell the messages under one key apart, and every message keeps them.
+pub(super) fn of(message: &PostMessage) -> i64 {
     let mut meaning = message.clone();
     // What a topic makes of a message without one may change between two tries.
     meaning.priority = Some(meaning.priority.unwrap_or_default());
@@ -19,7 +20,8 @@ pub(super) fn of(message: &PostMessage) -> [u8; 32] {
     }
     let mut sorted = String::new();
     write_sorted(&serde_json::to_string(&meaning).unwrap_or_default(), &mut sorted);
-    Sha256::digest(sorted.as_bytes()).into()
+    let hash = Sha256::digest(sorted.as_bytes());
+    i64::from_be_bytes(std::array::from_fn(|place| hash[place]))
 }
 
 /// Writes JSON with the fields of its objects in the order of their names; all else, numbers too, as it is written.
@@ -64,7 +66,7 @@ fn write_within<T>(
 mod tests {
     use super::*;
 
-    fn fingerprint(json: &str) -> [u8; 32] {
+    fn fingerprint(json: &str) -> i64 {
         of(&serde_json::from_str(json).unwrap())
     }
 

@@ -8,42 +8,16 @@ use simo_common::{lang::Text, text};
 use crate::{
     api::{ApiError, auth, limits},
     app::App,
-    store::{self, KeyKind, Nobody, Poster, Refusal, TokenHolder},
+    intake::Unposted,
+    store::{KeyKind, Nobody, Poster, Refusal, TokenHolder},
 };
-
-/// Why a message was not posted.
-pub(super) enum Unposted {
-    /// The transaction said so.
-    Refused(Refusal),
-    /// The transaction failed, with all that was in it.
-    Undone(Arc<store::Error>),
-    /// It did not come so far.
-    Failed(ApiError),
-}
-
-impl Unposted {
-    /// Whether it may have been stored nevertheless.
-    pub(super) fn may_be_stored(&self) -> bool {
-        match self {
-            Self::Refused(_) => false,
-            Self::Undone(error) => matches!(**error, store::Error::OutcomeUnknown(_)),
-            Self::Failed(error) => error.is_outcome_unknown(),
-        }
-    }
-}
-
-impl From<ApiError> for Unposted {
-    fn from(error: ApiError) -> Self {
-        Self::Failed(error)
-    }
-}
 
 impl From<Unposted> for ApiError {
     fn from(unposted: Unposted) -> Self {
         match unposted {
             Unposted::Refused(refusal) => refused(refusal),
             Unposted::Undone(error) => Self::from(error).for_poster(),
-            Unposted::Failed(error) => error,
+            Unposted::Unanswered(unanswered) => Self::from(unanswered).for_poster(),
         }
     }
 }

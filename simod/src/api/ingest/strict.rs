@@ -6,10 +6,11 @@ use http::StatusCode;
 use simo_common::{api::message::PostedMessage, message::limits, text};
 use tokio::time::timeout_at;
 
-use super::{batch::Items, refused::Unposted};
+use super::batch::{Answer, Items};
 use crate::{
     api::{ApiError, ApiResult, body, due::Due},
     app::App,
+    intake::{Sender, Unposted},
     store::{Draft, Incoming, Poster, Refusal},
 };
 
@@ -40,15 +41,15 @@ pub(super) fn refuse_too_much(items: &Items) -> ApiResult<()> {
 pub(super) async fn post(
     app: &Arc<App>,
     drafts: Vec<ApiResult<Draft>>,
-    incoming: impl Fn(Draft) -> Incoming,
+    sender: &Sender,
     due: Due,
-) -> ApiResult<Vec<Result<PostedMessage, Unposted>>> {
+) -> ApiResult<Vec<Answer>> {
     let is_whole = drafts.iter().all(Result::is_ok);
     let mut batch = Vec::with_capacity(drafts.len());
     let checked: Vec<ApiResult<()>> = drafts
         .into_iter()
         .map(|draft| {
-            let mut incoming = incoming(draft?);
+            let mut incoming = sender.incoming(draft?, None);
             incoming.dry_run |= !is_whole;
             batch.push(incoming);
             Ok(())
@@ -64,7 +65,7 @@ pub(super) async fn post(
     let mut posted = posted.into_iter().map(|answer| answer.map_err(Unposted::Refused));
     let answers = checked.into_iter().map(|checked| {
         checked?;
-        posted.next().unwrap_or_else(|| Err(ApiError::internal().into()))
+        posted.next().ok_or_else(ApiError::internal)
     });
     Ok(answers.collect())
 }

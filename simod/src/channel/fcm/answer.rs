@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Deserialize;
-use simo_common::delivery::reason;
+use simo_common::delivery::Reason;
 
 use crate::channel::{Accepted, Failure, Scope};
 
@@ -93,11 +93,11 @@ impl Answer {
             ("QUOTA_EXCEEDED", _) | (_, 429) => Failure::Paused { scope: error.quota_scope(), after, answer },
             (_, 401) => return Self::Unauthenticated(answer),
             (_, 400) if error.names_the_address() => Failure::DeadAddress { answer },
-            (_, 400 | 413) => Failure::Permanent { reason: reason::REJECTED, answer },
+            (_, 400 | 413) => Failure::Permanent { reason: Reason::Rejected, answer },
             (_, 408 | 500..=599) => Failure::Retry { answer, after },
             // A 404 without UNREGISTERED is a wrong project or URL, a 403 an account without rights; a redirect or
             // anything else does not come from FCM.
-            _ => Failure::Misconfigured { scope: Scope::Channel, answer },
+            _ => Failure::Misconfigured { scope: Scope::Provider, answer },
         }))
     }
 }
@@ -155,7 +155,7 @@ impl Error {
         if subjects.peek().is_some() && subjects.all(|subject| subject.starts_with("device")) {
             Scope::Device
         } else {
-            Scope::Channel
+            Scope::Provider
         }
     }
 }

@@ -10,6 +10,7 @@ use simo_common::{
 use unicode_segmentation::GraphemeCursor;
 use uuid::fmt::Hyphenated;
 
+use super::address::{Kind, parts};
 use crate::channel::Outgoing;
 
 /// Bytes of keys and values in `data` and `notification` that FCM takes.
@@ -95,11 +96,12 @@ pub(super) fn request(push: &Outgoing) -> Vec<u8> {
             push.notification.then(|| Notification { title: full.title, body: full.body.clone() });
         (Data::Full(full), notification)
     };
-    let is_installation = push.address_kind == "installation";
+    let (kind, address) = parts(&push.address);
+    let is_installation = kind == Kind::Installation;
     let request = Request {
         message: Message {
-            token: (!is_installation).then_some(push.address.as_str()),
-            fid: is_installation.then_some(push.address.as_str()),
+            token: (!is_installation).then_some(address),
+            fid: is_installation.then_some(address),
             data,
             notification,
             android: Android { priority: urgency(push.priority), ttl: format!("{}s", ttl(push)) },

@@ -9,9 +9,9 @@ use simo_common::{
 use super::refused_posts::read_newest;
 use crate::store::{
     ClientNo, Listing, Result, Rows, SERVER, Store, TokenNo,
-    db::{
-        engine::{Row, query, query_as},
-        rows_as_json::json,
+    db::engine::{
+        Kind::{Text, Whole},
+        Row, query, query_as,
     },
     list::page,
 };
@@ -66,12 +66,14 @@ impl Store {
         let mut tx = self.write().await?;
         let sums: Vec<(i64, String, i64)> = query_as(
             "insert into attempt (minute, key, count)
-             select cast(j.value->>0 as integer), j.value->>1, cast(j.value->>2 as integer) from jsonb_each($1) j
-             where true
+             select {minute}, {key}, {count} from {rows} where true
              on conflict (minute, key) do update set count = attempt.count + excluded.count
              returning minute, key, count",
         )
-        .bind(json(&rows))
+        .over(
+            [("minute", Whole), ("key", Text), ("count", Whole)],
+            rows.into_iter().map(|(minute, key, count)| [minute.into(), key.into(), count.into()]),
+        )
         .fetch_all(&mut tx)
         .await?;
         tx.commit().await?;
@@ -96,16 +98,36 @@ impl Store {
             })
             .collect();
         rows.sort_unstable();
+        let rows = rows.into_iter().map(|(client_no, hour, address, reason, count, first_at, last_at)| {
+            [
+                client_no.into(),
+                hour.into(),
+                address.into(),
+                reason.into(),
+                count.into(),
+                first_at.into(),
+                last_at.into(),
+            ]
+        });
         let mut tx = self.write().await?;
         query(
             "insert into refusal (client_no, hour, address, reason, count, first_at, last_at)
-             select cast(j.value->>0 as integer), cast(j.value->>1 as integer), j.value->>2, j.value->>3,
-                    cast(j.value->>4 as integer), cast(j.value->>5 as integer), cast(j.value->>6 as integer)
-             from jsonb_each($1) j where true
+             select {client}, {hour}, {address}, {reason}, {count}, {first_at}, {last_at} from {rows} where true
              on conflict (client_no, hour, address, reason) do update
              set count = refusal.count + excluded.count, last_at = excluded.last_at",
         )
-        .bind(json(&rows))
+        .over(
+            [
+                ("client", Whole),
+                ("hour", Whole),
+                ("address", Text),
+                ("reason", Text),
+                ("count", Whole),
+                ("first_at", Whole),
+                ("last_at", Whole),
+            ],
+            rows,
+        )
         .execute(&mut tx)
         .await?;
         tx.commit().await

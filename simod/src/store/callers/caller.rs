@@ -4,6 +4,7 @@ use simo_common::{people::Role, token::TokenKind};
 use uuid::Uuid;
 
 use super::limits::TokenLimits;
+use crate::channel::ChannelKind;
 use crate::store::{
     AcsNo, ClientNo, DeviceNo, EmployeeNo, OperatorNo, Result, Store,
     db::engine::{query, query_as, query_scalar},
@@ -62,7 +63,7 @@ pub struct DeviceCaller {
     /// Its id.
     pub device_id: Uuid,
     /// The way to it.
-    pub channel: String,
+    pub channel: ChannelKind,
     /// Whether the employee is blocked: then the phone is let in nowhere.
     pub blocked: bool,
 }
@@ -117,7 +118,7 @@ impl Store {
         }
         let employee_no: Option<EmployeeNo> = row.try_get("employee_no")?;
         let device_id: Option<Uuid> = row.try_get("device_id")?;
-        let channel: Option<String> = row.try_get("channel")?;
+        let channel: Option<ChannelKind> = row.try_get("channel")?;
         let blocked = row.try_get::<Option<i64>, _>("blocked_at")?.is_some();
         Ok(employee_no.zip(device_id).zip(channel).map(|((employee_no, device_id), channel)| {
             TokenHolder::Device(DeviceCaller {

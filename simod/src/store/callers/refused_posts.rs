@@ -8,8 +8,11 @@ use simo_common::api::audit::RefusedPost;
 use crate::store::{
     ClientNo, Result, Store, TokenNo,
     db::{
-        engine::{query, query_as},
-        rows_as_json::{hex_hash, json},
+        engine::{
+            Kind::{Bytes, Text, Whole},
+            query, query_as,
+        },
+        rows_as_json::json,
     },
 };
 
@@ -44,12 +47,11 @@ impl Store {
             return Ok(());
         }
         let mut tx = self.write().await?;
-        let hashes: Vec<String> = posts.iter().map(|one| hex_hash(&one.token)).collect();
         let tokens: Vec<(Vec<u8>, ClientNo, TokenNo)> = query_as(
             "select t.hash, t.client_no, t.no from token t
-             where t.kind = 'acs' and t.hash in (select unhex(atom, '') from jsonb_each($1))",
+             where t.kind = 'acs' and t.hash in (select {hash} from {rows})",
         )
-        .bind(json(&hashes))
+        .each(("hash", Bytes), posts.iter().map(|one| one.token.as_slice()))
         .fetch_all(&mut tx)
         .await?;
         let tokens: HashMap<Vec<u8>, (ClientNo, TokenNo)> =
@@ -76,12 +78,23 @@ impl Store {
         }
         // Two instances with the same rows lock them in the same order.
         rows.sort_unstable();
+        let rows =
+            rows.into_iter().map(|(client_no, hour, token_no, code, field, count, first_at, last_at)| {
+                [
+                    client_no.into(),
+                    hour.into(),
+                    token_no.into(),
+                    code.into(),
+                    field.into(),
+                    count.into(),
+                    first_at.into(),
+                    last_at.into(),
+                ]
+            });
         let earlier: Vec<(ClientNo, TokenNo, i64, String, String, String)> = query_as(
             "insert into refused_post (client_no, hour, token_no, code, field, count, first_at, last_at, newest)
-             select cast(j.value->>0 as integer), cast(j.value->>1 as integer), cast(j.value->>2 as integer), j.value->>3,
-                    j.value->>4, cast(j.value->>5 as integer), cast(j.value->>6 as integer),
-                    cast(j.value->>7 as integer), '[]'
-             from jsonb_each($1) j where true
+             select {client}, {hour}, {token}, {code}, {field}, {count}, {first_at}, {last_at}, '[]'
+             from {rows} where true
              on conflict (client_no, hour, token_no, code, field) do update
              set count = refused_post.count + excluded.count,
                  first_at = case when excluded.first_at < refused_post.first_at then excluded.first_at
@@ -90,7 +103,19 @@ impl Store {
                                 else refused_post.last_at end
              returning client_no, token_no, hour, code, field, newest",
         )
-        .bind(json(&rows))
+        .over(
+            [
+                ("client", Whole),
+                ("hour", Whole),
+                ("token", Whole),
+                ("code", Text),
+                ("field", Text),
+                ("count", Whole),
+                ("first_at", Whole),
+                ("last_at", Whole),
+            ],
+            rows,
+        )
         .fetch_all(&mut tx)
         .await?;
         let mut newest = Vec::new();
@@ -101,19 +126,34 @@ impl Store {
                 continue;
             };
             let all = json(&newest_of(read_newest(&earlier), &one.newest));
-            newest.push((client_no, hour, token_no, code, field, all));
+            newest.push([
+                client_no.into(),
+                hour.into(),
+                token_no.into(),
+                code.into(),
+                field.into(),
+                all.into(),
+            ]);
         }
         if newest.is_empty() {
             return tx.commit().await;
         }
         query(
-            "update refused_post set newest = j.value->>5 from jsonb_each($1) j
-             where refused_post.client_no = cast(j.value->>0 as integer)
-               and refused_post.hour = cast(j.value->>1 as integer)
-               and refused_post.token_no = cast(j.value->>2 as integer) and refused_post.code = j.value->>3
-               and refused_post.field = j.value->>4",
+            "update refused_post set newest = {newest} from {rows}
+             where refused_post.client_no = {client} and refused_post.hour = {hour}
+               and refused_post.token_no = {token} and refused_post.code = {code} and refused_post.field = {field}",
         )
-        .bind(json(&newest))
+        .over(
+            [
+                ("client", Whole),
+                ("hour", Whole),
+                ("token", Whole),
+                ("code", Text),
+                ("field", Text),
+                ("newest", Text),
+            ],
+            newest,
+        )
         .execute(&mut tx)
         .await?;
         tx.commit().await

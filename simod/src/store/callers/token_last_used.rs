@@ -9,9 +9,9 @@ use std::{
 
 use crate::store::{
     Result, Store,
-    db::{
-        engine::query,
-        rows_as_json::{hex_hash, json},
+    db::engine::{
+        Kind::{Bytes, Text, Whole},
+        query,
     },
 };
 
@@ -58,21 +58,16 @@ impl Store {
         }
         // In one order, so that no two instances wait for each other.
         uses.sort_unstable_by_key(|(hash, _)| *hash);
-        let rows: Vec<_> = uses
-            .iter()
-            .map(|(hash, last)| {
-                let from = last.from.map(|address| address.to_string());
-                (hex_hash(hash), last.at, from)
-            })
-            .collect();
+        let rows = uses.iter().map(|(hash, last)| {
+            let from = last.from.map(|address| address.to_string());
+            [hash.as_slice().into(), last.at.into(), from.into()]
+        });
         let mut tx = self.write().await?;
         query(
-            "update token set used_at = cast(j.value->>1 as integer), used_from = coalesce(j.value->>2, used_from)
-             from jsonb_each($1) j
-             where token.hash = unhex(j.value->>0, '')
-               and (token.used_at is null or token.used_at < cast(j.value->>1 as integer))",
+            "update token set used_at = {at}, used_from = coalesce({from}, used_from)
+             from {rows} where token.hash = {hash} and (token.used_at is null or token.used_at < {at})",
         )
-        .bind(json(&rows))
+        .over([("hash", Bytes), ("at", Whole), ("from", Text)], rows)
         .execute(&mut tx)
         .await?;
         tx.commit().await?;

@@ -148,16 +148,6 @@ impl Target {
         let mut tx = self.begin().await?;
         mark::advance(&mut tx, table.name, had, chunk.rows).await?;
         put(&mut tx, table, chunk).await?;
-        if table.name == "message" {
-            // The word index lacks them. Those that wait come into it under the numbers that they get.
-            sqlx::query(
-                "insert into message_unworded (client_no, no)
-                 select client_no, no from message where no > (select coalesce(max(no), 0) from message_unworded)",
-            )
-            .persistent(false)
-            .execute(&mut *tx)
-            .await?;
-        }
         Ok(tx.commit().await?)
     }
 
@@ -205,6 +195,10 @@ impl Target {
         }
         // Whoever stands in the feed of the file begins anew: his position says nothing here.
         run(&mut tx, "update event_floor set xact = pg_current_xact_id(), seq = 0".to_owned()).await?;
+        // Their words are made here.
+        let unworded =
+            "insert into message_unworded (client_no, no) select client_no, no from message where no > 0";
+        run(&mut tx, unworded.to_owned()).await?;
         mark::remove(&mut tx).await?;
         Ok(tx.commit().await?)
     }
@@ -215,7 +209,10 @@ impl Target {
         let mut tx = self.begin().await?;
         run(
             &mut tx,
-            format!("truncate {}, message_word, message_unworded restart identity", tables.join(", ")),
+            format!(
+                "truncate {}, message_sum, message_word, message_unworded restart identity",
+                tables.join(", ")
+            ),
         )
         .await?;
         mark::remove(&mut tx).await?;

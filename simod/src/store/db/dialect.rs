@@ -18,23 +18,7 @@ static FORMS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         // SQLite has no statistics and must be told the way; PostgreSQL knows better.
         (r" indexed by \w+", ""),
         (r#"cross join ("?\w+"?(?: \w+)?) on "#, "join $1 on "),
-        // Rows that come as one JSON text, with their places.
-        (
-            r"jsonb_each\((\w+)\.value, '\$\[(\d+)\]'\) (\w+)",
-            "jsonb_array_elements($1.value->$2) with ordinality as $3(value, key)",
-        ),
-        (
-            r"jsonb_each\((\$\d+)\) (j|k|s|w)\b",
-            "jsonb_array_elements($1::jsonb) with ordinality as $2(value, key)",
-        ),
-        (r"jsonb_each\((\$\d+)\)", "jsonb_array_elements($1::jsonb) with ordinality as each(value, key)"),
-        // SQLite counts from 0.
-        (r"\b([jksw])\.key\b", "($1.key - 1)"),
-        // Hashes and sort keys are bytes, ids are of a type of their own.
-        (r"unhex\(([^()]*), ''\)", "decode($1, 'hex')"),
-        (r"unhex\(([^()]*)\)", "($1)::uuid"),
-        (r"\b(?:([jksw])\.)atom\b", "($1.value #>> '{}')"),
-        (r"\batom\b", "(value #>> '{}')"),
+        // Ids are of a type of their own.
         (r"x'([0-9a-f]{32})'", "'$1'::uuid"),
         (r"x'([0-9a-f]*)'", r"'\x$1'::bytea"),
         (r"message_word match (\$\d+)", "message_word.words @@ $1::tsquery"),
@@ -74,30 +58,16 @@ mod tests {
     fn each_form_has_its_translation() {
         for (sqlite, expected) in [
             (
-                "select j.key from jsonb_each($1) j cross join device d indexed by device_employee
-                 where d.id = unhex(j.value->>0)",
-                "select (j.key - 1) from jsonb_array_elements($1::jsonb) with ordinality as j(value, key) cross join device d
-                 where d.id = (j.value->>0)::uuid",
-            ),
-            (
-                "in (select cast(atom as integer) from jsonb_each($12))",
-                "in (select cast((value #>> '{}') as bigint) from jsonb_array_elements($12::jsonb) with ordinality as each(value, key))",
-            ),
-            (
                 r#"cross join "group" g on g.no = 1 cross join message m on m.no = 2"#,
                 r#"join "group" g on g.no = 1 join message m on m.no = 2"#,
             ),
-            ("unhex(j.value->>1, '') = x'00ff'", r"decode(j.value->>1, 'hex') = '\x00ff'::bytea"),
-            (
-                "coalesce(id, x'00000000000000000000000000000000')",
-                "coalesce(id, '00000000000000000000000000000000'::uuid)",
-            ),
+            ("id = x'00000000000000000000000000000007'", "id = '00000000000000000000000000000007'::uuid"),
+            ("hash = x'00ff' indexed by device_employee where", r"hash = '\x00ff'::bytea where"),
             (
                 "select rowid from message_word where message_word match $1",
                 "select no from message_word where message_word.words @@ $1::tsquery",
             ),
-            ("cast(j.value->>1 as integer)", "cast(j.value->>1 as bigint)"),
-            ("where instr(a, b) = 0 and i.key = 1", "where strpos(a, b) = 0 and i.key = 1"),
+            ("cast($1 as integer) = instr(a, b)", "cast($1 as bigint) = strpos(a, b)"),
         ] {
             assert_eq!(postgres(sqlite), expected);
             assert_eq!(&*postgres_kept(sqlite), expected);

@@ -5,6 +5,7 @@
 //! the text is chosen by [`Conn::engine`], with the reason beside it.
 
 mod held;
+mod notation;
 mod row;
 mod rows;
 mod script;
@@ -20,8 +21,9 @@ use sqlx::AssertSqlSafe;
 pub(crate) use self::statement::plans;
 pub(crate) use self::{
     held::{Held, Writer},
+    notation::{Kind, Named, RowSet},
     row::{Column, FromRow, Row},
-    rows::{Kind, RowStatement, Values},
+    rows::{RowStatement, Values},
     session::warnings::with_warning,
     session::{Commits, Faults, PATIENT, PROMPT, Session, WAIT_FOR_CONNECTION, WRITERS, in_time, permit},
     statement::{Query, Value, query, query_as, query_scalar},

@@ -52,10 +52,10 @@ const WAIT_FOR_PROOF: Duration = Duration::from_secs(8);
 
 /// What the writer may remember of the file: the pages that every batch changes, in KiB (negative, as SQLite wants it).
 /// Only what was used takes memory.
-const WRITER_CACHE: &str = "-32768";
+const WRITER_CACHE: &str = "-12288";
 
 /// The same for each that reads: who claims pushes goes through messages and people in turns.
-const READER_CACHE: &str = "-8192";
+const READER_CACHE: &str = "-4096";
 
 /// Connections that read at the same time.
 const READERS: u32 = 4;

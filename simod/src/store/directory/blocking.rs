@@ -1,6 +1,12 @@
-//! Blocking employees and taking them out: they get nothing further, not even of what was queued before.
+//! Blocking employees, which withholds what waits for them until they are unblocked, and removing them, which denies it for
+//! good.
 
-use simo_common::{api::access::Grantee, delivery::reason, text};
+use simo_common::{
+    api::{access::Grantee, people::Waiting},
+    delivery::{Outcome, Reason},
+    message::Priority,
+    text,
+};
 
 use super::{
     by_name::live_employee,
@@ -10,21 +16,26 @@ use super::{
 };
 use crate::store::{
     ClientNo, DeviceNo, EmployeeNo, Error, MessageNo, Result, Store, Write,
-    db::{
-        engine::{query, query_scalar},
-        rows_as_json::json,
-    },
+    db::engine::{Kind::Whole, query, query_as, query_scalar},
     message_spans::first_since,
     phones::retire_device::{oldest_open, retire},
-    queue::UnderWay,
+    posting::accept::insert_pushes,
+    queue::{
+        UnderWay,
+        close::{self, Delivery, Ending, HoldEnding},
+        duty::{self, Duty},
+    },
 };
 
-/// Deliveries that are closed in one transaction, so that nobody waits long for the writer.
-const AT_ONCE: usize = 1_000;
+/// Deliveries that one transaction changes, so that nobody waits long for the writer.
+const AT_ONCE: i64 = 1_000;
 
 impl Store {
-    /// Blocks an employee. What was queued for him is denied: before this returns, and none of it can be sent from the
-    /// first transaction on, because claims and streams look at the block.
+    /// Blocks an employee. What waits for him is withheld until he is unblocked: all of it when this returns, and none of it can
+    /// be sent once the first transaction has committed, because claims and streams look at the block.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such employee, or he is archived.
     pub async fn block_employee(&self, client_no: ClientNo, personnel_no: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -36,33 +47,61 @@ impl Store {
             .bind(now)
             .execute(&mut tx)
             .await?;
-        deny_queued(&mut tx, client_no, employee_no, now).await?;
+        duty::begin(&mut tx, client_no, std::iter::once(Duty::Deny(employee_no)), now).await?;
         let after = employee(&mut tx, client_no, personnel_no).await?;
         tx.record(client_no, employee_change("employee.block", Some(&before), &after));
         tx.commit().await?;
-        self.deny_rest(client_no, &[employee_no]).await
+        self.deny_to(client_no, &[employee_no]).await
     }
 
-    /// Lets an employee receive again; what was denied stays so, and what was to be.
+    /// Lets an employee receive again, and gives back what was withheld. What he was denied when it was accepted stays denied.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such employee, or he is archived.
     pub async fn unblock_employee(&self, client_no: ClientNo, personnel_no: &str) -> Result<()> {
-        loop {
-            let mut tx = self.write().await?;
-            let employee_no = live_employee(&mut tx, client_no, personnel_no).await?;
-            // The block may have been cut short.
-            if deny_queued(&mut tx, client_no, employee_no, self.clock.now()).await? > 0 {
-                tx.commit().await?;
-                continue;
-            }
-            let before = employee(&mut tx, client_no, personnel_no).await?;
-            query("update employee set blocked_at = null where client_no = $1 and no = $2")
+        let now = self.clock.now();
+        let mut tx = self.write().await?;
+        let employee_no = live_employee(&mut tx, client_no, personnel_no).await?;
+        let before = employee(&mut tx, client_no, personnel_no).await?;
+        query("update employee set blocked_at = null where client_no = $1 and no = $2")
+            .bind(client_no)
+            .bind(employee_no)
+            .execute(&mut tx)
+            .await?;
+        duty::begin(&mut tx, client_no, std::iter::once(Duty::GiveBack(employee_no)), now).await?;
+        let after = employee(&mut tx, client_no, personnel_no).await?;
+        tx.record(client_no, employee_change("employee.unblock", Some(&before), &after));
+        tx.commit().await?;
+        self.do_duty(client_no, Duty::GiveBack(employee_no)).await
+    }
+
+    /// What waits for an employee: how much, and how much of it is critical.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such employee.
+    pub async fn waiting_for(&self, client_no: ClientNo, personnel_no: &str) -> Result<Waiting> {
+        let mut reader = self.snapshot().await?;
+        let employee_no: Option<EmployeeNo> =
+            query_scalar("select no from employee where client_no = $1 and personnel_no = $2")
                 .bind(client_no)
-                .bind(employee_no)
-                .execute(&mut tx)
+                .bind(personnel_no)
+                .fetch_optional(&mut reader)
                 .await?;
-            let after = employee(&mut tx, client_no, personnel_no).await?;
-            tx.record(client_no, employee_change("employee.unblock", Some(&before), &after));
-            return tx.commit().await;
-        }
+        let employee_no = employee_no.ok_or_else(|| Error::not_found("employee", personnel_no))?;
+        let since = first_since(&mut reader, oldest_open(self.clock.now())).await?;
+        let (deliveries, critical): (i64, i64) = query_as(
+            "select count(*), count(case when m.priority = $4 then 1 end)
+             from delivery d indexed by delivery_employee
+             cross join message m on m.client_no = d.client_no and m.no = d.message_no
+             where d.client_no = $1 and d.employee_no = $2 and d.message_no >= $3 and d.state = 0",
+        )
+        .bind(client_no)
+        .bind(employee_no)
+        .bind(since)
+        .bind(Priority::Critical.rank())
+        .fetch_one(&mut reader)
+        .await?;
+        Ok(Waiting { deliveries: deliveries as u64, critical: critical as u64 })
     }
 
     /// Archives an employee: his devices are retired, his own grants and pairing codes end, what was queued for him is
@@ -98,45 +137,34 @@ impl Store {
         .bind(employee_no)
         .fetch_all(&mut tx)
         .await?;
-        deny_queued(&mut tx, client_no, employee_no, now).await?;
+        duty::begin(&mut tx, client_no, std::iter::once(Duty::Deny(employee_no)), now).await?;
         for device_no in devices {
-            retire(&mut tx, client_no, device_no, reason::DEVICE_GONE, now).await?;
+            retire(&mut tx, client_no, device_no, Reason::DeviceGone, now).await?;
         }
         let after = employee(&mut tx, client_no, personnel_no).await?;
         tx.record(client_no, employee_change("employee.remove", Some(&before), &after));
         tx.commit().await?;
-        self.deny_rest(client_no, &[employee_no]).await
+        self.deny_to(client_no, &[employee_no]).await
     }
 
-    /// Denies what is still queued for people who are blocked or archived, and waits for what is on its way to them. None of
-    /// it can be sent any more, because claims and streams look at the block and the archive; so this may follow the
-    /// transaction that blocked or archived them.
-    pub(super) async fn deny_rest(&self, client_no: ClientNo, people: &[EmployeeNo]) -> Result<()> {
-        for employee_no in people {
-            loop {
-                let mut tx = self.write().await?;
-                let denied = deny_queued(&mut tx, client_no, *employee_no, self.clock.now()).await?;
-                tx.commit().await?;
-                // A step may find fewer than it takes: what was sent meanwhile does not count.
-                if denied == 0 {
-                    break;
-                }
-            }
-            self.settled(client_no, UnderWay::Employee(*employee_no)).await?;
+    /// Denies what waits for people who are blocked or archived, and waits for what is on its way to them.
+    pub(super) async fn deny_to(&self, client_no: ClientNo, people: &[EmployeeNo]) -> Result<()> {
+        for &employee_no in people {
+            self.do_duty(client_no, Duty::Deny(employee_no)).await?;
+            self.settled(client_no, UnderWay::Employee(employee_no)).await?;
         }
         Ok(())
     }
 }
 
-/// Denies deliveries that no provider took, with their pushes, if the employee is blocked or archived; says how many,
-/// [`AT_ONCE`] at most.
-async fn deny_queued(
+/// Denies some of what waits for an employee, if he is blocked or archived; says how much. What a block denies is kept, to be
+/// given back.
+pub(in crate::store) async fn deny(
     tx: &mut Write,
     client_no: ClientNo,
     employee_no: EmployeeNo,
     now: i64,
 ) -> Result<usize> {
-    // Between two steps he may have been let in again.
     let is_archived: Option<bool> = query_scalar(
         "select archived_at is not null from employee
          where client_no = $1 and no = $2 and (archived_at is not null or blocked_at is not null)",
@@ -145,53 +173,138 @@ async fn deny_queued(
     .bind(employee_no)
     .fetch_optional(tx)
     .await?;
-    let why = match is_archived {
-        None => return Ok(0),
-        Some(true) => reason::ARCHIVED,
-        Some(false) => reason::BLOCKED,
-    };
-    let oldest = first_since(tx, oldest_open(now)).await?;
-    let messages: Vec<MessageNo> = query_scalar(
-        "update delivery set outcome = 'denied', reason = $4, outcome_at = $5
-         where client_no = $1 and employee_no = $2 and message_no in (
-             select message_no from delivery indexed by delivery_employee
-             where client_no = $1 and employee_no = $2 and message_no >= $3 and state = 0 limit $6)
-         and state = 0
+    let Some(is_archived) = is_archived else { return Ok(0) };
+    let since = first_since(tx, oldest_open(now)).await?;
+    let waiting: Vec<MessageNo> = query_scalar(
+        "select message_no from delivery indexed by delivery_employee
+         where client_no = $1 and employee_no = $2 and message_no >= $3 and state = 0 limit $4",
+    )
+    .bind(client_no)
+    .bind(employee_no)
+    .bind(since)
+    .bind(AT_ONCE)
+    .fetch_all(tx)
+    .await?;
+    let reason = if is_archived { Reason::Archived } else { Reason::Blocked };
+    let endings: Vec<Ending> = waiting
+        .into_iter()
+        .map(|message_no| Ending {
+            delivery: (client_no, message_no, employee_no),
+            outcome: Outcome::Denied,
+            reason,
+        })
+        .collect();
+    let denied = close::end(tx, &endings, now).await?;
+    if is_archived {
+        // What a block has denied before is denied for good.
+        let held = end_holds(tx, client_no, employee_no, HoldEnding::Final, now).await?;
+        return Ok(denied.len() + held.len());
+    }
+    hold(tx, &denied, now).await?;
+    Ok(denied.len())
+}
+
+/// Keeps what is denied for as long as a block lasts.
+pub(in crate::store) async fn hold(tx: &mut Write, denied: &[Delivery], now: i64) -> Result<()> {
+    query(
+        "insert into hold (client_no, message_no, employee_no, since)
+         select {client}, {message}, {employee}, $1 from {rows} where true
+         on conflict (client_no, message_no, employee_no, since) do update set until = null, ending = null",
+    )
+    .bind(now)
+    .over(
+        [("client", Whole), ("message", Whole), ("employee", Whole)],
+        denied.iter().map(|&(client, message, employee)| [client.into(), message.into(), employee.into()]),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Ends some of what is kept for an employee; says of which messages.
+async fn end_holds(
+    tx: &mut Write,
+    client_no: ClientNo,
+    employee_no: EmployeeNo,
+    ending: HoldEnding,
+    now: i64,
+) -> Result<Vec<MessageNo>> {
+    Ok(query_scalar(
+        "update hold set until = $3, ending = $4
+         where client_no = $1 and employee_no = $2 and until is null and message_no in (
+             select message_no from hold indexed by hold_employee
+             where client_no = $1 and employee_no = $2 and until is null limit $5)
          returning message_no",
     )
     .bind(client_no)
     .bind(employee_no)
-    .bind(oldest)
-    .bind(why)
     .bind(now)
-    .bind(AT_ONCE as i64)
+    .bind(ending)
+    .bind(AT_ONCE)
+    .fetch_all(tx)
+    .await?)
+}
+
+/// Gives back to an employee some of what was denied while he was blocked; says how much.
+pub(in crate::store) async fn give_back(
+    tx: &mut Write,
+    client_no: ClientNo,
+    employee_no: EmployeeNo,
+    now: i64,
+) -> Result<usize> {
+    // A phone that is being paired, or changes its way, has done so, or waits.
+    let share = tx.shared("employee");
+    query(format!("select 1 from employee where client_no = $1 and no = $2{share}"))
+        .bind(client_no)
+        .bind(employee_no)
+        .fetch_optional(tx)
+        .await?;
+    let since = first_since(tx, oldest_open(now)).await?;
+    // Whoever stores that a push was not sent because of the block has done so, or sees that it is over.
+    let lock = tx.locked("d");
+    query(format!(
+        "select 1 from delivery d indexed by delivery_employee
+         where d.client_no = $1 and d.employee_no = $2 and d.message_no >= $3 and d.state in (0, 1, 8)
+         order by d.message_no{lock}"
+    ))
+    .bind(client_no)
+    .bind(employee_no)
+    .bind(since)
     .fetch_all(tx)
     .await?;
-    let denied = json(&messages);
-    query(
-        "update push set done_at = $4, outcome = 'canceled', reason = $5
-         where client_no = $1 and employee_no = $2 and done_at is null
-         and message_no in (select cast(atom as integer) from jsonb_each($3))",
-    )
+    let held = end_holds(tx, client_no, employee_no, HoldEnding::Lifted, now).await?;
+    let given = close::give_back(tx, client_no, employee_no, &held, now).await?;
+    close::reopen_blocked(tx, client_no, employee_no, since, now).await?;
+    // Whoever cancels one has done so, or finds what is given back.
+    let share = tx.shared("m");
+    let messages: Vec<(MessageNo, i64, bool)> = query_as(format!(
+        "select m.no, m.priority, m.canceled_at is not null from {{rows}} cross join message m
+         where m.client_no = $1 and m.no = {{message}}{share}"
+    ))
     .bind(client_no)
-    .bind(employee_no)
-    .bind(&denied)
-    .bind(now)
-    .bind(why)
-    .execute(tx)
+    .over([("message", Whole)], given.iter().map(|(_, message_no, _)| [(*message_no).into()]))
+    .fetch_all(tx)
     .await?;
-    query(
-        "insert into event (client_no, acs_no, at, kind, message_no, employee_no)
-         select m.client_no, m.acs_no, $4, 'delivery', m.no, $2
-         from jsonb_each($3) j cross join message m where m.client_no = $1 and m.no = cast(j.atom as integer)",
-    )
-    .bind(client_no)
-    .bind(employee_no)
-    .bind(&denied)
-    .bind(now)
-    .execute(tx)
-    .await?;
-    Ok(messages.len())
+    let (mut canceled, mut pushes) = (Vec::new(), Vec::new());
+    for (message_no, priority, is_canceled) in messages {
+        let delivery = (client_no, message_no, employee_no);
+        if is_canceled {
+            canceled.push(Ending { delivery, outcome: Outcome::Canceled, reason: Reason::Canceled });
+        } else {
+            // Where a large audience became deliveries while he was blocked, no push was made.
+            pushes.push([
+                client_no.into(),
+                message_no.into(),
+                employee_no.into(),
+                priority.into(),
+                now.into(),
+            ]);
+        }
+    }
+    close::end(tx, &canceled, now).await?;
+    insert_pushes(tx, pushes).await?;
+    close::lacks_device(tx, client_no, employee_no, since).await?;
+    Ok(held.len())
 }
 
 /// Refuses what only someone who receives messages may get.

@@ -1,6 +1,5 @@
 //! Employees, as administrators keep them.
 
-use serde::Serialize;
 use simo_common::{
     api::people::{EditEmployee, Employee, NewEmployee},
     people::{fold_name, sort_key},
@@ -15,11 +14,12 @@ use super::{
 use crate::store::{
     ClientNo, EmployeeNo, Error, GroupNo, Listing, Result, Rows, Store, Write,
     audit::Change,
-    db::{
-        engine::{Conn, Row, query, query_as, query_scalar},
-        rows_as_json::{hex_bytes, json},
+    db::engine::{
+        Conn,
+        Kind::{Bytes, Text, Truth, Whole},
+        Named, Row, Value, query, query_as, query_scalar,
     },
-    list::page,
+    list::{WORD, has_words, page},
 };
 
 macro_rules! select_employee {
@@ -54,17 +54,16 @@ impl Store {
             within!("$1", "select $4"),
             "select m.employee_no from within
                  cross join group_member m on m.client_no = $1 and m.group_no = within.no))
-             and not exists (
-                 select 1 from jsonb_each($5) w where instr(e.folded_name, w.value->>0) = 0
-                 and instr(e.personnel_no, w.value->>1) = 0)
-             order by e.sort_key limit $6"
+             and ",
+            has_words!(),
+            " order by e.sort_key limit $5"
         ))
         .bind(client_no)
         .bind(listing.after.as_deref().unwrap_or("").as_bytes())
         .bind(listing.archived)
         .bind(group_no)
-        .bind(listing.find.words())
         .bind(listing.limit as i64 + 1)
+        .over(WORD, listing.find.words())
         .fetch(&mut reader);
         page(rows, listing.limit, |row| Ok(Some((sort_key_of(row)?, read_employee(row)?)))).await
     }
@@ -146,40 +145,37 @@ pub(in crate::store) async fn employee(
     row.as_ref().map(read_employee).transpose()?.ok_or_else(|| Error::not_found("employee", personnel_no))
 }
 
-/// An employee as a row for `jsonb_each`, where many are written at once.
-#[derive(Debug, Serialize)]
-pub(super) struct PersonRow<'a>(
-    &'a str,         // 0 personnel_no
-    &'a str,         // 1 full_name
-    String,          // 2 folded_name
-    String,          // 3 sort_key
-    Option<&'a str>, // 4 email
-    Option<&'a str>, // 5 phone
-    Option<&'a str>, // 6 locale
-    Option<&'a str>, // 7 timezone
-    &'static str,    // 8 blocked: `yes`, or empty
-);
+/// Employees, where many are written at once.
+pub(super) const PERSON: [Named; 9] = [
+    ("no", Text),
+    ("full_name", Text),
+    ("folded_name", Text),
+    ("sort_key", Bytes),
+    ("email", Text),
+    ("phone", Text),
+    ("locale", Text),
+    ("timezone", Text),
+    ("blocked", Truth),
+];
 
-impl<'a> PersonRow<'a> {
-    /// With the contacts in the order of the columns.
-    pub(in crate::store) fn new(
-        no: &'a str,
-        full_name: &'a str,
-        [email, phone, locale, timezone]: [Option<&'a str>; 4],
-        blocked: bool,
-    ) -> Self {
-        Self(
-            no,
-            full_name,
-            fold_name(full_name),
-            hex_bytes(&sort_key(full_name, no)),
-            email,
-            phone,
-            locale,
-            timezone,
-            if blocked { "yes" } else { "" },
-        )
-    }
+/// A row of [`PERSON`], with the contacts in the order of the columns.
+pub(super) fn person_row<'a>(
+    no: &'a str,
+    full_name: &'a str,
+    [email, phone, locale, timezone]: [Option<&'a str>; 4],
+    blocked: bool,
+) -> [Value<'a>; 9] {
+    [
+        no.into(),
+        full_name.into(),
+        fold_name(full_name).into(),
+        sort_key(full_name, no).into(),
+        email.into(),
+        phone.into(),
+        locale.into(),
+        timezone.into(),
+        blocked.into(),
+    ]
 }
 
 /// What the audit is told of a change of an employee.
@@ -253,11 +249,11 @@ pub(in crate::store) async fn group_nos(
     slugs: &[String],
 ) -> Result<Vec<GroupNo>> {
     let found: Vec<(i64, GroupNo)> = query_as(
-        "select j.key, g.no from jsonb_each($2) j cross join \"group\" g
-         where g.client_no = $1 and g.slug = j.atom and g.archived_at is null order by j.key",
+        "select {#}, g.no from {rows} cross join \"group\" g
+         where g.client_no = $1 and g.slug = {slug} and g.archived_at is null order by {#}",
     )
     .bind(client_no)
-    .bind(json(slugs))
+    .each(("slug", Text), slugs)
     .fetch_all(tx)
     .await?;
     let mut errors = Vec::new();
@@ -290,11 +286,11 @@ pub(super) async fn set_groups(
         .await?;
     query(
         "insert into group_member (client_no, group_no, employee_no)
-         select $1, cast(j.atom as integer), $2 from jsonb_each($3) j where true on conflict do nothing",
+         select $1, {group}, $2 from {rows} where true on conflict do nothing",
     )
     .bind(client_no)
     .bind(employee_no)
-    .bind(json(groups))
+    .each(("group", Whole), groups)
     .execute(tx)
     .await?;
     Ok(())

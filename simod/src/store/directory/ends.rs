@@ -4,17 +4,17 @@
 //! Whoever brings something back ends it all once more. What was given while it went into the archive, by someone who did not
 //! see that yet, must not come back with it.
 
-use simo_common::delivery::reason;
+use simo_common::delivery::Reason;
 
 use super::{grants::take_back, operators::archive_operator};
 use crate::store::{
     ClientNo, EmployeeNo, GroupNo, Result, TopicNo, Write,
     audit::Change,
-    db::{
-        engine::{query, query_as, query_scalar},
-        rows_as_json::json,
-    },
+    db::engine::{Kind::Whole, Named, RowSet, query, query_as, query_scalar},
 };
+
+/// The number of what ends.
+const NO: Named = ("no", Whole);
 
 /// Ends all that lets in to a client: its operators, the tokens of its ACS and phones, and codes to pair with. Its phones are
 /// retired; what waits for them is closed when it is claimed.
@@ -47,7 +47,7 @@ pub(super) async fn end_client(tx: &mut Write, client_no: ClientNo, now: i64) ->
     query("update device set retired_at = $2, reason = $3 where client_no = $1 and retired_at is null")
         .bind(client_no)
         .bind(now)
-        .bind(reason::DEVICE_GONE)
+        .bind(Reason::DeviceGone)
         .execute(tx)
         .await?;
     Ok(())
@@ -60,7 +60,7 @@ pub(super) async fn end_topics(
     topics: &[TopicNo],
     now: i64,
 ) -> Result<()> {
-    take_back(tx, client_no, "topic_no", &json(topics), now).await
+    take_back(tx, client_no, "topic_no", &RowSet::of(NO, topics), now).await
 }
 
 /// Ends who is in groups, what they include and are in, and what was granted to them.
@@ -70,17 +70,17 @@ pub(super) async fn end_groups(
     groups: &[GroupNo],
     now: i64,
 ) -> Result<()> {
-    let groups = json(groups);
+    let groups = RowSet::of(NO, groups);
     take_back(tx, client_no, "group_no", &groups, now).await?;
     let members: Vec<(String, String)> = query_as(
-        "select g.slug, e.personnel_no from jsonb_each($2) j cross join \"group\" g
+        "select g.slug, e.personnel_no from {rows} cross join \"group\" g
          cross join group_member m cross join employee e
-         where g.client_no = $1 and g.no = cast(j.atom as integer) and m.client_no = $1 and m.group_no = g.no
+         where g.client_no = $1 and g.no = {no} and m.client_no = $1 and m.group_no = g.no
            and e.client_no = $1 and e.no = m.employee_no
          order by g.slug, e.personnel_no",
     )
     .bind(client_no)
-    .bind(&groups)
+    .over_set(&groups)
     .fetch_all(tx)
     .await?;
     for (slug, personnel_no) in members {
@@ -88,23 +88,21 @@ pub(super) async fn end_groups(
         let change = Change::new("group.remove-member", slug).before(&employee);
         tx.record(client_no, change.about(&personnel_no));
     }
-    query(
-        "delete from group_member where client_no = $1 and group_no in (select cast(atom as integer) from jsonb_each($2))",
-    )
-    .bind(client_no)
-    .bind(&groups)
-    .execute(tx)
-    .await?;
+    query("delete from group_member where client_no = $1 and group_no in (select {no} from {rows})")
+        .bind(client_no)
+        .over_set(&groups)
+        .execute(tx)
+        .await?;
     let inclusions: Vec<(String, String)> = query_as(
         "select o.slug, r.slug from group_inclusion i
          join \"group\" o on o.client_no = i.client_no and o.no = i.group_no
          join \"group\" r on r.client_no = i.client_no and r.no = i.included_no
-         where i.client_no = $1 and (i.group_no in (select cast(atom as integer) from jsonb_each($2))
-               or i.included_no in (select cast(atom as integer) from jsonb_each($2)))
+         where i.client_no = $1 and (i.group_no in (select {no} from {rows})
+               or i.included_no in (select {no} from {rows}))
          order by o.slug, r.slug",
     )
     .bind(client_no)
-    .bind(&groups)
+    .over_set(&groups)
     .fetch_all(tx)
     .await?;
     for (outer, inner) in inclusions {
@@ -112,34 +110,34 @@ pub(super) async fn end_groups(
         tx.record(client_no, Change::new("group.exclude", outer).before(&group));
     }
     query(
-        "delete from group_inclusion where client_no = $1 and (group_no in (select cast(atom as integer) from jsonb_each($2))
-               or included_no in (select cast(atom as integer) from jsonb_each($2)))",
+        "delete from group_inclusion where client_no = $1 and (group_no in (select {no} from {rows})
+               or included_no in (select {no} from {rows}))",
     )
     .bind(client_no)
-    .bind(&groups)
+    .over_set(&groups)
     .execute(tx)
     .await?;
     Ok(())
 }
 
-/// Ends what was granted to people themselves, and the codes with which they could pair. Which groups they were in goes on
-/// being known, so that history finds them there; whoever brings somebody back says anew where he belongs.
+/// Ends what was granted to people themselves, and the codes with which they could pair. Their memberships stay: they count for
+/// nothing while their people are archived, and lists go on saying where those belonged; whoever brings somebody back says
+/// anew where he belongs.
 pub(super) async fn end_people(
     tx: &mut Write,
     client_no: ClientNo,
     people: &[EmployeeNo],
     now: i64,
 ) -> Result<()> {
-    let people = json(people);
+    let people = RowSet::of(NO, people);
     take_back(tx, client_no, "employee_no", &people, now).await?;
     query(
-        "update invite set withdrawn_at = $3, expires_at = $3
-         where client_no = $1 and employee_no in (select cast(atom as integer) from jsonb_each($2))
-           and used_at is null and expires_at > $3",
+        "update invite set withdrawn_at = $2, expires_at = $2
+         where client_no = $1 and employee_no in (select {no} from {rows}) and used_at is null and expires_at > $2",
     )
     .bind(client_no)
-    .bind(&people)
     .bind(now)
+    .over_set(&people)
     .execute(tx)
     .await?;
     Ok(())

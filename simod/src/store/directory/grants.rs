@@ -14,7 +14,7 @@ use super::by_name::{group_no, live_employee, topic_no};
 use crate::store::{
     ClientNo, EmployeeNo, Error, GroupNo, Result, Store, TopicNo, Write,
     audit::Change,
-    db::engine::{Row, query},
+    db::engine::{Row, RowSet, query},
 };
 
 /// When a grant counts: always, unless it says otherwise.
@@ -170,12 +170,12 @@ impl Store {
     }
 }
 
-/// Takes back all grants that name one of `numbers` (JSON) in `column`, and writes each down.
+/// Takes back all grants that name one of `numbers` (their `no`) in `column`, and writes each down.
 pub(super) async fn take_back(
     tx: &mut Write,
     client_no: ClientNo,
     column: &'static str,
-    numbers: &str,
+    numbers: &RowSet,
     now: i64,
 ) -> Result<()> {
     let rows = query(format!(
@@ -184,10 +184,10 @@ pub(super) async fn take_back(
          join topic t on t.client_no = g.client_no and t.no = g.topic_no
          left join \"group\" r on r.client_no = g.client_no and r.no = g.group_no
          left join employee e on e.client_no = g.client_no and e.no = g.employee_no
-         where g.client_no = $1 and g.{column} in (select cast(atom as integer) from jsonb_each($2)) order by t.slug, g.no"
+         where g.client_no = $1 and g.{column} in (select {{no}} from {{rows}}) order by t.slug, g.no"
     ))
     .bind(client_no)
-    .bind(numbers)
+    .over_set(numbers)
     .fetch_all(tx)
     .await?;
     for row in &rows {
@@ -197,10 +197,10 @@ pub(super) async fn take_back(
         tx.record(client_no, about_grantee(change, &grant));
     }
     query(format!(
-        "delete from topic_grant where client_no = $1 and {column} in (select cast(atom as integer) from jsonb_each($2))"
+        "delete from topic_grant where client_no = $1 and {column} in (select {{no}} from {{rows}})"
     ))
     .bind(client_no)
-    .bind(numbers)
+    .over_set(numbers)
     .execute(tx)
     .await?;
     Ok(())

@@ -12,10 +12,7 @@ use self::plan::{Known, Person, Plan};
 use super::{ends::sweep, succession::free_numbers};
 use crate::store::{
     ClientNo, EmployeeNo, Error, Result, Store, Write,
-    db::{
-        engine::{Conn, query, query_scalar},
-        rows_as_json::json,
-    },
+    db::engine::{Conn, Kind::Text, query, query_scalar},
 };
 
 impl Store {
@@ -64,7 +61,7 @@ impl Store {
                 tx.record(client_no, change);
             }
             tx.commit().await?;
-            self.deny_rest(client_no, &left).await?;
+            self.deny_to(client_no, &left).await?;
             return Ok(plan.report);
         }
     }
@@ -82,14 +79,14 @@ impl Store {
                 .await?;
         known.groups.extend(groups);
         let people = query(
-            "select j.key as place, e.full_name, e.email, e.phone, e.locale, e.timezone, e.archived_at,
+            "select {#} as place, e.full_name, e.email, e.phone, e.locale, e.timezone, e.archived_at,
                  (select string_agg(g.slug, ',' order by g.slug) from group_member m
                   join \"group\" g on g.client_no = m.client_no and g.no = m.group_no
                   where m.client_no = e.client_no and m.employee_no = e.no and g.archived_at is null) as groups
-             from jsonb_each($2) j cross join employee e where e.client_no = $1 and e.personnel_no = j.atom",
+             from {rows} cross join employee e where e.client_no = $1 and e.personnel_no = {no}",
         )
         .bind(client_no)
-        .bind(json(&numbers))
+        .each(("no", Text), numbers)
         .fetch_all(&mut snapshot)
         .await?;
         for row in people {
@@ -133,50 +130,47 @@ async fn take_employee_nos(tx: &mut Write, client_no: ClientNo, count: u64) -> R
 async fn store(tx: &mut Write, client_no: ClientNo, plan: &Plan, first: EmployeeNo, now: i64) -> Result<()> {
     query(
         "insert into \"group\" (client_no, slug, name, created_at)
-         select $1, j.atom, j.atom, $3 from jsonb_each($2) j where true
+         select $1, {slug}, {slug}, $2 from {rows} where true
          on conflict (client_no, slug) do update set archived_at = null",
     )
     .bind(client_no)
-    .bind(&plan.groups)
     .bind(now)
+    .over_set(&plan.groups)
     .execute(tx)
     .await?;
     // New people come first in the list, so that exactly they take the numbers.
     query(
         "insert into employee (client_no, no, personnel_no, full_name, folded_name, sort_key, email, phone, locale,
                                timezone, created_at)
-         select $1, $3 + j.key, j.value->>0, j.value->>1, j.value->>2, unhex(j.value->>3, ''), j.value->>4, j.value->>5,
-                j.value->>6, j.value->>7, $4
-         from jsonb_each($2) j where true
+         select $1, $2 + {#}, {no}, {full_name}, {folded_name}, {sort_key}, {email}, {phone}, {locale}, {timezone}, $3
+         from {rows} where true
          on conflict (client_no, personnel_no) do update set
              full_name = excluded.full_name, folded_name = excluded.folded_name, sort_key = excluded.sort_key,
              email = excluded.email, phone = excluded.phone, locale = excluded.locale, timezone = excluded.timezone,
              archived_at = null",
     )
     .bind(client_no)
-    .bind(&plan.people)
     .bind(first)
     .bind(now)
+    .over_set(&plan.people)
     .execute(tx)
     .await?;
     query(
         "delete from group_member where client_no = $1 and employee_no in (
-             select e.no from jsonb_each($2) j
-             cross join employee e where e.client_no = $1 and e.personnel_no = j.value->>0)",
+             select e.no from {rows} cross join employee e where e.client_no = $1 and e.personnel_no = {no})",
     )
     .bind(client_no)
-    .bind(&plan.members)
+    .over_set(&plan.regrouped)
     .execute(tx)
     .await?;
     query(
         "insert into group_member (client_no, group_no, employee_no)
-         select $1, g.no, e.no from jsonb_each($2) j
-         cross join employee e cross join jsonb_each(j.value, '$[1]') s cross join \"group\" g
-         where e.client_no = $1 and e.personnel_no = j.value->>0 and g.client_no = $1 and g.slug = s.atom
+         select $1, g.no, e.no from {rows} cross join employee e cross join \"group\" g
+         where e.client_no = $1 and e.personnel_no = {no} and g.client_no = $1 and g.slug = {group}
          on conflict do nothing",
     )
     .bind(client_no)
-    .bind(&plan.members)
+    .over_set(&plan.members)
     .execute(tx)
     .await?;
     Ok(())

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use simo_common::{
     api::site::{AppliedSite, Site, SitePlan},
-    delivery::reason,
+    delivery::Reason,
 };
 
 pub use self::plan::Reach;
@@ -25,8 +25,9 @@ use self::{
 };
 use crate::store::{
     ClientNo, DeviceNo, EmployeeNo, Error, Races, Result, Store,
-    db::{engine::query_scalar, rows_as_json::json},
+    db::engine::{Kind::Whole, query_scalar},
     phones::retire_device::retire,
+    queue::duty::Duty,
 };
 
 /// Phones that are let go in one transaction, so that nobody waits long for the writer.
@@ -37,6 +38,7 @@ const PHONES_AT_ONCE: i64 = 50;
 struct Left {
     client_no: ClientNo,
     blocked: Vec<EmployeeNo>,
+    unblocked: Vec<EmployeeNo>,
     gone: Vec<EmployeeNo>,
 }
 
@@ -72,12 +74,6 @@ impl Store {
         }
         if plan.changes.is_empty() {
             return Ok(AppliedSite::default());
-        }
-        // Blocking them may have been cut short, and what was to be denied is not to reach them now.
-        for client in &plan.clients {
-            if let Some(client_no) = client.client_no {
-                self.deny_rest(client_no, &client.people_unblocked).await?;
-            }
         }
         let now = self.clock.now();
         // Rows and secrets are made before the writer is held.
@@ -137,28 +133,30 @@ impl Store {
     /// tokens look at the employee; so this may follow, in small steps.
     async fn end(&self, left: Left) -> Result<()> {
         let client_no = left.client_no;
-        self.deny_rest(client_no, &left.blocked).await?;
-        let gone = json(&left.gone);
+        self.deny_to(client_no, &left.blocked).await?;
+        for employee_no in left.unblocked {
+            self.do_duty(client_no, Duty::GiveBack(employee_no)).await?;
+        }
         loop {
             let now = self.clock.now();
             let mut tx = self.write().await?;
             let phones: Vec<DeviceNo> = query_scalar(
-                "select d.no from jsonb_each($2) j cross join device d
-                 where d.client_no = $1 and d.employee_no = cast(j.atom as integer) and d.retired_at is null limit $3",
+                "select d.no from {rows} cross join device d
+                 where d.client_no = $1 and d.employee_no = {employee} and d.retired_at is null limit $2",
             )
             .bind(client_no)
-            .bind(&gone)
             .bind(PHONES_AT_ONCE)
+            .each(("employee", Whole), &left.gone)
             .fetch_all(&mut tx)
             .await?;
             for phone in &phones {
-                retire(&mut tx, client_no, *phone, reason::DEVICE_GONE, now).await?;
+                retire(&mut tx, client_no, *phone, Reason::DeviceGone, now).await?;
             }
             tx.commit().await?;
             if phones.is_empty() {
                 break;
             }
         }
-        self.deny_rest(client_no, &left.gone).await
+        self.deny_to(client_no, &left.gone).await
     }
 }

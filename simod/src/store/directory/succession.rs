@@ -8,7 +8,7 @@ use simo_common::{
         message::Recipients,
         people::{Employee, NewEmployee},
     },
-    delivery::reason,
+    delivery::Reason,
     people::sort_key,
     time::from_us,
 };
@@ -20,11 +20,12 @@ use super::{
 use crate::store::{
     ClientNo, DeviceNo, EmployeeNo, MessageNo, Result, Store, Write,
     audit::Change,
-    db::{
-        engine::{query, query_as, query_scalar},
-        rows_as_json::{hex_bytes, json},
+    db::engine::{
+        Kind::{Bytes, Text, Whole},
+        query, query_as, query_scalar,
     },
     phones::retire_device::retire,
+    queue::duty::{self, Duty},
 };
 
 /// Who had a number.
@@ -49,7 +50,7 @@ impl Store {
         let added = employee(&mut tx, client_no, &new.personnel_no).await?;
         tx.record(client_no, employee_change("employee.add", None, &added));
         tx.commit().await?;
-        self.deny_rest(client_no, &left).await?;
+        self.deny_to(client_no, &left).await?;
         Ok(added)
     }
 }
@@ -66,11 +67,11 @@ pub(super) async fn free_numbers(
     }
     let lock = tx.locked("e");
     let predecessors: Vec<Predecessor> = query_as::<(EmployeeNo, String, String)>(format!(
-        "select e.no, e.personnel_no, e.full_name from jsonb_each($2) j
-         cross join employee e where e.client_no = $1 and e.personnel_no = j.atom order by e.no{lock}"
+        "select e.no, e.personnel_no, e.full_name from {{rows}}
+         cross join employee e where e.client_no = $1 and e.personnel_no = {{number}} order by e.no{lock}"
     ))
     .bind(client_no)
-    .bind(json(numbers))
+    .each(("number", Text), numbers.iter().copied())
     .fetch_all(tx)
     .await?
     .into_iter()
@@ -80,33 +81,32 @@ pub(super) async fn free_numbers(
         return Ok(Vec::new());
     }
     let kept = kept_numbers(tx, client_no, &predecessors, now).await?;
-    let rows: Vec<_> = predecessors
-        .iter()
-        .zip(&kept)
-        .map(|(person, number)| (person.employee_no, number, hex_bytes(&sort_key(&person.full_name, number))))
-        .collect();
+    let rows = predecessors.iter().zip(&kept).map(|(person, number)| {
+        [person.employee_no.into(), number.into(), sort_key(&person.full_name, number).into()]
+    });
     query(
-        "update employee set archived_at = coalesce(archived_at, $3), former_no = personnel_no,
-                             personnel_no = j.value->>1, sort_key = unhex(j.value->>2, '')
-         from jsonb_each($2) j where employee.client_no = $1 and employee.no = cast(j.value->>0 as integer)",
+        "update employee set archived_at = coalesce(archived_at, $2), former_no = personnel_no,
+                             personnel_no = {number}, sort_key = {sort_key}
+         from {rows} where employee.client_no = $1 and employee.no = {no}",
     )
     .bind(client_no)
-    .bind(json(&rows))
     .bind(now)
+    .over([("no", Whole), ("number", Text), ("sort_key", Bytes)], rows)
     .execute(tx)
     .await?;
     let left: Vec<EmployeeNo> = predecessors.iter().map(|person| person.employee_no).collect();
     let devices: Vec<DeviceNo> = query_scalar(
-        "select d.no from jsonb_each($2) j cross join device d
-         where d.client_no = $1 and d.employee_no = cast(j.atom as integer) and d.retired_at is null",
+        "select d.no from {rows} cross join device d
+         where d.client_no = $1 and d.employee_no = {no} and d.retired_at is null",
     )
     .bind(client_no)
-    .bind(json(&left))
+    .each(("no", Whole), &left)
     .fetch_all(tx)
     .await?;
     for device_no in devices {
-        retire(tx, client_no, device_no, reason::DEVICE_GONE, now).await?;
+        retire(tx, client_no, device_no, Reason::DeviceGone, now).await?;
     }
+    duty::begin(tx, client_no, left.iter().map(|no| Duty::Deny(*no)), now).await?;
     end_people(tx, client_no, &left, now).await?;
     readdress(tx, client_no, &predecessors, &kept).await?;
     for (person, kept) in predecessors.iter().zip(&kept) {
@@ -134,11 +134,10 @@ async fn kept_numbers(
     let mut count = 1;
     loop {
         let taken: Vec<i64> = query_scalar(
-            "select j.key from jsonb_each($2) j
-             cross join employee e where e.client_no = $1 and e.personnel_no = j.atom",
+            "select {#} from {rows} cross join employee e where e.client_no = $1 and e.personnel_no = {number}",
         )
         .bind(client_no)
-        .bind(json(&kept))
+        .each(("number", Text), &kept)
         .fetch_all(tx)
         .await?;
         if taken.is_empty() {

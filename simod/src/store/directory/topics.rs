@@ -18,10 +18,7 @@ use super::{
 use crate::store::{
     ClientNo, Error, Listing, Result, Rows, Store, Write,
     audit::Change,
-    db::{
-        engine::{Conn, Row, query, query_as, query_scalar},
-        rows_as_json::json,
-    },
+    db::engine::{Conn, Kind::Text, Row, query, query_as, query_scalar},
     list::page,
 };
 
@@ -169,21 +166,21 @@ async fn edit(tx: &mut Write, client_no: ClientNo, slug: &str, changes: &EditTop
 async fn all_there(tx: &mut Write, client_no: ClientNo, recipients: &Recipients) -> Result<()> {
     let (of_employees, of_groups) = (tx.shared("e"), tx.shared("g"));
     let employees: HashSet<String> = query_scalar(format!(
-        "select e.personnel_no from jsonb_each($2) j cross join employee e
-         where e.client_no = $1 and e.personnel_no = j.atom and e.archived_at is null{of_employees}"
+        "select e.personnel_no from {{rows}} cross join employee e
+         where e.client_no = $1 and e.personnel_no = {{no}} and e.archived_at is null{of_employees}"
     ))
     .bind(client_no)
-    .bind(json(&recipients.employees))
+    .each(("no", Text), &recipients.employees)
     .fetch_all(tx)
     .await?
     .into_iter()
     .collect();
     let groups: HashSet<String> = query_scalar(format!(
-        "select g.slug from jsonb_each($2) j cross join \"group\" g
-         where g.client_no = $1 and g.slug = j.atom and g.archived_at is null{of_groups}"
+        "select g.slug from {{rows}} cross join \"group\" g
+         where g.client_no = $1 and g.slug = {{slug}} and g.archived_at is null{of_groups}"
     ))
     .bind(client_no)
-    .bind(json(&recipients.groups))
+    .each(("slug", Text), &recipients.groups)
     .fetch_all(tx)
     .await?
     .into_iter()

@@ -13,15 +13,12 @@ use super::{
     groups::groups_around,
 };
 use crate::store::{
-    ClientNo, EmployeeNo, Error, GrantNo, GroupNo, Listing, Result, Rows, Store, TopicNo,
-    db::{
-        engine::{Conn, query, query_as},
-        rows_as_json::json,
-    },
-    list::page,
+    ClientNo, EmployeeNo, Error, GroupNo, Listing, MessageNo, Result, Rows, Store, TopicNo,
+    db::engine::{Conn, Kind::Whole, query, query_as},
+    list::{WORD, has_words, page},
     posting::{
         accept::{Question, TopicName, audiences},
-        audience::Part,
+        audience::{LetIn, Part},
     },
 };
 
@@ -46,38 +43,45 @@ impl Store {
         let Some(Ok(decided)) = decided else {
             return Err(Error::not_found("topic", topic));
         };
-        let grants = grantees(&mut snapshot, client_no, decided.topic_no).await?;
+        let groups = groups_granted(&mut snapshot, client_no, decided.topic_no).await?;
         let let_in: Vec<Part> =
             decided.audience.parts.into_iter().filter(|part| part.closed.is_none()).collect();
         // Nobody is in two parts. Looking each person up in a thousand of them would take longer than all the rest.
-        let grant_of: HashMap<u32, &str> = let_in
+        let grants: Vec<String> = let_in
             .iter()
-            .flat_map(|part| {
-                let grant = part.grant_no.and_then(|grant_no| grants.get(&grant_no));
-                let grant = grant.map(String::as_str).unwrap_or_default();
-                part.members.iter().map(move |place| (place, grant))
+            .map(|part| {
+                let group = match part.let_in {
+                    Some(LetIn::Group(group_no)) => groups.get(&group_no).cloned(),
+                    _ => None,
+                };
+                grantee(part.let_in == Some(LetIn::Himself), group)
             })
             .collect();
-        let few = (grant_of.len() <= FEW).then(|| grant_of.keys().copied().collect::<Vec<u32>>());
-        let (from, which) = match &few {
-            Some(_) => ("jsonb_each($4) j cross join employee e", "e.no = cast(j.atom as integer)"),
-            None => ("employee e indexed by employee_sort", "true"),
+        let grant_of: HashMap<u32, &str> = let_in
+            .iter()
+            .zip(&grants)
+            .flat_map(|(part, grant)| part.members.iter().map(move |place| (place, grant.as_str())))
+            .collect();
+        if grant_of.is_empty() {
+            return Ok(Rows { items: Vec::new(), next: None });
+        }
+        let few = grant_of.len() <= FEW;
+        let (from, which) = if few {
+            let numbers: Vec<String> = grant_of.keys().map(|place| format!("({place})")).collect();
+            (&*format!("(values {}) k cross join employee e", numbers.join(",")), "e.no = k.column1")
+        } else {
+            ("employee e indexed by employee_sort", "true")
         };
         let rows = query(format!(
             "select e.sort_key, e.personnel_no, e.full_name, e.devices, e.no from {from}
              where e.client_no = $1 and {which} and e.sort_key > $2 and e.archived_at is null and e.blocked_at is null
-             and not exists (
-                 select 1 from jsonb_each($3) w where instr(e.folded_name, w.value->>0) = 0
-                 and instr(e.personnel_no, w.value->>1) = 0)
-             order by e.sort_key"
+             and {} order by e.sort_key",
+            has_words!()
         ))
         .bind(client_no)
         .bind(listing.after.as_deref().unwrap_or("").as_bytes())
-        .bind(listing.find.words());
-        let rows = match few {
-            Some(few) => rows.bind(json::<u32>(&few)),
-            None => rows,
-        };
+        .over(WORD, listing.find.words());
+        let rows = if few { rows.unprepared() } else { rows };
         page(rows.fetch(&mut snapshot), listing.limit, |row| {
             let employee_no: EmployeeNo = row.try_get("no")?;
             let Some(grant) = grant_of.get(&employee_no.place()) else {
@@ -110,7 +114,8 @@ impl Store {
         .fetch_optional(&mut snapshot)
         .await?;
         let (employee_no, blocked) = employee.ok_or_else(|| Error::not_found("employee", personnel_no))?;
-        let mut held = held(&mut snapshot, client_no, employee_no, None, self.clock.now()).await?;
+        let mut held =
+            held(&mut snapshot, client_no, employee_no, None, (MessageNo::NEXT, self.clock.now())).await?;
         for grant in &mut held {
             grant.blocked = blocked;
             grant.times.active &= !blocked;
@@ -119,31 +124,32 @@ impl Store {
     }
 }
 
-/// The grants by which an employee may receive topics, or one topic, by topic, the widest first. Whether they are active is
-/// said of the moment `at`.
+/// The grants by which an employee could receive topics, or one topic, when a message was accepted, by topic, the widest
+/// first. Whether they were active is said of the moment `at`.
 pub(in crate::store) async fn held(
     conn: &mut Conn,
     client_no: ClientNo,
     employee_no: EmployeeNo,
     topic_no: Option<TopicNo>,
-    at: i64,
+    (then, at): (MessageNo, i64),
 ) -> Result<Vec<HeldGrant>> {
-    let groups = groups_around(conn, client_no, employee_no).await?;
-    let group_nos: Vec<_> = groups.iter().map(|group| group.group_no).collect();
+    let groups = groups_around(conn, client_no, employee_no, then).await?;
     let rows = query(
-        "select g.*, t.slug as topic, t.name as topic_name, r.slug as \"group\", c.timezone from topic_grant g
-         join client c on c.no = g.client_no
+        "select g.*, t.slug as topic, t.name as topic_name, r.slug as \"group\", z.timezone from topic_grant_period g
+         join client_zone_period z on z.client_no = g.client_no and z.since_no <= $4 and z.until_no > $4
          join topic t on t.client_no = g.client_no and t.no = g.topic_no
          left join \"group\" r on r.client_no = g.client_no and r.no = g.group_no
-         where g.client_no = $1 and (g.topic_no = $2 or ($2 is null and t.archived_at is null))
+         where g.client_no = $1 and g.since_no <= $4 and g.until_no > $4
+           and (g.topic_no = $2 or ($2 is null and t.archived_at is null))
            and (g.employee_no = $3 or (g.employee_no is null and g.group_no is null)
-                or g.group_no in (select cast(atom as integer) from jsonb_each($4)))
+                or g.group_no in (select {group} from {rows}))
          order by t.slug, g.employee_no is not null, g.group_no is not null, r.slug",
     )
     .bind(client_no)
     .bind(topic_no)
     .bind(employee_no)
-    .bind(json(&group_nos))
+    .bind(then)
+    .each(("group", Whole), groups.iter().map(|group| group.group_no))
     .fetch_all(conn)
     .await?;
     rows.iter()
@@ -173,20 +179,20 @@ pub(in crate::store) fn grantee(is_employee: bool, group: Option<String>) -> Str
     }
 }
 
-/// To whom each grant of a topic was given.
-async fn grantees(
+/// The slugs of the groups that a topic is granted to.
+async fn groups_granted(
     conn: &mut Conn,
     client_no: ClientNo,
     topic_no: Option<TopicNo>,
-) -> Result<HashMap<GrantNo, String>> {
-    let rows: Vec<(GrantNo, Option<EmployeeNo>, Option<String>)> = query_as(
-        "select g.no, g.employee_no, r.slug from topic_grant g
-         left join \"group\" r on r.client_no = g.client_no and r.no = g.group_no
+) -> Result<HashMap<GroupNo, String>> {
+    let rows: Vec<(GroupNo, String)> = query_as(
+        "select r.no, r.slug from topic_grant g
+         join \"group\" r on r.client_no = g.client_no and r.no = g.group_no
          where g.client_no = $1 and g.topic_no = $2",
     )
     .bind(client_no)
     .bind(topic_no)
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|(no, employee, group)| (no, grantee(employee.is_some(), group))).collect())
+    Ok(rows.into_iter().collect())
 }

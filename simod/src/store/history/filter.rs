@@ -1,12 +1,11 @@
 //! [`Wanted`] as conditions in SQL.
 
-use serde::Serialize;
 use simo_common::delivery::DeliveryState;
 
 use super::{
     choice::Choice,
     sql::Sql,
-    wanted::{Crowd, Wanted, push_named},
+    wanted::{Crowd, GroupSpan, Wanted, push_named},
 };
 use crate::store::db::engine::Value;
 
@@ -47,6 +46,25 @@ impl Wanted {
         if !said.people {
             self.push_people(sql, "d.employee_no");
         }
+        for (negated, spans) in &self.groups {
+            sql.push(if *negated { " and not exists" } else { " and exists" });
+            sql.push(" (select 1 from group_member_period g where g.client_no = ").bind(self.client_no);
+            sql.push(" and g.employee_no = d.employee_no and g.since_no <= d.message_no and g.until_no > d.message_no");
+            let (always, at_times): (Vec<GroupSpan>, Vec<GroupSpan>) =
+                spans.iter().partition(|(_, since, until)| (since.0, until.0) == (0, i64::MAX));
+            sql.push(" and (g.group_no in ").numbers(always.iter().map(|(group, ..)| group));
+            // As rows: a chain of conditions has a limit.
+            for (place, (group, since, until)) in at_times.iter().enumerate() {
+                sql.push(if place == 0 { " or exists (select 1 from (values (" } else { "), (" });
+                sql.push(group.0).push(", ").push(since.0).push(", ").push(until.0);
+            }
+            if !at_times.is_empty() {
+                sql.push(
+                    ")) s where s.column1 = g.group_no and d.message_no >= s.column2 and d.message_no < s.column3)",
+                );
+            }
+            sql.push("))");
+        }
         for (negated, devices) in &self.devices {
             sql.push(if *negated { " and not exists" } else { " and exists" });
             sql.push(
@@ -57,20 +75,21 @@ impl Wanted {
         }
     }
 
-    /// The conditions on the reason. A late receipt beats the outcome that it belongs to: then there is none.
+    /// The conditions on the reason: why it ended or what it waits for. A late receipt beats the outcome that a reason belongs
+    /// to: then there is none.
     fn push_reasons(&self, sql: &mut Sql, said: Said) {
-        let failed = DeliveryState::Failed.rank();
+        let (queued, failed) = (DeliveryState::Queued.rank(), DeliveryState::Failed.rank());
         match &self.reasons {
-            Choice::Only(codes) => {
+            Choice::Only(reasons) => {
                 if !said.reasons {
-                    sql.push(" and d.reason in ").list(codes);
+                    sql.push(" and d.reason in ").list(reasons);
                 }
-                sql.push(" and d.state >= ").bind(failed);
+                sql.push(format_args!(" and (d.state >= {failed} or d.state = {queued})"));
             }
-            Choice::Except(codes) if codes.is_empty() => {}
-            Choice::Except(codes) => {
-                sql.push(" and (d.state < ").bind(failed);
-                sql.push(" or d.reason is null or d.reason not in ").list(codes).push(")");
+            Choice::Except(reasons) if reasons.is_empty() => {}
+            Choice::Except(reasons) => {
+                sql.push(format_args!(" and (d.state < {failed} and d.state > {queued}"));
+                sql.push(" or d.reason is null or d.reason not in ").list(reasons).push(")");
             }
         }
     }
@@ -81,8 +100,8 @@ impl Wanted {
         for (negated, crowd) in &self.crowds {
             sql.push(if *negated { " and not exists" } else { " and exists" });
             match crowd {
-                Crowd::Groups(groups) => {
-                    sql.push(" (select 1 from group_member g where g.client_no = ").bind(self.client_no);
+                Crowd::Groups(table, groups) => {
+                    sql.push(format!(" (select 1 from {table} g where g.client_no = ")).bind(self.client_no);
                     sql.push(format!(" and g.employee_no = {column} and g.group_no in ")).numbers(groups);
                 }
                 Crowd::Named(names) => {
@@ -166,7 +185,7 @@ where
 
 fn push_number_choice<T>(sql: &mut Sql, column: &str, choice: &Choice<T>)
 where
-    T: Ord + Clone + Serialize + Into<Value<'static>>,
+    T: Ord + Copy + Into<i64>,
 {
     match choice {
         Choice::Only(numbers) => {

@@ -1,11 +1,13 @@
 //! Messages as they are read back.
 
+use std::collections::HashMap;
+
 use simo_common::{
     api::{
         history::{Sort, SortKey},
         message::{Message, RecipientCounts, StateCount},
     },
-    delivery::DeliveryState,
+    delivery::{DeliveryState, Reason},
     message::{OPERATOR, Priority},
     page::{Page, encode_cursor},
     query::Query,
@@ -16,10 +18,7 @@ use uuid::Uuid;
 use super::{Ask, Cursor, Order, PAGE_MOST, rows::moment, sql::Sql, wanted::Wanted, words};
 use crate::store::{
     AcsNo, ClientNo, MessageNo, Result, Store,
-    db::{
-        engine::{Conn, Row, query, query_as, query_scalar},
-        rows_as_json::json,
-    },
+    db::engine::{Conn, Kind::Whole, Row, query, query_scalar},
 };
 
 /// What the cursor of a list of messages says in place of a sort.
@@ -237,40 +236,55 @@ pub(super) async fn read(conn: &mut Conn, client_no: ClientNo, numbers: &[Messag
     if numbers.is_empty() {
         return Ok(Vec::new());
     }
-    let numbers = json(numbers);
     let rows = query(
         "select m.*, c.slug as client, t.slug as topic, a.name as acs
-         from jsonb_each($2) k
+         from {rows}
          cross join client c on c.no = $1
-         cross join message m on m.client_no = $1 and m.no = cast(k.atom as integer)
+         cross join message m on m.client_no = $1 and m.no = {message}
          left join topic t on t.client_no = $1 and t.no = m.topic_no
          left join acs a on a.client_no = $1 and a.no = m.acs_no
-         order by k.key",
+         order by {#}",
     )
     .bind(client_no)
-    .bind(&numbers)
+    .each(("message", Whole), numbers)
     .fetch_all(&mut *conn)
     .await?;
-    let counts: Vec<(MessageNo, i64, i64)> = query_as(
-        "select d.message_no, d.state, count(*)
-         from jsonb_each($2) k
-         cross join delivery d indexed by delivery_state on d.client_no = $1
-              and d.state in (0, 1, 2, 3, 4, 5, 6, 7, 8) and d.message_no = cast(k.atom as integer)
-         group by d.message_no, d.state order by d.state",
+    let sums = query(
+        "select s.message_no, max(s.changed_at) as changed_at, cast(sum(s.queued) as integer) as queued,
+                cast(sum(s.sent) as integer) as sent, cast(sum(s.delivered) as integer) as delivered,
+                cast(sum(s.read) as integer) as read, cast(sum(s.acknowledged) as integer) as acknowledged,
+                cast(sum(s.failed) as integer) as failed, cast(sum(s.expired) as integer) as expired,
+                cast(sum(s.canceled) as integer) as canceled, cast(sum(s.denied) as integer) as denied
+         from {rows} cross join message_sum s
+         where s.client_no = $1 and s.message_no = {message} group by s.message_no",
     )
     .bind(client_no)
-    .bind(&numbers)
+    .each(("message", Whole), numbers)
     .fetch_all(conn)
     .await?;
-    rows.iter().map(|row| found(row, &counts)).collect()
+    let sums = sums.iter().map(|row| Ok((row.try_get("message_no")?, row))).collect::<Result<_>>()?;
+    rows.iter().map(|row| found(row, &sums)).collect()
 }
 
-fn found(row: &Row, counts: &[(MessageNo, i64, i64)]) -> Result<Found> {
+fn found(row: &Row, sums: &HashMap<MessageNo, &Row>) -> Result<Found> {
     let no: MessageNo = row.try_get("no")?;
-    let canceled_at = moment(row, "canceled_at")?;
-    let states = counts.iter().filter(|(message, ..)| *message == no).filter_map(|(_, state, count)| {
-        Some(StateCount { state: DeliveryState::from_rank(*state)?, count: *count as u64 })
-    });
+    let (canceled_at, accepted_at) = (moment(row, "canceled_at")?, row.try_get("accepted_at")?);
+    let require_ack: bool = row.try_get("require_ack")?;
+    let mut states = Vec::new();
+    let mut changed_at = None;
+    if let Some(sum) = sums.get(&no) {
+        for state in DeliveryState::ALL {
+            let count: i64 = sum.try_get(state.as_str())?;
+            if count > 0 {
+                states.push(StateCount { state, count: count as u64 });
+            }
+        }
+        changed_at = Some(sum.try_get::<i64, _>("changed_at")?).filter(|at| *at > 0).map(from_us);
+    }
+    let may_acknowledge = |one: &StateCount| {
+        !matches!(one.state, DeliveryState::Acknowledged | DeliveryState::Canceled | DeliveryState::Denied)
+    };
+    let unacknowledged = require_ack && states.iter().any(may_acknowledge);
     let count = |column| row.try_get::<i64, _>(column).map(|count| count as u64);
     let message = Message {
         id: row.try_get("id")?,
@@ -283,13 +297,15 @@ fn found(row: &Row, counts: &[(MessageNo, i64, i64)]) -> Result<Found> {
         recipients: row.json("recipients")?,
         data: row.json("data")?,
         fitted: row.json("fitted")?.unwrap_or_default(),
-        require_ack: row.try_get("require_ack")?,
+        require_ack,
         external_id: row.try_get("external_id")?,
-        accepted_at: from_us(row.try_get("accepted_at")?),
+        accepted_at: from_us(accepted_at),
         send_at: moment(row, "send_at")?,
         expires_at: from_us(row.try_get("expires_at")?),
         canceled_at,
-        cancel_reason: row.try_get("cancel_reason")?,
+        cancel_reason: row
+            .try_get::<Option<Reason>, _>("cancel_reason")?
+            .map(|reason| reason.as_str().to_owned()),
         scheduled: no.0 < 0 && canceled_at.is_none(),
         counts: RecipientCounts {
             accepted: count("accepted")?,
@@ -298,7 +314,9 @@ fn found(row: &Row, counts: &[(MessageNo, i64, i64)]) -> Result<Found> {
             unknown: row.json("unknown")?.unwrap_or_default(),
             more_unknown: 0,
         },
-        states: states.collect(),
+        states,
+        changed_at,
+        unacknowledged_since: unacknowledged.then(|| from_us(accepted_at)),
     };
     Ok(Found { no, acs_no: row.try_get("acs_no")?, message })
 }

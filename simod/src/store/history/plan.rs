@@ -105,7 +105,7 @@ impl Wanted {
         let walks: Vec<Way<'_>> = if let Some(no) = one.and_then(BTreeSet::first) {
             vec![Way::Person(*no)]
         } else if let Some(reasons) = self.reasons.only() {
-            reasons.iter().map(|code| Way::Reason(code)).collect()
+            reasons.iter().map(|reason| Way::Reason(*reason)).collect()
         } else if let Some(states) = self.listed_states() {
             states.into_iter().map(Way::State).collect()
         } else if self.asks_of_messages() {

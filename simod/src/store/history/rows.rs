@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use simo_common::{
     api::history::Delivery,
-    delivery::DeliveryState,
+    delivery::{DeliveryState, Reason},
     message::{OPERATOR, Priority},
     time::from_us,
 };
@@ -11,10 +11,7 @@ use simo_common::{
 use super::scan::Key;
 use crate::store::{
     ClientNo, Result,
-    db::{
-        engine::{Conn, Row, query},
-        rows_as_json::json,
-    },
+    db::engine::{Conn, Kind::Whole, Row, query},
 };
 
 /// The deliveries with these keys, in their order.
@@ -22,22 +19,21 @@ pub(super) async fn read(conn: &mut Conn, client_no: ClientNo, keys: &[Key]) -> 
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let keys: Vec<_> = keys.iter().map(|key| (key.message_no, key.employee_no)).collect();
+    let keys = keys.iter().map(|key| [key.message_no.into(), key.employee_no.into()]);
     let rows = query(
         "select d.*, m.id as message_id, m.accepted_at, m.title, m.priority, m.require_ack, c.slug as client,
                 e.personnel_no, e.full_name, t.slug as topic, a.name as acs
-         from jsonb_each($2) k
+         from {rows}
          cross join client c on c.no = $1
-         cross join delivery d on d.client_no = $1 and d.message_no = cast(k.value->>0 as integer)
-              and d.employee_no = cast(k.value->>1 as integer)
+         cross join delivery d on d.client_no = $1 and d.message_no = {message} and d.employee_no = {employee}
          cross join message m on m.client_no = $1 and m.no = d.message_no
          cross join employee e on e.client_no = $1 and e.no = d.employee_no
          left join topic t on t.client_no = $1 and t.no = m.topic_no
          left join acs a on a.client_no = $1 and a.no = m.acs_no
-         order by k.key",
+         order by {#}",
     )
     .bind(client_no)
-    .bind(json(&keys))
+    .over([("message", Whole), ("employee", Whole)], keys)
     .fetch_all(conn)
     .await?;
     rows.iter().map(delivery).collect()
@@ -46,7 +42,7 @@ pub(super) async fn read(conn: &mut Conn, client_no: ClientNo, keys: &[Key]) -> 
 fn delivery(row: &Row) -> Result<Delivery> {
     let at = |column| moment(row, column);
     let state = DeliveryState::from_rank(row.try_get("state")?).unwrap_or(DeliveryState::Queued);
-    let reason: Option<String> = row.try_get("reason")?;
+    let reason: Option<Reason> = row.try_get("reason")?;
     Ok(Delivery {
         message_id: row.try_get("message_id")?,
         client: row.try_get("client")?,
@@ -59,7 +55,9 @@ fn delivery(row: &Row) -> Result<Delivery> {
         priority: Priority::from_rank(row.try_get("priority")?),
         state,
         // A late receipt beats the outcome that the reason belongs to.
-        reason: reason.filter(|_| state >= DeliveryState::Failed),
+        reason: reason
+            .filter(|_| state >= DeliveryState::Failed || state == DeliveryState::Queued)
+            .map(|reason| reason.as_str().to_owned()),
         require_ack: row.try_get("require_ack")?,
         sent_at: at("sent_at")?,
         delivered_at: at("delivered_at")?,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use simo_common::api::history::SortKey;
+use simo_common::{api::history::SortKey, delivery::Reason};
 
 use super::{Cursor, Order, filter::Said, sql::Sql, wanted::Wanted};
 use crate::store::{
@@ -35,7 +35,7 @@ pub(super) enum Way<'a> {
     /// Those in one state, by date.
     State(i64),
     /// Those with one reason, by date.
-    Reason(&'a str),
+    Reason(Reason),
     /// Those of one person, by date.
     Person(EmployeeNo),
     /// Those of `person`, one of a list, by date; up to the message in `reach`, when it is given how they compare.
@@ -84,8 +84,8 @@ impl Way<'_> {
                 sql.push(" and d.state = ").bind(state);
                 said.states = true;
             }
-            Self::Reason(code) => {
-                sql.push(" and d.reason = ").bind(code.to_owned());
+            Self::Reason(reason) => {
+                sql.push(" and d.reason = ").bind(reason);
                 said.reasons = true;
             }
             Self::Person(no) => {

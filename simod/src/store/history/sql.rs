@@ -2,20 +2,14 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
-
 use crate::store::{
     Result,
-    db::{
-        engine::{Column, Conn, FromRow, Query, Value, query},
-        rows_as_json::json,
-    },
+    db::engine::{Column, Conn, FromRow, Query, Value, query},
 };
 
-/// Values beyond this number are passed as one JSON array, not as parameters. As parameters, PostgreSQL knows how many they
-/// are and looks rows up in them; of an array it makes a table, which it prefers to begin with, and sorts all that follows
-/// from it.
-const MOST_PARAMETERS: usize = 1_000;
+/// More numbers than these are a table of their own. A list is what PostgreSQL looks rows up in; with a table it prefers to
+/// begin, and sorts all that follows from it.
+const LISTED: usize = 1_000;
 
 /// A statement under construction.
 pub(super) struct Sql {
@@ -57,16 +51,19 @@ impl Sql {
     /// Numbers as a list, however many.
     pub(super) fn numbers<'a, T>(&mut self, numbers: impl IntoIterator<Item = &'a T>) -> &mut Self
     where
-        T: Clone + Serialize + Into<Value<'static>> + 'a,
+        T: Copy + Into<i64> + 'a,
     {
-        let numbers: Vec<&T> = numbers.into_iter().collect();
-        if numbers.is_empty() {
-            return self.push("(select 0 where false)");
+        let numbers: Vec<i64> = numbers.into_iter().map(|number| (*number).into()).collect();
+        let (begin, between, end) = match numbers.len() {
+            0 => ("(select 0 where false", "", ")"),
+            1..=LISTED => ("(", ", ", ")"),
+            _ => ("(values (", "), (", "))"),
+        };
+        self.push(begin);
+        for (place, number) in numbers.iter().enumerate() {
+            self.push(if place == 0 { "" } else { between }).push(number);
         }
-        if numbers.len() <= MOST_PARAMETERS {
-            return self.list(numbers);
-        }
-        self.push("(select cast(atom as integer) from jsonb_each(").bind(json(&numbers)).push("))")
+        self.push(end)
     }
 
     pub(super) async fn rows<T: FromRow>(self, conn: &mut Conn) -> Result<Vec<T>> {

@@ -6,53 +6,81 @@ use jiff::{Timestamp, tz::TimeZone};
 use simo_common::{
     api::{
         access::HeldGrant,
-        history::{Delivery, PhoneTimes, Push, StoryLine},
+        history::{Attempt, Delivery, PhoneTimes, Push, StoryLine},
         message::Message,
     },
-    delivery::{DeliveryState, Outcome, reason},
+    delivery::{DeliveryState, Outcome, Reason},
     lang::Lang,
     message::{OPERATOR, Part},
     time::{from_us, whole_seconds},
 };
+use uuid::Uuid;
 
-use crate::store::clock_steps::ClockThen;
+use crate::{
+    channel::ChannelKind,
+    store::{clock_steps::ClockThen, queue::close::HoldEnding},
+};
 
 /// All that is known of one message and one person.
 #[derive(Debug)]
 pub(super) struct Known {
-    /// The client's time zone, for times within sentences.
+    /// The client's time zone when the message was accepted, for times within sentences.
     pub(super) zone: TimeZone,
     /// How the clock stood when the message was accepted, a scheduled one when it came due, if it had to be set back then.
     pub(super) clock: Option<ClockThen>,
     pub(super) message: Message,
-    /// Since when its topic is in the archive today.
-    pub(super) topic_archived_at: Option<Timestamp>,
     pub(super) person: Person,
+    /// Whether he had a device when it was accepted.
+    pub(super) had_device: bool,
     pub(super) delivery: Option<Delivery>,
     /// As in [`simo_common::api::history::Explanation`].
     pub(super) target: Option<String>,
     pub(super) grant: Option<String>,
-    /// The grants by which he may receive the topic today, the widest first. Whether they are active is said of the moment
-    /// when the message was accepted.
+    /// The grants by which he could receive the topic when it was accepted, the widest first.
     pub(super) held: Vec<HeldGrant>,
     pub(super) phone_times: PhoneTimes,
-    /// How it ended without a receipt: outcome, reason code, when.
-    pub(super) outcome: Option<(String, Option<String>, Option<Timestamp>)>,
+    /// How it ended without a receipt.
+    pub(super) outcome: Option<Ended>,
+    /// When it was denied because he was blocked, and what became of that.
+    pub(super) holds: Vec<Hold>,
     pub(super) pushes: Vec<Push>,
+    /// What the devices of the pushes were called, and since when, the last name last.
+    pub(super) device_names: Vec<(Uuid, Timestamp, String)>,
+    /// What they were called when something was tried.
+    pub(super) tried_as: Vec<(Uuid, Timestamp, String)>,
     /// Some of the message's deliveries are still to be made.
     pub(super) still_expanding: bool,
 }
 
-/// The person, as he is today.
+/// How a delivery ended without a receipt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    pub(super) reason: Option<Reason>,
+    /// `None`: when it was accepted.
+    pub(super) at: Option<Timestamp>,
+}
+
+/// A delivery was denied for as long as a block lasted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hold {
+    pub(super) since: Timestamp,
+    pub(super) until: Option<Timestamp>,
+    /// How that ended.
+    pub(super) ending: Option<HoldEnding>,
+}
+
+/// The person. What a story says of him was so when the message was accepted: he may have changed since.
 #[derive(Debug)]
 pub(super) struct Person {
+    /// What he is called today.
     pub(super) personnel_no: String,
     pub(super) full_name: String,
-    /// The groups that he is in, each with the way that leads from his own group to it, by slug.
+    /// The groups that he was in, each with the way that leads from his own group to it, by slug.
     pub(super) groups: Vec<Vec<String>>,
-    pub(super) added_at: Option<Timestamp>,
-    pub(super) blocked_at: Option<Timestamp>,
-    pub(super) archived_at: Option<Timestamp>,
+    pub(super) added_at: Timestamp,
+    pub(super) was_blocked: bool,
+    pub(super) was_archived: bool,
 }
 
 /// Lines under construction.
@@ -63,11 +91,10 @@ struct Teller<'a> {
 }
 
 impl Known {
-    /// Why he was kept out when the message was accepted. Who is stopped later had pushes by then.
-    fn kept_out(&self) -> Option<&str> {
-        let (outcome, code, _) = self.outcome.as_ref()?;
-        let kept_out = outcome == Outcome::Denied.as_str() && self.pushes.is_empty();
-        kept_out.then(|| code.as_deref().unwrap_or_default())
+    /// Why he was kept out when the message was accepted.
+    fn kept_out(&self) -> Option<Reason> {
+        let ended = self.outcome.filter(|ended| ended.outcome == Outcome::Denied && ended.at.is_none())?;
+        ended.reason
     }
 
     /// When it was posted: of a scheduled one `accepted_at` says when it came due, but its id was made when it was posted.
@@ -95,6 +122,7 @@ impl Known {
             teller.canceled_early();
         } else if let Some(delivery) = &self.delivery {
             teller.why_he();
+            teller.without_device();
             let fixed = teller.lines.len();
             for push in &self.pushes {
                 teller.push(push);
@@ -214,7 +242,7 @@ impl Teller<'_> {
         );
         let why = |lang| {
             let code = message.cancel_reason.as_deref();
-            code.map(|code| format!(": {}", reason::in_words(code, lang))).unwrap_or_default()
+            code.map(|code| format!(": {}", Reason::code_in_words(code, lang))).unwrap_or_default()
         };
         let (en, ru) = (why(Lang::En), why(Lang::Ru));
         self.tell(
@@ -229,11 +257,20 @@ impl Teller<'_> {
         self.tell(at, "the message was canceled", "сообщение отменено");
     }
 
-    /// How he is in a group today that is not his own: `(smena-a › ceh-1)`.
+    /// How he was in a group that was not his own: `(smena-a › ceh-1)`.
     fn through(&self, group: &str) -> String {
         let groups = &self.known.person.groups;
         let way = groups.iter().find(|way| way.last().is_some_and(|last| last == group));
         way.map(|way| in_words(way)).unwrap_or_default()
+    }
+
+    fn tell_group(&mut self, slug: &str) {
+        let through = self.through(slug);
+        self.tell(
+            Some(self.known.message.accepted_at),
+            format!("it was addressed to the group {slug}, which he belonged to{through}"),
+            format!("оно адресовано группе {slug}, в которой он состоял{through}"),
+        );
     }
 
     /// Which target named him, and what let him in or kept him out.
@@ -246,11 +283,7 @@ impl Teller<'_> {
                 "it was addressed to him by his personnel number",
                 "оно адресовано ему по табельному номеру",
             ),
-            ("group", slug) => self.tell(
-                at,
-                format!("it was addressed to the group {slug}, which he belonged to{}", self.through(slug)),
-                format!("оно адресовано группе {slug}, в которой он состоял{}", self.through(slug)),
-            ),
+            ("group", slug) => self.tell_group(slug),
             ("everyone", _) => self.tell(at, "it was addressed to everyone", "оно адресовано всем"),
             _ => self.tell(
                 at,
@@ -258,12 +291,10 @@ impl Teller<'_> {
                 "оно адресовано всем, у кого есть доступ к теме",
             ),
         }
-        if let Some(code) = self.known.kept_out() {
-            let (en, ru) = (reason::in_words(code, Lang::En), reason::in_words(code, Lang::Ru));
+        if let Some(reason) = self.known.kept_out() {
+            let (en, ru) = (reason.in_words(Lang::En), reason.in_words(Lang::Ru));
             self.tell(at, format!("he was kept out: {en}"), format!("ему отказано: {ru}"));
-            if !self.known.held.is_empty() {
-                self.held_today();
-            }
+            self.held_then();
             return;
         }
         let Some(grant) = self.known.grant.clone() else {
@@ -280,40 +311,74 @@ impl Teller<'_> {
         self.tell(at, format!("{en} let him in"), format!("его пропустил {ru}"));
     }
 
+    fn without_device(&mut self) {
+        if !self.known.had_device && self.known.kept_out().is_none() {
+            let at = Some(self.known.message.accepted_at);
+            self.tell(at, "he had no device then", "устройства у него тогда не было");
+        }
+    }
+
+    /// What a device was called.
+    fn device(&self, id: Uuid, at: Timestamp) -> String {
+        // A try knows it; else it goes by the time.
+        let tried = self.known.tried_as.iter().find(|(of, when, _)| *of == id && *when == at);
+        let mut names = self.known.device_names.iter().filter(|(of, since, _)| *of == id && *since <= at);
+        let name = tried.or_else(|| names.next_back()).map(|(.., name)| name);
+        name.filter(|name| !name.is_empty()).cloned().unwrap_or_else(|| id.to_string())
+    }
+
     fn push(&mut self, push: &Push) {
-        let name = if push.device.is_empty() { push.device_id.to_string() } else { push.device.clone() };
-        let (device, channel, tries) = (name, &push.channel, push.tries);
-        let answer = push.last_answer.as_deref().filter(|answer| !answer.is_empty());
+        // What is said after its end is of another claim, and that it was taken is told beside that.
+        let until = push.done_at.unwrap_or(Timestamp::MAX);
+        let counts = |attempt: &&Attempt| attempt.at <= until && Some(attempt.at) != push.sent_at;
+        let attempts: Vec<&Attempt> = push.attempts.iter().filter(counts).collect();
+        let (channel, tries) = (&push.channel, push.tries);
+        let answer = attempts.last().map(|attempt| &*attempt.answer).filter(|answer| !answer.is_empty());
         let (answer_en, answer_ru) = answer.map_or_else(Default::default, |answer| {
             (format!("; its last answer: {answer}"), format!("; последний ответ: {answer}"))
         });
         if let Some(at) = push.sent_at {
-            // A stream is no provider: the phone has changed to it since.
-            let (by_en, by_ru) = if channel == "stream" {
-                ("the channel before", "прежний канал")
-            } else {
-                (channel.as_str(), channel.as_str())
-            };
+            // The phone may have another channel since, and may have been tried again.
+            let taken = push.attempts.iter().position(|attempt| attempt.at == at);
+            let by = taken.map_or(channel, |place| &push.attempts[place].channel);
+            let tries = taken.map_or(tries, |place| place as u32 + 1);
+            let device = self.device(push.device_id, at);
             self.tell(
                 Some(at),
-                format!("{by_en} took it for the device {device} (tries: {tries})"),
-                format!("{by_ru} принял отправку на устройство {device} (попыток: {tries})"),
+                format!("{by} took it for the device {device} (tries: {tries})"),
+                format!("{by} принял отправку на устройство {device} (попыток: {tries})"),
             );
         }
         let code = push.reason.as_deref().unwrap_or_default();
-        let (why_en, why_ru) = (reason::in_words(code, Lang::En), reason::in_words(code, Lang::Ru));
+        let is_blocked = code == Reason::Blocked.as_str();
+        let (why_en, why_ru) = (Reason::code_in_words(code, Lang::En), Reason::code_in_words(code, Lang::Ru));
+        let at = push.done_at;
+        let device = self.device(push.device_id, until);
         match push.state.as_str() {
             "failed" => self.tell(
-                push.last_tried_at,
-                format!("the push to the device {device} failed after {tries} tries: {why_en}{answer_en}"),
-                format!("отправка на устройство {device} не удалась, попыток: {tries}: {why_ru}{answer_ru}"),
+                at,
+                format!(
+                    "the push to the device {device} failed after {} tries: {why_en}{answer_en}",
+                    attempts.len()
+                ),
+                format!(
+                    "отправка на устройство {device} не удалась, попыток: {}: {why_ru}{answer_ru}",
+                    attempts.len()
+                ),
             ),
+            // It goes on when the block is lifted.
+            "canceled" if is_blocked && self.known.holds.is_empty() => self.tell(
+                None,
+                format!("the push to the device {device} is withheld, because he was blocked"),
+                format!("отправка на устройство {device} придержана: сотрудника заблокировали"),
+            ),
+            "canceled" if is_blocked => {}
             "expired" | "canceled" => self.tell(
-                push.done_at,
+                at,
                 format!("the push to the device {device} was stopped: {why_en}{answer_en}"),
                 format!("отправка на устройство {device} остановлена: {why_ru}{answer_ru}"),
             ),
-            "waiting" if channel == "stream" => self.tell(
+            "waiting" if ChannelKind::from_name(channel).is_some_and(ChannelKind::is_pulled) => self.tell(
                 None,
                 format!("it waits for the device {device} to connect"),
                 format!("оно ждёт, когда подключится устройство {device}"),
@@ -360,21 +425,46 @@ impl Teller<'_> {
         if message.canceled_at.is_some() {
             self.canceled();
         }
-        if let Some((outcome, code, at)) = &self.known.outcome {
-            let code = code.as_deref().unwrap_or_default();
-            let (why_en, why_ru) = (reason::in_words(code, Lang::En), reason::in_words(code, Lang::Ru));
-            let at = at.or(Some(message.accepted_at));
-            match outcome.as_str() {
-                "failed" => self.tell(
+        for hold in &self.known.holds {
+            self.tell(
+                Some(hold.since),
+                "he was blocked: from then on it was withheld",
+                "его заблокировали: с этого времени сообщение придержано",
+            );
+            let ending = match hold.ending {
+                None => continue,
+                Some(HoldEnding::Lifted) => (
+                    "he was unblocked: it is not withheld any more",
+                    "его разблокировали: сообщение больше не придержано",
+                ),
+                Some(HoldEnding::Final) => (
+                    "he was archived: what was withheld will not come any more",
+                    "он отправлен в архив: придержанное уже не придёт",
+                ),
+                Some(HoldEnding::Sent) => (
+                    "a provider had it already: it could not be withheld",
+                    "провайдер его уже принял: придержать не удалось",
+                ),
+            };
+            self.tell(hold.until, ending.0, ending.1);
+        }
+        if let Some(Ended { outcome, reason: Some(reason), at: Some(at) }) = self.known.outcome {
+            let (why_en, why_ru) = (reason.in_words(Lang::En), reason.in_words(Lang::Ru));
+            let at = Some(at);
+            match outcome {
+                Outcome::Failed => self.tell(
                     at,
                     format!("it was given up: {why_en}"),
                     format!("попытки прекращены: {why_ru}"),
                 ),
-                "expired" => self.tell(at, format!("it expired: {why_en}"), format!("оно истекло: {why_ru}")),
-                "denied" if self.known.kept_out().is_none() => {
+                Outcome::Expired => {
+                    self.tell(at, format!("it expired: {why_en}"), format!("оно истекло: {why_ru}"));
+                }
+                // That it was withheld is told.
+                Outcome::Denied if reason != Reason::Blocked => {
                     self.tell(at, format!("it was stopped: {why_en}"), format!("оно остановлено: {why_ru}"));
                 }
-                _ => {}
+                Outcome::Denied | Outcome::Canceled => {}
             }
         }
         let expires = self.time(message.expires_at);
@@ -383,6 +473,11 @@ impl Teller<'_> {
                 None,
                 format!("he has no device yet: it waits for his first one until {expires}"),
                 format!("у него ещё нет устройства: оно ждёт первого до {expires}"),
+            ),
+            DeliveryState::Queued if delivery.waits_for_device() => self.tell(
+                None,
+                format!("he has no device any more: it waits for his next one until {expires}"),
+                format!("у него больше нет устройства: оно ждёт следующего до {expires}"),
             ),
             DeliveryState::Queued => {
                 self.tell(None, format!("it is tried until {expires}"), format!("попытки идут до {expires}"));
@@ -403,10 +498,7 @@ fn grant_in_words(grant: &str) -> (String, String) {
     match grant.split_once(':').unwrap_or((grant, "")) {
         ("group", slug) => (format!("a grant to the group {slug}"), format!("доступ группы {slug}")),
         ("employee", _) => ("a grant to himself".to_owned(), "личный доступ".to_owned()),
-        ("everyone", _) => ("a grant to everyone".to_owned(), "доступ для всех".to_owned()),
-        _ => {
-            ("a grant that has been revoked since".to_owned(), "доступ, который с тех пор отозван".to_owned())
-        }
+        _ => ("a grant to everyone".to_owned(), "доступ для всех".to_owned()),
     }
 }
 

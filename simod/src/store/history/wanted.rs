@@ -7,7 +7,7 @@ use std::{
 
 use jiff::tz::TimeZone;
 use simo_common::{
-    delivery::DeliveryState,
+    delivery::{DeliveryState, Reason},
     message::{OPERATOR, Priority},
     people::fold_name,
     query::{Filter, Query, Text},
@@ -18,10 +18,7 @@ use uuid::Uuid;
 use super::{choice::Choice, sql::Sql, times::times, words};
 use crate::store::{
     AcsNo, ClientNo, DeviceNo, EmployeeNo, GroupNo, MessageNo, Result, TopicNo,
-    db::{
-        engine::{Column, Conn, Engine, Value, query_as, query_scalar},
-        rows_as_json::json,
-    },
+    db::engine::{Column, Conn, Engine, Kind::Whole, Value, query_as, query_scalar},
     directory::groups::within,
     message_spans,
 };
@@ -60,10 +57,12 @@ pub(super) struct Wanted {
     /// The numbers of messages between which all lie that were accepted then, likewise.
     pub(super) numbers: Vec<Range<i64>>,
     pub(super) states: Choice<i64>,
-    pub(super) reasons: Choice<String>,
+    pub(super) reasons: Choice<Reason>,
     pub(super) people: Choice<EmployeeNo>,
     /// Conditions on people that are too many to list, and whether they are turned round.
     pub(super) crowds: Vec<(bool, Crowd)>,
+    /// Groups, in one of which he was when it was accepted (or in none), each with the messages for which that counts.
+    pub(super) groups: Vec<(bool, Vec<GroupSpan>)>,
     /// Devices, one of which got a push (or none).
     pub(super) devices: Vec<(bool, BTreeSet<DeviceNo>)>,
     pub(super) messages: Choice<MessageNo>,
@@ -81,11 +80,20 @@ pub(super) struct Wanted {
     pub(super) texts: Vec<(bool, Text)>,
 }
 
+/// A group, and the numbers of messages for which it was in the one that is asked for: from the first on, before the last.
+pub(super) type GroupSpan = (GroupNo, MessageNo, MessageNo);
+
+/// Who is in a group today.
+const MEMBERS_NOW: &str = "(select m.* from group_member m cross join employee e
+     where e.client_no = m.client_no and e.no = m.employee_no and e.archived_at is null)";
+/// Who has ever been.
+const MEMBERS_EVER: &str = "group_member_period";
+
 /// People too many to list.
 #[derive(Debug)]
 pub(super) enum Crowd {
-    /// Members of one of these groups.
-    Groups(BTreeSet<GroupNo>),
+    /// Members of one of these groups, as this table or query knows them.
+    Groups(&'static str, BTreeSet<GroupNo>),
     /// People with one of these personnel numbers or beginnings of names.
     Named(Vec<String>),
 }
@@ -136,7 +144,9 @@ impl Wanted {
                 self.priorities.narrow(negated, priorities.iter().map(|p| p.rank()));
             }
             Filter::Ack(answers) => self.ack.narrow(negated, answers.iter().copied()),
-            Filter::Reason(codes) => self.reasons.narrow(negated, codes.iter().cloned()),
+            Filter::Reason(codes) => {
+                self.reasons.narrow(negated, codes.iter().filter_map(|code| Reason::from_code(code)));
+            }
             Filter::External(ids) => self.external.narrow(negated, ids.iter().cloned()),
             Filter::Message(ids) => self.narrow_messages(conn, negated, ids).await?,
             Filter::Topic(slugs) => {
@@ -149,8 +159,16 @@ impl Wanted {
                 self.acs.narrow(negated, acs.into_iter().map(Some).chain(operators));
             }
             Filter::Group(slugs) => {
-                let groups = self.groups(conn, slugs).await?;
-                self.add_groups(conn, negated, groups).await?;
+                let spans = self.group_spans(conn, slugs).await?;
+                if !negated {
+                    let groups = spans.iter().map(|(group, ..)| *group).collect();
+                    self.add_members(conn, negated, MEMBERS_EVER, groups).await?;
+                }
+                self.groups.push((negated, spans));
+            }
+            Filter::GroupNow(slugs) => {
+                let groups = self.groups_now(conn, slugs).await?;
+                self.add_members(conn, negated, MEMBERS_NOW, groups).await?;
             }
             Filter::Employee(names) => self.add_named(conn, negated, names).await?,
             Filter::Device(names) => self.add_devices(conn, negated, names).await?,
@@ -185,21 +203,44 @@ impl Wanted {
     }
 
     /// Groups by slug, with those within.
-    async fn groups(&self, conn: &mut Conn, slugs: &[String]) -> Result<Vec<GroupNo>> {
+    async fn groups_now(&self, conn: &mut Conn, slugs: &[String]) -> Result<BTreeSet<GroupNo>> {
         let roots: Vec<GroupNo> = self.numbers_of(conn, "\"group\"", "slug", slugs).await?;
-        let within = concat!(
-            within!("$1", "select cast(atom as integer) from jsonb_each($2)"),
-            "select no from within"
-        );
-        query_scalar(within).bind(self.client_no).bind(json(&roots)).fetch_all(conn).await.map_err(Into::into)
+        let within = concat!(within!("$1", "select {root} from {rows}"), "select no from within");
+        let groups = query_scalar(within).bind(self.client_no).each(("root", Whole), roots);
+        Ok(groups.fetch_all(conn).await?.into_iter().collect())
     }
 
-    async fn add_groups(&mut self, conn: &mut Conn, negated: bool, groups: Vec<GroupNo>) -> Result<()> {
-        let mut sql = Sql::new("select distinct employee_no from group_member where client_no = ");
+    /// Groups by slug, with all that were ever within, and when.
+    async fn group_spans(&self, conn: &mut Conn, slugs: &[String]) -> Result<Vec<GroupSpan>> {
+        let roots: Vec<GroupNo> = self.numbers_of(conn, "\"group\"", "slug", slugs).await?;
+        let within = query_as(
+            "with recursive within(no, since_no, until_no) as (
+                 select {root}, cast(0 as integer), cast($2 as integer) from {rows}
+                 union
+                 select i.included_no,
+                     case when i.since_no > within.since_no then i.since_no else within.since_no end,
+                     case when i.until_no < within.until_no then i.until_no else within.until_no end
+                 from within
+                 cross join group_inclusion_period i indexed by group_inclusion_period_group on i.client_no = $1 and i.group_no = within.no
+                 where i.since_no < within.until_no and i.until_no > within.since_no and i.since_no < i.until_no)
+             select no, since_no, until_no from within",
+        );
+        let spans = within.bind(self.client_no).bind(i64::MAX).each(("root", Whole), roots);
+        Ok(spans.fetch_all(conn).await?)
+    }
+
+    async fn add_members(
+        &mut self,
+        conn: &mut Conn,
+        negated: bool,
+        table: &'static str,
+        groups: BTreeSet<GroupNo>,
+    ) -> Result<()> {
+        let mut sql = Sql::new(format!("select distinct employee_no from {table} g where client_no = "));
         sql.bind(self.client_no).push(" and group_no in ").numbers(&groups);
         sql.push(" limit ").bind(self.effort.listed as i64 + 1);
         let members = sql.scalars(conn).await?;
-        self.add_people(negated, members, || Crowd::Groups(groups.into_iter().collect()));
+        self.add_people(negated, members, || Crowd::Groups(table, groups));
         Ok(())
     }
 
@@ -267,6 +308,7 @@ impl Wanted {
             && self.reasons.is_all()
             && self.people.is_all()
             && self.crowds.is_empty()
+            && self.groups.is_empty()
             && self.devices.is_empty())
     }
 
@@ -285,7 +327,7 @@ impl Wanted {
         [
             !self.states.is_all(),
             !self.reasons.is_all(),
-            !self.people.is_all() || !self.crowds.is_empty(),
+            !self.people.is_all() || !self.crowds.is_empty() || !self.groups.is_empty(),
             !self.devices.is_empty(),
             !self.topics.is_all(),
             !self.acs.is_all(),

@@ -10,9 +10,10 @@ use simo_common::{
 
 use crate::store::{
     ClientNo, Database, MessageNo, Result, Store,
-    db::{
-        engine::{Engine, query, query_as, query_scalar},
-        rows_as_json::json,
+    db::engine::{
+        Engine,
+        Kind::{Text as Words, Whole},
+        Value, query, query_as, query_scalar,
     },
 };
 
@@ -57,21 +58,21 @@ impl Store {
         if rows.is_empty() {
             return Ok(0);
         }
+        let count = rows.len();
         let mut tx = self.write().await?;
         // A message that was forgotten meanwhile has no place in the index.
         query(concat!(
             "insert into message_word (rowid, surface, stems)
-             select value->>0, value->>1, value->>2 from jsonb_each($1)
-             where value->>0 > ",
+             select {no}, {surface}, {stems} from {rows} where {no} > ",
             newest_indexed!(),
-            " and exists (select 1 from message where no = value->>0)"
+            " and exists (select 1 from message where no = {no})"
         ))
-        .bind(json(&rows))
+        .over([("no", Whole), ("surface", Words), ("stems", Words)], rows)
         .execute(&mut tx)
         .await?;
         // What a power failure takes from the index is indexed again.
         tx.commit_unsynced().await?;
-        Ok(rows.len())
+        Ok(count)
     }
 
     /// On PostgreSQL, where numbers are committed in any order, a table of its own says what waits. Whoever takes rows of it
@@ -96,15 +97,16 @@ impl Store {
             tx.commit_unsynced().await?;
             return Ok(0);
         }
+        let count = rows.len();
         query(
             "insert into message_word (no, words)
-             select cast(value->>0 as integer), (value->>1)::tsvector from jsonb_each($1) where true on conflict do nothing",
+             select {no}, {words}::tsvector from {rows} where true on conflict do nothing",
         )
-        .bind(json(&rows))
+        .over([("no", Whole), ("words", Words)], rows)
         .execute(&mut tx)
         .await?;
         tx.commit_unsynced().await?;
-        Ok(rows.len())
+        Ok(count)
     }
 
     /// Waits until every message that is in the database now is in the word index.
@@ -181,7 +183,7 @@ fn mark(client_no: ClientNo) -> String {
 
 /// For FTS5: the number of a message, its words as they are, and their stems, each at the same place. Between title and body stands
 /// a mark without a word, lest a phrase begin in the one and end in the other.
-fn columns((no, client_no, title, body): &Waiting) -> (MessageNo, String, String) {
+fn columns((no, client_no, title, body): &Waiting) -> [Value<'static>; 3] {
     let mark = mark(*client_no);
     let mut surface = String::with_capacity((title.len() + body.len()) * 2);
     let mut stems = String::with_capacity(surface.capacity());
@@ -197,13 +199,13 @@ fn columns((no, client_no, title, body): &Waiting) -> (MessageNo, String, String
     for word in words(body) {
         add(&word.normal);
     }
-    (*no, surface, stems)
+    [no.into(), surface.into(), stems.into()]
 }
 
 /// For PostgreSQL: the number of a message, and its words as they are (marked `w`) and their stems (`s`) with their places, as
 /// a `tsvector` is written. It counts places up to 16,383; what follows stands at the last one. Between title and body a place is
 /// left empty, lest a phrase begin in the one and end in the other.
-fn vector((no, client_no, title, body): &Waiting) -> (MessageNo, String) {
+fn vector((no, client_no, title, body): &Waiting) -> [Value<'static>; 2] {
     let mark = mark(*client_no);
     let mut vector = String::with_capacity((title.len() + body.len()) * 4);
     let title = words(title);
@@ -213,7 +215,7 @@ fn vector((no, client_no, title, body): &Waiting) -> (MessageNo, String) {
         let _ = write!(vector, "{}:{place} ", lexeme('w', &mark, &word.normal));
         let _ = write!(vector, "{}:{place} ", lexeme('s', &mark, &stem(&word.normal)));
     }
-    (*no, vector)
+    [no.into(), vector.into()]
 }
 
 /// A word as PostgreSQL's index has it: of its kind, with its client's mark. It takes 2,046 bytes at most; what agrees so

@@ -1,27 +1,25 @@
 //! The way to a phone, and what follows when it changes.
 
-use simo_common::delivery::{DeliveryState, reason};
+use simo_common::delivery::{DeliveryState, Reason};
 
 use super::retire_device::{oldest_open, retire};
-use crate::store::{
-    ClientNo, DeviceCaller, DeviceNo, EmployeeNo, MessageNo, Result, Store, Write,
-    db::{
-        engine::{query, query_scalar},
-        rows_as_json::json,
+use crate::{
+    channel::{Address, ChannelKind},
+    store::{
+        ClientNo, DeviceCaller, DeviceNo, EmployeeNo, MessageNo, Result, Store, Write,
+        db::engine::{query, query_scalar},
+        message_spans::first_since,
+        queue::{close::push_again, receipts::SEEN_EVERY},
     },
-    message_spans::first_since,
-    queue::receipts::SEEN_EVERY,
 };
 
 /// The way to a phone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Way {
     /// The channel.
-    pub channel: String,
+    pub channel: ChannelKind,
     /// The provider's address of the phone, where the channel has one.
-    pub address: Option<String>,
-    /// `token` or `installation`.
-    pub address_kind: String,
+    pub address: Option<Address>,
     /// Whether the phone shows notifications, if it says so.
     pub notifications: Option<bool>,
 }
@@ -36,16 +34,15 @@ impl Store {
         lock_employee(&mut tx, phone.client_no, phone.employee_no).await?;
         let unconfirmed = unconfirmed(&mut tx, phone, self.clock.settled()).await?;
         let changed = query(
-            "update device set channel = $3, address = $4, address_kind = $5, quarantined_at = null, reason = null,
-                               seen_at = $6, notifications = coalesce($7, notifications)
+            "update device set channel = $3, address = $4, way_no = way_no + 1, quarantined_at = null, reason = null,
+                               seen_at = $5, notifications = coalesce($6, notifications)
              where client_no = $1 and no = $2 and retired_at is null
-             and (channel <> $3 or coalesce(address, '') <> coalesce($4, '') or address_kind <> $5)",
+             and (channel <> $3 or coalesce(address, '') <> coalesce($4, ''))",
         )
         .bind(phone.client_no)
         .bind(phone.device_no)
-        .bind(&way.channel)
-        .bind(&way.address)
-        .bind(&way.address_kind)
+        .bind(way.channel)
+        .bind(way.address.as_ref().map(Address::as_str))
         .bind(now)
         .bind(way.notifications)
         .execute(&mut tx)
@@ -55,24 +52,28 @@ impl Store {
             sign_of_life(&mut tx, phone, way, now).await?;
             return tx.commit().await;
         }
+        keep_way(&mut tx, phone.client_no, phone.device_no, now).await?;
         retire_namesakes(&mut tx, phone.client_no, way, Some(phone.device_no), now).await?;
         let oldest = first_since(&mut tx, oldest_open(now)).await?;
         query(
             "update push set channel = $4, due_at = $5
              where client_no = $1 and employee_no = $2 and device_no = $3 and done_at is null
              and message_no in (
-                 select message_no from delivery where client_no = $1 and employee_no = $2 and message_no >= $6)",
+                 select message_no from delivery indexed by delivery_employee
+                 where client_no = $1 and employee_no = $2 and message_no >= $6)",
         )
         .bind(phone.client_no)
         .bind(phone.employee_no)
         .bind(phone.device_no)
-        .bind(&way.channel)
+        .bind(way.channel)
         .bind(now)
         .bind(oldest)
         .execute(&mut tx)
         .await?;
-        if way.channel == "stream" {
-            reopen(&mut tx, phone, &unconfirmed, now).await?;
+        if way.channel.is_pulled() {
+            // It gets everything without a receipt, so also what the provider took for this phone, or could not bring to it.
+            // Only what nobody has confirmed: a message that is seen needs no second way.
+            push_again(&mut tx, phone, &unconfirmed, way.channel, now).await?;
         }
         tx.commit().await
     }
@@ -101,19 +102,20 @@ async fn unconfirmed(tx: &mut Write, phone: &DeviceCaller, settled: i64) -> Resu
     .await?)
 }
 
-/// A stream gets everything without a receipt, so also what the provider took for this phone, or could not bring to it.
-/// Only what nobody has confirmed: a message that is seen needs no second way.
-async fn reopen(tx: &mut Write, phone: &DeviceCaller, unconfirmed: &[MessageNo], now: i64) -> Result<()> {
+/// Keeps the way to a phone that it has from now on, and its name.
+pub(super) async fn keep_way(
+    tx: &mut Write,
+    client_no: ClientNo,
+    device_no: DeviceNo,
+    now: i64,
+) -> Result<()> {
     query(
-        "update push set channel = 'stream', due_at = $4, done_at = null, outcome = null, reason = null
-         where client_no = $1 and employee_no = $2 and device_no = $3
-         and message_no in (select cast(j.atom as integer) from jsonb_each($5) j) and outcome in ('accepted', 'failed')",
+        "insert into way (client_no, device_no, no, channel, address, name, since)
+         select client_no, no, way_no, channel, address, name, $3 from device where client_no = $1 and no = $2",
     )
-    .bind(phone.client_no)
-    .bind(phone.employee_no)
-    .bind(phone.device_no)
+    .bind(client_no)
+    .bind(device_no)
     .bind(now)
-    .bind(json(unconfirmed))
     .execute(tx)
     .await?;
     Ok(())
@@ -165,14 +167,14 @@ pub(super) async fn retire_namesakes(
         "select no from device
          where channel = $1 and address = $2 and client_no = $3 and retired_at is null and no <> $4",
     )
-    .bind(&way.channel)
-    .bind(address)
+    .bind(way.channel)
+    .bind(address.as_str())
     .bind(client_no)
     .bind(except.unwrap_or_default())
     .fetch_all(tx)
     .await?;
     for device_no in namesakes {
-        retire(tx, client_no, device_no, reason::REPLACED, now).await?;
+        retire(tx, client_no, device_no, Reason::Replaced, now).await?;
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Devices, as administrators see them: invited, listed, removed. Pairing is the phone's side.
 
-use simo_common::{api::people::Device, delivery::reason, time, time::HOUR, token};
+use simo_common::{api::people::Device, delivery::Reason, time, time::HOUR, token};
 use uuid::Uuid;
 
-use super::retire_device::retire;
+use super::{channel_address::keep_way, retire_device::retire};
+use crate::channel::ChannelKind;
 use crate::store::{
     ClientNo, DeviceNo, EmployeeNo, Error, Listing, Result, Rows, Store,
     audit::Change,
@@ -105,16 +106,19 @@ impl Store {
         Ok((code, expires_at))
     }
 
-    /// Calls a device otherwise, also in history.
+    /// Calls a device otherwise, also in history; a story goes on saying what it was called then.
     pub async fn rename_device(&self, client_no: ClientNo, id: Uuid, name: &str) -> Result<Device> {
         let mut tx = self.write().await?;
         let before = device(&mut tx, client_no, id).await?;
-        query("update device set name = $3 where client_no = $1 and id = $2")
-            .bind(client_no)
-            .bind(id)
-            .bind(name)
-            .execute(&mut tx)
-            .await?;
+        let device_no = query_scalar(
+            "update device set name = $3, way_no = way_no + 1 where client_no = $1 and id = $2 returning no",
+        )
+        .bind(client_no)
+        .bind(id)
+        .bind(name)
+        .fetch_one(&mut tx)
+        .await?;
+        keep_way(&mut tx, client_no, device_no, self.clock.now()).await?;
         let after = device(&mut tx, client_no, id).await?;
         tx.record(client_no, device_change("device.edit", Some(&before), &after));
         tx.commit().await?;
@@ -131,14 +135,14 @@ impl Store {
             .bind(id)
             .fetch_one(&mut tx)
             .await?;
-        retire(&mut tx, client_no, device_no, reason::DEVICE_GONE, now).await?;
+        retire(&mut tx, client_no, device_no, Reason::DeviceGone, now).await?;
         let after = device(&mut tx, client_no, id).await?;
         tx.record(client_no, device_change("device.remove", Some(&before), &after));
         tx.commit().await
     }
 
     /// The devices of a channel that are in use, for the share that may die.
-    pub async fn count_devices(&self, channel: &str) -> Result<u64> {
+    pub async fn count_devices(&self, channel: ChannelKind) -> Result<u64> {
         let count: i64 = query_scalar(
             "select count(*) from device where channel = $1 and retired_at is null and address is not null",
         )
@@ -149,13 +153,13 @@ impl Store {
     }
 
     /// The devices of a channel whose addresses were reported dead within the last hour, and when.
-    pub async fn dead_devices(&self, channel: &str) -> Result<Vec<(DeviceNo, i64)>> {
+    pub async fn dead_devices(&self, channel: ChannelKind) -> Result<Vec<(DeviceNo, i64)>> {
         Ok(query_as(
             "select no, coalesce(retired_at, quarantined_at) from device
              where channel = $1 and reason = $2 and coalesce(retired_at, quarantined_at) > $3",
         )
         .bind(channel)
-        .bind(reason::DEAD_ADDRESS)
+        .bind(Reason::DeadAddress)
         .bind(self.clock.now() - HOUR)
         .fetch_all(&mut *self.read().await?)
         .await?)
@@ -186,11 +190,11 @@ fn read_device(row: &Row) -> Result<Device> {
         id: row.try_get("id")?,
         personnel_no: row.try_get("personnel_no")?,
         employee: row.try_get("full_name")?,
-        channel: row.try_get("channel")?,
+        channel: row.try_get::<ChannelKind, _>("channel")?.to_string(),
         name: row.try_get("name")?,
         platform: row.try_get("platform")?,
         state: state.to_owned(),
-        reason: row.try_get("reason")?,
+        reason: row.try_get::<Option<Reason>, _>("reason")?.map(|why| why.as_str().to_owned()),
         paired_at: time::from_us(row.try_get("paired_at")?),
         seen_at: at("seen_at")?,
         notifications: row.try_get("notifications")?,

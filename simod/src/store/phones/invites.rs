@@ -11,9 +11,9 @@ use uuid::Uuid;
 use crate::store::{
     BatchNo, ClientNo, EmployeeNo, Error, Listing, Result, Rows, Store, Write,
     audit::Change,
-    db::{
-        engine::{query, query_scalar},
-        rows_as_json::{hex_hash, json},
+    db::engine::{
+        Kind::{Bytes, Whole},
+        query, query_scalar,
     },
     directory::{employees::group_nos, groups::within},
     list::page,
@@ -60,22 +60,19 @@ impl Store {
         .bind(expires_at)
         .fetch_one(&mut tx)
         .await?;
-        let rows: Vec<_> = people
-            .iter()
-            .map(|person| {
-                let hash = token::hash(&token::normalize_code(&person.invite.code));
-                (hex_hash(&hash), person.no)
-            })
-            .collect();
+        let rows = people.iter().map(|person| {
+            let hash = token::hash(&token::normalize_code(&person.invite.code));
+            [hash.to_vec().into(), person.no.into()]
+        });
         query(
             "insert into invite (code_hash, client_no, employee_no, created_at, expires_at, batch_no)
-             select unhex(j.value->>0, ''), $1, cast(j.value->>1 as integer), $3, $4, $5 from jsonb_each($2) j",
+             select {hash}, $1, {employee}, $2, $3, $4 from {rows}",
         )
         .bind(client_no)
-        .bind(json(&rows))
         .bind(now)
         .bind(expires_at)
         .bind(batch_no)
+        .over([("hash", Bytes), ("employee", Whole)], rows)
         .execute(&mut tx)
         .await?;
         let made = serde_json::json!({
@@ -165,7 +162,7 @@ async fn invited(tx: &mut Write, client_no: ClientNo, new: &NewBatch) -> Result<
     let groups = group_nos(tx, client_no, &new.groups).await?;
     // Whoever is archived or blocked meanwhile is refused when he pairs.
     let rows = query(concat!(
-        within!("$1", "select cast(atom as integer) from jsonb_each($4)"),
+        within!("$1", "select {group} from {rows}"),
         "select e.no, e.personnel_no, e.full_name, e.blocked_at,
                 (select string_agg(g.slug, ',' order by g.slug) from group_member m
                  join \"group\" g on g.client_no = m.client_no and g.no = m.group_no
@@ -179,7 +176,7 @@ async fn invited(tx: &mut Write, client_no: ClientNo, new: &NewBatch) -> Result<
     .bind(client_no)
     .bind(new.without_device)
     .bind(new.everyone)
-    .bind(json(&groups))
+    .each(("group", Whole), groups)
     .fetch_all(tx)
     .await?;
     let (mut people, mut blocked) = (Vec::with_capacity(rows.len()), Vec::new());

@@ -1,23 +1,25 @@
 //! Phones come, and go. The way to those that are there is in `channel_address`.
 
 use simo_common::{
-    delivery::{DeliveryState, reason},
+    delivery::{DeliveryState, Reason},
     id,
 };
 use uuid::Uuid;
 
 use super::{
-    channel_address::{Way, retire_namesakes},
+    channel_address::{Way, keep_way, retire_namesakes},
     devices::{device, device_change},
     retire_device::{oldest_open, retire},
 };
 use crate::{
     actor,
+    channel::{Address, ChannelKind},
     store::{
         ClientNo, DeviceCaller, DeviceNo, EmployeeNo, Result, Store, Write,
         callers::wrong_codes,
         db::engine::{query, query_scalar},
         message_spans::first_since,
+        queue::close::has_device,
     },
 };
 
@@ -102,7 +104,7 @@ impl Store {
         retire_namesakes(&mut tx, invited.client_no, &new.way, None, now).await?;
         let device_id = id::new(now);
         let device_no = insert_device(&mut tx, &invited, device_id, new, now).await?;
-        queue_open_deliveries(&mut tx, &invited, device_no, &new.way.channel, now, self.clock.settled())
+        queue_open_deliveries(&mut tx, &invited, device_no, new.way.channel, now, self.clock.settled())
             .await?;
         actor::identify(|| format!("employee {}", invited.personnel_no));
         let paired = device(&mut tx, invited.client_no, device_id).await?;
@@ -121,7 +123,7 @@ impl Store {
         let mut tx = self.write().await?;
         let (client_no, id) = (phone.client_no, phone.device_id);
         let before = device(&mut tx, client_no, id).await?;
-        retire(&mut tx, client_no, phone.device_no, reason::LEFT, self.clock.now()).await?;
+        retire(&mut tx, client_no, phone.device_no, Reason::Left, self.clock.now()).await?;
         let after = device(&mut tx, client_no, id).await?;
         tx.record(client_no, device_change("device.leave", Some(&before), &after));
         tx.commit().await
@@ -160,23 +162,23 @@ async fn insert_device(
     device: &NewDevice,
     now: i64,
 ) -> Result<DeviceNo> {
-    let device_no = query_scalar(
-        "insert into device (client_no, id, employee_no, channel, address, address_kind, name, platform, paired_at,
-                             seen_at, notifications)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10) returning no",
+    let device_no: DeviceNo = query_scalar(
+        "insert into device (client_no, id, employee_no, channel, address, name, platform, paired_at, seen_at,
+                             notifications)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) returning no",
     )
     .bind(invited.client_no)
     .bind(device_id)
     .bind(invited.employee_no)
-    .bind(&device.way.channel)
-    .bind(&device.way.address)
-    .bind(&device.way.address_kind)
+    .bind(device.way.channel)
+    .bind(device.way.address.as_ref().map(Address::as_str))
     .bind(&device.name)
     .bind(&device.platform)
     .bind(now)
     .bind(device.way.notifications)
     .fetch_one(tx)
     .await?;
+    keep_way(tx, invited.client_no, device_no, now).await?;
     query(
         "insert into token (id, client_no, hash, kind, holder_no, name, shown, created_at)
          values ($1, $2, $3, 'device', $4, $5, $6, $7)",
@@ -204,12 +206,12 @@ async fn queue_open_deliveries(
     tx: &mut Write,
     invited: &Invited,
     device_no: DeviceNo,
-    channel: &str,
+    channel: ChannelKind,
     now: i64,
     settled: i64,
 ) -> Result<()> {
     let oldest = first_since(tx, oldest_open(settled)).await?;
-    let last_state = if channel == "stream" { DeliveryState::Sent } else { DeliveryState::Queued };
+    let last_state = if channel.is_pulled() { DeliveryState::Sent } else { DeliveryState::Queued };
     query(
         "insert into push (client_no, message_no, employee_no, device_no, channel, urgency, due_at)
          select d.client_no, d.message_no, d.employee_no, $3, $4, m.priority, $5
@@ -228,7 +230,7 @@ async fn queue_open_deliveries(
     .bind(settled)
     .execute(tx)
     .await?;
-    Ok(())
+    has_device(tx, invited.client_no, invited.employee_no, oldest).await
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Phones go out of use for good: one that left, was removed or replaced, or whose address is dead.
 
 use simo_common::{
-    delivery::reason,
+    delivery::Reason,
     message::limits,
     time::{HOUR, SECOND},
     token::TokenKind,
@@ -12,6 +12,7 @@ use crate::store::{
     db::engine::{query, query_scalar},
     directory::tokens::revoke_tokens_of,
     message_spans::first_since,
+    queue::close::end_pushes_of_device,
 };
 
 /// Retires a device with its token, and closes at once what waits for it; `false` when it is retired already, or not there.
@@ -19,40 +20,25 @@ pub(in crate::store) async fn retire(
     tx: &mut Write,
     client_no: ClientNo,
     device_no: DeviceNo,
-    reason: &str,
+    reason: Reason,
     now: i64,
 ) -> Result<bool> {
-    if !retire_device(tx, client_no, device_no, reason, now).await? {
+    let Some(employee_no) = retire_device(tx, client_no, device_no, reason, now).await? else {
         return Ok(false);
-    }
-    let oldest = first_since(tx, oldest_open(now)).await?;
-    // By way of the employee's deliveries, because no index leads from a device to its pushes.
-    query(
-        "update push set done_at = $3, outcome = 'canceled', reason = $4
-         where client_no = $1 and device_no = $2 and done_at is null
-         and (message_no, employee_no) in (
-             select d.message_no, d.employee_no from device v
-             cross join delivery d indexed by delivery_employee on d.client_no = v.client_no and d.employee_no = v.employee_no and d.message_no >= $5
-             where v.client_no = $1 and v.no = $2)",
-    )
-    .bind(client_no)
-    .bind(device_no)
-    .bind(now)
-    .bind(reason::DEVICE_GONE)
-    .bind(oldest)
-    .execute(tx)
-    .await?;
+    };
+    let since = first_since(tx, oldest_open(now)).await?;
+    end_pushes_of_device(tx, (client_no, employee_no, device_no), since, now).await?;
     Ok(true)
 }
 
-/// Takes a device out of use for good, with its token; its open pushes are closed when they come due.
+/// Takes a device out of use for good, with its token; its open pushes are closed when they come due. Returns whose it was.
 pub(in crate::store) async fn retire_device(
     tx: &mut Write,
     client_no: ClientNo,
     device_no: DeviceNo,
-    reason: &str,
+    reason: Reason,
     at: i64,
-) -> Result<bool> {
+) -> Result<Option<EmployeeNo>> {
     let owner: Option<EmployeeNo> = query_scalar(
         "update device set retired_at = $3, reason = $4 where client_no = $1 and no = $2 and retired_at is null
          returning employee_no",
@@ -63,16 +49,18 @@ pub(in crate::store) async fn retire_device(
     .bind(reason)
     .fetch_optional(tx)
     .await?;
-    let Some(employee_no) = owner else {
-        return Ok(false);
-    };
-    query("update employee set devices = case when devices > 0 then devices - 1 else 0 end where client_no = $1 and no = $2")
+    if let Some(employee_no) = owner {
+        query(
+            "update employee set devices = case when devices > 0 then devices - 1 else 0 end
+             where client_no = $1 and no = $2",
+        )
         .bind(client_no)
         .bind(employee_no)
         .execute(tx)
         .await?;
-    revoke_tokens_of(tx, Some(client_no), TokenKind::Device, device_no.0, at).await?;
-    Ok(true)
+        revoke_tokens_of(tx, Some(client_no), TokenKind::Device, device_no.0, at).await?;
+    }
+    Ok(owner)
 }
 
 /// No delivery that was accepted earlier is still open.

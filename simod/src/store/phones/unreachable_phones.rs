@@ -6,11 +6,12 @@ use simo_common::{
 };
 use uuid::Uuid;
 
+use crate::channel::ChannelKind;
 use crate::store::{
     ClientNo, Listing, Result, Rows, Store,
     db::engine::{Row, query},
     directory::employees::sort_key_of,
-    list::page,
+    list::{WORD, has_words, page},
 };
 
 impl Store {
@@ -24,7 +25,7 @@ impl Store {
     ) -> Result<Rows<SilentPhone, (String, Uuid)>> {
         let (key, id) = listing.after.clone().unwrap_or_default();
         let mut reader = self.read().await?;
-        let rows = query(
+        let rows = query(concat!(
             "select e.sort_key, e.personnel_no, e.full_name, e.phone, d.id, d.name, d.channel, d.seen_at,
                     d.paired_at, d.quarantined_at, d.notifications
              from employee e
@@ -33,18 +34,18 @@ impl Store {
              and (d.no is null or d.quarantined_at is not null or not d.notifications
                   or coalesce(d.seen_at, d.paired_at) < $2)
              and e.sort_key >= $3
-             and (e.sort_key, coalesce(d.id, x'00000000000000000000000000000000')) > ($3, $4)
-             and not exists (
-                 select 1 from jsonb_each($5) w where instr(e.folded_name, w.value->>0) = 0
-                 and instr(e.personnel_no, w.value->>1) = 0)
-             order by e.sort_key, coalesce(d.id, x'00000000000000000000000000000000') limit $6",
-        )
+             and (e.sort_key, coalesce(d.id, $4)) > ($3, $5)
+             and ",
+            has_words!(),
+            " order by e.sort_key, coalesce(d.id, $4) limit $6"
+        ))
         .bind(client_no)
         .bind(since)
         .bind(key.as_bytes())
+        .bind(Uuid::nil())
         .bind(id)
-        .bind(listing.find.words())
         .bind(listing.limit as i64 + 1)
+        .over(WORD, listing.find.words())
         .fetch(&mut reader);
         page(rows, listing.limit, |row| {
             let phone = read(row, since)?;
@@ -78,7 +79,7 @@ fn read(row: &Row, since: i64) -> Result<SilentPhone> {
         phone: row.try_get("phone")?,
         device_id,
         name: row.try_get("name")?,
-        channel: row.try_get("channel")?,
+        channel: row.try_get::<Option<ChannelKind>, _>("channel")?.map(|channel| channel.to_string()),
         seen_at: seen_at.map(from_us),
         why,
     })

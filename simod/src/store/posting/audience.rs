@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use crate::store::{EmployeeNo, GrantNo, GroupNo};
+use crate::store::{EmployeeNo, GroupNo};
 use roaring::RoaringBitmap;
 use simo_common::{
     api::message::RecipientCounts,
-    delivery::{Outcome, reason},
+    delivery::{Outcome, Reason},
 };
 
 /// Employees who belong together, archived ones left out, and what matters of them.
@@ -55,27 +55,32 @@ impl People {
 
 /// What a message was addressed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i64)]
 pub(in crate::store) enum TargetKind {
     /// Employees by personnel number.
-    Employee,
+    Employee = 1,
     /// A group.
-    Group,
+    Group = 2,
     /// Everyone of the client.
-    Everyone,
+    Everyone = 3,
     /// The holders of the topic's grants.
-    Grant,
+    Grant = 4,
 }
 
 impl TargetKind {
-    /// The kind with this name in the database.
-    pub(in crate::store) fn from_name(name: &str) -> Self {
-        [Self::Employee, Self::Group, Self::Everyone]
-            .into_iter()
-            .find(|k| k.as_str() == name)
-            .unwrap_or(Self::Grant)
+    const ALL: [Self; 4] = [Self::Employee, Self::Group, Self::Everyone, Self::Grant];
+
+    /// The number that the database stores.
+    pub(in crate::store) fn number(self) -> i64 {
+        self as i64
     }
 
-    /// Its name in the database.
+    /// The kind stored as `number`.
+    pub(in crate::store) fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+
+    /// Its name in `explain`.
     pub(in crate::store) fn as_str(self) -> &'static str {
         match self {
             Self::Employee => "employee",
@@ -100,10 +105,42 @@ pub(in crate::store) struct Target {
     pub people: Arc<People>,
 }
 
+/// Whose grant lets somebody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum LetIn {
+    /// Everyone's.
+    Everyone,
+    /// A group's.
+    Group(GroupNo),
+    /// His own.
+    Himself,
+}
+
+impl LetIn {
+    /// The number that the database stores.
+    pub(in crate::store) fn number(self) -> i64 {
+        match self {
+            Self::Everyone => 0,
+            Self::Group(group_no) => group_no.0,
+            Self::Himself => -1,
+        }
+    }
+
+    /// Whose grant is stored as `number`.
+    #[expect(clippy::unnecessary_wraps, reason = "numbers of other codes may stand for nothing")]
+    pub(in crate::store) fn from_number(number: i64) -> Option<Self> {
+        Some(match number {
+            0 => Self::Everyone,
+            -1 => Self::Himself,
+            number => Self::Group(GroupNo(number)),
+        })
+    }
+}
+
 /// One grant of a topic.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Grant {
-    pub no: GrantNo,
+    pub to: LetIn,
     /// Whom it lets in; `None`: everyone.
     pub members: Option<Arc<RoaringBitmap>>,
 }
@@ -126,10 +163,10 @@ pub(in crate::store) enum Access {
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::store) struct Part {
     /// How and why their deliveries end at once; `None`: they receive it.
-    pub closed: Option<(Outcome, &'static str)>,
+    pub closed: Option<(Outcome, Reason)>,
     pub target: TargetKind,
     pub target_no: Option<GroupNo>,
-    pub grant_no: Option<GrantNo>,
+    pub let_in: Option<LetIn>,
     pub members: RoaringBitmap,
 }
 
@@ -160,21 +197,16 @@ impl Audience {
     }
 }
 
-/// Why somebody was kept out, by the code in the database.
-pub(in crate::store) fn denial(code: &str) -> &'static str {
-    [reason::BLOCKED, reason::NOT_NOW].into_iter().find(|known| *known == code).unwrap_or(reason::NO_GRANT)
-}
-
 /// Decides who receives a message. Who is in several targets counts for the first; of several grants the first counts.
 pub(in crate::store) fn decide(targets: &[Target], access: &Access) -> Audience {
     let mut audience = Audience::default();
     let mut seen = RoaringBitmap::new();
     for target in targets {
-        let part = |denied: Option<&'static str>, grant_no, members| Part {
-            closed: denied.map(|reason| (Outcome::Denied, reason)),
+        let part = |denied: Option<Reason>, let_in, members| Part {
+            closed: denied.map(|why| (Outcome::Denied, why)),
             target: target.kind,
             target_no: target.group_no,
-            grant_no,
+            let_in,
             members,
         };
         let mut rest = &target.people.members - &seen;
@@ -195,15 +227,15 @@ pub(in crate::store) fn decide(targets: &[Target], access: &Access) -> Audience 
                             let_in
                         }
                     };
-                    accepted.push(part(None, Some(grant.no), let_in));
+                    accepted.push(part(None, Some(grant.to), let_in));
                 }
                 let too_early_or_late = &rest & at_other_times;
                 rest -= &too_early_or_late;
-                denied.push(part(Some(reason::NOT_NOW), None, too_early_or_late));
+                denied.push(part(Some(Reason::NotNow), None, too_early_or_late));
             }
         }
-        denied.push(part(Some(reason::BLOCKED), None, blocked));
-        denied.push(part(Some(reason::NO_GRANT), None, rest));
+        denied.push(part(Some(Reason::Blocked), None, blocked));
+        denied.push(part(Some(Reason::NoGrant), None, rest));
         for part in accepted.into_iter().filter(|part| !part.members.is_empty()) {
             audience.accepted += part.members.len();
             audience.without_device += part.members.intersection_len(&target.people.without_device);
@@ -242,7 +274,7 @@ mod tests {
     }
 
     fn grant(members: Option<&[u32]>) -> Grant {
-        Grant { no: GrantNo(1), members: members.map(|members| Arc::new(set(members))) }
+        Grant { to: LetIn::Himself, members: members.map(|members| Arc::new(set(members))) }
     }
 
     #[test]
@@ -252,7 +284,7 @@ mod tests {
             &granted(vec![grant(Some(&[1]))]),
         );
         assert_eq!((audience.accepted, audience.without_device, audience.denied), (1, 1, 1));
-        assert_eq!(audience.parts[1].closed, Some((Outcome::Denied, reason::NO_GRANT)));
+        assert_eq!(audience.parts[1].closed, Some((Outcome::Denied, Reason::NoGrant)));
         assert_eq!(audience.rows(), 2);
     }
 
@@ -267,7 +299,7 @@ mod tests {
             .collect();
         assert_eq!(
             closed,
-            [(None, set(&[1])), (Some(reason::NOT_NOW), set(&[2])), (Some(reason::NO_GRANT), set(&[3]))]
+            [(None, set(&[1])), (Some(Reason::NotNow), set(&[2])), (Some(Reason::NoGrant), set(&[3]))]
         );
     }
 
@@ -285,7 +317,7 @@ mod tests {
         let audience = decide(&[target(TargetKind::Employee, people(&[1], &[1], &[]))], &Access::Open);
         assert_eq!(
             (audience.accepted, audience.parts[0].closed),
-            (0, Some((Outcome::Denied, reason::BLOCKED)))
+            (0, Some((Outcome::Denied, Reason::Blocked)))
         );
     }
 
@@ -315,7 +347,7 @@ mod tests {
                     let granted = grants.iter().any(|g| g.members.as_ref().is_none_or(|m| m.contains(person)));
                     match part.closed {
                         None => prop_assert!(granted && !blocked.contains(person)),
-                        Some((_, reason::BLOCKED)) => prop_assert!(blocked.contains(person)),
+                        Some((_, Reason::Blocked)) => prop_assert!(blocked.contains(person)),
                         Some(_) => prop_assert!(!granted),
                     }
                 }

@@ -4,18 +4,16 @@
 use std::time::{Duration, Instant};
 
 use roaring::RoaringBitmap;
-use simo_common::delivery::{Outcome, reason};
+use simo_common::delivery::{Outcome, Reason};
 
 use super::{
     accept::{Origin, insert_deliveries, insert_pushes, part_rows},
-    audience::{Part, TargetKind, denial},
+    audience::Part,
 };
 use crate::store::{
-    ClientNo, Result, Store,
-    db::{
-        engine::{Row, query, query_scalar},
-        rows_as_json::json,
-    },
+    ClientNo, EmployeeNo, Result, Store,
+    db::engine::{Kind::Whole, Row, query, query_scalar},
+    directory::blocking::hold,
 };
 
 /// How long a step should hold the writer.
@@ -70,10 +68,11 @@ impl Store {
         }
         let mut left = stride.0;
         let (mut deliveries, mut pushes) = (Vec::new(), Vec::new());
+        let mut waiting = Vec::new();
         let mut done = Vec::new();
         for mut pending in parts {
             if pending.canceled && pending.part.closed.is_none() {
-                pending.part.closed = Some((Outcome::Canceled, reason::CANCELED));
+                pending.part.closed = Some((Outcome::Canceled, Reason::Canceled));
             }
             let step: Vec<u32> = pending.part.members.range(pending.from..).take(left).collect();
             part_rows(
@@ -84,6 +83,9 @@ impl Store {
                 &mut deliveries,
                 &mut pushes,
             );
+            if pending.part.closed.is_none() {
+                waiting.extend(step.iter().map(|place| (pending.origin.message_no, *place)));
+            }
             left -= step.len();
             if let Some(last) = step.last().filter(|_| left == 0) {
                 query("update audience set next_employee_no = $4 where client_no = $1 and message_no = $2 and part = $3")
@@ -95,16 +97,22 @@ impl Store {
                     .await?;
                 break;
             }
-            done.push((pending.origin.message_no, pending.number));
+            done.push([pending.origin.message_no.into(), pending.number.into()]);
         }
         insert_deliveries(&mut tx, deliveries).await?;
         insert_pushes(&mut tx, pushes).await?;
+        // The rows of the people are ours since their deliveries were made: nobody blocks or unblocks them meanwhile.
+        let blocked = blocked(&mut tx, client_no).await?;
+        let held = waiting.iter().filter(|(_, place)| blocked.contains(*place));
+        let held: Vec<_> =
+            held.map(|&(message_no, place)| (client_no, message_no, EmployeeNo::from(place))).collect();
+        hold(&mut tx, &held, now).await?;
         query(
             "delete from audience where client_no = $1 and (message_no, part) in (
-                 select cast(j.value->>0 as integer), cast(j.value->>1 as integer) from jsonb_each($2) j)",
+                 select {message}, {part} from {rows})",
         )
         .bind(client_no)
-        .bind(json(&done))
+        .over([("message", Whole), ("part", Whole)], done)
         .execute(&mut tx)
         .await?;
         // What a power failure takes is made again; no push leaves before it is on disk.
@@ -127,13 +135,25 @@ impl Store {
     }
 }
 
+/// Who is blocked now. Some may have been blocked after the audience was decided: they get the message when they are unblocked.
+async fn blocked(tx: &mut crate::store::Write, client_no: ClientNo) -> Result<RoaringBitmap> {
+    let blocked: Vec<u32> = query_scalar(
+        "select no from employee indexed by employee_blocked
+         where client_no = $1 and blocked_at is not null and archived_at is null",
+    )
+    .bind(client_no)
+    .fetch_all(tx)
+    .await?;
+    Ok(blocked.into_iter().collect())
+}
+
 /// The most urgent, then oldest parts of a client's frozen audiences.
 async fn next_parts(tx: &mut crate::store::Write, client_no: ClientNo) -> Result<Vec<Pending>> {
     let skip = tx.skip_locked("a");
     // Who cancels the message waits until the deliveries of this step are there to be closed.
     let share = tx.shared("m");
     let rows = query(format!(
-        "select a.message_no, a.part, a.reason, a.target, a.target_no, a.grant_no, a.members,
+        "select a.message_no, a.part, a.reason, a.target, a.target_no, a.let_in, a.members,
                 next.next_employee_no, next.expires_at, next.priority, next.canceled_at
          from (select a.message_no, a.part, a.created_at, a.next_employee_no, m.expires_at, m.priority, m.canceled_at
                from audience a
@@ -155,8 +175,7 @@ fn read_part(client_no: ClientNo, row: &Row) -> Result<Pending> {
     let members: Vec<u8> = row.try_get("members")?;
     let members = RoaringBitmap::deserialize_from(&members[..])
         .map_err(|error| crate::store::Error::Internal(sqlx::Error::Decode(Box::new(error))))?;
-    let denied: Option<String> = row.try_get("reason")?;
-    let target: String = row.try_get("target")?;
+    let denied: Option<Reason> = row.try_get("reason")?;
     Ok(Pending {
         origin: Origin {
             client_no,
@@ -166,10 +185,10 @@ fn read_part(client_no: ClientNo, row: &Row) -> Result<Pending> {
         },
         number: row.try_get("part")?,
         part: Part {
-            closed: denied.map(|code| (Outcome::Denied, denial(&code))),
-            target: TargetKind::from_name(&target),
+            closed: denied.map(|why| (Outcome::Denied, why)),
+            target: row.try_get("target")?,
             target_no: row.try_get("target_no")?,
-            grant_no: row.try_get("grant_no")?,
+            let_in: row.try_get("let_in")?,
             members,
         },
         canceled: row.try_get::<Option<i64>, _>("canceled_at")?.is_some(),

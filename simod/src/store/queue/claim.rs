@@ -8,20 +8,23 @@ use simo_common::{
     time::DAY,
 };
 
-use super::{Claim, ClaimedPush, LONGEST_LEASE, PushKey, Skip};
-use crate::store::{ClientNo, Result, db::engine::Row};
+use super::{Claim, ClaimedPush, LONGEST_LEASE, PACKED, PushKey, Skip};
+use crate::{
+    channel::Address,
+    store::{ClientNo, Result, db::engine::Row},
+};
 
 /// What a channel must know of the pushes `due`. Their rows stand in for `{}`.
-const CLAIMED: &str = "select due.claim, m.id as message_id, p.message_no, p.employee_no, p.device_no, p.tries, p.urgency, m.acs_no,
+const CLAIMED: &str = "select due.claim, m.id as message_id, p.message_no, p.employee_no, p.device_no, p.step, p.tries, p.urgency,
             m.title, m.body, m.data, m.require_ack, m.accepted_at, m.expires_at, m.canceled_at, t.slug as topic,
-            a.name as acs, d.address, d.address_kind, d.quarantined_at, d.retired_at, p.channel <> d.channel as moved,
+            a.name as acs, d.address, d.way_no, d.quarantined_at, d.retired_at, p.channel <> d.channel as moved,
             e.blocked_at, e.archived_at, c.payload, c.notification
      from {} due
      cross join push p cross join client c cross join message m cross join device d cross join employee e
      left join topic t on t.client_no = m.client_no and t.no = m.topic_no
      left join acs a on a.client_no = m.client_no and a.no = m.acs_no
      where p.client_no = $2 and p.message_no = due.message_no and p.employee_no = due.employee_no
-       and p.device_no = due.device_no and c.no = p.client_no and m.client_no = p.client_no and m.no = p.message_no
+       and p.device_no = due.device_no and p.step = due.step and c.no = p.client_no and m.client_no = p.client_no and m.no = p.message_no
        and d.client_no = p.client_no and d.no = p.device_no
        and e.client_no = p.client_no and e.no = p.employee_no";
 
@@ -68,8 +71,8 @@ pub(super) static CLIENTS: LazyLock<Text> = LazyLock::new(|| {
         format!(
             "select c.no, (select count(*) from (select 1 from client where archived_at is null limit 2) living) > 1
              from client c where exists (
-                 select 1 from push where channel = $1 and client_no = c.no and urgency in (0, 1, 2, 3)
-                 and done_at is null and channel <> 'stream' and {due})"
+                 select 1 from push indexed by push_due where channel = $1 and client_no = c.no
+                 and urgency in (0, 1, 2, 3) and done_at is null and channel > 0 and {due})"
         )
     };
     Text::new(clients, "$2")
@@ -82,16 +85,15 @@ pub(super) static CLAIM_IN_MEMORY: LazyLock<Text> = LazyLock::new(|| Text::new(c
 fn claim_in_memory(due: &str) -> String {
     let due = [3, 2, 1, 0].map(|urgency| {
         format!(
-            "select * from (select message_no, employee_no, device_no, urgency, due_at from push
+            "select * from (select message_no, employee_no, device_no, step, urgency, due_at from push
              where channel = $1 and client_no = $2 and urgency = {urgency} and {due}
-             and done_at is null and channel <> 'stream'
-             and (message_no, device_no) not in (
-                 select cast(value->>0 as integer), cast(value->>1 as integer) from jsonb_each($5))
+             and done_at is null and channel > 0
+             and {PACKED} not in (select value from jsonb_each($5))
              order by due_at limit $4)"
         )
     });
     let due = format!(
-        "(select message_no, employee_no, device_no, 0 as claim from ({}) order by urgency desc, due_at limit $4)",
+        "(select message_no, employee_no, device_no, step, 0 as claim from ({}) order by urgency desc, due_at limit $4)",
         due.join(" union all ")
     );
     CLAIMED.replace("{}", &due)
@@ -103,11 +105,11 @@ pub(super) static CLAIM_IN_ROWS: LazyLock<Text> = LazyLock::new(|| Text::new(cla
 fn claim_in_rows(due: &str) -> String {
     format!(
         "with free as (
-             select push.message_no, push.employee_no, push.device_no
+             select push.message_no, push.employee_no, push.device_no, push.step
              from (values (3), (2), (1), (0)) urgent (rank) cross join lateral (
-                 select message_no, employee_no, device_no, due_at from push
+                 select message_no, employee_no, device_no, step, due_at from push
                  where channel = $1 and client_no = $2 and urgency = urgent.rank and {due}
-                 and done_at is null and channel <> 'stream'
+                 and done_at is null and channel > 0
                  and (held_until is null or held_until < clock_timestamp()
                       or held_until > clock_timestamp() + interval '{LONGEST_LEASE}')
                  order by due_at limit $4 for update skip locked) push
@@ -116,8 +118,8 @@ fn claim_in_rows(due: &str) -> String {
              update push set claim = nextval('push_claim'),
                  held_until = clock_timestamp() + $5 * interval '1 microsecond'
              from free where push.client_no = $2 and push.message_no = free.message_no
-                 and push.employee_no = free.employee_no and push.device_no = free.device_no
-             returning push.message_no, push.employee_no, push.device_no, push.claim)
+                 and push.employee_no = free.employee_no and push.device_no = free.device_no and push.step = free.step
+             returning push.message_no, push.employee_no, push.device_no, push.step, push.claim)
          {}",
         CLAIMED.replace("{}", "taken")
     )
@@ -143,19 +145,18 @@ pub(super) fn read_claimed(
         None
     };
     let payload: String = row.try_get("payload")?;
-    let address = row.try_get::<Option<String>, _>("address")?.unwrap_or_default();
-    let address_kind: String = row.try_get("address_kind")?;
+    let address = Address::new(row.try_get::<Option<String>, _>("address")?.unwrap_or_default());
     Ok(ClaimedPush {
         claim: Claim {
             number: row.try_get("claim")?,
-            acs_no: row.try_get("acs_no")?,
             address: address.clone(),
-            address_kind: address_kind.clone(),
+            way_no: row.try_get("way_no")?,
             key: PushKey {
                 client_no,
                 message_no: row.try_get("message_no")?,
                 employee_no: row.try_get("employee_no")?,
                 device_no: row.try_get("device_no")?,
+                step: row.try_get("step")?,
             },
         },
         claimed,
@@ -172,7 +173,6 @@ pub(super) fn read_claimed(
         accepted_at: row.try_get("accepted_at")?,
         expires_at,
         address,
-        address_kind,
         payload: Payload::from_name(&payload),
         notification: row.try_get("notification")?,
         quarantined_at: row.try_get("quarantined_at")?,

@@ -2,18 +2,18 @@
 
 use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
-use simo_common::delivery::reason;
+use simo_common::delivery::{Outcome, Reason};
 
-use super::{Claim, Skip};
+use super::{
+    Claim, PushOutcome, Skip,
+    close::{self, Delivery, Ending, Tried},
+};
 use crate::store::{
-    EmployeeNo, MessageNo, Result, Store, Write,
-    db::{
-        engine::{
-            Engine,
-            Kind::{Text, Whole},
-            RowStatement, Values, query, query_as, query_scalar,
-        },
-        rows_as_json::json,
+    Result, Store, Write,
+    db::engine::{
+        Engine,
+        Kind::{Text, Whole},
+        RowStatement, query, query_scalar,
     },
     feed,
     phones::retire_device::retire_device,
@@ -50,7 +50,7 @@ pub enum PushResult {
     /// Never.
     Failed {
         /// The reason code.
-        reason: &'static str,
+        reason: Reason,
         /// What the provider said.
         answer: String,
         /// What it means for the device.
@@ -58,6 +58,8 @@ pub enum PushResult {
     },
     /// It was not sent.
     Skipped(Skip),
+    /// It was not sent, and what kept it from that is over.
+    Again,
 }
 
 /// What a failure means for the device.
@@ -84,11 +86,16 @@ impl Store {
         let mut tx = self.write_promptly().await?;
         lock_deliveries(&mut tx, batch).await?;
         let batch = &*reconsider(&mut tx, batch).await?;
-        store_pushes(&mut tx, batch).await?;
-        let mut changed = mark_sent(&mut tx, batch).await?;
-        changed.extend(close_deliveries(&mut tx, batch).await?);
+        let now = self.clock.now();
+        let tries: Vec<Tried<'_>> = batch.iter().map(tried).collect();
+        close::store_tries_of(&mut tx, &tries).await?;
+        let mut changed = close::sent(&mut tx, deliveries_sent(batch), now).await?;
+        changed.extend(close::end_without_pushes(&mut tx, &endings(batch), now).await?);
+        let left = left_by_devices(batch);
+        close::left_without_device(&mut tx, &left).await?;
+        changed.extend(close::end_failed(&mut tx, &left, now).await?);
         store_device_effects(&mut tx, batch).await?;
-        add_delivery_events(&mut tx, batch, &changed, self.clock.now()).await?;
+        feed::add_delivery_events(&mut tx, &changed, now).await?;
         tx.commit_unsynced().await?;
         let mut claims = self.claims();
         for finished in batch {
@@ -98,91 +105,120 @@ impl Store {
     }
 }
 
-/// A failure is one of the address that was tried. Where the phone has told another one meanwhile, it is tried there, at once.
+/// Results that something has overtaken. A failure is one of the address that was tried: where the phone has told another one
+/// meanwhile, it is tried there, at once. And who was blocked when his push was claimed may have been let in again.
 async fn reconsider<'a>(tx: &mut Write, batch: &'a [Finished]) -> Result<Cow<'a, [Finished]>> {
-    let rows: Vec<_> = batch
-        .iter()
-        .enumerate()
-        .filter(|(_, finished)| matches!(finished.result, PushResult::Failed { .. }))
-        .map(|(place, finished)| {
-            let claim = &finished.claim;
-            (place, claim.key.client_no, claim.key.device_no, &claim.address, &claim.address_kind)
-        })
-        .collect();
-    if rows.is_empty() {
-        return Ok(Cow::Borrowed(batch));
-    }
-    let stale: HashSet<i64> = query_scalar(
-        "select cast(j.value->>0 as integer) from jsonb_each($1) j cross join device d
-         where d.client_no = cast(j.value->>1 as integer) and d.no = cast(j.value->>2 as integer) and d.retired_at is null
-           and (coalesce(d.address, '') <> j.value->>3 or d.address_kind <> j.value->>4)",
-    )
-    .bind(json(&rows))
-    .fetch_all(tx)
-    .await?
-    .into_iter()
-    .collect();
-    if stale.is_empty() {
+    let mut overtaken = HashSet::new();
+    let failed = |result: &PushResult| matches!(result, PushResult::Failed { .. });
+    let rows = of_results(batch, failed).map(|(place, claim)| {
+        [place.into(), claim.key.client_no.into(), claim.key.device_no.into(), claim.address.as_str().into()]
+    });
+    overtaken.extend(
+        query_scalar::<i64>(
+            "select {place} from {rows} cross join device d
+             where d.client_no = {client} and d.no = {device} and d.retired_at is null
+             and coalesce(d.address, '') <> {address}",
+        )
+        .over([("place", Whole), ("client", Whole), ("device", Whole), ("address", Text)], rows)
+        .fetch_all(tx)
+        .await?,
+    );
+    let blocked = |result: &PushResult| matches!(result, PushResult::Skipped(Skip::Blocked));
+    let rows = of_results(batch, blocked)
+        .map(|(place, claim)| [place.into(), claim.key.client_no.into(), claim.key.employee_no.into()]);
+    overtaken.extend(
+        query_scalar::<i64>(
+            "select {place} from {rows} cross join employee e
+             where e.client_no = {client} and e.no = {employee} and e.blocked_at is null and e.archived_at is null",
+        )
+        .over([("place", Whole), ("client", Whole), ("employee", Whole)], rows)
+        .fetch_all(tx)
+        .await?,
+    );
+    if overtaken.is_empty() {
         return Ok(Cow::Borrowed(batch));
     }
     let again = |(place, finished): (usize, &Finished)| match &finished.result {
-        PushResult::Failed { answer, .. } if stale.contains(&(place as i64)) => Finished {
+        _ if !overtaken.contains(&(place as i64)) => finished.clone(),
+        PushResult::Failed { answer, .. } => Finished {
             result: PushResult::Retry { due_at: finished.at, answer: answer.clone(), counts: false },
             ..finished.clone()
         },
-        _ => finished.clone(),
+        _ => Finished { result: PushResult::Again, ..finished.clone() },
     };
     Ok(batch.iter().enumerate().map(again).collect())
 }
 
-/// What becomes of one push: the values of [`STORE_PUSHES`].
-fn push_row(finished: &Finished) -> Values<'_, 13> {
-    let (key, at, none) = (finished.claim.key, finished.at, None::<i64>);
-    let (tries, tried_at, answer, sent_at, done_at, outcome, reason, due_at) = match &finished.result {
-        PushResult::Accepted { answer } => {
-            let at = Some(at);
-            (1, at, Some(&**answer), at, at, Some("accepted"), None, none)
-        }
+/// The claims of some results, with their places.
+fn of_results(
+    batch: &[Finished],
+    which: impl Fn(&PushResult) -> bool,
+) -> impl Iterator<Item = (i64, &Claim)> {
+    batch
+        .iter()
+        .enumerate()
+        .filter(move |(_, finished)| which(&finished.result))
+        .map(|(place, finished)| (place as i64, &finished.claim))
+}
+
+/// What is stored of one push.
+fn tried(finished: &Finished) -> Tried<'_> {
+    let at = Some(finished.at);
+    let nothing = Tried {
+        key: finished.claim.key,
+        tries: 0,
+        at: None,
+        answer: None,
+        sent_at: None,
+        done_at: None,
+        outcome: None,
+        reason: None,
+        due_at: None,
+        claim: finished.claim.number,
+        way_no: finished.claim.way_no,
+    };
+    match &finished.result {
+        PushResult::Accepted { answer } => Tried {
+            tries: 1,
+            at,
+            answer: Some(answer),
+            sent_at: at,
+            done_at: at,
+            outcome: Some(PushOutcome::Accepted),
+            ..nothing
+        },
         PushResult::Retry { due_at, answer, counts } => {
-            let (tries, due_at) = (i64::from(*counts), Some(*due_at));
-            (tries, Some(at), Some(&**answer), none, none, None, None, due_at)
+            Tried { tries: i64::from(*counts), at, answer: Some(answer), due_at: Some(*due_at), ..nothing }
         }
         PushResult::Failed { reason, answer, .. } => {
             // What quarantine holds back was not tried.
-            let tried = *reason != reason::QUARANTINED;
-            let (tries, tried_at, answer) = (i64::from(tried), tried.then_some(at), Some(&**answer));
-            (tries, tried_at, answer, none, Some(at), Some("failed"), Some(*reason), none)
+            let was_tried = *reason != Reason::Quarantined;
+            Tried {
+                tries: i64::from(was_tried),
+                at: at.filter(|_| was_tried),
+                answer: Some(answer),
+                done_at: at,
+                outcome: Some(PushOutcome::Failed),
+                reason: Some(*reason),
+                ..nothing
+            }
         }
+        PushResult::Again => Tried { due_at: at, ..nothing },
         PushResult::Skipped(skip) => {
             let (outcome, reason) = skip.outcome();
-            (0, none, None, none, Some(at), Some(outcome), Some(reason), none)
+            Tried { done_at: at, outcome: Some(outcome), reason: Some(reason), ..nothing }
         }
-    };
-    [
-        key.client_no.into(),
-        key.message_no.into(),
-        key.employee_no.into(),
-        key.device_no.into(),
-        tries.into(),
-        tried_at.into(),
-        answer.into(),
-        sent_at.into(),
-        done_at.into(),
-        outcome.into(),
-        reason.into(),
-        due_at.into(),
-        finished.claim.number.into(),
-    ]
+    }
 }
 
 impl Skip {
     /// The push's outcome and reason.
-    fn outcome(self) -> (&'static str, &'static str) {
+    fn outcome(self) -> (PushOutcome, Reason) {
         match self {
-            Self::Canceled => ("canceled", reason::CANCELED),
-            Self::Expired => ("expired", reason::EXPIRED),
-            Self::Blocked => ("canceled", reason::BLOCKED),
-            Self::DeviceGone => ("canceled", reason::DEVICE_GONE),
+            Self::Canceled => (PushOutcome::Canceled, Reason::Canceled),
+            Self::Expired => (PushOutcome::Expired, Reason::Expired),
+            Self::Blocked => (PushOutcome::Canceled, Reason::Blocked),
+            Self::DeviceGone => (PushOutcome::Canceled, Reason::DeviceGone),
         }
     }
 }
@@ -193,97 +229,19 @@ async fn lock_deliveries(tx: &mut Write, batch: &[Finished]) -> Result<()> {
     if tx.engine() == Engine::Sqlite {
         return Ok(());
     }
-    let keys: Vec<_> = batch
-        .iter()
-        .map(|finished| {
-            let key = finished.claim.key;
-            (key.client_no, key.message_no, key.employee_no)
-        })
-        .collect();
+    let keys = batch.iter().map(|finished| {
+        let key = finished.claim.key;
+        [key.client_no.into(), key.message_no.into(), key.employee_no.into()]
+    });
     query(
-        "select 1 from jsonb_each($1) j cross join delivery d
-         where d.client_no = cast(j.value->>0 as integer) and d.message_no = cast(j.value->>1 as integer)
-           and d.employee_no = cast(j.value->>2 as integer)
+        "select 1 from {rows} cross join delivery d
+         where d.client_no = {client} and d.message_no = {message} and d.employee_no = {employee}
          order by d.client_no, d.message_no, d.employee_no for update of d",
     )
-    .bind(json(&keys))
+    .over([("client", Whole), ("message", Whole), ("employee", Whole)], keys)
     .fetch_all(tx)
     .await?;
     Ok(())
-}
-
-async fn store_pushes(tx: &mut Write, batch: &[Finished]) -> Result<()> {
-    let rows = batch.iter().map(push_row).collect();
-    Ok(STORE_PUSHES.execute(tx, rows).await?)
-}
-
-macro_rules! store_pushes {
-    ($claim:literal, $is_ours:literal) => {
-        // A receipt may have closed the push meanwhile: then only what the provider said is added. So too when its phone
-        // takes a stream now, which owes it the message. What was canceled while it was on its way has arrived all the same.
-        concat!(
-            "update push set
-                 tries = tries + {4},
-                 last_tried_at = coalesce({5}, last_tried_at),
-                 last_answer = coalesce({6}, last_answer),
-                 sent_at = coalesce(sent_at, {7}),
-                 outcome = case when channel <> 'stream' and (done_at is null or outcome = 'canceled' and {9} = 'accepted')
-                           then {9} else outcome end,
-                 reason = case when channel <> 'stream' and (done_at is null or outcome = 'canceled' and {9} = 'accepted')
-                          then {10} else reason end,
-                 due_at = coalesce({11}, due_at),",
-            $claim,
-            "    done_at = coalesce(done_at, case when channel <> 'stream' then {8} end)
-             from {rows} where client_no = {0} and message_no = {1} and employee_no = {2} and device_no = {3}",
-            $is_ours
-        )
-    };
-}
-
-static STORE_PUSHES: LazyLock<RowStatement<13>> = LazyLock::new(|| {
-    RowStatement::of_two(
-        [Whole, Whole, Whole, Whole, Whole, Whole, Text, Whole, Whole, Text, Text, Whole, Whole],
-        store_pushes!("", ""),
-        // What a claim that was taken over says counts only when the provider took the push, and does not end the claim.
-        store_pushes!(
-            "held_until = case when claim = {12} then null else held_until end,",
-            " and (claim = {12} or {9} = 'accepted')"
-        ),
-    )
-});
-
-/// Deliveries that changed: message and employee.
-type Changed = Vec<(MessageNo, EmployeeNo)>;
-
-static MARK_SENT: LazyLock<RowStatement<4>> = LazyLock::new(|| {
-    RowStatement::new(
-        [Whole, Whole, Whole, Whole],
-        // Canceled or denied is what no provider has taken: this one did, which had it before.
-        "update delivery set sent_at = {3},
-             outcome = case when outcome in ('canceled', 'denied') then null else outcome end,
-             outcome_at = case when outcome in ('canceled', 'denied') then null else outcome_at end,
-             reason = case when outcome in ('canceled', 'denied') then null else reason end
-         from {rows}
-         where client_no = {0} and message_no = {1} and employee_no = {2} and sent_at is null
-         returning message_no, employee_no",
-    )
-});
-
-async fn mark_sent(tx: &mut Write, batch: &[Finished]) -> Result<Changed> {
-    let mut seen = HashSet::new();
-    let mut rows = Vec::new();
-    for finished in accepted(batch) {
-        let key = finished.claim.key;
-        if seen.insert((key.message_no, key.employee_no)) {
-            rows.push([
-                key.client_no.into(),
-                key.message_no.into(),
-                key.employee_no.into(),
-                finished.at.into(),
-            ]);
-        }
-    }
-    Ok(MARK_SENT.fetch_all(tx, rows).await?)
 }
 
 /// What the provider took.
@@ -292,41 +250,38 @@ fn accepted(batch: &[Finished]) -> impl Iterator<Item = &Finished> {
 }
 
 /// A delivery ends when its last push ended and no provider took any.
-async fn close_deliveries(tx: &mut Write, batch: &[Finished]) -> Result<Changed> {
+fn endings(batch: &[Finished]) -> Vec<Ending> {
     let mut seen = HashSet::new();
-    let mut rows = Vec::new();
-    for finished in batch {
-        let key = finished.claim.key;
+    let ending = |finished: &Finished| {
         let (outcome, reason) = match &finished.result {
-            PushResult::Failed { reason, .. } => ("failed", *reason),
-            PushResult::Skipped(Skip::Canceled) => ("canceled", reason::CANCELED),
-            PushResult::Skipped(Skip::Expired) => ("expired", reason::EXPIRED),
-            PushResult::Skipped(Skip::Blocked) => ("denied", reason::BLOCKED),
-            // Without its only device, a delivery waits for the next one until it expires.
-            PushResult::Skipped(Skip::DeviceGone)
+            PushResult::Failed { reason, .. } => (Outcome::Failed, *reason),
+            PushResult::Skipped(Skip::Canceled) => (Outcome::Canceled, Reason::Canceled),
+            PushResult::Skipped(Skip::Expired) => (Outcome::Expired, Reason::Expired),
+            // Who is blocked is denied what waits for him by the duty that blocks him. Without its only device, a delivery
+            // waits for the next one until it expires.
+            PushResult::Skipped(Skip::Blocked | Skip::DeviceGone)
+            | PushResult::Again
             | PushResult::Accepted { .. }
-            | PushResult::Retry { .. } => continue,
+            | PushResult::Retry { .. } => return None,
         };
-        if seen.insert((key.message_no, key.employee_no)) {
-            rows.push((key.client_no, key.message_no, key.employee_no, outcome, reason, finished.at));
-        }
-    }
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(query_as(
-        "update delivery set outcome = j.value->>3, reason = j.value->>4, outcome_at = cast(j.value->>5 as integer)
-         from jsonb_each($1) j
-         where client_no = cast(j.value->>0 as integer) and message_no = cast(j.value->>1 as integer)
-         and employee_no = cast(j.value->>2 as integer) and state = 0
-         and not exists (
-             select 1 from push p where p.client_no = delivery.client_no and p.message_no = delivery.message_no
-             and p.employee_no = delivery.employee_no and (p.done_at is null or p.sent_at is not null))
-         returning message_no, employee_no",
-    )
-    .bind(json(&rows))
-    .fetch_all(tx)
-    .await?)
+        let delivery = finished.claim.key.delivery();
+        seen.insert(delivery).then_some(Ending { delivery, outcome, reason })
+    };
+    batch.iter().filter_map(ending).collect()
+}
+
+/// The deliveries one of whose devices is gone.
+fn left_by_devices(batch: &[Finished]) -> Vec<Delivery> {
+    let is_gone = |finished: &&Finished| matches!(finished.result, PushResult::Skipped(Skip::DeviceGone));
+    batch.iter().filter(is_gone).map(|finished| finished.claim.key.delivery()).collect()
+}
+
+/// The deliveries of which providers took pushes, and when.
+fn deliveries_sent(batch: &[Finished]) -> impl Iterator<Item = (Delivery, i64)> {
+    let mut seen = HashSet::new();
+    accepted(batch)
+        .map(|finished| (finished.claim.key.delivery(), finished.at))
+        .filter(move |(delivery, _)| seen.insert(*delivery))
 }
 
 async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> {
@@ -341,19 +296,18 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
                 query(
                     "update device set quarantined_at = $3, reason = $4
                      where client_no = $1 and no = $2 and quarantined_at is null and retired_at is null
-                       and coalesce(address, '') = $5 and address_kind = $6",
+                       and coalesce(address, '') = $5",
                 )
                 .bind(key.client_no)
                 .bind(key.device_no)
                 .bind(finished.at)
-                .bind(reason::DEAD_ADDRESS)
-                .bind(&finished.claim.address)
-                .bind(&finished.claim.address_kind)
+                .bind(Reason::DeadAddress)
+                .bind(finished.claim.address.as_str())
                 .execute(tx)
                 .await?;
             }
             DeviceEffect::Retire => {
-                retire_device(tx, key.client_no, key.device_no, reason::DEAD_ADDRESS, finished.at).await?;
+                retire_device(tx, key.client_no, key.device_no, Reason::DeadAddress, finished.at).await?;
             }
         }
     }
@@ -367,26 +321,9 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
 /// The provider took a push for a quarantined device: its address lives.
 static END_QUARANTINES: LazyLock<RowStatement<2>> = LazyLock::new(|| {
     RowStatement::new(
-        [Whole, Whole],
+        [("client", Whole), ("device", Whole)],
         // With the plus, SQLite does not take the index of living phones, all of whom it would look through.
         "update device set quarantined_at = null, reason = null from {rows}
-         where device.client_no = {0} and device.no = {1} and quarantined_at is not null and +retired_at is null",
+         where device.client_no = {client} and device.no = {device} and quarantined_at is not null and +retired_at is null",
     )
 });
-
-async fn add_delivery_events(tx: &mut Write, batch: &[Finished], changed: &Changed, at: i64) -> Result<()> {
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let changed: HashSet<&(MessageNo, EmployeeNo)> = changed.iter().collect();
-    let mut seen = HashSet::new();
-    let mut rows = Vec::with_capacity(changed.len());
-    for finished in batch {
-        let key = finished.claim.key;
-        let delivery = (key.message_no, key.employee_no);
-        if changed.contains(&delivery) && seen.insert(delivery) {
-            rows.push((key.client_no, finished.claim.acs_no, key.message_no, key.employee_no));
-        }
-    }
-    feed::add_delivery_events(tx, &rows, at).await
-}

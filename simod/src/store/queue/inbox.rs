@@ -10,10 +10,12 @@ use uuid::Uuid;
 
 use crate::store::{
     ClientNo, DeviceCaller, DeviceNo, EmployeeNo, MessageNo, Result, Store,
-    db::{
-        engine::{Row, query, query_as, query_scalar},
-        rows_as_json::{hex_hash, json},
+    db::engine::{
+        Kind::{Bytes, Truth, Whole},
+        Row, query, query_as, query_scalar,
     },
+    message_spans::first_since,
+    phones::retire_device::oldest_open,
 };
 
 /// A phone that holds a stream.
@@ -27,6 +29,8 @@ pub struct StreamPhone {
     pub device_no: DeviceNo,
     /// Its id.
     pub device_id: Uuid,
+    /// Whether its messages are pushed to it: then the stream only shows them, and claims, closes and moves nothing.
+    pub is_pushed_to: bool,
     /// Of the token with which it was let in.
     pub token_hash: [u8; 32],
 }
@@ -105,18 +109,45 @@ impl Store {
         .transpose()
     }
 
-    /// The messages that streams have no receipt for: which of `phones`, and which message; a phone's oldest first.
-    pub async fn open_stream_pushes(&self, phones: &[StreamPhone]) -> Result<Vec<(usize, MessageNo)>> {
-        let rows: Vec<_> = phones.iter().map(|phone| (phone.client_no, phone.device_no)).collect();
-        let open: Vec<(i64, MessageNo)> = query_as(
-            "select j.key, p.message_no from jsonb_each($1) j
-             join push p indexed by push_stream on p.client_no = cast(j.value->>0 as integer) and p.device_no = cast(j.value->>1 as integer)
-                  and p.done_at is null and p.channel = 'stream'
-             order by j.key, p.message_no",
+    /// The messages that streams have no receipt for: which of `phones`, and which message; a phone's oldest first. One that is
+    /// pushed to is shown what nobody has confirmed.
+    pub async fn open_stream_messages(&self, phones: &[StreamPhone]) -> Result<Vec<(usize, MessageNo)>> {
+        let mut reader = self.read_promptly().await?;
+        let rows = |of_pushed: bool| {
+            let phones = phones.iter().enumerate().filter(move |(_, phone)| phone.is_pushed_to == of_pushed);
+            phones.map(|(place, phone)| {
+                [
+                    (place as i64).into(),
+                    phone.client_no.into(),
+                    phone.employee_no.into(),
+                    phone.device_no.into(),
+                ]
+            })
+        };
+        let columns = [("place", Whole), ("client", Whole), ("employee", Whole), ("device", Whole)];
+        let mut open: Vec<(i64, MessageNo)> = query_as(
+            "select {place}, p.message_no from {rows}
+             cross join push p indexed by push_pulled on p.client_no = {client} and p.device_no = {device}
+                  and p.done_at is null and p.channel < 0",
         )
-        .bind(json(&rows))
-        .fetch_all(&mut *self.read_promptly().await?)
+        .over(columns, rows(false))
+        .fetch_all(&mut reader)
         .await?;
+        if phones.iter().any(|phone| phone.is_pushed_to) {
+            let since = first_since(&mut reader, oldest_open(self.clock.now())).await?;
+            let shown: Vec<(i64, MessageNo)> = query_as(
+                "select {place}, d.message_no from {rows}
+                 cross join delivery d indexed by delivery_employee
+                 where d.client_no = {client} and d.employee_no = {employee} and d.message_no >= $1
+                   and d.state in (0, 1, 5)",
+            )
+            .bind(since)
+            .over(columns, rows(true))
+            .fetch_all(&mut reader)
+            .await?;
+            open.extend(shown);
+        }
+        open.sort_unstable();
         Ok(open.into_iter().map(|(place, no)| (place as usize, no)).collect())
     }
 
@@ -126,23 +157,21 @@ impl Store {
         &self,
         owed: &[(usize, StreamPhone, MessageNo)],
     ) -> Result<Vec<(usize, DeviceMessage)>> {
-        let rows: Vec<_> = owed
-            .iter()
-            .map(|(place, phone, message)| (place, phone.client_no, phone.employee_no, *message))
-            .collect();
+        let rows = owed.iter().map(|(place, phone, message)| {
+            [(*place as i64).into(), phone.client_no.into(), phone.employee_no.into(), (*message).into()]
+        });
         query(concat!(
-            "select cast(j.value->>0 as integer) as place, ",
+            "select {place} as place, ",
             message_columns!(),
-            " from jsonb_each($1) j
-             join delivery d on d.client_no = cast(j.value->>1 as integer) and d.employee_no = cast(j.value->>2 as integer)
-                  and d.message_no = cast(j.value->>3 as integer)",
+            " from {rows} join delivery d
+                  on d.client_no = {client} and d.employee_no = {employee} and d.message_no = {message}",
             message_joins!(),
-            "where m.canceled_at is null and d.expires_at > $2
-             and (d.outcome is null or d.outcome not in ('canceled', 'denied'))
+            "where m.canceled_at is null and d.expires_at > $1
+             and d.state not in (7, 8)
              order by d.message_no"
         ))
-        .bind(json(&rows))
         .bind(self.clock.settled())
+        .over([("place", Whole), ("client", Whole), ("employee", Whole), ("message", Whole)], rows)
         .fetch_all(&mut *self.read_promptly().await?)
         .await?
         .iter()
@@ -153,20 +182,22 @@ impl Store {
     /// Which of `phones` may hold no stream any more: the token is dead, the device retired or reached another way, the
     /// employee blocked or archived.
     pub async fn lost_streams(&self, phones: &[StreamPhone]) -> Result<Vec<usize>> {
-        let rows: Vec<_> = phones.iter().map(|phone| hex_hash(&phone.token_hash)).collect();
         let lost: Vec<i64> = query_scalar(
-            "select j.key from jsonb_each($1) j where not exists (
+            "select {#} from {rows} where not exists (
                  select 1 from token t
                  join client c on c.no = t.client_no and c.archived_at is null
                  join device d on d.client_no = t.client_no and d.no = t.holder_no and d.retired_at is null
-                      and d.channel = 'stream'
+                      and (d.channel > 0) = {is_pushed_to}
                  join employee e on e.client_no = d.client_no and e.no = d.employee_no and e.blocked_at is null
                       and e.archived_at is null
-                 where t.hash = unhex(j.atom, '') and t.revoked_at is null
-                 and (t.expires_at is null or t.expires_at > $2))",
+                 where t.hash = {hash} and t.kind = 'device' and t.revoked_at is null
+                 and (t.expires_at is null or t.expires_at > $1))",
         )
-        .bind(json(&rows))
         .bind(self.clock.now())
+        .over(
+            [("hash", Bytes), ("is_pushed_to", Truth)],
+            phones.iter().map(|phone| [phone.token_hash.to_vec().into(), phone.is_pushed_to.into()]),
+        )
         .fetch_all(&mut *self.read_promptly().await?)
         .await?;
         Ok(lost.into_iter().map(|place| place as usize).collect())
@@ -204,8 +235,8 @@ mod tests {
             plant.advance(1);
         }
         for (title, change) in [
-            ("denied", "delivery set outcome = 'denied' where message_no"),
-            ("canceled", "delivery set outcome = 'canceled' where message_no"),
+            ("denied", "delivery set outcome = 8 where message_no"),
+            ("canceled", "delivery set outcome = 7 where message_no"),
             ("canceled when sent", "message set canceled_at = 1 where no"),
         ] {
             let message = plant.message(title, &[me]).await;

@@ -7,16 +7,18 @@ use std::{
 
 use simo_common::{
     api::device::{Receipt, ReceiptsAnswer},
+    delivery::Outcome,
     receipt::ReceiptKind,
     time::SECOND,
 };
 use uuid::Uuid;
 
+use super::close::{self, Delivery, PhoneTimes};
 use crate::store::{
-    AcsNo, ClientNo, DeviceCaller, DeviceNo, EmployeeNo, Error, MessageNo, Races, Result, Store, Write,
-    db::{
-        engine::{query, query_as},
-        rows_as_json::{hex, json},
+    ClientNo, DeviceCaller, DeviceNo, EmployeeNo, Error, MessageNo, Races, Result, Store, Write,
+    db::engine::{
+        Kind::{Id, Whole},
+        query, query_as,
     },
     feed::add_delivery_events,
 };
@@ -48,15 +50,8 @@ pub struct Recorded {
 /// A delivery as phones know it: client, the message's id, employee.
 type Key = (ClientNo, Uuid, EmployeeNo);
 
-/// A delivery: client, message, employee.
-type Delivery = (ClientNo, MessageNo, EmployeeNo);
-
-/// The deliveries that there are, with the ACS that posted their message.
-type Known = HashMap<Key, (Delivery, Option<AcsNo>)>;
-
-/// When, by the phone's clock, a delivery was delivered, read and acknowledged.
-#[derive(Debug, Clone, Copy, Default)]
-struct Times([Option<i64>; 3]);
+/// The deliveries that there are.
+type Known = HashMap<Key, Delivery>;
 
 impl Store {
     /// Stores what phones report, in as many transactions as it needs.
@@ -101,29 +96,26 @@ impl Store {
         let deliveries = by_delivery(batch);
         let mut tx = self.write_promptly().await?;
         let known = known(&mut tx, &deliveries).await?;
-        let changed = store_times(&mut tx, &deliveries, &known, now).await?;
-        close_pushes(&mut tx, batch, &known, now).await?;
+        let mut times: Vec<_> =
+            deliveries.iter().filter_map(|(key, times)| Some((*known.get(key)?, *times))).collect();
+        // Whoever else takes several takes them in this order.
+        times.sort_unstable();
+        let changed = close::reported(&mut tx, times.into_iter(), now).await?;
+        close::received(&mut tx, pushes(batch, &known).into_iter(), now).await?;
         touch_devices(&mut tx, batch, now).await?;
-        let posters: HashMap<Delivery, Option<AcsNo>> = known.values().copied().collect();
-        let events: Vec<_> = changed
-            .iter()
-            .map(|&(client, message, employee)| {
-                let acs_no = posters.get(&(client, message, employee)).copied().flatten();
-                (client, acs_no, message, employee)
-            })
-            .collect();
-        add_delivery_events(&mut tx, &events, now).await?;
+        add_delivery_events(&mut tx, &changed, now).await?;
         if changed.is_empty() {
             tx.confirm_what_was_read().await?;
         }
         tx.commit_unsynced().await?;
+        let changed = changed.into_iter().collect();
         Ok(batch.iter().map(|reported| answer(reported, &known, &changed)).collect())
     }
 }
 
 /// One row per delivery, sorted, however often and by however many of his phones it is reported.
-fn by_delivery(batch: &[Reported]) -> BTreeMap<Key, Times> {
-    let mut deliveries: BTreeMap<Key, Times> = BTreeMap::new();
+fn by_delivery(batch: &[Reported]) -> BTreeMap<Key, PhoneTimes> {
+    let mut deliveries: BTreeMap<Key, PhoneTimes> = BTreeMap::new();
     for reported in batch {
         for receipt in &reported.receipts {
             let times = deliveries.entry(reported.key(receipt)).or_default();
@@ -132,7 +124,7 @@ fn by_delivery(batch: &[Reported]) -> BTreeMap<Key, Times> {
                 ReceiptKind::Read => 1,
                 ReceiptKind::Acknowledged => 2,
             };
-            times.0[place].get_or_insert(receipt.at.as_microsecond());
+            times[place].get_or_insert(receipt.at.as_microsecond());
         }
     }
     deliveries
@@ -159,123 +151,64 @@ fn answer(reported: &Reported, known: &Known, changed: &HashSet<Delivery>) -> Re
             refused: Vec::new(),
         },
         changed: reported.receipts.iter().any(|receipt| {
-            known.get(&reported.key(receipt)).is_some_and(|(delivery, _)| changed.contains(delivery))
+            known.get(&reported.key(receipt)).is_some_and(|delivery| changed.contains(delivery))
         }),
     }
 }
 
 /// The deliveries that there are. What was denied is nobody's, unless a phone may have got it before.
-async fn known(tx: &mut Write, deliveries: &BTreeMap<Key, Times>) -> Result<Known> {
+async fn known(tx: &mut Write, deliveries: &BTreeMap<Key, PhoneTimes>) -> Result<Known> {
     if deliveries.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<_> =
-        deliveries.keys().map(|(client, message, employee)| (client, hex(*message), employee)).collect();
-    let found: Vec<(ClientNo, Uuid, EmployeeNo, MessageNo, Option<AcsNo>)> = query_as(
-        "select d.client_no, m.id, d.employee_no, d.message_no, m.acs_no
-         from jsonb_each($1) j cross join message m cross join delivery d
-         where m.client_no = cast(j.value->>0 as integer) and m.id = unhex(j.value->>1)
-           and d.client_no = m.client_no and d.message_no = m.no and d.employee_no = cast(j.value->>2 as integer)
-           and (d.outcome is null or d.outcome <> 'denied' or exists (
+    let denied = Outcome::Denied.number();
+    let found: Vec<(ClientNo, Uuid, EmployeeNo, MessageNo)> = query_as(format!(
+        "select d.client_no, m.id, d.employee_no, d.message_no
+         from {{rows}} cross join message m cross join delivery d
+         where m.client_no = {{client}} and m.id = {{message}}
+           and d.client_no = m.client_no and d.message_no = m.no and d.employee_no = {{employee}}
+           and (d.outcome is null or d.outcome <> {denied} or exists (
                select 1 from push p where p.client_no = d.client_no and p.message_no = d.message_no
-               and p.employee_no = d.employee_no))",
+               and p.employee_no = d.employee_no))"
+    ))
+    .over(
+        [("client", Whole), ("message", Id), ("employee", Whole)],
+        deliveries
+            .keys()
+            .map(|(client, message, employee)| [(*client).into(), (*message).into(), (*employee).into()]),
     )
-    .bind(json(&rows))
     .fetch_all(tx)
     .await?;
-    let known = |(client, id, employee, no, acs)| ((client, id, employee), ((client, no, employee), acs));
+    let known = |(client, id, employee, no)| ((client, id, employee), (client, no, employee));
     Ok(found.into_iter().map(known).collect())
 }
 
-async fn store_times(
-    tx: &mut Write,
-    deliveries: &BTreeMap<Key, Times>,
-    known: &Known,
-    now: i64,
-) -> Result<HashSet<Delivery>> {
-    let mut rows: Vec<_> = deliveries
-        .iter()
-        .filter_map(|(key, Times([delivered, read, acknowledged]))| {
-            let ((client, message, employee), _) = known.get(key)?;
-            Some((client, message, employee, delivered, read, acknowledged))
-        })
-        .collect();
-    // Whoever else takes several takes them in this order.
-    rows.sort_unstable();
-    if rows.is_empty() {
-        return Ok(HashSet::new());
-    }
-    // On the right side a column is still as it was before.
-    let changed: Vec<Delivery> = query_as(
-        "update delivery set
-             delivered_at = coalesce(delivered_at, case when cast(j.value->>3 as integer) is not null then cast($2 as integer) end),
-             phone_delivered_at = case when delivered_at is null then cast(j.value->>3 as integer) else phone_delivered_at end,
-             read_at = coalesce(read_at, case when cast(j.value->>4 as integer) is not null then cast($2 as integer) end),
-             phone_read_at = case when read_at is null then cast(j.value->>4 as integer) else phone_read_at end,
-             acknowledged_at = coalesce(acknowledged_at, case when cast(j.value->>5 as integer) is not null then cast($2 as integer) end),
-             phone_acknowledged_at = case when acknowledged_at is null then cast(j.value->>5 as integer) else phone_acknowledged_at end
-         from jsonb_each($1) j
-         where client_no = cast(j.value->>0 as integer) and message_no = cast(j.value->>1 as integer)
-         and employee_no = cast(j.value->>2 as integer)
-         and (delivered_at is null and cast(j.value->>3 as integer) is not null
-              or read_at is null and cast(j.value->>4 as integer) is not null
-              or acknowledged_at is null and cast(j.value->>5 as integer) is not null)
-         returning client_no, message_no, employee_no",
-    )
-    .bind(json(&rows))
-    .bind(now)
-    .fetch_all(tx)
-    .await?;
-    Ok(changed.into_iter().collect())
-}
-
 /// The pushes to the devices that report; those to his other devices go on.
-async fn close_pushes(tx: &mut Write, batch: &[Reported], known: &Known, now: i64) -> Result<()> {
-    let pushes: BTreeSet<(Delivery, DeviceNo)> = batch
+fn pushes(batch: &[Reported], known: &Known) -> HashSet<(Delivery, DeviceNo)> {
+    let of = |reported: &Reported, receipt: &Receipt| {
+        Some((*known.get(&reported.key(receipt))?, reported.phone.device_no))
+    };
+    batch
         .iter()
-        .flat_map(|reported| {
-            let device_no = reported.phone.device_no;
-            reported.receipts.iter().filter_map(move |receipt| {
-                let (delivery, _) = known.get(&reported.key(receipt))?;
-                Some((*delivery, device_no))
-            })
-        })
-        .collect();
-    if pushes.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<_> = pushes
-        .into_iter()
-        .map(|((client, message, employee), device)| (client, message, employee, device))
-        .collect();
-    query(
-        "update push set done_at = coalesce(done_at, $2), outcome = 'received', reason = null
-         from jsonb_each($1) j
-         where client_no = cast(j.value->>0 as integer) and message_no = cast(j.value->>1 as integer)
-         and employee_no = cast(j.value->>2 as integer) and device_no = cast(j.value->>3 as integer)
-         and (outcome is null or outcome <> 'received')",
-    )
-    .bind(json(&rows))
-    .bind(now)
-    .execute(tx)
-    .await?;
-    Ok(())
+        .flat_map(|reported| reported.receipts.iter().filter_map(move |receipt| of(reported, receipt)))
+        .collect()
 }
 
 /// The devices are alive: their quarantine ends.
 async fn touch_devices(tx: &mut Write, batch: &[Reported], now: i64) -> Result<()> {
     let devices: BTreeSet<(ClientNo, DeviceNo)> =
         batch.iter().map(|reported| (reported.phone.client_no, reported.phone.device_no)).collect();
-    let rows: Vec<_> = devices.into_iter().collect();
     query(
-        "update device set quarantined_at = null, reason = null, seen_at = $2
-         from jsonb_each($1) j
-         where client_no = cast(j.value->>0 as integer) and device.no = cast(j.value->>1 as integer) and retired_at is null
-         and (quarantined_at is not null or seen_at is null or seen_at <= $3 or seen_at > $2)",
+        "update device set quarantined_at = null, reason = null, seen_at = $1 from {rows}
+         where client_no = {client} and device.no = {device} and retired_at is null
+         and (quarantined_at is not null or seen_at is null or seen_at <= $2 or seen_at > $1)",
     )
-    .bind(json(&rows))
     .bind(now)
     .bind(now - SEEN_EVERY)
+    .over(
+        [("client", Whole), ("device", Whole)],
+        devices.into_iter().map(|(client, device)| [client.into(), device.into()]),
+    )
     .execute(tx)
     .await?;
     Ok(())

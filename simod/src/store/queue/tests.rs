@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use simo_common::delivery::Reason;
+
 use super::*;
 use crate::testing::Plant;
 
@@ -22,7 +24,7 @@ async fn two() -> Option<(Plant, Store)> {
 }
 
 async fn claim(store: &Store, lease: Duration) -> Option<ClaimedPush> {
-    store.claim("fcm", 10, lease).await.unwrap().pushes.pop()
+    store.claim(ChannelKind::Fcm, 10, lease).await.unwrap().pushes.pop()
 }
 
 /// Waits until the lease of whoever holds it is over.
@@ -40,7 +42,7 @@ fn finished(push: &ClaimedPush, result: PushResult) -> [Finished; 1] {
 }
 
 fn failed() -> PushResult {
-    PushResult::Failed { reason: "refused", answer: "no".to_owned(), device: DeviceEffect::None }
+    PushResult::Failed { reason: Reason::Rejected, answer: "no".to_owned(), device: DeviceEffect::None }
 }
 
 fn accepted() -> PushResult {
@@ -66,7 +68,7 @@ async fn a_late_failure_does_not_undo_what_another_instance_does() {
     let open = "select count(*) from push where done_at is null and tries = 0 and held_until is not null";
     assert_eq!(plant.number(open).await, Some(1));
     other.finish(&finished(&taken_over, accepted())).await.unwrap();
-    let sent = "select count(*) from push where outcome = 'accepted' and tries = 1";
+    let sent = "select count(*) from push where outcome = 1 and tries = 1";
     assert_eq!(plant.number(sent).await, Some(1));
 }
 
@@ -78,7 +80,7 @@ async fn a_late_success_counts() {
     plant.store.finish(&finished(&held, accepted())).await.unwrap();
     other.finish(&finished(&taken_over, failed())).await.unwrap();
     let sent = "select count(*) from push p join delivery d on d.message_no = p.message_no
-                where p.outcome = 'accepted' and d.sent_at = 1 and d.outcome is null";
+                where p.outcome = 1 and d.sent_at = 1 and d.outcome is null";
     assert_eq!(plant.number(sent).await, Some(1));
 }
 

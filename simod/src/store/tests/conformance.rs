@@ -21,10 +21,13 @@ mod people;
 mod phones;
 mod queue;
 mod site;
+mod stories;
 mod streams;
 mod succession;
+mod sums;
 mod tokens;
 mod topics;
+mod withheld;
 
 use std::{
     collections::BTreeSet,
@@ -157,7 +160,7 @@ async fn deliveries(f: &Fixture, text: &str) -> Vec<Delivery> {
 }
 
 /// How things stand with the only message: for whom, in what state, and why.
-async fn states(f: &Fixture) -> Vec<String> {
+pub(super) async fn states(f: &Fixture) -> Vec<String> {
     let all = deliveries(f, "").await;
     all.iter()
         .map(|row| {

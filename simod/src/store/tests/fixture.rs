@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{
+    channel::ChannelKind,
     clock::Clock,
     store::{
         AcsNo, ClientNo, Draft, Expiry, Incoming, Poster, Store,
@@ -207,13 +208,20 @@ async fn add_employee(store: &Store, client_no: ClientNo, no: usize, address: Op
     if let Some(address) = address {
         query(
             "insert into device (client_no, id, employee_no, channel, address, name, platform, paired_at)
-             values ($1, $2, $3, 'fcm', $4, 'phone', 'android', 1)",
+             values ($1, $2, $3, $5, $4, 'phone', 'android', 1)",
         )
         .bind(client_no)
         .bind(Uuid::from_u128(rand::random()))
         .bind(no as i64)
         .bind(address)
+        .bind(ChannelKind::Fcm)
         .execute(&mut tx)
+        .await
+        .unwrap();
+        tx.run(
+            "insert into way (client_no, device_no, no, channel, address, name, since)
+             select client_no, no, way_no, channel, address, name, paired_at from device where true on conflict do nothing",
+        )
         .await
         .unwrap();
     }

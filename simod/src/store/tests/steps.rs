@@ -4,7 +4,7 @@ use simo_common::api::message::{Canceled, Recipients};
 use uuid::Uuid;
 
 use super::{
-    Stride,
+    CANCEL_BEGUN, Stride,
     fixture::{Fixture, NOON},
     posted,
 };
@@ -29,15 +29,20 @@ async fn wide() -> (Fixture, Uuid) {
 async fn ends(f: &Fixture) -> Vec<String> {
     let count = |table: &str| {
         format!(
-            "select coalesce(outcome, 'open') || ' ' || coalesce(reason, '') || ' ' || count(*) from {table}
+            "select coalesce(outcome, 0) || ' ' || coalesce(reason, 0) || ' ' || count(*) from {table}
              group by outcome, reason order by 1"
         )
     };
     let mut ends = f.rows(&count("delivery")).await;
     ends.extend(f.rows(&count("push")).await);
-    ends.extend(f.rows("select count(*) from event where kind = 'delivery'").await);
+    ends.extend(f.rows("select count(*) from event where kind = 2").await);
     ends
 }
+
+/// Canceled all of them.
+const CANCELED: [&str; 3] = ["7 7 603", "7 7 3", "603"];
+/// Denied, and canceled, because he is blocked.
+const BLOCKED: [&str; 3] = ["8 3 1100", "7 3 1100", "1100"];
 
 #[tokio::test]
 async fn canceling_closes_more_deliveries_than_one_step_does() {
@@ -45,20 +50,15 @@ async fn canceling_closes_more_deliveries_than_one_step_does() {
     let canceled = f.store.cancel_message(f.client_no, None, id).await.unwrap();
     let all = Canceled { canceled: 603, too_late: 0, scheduled: false };
     assert_eq!(canceled, all);
-    assert_eq!(ends(&f).await, ["canceled canceled 603", "canceled canceled 3", "603"]);
+    assert_eq!(ends(&f).await, CANCELED);
 }
 
 #[tokio::test]
 async fn a_cancelation_that_was_cut_short_before_several_steps_is_finished() {
     let (f, _) = wide().await;
-    f.execute(&format!(
-        "update message set canceled_at = {NOON};
-         insert into event (client_no, acs_no, at, kind, message_no)
-         select client_no, acs_no, {NOON}, 'canceled', no from message"
-    ))
-    .await;
-    f.store.resume_cancelations().await.unwrap();
-    assert_eq!(ends(&f).await, ["canceled canceled 603", "canceled canceled 3", "603"]);
+    f.execute(&format!("{CANCEL_BEGUN}; update message set canceled_at = {NOON}")).await;
+    f.store.do_duties().await.unwrap();
+    assert_eq!(ends(&f).await, CANCELED);
 }
 
 /// 1,100 messages for employee 1, who has a phone.
@@ -74,7 +74,25 @@ async fn many() -> Fixture {
 async fn blocking_denies_more_deliveries_than_one_step_does() {
     let f = many().await;
     f.store.block_employee(f.client_no, "1").await.unwrap();
-    assert_eq!(ends(&f).await, ["denied blocked 1100", "canceled blocked 1100", "1100"]);
+    assert_eq!(ends(&f).await, BLOCKED);
+}
+
+#[tokio::test]
+async fn unblocking_gives_back_more_deliveries_than_one_step_does() {
+    let f = many().await;
+    f.store.block_employee(f.client_no, "1").await.unwrap();
+    f.store.unblock_employee(f.client_no, "1").await.unwrap();
+    assert_eq!(ends(&f).await, ["0 0 1100", "0 0 1100", "2200"]);
+}
+
+#[tokio::test]
+async fn archiving_somebody_blocked_ends_more_holds_than_one_step_does() {
+    let f = many().await;
+    f.store.block_employee(f.client_no, "1").await.unwrap();
+    f.store.remove_employee(f.client_no, "1").await.unwrap();
+    f.execute("update employee set archived_at = null where personnel_no = '1'").await;
+    f.store.unblock_employee(f.client_no, "1").await.unwrap();
+    assert_eq!(ends(&f).await, BLOCKED);
 }
 
 #[tokio::test]
@@ -82,7 +100,7 @@ async fn archiving_denies_more_deliveries_than_one_step_does() {
     let f = many().await;
     f.store.remove_employee(f.client_no, "1").await.unwrap();
     let deliveries = &ends(&f).await[0];
-    assert_eq!(deliveries, "denied archived 1100");
+    assert_eq!(deliveries, "8 4 1100");
     assert_eq!(f.rows("select count(*) from push where done_at is null").await, ["0"]);
 }
 
@@ -93,7 +111,7 @@ async fn blocking_that_was_cut_short_is_finished_by_blocking_again() {
     let cut_short = format!("update employee set blocked_at = {} where personnel_no = '1'", NOON - 1);
     f.execute(&cut_short).await;
     f.store.block_employee(f.client_no, "1").await.unwrap();
-    assert_eq!(ends(&f).await, ["denied blocked 1100", "canceled blocked 1100", "1100"]);
+    assert_eq!(ends(&f).await, BLOCKED);
     let since = f.rows("select blocked_at from employee where personnel_no = '1'");
     assert_eq!(since.await, [(NOON - 1).to_string()]);
 }

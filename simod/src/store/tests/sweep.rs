@@ -1,28 +1,31 @@
 //! What time does to the database.
 
 use simo_common::{
+    delivery::Reason,
     hex::hex,
     time::{DAY, HOUR as HOUR_US},
 };
 
 use super::{
-    super::{DeviceEffect, PushResult},
-    claim_all, finished,
+    super::{DeviceEffect, PushResult, queue::PushOutcome},
+    claim_all,
+    conformance::states,
+    finished,
     fixture::{Fixture, HOUR, NOON},
 };
+use crate::channel::ChannelKind;
+
 const AFTER_EXPIRY: i64 = NOON + 3 * HOUR;
 
 /// Outcome and reason of every delivery and push, in the order of the employees.
-async fn ends(f: &Fixture) -> Vec<String> {
-    let mut ends =
-        f.rows("select state || ' ' || coalesce(reason, '-') from delivery order by employee_no").await;
-    ends.extend(
-        f.rows(
-            "select coalesce(outcome, 'open') || ' ' || coalesce(reason, '-') from push order by employee_no",
-        )
-        .await,
-    );
-    ends
+async fn ends(f: &Fixture) -> (Vec<String>, Vec<String>) {
+    let pushes = "select coalesce(outcome, 0) || ' ' || coalesce(reason, 0) from push order by employee_no";
+    (states(f).await, f.rows(pushes).await)
+}
+
+/// How a push ended, as the database has it.
+fn ended(outcome: PushOutcome, reason: Reason) -> String {
+    format!("{} {}", outcome.number(), reason.number())
 }
 
 #[tokio::test]
@@ -30,15 +33,16 @@ async fn what_ran_out_says_why() {
     let f = Fixture::new().await;
     f.add_employees(1).await;
     f.store.accept(&[f.personal("a", &["1", "2", "4"])]).await.unwrap();
-    f.execute("update push set reason = 'no_channel' where employee_no = 2").await;
+    let no_channel = Reason::NoChannel.number();
+    f.execute(&format!("update push set reason = {no_channel} where employee_no = 2")).await;
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
     f.clock.set(AFTER_EXPIRY);
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 3);
-    assert_eq!(
-        ends(&f).await,
-        ["6 expired", "6 no_channel", "6 no_device", "expired expired", "expired no_channel"]
-    );
-    assert_eq!(f.rows("select count(*) from event where kind = 'delivery'").await, ["3"]);
+    let (deliveries, pushes) = ends(&f).await;
+    assert_eq!(deliveries, ["1 expired expired", "2 expired no_channel", "4 expired no_device"]);
+    let expired = |reason| ended(PushOutcome::Expired, reason);
+    assert_eq!(pushes, [expired(Reason::Expired), expired(Reason::NoChannel)]);
+    assert_eq!(f.rows("select count(*) from event where kind = 2").await, ["3"]);
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
 }
 
@@ -46,7 +50,7 @@ async fn what_ran_out_says_why() {
 async fn what_is_under_way_does_not_run_out() {
     let f = Fixture::new().await;
     f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
-    let pushes = f.store.claim("fcm", 1, super::LEASE).await.unwrap().pushes;
+    let pushes = f.store.claim(ChannelKind::Fcm, 1, super::LEASE).await.unwrap().pushes;
     f.clock.set(AFTER_EXPIRY);
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 1);
     let accepted = PushResult::Accepted { answer: String::new() };
@@ -59,30 +63,32 @@ async fn what_is_under_way_does_not_run_out() {
 async fn a_cancelation_that_was_cut_short_is_finished() {
     let f = Fixture::new().await;
     f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
-    f.execute(&format!(
-        "update message set canceled_at = {NOON};
-         insert into event (client_no, acs_no, at, kind, message_no)
-         select client_no, acs_no, {NOON}, 'canceled', no from message"
-    ))
-    .await;
-    f.store.resume_cancelations().await.unwrap();
-    assert_eq!(ends(&f).await, ["7 canceled", "7 canceled", "canceled canceled", "canceled canceled"]);
+    f.execute(&format!("{}; update message set canceled_at = {NOON}", super::CANCEL_BEGUN)).await;
+    f.store.do_duties().await.unwrap();
+    let canceled = ended(PushOutcome::Canceled, Reason::Canceled);
+    let deliveries = ["1 canceled canceled", "2 canceled canceled"].map(str::to_owned).to_vec();
+    assert_eq!(ends(&f).await, (deliveries, vec![canceled.clone(), canceled]));
+    assert_eq!(f.rows("select count(*) from duty").await, ["0"]);
 }
 
 #[tokio::test]
 async fn pushes_of_streams_do_not_stay_open_for_ever() {
     let f = Fixture::new().await;
-    f.execute("update device set channel = 'stream', address = null").await;
+    let stream = ChannelKind::Stream.number();
+    f.execute(&format!("update device set channel = {stream}, address = null")).await;
     f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
     // A receipt came from another phone of his: no outcome closes the delivery.
     f.execute(&format!("update delivery set delivered_at = {NOON}")).await;
     assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
-    assert_eq!(f.store.waiting_pushes("stream").await.unwrap(), 2);
+    assert_eq!(f.store.waiting_pushes(ChannelKind::Stream).await.unwrap(), 2);
     f.clock.set(AFTER_EXPIRY);
     assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
     assert_eq!(
-        (f.store.waiting_pushes("stream").await.unwrap(), f.rows("select distinct outcome from push").await),
-        (0, vec!["expired".to_owned()])
+        (
+            f.store.waiting_pushes(ChannelKind::Stream).await.unwrap(),
+            f.rows("select distinct outcome from push").await
+        ),
+        (0, vec![PushOutcome::Expired.number().to_string()])
     );
 }
 
@@ -90,17 +96,14 @@ async fn pushes_of_streams_do_not_stay_open_for_ever() {
 async fn pushes_without_a_channel_say_so_until_there_is_one() {
     let f = Fixture::new().await;
     f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
-    assert_eq!(f.store.note_missing_channel("fcm").await.unwrap(), 2);
-    assert_eq!(f.store.note_missing_channel("fcm").await.unwrap(), 0);
-    assert_eq!(f.rows("select distinct reason from push").await, ["no_channel"]);
+    assert_eq!(f.store.note_missing_channel(ChannelKind::Fcm).await.unwrap(), 2);
+    assert_eq!(f.store.note_missing_channel(ChannelKind::Fcm).await.unwrap(), 0);
+    assert_eq!(f.rows("select distinct reason from push").await, [Reason::NoChannel.number().to_string()]);
     let pushes = claim_all(&f).await;
     let accepted = || PushResult::Accepted { answer: String::new() };
     let finished: Vec<_> = pushes.iter().map(|push| finished(push, accepted())).collect();
     f.store.finish(&finished).await.unwrap();
-    assert_eq!(
-        f.rows("select count(*) from push where outcome = 'accepted' and reason is null").await,
-        ["2"]
-    );
+    assert_eq!(f.rows("select count(*) from push where outcome = 1 and reason is null").await, ["2"]);
 }
 
 #[tokio::test]
@@ -109,8 +112,8 @@ async fn old_keys_events_failures_and_invitations_are_forgotten_and_young_ones_k
     let rows = |at: i64, name: &str| {
         format!(
             "insert into idempotency (client_no, acs_no, key, message_no, fingerprint, created_at)
-                 values (9, 9, '{name}', 9, x'04ff', {at});
-             insert into event (client_no, at, kind, message_no) values (9, {at}, 'accepted', 9);
+                 values (9, 9, '{name}', 9, 4, {at});
+             insert into event (client_no, at, kind, message_no) values (9, {at}, 1, 9);
              insert into pairing_failure (address, hour, count) values ('{name}', {hour}, 1);
              insert into invite (code_hash, client_no, employee_no, created_at, expires_at)
                  values (x'{code}', 9, 9, {at}, {at});",
@@ -158,15 +161,11 @@ async fn who_is_blocked_before_his_turn_comes_is_denied() {
     f.store.remove_employee(f.client_no, "3").await.unwrap();
     let mut stride = super::Stride::default();
     while f.store.expand_step(&mut stride).await.unwrap() {}
-    assert_eq!(
-        f.rows(
-            "select employee_no || ' ' || outcome || ' ' || reason || ' ' || outcome_at
-             from delivery where outcome is not null order by 1",
-        )
-        .await,
-        [format!("2 denied blocked {NOON}"), format!("3 denied archived {NOON}")]
-    );
-    assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 1);
+    let denied: Vec<_> = states(&f).await.into_iter().filter(|state| !state.contains("queued")).collect();
+    assert_eq!(denied, ["2 denied blocked", "3 denied archived"]);
+    let later = "select employee_no || ' ' || outcome_at from delivery where outcome is not null order by 1";
+    assert_eq!(f.rows(later).await, [format!("2 {NOON}"), format!("3 {NOON}")]);
+    assert_eq!(f.store.waiting_pushes(ChannelKind::Fcm).await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -197,10 +196,10 @@ async fn a_large_message_is_forgotten_in_pieces() {
 #[tokio::test]
 async fn the_brake_remembers_the_dead_of_the_last_hour() {
     let f = Fixture::new().await;
-    assert_eq!(f.store.count_devices("fcm").await.unwrap(), 3);
+    assert_eq!(f.store.count_devices(ChannelKind::Fcm).await.unwrap(), 3);
     f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
     let pushes = claim_all(&f).await;
-    let dead = |device| PushResult::Failed { reason: "dead_address", answer: String::new(), device };
+    let dead = |device| PushResult::Failed { reason: Reason::DeadAddress, answer: String::new(), device };
     f.store
         .finish(&[
             finished(&pushes[0], dead(DeviceEffect::Quarantine)),
@@ -208,10 +207,10 @@ async fn the_brake_remembers_the_dead_of_the_last_hour() {
         ])
         .await
         .unwrap();
-    assert_eq!(f.store.count_devices("fcm").await.unwrap(), 2);
-    assert_eq!(f.store.dead_devices("fcm").await.unwrap().len(), 2);
+    assert_eq!(f.store.count_devices(ChannelKind::Fcm).await.unwrap(), 2);
+    assert_eq!(f.store.dead_devices(ChannelKind::Fcm).await.unwrap().len(), 2);
     f.clock.set(NOON + HOUR + 1);
-    assert!(f.store.dead_devices("fcm").await.unwrap().is_empty());
+    assert!(f.store.dead_devices(ChannelKind::Fcm).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -220,14 +219,13 @@ async fn a_push_that_quarantine_holds_back_was_no_try() {
     f.store.accept(&[f.personal("a", &["1"])]).await.unwrap();
     let pushes = claim_all(&f).await;
     let held_back = PushResult::Failed {
-        reason: "quarantined",
+        reason: Reason::Quarantined,
         answer: "not sent".to_owned(),
         device: DeviceEffect::None,
     };
     f.store.finish(&[finished(&pushes[0], held_back)]).await.unwrap();
     assert_eq!(
-        f.rows("select tries || ' ' || case when last_tried_at is null then 'untried' else 'tried' end || ' ' || outcome from push")
-            .await,
-        ["0 untried failed"]
+        f.rows("select tries || ' ' || coalesce(last_tried_at, 0) || ' ' || outcome from push").await,
+        [format!("0 0 {}", PushOutcome::Failed.number())]
     );
 }

@@ -1,32 +1,43 @@
-//! Two builds of simod: the processor time that each takes for a message. It changes less than a rate does with what
-//! else the machine does; and the build before against itself shows how much it still changes.
+//! Two builds of simod: what each does in a second, the processor time that it takes for a message, and what it keeps. The
+//! processor time changes less than a rate does with what else the machine does; and the build before against itself shows
+//! how much each still changes.
 
 use std::{
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use simo_common::client::ListQuery;
-use simo_tests::{Simod, programs, wait::within};
+use simo_common::{
+    api::access::Grantee,
+    client::{Client, ListQuery},
+};
+use simo_tests::{Plant, Simod, database, postgres, programs, simod::Setup, wait::within};
+use sqlx::Connection as _;
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 use crate::{
+    Measurement,
     blast::{Until, median, quantile},
     cpu,
+    drain::{self, PUSHES},
+    footprint,
     ingest::{self, Door},
     site::{self, Provider, Silence},
-    table,
+    table, wide,
 };
 
 /// Requests over each of the connections: seconds of processor time, so that a tick of 10 ms is below 1 %.
-const SINGLES: usize = 300;
-const BATCHES: usize = 10;
+const SINGLES: usize = 600;
+const BATCHES: usize = 25;
 
-const WAYS: [&str; 3] = ["single, 64 connections", "batches of 1,000", "drain of FCM pushes"];
+/// What can be compared.
+pub(crate) const PARTS: [Measurement; 4] =
+    [Measurement::Footprint, Measurement::Ingest, Measurement::Drain, Measurement::Wide];
 
-/// Microseconds a message, for each of the [`WAYS`].
-type Costs = [f64; 3];
+/// The topic of the messages whose size is compared.
+const TOPIC: &str = "naryady";
 
 /// The simod in a folder of binaries.
 ///
@@ -45,72 +56,257 @@ pub(crate) fn simod_in(folder: &str) -> Result<PathBuf, String> {
 }
 
 /// So many pairs of the build before and this one, and as many of the build before and itself.
-pub(crate) async fn measure(directory: &Path, before: &Path, pairs: usize) -> Comparisons {
-    let after = programs::program("simod");
-    let mut rows: [[Vec<Pair>; 2]; 3] = Default::default();
+pub(crate) async fn measure(
+    directory: &Path,
+    before: &Path,
+    pairs: usize,
+    parts: &[Measurement],
+) -> Comparisons {
+    let before = Build::new(directory, before);
+    let after = Build::new(directory, &programs::program("simod"));
+    let mut runs: Vec<Vec<[Vec<Figure>; 3]>> = parts.iter().map(|_| Vec::new()).collect();
     for number in 1..=pairs {
-        let mut costs = [Costs::default(); 3];
-        for (costs, simod) in costs.iter_mut().zip([before, &after, before]) {
-            *costs = costs_of(directory, simod).await;
-        }
-        // Every second pair is the other way round: a machine that becomes slower favours neither build.
-        if number % 2 == 0 {
-            costs.reverse();
-        }
-        let [before, after, again] = costs;
-        for (way, rows) in rows.iter_mut().enumerate() {
-            let pair = |other: Costs| Pair { before: before[way], after: other[way] };
-            rows[0].push(pair(again));
-            rows[1].push(pair(after));
-            eprintln!(
-                "pair {number}/{pairs}, {}: {:.1} µs, itself {:.3}, after {:.3}",
-                WAYS[way],
-                before[way],
-                pair(again).ratio(),
-                pair(after).ratio()
-            );
+        for (part, runs) in parts.iter().zip(&mut runs) {
+            let mut run: [Vec<Figure>; 3] = Default::default();
+            for (figures, build) in run.iter_mut().zip([&before, &after, &before]) {
+                *figures = build.figures(*part).await;
+            }
+            // Every second pair is the other way round: a machine that becomes slower favours neither build.
+            if number % 2 == 0 {
+                run.reverse();
+            }
+            for ((before, after), again) in run[0].iter().zip(&run[1]).zip(&run[2]) {
+                let ratio = |other: &Figure| Pair { before: before.value, after: other.value }.ratio();
+                eprintln!(
+                    "pair {number}/{pairs}, {}: {}, itself {:.3}, after {:.3}",
+                    before.name,
+                    show(before.value, before.unit),
+                    ratio(again),
+                    ratio(after)
+                );
+            }
+            runs.push(run);
         }
     }
-    let named = WAYS.into_iter().zip(rows).flat_map(|(way, [itself, after])| {
-        [(format!("{way}: before against itself"), itself), ("  before against after".to_owned(), after)]
-    });
-    Comparisons(named.collect())
+    Comparisons(runs.iter().flat_map(|runs| compared(runs)).collect())
 }
 
-/// One simod on a database of its own: takes messages while the provider says nothing, then drains them.
-async fn costs_of(directory: &Path, simod: &Path) -> Costs {
-    let directory = TempDir::with_prefix_in("compare-", directory).expect("a directory");
-    let directory = directory.path();
-    let provider = Provider::start(directory);
-    let silence = Silence::begin();
-    let setup = site::setup(directory, "queue").program(simod).fcm_at(&silence.url, &provider.files);
-    let (mut queue, token) = site::with_phones(setup, ingest::EMPLOYEES, "fcm").await;
-    let door = Door::at(site::address(&queue), token);
-    let started = used_us(&queue).await;
-    door.singles(Until::Posted(SINGLES)).await;
-    let singles = used_us(&queue).await;
-    door.batches(Until::Posted(BATCHES)).await;
-    let batches = used_us(&queue).await;
-    queue.kill9();
-    drop(silence);
+/// Of each figure, the build before against itself and against this one.
+fn compared(runs: &[[Vec<Figure>; 3]]) -> Vec<(String, Figure, Vec<Pair>)> {
+    let mut all = Vec::new();
+    for (place, figure) in runs[0][0].iter().enumerate() {
+        let names = [format!("{}: before against itself", figure.name), "  before against after".to_owned()];
+        for (name, other) in names.into_iter().zip([2, 1]) {
+            let pair =
+                |run: &[Vec<Figure>; 3]| Pair { before: run[0][place].value, after: run[other][place].value };
+            all.push((name, *figure, runs.iter().map(pair).collect()));
+        }
+    }
+    all
+}
 
-    let setup = site::setup(directory, "drain").program(simod).on_database_of(&queue);
-    let drain = setup.fcm_at(&provider.url, &provider.files).start().await;
-    let single_messages = SINGLES * ingest::CONNECTIONS;
-    let batched_messages = BATCHES * ingest::BATCH_CONNECTIONS * ingest::BATCH;
-    let messages = single_messages + batched_messages;
-    within(Duration::from_mins(5), "all pushes arrive", async || {
-        tokio::time::sleep(Duration::from_millis(250)).await;
-        (provider.stats(0).await.accepted >= messages as u64).then_some(())
-    })
-    .await;
-    // With its start, since it drains from then on.
-    let drained = used_us(&drain).await;
-    [
-        (singles - started) as f64 / single_messages as f64,
-        (batches - singles) as f64 / batched_messages as f64,
-        drained as f64 / messages as f64,
-    ]
+/// A number that one run gives.
+#[derive(Clone, Copy)]
+struct Figure {
+    name: &'static str,
+    value: f64,
+    unit: &'static str,
+}
+
+impl Figure {
+    const fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
+        Self { name, value, unit }
+    }
+}
+
+fn show(value: f64, unit: &str) -> String {
+    format!("{value:.*} {unit}", usize::from(value < 1_000.0))
+}
+
+/// A build with the databases that its runs begin with copies of: pairing people's phones takes longer than a run.
+struct Build {
+    simod: PathBuf,
+    directory: TempDir,
+    few: OnceCell<Seed>,
+    many: OnceCell<Seed>,
+}
+
+/// A simod that is down, with the tokens of the ACS there.
+struct Seed {
+    simod: Simod,
+    tokens: Vec<String>,
+}
+
+impl Build {
+    fn new(directory: &Path, simod: &Path) -> Self {
+        let directory = TempDir::with_prefix_in("build-", directory).expect("a directory");
+        Self { simod: simod.to_owned(), directory, few: OnceCell::new(), many: OnceCell::new() }
+    }
+
+    fn setup(&self, directory: &Path, name: &str) -> Setup {
+        site::setup(directory, name).program(&self.simod)
+    }
+
+    /// With one client of few people.
+    async fn few(&self) -> &Seed {
+        let make = async || {
+            let provider = Provider::start(self.directory.path());
+            let setup = self.setup(self.directory.path(), "few").fcm_at(&provider.url, &provider.files);
+            let (mut simod, token) = site::with_phones(setup, ingest::EMPLOYEES, "fcm").await;
+            let plant = Plant { slug: site::CLIENT.to_owned(), admin: client(&simod) };
+            plant.topic(TOPIC, &[Grantee::Everyone]).await;
+            simod.terminate().await;
+            Seed { simod, tokens: vec![token] }
+        };
+        self.few.get_or_init(make).await
+    }
+
+    /// With the crowd that one message goes to.
+    async fn many(&self) -> &Seed {
+        let make = async || {
+            let provider = Provider::start(self.directory.path());
+            let setup = self.setup(self.directory.path(), "many").fcm_at(&provider.url, &provider.files);
+            let mut simod = setup.start().await;
+            let tokens = wide::people(&simod).await.into();
+            simod.terminate().await;
+            Seed { simod, tokens }
+        };
+        self.many.get_or_init(make).await
+    }
+
+    /// One run, on a database of its own.
+    async fn figures(&self, part: Measurement) -> Vec<Figure> {
+        let directory = TempDir::with_prefix_in("run-", self.directory.path()).expect("a directory");
+        let directory = directory.path();
+        let provider = Provider::start(directory);
+        match part {
+            Measurement::Footprint => self.idle(directory).await,
+            Measurement::Ingest => self.ingest(directory, &provider).await,
+            Measurement::Drain => self.drain(directory, &provider).await,
+            Measurement::Wide => self.wide(directory, &provider).await,
+            _ => unreachable!("it is not among the parts"),
+        }
+    }
+
+    async fn idle(&self, directory: &Path) -> Vec<Figure> {
+        let simod = self.setup(directory, "idle").start().await;
+        vec![Figure::new("resident when idle", footprint::idle_mib(&simod).await, "MiB")]
+    }
+
+    /// The provider says nothing, so that hardly anything but accepting goes on.
+    async fn ingest(&self, directory: &Path, provider: &Provider) -> Vec<Figure> {
+        let Seed { simod, tokens } = self.few().await;
+        let silence = Silence::begin();
+        let setup = self.setup(directory, "ingest").on_copy_of(simod).await;
+        let simod = setup.fcm_at(&silence.url, &provider.files).start().await;
+        let door = Door::at(site::address(&simod), tokens[0].clone());
+        let started = used_us(&simod).await;
+        let single_rate = door.singles(Until::Posted(SINGLES)).await;
+        let singles = used_us(&simod).await;
+        let batched_rate = door.batches(Until::Posted(BATCHES)).await;
+        let batches = used_us(&simod).await;
+        let single = (singles - started) as f64 / (SINGLES * ingest::CONNECTIONS) as f64;
+        let batched =
+            (batches - singles) as f64 / (BATCHES * ingest::BATCH_CONNECTIONS * ingest::BATCH) as f64;
+        vec![
+            Figure::new("single, 64 connections", single_rate, "/s"),
+            Figure::new("single, CPU time a message", single, "µs"),
+            Figure::new("batches of 1,000, messages", batched_rate, "/s"),
+            Figure::new("batches of 1,000, CPU time a message", batched, "µs"),
+        ]
+    }
+
+    /// Drains what was queued while the provider was silent, and looks at what is kept of it.
+    async fn drain(&self, directory: &Path, provider: &Provider) -> Vec<Figure> {
+        let Seed { simod: seed, tokens } = self.few().await;
+        let silence = Silence::begin();
+        let setup = self.setup(directory, "queue").on_copy_of(seed).await;
+        let mut queue = setup.fcm_at(&silence.url, &provider.files).start().await;
+        drain::post(&queue, tokens[0].clone(), message).await;
+        used_us(&queue).await;
+        queue.kill9();
+        drop(silence);
+
+        let setup = self.setup(directory, "drain").on_database_of(&queue);
+        let mut simod = setup.fcm_at(&provider.url, &provider.files).start().await;
+        let rate = drain::rate(provider, 0).await;
+        let resident = footprint::resident_mib(simod.pid());
+        // With its start, since it drains from then on.
+        let used = used_us(&simod).await;
+        simod.terminate().await;
+        let bytes = stored_bytes(&simod).await - stored_bytes(seed).await;
+        vec![
+            Figure::new("drain of 100,000 FCM pushes", rate, "/s"),
+            Figure::new("drain, CPU time a push", used as f64 / PUSHES as f64, "µs"),
+            Figure::new("resident after the drain", resident, "MiB"),
+            Figure::new("kept of a message", bytes as f64 / PUSHES as f64, "bytes"),
+        ]
+    }
+
+    async fn wide(&self, directory: &Path, provider: &Provider) -> Vec<Figure> {
+        let Seed { simod, tokens } = self.many().await;
+        let setup = self.setup(directory, "wide").on_copy_of(simod).await;
+        let simod = setup.fcm_at(&provider.url, &provider.files).start().await;
+        let announced = wide::announce(&simod, provider, [&tokens[0], &tokens[1]], wide::EVERYONE).await;
+        vec![Figure::new("100,000 recipients, from 202 to the last push", announced.last / 1e3, "s")]
+    }
+}
+
+/// A message that is typical in size: 40 characters of title, 80 of body, an external id, a topic, one phone.
+fn message(number: usize) -> String {
+    let to = site::personnel_no(number % ingest::EMPLOYEES);
+    let (title, body) = (text(number, 40), text(number + 1, 80));
+    format!(
+        r#"{{"title":"{title}","body":"{body}","external_id":"naryad-{number:06}","topic":"{TOPIC}","recipients":{{"employees":["{to}"]}}}}"#
+    )
+}
+
+/// So many characters of words that differ from message to message, as their index would else be smaller than it is.
+fn text(number: usize, length: usize) -> String {
+    const WORDS: [&str; 16] = [
+        "насос",
+        "клапан",
+        "котельная",
+        "давление",
+        "выше",
+        "нормы",
+        "проверить",
+        "доложить",
+        "мастеру",
+        "смены",
+        "цех",
+        "участок",
+        "остановлен",
+        "ремонт",
+        "линия",
+        "задвижка",
+    ];
+    let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let words = (0..).map(|place: usize| WORDS[(mixed >> (4 * (place % 16))) % WORDS.len()]);
+    words.flat_map(|word| word.chars().chain([' '])).take(length - 1).chain(['.']).collect()
+}
+
+/// What the database of a simod that is down takes: its file, or its tables with their indexes.
+async fn stored_bytes(simod: &Simod) -> i64 {
+    let url = simod.database_url();
+    if !database::is_on_server(&url) {
+        let file = simod.database();
+        assert!(!file.with_extension("db-wal").exists(), "simod checkpoints when it ends");
+        return fs::metadata(file).expect("the file is there").len().cast_signed();
+    }
+    let mut connection = database::connect(&url).await;
+    let bytes =
+        sqlx::query_scalar("select sum(pg_total_relation_size(relid))::bigint from pg_stat_user_tables")
+            .fetch_one(&mut connection)
+            .await
+            .expect("the server answers");
+    connection.close().await.expect("a connection can be closed");
+    bytes
+}
+
+/// The owner, acting for the client of [`site::with_phones`].
+fn client(simod: &Simod) -> Client {
+    simod.owner().for_client(Some(site::CLIENT.to_owned()))
 }
 
 /// The processor time of simod in microseconds when everything is done that messages begin: what goes on behind the answers
@@ -118,13 +314,13 @@ async fn costs_of(directory: &Path, simod: &Path) -> Costs {
 async fn used_us(simod: &Simod) -> u64 {
     // A search waits until the words of all messages are indexed, which simod otherwise puts off while it is busy.
     let list = ListQuery { query: Some("нигде".to_owned()), limit: Some(1), ..ListQuery::default() };
-    let client = simod.owner().for_client(Some(site::CLIENT.to_owned()));
+    let client = client(simod);
     // On a busy machine that may be longer than a caller waits for an answer.
     within(Duration::from_mins(5), "all words are indexed", async || client.messages(&list).await.ok()).await;
     cpu::used_us_when_idle(simod.pid()).await
 }
 
-/// Microseconds a message of two runs, one soon after the other.
+/// The figures of two runs, one soon after the other.
 struct Pair {
     before: f64,
     after: f64,
@@ -137,26 +333,27 @@ impl Pair {
 }
 
 /// What was compared, with all its pairs.
-pub(crate) struct Comparisons(Vec<(String, Vec<Pair>)>);
+pub(crate) struct Comparisons(Vec<(String, Figure, Vec<Pair>)>);
 
 impl fmt::Display for Comparisons {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = ["CPU time a message", "before", "after", "ratio", "quartiles", "all"].map(str::to_owned);
-        let rows = self.0.iter().map(|(name, pairs)| cells(name, pairs));
+        let engine = if postgres::server().is_some() { "on PostgreSQL" } else { "on SQLite" };
+        let head = [engine, "before", "after", "ratio", "quartiles", "all"].map(str::to_owned);
+        let rows = self.0.iter().map(|(name, figure, pairs)| cells(name, figure.unit, pairs));
         table::lay_out(f, &std::iter::once(head).chain(rows).collect::<Vec<_>>())
     }
 }
 
 /// The ratio is the median of the pairs' ratios: the two runs of a pair met the same machine, all others did not.
-fn cells(name: &str, pairs: &[Pair]) -> [String; 6] {
+fn cells(name: &str, unit: &str, pairs: &[Pair]) -> [String; 6] {
     let mut ratios: Vec<f64> = pairs.iter().map(Pair::ratio).collect();
     let [least, lower, ratio, upper, most] =
         [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| quantile(&mut ratios, share));
-    let micros = |of: fn(&Pair) -> f64| format!("{:.1} µs", median(pairs.iter().map(of).collect()));
+    let value = |of: fn(&Pair) -> f64| show(median(pairs.iter().map(of).collect()), unit);
     [
         name.to_owned(),
-        micros(|pair| pair.before),
-        micros(|pair| pair.after),
+        value(|pair| pair.before),
+        value(|pair| pair.after),
         format!("{ratio:.3}"),
         format!("{lower:.3}–{upper:.3}"),
         format!("{least:.3}–{most:.3}"),
@@ -165,6 +362,8 @@ fn cells(name: &str, pairs: &[Pair]) -> [String; 6] {
 
 #[cfg(test)]
 mod tests {
+    use simo_common::api::message::PostMessage;
+
     use super::*;
 
     #[test]
@@ -172,9 +371,17 @@ mod tests {
         let pairs = [(1.0, 2.0), (2.0, 2.0), (4.0, 4.4), (8.0, 8.0), (16.0, 19.2)];
         let pairs = pairs.map(|(before, after)| Pair { before, after });
         assert_eq!(
-            cells("drain", &pairs),
+            cells("drain", "µs", &pairs),
             ["drain", "4.0 µs", "4.4 µs", "1.100", "1.000–1.200", "1.000–2.000"]
         );
+    }
+
+    #[test]
+    fn the_typical_message_is_as_large_as_is_said() {
+        for number in [0, 7, 99_999] {
+            let posted: PostMessage = serde_json::from_str(&message(number)).expect("it is one");
+            assert_eq!((posted.title.chars().count(), posted.body.chars().count()), (40, 80));
+        }
     }
 
     #[test]
@@ -183,7 +390,7 @@ mod tests {
         let path = folder.path().to_str().expect("it is UTF-8");
         let refusal = simod_in(path).expect_err("it is empty");
         assert!(refusal.starts_with(&format!("{path}/simod is missing")), "{refusal}");
-        std::fs::write(folder.path().join("simod"), "").expect("a file can be written");
+        fs::write(folder.path().join("simod"), "").expect("a file can be written");
         assert_eq!(simod_in(path), Ok(folder.path().join("simod")));
     }
 }

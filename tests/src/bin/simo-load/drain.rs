@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use serde_json::json;
-use simo_tests::{fcm::sender::Sender, wait::within};
+use simo_tests::{Simod, fcm::sender::Sender, wait::within};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
@@ -58,11 +58,7 @@ pub(crate) async fn drain(directory: &Path, provider: &Provider, instances: usiz
     let silence = Silence::begin();
     let setup = site::setup(directory, "queue").fcm_at(&silence.url, &provider.files);
     let (mut queue, token) = site::with_phones(setup, EMPLOYEES, "fcm").await;
-    let target = Target { address: site::address(&queue), path: "/api/v1/messages/batch", token };
-    let mut connection = Connection::open(target).await;
-    for first in (0..PUSHES).step_by(BATCH) {
-        connection.post(batch(first)).await;
-    }
+    post(&queue, token, message).await;
     queue.kill9();
     drop(silence);
 
@@ -73,31 +69,40 @@ pub(crate) async fn drain(directory: &Path, provider: &Provider, instances: usiz
         let setup = setup.on_database_of(&queue).fcm_at(&provider.url, &provider.files);
         running.push(setup.start().await);
     }
-    let stats = async || {
+    let rate = rate(provider, before).await;
+    // What would be repeated, is on its way already or waits for a lease.
+    let repeats = if instances > 1 {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        provider.stats(before).await.accepted - PUSHES as u64
+    } else {
+        0
+    };
+    Drained { rate, resident: footprint::resident_mib(running[0].pid()), repeats }
+}
+
+/// Queues so many messages.
+pub(crate) async fn post(simod: &Simod, token: String, message: fn(usize) -> String) {
+    let target = Target { address: site::address(simod), path: "/api/v1/messages/batch", token };
+    let mut connection = Connection::open(target).await;
+    for first in (0..PUSHES).step_by(BATCH) {
+        let messages: Vec<String> = (first..first + BATCH).map(message).collect();
+        connection.post(Bytes::from(format!("[{}]", messages.join(",")))).await;
+    }
+}
+
+/// Pushes a second from call `before` on, when all have arrived.
+pub(crate) async fn rate(provider: &Provider, before: u64) -> f64 {
+    let all = async || {
         // Looking costs the stand-in a little, so not too often.
         tokio::time::sleep(Duration::from_millis(250)).await;
-        provider.stats(before).await
-    };
-    let all = async || {
-        let stats = stats().await;
+        let stats = provider.stats(before).await;
         (stats.accepted >= PUSHES as u64).then_some(stats)
     };
     let done = within(Duration::from_mins(5), "all pushes arrive", all).await;
     let (Some(first), Some(last)) = (done.first_us, done.last_us) else {
         unreachable!("so many were accepted");
     };
-    // What would be repeated, is on its way already or waits for a lease.
-    let repeats = if instances > 1 {
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        stats().await.accepted - PUSHES as u64
-    } else {
-        0
-    };
-    Drained {
-        rate: done.accepted as f64 / ((last - first) as f64 / 1e6),
-        resident: footprint::resident_mib(running[0].pid()),
-        repeats,
-    }
+    done.accepted as f64 / ((last - first) as f64 / 1e6)
 }
 
 async fn loop_of_sends(provider: &Provider) -> f64 {
@@ -146,14 +151,9 @@ fn push(number: usize) -> serde_json::Value {
 
 const BODY: &str = "Насос ПН-2, котельная: давление на выходе 7,4 бар при норме 6,0. Проверить клапан.";
 
-fn batch(first: usize) -> Bytes {
-    let messages: Vec<String> = (first..first + BATCH)
-        .map(|number| {
-            let to = site::personnel_no(number % EMPLOYEES);
-            format!(
-                r#"{{"title":"Наряд № {number}","body":"{BODY}","priority":"high","recipients":{{"employees":["{to}"]}}}}"#
-            )
-        })
-        .collect();
-    Bytes::from(format!("[{}]", messages.join(",")))
+fn message(number: usize) -> String {
+    let to = site::personnel_no(number % EMPLOYEES);
+    format!(
+        r#"{{"title":"Наряд № {number}","body":"{BODY}","priority":"high","recipients":{{"employees":["{to}"]}}}}"#
+    )
 }

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use simo_tests::Simod;
+
 use crate::{blast::median, site, table::Row};
 
 const STARTS: usize = 7;
@@ -13,14 +15,19 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     for number in 0..STARTS {
         let simod = site::setup(directory, &format!("start-{number}")).start().await;
         ready.push(simod.ready_after().as_secs_f64() * 1e3);
-        // Idle: its first periodic duties are done.
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        memory.push(resident_mib(simod.pid()));
+        memory.push(idle_mib(&simod).await);
     }
     vec![
         Row::at_most("ready on an empty directory", median(ready), 200.0, "ms"),
         Row::at_most("resident when idle", median(memory), 30.0, "MiB"),
     ]
+}
+
+/// Resident memory of a simod that has just started.
+pub(crate) async fn idle_mib(simod: &Simod) -> f64 {
+    // Idle: its first periodic duties are done.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    resident_mib(simod.pid())
 }
 
 /// Resident memory of a process.

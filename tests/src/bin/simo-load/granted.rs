@@ -20,7 +20,7 @@ const GROUPS: [(&str, usize); 3] = [("smena", 900), ("ceh", 90), ("zavod", 9)];
 
 pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     let provider = Provider::start(directory);
-    let mut simod = site::setup(directory, "granted").fcm_at(&provider.url, &provider.files).start().await;
+    let simod = site::setup(directory, "granted").fcm_at(&provider.url, &provider.files).start().await;
     eprintln!("granted: importing 100,000 employees, giving 1,000 grants …");
     let shift = |number: usize| Some(name(0, number % GROUPS[0].1));
     let plant = site::plant_in(&simod, "granted", PEOPLE, shift).await;
@@ -29,13 +29,11 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     let mut grantees: Vec<_> = groups.map(Grantee::Group).collect();
     grantees.push(Grantee::Employee(site::personnel_no(0)));
     plant.topic("trevoga", &grantees).await;
-    let wide = plant.token("1c").await;
-    let other = site::plant(&simod, "other", OTHERS).await.token("scada").await;
-    simod.terminate().await;
-    site::give_phones(&simod.database_url(), "fcm").await;
-    simod.restart().await;
+    site::give_phones(&simod, &plant, "fcm").await;
+    let other = site::plant(&simod, "other", OTHERS).await;
+    site::give_phones(&simod, &other, "fcm").await;
+    let (wide, other) = (plant.token("1c").await, other.token("scada").await);
 
-    let plant = Plant { admin: simod.owner().for_client(Some(plant.slug.clone())), slug: plant.slug };
     let mut times = Vec::new();
     for _ in 0..5 {
         let begun = Instant::now();
@@ -53,7 +51,7 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     )];
     let body = r#"{"title":"Тревога","body":"Покинуть цех.","topic":"trevoga","priority":"critical"}"#;
     let name = "100,000 recipients by 1,000 grants";
-    rows.extend(announce(&simod, &provider, [&wide, &other], name, body).await);
+    rows.extend(announce(&simod, &provider, [&wide, &other], body).await.rows(name));
     rows
 }
 

@@ -28,11 +28,8 @@ pub(crate) struct Posted {
 /// Twenty seconds at the rate.
 pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     let provider = Provider::start(directory);
-    let mut simod = site::setup(directory, "latency").fcm_at(&provider.url, &provider.files).start().await;
-    let token = site::plant(&simod, "load", EMPLOYEES).await.token("1c").await;
-    simod.terminate().await;
-    site::give_phones(&simod.database_url(), "fcm").await;
-    simod.restart().await;
+    let setup = site::setup(directory, "latency").fcm_at(&provider.url, &provider.files);
+    let (simod, token) = site::with_phones(setup, EMPLOYEES, "fcm").await;
 
     steadily(&simod, &token, RATE, RATE, EMPLOYEES).await;
     let before = provider.stats(0).await.calls;

@@ -57,18 +57,19 @@ struct Arguments {
     /// Deliveries of the history that is searched.
     #[arg(long, default_value_t = 1_000_000)]
     deliveries: u64,
-    /// Measure nothing but simod's processor time (user and system) a message, and compare this build with another: the
-    /// simod in this folder, first against itself, which shows the noise, and then against this one.
-    #[arg(long, value_name = "FOLDER-OF-BINARIES", value_parser = compare::simod_in, conflicts_with_all = ["only", "seconds", "rounds", "deliveries"])]
+    /// Compare this build with another: the simod in this folder, first against itself, which shows the noise, and then
+    /// against this one, in speed, processor time (user and system), memory and size. Of `--only` it knows footprint,
+    /// ingest, drain and wide.
+    #[arg(long, value_name = "FOLDER-OF-BINARIES", value_parser = compare::simod_in, conflicts_with_all = ["seconds", "rounds", "deliveries"])]
     before: Option<PathBuf>,
     /// Pairs of runs, of which the median counts; every run has a fresh database and the same messages.
-    #[arg(long, default_value_t = 15, requires = "before", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 7, requires = "before", value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
     #[command(subcommand)]
     role: Option<Role>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Measurement {
     /// One message a request, and batches.
     Ingest,
@@ -121,13 +122,14 @@ async fn measure(arguments: &Arguments) -> bool {
     let directory = TempDir::with_prefix_in("simo-load-", &arguments.directory).expect("a directory");
     let machine = Machine::look(directory.path());
     machine.refuse_memory();
+    let wanted = |what| arguments.only.is_empty() || arguments.only.contains(&what);
     if let Some(before) = &arguments.before {
-        let comparisons = compare::measure(directory.path(), before, arguments.pairs as usize).await;
+        let parts: Vec<Measurement> = compare::PARTS.into_iter().filter(|part| wanted(*part)).collect();
+        assert!(!parts.is_empty(), "of --only, --before knows {:?}", compare::PARTS);
+        let comparisons = compare::measure(directory.path(), before, arguments.pairs as usize, &parts).await;
         println!("{machine}\n\n{comparisons}");
         return true;
     }
-
-    let wanted = |what| arguments.only.is_empty() || arguments.only.contains(&what);
     let mut rows: Vec<Row> = Vec::new();
     if wanted(Measurement::Footprint) {
         rows.extend(footprint::measure(directory.path()).await);

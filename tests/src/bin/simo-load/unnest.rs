@@ -81,7 +81,7 @@ impl Unnest {
         .await?;
         sqlx::query(
             "insert into delivery (client_no, message_no, employee_no, expires_at, target)
-             select $1, message, employee, $2, 'employee' from unnest($3::bigint[], $4::bigint[])
+             select $1, message, employee, $2, 1 from unnest($3::bigint[], $4::bigint[])
              as t (message, employee)",
         )
         .bind(self.client_no)
@@ -92,7 +92,7 @@ impl Unnest {
         .await?;
         sqlx::query(
             "insert into push (client_no, message_no, employee_no, device_no, channel, urgency, due_at)
-             select $1, message, employee, device, 'stream', 2, $2 from unnest($3::bigint[], $4::bigint[], $5::bigint[])
+             select $1, message, employee, device, -1, 2, $2 from unnest($3::bigint[], $4::bigint[], $5::bigint[])
              as t (message, employee, device)",
         )
         .bind(self.client_no)
@@ -104,7 +104,7 @@ impl Unnest {
         .await?;
         sqlx::query(
             "insert into event (client_no, at, kind, message_no)
-             select $1, $2, 'accepted', message from unnest($3::bigint[]) as t (message)",
+             select $1, $2, 1, message from unnest($3::bigint[]) as t (message)",
         )
         .bind(self.client_no)
         .bind(now)

@@ -20,16 +20,47 @@ const RATE: usize = 200;
 /// One message for everyone.
 pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     let provider = Provider::start(directory);
-    let mut simod = site::setup(directory, "wide").fcm_at(&provider.url, &provider.files).start().await;
-    eprintln!("wide: importing 100,000 employees …");
-    let wide = site::plant(&simod, "wide", PEOPLE).await.token("1c").await;
-    let other = site::plant(&simod, "other", OTHERS).await.token("scada").await;
-    simod.terminate().await;
-    site::give_phones(&simod.database_url(), "fcm").await;
-    simod.restart().await;
+    let simod = site::setup(directory, "wide").fcm_at(&provider.url, &provider.files).start().await;
+    let [wide, other] = people(&simod).await;
+    announce(&simod, &provider, [&wide, &other], EVERYONE).await.rows("100,000 recipients")
+}
 
-    let everyone = r#"{"title":"Общий сбор","body":"В 15:00 у проходной.","recipients":{"everyone":true}}"#;
-    announce(&simod, &provider, [&wide, &other], "100,000 recipients", everyone).await
+/// The message for everyone.
+pub(crate) const EVERYONE: &str =
+    r#"{"title":"Общий сбор","body":"В 15:00 у проходной.","recipients":{"everyone":true}}"#;
+
+/// The client with the crowd and the other one, with their phones; the tokens of an ACS of each.
+pub(crate) async fn people(simod: &Simod) -> [String; 2] {
+    eprintln!("wide: importing 100,000 employees, pairing their phones …");
+    let wide = site::plant(simod, "wide", PEOPLE).await;
+    let other = site::plant(simod, "other", OTHERS).await;
+    for plant in [&wide, &other] {
+        site::give_phones(simod, plant, "fcm").await;
+    }
+    [wide.token("1c").await, other.token("scada").await]
+}
+
+/// How it went: milliseconds.
+pub(crate) struct Announced {
+    accepted: f64,
+    first: f64,
+    /// From 202 to the last push.
+    pub(crate) last: f64,
+    /// Of the other client's messages, from POST to 202 and to the provider.
+    answered_p99: f64,
+    arrived_p99: f64,
+}
+
+impl Announced {
+    pub(crate) fn rows(&self, name: &str) -> Vec<Row> {
+        vec![
+            Row::at_most(format!("{name}: until 202"), self.accepted, 1_000.0, "ms"),
+            Row::at_most("  from 202 to the first push", self.first, 200.0, "ms"),
+            Row::only("  from 202 to the last push", format!("{:.1} s", self.last / 1e3)),
+            Row::at_most("  other client meanwhile: POST to 202, p99", self.answered_p99, 100.0, "ms"),
+            Row::at_most("  other client meanwhile: POST to provider, p99", self.arrived_p99, 100.0, "ms"),
+        ]
+    }
 }
 
 /// The wide message goes out one second after the other client began, which goes on until the last push.
@@ -37,9 +68,8 @@ pub(crate) async fn announce(
     simod: &Simod,
     provider: &Provider,
     [wide, other]: [&str; 2],
-    name: &str,
     body: &'static str,
-) -> Vec<Row> {
+) -> Announced {
     // The same without the crowd, to warm up.
     latency::steadily(simod, other, RATE, RATE, OTHERS).await;
     let before = provider.stats(0).await.calls;
@@ -69,16 +99,11 @@ pub(crate) async fn announce(
     let first_us = at_us.next().expect("it arrived");
     let last_us = at_us.max().unwrap_or(first_us);
     let after = |us: i64| (us - answered_us) as f64 / 1e3;
-    vec![
-        Row::at_most(format!("{name}: until 202"), (answered_us - sent_us) as f64 / 1e3, 1_000.0, "ms"),
-        Row::at_most("  from 202 to the first push", after(first_us).max(0.0), 200.0, "ms"),
-        Row::only("  from 202 to the last push", format!("{:.1} s", after(last_us) / 1e3)),
-        Row::at_most("  other client meanwhile: POST to 202, p99", quantile(&mut answers, 0.99), 100.0, "ms"),
-        Row::at_most(
-            "  other client meanwhile: POST to provider, p99",
-            quantile(&mut arrivals, 0.99),
-            100.0,
-            "ms",
-        ),
-    ]
+    Announced {
+        accepted: (answered_us - sent_us) as f64 / 1e3,
+        first: after(first_us).max(0.0),
+        last: after(last_us),
+        answered_p99: quantile(&mut answers, 0.99),
+        arrived_p99: quantile(&mut arrivals, 0.99),
+    }
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use simo_common::token;
 
 use super::{Office, wrong_fields};
+use crate::channel::ChannelKind;
 
 #[tokio::test]
 async fn an_employee_is_kept_with_his_groups() {
@@ -68,31 +69,39 @@ async fn a_blocked_employee_gets_nothing_of_what_was_queued_before() {
     let waits = plant.message("waits", &[ivanov, petrov]).await;
     let was_sent = plant.message("sent", &[ivanov]).await;
     plant.run(&format!("update delivery set sent_at = 1 where message_no = {}", was_sent.no.0)).await;
+    let waiting = async || office.admin(Method::GET, "/employees/0001/waiting", None, 200).await;
+    assert_eq!(waiting().await, json!({"deliveries": 1, "critical": 0}));
+    office.admin(Method::GET, "/employees/0404/waiting", None, 404).await;
     let blocked = office.admin(Method::POST, "/employees/0001/block", None, 200).await;
     assert!(blocked["blocked_at"].is_string());
-    let states = "select e.personnel_no || ' ' || m.title || ' ' || d.state || ' ' || coalesce(d.reason, '')
+    assert_eq!(waiting().await, json!({"deliveries": 0, "critical": 0}));
+    let states = "select e.personnel_no || ' ' || m.title || ' ' || d.state || ' ' || coalesce(d.reason, 0)
                   from delivery d join message m on m.client_no = d.client_no and m.no = d.message_no
                   join employee e on e.client_no = d.client_no and e.no = d.employee_no order by 1";
-    assert_eq!(plant.texts(states).await, ["0001 sent 1 ", "0001 waits 8 blocked", "0002 waits 0 "]);
+    assert_eq!(plant.texts(states).await, ["0001 sent 1 0", "0001 waits 8 3", "0002 waits 0 0"]);
     let pushes = plant
         .texts(
-            "select m.title || ' ' || coalesce(p.outcome, 'open') from push p
+            "select m.title || ' ' || coalesce(p.outcome, 0) from push p
              join message m on m.client_no = p.client_no and m.no = p.message_no
              join employee e on e.client_no = p.client_no and e.no = p.employee_no where e.personnel_no = '0001' order by 1",
         )
         .await;
-    assert_eq!(pushes, ["sent open", "waits canceled"]);
-    let claimed = office.app.store.claim("fcm", 10, std::time::Duration::from_secs(30)).await.unwrap().pushes;
+    assert_eq!(pushes, ["sent 0", "waits 7"]);
+    let claimed = office
+        .app
+        .store
+        .claim(ChannelKind::Fcm, 10, std::time::Duration::from_secs(30))
+        .await
+        .unwrap()
+        .pushes;
     assert!(claimed.iter().all(|push| push.skip.is_some()));
-    let events = format!(
-        "select count(*) from event where kind = 'delivery' and message_no = {} and acs_no is not null",
-        waits.no.0
-    );
+    let events = format!("select count(*) from event where kind = 2 and message_no = {}", waits.no.0);
     assert_eq!(plant.number(&events).await, Some(1));
     office.call(&phone.token, Method::GET, "/whoami", None, 200).await;
     office.admin(Method::POST, "/devices/invite", Some(json!({"employee": "0001"})), 409).await;
     let free = office.admin(Method::POST, "/employees/0001/unblock", None, 200).await;
     assert_eq!(free["blocked_at"], json!(null));
+    assert_eq!(waiting().await, json!({"deliveries": 1, "critical": 0}), "it was withheld for a while");
 }
 
 #[tokio::test]
@@ -114,7 +123,7 @@ async fn a_long_queue_is_denied_to_its_end() {
         }))
         .await;
     office.admin(Method::POST, "/employees/0001/block", None, 200).await;
-    let denied = "select count(*) from delivery where state = 8 and reason = 'blocked'";
+    let denied = "select count(*) from delivery where state = 8 and reason = 3";
     assert_eq!(plant.number(denied).await, Some(2_501));
 }
 

@@ -4,14 +4,14 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use uuid::Uuid;
 
 use super::*;
+use crate::channel::Address;
 
 const NOW: i64 = 1_795_600_000 * time::SECOND;
 
 fn push() -> Outgoing {
     Outgoing {
         message_id: Uuid::from_u128(7),
-        address: "address".to_owned(),
-        address_kind: "token".to_owned(),
+        address: Address::new("token address".to_owned()),
         title: "Котёл №3".to_owned(),
         body: "Давление 1,5 МПа".to_owned(),
         data: Some(r#"{"boiler":3}"#.to_owned()),
@@ -88,7 +88,7 @@ fn only_what_may_wait_is_sent_with_normal_priority() {
 
 #[test]
 fn installations_are_addressed_as_such() {
-    let message = sent(&Outgoing { address_kind: "installation".to_owned(), ..push() });
+    let message = sent(&Outgoing { address: Address::new("installation address".to_owned()), ..push() });
     assert_eq!((message.get("token"), &message["fid"]), (None, &json!("address")));
 }
 

@@ -11,7 +11,11 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Column, Conn, FromRow, Row, Session, script::Script};
+use super::{
+    Column, Conn, Engine, FromRow, Row, RowSet, Session,
+    notation::{self, Named},
+    script::Script,
+};
 use crate::store::db::dialect;
 
 /// A value that a statement is given.
@@ -39,6 +43,7 @@ values! {
     i64 => |value| Self::Whole(Some(value)),
     u32 => |value| Self::Whole(Some(value.into())),
     Option<i64> => |value| Self::Whole(value),
+    Option<u32> => |value| Self::Whole(value.map(i64::from)),
     bool => |value| Self::Truth(Some(value)),
     Option<bool> => |value| Self::Truth(value),
     &'q str => |value| Self::Text(Some(Cow::Borrowed(value))),
@@ -83,13 +88,15 @@ impl Value<'_> {
 pub(crate) struct Query<'q> {
     text: Cow<'q, str>,
     values: Vec<Value<'q>>,
+    /// The columns of its rows, and the number of the value that they come in.
+    rows: Option<(Vec<Named>, usize)>,
     /// Whether the same text will come again, so that it is worth preparing.
     kept: bool,
 }
 
 /// A statement in the SQL of SQLite.
 pub(crate) fn query<'q>(text: impl Into<Cow<'q, str>>) -> Query<'q> {
-    Query { text: text.into(), values: Vec::new(), kept: true }
+    Query { text: text.into(), values: Vec::new(), rows: None, kept: true }
 }
 
 /// A statement whose rows are read as tuples or structs.
@@ -115,6 +122,36 @@ impl<'q> Query<'q> {
         self
     }
 
+    /// The rows that the text speaks of ([`notation`]), as the next value.
+    pub(crate) fn over<'v, const N: usize>(
+        self,
+        columns: [Named; N],
+        rows: impl IntoIterator<Item = [Value<'v>; N]>,
+    ) -> Self {
+        self.over_set(&RowSet::new(columns, rows))
+    }
+
+    /// The same, of one column.
+    pub(crate) fn each<'v, V: Into<Value<'v>>>(
+        self,
+        column: Named,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        self.over_set(&RowSet::of(column, values))
+    }
+
+    /// The same, where the rows are made already.
+    pub(crate) fn over_set(mut self, rows: &RowSet) -> Self {
+        self = self.bind(rows.json.clone());
+        self.rows = Some((rows.columns.clone(), self.values.len()));
+        self
+    }
+
+    /// The text that the engine is given, where the rows are not as SQLite's text has them.
+    fn text_for(&self, engine: Engine, text: &str) -> Option<String> {
+        self.rows.as_ref().map(|(columns, number)| notation::of_json(text, engine, columns, *number))
+    }
+
     /// A text that seldom comes twice: it would crowd out others from the cache of prepared statements.
     pub(crate) fn unprepared(mut self) -> Self {
         self.kept = false;
@@ -133,7 +170,7 @@ impl<'q> Query<'q> {
 
     /// The same after other statements, where the places of its values have no numbers.
     pub(super) fn after(self, mut script: Script) -> sqlx::Result<Script> {
-        script.push(&self.text);
+        script.push(self.text_for(Engine::Sqlite, &self.text).as_deref().unwrap_or(&self.text));
         let values = script.values();
         values.reserve(self.values.len(), 0);
         for value in self.values {
@@ -146,18 +183,21 @@ impl<'q> Query<'q> {
     }
 
     fn on_postgres(self, session: &Session) -> sqlx::Result<SqlxQuery<'static, Postgres, PgArguments>> {
+        let text =
+            if self.kept { dialect::postgres_kept(&self.text) } else { dialect::postgres(&self.text).into() };
+        let text = self.text_for(Engine::Postgres, &text).map_or(text, Into::into);
         let mut arguments = PgArguments::default();
         for value in self.values {
             value.add_to(&mut arguments)?;
         }
-        let text =
-            if self.kept { dialect::postgres_kept(&self.text) } else { dialect::postgres(&self.text).into() };
         Ok(sqlx::query_with(AssertSqlSafe(text), arguments)
             .persistent(self.kept && session.keeps_statements()))
     }
 
     /// Runs it; returns how many rows it changed.
     pub(crate) async fn execute(self, conn: &mut Conn) -> sqlx::Result<Changed> {
+        #[cfg(test)]
+        plans::look_at(&self, conn).await?;
         let rows = match conn {
             Conn::Sqlite(held) => {
                 let script = self.on_sqlite()?;
@@ -202,6 +242,8 @@ impl<'q> Query<'q> {
     }
 
     async fn rows(self, conn: &mut Conn) -> sqlx::Result<Vec<Row>> {
+        #[cfg(test)]
+        plans::look_at(&self, conn).await?;
         Ok(match conn {
             Conn::Sqlite(held) => {
                 let script = self.on_sqlite()?;
@@ -219,6 +261,8 @@ impl<'q> Query<'q> {
 
     /// Its first row, if there is one.
     pub(crate) async fn fetch_optional(self, conn: &mut Conn) -> sqlx::Result<Option<Row>> {
+        #[cfg(test)]
+        plans::look_at(&self, conn).await?;
         Ok(match conn {
             Conn::Sqlite(held) => {
                 let script = self.on_sqlite()?;
@@ -263,6 +307,29 @@ impl<'q, T> Mapped<'q, T> {
     /// The next value.
     pub(crate) fn bind(self, value: impl Into<Value<'q>>) -> Self {
         Self { query: self.query.bind(value), read: self.read }
+    }
+
+    /// The rows that the text speaks of, as the next value.
+    pub(crate) fn over<'v, const N: usize>(
+        self,
+        columns: [Named; N],
+        rows: impl IntoIterator<Item = [Value<'v>; N]>,
+    ) -> Self {
+        Self { query: self.query.over(columns, rows), read: self.read }
+    }
+
+    /// The same, of one column.
+    pub(crate) fn each<'v, V: Into<Value<'v>>>(
+        self,
+        column: Named,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        Self { query: self.query.each(column, values), read: self.read }
+    }
+
+    /// The same, where the rows are made already.
+    pub(crate) fn over_set(self, rows: &RowSet) -> Self {
+        Self { query: self.query.over_set(rows), read: self.read }
     }
 
     /// Its rows.

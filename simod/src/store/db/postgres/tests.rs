@@ -20,7 +20,7 @@ async fn happens(plant: &Plant, name: &str) {
     let message = plant.message(name, &[]).await;
     plant
         .run(&format!(
-            "insert into event (client_no, at, kind, message_no) values ({}, {START}, 'canceled', {})",
+            "insert into event (client_no, at, kind, message_no) values ({}, {START}, 3, {})",
             plant.client_no.0, message.no.0
         ))
         .await;

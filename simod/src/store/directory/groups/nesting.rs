@@ -8,7 +8,7 @@ use std::{
 use simo_common::{lang::Text, text};
 
 use crate::store::{
-    ClientNo, EmployeeNo, Error, GroupNo, Result, Store, Write,
+    ClientNo, EmployeeNo, Error, GroupNo, MessageNo, Result, Store, Write,
     audit::Change,
     db::engine::{Conn, query, query_as, query_scalar},
     directory::by_name::group_no,
@@ -167,35 +167,39 @@ fn shortest(
     None
 }
 
-/// The groups that an employee is in, his own and all that these are in, by slug; archived ones count for nothing.
+/// The groups that an employee was in when a message was accepted, his own and all that these were in, by slug.
 pub(in crate::store) async fn groups_around(
     conn: &mut Conn,
     client_no: ClientNo,
     employee_no: EmployeeNo,
+    then: MessageNo,
 ) -> Result<Vec<Belonging>> {
     let own: Vec<GroupNo> = query_scalar(
-        "select m.group_no from group_member m
-         join \"group\" g on g.client_no = m.client_no and g.no = m.group_no and g.archived_at is null
-         where m.client_no = $1 and m.employee_no = $2 order by g.slug",
+        "select m.group_no from group_member_period m
+         join \"group\" g on g.client_no = m.client_no and g.no = m.group_no
+         where m.client_no = $1 and m.employee_no = $2 and m.since_no <= $3 and m.until_no > $3 order by g.slug",
     )
     .bind(client_no)
     .bind(employee_no)
+    .bind(then)
     .fetch_all(conn)
     .await?;
     let around: Vec<(GroupNo, String, Option<GroupNo>)> = query_as(
         "with recursive around(no) as (
-             select group_no from group_member where client_no = $1 and employee_no = $2
+             select group_no from group_member_period
+             where client_no = $1 and employee_no = $2 and since_no <= $3 and until_no > $3
              union select i.group_no from around
-             cross join \"group\" g on g.client_no = $1 and g.no = around.no
-             cross join group_inclusion i on i.client_no = $1 and i.included_no = around.no
-             where g.archived_at is null)
+             cross join group_inclusion_period i on i.client_no = $1 and i.included_no = around.no
+             where i.since_no <= $3 and i.until_no > $3)
          select g.no, g.slug, i.group_no from around
          cross join \"group\" g on g.client_no = $1 and g.no = around.no
-         left join group_inclusion i on i.client_no = $1 and i.included_no = g.no
-         where g.archived_at is null order by g.slug",
+         left join group_inclusion_period i on i.client_no = $1 and i.included_no = g.no
+             and i.since_no <= $3 and i.until_no > $3
+         order by g.slug",
     )
     .bind(client_no)
     .bind(employee_no)
+    .bind(then)
     .fetch_all(conn)
     .await?;
     let mut above: HashMap<GroupNo, Vec<GroupNo>> = HashMap::new();

@@ -9,7 +9,12 @@ use simo_common::{
     text,
 };
 
-use crate::store::{EmployeeNo, audit::Change, db::rows_as_json::json, directory::employees::PersonRow};
+use crate::store::{
+    EmployeeNo,
+    audit::Change,
+    db::engine::{Kind::Text as Words, RowSet, Value},
+    directory::employees::{self, PERSON},
+};
 
 /// Changes that a report shows, at most.
 const CHANGES_SHOWN: usize = 1_000;
@@ -37,15 +42,17 @@ pub(super) struct Person {
     pub(super) archived: bool,
 }
 
-/// What has to be changed, as JSON for the statements that do it.
+/// What has to be changed, ready for the statements that do it.
 #[derive(Debug)]
 pub(super) struct Plan {
     /// The slugs of groups to make or bring back.
-    pub(super) groups: String,
+    pub(super) groups: RowSet,
     /// Employees to make, then those to change.
-    pub(super) people: String,
-    /// `[personnel number, [slug…]]` of employees whose groups change.
-    pub(super) members: String,
+    pub(super) people: RowSet,
+    /// The personnel numbers of employees whose groups change.
+    pub(super) regrouped: RowSet,
+    /// In which groups they are then.
+    pub(super) members: RowSet,
     /// The numbers that pass to other people.
     pub(super) succeeded: Vec<String>,
     /// The numbers of which it has to be said whether they pass on.
@@ -122,9 +129,13 @@ impl Plan {
         changes.truncate(CHANGES_SHOWN);
         report.changes = changes;
         Self {
-            groups: json(&missing),
-            people: json(&created),
-            members: json(&members),
+            groups: RowSet::of(("slug", Words), missing),
+            people: RowSet::new(PERSON, created),
+            regrouped: RowSet::of(("no", Words), members.iter().map(|(no, _)| *no)),
+            members: RowSet::new(
+                [("no", Words), ("group", Words)],
+                members.iter().flat_map(|(no, groups)| groups.iter().map(|slug| [(*no).into(), slug.into()])),
+            ),
             succeeded,
             doubts,
             audit,
@@ -206,9 +217,9 @@ fn joined(groups: &BTreeSet<String>) -> String {
     groups.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn person_row<'a>(row: &'a NewEmployee, before: &'a Person) -> PersonRow<'a> {
+fn person_row<'a>(row: &'a NewEmployee, before: &'a Person) -> [Value<'a>; 9] {
     let contacts = optional_fields(row, before).map(|(.., after)| after);
-    PersonRow::new(&row.personnel_no, &row.full_name, contacts, false)
+    employees::person_row(&row.personnel_no, &row.full_name, contacts, false)
 }
 
 #[cfg(test)]
@@ -271,7 +282,7 @@ mod tests {
             ]
         );
         // The new one comes first, with its number; the absent phone stays.
-        let people: serde_json::Value = serde_json::from_str(&plan.people).unwrap();
+        let people = plan.people.read();
         assert_eq!(people[0][0], "4");
         assert_eq!(people[1][5], "+7");
         assert_eq!(people[1][4], serde_json::Value::Null);
@@ -297,7 +308,7 @@ mod tests {
         let successor = plan_of("Котова Вера Ильинична", Some(Who::New));
         assert_eq!(successor.succeeded, ["1"]);
         assert_eq!((successor.report.created, successor.report.succeeded), (1, 1));
-        let people: serde_json::Value = serde_json::from_str(&successor.people).unwrap();
+        let people = successor.people.read();
         assert_eq!(people[0][5], serde_json::Value::Null, "the phone was his predecessor's");
         // Said twice, it is done once.
         let again = plan_of("Исаева Анна Ильинична", Some(Who::New));

@@ -9,13 +9,13 @@ use simo_common::{
         access::{Grantee, Payload},
         message::Recipients,
     },
+    hex::hex,
     message::Priority,
     people::Role,
 };
 
 use crate::store::{
     AcsNo, ClientNo, EmployeeNo, GrantNo, GrantTerms, GroupNo, OperatorNo, TokenNo, TokenTerms, TopicNo,
-    db::rows_as_json::hex_hash,
 };
 
 /// A row, in the archive or not.
@@ -123,7 +123,7 @@ impl Live {
             let revision = revision.map_or_else(|| "-".to_owned(), |revision| revision.to_string());
             hash.update(format!("{name} {revision}\n"));
         }
-        hex_hash(&hash.finalize().into())[..32].to_owned()
+        hex(&hash.finalize())[..32].to_owned()
     }
 
     /// Whether anything was changed since. What was not there may have been made by ourselves; another who makes it is found

@@ -18,10 +18,7 @@ use super::live::{Employee, Group, Kept, Live, LiveClient, LiveToken, Names, Set
 use crate::store::{
     AcsNo, ClientNo, EmployeeNo, GrantTerms, GroupNo, Result, SERVER, TokenLimits, TokenNo, TokenTerms,
     Write,
-    db::{
-        engine::{Column, Conn, Row, query, query_as, query_scalar},
-        rows_as_json::json,
-    },
+    db::engine::{Column, Conn, Kind::Text, Row, query, query_as, query_scalar},
 };
 
 /// The name of the chain that belongs to no client: no slug.
@@ -83,18 +80,17 @@ pub(super) async fn revisions(conn: &mut Conn, scope: &Scope) -> Result<BTreeMap
 
 /// Keeps the ends of the chains of what is in `scope` as they are until our transaction ends.
 pub(super) async fn lock_chains(tx: &mut Write, scope: &Scope) -> Result<()> {
-    let slugs: Option<Vec<&String>> = scope.clients.as_ref().map(|slugs| slugs.iter().collect());
-    let lock = tx.locked("h");
+    let lock = tx.locked("audit_head");
     query(format!(
-        "select h.client_no from audit_head h where ($1 is null and h.client_no <> $2)
-             or h.client_no in (select c.no from jsonb_each($3) j cross join client c where c.slug = j.atom)
-             or ($4 and h.client_no = $2)
-         order by h.client_no{lock}"
+        "select client_no from audit_head where ($1 and client_no <> $2)
+             or client_no in (select c.no from {{rows}} cross join client c where c.slug = {{slug}})
+             or ($3 and client_no = $2)
+         order by client_no{lock}"
     ))
-    .bind(slugs.is_some().then_some(1_i64))
+    .bind(scope.clients.is_none())
     .bind(SERVER)
-    .bind(json(&slugs.unwrap_or_default()))
     .bind(scope.owners)
+    .each(("slug", Text), scope.clients.iter().flatten())
     .fetch_all(tx)
     .await?;
     Ok(())

@@ -6,20 +6,25 @@ mod statements;
 use simo_common::api::site::{AppliedSite, SiteAction, SiteChange, SiteKind, SiteToken};
 
 use self::{
-    rows::{Client, Rows},
+    rows::{Client, NO, OPERATOR},
     statements::{archive_operators, put_operators},
 };
-use super::{Left, plan::Plan};
+use super::{
+    Left,
+    plan::{ClientPlan, Plan},
+};
 use crate::store::{
     Result, SERVER, Write,
     audit::Change,
+    db::engine::RowSet,
     directory::{ends::sweep, succession::free_numbers},
+    queue::duty::{self, Duty},
 };
 
 /// A plan with all that its statements are given.
 pub(super) struct Prepared {
-    owners: Rows,
-    owners_gone: Rows,
+    owners: RowSet,
+    owners_gone: RowSet,
     clients: Vec<Client>,
     changes: Vec<SiteChange>,
     tokens: Vec<SiteToken>,
@@ -27,12 +32,12 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(plan: Plan, now: i64) -> Self {
-        let owners: Vec<_> = plan.owners.iter().map(|name| (name, "owner")).collect();
+        let owners = plan.owners.iter().map(|name| [name.into(), "owner".into()]);
         let mut tokens = Vec::new();
         let clients = plan.clients.into_iter();
         Self {
-            owners: Rows::of(&owners),
-            owners_gone: Rows::of(&plan.owners_gone),
+            owners: RowSet::new(OPERATOR, owners),
+            owners_gone: RowSet::of(NO, &plan.owners_gone),
             clients: clients.map(|plan| Client::new(plan, &mut tokens, now)).collect(),
             changes: plan.changes,
             tokens,
@@ -57,7 +62,16 @@ impl Prepared {
             client.put_people(tx, now).await?;
             client.put_topics(tx, now).await?;
             sweep(tx, client.no, now).await?;
-            left.push(Left { client_no: client.no, blocked: client.plan.people_blocked.clone(), gone });
+            let ClientPlan { people_blocked: blocked, people_unblocked: unblocked, .. } = &client.plan;
+            let out = blocked.iter().chain(&gone).map(|no| Duty::Deny(*no));
+            let duties = out.chain(unblocked.iter().map(|no| Duty::GiveBack(*no)));
+            duty::begin(tx, client.no, duties, now).await?;
+            left.push(Left {
+                client_no: client.no,
+                blocked: blocked.clone(),
+                unblocked: unblocked.clone(),
+                gone,
+            });
         }
         Ok(left)
     }

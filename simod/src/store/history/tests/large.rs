@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use simo_common::{
-    delivery::DeliveryState,
+    delivery::{DeliveryState, Outcome, Reason},
     id,
     people::{fold_name, sort_key},
     time,
@@ -16,9 +15,10 @@ use crate::{
     clock::Clock,
     store::{
         self, ClientNo, Store,
-        db::{
-            engine::{self, Engine},
-            rows_as_json::{hex, hex_bytes, json},
+        db::engine::{
+            self, Engine,
+            Kind::{Bytes, Id, Text, Whole},
+            Named, Value,
         },
     },
 };
@@ -95,13 +95,21 @@ impl Large {
     }
 }
 
-/// Rows of a client as one JSON array, in pieces.
-async fn insert<T: Serialize>(tx: &mut store::Write, client: ClientNo, statement: &'static str, rows: &[T]) {
+/// Rows of a client, in pieces.
+async fn insert<const N: usize>(
+    tx: &mut store::Write,
+    client: ClientNo,
+    statement: &'static str,
+    columns: [Named; N],
+    rows: &[[Value<'_>; N]],
+) {
     for rows in rows.chunks(20_000) {
-        let insert = engine::query(statement).bind(client).bind(json(rows));
+        let insert = engine::query(statement).bind(client).over(columns, rows.iter().cloned());
         insert.execute(tx).await.unwrap();
     }
 }
+
+const NAMED: [Named; 2] = [("no", Whole), ("name", Text)];
 
 /// The numbers of rows that have a name, each client's beyond those of the one before.
 fn number(client: ClientNo, place: usize) -> i64 {
@@ -120,9 +128,9 @@ async fn fill(tx: &mut store::Write, place: i64, numbers: &[usize], word: &str) 
     .execute(tx)
     .await
     .unwrap();
-    let named = |names: &[String]| -> Vec<_> {
+    let named = |names: &[String]| -> Vec<[Value<'static>; 2]> {
         let names = names.iter().enumerate();
-        names.map(|(i, name)| (number(client, i), name.clone())).collect()
+        names.map(|(i, name)| [number(client, i).into(), name.clone().into()]).collect()
     };
     let texts = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
     let topics = named(&texts(&["boiler", "payroll", "fire"]));
@@ -130,7 +138,8 @@ async fn fill(tx: &mut store::Write, place: i64, numbers: &[usize], word: &str) 
         tx,
         client,
         "insert into topic (client_no, no, slug, name, created_at)
-         select $1, cast(k.value->>0 as integer), k.value->>1, '', 0 from jsonb_each($2) k",
+         select $1, {no}, {name}, '', 0 from {rows}",
+        NAMED,
         &topics,
     )
     .await;
@@ -139,7 +148,8 @@ async fn fill(tx: &mut store::Write, place: i64, numbers: &[usize], word: &str) 
         tx,
         client,
         "insert into acs (client_no, no, name, created_at)
-         select $1, cast(k.value->>0 as integer), k.value->>1, 0 from jsonb_each($2) k",
+         select $1, {no}, {name}, 0 from {rows}",
+        NAMED,
         &acs,
     )
     .await;
@@ -150,7 +160,8 @@ async fn fill(tx: &mut store::Write, place: i64, numbers: &[usize], word: &str) 
         tx,
         client,
         "insert into \"group\" (client_no, no, slug, name, created_at)
-         select $1, cast(k.value->>0 as integer), k.value->>1, '', 0 from jsonb_each($2) k",
+         select $1, {no}, {name}, '', 0 from {rows}",
+        NAMED,
         &named(&groups),
     )
     .await;
@@ -158,28 +169,29 @@ async fn fill(tx: &mut store::Write, place: i64, numbers: &[usize], word: &str) 
         .map(|i| {
             let name = format!("{} Иван", SURNAMES[i % SURNAMES.len()]);
             let personnel_no = format!("{:06}", 100_000 + i);
-            let key = hex_bytes(&sort_key(&name, &personnel_no));
-            (i + 1, personnel_no, fold_name(&name), key, name)
+            let (folded, key) = (fold_name(&name), sort_key(&name, &personnel_no));
+            [(i as i64 + 1).into(), personnel_no.into(), folded.into(), key.into(), name.into()]
         })
         .collect();
     insert(
         tx,
         client,
         "insert into employee (client_no, no, personnel_no, folded_name, sort_key, full_name, created_at)
-         select $1, cast(k.value->>0 as integer), k.value->>1, k.value->>2, unhex(k.value->>3, ''), k.value->>4, 0
-         from jsonb_each($2) k",
+         select $1, {no}, {personnel_no}, {folded}, {key}, {name}, 0 from {rows}",
+        [("no", Whole), ("personnel_no", Text), ("folded", Text), ("key", Bytes), ("name", Text)],
         &people,
     )
     .await;
     let members: Vec<_> = (0..EMPLOYEES)
         .flat_map(|i| [(i / CREW, i), (crews + i % 4, i)])
-        .map(|(group, i)| (number(client, group), i + 1))
+        .map(|(group, i)| [number(client, group).into(), (i as i64 + 1).into()])
         .collect();
     insert(
         tx,
         client,
         "insert into group_member (client_no, group_no, employee_no)
-         select $1, cast(k.value->>0 as integer), cast(k.value->>1 as integer) from jsonb_each($2) k",
+         select $1, {group}, {employee} from {rows}",
+        [("group", Whole), ("employee", Whole)],
         &members,
     )
     .await;
@@ -207,22 +219,22 @@ async fn insert_messages(tx: &mut store::Write, client: ClientNo, numbers: &[usi
             let acs = usize::from(topic != Some(1) && i % 3 == 0);
             let rare = if i % 2_500 == 11 { "Авария! " } else { "" };
             let text = if i % 5 < 2 { word } else { "насос" };
-            let priority = match i * 7 % 100 {
+            let priority: i64 = match i * 7 % 100 {
                 0 => 3,
                 1..=15 => 2,
                 _ => 1,
             };
             let at = accepted_at(*no);
-            (
-                no,
-                hex(id::new(at)),
-                number(client, acs),
-                topic.map(|topic| number(client, topic)),
-                format!("{rare}Наряд № {i}"),
-                format!("Цех {}, {text}", i % 40),
-                priority,
-                at,
-            )
+            [
+                (*no as i64).into(),
+                id::new(at).into(),
+                number(client, acs).into(),
+                topic.map(|topic| number(client, topic)).into(),
+                format!("{rare}Наряд № {i}").into(),
+                format!("Цех {}, {text}", i % 40).into(),
+                priority.into(),
+                at.into(),
+            ]
         })
         .collect();
     insert(
@@ -230,10 +242,17 @@ async fn insert_messages(tx: &mut store::Write, client: ClientNo, numbers: &[usi
         client,
         "insert into message (client_no, no, id, acs_no, topic_no, title, body, priority, require_ack, accepted_at,
              expires_at, accepted)
-         select $1, cast(k.value->>0 as integer), unhex(k.value->>1), cast(k.value->>2 as integer),
-             cast(k.value->>3 as integer), k.value->>4, k.value->>5, cast(k.value->>6 as integer), false,
-             cast(k.value->>7 as integer), 0, 5
-         from jsonb_each($2) k",
+         select $1, {no}, {id}, {acs}, {topic}, {title}, {body}, {priority}, false, {at}, 0, 5 from {rows}",
+        [
+            ("no", Whole),
+            ("id", Id),
+            ("acs", Whole),
+            ("topic", Whole),
+            ("title", Text),
+            ("body", Text),
+            ("priority", Whole),
+            ("at", Whole),
+        ],
         &rows,
     )
     .await;
@@ -258,19 +277,19 @@ async fn insert_deliveries(tx: &mut store::Write, client: ClientNo, numbers: &[u
             let at = accepted_at(no) + time::SECOND;
             let reached = |wanted: DeliveryState| (state == wanted).then_some(at);
             let outcome = match state {
-                DeliveryState::Failed => Some(("failed", "invalid_payload")),
-                DeliveryState::Expired => Some(("expired", "no_device")),
+                DeliveryState::Failed => Some((Outcome::Failed, Reason::Rejected)),
+                DeliveryState::Expired => Some((Outcome::Expired, Reason::NoDevice)),
                 _ => None,
             };
-            (
-                no,
-                person + 1,
-                reached(DeliveryState::Sent),
-                reached(DeliveryState::Read),
-                reached(DeliveryState::Acknowledged),
-                outcome.map(|(outcome, _)| outcome),
-                outcome.map(|(_, reason)| reason),
-            )
+            [
+                (no as i64).into(),
+                (person as i64 + 1).into(),
+                reached(DeliveryState::Sent).into(),
+                reached(DeliveryState::Read).into(),
+                reached(DeliveryState::Acknowledged).into(),
+                outcome.map(|(outcome, _)| outcome.number()).into(),
+                outcome.map(|(_, reason)| reason.number()).into(),
+            ]
         })
         .collect();
     insert(
@@ -278,9 +297,16 @@ async fn insert_deliveries(tx: &mut store::Write, client: ClientNo, numbers: &[u
         client,
         "insert into delivery (client_no, message_no, employee_no, expires_at, sent_at, read_at, acknowledged_at,
              outcome, reason, target)
-         select $1, cast(k.value->>0 as integer), cast(k.value->>1 as integer), 0, cast(k.value->>2 as integer),
-             cast(k.value->>3 as integer), cast(k.value->>4 as integer), k.value->>5, k.value->>6, 'group'
-         from jsonb_each($2) k",
+         select $1, {message}, {employee}, 0, {sent}, {read}, {acknowledged}, {outcome}, {reason}, 2 from {rows}",
+        [
+            ("message", Whole),
+            ("employee", Whole),
+            ("sent", Whole),
+            ("read", Whole),
+            ("acknowledged", Whole),
+            ("outcome", Whole),
+            ("reason", Whole),
+        ],
         &rows,
     )
     .await;

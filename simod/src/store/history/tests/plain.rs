@@ -9,7 +9,8 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::sample::{ACS, GROUPS, History, NOW, Row, TOPICS};
+use super::sample::{ACS, GROUPS, History, LEFT_LATER, NOW, Row, TOPICS};
+use crate::store::MessageNo;
 
 impl History {
     /// All rows that satisfy a query, in the order of a sort, by reading every one.
@@ -50,7 +51,14 @@ impl History {
             Filter::Employee(values) => {
                 values.iter().any(|v| person.personnel_no == *v || begins(person.name, v))
             }
-            Filter::Group(slugs) => person.groups.iter().any(|g| slugs.iter().any(|slug| slug == GROUPS[*g])),
+            Filter::Group(slugs) => {
+                let belonged = |group: usize| group != LEFT_LATER || message.no < person.left_at;
+                person.groups.iter().any(|g| slugs.iter().any(|slug| slug == GROUPS[*g] && belonged(*g)))
+            }
+            Filter::GroupNow(slugs) => {
+                let belongs = |group: usize| group != LEFT_LATER || person.left_at == MessageNo::NEXT;
+                person.groups.iter().any(|g| slugs.iter().any(|slug| slug == GROUPS[*g] && belongs(*g)))
+            }
             Filter::Acs(names) => {
                 let name = message.acs.map_or("operator", |acs| ACS[acs]);
                 names.iter().any(|value| value == name)
@@ -68,7 +76,9 @@ impl History {
             }
             Filter::Message(ids) => ids.contains(&message.id),
             Filter::External(ids) => message.external.as_ref().is_some_and(|id| ids.contains(id)),
-            Filter::Reason(codes) => row.reason.is_some_and(|code| codes.iter().any(|value| value == code)),
+            Filter::Reason(codes) => {
+                row.reason.is_some_and(|code| codes.iter().any(|value| value == code.as_str()))
+            }
             Filter::Ack(answers) => answers.contains(&message.ack),
             Filter::Text(text) => {
                 let (title, body) = (normal_words(&message.title), normal_words(&message.body));

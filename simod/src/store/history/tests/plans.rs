@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use regex::Regex;
-use simo_common::{api::history::SortKey, query};
+use simo_common::{api::history::SortKey, delivery::Reason, query};
 
 use super::{
     super::{Ask, Cursor, Order, Wanted, scan::Way, wanted::Effort},
@@ -40,7 +40,7 @@ async fn walks_never_sort() {
                 for way in [
                     Way::ByDate,
                     Way::State(5),
-                    Way::Reason("no_device"),
+                    Way::Reason(Reason::NoDevice),
                     Way::Person(person),
                     Way::Message(MessageNo(700)),
                 ] {

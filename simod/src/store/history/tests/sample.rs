@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use simo_common::{
     api::{history::Sort, message::Message},
-    delivery::DeliveryState,
+    delivery::{DeliveryState, Outcome, Reason},
     id,
     people::{fold_name, sort_key},
     query::{self, Query},
@@ -45,7 +45,7 @@ pub(super) struct Row {
     pub(super) message: Arc<Posted>,
     pub(super) employee: usize,
     pub(super) state: DeliveryState,
-    pub(super) reason: Option<&'static str>,
+    pub(super) reason: Option<Reason>,
     pub(super) pushed: bool,
 }
 
@@ -68,6 +68,8 @@ pub(super) struct Person {
     pub(super) personnel_no: String,
     pub(super) name: &'static str,
     pub(super) groups: Vec<usize>,
+    /// From which message on he is not in [`LEFT_LATER`] any more.
+    pub(super) left_at: MessageNo,
     pub(super) device_no: DeviceNo,
     pub(super) device_id: Uuid,
 }
@@ -83,6 +85,8 @@ const NAMES: [&str; 8] = [
     "Абрамов Ян",
 ];
 pub(super) const GROUPS: [&str; 3] = ["smena-a", "smena-b", "office"];
+/// The group that some leave in the middle of the history.
+pub(super) const LEFT_LATER: usize = 2;
 pub(super) const TOPICS: [&str; 3] = ["boiler", "payroll", "it"];
 pub(super) const ACS: [&str; 2] = ["1c", "scada-2"];
 /// When the messages of each thousand numbers were accepted, as [`Store::note_message_spans`] notes it.
@@ -215,6 +219,9 @@ async fn fill(
         acs.push(made(tx, insert, vec![client.into(), name.into()]).await);
     }
     let mut people = Vec::new();
+    if tx.engine() == engine::Engine::Postgres {
+        tx.run("set constraints all immediate").await.unwrap();
+    }
     for (i, name) in (0..).zip(NAMES) {
         let (no, personnel_no) = (EmployeeNo::from(i + 1), format!("00{i}"));
         engine::query(
@@ -245,11 +252,12 @@ async fn fill(
         let device_no = made(
             tx,
             "device (client_no, id, employee_no, channel, name, platform, paired_at)
-             values ($1, $2, $3, 'fcm', $4, 'android', 0)",
+             values ($1, $2, $3, 1, $4, 'android', 0)",
             vec![client.into(), device_id.into(), no.into(), format!("Телефон {personnel_no}").into()],
         )
         .await;
-        let person = Person { no, personnel_no, name, groups: in_groups, device_no, device_id };
+        let left_at = MessageNo::NEXT;
+        let person = Person { no, personnel_no, name, groups: in_groups, left_at, device_no, device_id };
         people.push(person);
     }
     let mut rows = Vec::new();
@@ -274,6 +282,23 @@ async fn fill(
         for employee in recipients {
             let row = insert_delivery(tx, client, &message, employee, &people[employee], dice).await;
             rows.push(row);
+        }
+        if number == 20 {
+            if tx.engine() == engine::Engine::Postgres {
+                let numbered = format!("select setval('message_no_seq', {})", message.no.0);
+                engine::query(numbered).fetch_one(tx).await.unwrap();
+            }
+            let person = &mut people[4];
+            person.left_at = MessageNo(message.no.0 + 1);
+            engine::query(
+                "delete from group_member where client_no = $1 and group_no = $2 and employee_no = $3",
+            )
+            .bind(client)
+            .bind(groups[LEFT_LATER])
+            .bind(person.no)
+            .execute(tx)
+            .await
+            .unwrap();
         }
     }
     (client, people, acs, rows)
@@ -325,11 +350,11 @@ pub(super) async fn insert_delivery(
     let state = dice.pick(&DeliveryState::ALL);
     // A late receipt leaves the outcome where it is.
     let outcome = match state {
-        DeliveryState::Failed => Some(("failed", "dead_address")),
-        DeliveryState::Expired => Some(("expired", "no_device")),
-        DeliveryState::Canceled => Some(("canceled", "canceled")),
-        DeliveryState::Denied => Some(("denied", "no_grant")),
-        DeliveryState::Read if dice.roll(2) == 0 => Some(("failed", "dead_address")),
+        DeliveryState::Failed => Some((Outcome::Failed, Reason::DeadAddress)),
+        DeliveryState::Expired => Some((Outcome::Expired, Reason::NoDevice)),
+        DeliveryState::Canceled => Some((Outcome::Canceled, Reason::Canceled)),
+        DeliveryState::Denied => Some((Outcome::Denied, Reason::NoGrant)),
+        DeliveryState::Read if dice.roll(2) == 0 => Some((Outcome::Failed, Reason::DeadAddress)),
         _ => None,
     };
     let at = |reached: DeliveryState| (state == reached).then_some(message.accepted_at + 60 * time::SECOND);
@@ -337,7 +362,7 @@ pub(super) async fn insert_delivery(
     engine::query(
         "insert into delivery (client_no, message_no, employee_no, expires_at, sent_at, delivered_at, read_at,
              acknowledged_at, outcome, reason, target)
-         values ($1, $2, $3, 0, $4, $5, $6, $7, $8, $9, 'employee')",
+         values ($1, $2, $3, 0, $4, $5, $6, $7, $8, $9, 1)",
     )
     .bind(client)
     .bind(message.no)
@@ -354,7 +379,7 @@ pub(super) async fn insert_delivery(
     if pushed {
         engine::query(
             "insert into push (client_no, message_no, employee_no, device_no, channel, urgency, due_at)
-             values ($1, $2, $3, $4, 'fcm', 1, 0)",
+             values ($1, $2, $3, $4, 1, 1, 0)",
         )
         .bind(client)
         .bind(message.no)

@@ -4,12 +4,12 @@ use simo_common::token;
 
 use super::*;
 use crate::{
-    store::{DeviceEffect, Finished, PushResult},
+    store::{DeviceEffect, DeviceNo, Finished, PushResult},
     testing::Plant,
 };
 
 fn stream() -> Way {
-    Way { channel: "stream".to_owned(), address: None, address_kind: "token".to_owned(), notifications: None }
+    Way { channel: ChannelKind::Stream, address: None, notifications: None }
 }
 
 #[tokio::test]
@@ -19,9 +19,11 @@ async fn an_address_belongs_to_the_device_that_named_it_last() {
     let old = plant.phone(one, Some("address")).await;
     plant.message("m", &[one]).await;
     let new = plant.phone(two, Some("address")).await;
-    let reasons = plant.texts("select coalesce(reason, 'lives') from device").await;
-    assert_eq!(reasons.len(), 2);
-    assert!(reasons.contains(&reason::REPLACED.to_owned()));
+    let lives = async |device: DeviceNo| {
+        plant.number(&format!("select coalesce(reason, 0) from device where no = {}", device.0)).await
+    };
+    assert_eq!(lives(old.caller.device_no).await, Some(Reason::Replaced.number()));
+    assert_eq!(lives(new.caller.device_no).await, Some(0));
     assert_eq!((plant.devices_of(one).await, plant.devices_of(two).await), (Some(0), Some(1)));
     assert_eq!(plant.open_pushes(old.caller.device_no).await, Some(0));
     let holder = plant.store.token_holder(&token::hash(&old.token)).await.unwrap();
@@ -29,9 +31,8 @@ async fn an_address_belongs_to_the_device_that_named_it_last() {
 
     let third = plant.phone(one, Some("other")).await;
     let way = Way {
-        channel: "fcm".to_owned(),
-        address: Some("address".to_owned()),
-        address_kind: "token".to_owned(),
+        channel: ChannelKind::Fcm,
+        address: Some(Address::new("address".to_owned())),
         notifications: None,
     };
     plant.store.change_way(&third.caller, &way).await.unwrap();
@@ -47,14 +48,13 @@ async fn a_new_address_ends_the_quarantine_and_takes_what_waits_along() {
     plant.message("m", &[employee]).await;
     plant
         .run(&format!(
-            "update device set quarantined_at = 1, reason = 'dead_address'; update push set due_at = {}",
+            "update device set quarantined_at = 1, reason = 10; update push set due_at = {}",
             i64::MAX
         ))
         .await;
     let same = Way {
-        channel: "fcm".to_owned(),
-        address: Some("address".to_owned()),
-        address_kind: "token".to_owned(),
+        channel: ChannelKind::Fcm,
+        address: Some(Address::new("address".to_owned())),
         notifications: None,
     };
     plant.store.change_way(&phone.caller, &same).await.unwrap();
@@ -63,15 +63,10 @@ async fn a_new_address_ends_the_quarantine_and_takes_what_waits_along() {
         Some(1),
         "the address is as dead as before"
     );
-    let way = Way {
-        channel: "stream".to_owned(),
-        address: None,
-        address_kind: "token".to_owned(),
-        notifications: None,
-    };
+    let way = Way { channel: ChannelKind::Stream, address: None, notifications: None };
     plant.store.change_way(&phone.caller, &way).await.unwrap();
     assert_eq!(plant.number("select quarantined_at from device").await, None);
-    assert_eq!(plant.texts("select channel from push").await, ["stream"]);
+    assert_eq!(plant.number("select channel from push").await, Some(ChannelKind::Stream.number()));
     assert_eq!(plant.number("select due_at from push").await, Some(plant.store.clock().now()));
 }
 
@@ -81,20 +76,16 @@ async fn a_phone_that_changes_to_a_stream_gets_what_it_has_not_confirmed() {
     let employee = plant.employee(1).await;
     let phone = plant.phone(employee, Some("address")).await;
     let other = plant.phone(employee, Some("other")).await;
-    let accepted = "sent_at = 1, done_at = 1, outcome = 'accepted'";
+    let accepted = "sent_at = 1, done_at = 1, outcome = 1";
     for (title, push, change) in [
         ("accepted", accepted, "delivery set sent_at = 1"),
-        ("failed", "done_at = 1, outcome = 'failed'", "delivery set sent_at = 1"),
+        ("failed", "done_at = 1, outcome = 5", "delivery set sent_at = 1"),
         ("waits", "tries = 1", "delivery set reason = null"),
-        ("received", "done_at = 1, outcome = 'received'", "delivery set sent_at = 1, delivered_at = 1"),
+        ("received", "done_at = 1, outcome = 2", "delivery set sent_at = 1, delivered_at = 1"),
         ("read elsewhere", accepted, "delivery set sent_at = 1, read_at = 1"),
         ("expired", accepted, "delivery set sent_at = 1, expires_at = 1"),
         ("canceled", accepted, "message set canceled_at = 1"),
-        (
-            "given up",
-            "done_at = 1, outcome = 'failed'",
-            "delivery set outcome = 'failed', reason = 'rejected'",
-        ),
+        ("given up", "done_at = 1, outcome = 5", "delivery set outcome = 5, reason = 15"),
     ] {
         let no = plant.message(title, &[employee]).await.no.0;
         let key = if change.starts_with("message") { "no" } else { "message_no" };
@@ -117,11 +108,8 @@ async fn a_phone_that_changes_to_a_stream_gets_what_it_has_not_confirmed() {
             ))
             .await
     };
-    assert_eq!(
-        open(phone.caller.device_no).await,
-        ["accepted stream", "failed stream", "given up stream", "waits stream"]
-    );
-    assert_eq!(open(other.caller.device_no).await, ["waits fcm"]);
+    assert_eq!(open(phone.caller.device_no).await, ["accepted -1", "failed -1", "given up -1", "waits -1"]);
+    assert_eq!(open(other.caller.device_no).await, ["waits 1"]);
 }
 
 #[tokio::test]
@@ -133,8 +121,8 @@ async fn what_a_provider_says_of_an_address_does_not_concern_the_next_one() {
         plant.message(title, &[employee]).await;
     }
     let lease = Duration::from_mins(1);
-    let claimed = plant.store.claim("fcm", 10, lease).await.unwrap().pushes;
-    let next = Way { channel: "fcm".to_owned(), address: Some("new".to_owned()), ..stream() };
+    let claimed = plant.store.claim(ChannelKind::Fcm, 10, lease).await.unwrap().pushes;
+    let next = Way { channel: ChannelKind::Fcm, address: Some(Address::new("new".to_owned())), ..stream() };
     plant.store.change_way(&phone, &next).await.unwrap();
     let finished: Vec<Finished> = claimed
         .into_iter()
@@ -142,7 +130,7 @@ async fn what_a_provider_says_of_an_address_does_not_concern_the_next_one() {
             claim: push.claim,
             at: 1,
             result: PushResult::Failed {
-                reason: reason::DEAD_ADDRESS,
+                reason: Reason::DeadAddress,
                 answer: "UNREGISTERED".to_owned(),
                 device: match &*push.title {
                     "retire" => DeviceEffect::Retire,
@@ -155,8 +143,8 @@ async fn what_a_provider_says_of_an_address_does_not_concern_the_next_one() {
     let untouched =
         "select count(*) from device where address = 'new' and quarantined_at is null and retired_at is null";
     assert_eq!(plant.number(untouched).await, Some(1));
-    let again = plant.store.claim("fcm", 10, lease).await.unwrap().pushes;
-    let addresses: Vec<&str> = again.iter().map(|push| &*push.address).collect();
+    let again = plant.store.claim(ChannelKind::Fcm, 10, lease).await.unwrap().pushes;
+    let addresses: Vec<&str> = again.iter().map(|push| push.address.as_str()).collect();
     assert_eq!(addresses, ["new", "new"]);
 }
 
@@ -169,7 +157,7 @@ async fn what_was_under_way_when_a_phone_changed_to_a_stream_is_owed_to_the_stre
         plant.message(title, &[employee]).await;
     }
     let lease = Duration::from_mins(1);
-    let claimed = plant.store.claim("fcm", 10, lease).await.unwrap().pushes;
+    let claimed = plant.store.claim(ChannelKind::Fcm, 10, lease).await.unwrap().pushes;
     plant.store.change_way(&phone, &stream()).await.unwrap();
     let finished: Vec<Finished> = claimed
         .into_iter()
@@ -179,7 +167,7 @@ async fn what_was_under_way_when_a_phone_changed_to_a_stream_is_owed_to_the_stre
             result: match &*push.title {
                 "accepted" => PushResult::Accepted { answer: "yes".to_owned() },
                 _ => PushResult::Failed {
-                    reason: reason::DEAD_ADDRESS,
+                    reason: Reason::DeadAddress,
                     answer: "no".to_owned(),
                     device: DeviceEffect::None,
                 },

@@ -4,7 +4,10 @@ use simo_common::{
 };
 
 use super::*;
-use crate::testing::{Plant, new_device};
+use crate::{
+    store::{DeviceNo, queue::PushOutcome},
+    testing::{Plant, new_device},
+};
 
 #[tokio::test]
 async fn a_code_works_once_and_not_after_its_time() {
@@ -69,7 +72,7 @@ async fn a_new_phone_gets_what_waits_and_nothing_that_is_over() {
     let states = [
         ("sent", "delivery set sent_at = 1"),
         ("received", "delivery set delivered_at = 1"),
-        ("denied", "delivery set outcome = 'denied'"),
+        ("denied", "delivery set outcome = 8"),
         ("expired", "delivery set expires_at = 1"),
         ("canceled", "message set canceled_at = 1"),
     ];
@@ -108,7 +111,13 @@ async fn a_phone_that_left_is_out_and_its_messages_wait_for_the_next() {
     plant.store.leave(&phone.caller).await.unwrap();
     assert!(plant.store.token_holder(&token::hash(&phone.token)).await.unwrap().is_none());
     assert_eq!(plant.devices_of(employee).await, Some(0));
-    assert_eq!(plant.texts("select outcome || ' ' || reason from push").await, ["canceled device_gone"]);
+    let ended = [PushOutcome::Canceled.number(), Reason::DeviceGone.number()].map(Some);
+    assert_eq!(
+        [plant.number("select outcome from push").await, plant.number("select reason from push").await],
+        ended
+    );
+    let waits_for_one = Some(Reason::NoDevice.number());
+    assert_eq!(plant.number("select reason from delivery").await, waits_for_one);
     let next = plant.phone(employee, None).await;
     assert_eq!(plant.open_pushes(next.caller.device_no).await, Some(1));
 }

@@ -9,7 +9,7 @@ use super::load::{self, Groups, Holders, Named, Question, Topic, TopicName};
 use crate::store::{
     ClientNo, GroupNo, Result, TopicNo,
     db::engine::Conn,
-    posting::audience::{self, Access, Audience, Grant, People, Target, TargetKind},
+    posting::audience::{self, Access, Audience, Grant, LetIn, People, Target, TargetKind},
 };
 use roaring::RoaringBitmap;
 use simo_common::{api::message::Recipients, message::Priority};
@@ -87,9 +87,7 @@ impl Rows {
             else {
                 continue;
             };
-            if topic.grants.everyone.is_some()
-                || (topic.grants.groups.is_empty() && topic.dormant.groups.is_empty())
-            {
+            if topic.grants.everyone || (topic.grants.groups.is_empty() && topic.dormant.groups.is_empty()) {
                 continue;
             }
             for no in &recipients.employees {
@@ -148,12 +146,12 @@ impl Rows {
         let named = question.recipients.iter().flat_map(|recipients| &recipients.groups);
         let named = named.filter_map(|slug| self.group_nos.get(&(client_no, slug.clone())));
         let mut needed: Vec<GroupNo> = named.copied().collect();
-        if let Some(topic) = topic.filter(|topic| topic.grants.everyone.is_none()) {
-            needed.extend(topic.grants.groups.iter().map(|(_, group)| group));
+        if let Some(topic) = topic.filter(|topic| !topic.grants.everyone) {
+            needed.extend(&topic.grants.groups);
         }
         // A denial is told from another one only where it is kept.
         if let Some(topic) = topic.filter(|_| question.recipients.is_some()) {
-            needed.extend(topic.dormant.groups.iter().map(|(_, group)| group));
+            needed.extend(&topic.dormant.groups);
         }
         self.groups.load(tx, client_no, needed.into_iter()).await
     }
@@ -205,14 +203,14 @@ impl Rows {
         topic: Option<&Topic>,
     ) -> Result<Option<Target>> {
         let Some(topic) = topic else { return Ok(None) };
-        let people = if topic.grants.everyone.is_some() {
+        let people = if topic.grants.everyone {
             self.everyone(tx, client_no).await?
         } else {
             let mut people = People::default();
-            for (_, group_no) in &topic.grants.groups {
+            for group_no in &topic.grants.groups {
                 people.join(&self.groups.people(client_no, *group_no));
             }
-            for (_, holder) in &topic.grants.employees {
+            for holder in &topic.grants.employees {
                 people.add(holder.no, holder.blocked, holder.has_device);
             }
             Arc::new(people)
@@ -222,21 +220,21 @@ impl Rows {
 
     /// Grants: to everyone, then to groups, then to employees.
     fn grants(&mut self, client_no: ClientNo, holders: &Holders, named_only: bool) -> Vec<Grant> {
-        if let Some(no) = holders.everyone {
-            return vec![Grant { no, members: None }];
+        if holders.everyone {
+            return vec![Grant { to: LetIn::Everyone, members: None }];
         }
         let mut grants = Vec::with_capacity(holders.groups.len() + holders.employees.len());
-        for (no, group_no) in &holders.groups {
+        for group_no in &holders.groups {
             let members = if named_only {
                 self.memberships.get(&(client_no, *group_no)).cloned().unwrap_or_default()
             } else {
                 Arc::new(self.groups.people(client_no, *group_no).members.clone())
             };
-            grants.push(Grant { no: *no, members: Some(members) });
+            grants.push(Grant { to: LetIn::Group(*group_no), members: Some(members) });
         }
-        for (no, holder) in &holders.employees {
+        for holder in &holders.employees {
             let member = RoaringBitmap::from([holder.no.place()]);
-            grants.push(Grant { no: *no, members: Some(Arc::new(member)) });
+            grants.push(Grant { to: LetIn::Himself, members: Some(Arc::new(member)) });
         }
         grants
     }
@@ -249,7 +247,7 @@ impl Rows {
         dormant: &Holders,
         named_only: bool,
     ) -> Result<RoaringBitmap> {
-        if dormant.everyone.is_some() {
+        if dormant.everyone {
             return Ok(self.everyone(tx, client_no).await?.members.clone());
         }
         let grants = self.grants(client_no, dormant, named_only);

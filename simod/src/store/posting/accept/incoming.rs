@@ -43,7 +43,7 @@ pub struct Draft {
     /// What of it was cut to its limit.
     pub fitted: Vec<Part>,
     /// Of its meaning as it was posted; needed where a key may bring it again.
-    pub fingerprint: Option<[u8; 32]>,
+    pub fingerprint: Option<i64>,
 }
 
 /// When a message is given up.

@@ -2,18 +2,22 @@
 
 use std::sync::LazyLock;
 
-use simo_common::{api::message::Recipients, delivery::reason};
+use simo_common::{
+    api::message::Recipients,
+    delivery::{Outcome, Reason},
+};
 
 use super::Item;
 use crate::store::{
     ClientNo, MessageNo, Result, Write,
     db::{
         engine::{
-            Kind::{Bytes, Id, Text, Truth, Whole},
+            Kind::{self, Id, Text, Truth, Whole},
             RowStatement, Values, query,
         },
         rows_as_json::json,
     },
+    feed::{Happened, add_message_events},
     posting::audience::{Audience, Part},
 };
 
@@ -22,63 +26,99 @@ const SMALL_AUDIENCE: u64 = 128;
 /// Deliveries that one transaction makes at once; what goes beyond is frozen, so that nobody waits long for the writer.
 const DELIVERIES_AT_ONCE: u64 = 2_048;
 
-macro_rules! insert_messages {
-    () => {
-        "insert into message (client_no, no, id, acs_no, operator_no, topic_no, title, body, priority, data, recipients,
-             require_ack, external_id, fingerprint, accepted_at, send_at, expires_at, allow_empty, accepted,
-             without_device, denied, unknown, fitted)
-         select {0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11}, {12}, {13}, {14}, {15}, {16}, {17},
-             {18}, {19}, {20}, {21}, {22}
-         from {rows}"
-    };
-}
+/// The columns of a message, in the order of [`insert_messages`].
+const MESSAGE: [(&str, Kind); 23] = [
+    ("client_no", Whole),
+    ("no", Whole),
+    ("id", Id),
+    ("acs_no", Whole),
+    ("operator_no", Whole),
+    ("topic_no", Whole),
+    ("title", Text),
+    ("body", Text),
+    ("priority", Whole),
+    ("data", Text),
+    ("recipients", Text),
+    ("require_ack", Truth),
+    ("external_id", Text),
+    ("fingerprint", Whole),
+    ("accepted_at", Whole),
+    ("send_at", Whole),
+    ("expires_at", Whole),
+    ("allow_empty", Truth),
+    ("accepted", Whole),
+    ("without_device", Whole),
+    ("denied", Whole),
+    ("unknown", Text),
+    ("fitted", Text),
+];
 
 static INSERT_MESSAGES: LazyLock<RowStatement<23>> = LazyLock::new(|| {
-    RowStatement::of_two(
-        [
-            Whole, Whole, Id, Whole, Whole, Whole, Text, Text, Whole, Text, Text, Truth, Text, Bytes, Whole,
-            Whole, Whole, Truth, Whole, Whole, Whole, Text, Text,
-        ],
-        insert_messages!(),
-        // And what the word index must take up ([`Store::index_words`](crate::store::Store::index_words)).
-        concat!(
-            "with made as (",
-            insert_messages!(),
-            " returning client_no, no) insert into message_unworded (client_no, no)
-             select client_no, no from made where no > 0"
-        ),
-    )
+    let (columns, values): (Vec<_>, Vec<_>) =
+        MESSAGE.iter().map(|(column, _)| (*column, format!("{{{column}}}"))).unzip();
+    let insert =
+        format!("insert into message ({}) select {} from {{rows}}", columns.join(", "), values.join(", "));
+    // And what the word index must take up ([`Store::index_words`](crate::store::Store::index_words)).
+    let and_unworded = format!(
+        "with made as ({insert} returning client_no, no)
+         insert into message_unworded (client_no, no) select client_no, no from made where no > 0"
+    );
+    RowStatement::of_two(MESSAGE, insert, and_unworded)
 });
 
 /// A delivery to be made: the values of [`INSERT_DELIVERIES`].
-pub(in crate::store) type DeliveryRow = Values<'static, 10>;
+pub(in crate::store) type DeliveryRow = Values<'static, 11>;
 
-static INSERT_DELIVERIES: LazyLock<RowStatement<10>> = LazyLock::new(|| {
+static INSERT_DELIVERIES: LazyLock<RowStatement<11>> = LazyLock::new(|| {
+    let denied = Outcome::Denied.number();
+    let (archived, blocked) = (Reason::Archived.number(), Reason::Blocked.number());
+    let no_device = Reason::NoDevice.number();
     // `cross join` keeps SQLite from beginning with the larger table: one seek per row of ours, whatever it believes.
-    // Who was blocked since the audience was frozen is denied: he gets nothing further.
+    // Who was archived since the audience was frozen is denied for good, who was blocked until he is let in again. What is
+    // denied at the acceptance has no time of its own.
     let insert = |share: &str| {
         format!(
-            "insert into delivery (client_no, message_no, employee_no, expires_at, outcome, reason,
-                 outcome_at, target, target_no, grant_no)
+            "insert into delivery (client_no, message_no, employee_no, expires_at, outcome, reason, outcome_at, target,
+                 target_no, let_in)
              select client_no, message_no, employee_no, expires_at,
-                 coalesce(outcome, case when out_for is not null then 'denied' end), coalesce(reason, out_for),
-                 case when outcome is not null or out_for is not null then made_at end, target, target_no, grant_no
-             from (select e.client_no, {{1}} as message_no, e.no as employee_no, {{3}} as expires_at,
-                       {{4}} as outcome, {{5}} as reason, {{6}} as target, {{7}} as target_no, {{8}} as grant_no,
-                       {{9}} as made_at,
-                       case when e.archived_at is not null then '{}' when e.blocked_at is not null then '{}' end as out_for
-                   from {{rows}} cross join employee e where e.client_no = {{0}} and e.no = {{2}}{share}) made
+                 coalesce(outcome, case when out_for is not null then {denied} end),
+                 coalesce(reason, out_for, case when outcome is null and devices = 0 then {no_device} end),
+                 coalesce(ended_at, case when outcome is null and out_for is not null then made_at end),
+                 target, target_no, let_in
+             from (select e.client_no, {{message}} as message_no, e.no as employee_no, {{expires_at}} as expires_at,
+                       {{outcome}} as outcome, {{reason}} as reason, {{ended_at}} as ended_at, {{target}} as target,
+                       {{target_no}} as target_no, {{let_in}} as let_in, {{made_at}} as made_at, e.devices,
+                       case when e.archived_at is not null then {archived}
+                            when e.blocked_at is not null then {blocked} end as out_for
+                   from {{rows}} cross join employee e where e.client_no = {{client}} and e.no = {{employee}}{share}) made
              where true
-             on conflict do nothing",
-            reason::ARCHIVED,
-            reason::BLOCKED,
+             on conflict do nothing"
         )
     };
     RowStatement::of_two(
-        [Whole, Whole, Whole, Whole, Text, Text, Text, Whole, Whole, Whole],
+        [
+            ("client", Whole),
+            ("message", Whole),
+            ("employee", Whole),
+            ("expires_at", Whole),
+            ("outcome", Whole),
+            ("reason", Whole),
+            ("ended_at", Whole),
+            ("target", Whole),
+            ("target_no", Whole),
+            ("let_in", Whole),
+            ("made_at", Whole),
+        ],
         insert(""),
-        // A phone that is being paired waits, or is seen by the pushes that follow.
-        insert(" for share of e"),
+        // A phone that is being paired waits, or is seen by the pushes that follow. Who was blocked after his audience was
+        // decided gets it when he is let in again; SQLite has one writer, and frozen audiences see to it themselves.
+        format!(
+            "with made as ({} returning client_no, message_no, employee_no, reason, outcome_at)
+             insert into hold (client_no, message_no, employee_no, since)
+             select client_no, message_no, employee_no, outcome_at from made
+             where reason = {blocked} and outcome_at is not null on conflict do nothing",
+            insert(" for share of e")
+        ),
     )
 });
 
@@ -89,29 +129,29 @@ static INSERT_PUSHES: LazyLock<RowStatement<5>> = LazyLock::new(|| {
     // Without `indexed by`, SQLite reads all devices of the client for each row: it has no statistics, and takes the
     // prefix of the primary key for as good.
     RowStatement::new(
-        [Whole, Whole, Whole, Whole, Whole],
+        [("client", Whole), ("message", Whole), ("employee", Whole), ("urgency", Whole), ("due_at", Whole)],
         "insert into push (client_no, message_no, employee_no, device_no, channel, urgency, due_at)
-         select e.client_no, {1}, e.no, d.no, d.channel, {3}, {4}
+         select e.client_no, {message}, e.no, d.no, d.channel, {urgency}, {due_at}
          from {rows} cross join employee e cross join device d indexed by device_employee
-         where e.client_no = {0} and e.no = {2}
+         where e.client_no = {client} and e.no = {employee}
            and e.blocked_at is null and e.archived_at is null and d.client_no = e.client_no and d.employee_no = e.no
            and d.retired_at is null
          on conflict do nothing",
     )
 });
 
-static INSERT_EVENTS: LazyLock<RowStatement<4>> = LazyLock::new(|| {
-    RowStatement::new(
-        [Whole, Whole, Whole, Whole],
-        "insert into event (client_no, acs_no, at, kind, message_no) select {0}, {1}, {3}, 'accepted', {2} from {rows}",
-    )
-});
-
 static INSERT_KEYS: LazyLock<RowStatement<6>> = LazyLock::new(|| {
     RowStatement::new(
-        [Whole, Whole, Text, Whole, Bytes, Whole],
+        [
+            ("client", Whole),
+            ("acs", Whole),
+            ("key", Text),
+            ("message", Whole),
+            ("fingerprint", Whole),
+            ("created_at", Whole),
+        ],
         "insert into idempotency (client_no, acs_no, key, message_no, fingerprint, created_at)
-         select {0}, {1}, {2}, {3}, {4}, {5} from {rows}",
+         select {client}, {acs}, {key}, {message}, {fingerprint}, {created_at} from {rows}",
     )
 });
 
@@ -139,11 +179,8 @@ pub(super) async fn store(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Resu
         (origin, &item.audience)
     });
     insert_audiences(tx, audiences, now).await?;
-    let events = items
-        .iter()
-        .map(|item| [item.sender.client_no.into(), item.sender.acs_no.into(), item.no.into(), now.into()]);
-    INSERT_EVENTS.execute(tx, events.collect()).await?;
-    Ok(())
+    let accepted = items.iter().map(|item| (item.sender.client_no, item.no));
+    add_message_events(tx, accepted, Happened::Accepted, now).await
 }
 
 /// Makes deliveries and pushes of small audiences, and freezes large ones.
@@ -190,11 +227,12 @@ pub(in crate::store) fn part_rows(
             origin.message_no.into(),
             employee.into(),
             origin.expires_at.into(),
-            part.closed.map(|(outcome, _)| outcome.as_str()).into(),
+            part.closed.map(|(outcome, _)| outcome).into(),
             part.closed.map(|(_, reason)| reason).into(),
-            part.target.as_str().into(),
+            part.closed.filter(|(outcome, _)| *outcome != Outcome::Denied).map(|_| now).into(),
+            part.target.into(),
             part.target_no.into(),
-            part.grant_no.into(),
+            part.let_in.into(),
             now.into(),
         ]);
         if part.closed.is_none() {
@@ -237,7 +275,7 @@ async fn insert_messages(tx: &mut Write, items: &[&Item<'_>]) -> Result<()> {
             recipients.map(recipients_json).into(),
             draft.require_ack.into(),
             draft.external_id.as_deref().into(),
-            draft.fingerprint.as_ref().map(|fingerprint| &fingerprint[..]).into(),
+            draft.fingerprint.into(),
             item.times.accepted_at.into(),
             item.times.send_at.into(),
             item.times.expires_at.into(),
@@ -255,13 +293,12 @@ async fn insert_messages(tx: &mut Write, items: &[&Item<'_>]) -> Result<()> {
 async fn insert_keys(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Result<()> {
     let rows = items.iter().filter_map(|item| {
         let key = item.incoming.idempotency_key.as_deref()?;
-        let fingerprint = item.incoming.draft.fingerprint.as_ref();
         Some([
             item.sender.client_no.into(),
             item.sender.acs_no.unwrap_or_default().into(),
             key.into(),
             item.no.into(),
-            fingerprint.map(|fingerprint| &fingerprint[..]).into(),
+            item.incoming.draft.fingerprint.into(),
             now.into(),
         ])
     });
@@ -279,16 +316,16 @@ async fn freeze(tx: &mut Write, origin: &Origin, number: usize, part: &Part, now
     // Writing to memory does not fail.
     let _written = part.members.serialize_into(&mut members);
     query(
-        "insert into audience (client_no, message_no, part, reason, target, target_no, grant_no, members, created_at)
+        "insert into audience (client_no, message_no, part, reason, target, target_no, let_in, members, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(origin.client_no)
     .bind(origin.message_no)
     .bind(number as i64)
     .bind(part.closed.map(|(_, reason)| reason))
-    .bind(part.target.as_str())
+    .bind(part.target)
     .bind(part.target_no)
-    .bind(part.grant_no)
+    .bind(part.let_in)
     .bind(members)
     .bind(now)
     .execute(tx)

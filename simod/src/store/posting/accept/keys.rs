@@ -7,26 +7,29 @@ use simo_common::api::message::{PostedMessage, RecipientCounts};
 use super::{Accepted, Incoming, KeyKind, Refusal, Slot, insert::insert_key_rows};
 use crate::store::{
     AcsNo, ClientNo, MessageNo, Result, Write,
-    db::{
-        engine::{Row, query},
-        rows_as_json::json,
+    db::engine::{
+        Kind::{Text, Whole},
+        Named, Row, query,
     },
 };
 
 /// A key in its namespace: whose it is, which kind, its text. Operators of a client share the ACS 0.
 type Key = (ClientNo, AcsNo, KeyKind, String);
 
+/// A key of one kind.
+const KEY: [Named; 3] = [("client", Whole), ("acs", Whole), ("key", Text)];
+
 /// What a key led to before.
 struct Earlier {
     no: MessageNo,
     answer: PostedMessage,
-    fingerprint: Option<Vec<u8>>,
+    fingerprint: Option<i64>,
 }
 
 /// The keys and meanings of a batch's items, and which item has each key so far.
 pub(super) struct Keys {
     by_item: Vec<Vec<Key>>,
-    fingerprints: Vec<Option<[u8; 32]>>,
+    fingerprints: Vec<Option<i64>>,
     taken: HashMap<Key, (usize, MessageNo)>,
     /// The messages that items were found to repeat by `external_id` alone: their `Idempotency-Key` is new.
     repeats: HashMap<usize, MessageNo>,
@@ -89,13 +92,12 @@ impl Keys {
         let rows = self.bound.iter().filter_map(|(place, message_no)| {
             let (client_no, acs_no, _, text) =
                 self.by_item[*place].iter().find(|key| key.2 == KeyKind::IdempotencyKey)?;
-            let fingerprint = self.fingerprints[*place].as_ref();
             Some([
                 (*client_no).into(),
                 (*acs_no).into(),
                 text.into(),
                 (*message_no).into(),
-                fingerprint.map(|fingerprint| &fingerprint[..]).into(),
+                self.fingerprints[*place].into(),
                 now.into(),
             ])
         });
@@ -127,8 +129,7 @@ pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Key
     for (place, slot) in slots.iter_mut().enumerate() {
         let known = keys.by_item[place].iter().find_map(|key| Some((earlier.get(key)?, key.2)));
         let Some((earlier, kind)) = known else { continue };
-        let fingerprint = keys.fingerprints[place].as_ref().map(<[u8; 32]>::as_slice);
-        let answer = if earlier.fingerprint.as_deref() == fingerprint {
+        let answer = if earlier.fingerprint == keys.fingerprints[place] {
             // A rehearsal leaves no trace.
             let is_stored = matches!(slot, Slot::Open(item) if !item.incoming.dry_run);
             if kind == KeyKind::ExternalId && is_stored {
@@ -158,24 +159,21 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
     let mut by_header = Vec::new();
     let mut by_id = Vec::new();
     for (client_no, acs_no, kind, text) in keys {
-        match kind {
-            KeyKind::IdempotencyKey => by_header.push((client_no, acs_no, text)),
-            // Here an operator's ACS is null, for which the index has 0.
-            KeyKind::ExternalId => by_id.push((client_no, acs_no, text)),
-        }
+        let of_kind = if *kind == KeyKind::IdempotencyKey { &mut by_header } else { &mut by_id };
+        of_kind.push([client_no.into(), acs_no.into(), text.into()]);
     }
     let mut earlier = HashMap::new();
     if !by_header.is_empty() {
         let rows = query(
             "select i.client_no, i.acs_no, i.key, i.fingerprint, m.no, m.id, m.accepted, m.without_device, m.denied,
                     m.unknown, m.fitted
-             from jsonb_each($1) j cross join idempotency i
+             from {rows} cross join idempotency i
              left join message m on m.client_no = i.client_no and m.no = coalesce(
                  (select w.no from message w where w.client_no = i.client_no and w.waited_as = i.message_no),
                  i.message_no)
-             where i.client_no = cast(j.value->>0 as integer) and i.acs_no = cast(j.value->>1 as integer) and i.key = j.value->>2",
+             where i.client_no = {client} and i.acs_no = {acs} and i.key = {key}",
         )
-        .bind(json(&by_header))
+        .over(KEY, by_header)
         .fetch_all(tx)
         .await?;
         let mut leads_nowhere = Vec::new();
@@ -190,14 +188,14 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
         forget(tx, &leads_nowhere).await?;
     }
     if !by_id.is_empty() {
+        // Here an operator's ACS is null, for which the index has 0.
         let rows = query(
             "select m.client_no, m.acs_no, m.external_id, m.fingerprint, m.no, m.id, m.accepted, m.without_device, m.denied,
                     m.unknown, m.fitted
-             from jsonb_each($1) j cross join message m
-             where m.client_no = cast(j.value->>0 as integer) and coalesce(m.acs_no, 0) = cast(j.value->>1 as integer)
-               and m.external_id = j.value->>2",
+             from {rows} cross join message m
+             where m.client_no = {client} and coalesce(m.acs_no, 0) = {acs} and m.external_id = {key}",
         )
-        .bind(json(&by_id))
+        .over(KEY, by_id)
         .fetch_all(tx)
         .await?;
         for row in rows {
@@ -215,14 +213,11 @@ async fn forget(tx: &mut Write, keys: &[Key]) -> Result<()> {
     if keys.is_empty() {
         return Ok(());
     }
-    let keys: Vec<_> = keys.iter().map(|(client_no, acs_no, _, text)| (client_no, acs_no, text)).collect();
-    query(
-        "delete from idempotency where (client_no, acs_no, key) in (
-             select cast(j.value->>0 as integer), cast(j.value->>1 as integer), j.value->>2 from jsonb_each($1) j)",
-    )
-    .bind(json(&keys))
-    .execute(tx)
-    .await?;
+    let keys = keys.iter().map(|(client_no, acs_no, _, text)| [client_no.into(), acs_no.into(), text.into()]);
+    query("delete from idempotency where (client_no, acs_no, key) in (select {client}, {acs}, {key} from {rows})")
+        .over(KEY, keys)
+        .execute(tx)
+        .await?;
     Ok(())
 }
 

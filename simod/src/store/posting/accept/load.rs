@@ -17,9 +17,10 @@ use super::{Incoming, Poster};
 use crate::store::{
     AcsNo, ClientNo, EmployeeNo, OperatorNo, Result, TopicNo,
     callers::limits::TokenLimits,
-    db::{
-        engine::{Conn, query, query_scalar},
-        rows_as_json::json,
+    db::engine::{
+        Conn,
+        Kind::{Text, Whole},
+        query, query_scalar,
     },
 };
 use jiff::tz::TimeZone;
@@ -141,13 +142,16 @@ pub(super) async fn named<'a>(
     let names: Vec<(ClientNo, &str)> = names.into_iter().collect();
     // They come as one text: a row for each would cross from SQLite's thread by itself, for 11 instead of 4 µs a message.
     let found: Option<String> = query_scalar(
-        "select string_agg(cast(j.key as text) || ' ' || cast(e.no as text)
+        "select string_agg(cast({#} as text) || ' ' || cast(e.no as text)
              || case when e.blocked_at is not null then ' blocked' else ' ' end
              || case when e.devices > 0 then ' has_device' else ' ' end, ',')
-         from jsonb_each($1) j cross join employee e
-         where e.client_no = cast(j.value->>0 as integer) and e.personnel_no = j.value->>1 and e.archived_at is null",
+         from {rows} cross join employee e
+         where e.client_no = {client} and e.personnel_no = {no} and e.archived_at is null",
     )
-    .bind(json(&names))
+    .over(
+        [("client", Whole), ("no", Text)],
+        names.iter().map(|(client_no, no)| [client_no.into(), (*no).into()]),
+    )
     .fetch_one(tx)
     .await?;
     read_list(found.as_deref(), |employee| {

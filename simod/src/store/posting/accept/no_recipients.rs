@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use simo_common::delivery::reason;
+use simo_common::delivery::Reason;
 
 use super::{Item, Nobody};
 use crate::store::posting::audience::Part;
@@ -12,7 +12,7 @@ const NAMED_UNKNOWN: usize = 100;
 
 pub(super) fn reaches_nobody(item: &Item<'_>) -> Nobody {
     let draft = &item.incoming.draft;
-    let blocked = |part: &&Part| part.closed.is_some_and(|(_, why)| why == reason::BLOCKED);
+    let blocked = |part: &&Part| part.closed.is_some_and(|(_, why)| why == Reason::Blocked);
     let recipients = draft.recipients.as_ref().or(item.usual.as_ref());
     let unknown: HashSet<&String> = item.unknown.iter().collect();
     let is_unknown = |name: &String| unknown.contains(name);

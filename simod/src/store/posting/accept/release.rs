@@ -1,7 +1,7 @@
 //! Scheduled messages: their audience is decided when they come due, as that of the others when they are posted. To an
 //! archived topic nothing can be sent, so those on one are canceled.
 
-use simo_common::{api::message::Recipients, delivery::reason};
+use simo_common::{api::message::Recipients, delivery::Reason};
 use uuid::Uuid;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     load::{Question, TopicName},
 };
 use crate::store::{
-    AcsNo, MessageNo, Result, Store, TopicNo,
+    MessageNo, Result, Store, TopicNo,
     db::{
         engine::{Engine, query, query_scalar},
         rows_as_json::json,
@@ -35,7 +35,6 @@ struct Due {
     /// The number that it has while it waits.
     waiting: MessageNo,
     id: Uuid,
-    acs_no: Option<AcsNo>,
     topic_no: Option<TopicNo>,
     recipients: Option<Recipients>,
 }
@@ -56,7 +55,7 @@ impl Store {
         let mut tx = self.write().await?;
         let skip = tx.skip_locked("message");
         let rows = query(format!(
-            "select client_no, no, id, acs_no, topic_no, recipients, priority, expires_at, exists (
+            "select client_no, no, id, topic_no, recipients, priority, expires_at, exists (
                  select 1 from client c where c.no = message.client_no and c.archived_at is not null) as client_gone,
                  exists (
                  select 1 from topic t where t.client_no = message.client_no and t.no = message.topic_no
@@ -80,22 +79,17 @@ impl Store {
                 },
                 waiting: row.try_get("no")?,
                 id: row.try_get("id")?,
-                acs_no: row.try_get("acs_no")?,
                 topic_no: row.try_get("topic_no")?,
                 recipients: row.json("recipients")?,
             };
             let why = match (row.try_get("client_gone")?, row.try_get("topic_gone")?) {
-                (true, _) => Some(reason::CLIENT_ARCHIVED),
-                (false, true) => Some(reason::TOPIC_ARCHIVED),
+                (true, _) => Some(Reason::ClientArchived),
+                (false, true) => Some(Reason::TopicArchived),
                 (false, false) => None,
             };
             if why.is_some() {
-                let which = Which {
-                    client_no: message.origin.client_no,
-                    no: message.waiting,
-                    id: message.id,
-                    acs_no: message.acs_no,
-                };
+                let which =
+                    Which { client_no: message.origin.client_no, no: message.waiting, id: message.id };
                 cancel::end(&mut tx, &which, why, now).await?;
             } else {
                 due.push(message);

@@ -2,7 +2,10 @@ use jiff::Timestamp;
 use simo_common::time::from_us;
 
 use super::*;
-use crate::testing::{Plant, START, TestPhone};
+use crate::{
+    store::queue::PushOutcome,
+    testing::{Plant, START, TestPhone},
+};
 
 fn at(us: i64) -> Timestamp {
     from_us(us)
@@ -60,10 +63,10 @@ async fn a_receipt_closes_the_push_of_its_device_and_no_other() {
     plant.store.record(&[receipt]).await.unwrap();
     let outcome = async |phone: &TestPhone| {
         let device = phone.caller.device_no.0;
-        plant.texts(&format!("select coalesce(outcome, 'open') from push where device_no = {device}")).await
+        plant.number(&format!("select coalesce(outcome, 0) from push where device_no = {device}")).await
     };
-    assert_eq!(outcome(&phone).await, ["received"]);
-    assert_eq!(outcome(&other).await, ["open"]);
+    assert_eq!(outcome(&phone).await, Some(PushOutcome::Received.number()));
+    assert_eq!(outcome(&other).await, Some(0), "it is open");
 }
 
 #[tokio::test]
@@ -73,10 +76,10 @@ async fn a_late_receipt_beats_every_outcome_but_a_denial_from_the_start() {
     let phone = plant.phone(employee, Some("a")).await;
     let id = plant.message("m", &[employee]).await.id;
     let receipt = report(&phone, &[(id, ReceiptKind::Acknowledged, 7)]);
-    plant.run("update delivery set outcome = 'denied', reason = 'no_grant'; delete from push").await;
+    plant.run("update delivery set outcome = 8, reason = 1; delete from push").await;
     let recorded = plant.store.record(std::slice::from_ref(&receipt)).await.unwrap();
     assert_eq!(recorded[0].answer.unknown, [id], "it was never his");
-    plant.run("update delivery set outcome = 'expired'").await;
+    plant.run("update delivery set outcome = 6").await;
     plant.store.record(&[receipt]).await.unwrap();
     assert_eq!(state(&plant).await, Some(4));
 }
@@ -86,7 +89,7 @@ async fn a_receipt_ends_the_quarantine_and_contact_is_noted_once_a_minute() {
     let plant = Plant::new().await;
     let employee = plant.employee(1).await;
     let phone = plant.phone(employee, Some("a")).await;
-    plant.run("update device set quarantined_at = 1, reason = 'dead_address'").await;
+    plant.run("update device set quarantined_at = 1, reason = 10").await;
     let seen = async || plant.number("select seen_at from device").await;
     let alive = async || plant.store.record(&[report(&phone, &[])]).await.unwrap();
     plant.advance(SECOND);

@@ -97,7 +97,7 @@ async fn a_jump_ahead_ends_and_forgets_nothing_until_it_is_accepted() {
     let f = ahead(-5 * DAY).await;
     let mut keyed = f.personal("a", &["1"]);
     keyed.idempotency_key = Some("k".to_owned());
-    keyed.draft.fingerprint = Some([1; 32]);
+    keyed.draft.fingerprint = Some(1);
     post(&f, keyed).await;
     let claimed = claim_all(&f).await;
     let retry = PushResult::Retry { due_at: 0, answer: "503".to_owned(), counts: true };

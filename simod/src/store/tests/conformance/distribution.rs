@@ -11,7 +11,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use super::{super::fixture::NOON, Fixture, HOUR, invalid, is_missing, listed, post};
+use super::{super::fixture::NOON, Fixture, HOUR, deliveries, invalid, is_missing, listed, post};
 use crate::store::{Accepted, Error, GrantTerms, Incoming, Refusal};
 
 /// The fixture's employee 1 is in `smena-a`, which is in `ceh-1`, which is in `zavod`; 2 is in `ceh-1` himself.
@@ -53,14 +53,12 @@ fn to_employees(personnel_nos: &[&str]) -> Recipients {
 
 /// Who received it, or why not, by personnel number.
 async fn received(f: &Fixture, message: Uuid) -> String {
-    let sql = format!(
-        "select e.personnel_no || coalesce(':' || d.reason, '') from delivery d
-         join message m on m.client_no = d.client_no and m.no = d.message_no
-         join employee e on e.client_no = d.client_no and e.no = d.employee_no
-         where m.id = x'{}' order by e.personnel_no",
-        message.simple()
-    );
-    f.rows(&sql).await.join(" ")
+    let found = deliveries(f, &format!("message:{message}")).await;
+    let told = found.iter().map(|one| match &one.reason {
+        Some(reason) => format!("{}:{reason}", one.personnel_no),
+        None => one.personnel_no.clone(),
+    });
+    told.collect::<Vec<_>>().join(" ")
 }
 
 async fn refused(f: &Fixture, incoming: Incoming) -> Refusal {

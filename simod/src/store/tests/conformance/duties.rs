@@ -3,15 +3,15 @@
 use simo_common::time::DAY;
 
 use super::{super::fixture::NOON, Fixture, HOUR, acs_no, claim_all, post, states};
-use crate::store::NewSession;
+use crate::{channel::ChannelKind, store::NewSession};
 
 #[tokio::test]
 async fn what_nobody_took_in_time_expires_with_the_reason() {
     let f = Fixture::new().await;
     f.add_employees(1).await;
     post(&f, f.personal("a", &["1", "4"])).await;
-    assert_eq!(f.store.note_missing_channel("fcm").await.unwrap(), 1);
-    assert_eq!(f.store.note_missing_channel("fcm").await.unwrap(), 0, "it is noted");
+    assert_eq!(f.store.note_missing_channel(ChannelKind::Fcm).await.unwrap(), 1);
+    assert_eq!(f.store.note_missing_channel(ChannelKind::Fcm).await.unwrap(), 0, "it is noted");
     post(&f, f.personal("b", &["2"])).await;
     f.clock.set(NOON + 2 * HOUR - 1);
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
@@ -19,7 +19,7 @@ async fn what_nobody_took_in_time_expires_with_the_reason() {
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 3);
     assert_eq!(f.store.expire_deliveries().await.unwrap(), 0);
     assert_eq!(states(&f).await, ["1 expired no_channel", "2 expired expired", "4 expired no_device"]);
-    assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 0);
+    assert_eq!(f.store.waiting_pushes(ChannelKind::Fcm).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn what_is_under_way_does_not_expire() {
 async fn a_duty_that_can_wait_sees_that_others_write() {
     let f = Fixture::new().await;
     let before = f.store.writes();
-    f.store.waiting_pushes("fcm").await.unwrap();
+    f.store.waiting_pushes(ChannelKind::Fcm).await.unwrap();
     assert_eq!(f.store.writes(), before, "reading is no writing");
     post(&f, f.personal("a", &["1"])).await;
     let posted = f.store.writes();
@@ -51,7 +51,7 @@ async fn a_key_is_forgotten_after_three_days_and_events_after_one() {
     let keyed = || {
         let mut incoming = f.personal("a", &["1"]);
         incoming.idempotency_key = Some("key".to_owned());
-        incoming.draft.fingerprint = Some([1; 32]);
+        incoming.draft.fingerprint = Some(1);
         incoming
     };
     let first = post(&f, keyed()).await;
@@ -133,7 +133,7 @@ async fn a_key_that_outlived_its_message_is_free() {
     let keyed = |key: &str| {
         let mut incoming = f.personal("a", &["1"]);
         incoming.draft.external_id = Some("order-1".to_owned());
-        incoming.draft.fingerprint = Some([1; 32]);
+        incoming.draft.fingerprint = Some(1);
         incoming.idempotency_key = Some(key.to_owned());
         incoming
     };

@@ -10,9 +10,10 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{
-    super::fixture::NOON, Ask, Fixture, HOUR, acs_no, deliveries, invalid, is_missing, pair, post, send_all,
+    super::fixture::NOON, Ask, Fixture, HOUR, acs_no, deliveries, invalid, is_missing, messages::story, pair,
+    post, send_all,
 };
-use crate::store::{AcsNo, AskMessages, Reported};
+use crate::store::{AcsNo, AskMessages, Reported, db::engine::Engine};
 
 /// Three messages to two people, a millisecond apart.
 async fn three(f: &Fixture) -> Vec<Uuid> {
@@ -22,7 +23,7 @@ async fn three(f: &Fixture) -> Vec<Uuid> {
         f.clock.set(f.clock.now() + MILLISECOND);
         let mut incoming = f.personal(title, &["1", "2"]);
         incoming.draft.external_id = Some(external_id.to_owned());
-        incoming.draft.fingerprint = Some([1; 32]);
+        incoming.draft.fingerprint = Some(1);
         ids.push(post(f, incoming).await);
     }
     ids
@@ -207,4 +208,53 @@ async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
     assert!(is_missing(&nobody, "employee"));
     let foreign = f.store.explain(f.client_no, Some(AcsNo(99)), id, "1", Lang::En).await;
     assert!(is_missing(&foreign, "message"));
+}
+
+/// SQLite's expressions are no deeper than 1,000: groups and times are as many as they are.
+#[tokio::test]
+async fn a_group_may_have_many_groups_within_and_each_of_them_many_times() {
+    let f = Fixture::new().await;
+    f.execute(
+        "insert into \"group\" (client_no, slug, name, created_at)
+         with recursive number (no) as (select 1 union all select no + 1 from number where no < 1200)
+         select client_no, 'g' || number.no, 'g', 1 from number cross join \"group\" where slug = 'smena-a'",
+    )
+    .await;
+    f.store.set_member(f.client_no, "g700", "2", true).await.unwrap();
+    post(&f, f.personal("before", &["1", "2"])).await;
+    f.execute(
+        "insert into group_inclusion (client_no, group_no, included_no)
+         select a.client_no, a.no, b.no from \"group\" a, \"group\" b where a.slug = 'smena-a' and b.slug <> 'smena-a'",
+    )
+    .await;
+    post(&f, f.personal("after", &["1", "2"])).await;
+    if f.store.engine() == Engine::Postgres {
+        f.execute("analyze").await; // As the server does by itself, a minute later.
+    }
+    let found = |text: &'static str| async {
+        let mut found: Vec<_> = deliveries(&f, text).await.into_iter().map(|row| row.title).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(found("employee:2 group:smena-a").await, ["after"]);
+    assert_eq!(found("employee:2 -group:smena-a").await, ["before"]);
+    assert_eq!(found("employee:2 group-now:smena-a").await, ["after", "before"]);
+    f.store.remove_employee(f.client_no, "2").await.unwrap();
+    assert_eq!(found("employee:2 group:smena-a").await, ["after"]);
+    assert!(found("employee:2 group-now:smena-a").await.is_empty(), "he is in the archive");
+}
+
+#[tokio::test]
+async fn a_push_names_its_phone_as_it_was_called_then_whatever_the_clock_says() {
+    let f = Fixture::new().await;
+    f.add_employees(1).await;
+    let phone = pair(&f, "4", Some("address-4")).await.paired;
+    let id = post(&f, f.personal("a", &["4"])).await;
+    send_all(&f).await;
+    let taken = "fcm took it for the device Телефон (tries: 1)";
+    let tells = async || story(&f, id, "4").await.iter().any(|line| line.ends_with(taken));
+    assert!(tells().await);
+    f.clock.set(NOON - HOUR);
+    f.store.rename_device(f.client_no, phone.device_id, "another").await.unwrap();
+    assert!(tells().await);
 }

@@ -2,6 +2,7 @@
 
 use simo_common::{
     api::{access::Named, invites::NewBatch},
+    delivery::Reason,
     time::{MILLISECOND, SECOND, from_us},
 };
 
@@ -13,7 +14,10 @@ use super::{
     Fixture, HOUR, Pairing, claim_all, device, finished, invalid, is_conflict, is_missing, listed, pair,
     post, send_all,
 };
-use crate::store::Way;
+use crate::{
+    channel::{Address, ChannelKind},
+    store::Way,
+};
 
 #[tokio::test]
 async fn a_code_pairs_one_phone_and_guessing_is_slowed() {
@@ -55,14 +59,14 @@ async fn devices_are_listed_newest_first_and_say_why_they_went() {
         phones.push(pair(&f, "4", Some(address)).await);
     }
     let [left, removed, kept] = &phones[..] else { panic!("three phones") };
-    assert_eq!(f.store.count_devices("fcm").await.unwrap(), 6);
+    assert_eq!(f.store.count_devices(ChannelKind::Fcm).await.unwrap(), 6);
     f.store.leave(&left.caller).await.unwrap();
     f.store.remove_device(f.client_no, removed.paired.device_id).await.unwrap();
     for gone in [left, removed] {
         assert!(f.store.token_holder(&gone.token_hash).await.unwrap().is_none());
     }
-    assert_eq!(f.store.count_devices("fcm").await.unwrap(), 4);
-    assert_eq!(f.store.count_devices("stream").await.unwrap(), 0);
+    assert_eq!(f.store.count_devices(ChannelKind::Fcm).await.unwrap(), 4);
+    assert_eq!(f.store.count_devices(ChannelKind::Stream).await.unwrap(), 0);
     let of_4 = listed(
         async |listing| f.store.devices(f.client_no, Some("4"), &listing).await,
         |device| format!("{}/{}", device.state, device.reason.as_deref().unwrap_or("-")),
@@ -93,14 +97,16 @@ async fn what_waits_for_a_phone_goes_its_new_way() {
     let phone = pair(&f, "1", None).await;
     post(&f, f.personal("первое", &["1"])).await;
     let waiting = async || {
-        (f.store.waiting_pushes("fcm").await.unwrap(), f.store.waiting_pushes("stream").await.unwrap())
+        (
+            f.store.waiting_pushes(ChannelKind::Fcm).await.unwrap(),
+            f.store.waiting_pushes(ChannelKind::Stream).await.unwrap(),
+        )
     };
     assert_eq!(waiting().await, (1, 1));
     // The fixture's phone has this address so far.
     let way = Way {
-        channel: "fcm".to_owned(),
-        address: Some("address-1".to_owned()),
-        address_kind: "token".to_owned(),
+        channel: ChannelKind::Fcm,
+        address: Some(Address::new("address-1".to_owned())),
         notifications: None,
     };
     for _ in 0..2 {
@@ -109,7 +115,10 @@ async fn what_waits_for_a_phone_goes_its_new_way() {
     assert_eq!(waiting().await, (1, 0));
     let pushes = claim_all(&f).await;
     assert_eq!(pushes[0].claim.key.device_no, phone.caller.device_no);
-    assert_eq!(f.rows("select reason from device where retired_at is not null").await, ["replaced"]);
+    assert_eq!(
+        f.rows("select reason from device where retired_at is not null").await,
+        [Reason::Replaced.number().to_string()]
+    );
 }
 
 #[tokio::test]
@@ -117,22 +126,32 @@ async fn dead_addresses_are_remembered_for_an_hour() {
     let f = Fixture::new().await;
     post(&f, f.personal("a", &["1", "2"])).await;
     let pushes = claim_all(&f).await;
-    let dead =
-        |device| PushResult::Failed { reason: "dead_address", answer: "UNREGISTERED".to_owned(), device };
+    let dead = |device| PushResult::Failed {
+        reason: Reason::DeadAddress,
+        answer: "UNREGISTERED".to_owned(),
+        device,
+    };
     let results = [
         finished(&pushes[0], dead(DeviceEffect::Quarantine)),
         finished(&pushes[1], dead(DeviceEffect::Retire)),
     ];
     f.store.finish(&results).await.unwrap();
-    let mut known = f.store.dead_devices("fcm").await.unwrap();
+    let mut known = f.store.dead_devices(ChannelKind::Fcm).await.unwrap();
     known.sort_unstable();
     let mut expected: Vec<_> = pushes.iter().map(|push| (push.claim.key.device_no, NOON)).collect();
     expected.sort_unstable();
     assert_eq!(known, expected);
-    assert!(f.store.dead_devices("stream").await.unwrap().is_empty());
-    assert_eq!(f.store.count_devices("fcm").await.unwrap(), 2, "a quarantined one is still in use");
+    assert!(f.store.dead_devices(ChannelKind::Stream).await.unwrap().is_empty());
+    assert_eq!(
+        f.store.count_devices(ChannelKind::Fcm).await.unwrap(),
+        2,
+        "a quarantined one is still in use"
+    );
+    let addresses = f.store.known_addresses(ChannelKind::Fcm).await.unwrap();
+    assert_eq!(addresses.iter().filter(|known| known.is_in_use).count(), 2);
+    assert_eq!(addresses.iter().filter(|known| known.dead_at == Some(NOON)).count(), 2);
     f.clock.set(NOON + HOUR);
-    assert!(f.store.dead_devices("fcm").await.unwrap().is_empty());
+    assert!(f.store.dead_devices(ChannelKind::Fcm).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -219,12 +238,7 @@ async fn phones_that_would_miss_the_next_alarm_are_listed_by_employee_with_every
     // The fixture's phones were paired long ago; 4 to 6 have none.
     let fresh = pair(&f, "2", Some("fresh")).await;
     let off = pair(&f, "3", None).await;
-    let stream = |notifications| Way {
-        channel: "stream".to_owned(),
-        address: None,
-        address_kind: "token".to_owned(),
-        notifications,
-    };
+    let stream = |notifications| Way { channel: ChannelKind::Stream, address: None, notifications };
     f.store.change_way(&off.caller, &stream(Some(false))).await.unwrap();
     f.execute("update device set quarantined_at = 1 where address = 'address-1'").await;
     let since = NOON - HOUR;

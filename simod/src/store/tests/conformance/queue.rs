@@ -1,15 +1,16 @@
 //! Claiming pushes and storing how they went.
 
-use simo_common::{api::access::Payload, message::Priority};
+use simo_common::{api::access::Payload, delivery::Reason, message::Priority};
 
 use super::{
     super::{
-        super::{ClaimedPush, DeviceEffect, PushResult, Skip},
+        super::{ClaimedPush, DeviceEffect, PushResult, Skip, queue::PushOutcome},
         LEASE,
         fixture::{HOUR, NOON},
     },
     Fixture, claim_all, finished, post, states,
 };
+use crate::channel::ChannelKind;
 
 #[tokio::test]
 async fn a_claimed_push_has_all_that_a_channel_needs() {
@@ -29,10 +30,7 @@ async fn a_claimed_push_has_all_that_a_channel_needs() {
         (&*push.title, &*push.body, push.data.as_deref(), push.topic.as_deref()),
         ("Давление", "растёт", Some("{\"unit\":3}"), Some("boiler"))
     );
-    assert_eq!(
-        (&*push.acs, &*push.address, &*push.address_kind, push.priority),
-        ("1c", "address-1", "token", Priority::High)
-    );
+    assert_eq!((&*push.acs, push.address.as_str(), push.priority), ("1c", "address-1", Priority::High));
     assert_eq!(
         (push.accepted_at, push.expires_at, push.tries, push.require_ack),
         (NOON, NOON + 2 * HOUR, 0, true)
@@ -47,27 +45,27 @@ async fn a_claimed_push_has_all_that_a_channel_needs() {
 async fn a_push_is_claimed_once_until_it_is_finished() {
     let f = Fixture::new().await;
     post(&f, f.personal("a", &["1", "2", "3"])).await;
-    assert!(f.store.claim("fcm", 0, LEASE).await.unwrap().pushes.is_empty());
-    assert!(f.store.claim("stream", 10, LEASE).await.unwrap().pushes.is_empty());
-    let mut pushes = f.store.claim("fcm", 2, LEASE).await.unwrap().pushes;
+    assert!(f.store.claim(ChannelKind::Fcm, 0, LEASE).await.unwrap().pushes.is_empty());
+    assert!(f.store.claim(ChannelKind::Stream, 10, LEASE).await.unwrap().pushes.is_empty());
+    let mut pushes = f.store.claim(ChannelKind::Fcm, 2, LEASE).await.unwrap().pushes;
     assert_eq!(pushes.len(), 2);
     pushes.extend(claim_all(&f).await);
     assert_eq!(pushes.len(), 3);
     assert!(claim_all(&f).await.is_empty());
-    assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 3);
+    assert_eq!(f.store.waiting_pushes(ChannelKind::Fcm).await.unwrap(), 3);
 
-    pushes.sort_by(|one, other| one.address.cmp(&other.address));
+    pushes.sort_by(|one, other| one.address.as_str().cmp(other.address.as_str()));
     let answer = || "said".to_owned();
     let results = [
         PushResult::Accepted { answer: answer() },
-        PushResult::Failed { reason: "rejected", answer: answer(), device: DeviceEffect::None },
+        PushResult::Failed { reason: Reason::Rejected, answer: answer(), device: DeviceEffect::None },
         PushResult::Retry { due_at: NOON + HOUR, answer: answer(), counts: true },
     ];
     let batch: Vec<_> = pushes.iter().zip(results).map(|(push, result)| finished(push, result)).collect();
     f.store.finish(&batch).await.unwrap();
     f.store.finish(&[]).await.unwrap();
     assert_eq!(states(&f).await, ["1 sent -", "2 failed rejected", "3 queued -"]);
-    assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 1);
+    assert_eq!(f.store.waiting_pushes(ChannelKind::Fcm).await.unwrap(), 1);
     assert!(claim_all(&f).await.is_empty(), "a retry is not due yet");
     f.clock.set(NOON + HOUR);
     let again = claim_all(&f).await;
@@ -80,7 +78,7 @@ async fn a_push_is_claimed_once_until_it_is_finished() {
     let skipped = PushResult::Skipped(Skip::Expired);
     f.store.finish(&[finished(&late[0], skipped)]).await.unwrap();
     assert_eq!(states(&f).await[2], "3 expired expired");
-    assert_eq!(f.store.waiting_pushes("fcm").await.unwrap(), 0);
+    assert_eq!(f.store.waiting_pushes(ChannelKind::Fcm).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -99,7 +97,7 @@ async fn what_was_taken_while_it_was_canceled_or_denied_was_sent() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         let result = |push: &ClaimedPush| {
-            if push.address == "address-1" {
+            if push.address.as_str() == "address-1" {
                 PushResult::Retry { due_at: NOON, answer: "503".to_owned(), counts: true }
             } else {
                 PushResult::Accepted { answer: "ok".to_owned() }
@@ -113,7 +111,9 @@ async fn what_was_taken_while_it_was_canceled_or_denied_was_sent() {
     let counts = counts.unwrap();
     assert_eq!((counts.canceled, counts.too_late), (1, 1));
     assert_eq!(states(&f).await, ["1 canceled canceled", "2 sent -", "3 sent -"]);
-    let outcomes = f.rows("select outcome from push where reason is null order by outcome").await;
-    assert_eq!(outcomes, ["accepted", "accepted"]);
+    // What had ended them is known as well.
+    let outcomes = f.rows("select outcome from push where sent_at is not null").await;
+    let ended = PushOutcome::Canceled.number().to_string();
+    assert_eq!(outcomes, [ended.clone(), ended]);
     assert!(claim_all(&f).await.is_empty());
 }

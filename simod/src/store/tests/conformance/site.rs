@@ -144,18 +144,22 @@ async fn whoever_is_blocked_or_pruned_gets_nothing_further() {
     assert_eq!(f.store.audit_head(f.client_no).await.unwrap().seq, known + 2);
     let employee = f.store.employee(f.client_no, "3").await.unwrap();
     assert!(employee.archived_at.is_none() && employee.blocked_at.is_none());
+    assert_eq!(states(&f).await, ["1 queued -", "2 queued -", "3 denied archived"]);
 }
 
 #[tokio::test]
-async fn what_a_block_that_was_cut_short_left_is_denied_before_a_site_ends_it() {
+async fn a_site_withholds_from_whom_it_blocks_and_gives_back_to_whom_it_unblocks() {
     let f = Fixture::new().await;
     post(&f, f.personal("Проверка", &["1"])).await;
-    f.execute("update employee set blocked_at = 1 where personnel_no = '1'").await;
-    let back = site(json!({"clients": {"zavod": {"employees": [{"personnel_no": "1", "blocked": false}]}}}));
-    apply(&f.store, &back, OWNER).await.unwrap();
-    let employee = f.store.employee(f.client_no, "1").await.unwrap();
-    assert_eq!(employee.blocked_at, None);
+    let wanted = |blocked: bool| {
+        site(json!({"clients": {"zavod": {"employees": [{"personnel_no": "1", "blocked": blocked}]}}}))
+    };
+    apply(&f.store, &wanted(true), OWNER).await.unwrap();
     assert_eq!(states(&f).await, ["1 denied blocked"]);
+    apply(&f.store, &wanted(false), OWNER).await.unwrap();
+    assert_eq!(f.store.employee(f.client_no, "1").await.unwrap().blocked_at, None);
+    assert_eq!(states(&f).await, ["1 queued -"]);
+    assert_eq!(f.rows("select count(*) from duty").await, ["0"]);
 }
 
 #[tokio::test]

@@ -3,11 +3,15 @@
 use simo_common::{api::device::Receipt, receipt::ReceiptKind, time::from_us};
 use uuid::Uuid;
 
-use super::{super::fixture::NOON, Fixture, HOUR, Phone, pair, post, states};
-use crate::store::{ClientNo, DeviceNo, MessageNo, Reported, StreamPhone, Way};
+use super::{super::fixture::NOON, Fixture, HOUR, Phone, claim_all, finished, pair, post, states};
+use crate::{
+    channel::{Address, ChannelKind},
+    store::{ClientNo, DeviceNo, MessageNo, PushResult, Reported, StreamPhone, Way},
+};
 
 fn stream_of(phone: &Phone) -> StreamPhone {
     StreamPhone {
+        is_pushed_to: false,
         client_no: phone.caller.client_no,
         employee_no: phone.caller.employee_no,
         device_no: phone.caller.device_no,
@@ -36,7 +40,7 @@ async fn a_stream_is_owed_what_its_phone_has_no_receipt_for() {
     let to_both = post(&f, f.personal("обоим", &["1", "2"])).await;
     let to_two = post(&f, f.personal("второму", &["2"])).await;
     let (first, second) = (number(&f, to_both).await, number(&f, to_two).await);
-    let open = f.store.open_stream_pushes(&phones).await.unwrap();
+    let open = f.store.open_stream_messages(&phones).await.unwrap();
     assert_eq!(open, [(0, first), (0, second), (1, first)]);
 
     let owed: Vec<_> = open.iter().map(|&(place, no)| (place, phones[place], no)).collect();
@@ -47,7 +51,7 @@ async fn a_stream_is_owed_what_its_phone_has_no_receipt_for() {
     assert_eq!(texts, [(0, "обоим"), (1, "обоим"), (0, "второму")]);
     let delivered = report(&two, &[(to_both, ReceiptKind::Delivered)]);
     f.store.record(&[delivered]).await.unwrap();
-    assert_eq!(f.store.open_stream_pushes(&phones).await.unwrap(), [(0, second), (1, first)]);
+    assert_eq!(f.store.open_stream_messages(&phones).await.unwrap(), [(0, second), (1, first)]);
     f.store.cancel_message(f.client_no, None, to_both).await.unwrap();
     let left = f.store.stream_messages(&owed).await.unwrap();
     assert_eq!((left.len(), left[0].1.id), (1, to_two));
@@ -65,12 +69,8 @@ async fn a_stream_is_lost_with_its_token_its_channel_or_a_block() {
     assert!(f.store.lost_streams(&streams).await.unwrap().is_empty());
     f.store.leave(&phones[0].caller).await.unwrap();
     f.store.block_employee(f.client_no, "2").await.unwrap();
-    let way = Way {
-        channel: "fcm".to_owned(),
-        address: Some("new".to_owned()),
-        address_kind: "token".to_owned(),
-        notifications: None,
-    };
+    let way =
+        Way { channel: ChannelKind::Fcm, address: Some(Address::new("new".to_owned())), notifications: None };
     f.store.change_way(&phones[2].caller, &way).await.unwrap();
     let mut lost = f.store.lost_streams(&streams).await.unwrap();
     lost.sort_unstable();
@@ -108,16 +108,51 @@ async fn the_first_receipt_of_a_kind_counts_and_strangers_learn_nothing() {
 async fn pushes_of_streams_are_closed_when_their_message_is_over() {
     let f = Fixture::new().await;
     let one = pair(&f, "1", None).await;
-    f.execute("update device set retired_at = 1 where channel = 'fcm'").await;
+    f.execute("update device set retired_at = 1 where channel > 0").await;
     post(&f, f.personal("a", &["1"])).await;
     assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
-    assert_eq!(f.store.waiting_pushes("stream").await.unwrap(), 1);
+    assert_eq!(f.store.waiting_pushes(ChannelKind::Stream).await.unwrap(), 1);
     f.clock.set(NOON + 3 * HOUR);
     let past = (ClientNo(i64::MAX), DeviceNo(i64::MAX), MessageNo(i64::MAX));
     f.store.close_stream_pushes(Some(past)).await.unwrap();
-    assert_eq!(f.store.waiting_pushes("stream").await.unwrap(), 1, "the look begins after the cursor");
+    assert_eq!(
+        f.store.waiting_pushes(ChannelKind::Stream).await.unwrap(),
+        1,
+        "the look begins after the cursor"
+    );
     assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
-    assert_eq!(f.store.waiting_pushes("stream").await.unwrap(), 0);
-    let open = f.store.open_stream_pushes(&[stream_of(&one)]).await.unwrap();
+    assert_eq!(f.store.waiting_pushes(ChannelKind::Stream).await.unwrap(), 0);
+    let open = f.store.open_stream_messages(&[stream_of(&one)]).await.unwrap();
     assert!(open.is_empty());
+}
+
+/// What a provider took late from somebody who was blocked meanwhile goes on by streams when he is unblocked.
+#[tokio::test]
+async fn what_was_taken_late_from_somebody_blocked_goes_on_by_streams() {
+    let f = Fixture::new().await;
+    let (pushed_to, fetching) = (pair(&f, "1", Some("pushed")).await, pair(&f, "1", None).await);
+    let pushed_to_only = pair(&f, "2", Some("only")).await;
+    f.execute("update device set retired_at = 1 where address in ('address-1', 'address-2')").await;
+    let id = post(&f, f.personal("a", &["1", "2"])).await;
+    let no = number(&f, id).await;
+    let on_their_way = claim_all(&f).await;
+    let on_their_way: Vec<_> = on_their_way.iter().filter(|push| push.skip.is_none()).collect();
+    for personnel_no in ["1", "2"] {
+        f.store.block_employee(f.client_no, personnel_no).await.unwrap();
+    }
+    let ok = || PushResult::Accepted { answer: "ok".to_owned() };
+    let results: Vec<_> = on_their_way.iter().map(|push| finished(push, ok())).collect();
+    f.store.finish(&results).await.unwrap();
+    for personnel_no in ["1", "2"] {
+        f.store.unblock_employee(f.client_no, personnel_no).await.unwrap();
+    }
+    assert_eq!(states(&f).await, ["1 sent -", "2 sent -"]);
+    let way = Way { channel: ChannelKind::Stream, address: None, notifications: None };
+    f.store.change_way(&pushed_to_only.caller, &way).await.unwrap();
+    let live = StreamPhone { is_pushed_to: true, ..stream_of(&pushed_to) };
+    let phones = [stream_of(&fetching), stream_of(&pushed_to_only), live];
+    let open = f.store.open_stream_messages(&phones).await.unwrap();
+    assert_eq!(open, [(0, no), (1, no), (2, no)]);
+    let owed: Vec<_> = open.iter().map(|&(place, no)| (place, phones[place], no)).collect();
+    assert_eq!(f.store.stream_messages(&owed).await.unwrap().len(), 3);
 }

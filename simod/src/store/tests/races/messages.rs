@@ -2,10 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use simo_common::api::message::Recipients;
+use simo_common::{api::message::Recipients, delivery::Outcome};
 
 use super::*;
-use crate::store::tests::posted;
+use crate::{
+    channel::ChannelKind,
+    store::{DeviceNo, EmployeeNo, tests::posted},
+};
 
 /// What stops whoever has stored all of a message but its event.
 const EVENTS: &str = "lock table event in share mode";
@@ -29,13 +32,13 @@ async fn phone(f: &Fixture) -> DeviceCaller {
         employee_no: EmployeeNo(1),
         device_no: DeviceNo(no),
         device_id: Uuid::nil(),
-        channel: "fcm".to_owned(),
+        channel: ChannelKind::Fcm,
         blocked: false,
     }
 }
 
 fn stream() -> Way {
-    Way { channel: "stream".to_owned(), address: None, address_kind: "token".to_owned(), notifications: None }
+    Way { channel: ChannelKind::Stream, address: None, notifications: None }
 }
 
 const OPEN_CHANNELS: &str = "select distinct channel from push where done_at is null";
@@ -54,7 +57,7 @@ async fn a_push_that_is_made_while_its_phone_changes_its_way_goes_the_new_way() 
         .await;
     assert!(accepted.unwrap()[0].stored);
     changed.unwrap();
-    assert_eq!(f.rows(OPEN_CHANNELS).await, ["stream"]);
+    assert_eq!(f.rows(OPEN_CHANNELS).await, [ChannelKind::Stream.number().to_string()]);
 }
 
 /// The message waits, and finds the new way.
@@ -74,7 +77,7 @@ async fn a_message_that_comes_while_a_phone_changes_its_way_goes_the_new_way() {
     .await;
     changed.unwrap();
     assert!(accepted.unwrap()[0].stored);
-    assert_eq!(f.rows(OPEN_CHANNELS).await, ["stream"]);
+    assert_eq!(f.rows(OPEN_CHANNELS).await, [ChannelKind::Stream.number().to_string()]);
 }
 
 /// The cancelation waits, and closes the deliveries that the step has made.
@@ -97,8 +100,9 @@ async fn a_message_that_is_expanded_while_it_is_canceled_leaves_no_delivery_wait
     .await;
     assert!(expanded.unwrap());
     assert_eq!(canceled.unwrap().canceled, 203);
-    assert_eq!(f.rows("select distinct outcome from delivery").await, ["canceled"]);
-    assert_eq!(f.rows("select distinct outcome from push").await, ["canceled"], "of those who have a phone");
+    let canceled = [Outcome::Canceled.number().to_string()];
+    assert_eq!(f.rows("select distinct outcome from delivery").await, canceled);
+    assert_eq!(f.rows("select distinct outcome from push").await, canceled, "of those who have a phone");
 }
 
 /// The batch is tried again without what it lost; what else it brings still fits into the request's budget.
@@ -109,7 +113,7 @@ async fn a_batch_that_lost_a_race_is_charged_once() {
     };
     let mut keyed = f.personal("раз", &["1"]);
     keyed.idempotency_key = Some("k".to_owned());
-    keyed.draft.fingerprint = Some([1; 32]);
+    keyed.draft.fingerprint = Some(1);
     let budget = Arc::new(AtomicU64::new(4));
     let mut batch = vec![keyed.clone(), f.personal("два", &["1", "2", "3"])];
     for incoming in &mut batch {

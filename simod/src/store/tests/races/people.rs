@@ -15,6 +15,7 @@ use super::{
     access::{TOKENS, only_token, operator},
     *,
 };
+use crate::store::ClientNo;
 
 type Make = fn(Arc<Store>, ClientNo) -> BoxFuture<'static, Result<()>>;
 

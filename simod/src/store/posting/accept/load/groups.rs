@@ -8,9 +8,10 @@ use std::{
 use super::{Question, read_list};
 use crate::store::{
     ClientNo, EmployeeNo, GroupNo, Result,
-    db::{
-        engine::{Conn, Row, query, query_as},
-        rows_as_json::json,
+    db::engine::{
+        Conn,
+        Kind::{Text, Whole},
+        Row, query, query_as,
     },
     directory::groups::within,
     posting::audience::People,
@@ -32,12 +33,12 @@ pub(in crate::store::posting::accept) async fn group_nos(
     if names.is_empty() {
         return Ok(HashMap::new());
     }
-    let names: Vec<_> = names.into_iter().collect();
+    let names = names.into_iter().map(|(client_no, slug)| [client_no.into(), slug.into()]);
     let rows: Vec<(ClientNo, String, GroupNo)> = query_as(
-        "select g.client_no, g.slug, g.no from jsonb_each($1) j cross join \"group\" g
-         where g.client_no = cast(j.value->>0 as integer) and g.slug = j.value->>1 and g.archived_at is null",
+        "select g.client_no, g.slug, g.no from {rows} cross join \"group\" g
+         where g.client_no = {client} and g.slug = {slug} and g.archived_at is null",
     )
-    .bind(json(&names))
+    .over([("client", Whole), ("slug", Text)], names)
     .fetch_all(tx)
     .await?;
     Ok(rows.into_iter().map(|(client_no, slug, no)| ((client_no, slug), no)).collect())
@@ -48,19 +49,18 @@ pub(in crate::store::posting::accept) async fn groups_of(
     tx: &mut Conn,
     employees: &HashSet<(ClientNo, EmployeeNo)>,
 ) -> Result<HashMap<(ClientNo, GroupNo), Arc<RoaringBitmap>>> {
-    let employees: Vec<_> = employees.iter().collect();
+    let employees = employees.iter().map(|(client_no, no)| [client_no.into(), no.into()]);
     let rows = query(
         "with recursive around(client_no, group_no, employee_no) as (
              select m.client_no, m.group_no, m.employee_no
-             from jsonb_each($1) j cross join group_member m
-             where m.client_no = cast(j.value->>0 as integer) and m.employee_no = cast(j.value->>1 as integer)
+             from {rows} cross join group_member m where m.client_no = {client} and m.employee_no = {employee}
              union select i.client_no, i.group_no, around.employee_no from around
              cross join group_inclusion i on i.client_no = around.client_no and i.included_no = around.group_no
              cross join \"group\" g on g.client_no = around.client_no and g.no = around.group_no
              where g.archived_at is null)
          select client_no, group_no, employee_no from around",
     )
-    .bind(json(&employees))
+    .over([("client", Whole), ("employee", Whole)], employees)
     .fetch_all(tx)
     .await?;
     let mut groups: HashMap<(ClientNo, GroupNo), RoaringBitmap> = HashMap::new();
@@ -120,11 +120,10 @@ impl Groups {
         if missing.is_empty() {
             return Ok(());
         }
-        let missing: Vec<_> = missing.into_iter().collect();
         // The sets come as one text each: a row per member would be ten times slower. Each is a query of its own, or SQLite
         // would sort all members by their groups.
         let rows = query(concat!(
-            within!("$1", "select cast(atom as integer) from jsonb_each($2)"),
+            within!("$1", "select {group} from {rows}"),
             "select within.no, (select string_agg(cast(m.employee_no as text), ',') from group_member m
                      where m.client_no = $1 and m.group_no = within.no), null as included_no
              from within
@@ -135,7 +134,7 @@ impl Groups {
              where g.archived_at is null"
         ))
         .bind(client_no)
-        .bind(json(&missing))
+        .each(("group", Whole), missing)
         .fetch_all(tx)
         .await?;
         let mut members = Vec::new();
@@ -186,9 +185,9 @@ async fn living(tx: &mut Conn, client_no: ClientNo, members: &RoaringBitmap) -> 
     if members.len() > FEW {
         return everyone(tx, client_no).await;
     }
-    let row = query(people!("jsonb_each($2) j cross join employee e", "e.no = cast(j.atom as integer)"))
+    let row = query(people!("{rows} cross join employee e", "e.no = {no}"))
         .bind(client_no)
-        .bind(json(&members.iter().collect::<Vec<_>>()))
+        .each(("no", Whole), members)
         .fetch_one(tx)
         .await?;
     read_people(&row)

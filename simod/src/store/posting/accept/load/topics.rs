@@ -7,7 +7,7 @@ use std::{
 
 use super::{Question, TopicName};
 use crate::store::{
-    ClientNo, EmployeeNo, GrantNo, GroupNo, Result, TopicNo,
+    ClientNo, EmployeeNo, GroupNo, Result, TopicNo,
     db::engine::{Conn, query},
     directory::grants::{GrantTerms, zone},
 };
@@ -30,12 +30,12 @@ pub(in crate::store::posting::accept) struct Topic {
 /// Who holds grants.
 #[derive(Debug, Default)]
 pub(in crate::store::posting::accept) struct Holders {
-    /// The grant to everyone.
-    pub everyone: Option<GrantNo>,
-    /// Grants to groups: grant and group.
-    pub groups: Vec<(GrantNo, GroupNo)>,
-    /// Grants to employees who are not archived.
-    pub employees: Vec<(GrantNo, Holder)>,
+    /// Everyone.
+    pub everyone: bool,
+    /// Groups.
+    pub groups: Vec<GroupNo>,
+    /// Employees who are not archived.
+    pub employees: Vec<Holder>,
 }
 
 /// An employee who holds a grant himself.
@@ -94,7 +94,7 @@ async fn topic(tx: &mut Conn, client_no: ClientNo, name: TopicName<'_>, now: i64
         ..Topic::default()
     };
     let grants = query(
-        "select g.no, g.employee_no is not null as personal, g.group_no, e.no as holder_no, e.blocked_at is not null as blocked,
+        "select g.employee_no is not null as personal, g.group_no, e.no as holder_no, e.blocked_at is not null as blocked,
                 e.devices > 0 as has_device, g.starts_at, g.ends_at, g.hours, c.timezone
          from topic_grant g indexed by topic_grant_once
          cross join client c on c.no = g.client_no
@@ -108,7 +108,6 @@ async fn topic(tx: &mut Conn, client_no: ClientNo, name: TopicName<'_>, now: i64
     .fetch_all(tx)
     .await?;
     for row in grants {
-        let grant_no: GrantNo = row.try_get("no")?;
         let group_no: Option<GroupNo> = row.try_get("group_no")?;
         let holder_no: Option<EmployeeNo> = row.try_get("holder_no")?;
         let counts = GrantTerms::read(&row)?.count(now, || zone(&row))?;
@@ -117,11 +116,11 @@ async fn topic(tx: &mut Conn, client_no: ClientNo, name: TopicName<'_>, now: i64
             (true, _, Some(no)) => {
                 let holder =
                     Holder { no, blocked: row.try_get("blocked")?, has_device: row.try_get("has_device")? };
-                holders.employees.push((grant_no, holder));
+                holders.employees.push(holder);
             }
             (true, ..) => {}
-            (false, Some(group_no), _) => holders.groups.push((grant_no, group_no)),
-            (false, None, _) => holders.everyone = Some(grant_no),
+            (false, Some(group_no), _) => holders.groups.push(group_no),
+            (false, None, _) => holders.everyone = true,
         }
     }
     Ok(Some(topic))
