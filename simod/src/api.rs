@@ -23,7 +23,7 @@ mod proxy;
 mod service;
 mod sse;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{Router, extract::State, response::Response};
 use simo_common::api::PREFIX;
@@ -35,10 +35,18 @@ use crate::app::App;
 /// What handlers return.
 pub type ApiResult<T> = Result<T, ApiError>;
 
+static ROUTES: LazyLock<Router<Arc<App>>> = LazyLock::new(|| Router::from(routes()));
+
+/// Makes the routes, which [`router`] does otherwise. Their description takes some MB meanwhile: what is made afterwards, as the
+/// database's connections, has them again.
+pub fn prepare() {
+    LazyLock::force(&ROUTES);
+}
+
 /// All routes. They can be nested under a path of another axum program; without connection info (`Peer`) there, callers
 /// are treated as coming over TCP.
 pub fn router(app: Arc<App>) -> Router {
-    let router = Router::from(routes())
+    let router = ROUTES.clone()
         .fallback(middleware::no_such_route)
         .method_not_allowed_fallback(middleware::no_such_method)
         // All in one: each layer costs a request two to four microseconds, more than most of what they do.

@@ -15,7 +15,6 @@ mod feed;
 mod health;
 mod history;
 mod keep;
-mod known_addresses;
 mod list;
 mod message_spans;
 mod message_sums;

@@ -13,7 +13,7 @@ use clap::Args;
 use rustix::process::Signal;
 use simo_common::{lang::Lang, paths};
 use simod::{
-    Listeners,
+    Listeners, api,
     clock::Clock,
     config::{self, Config, LogFormat},
     store::Store,
@@ -47,6 +47,7 @@ pub(super) fn serve(arguments: &ServeArguments, lang: Lang) -> anyhow::Result<()
             tracing::warn!(variable = &*name, "this is no setting: it has no effect");
         }
     }
+    api::prepare();
     runtime()?.block_on(async {
         let shutdown = CancellationToken::new();
         stop_on_signals(&shutdown)?;

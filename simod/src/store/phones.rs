@@ -3,6 +3,7 @@
 pub(super) mod channel_address;
 pub(super) mod devices;
 pub(super) mod invites;
+mod known_addresses;
 pub(super) mod pairing;
 pub(super) mod retire_device;
 pub(super) mod unreachable_phones;

@@ -1,6 +1,7 @@
 //! The story of one message and one person, sentence by sentence: pure, from what is known.
 
 mod absent;
+mod grants;
 
 use jiff::{Timestamp, tz::TimeZone};
 use simo_common::{
@@ -16,6 +17,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
+use self::grants::grant_in_words;
 use crate::{
     channel::ChannelKind,
     store::{clock_steps::ClockThen, queue::close::HoldEnding},
@@ -490,15 +492,6 @@ impl Teller<'_> {
             }
             _ => {}
         }
-    }
-}
-
-/// A grant in English and, in the nominative, in Russian.
-fn grant_in_words(grant: &str) -> (String, String) {
-    match grant.split_once(':').unwrap_or((grant, "")) {
-        ("group", slug) => (format!("a grant to the group {slug}"), format!("доступ группы {slug}")),
-        ("employee", _) => ("a grant to himself".to_owned(), "личный доступ".to_owned()),
-        _ => ("a grant to everyone".to_owned(), "доступ для всех".to_owned()),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use simo_common::{delivery::Reason, time::HOUR};
 
-use super::{DeviceNo, Result, Store, db::engine::query_as};
-use crate::channel::{Address, ChannelKind};
+use crate::{
+    channel::{Address, ChannelKind},
+    store::{DeviceNo, Result, Store, db::engine::query_as},
+};
 
 /// An address that is in use, or was reported dead within the last hour.
 #[derive(Debug)]
