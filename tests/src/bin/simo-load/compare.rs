@@ -286,7 +286,8 @@ fn text(number: usize, length: usize) -> String {
     words.flat_map(|word| word.chars().chain([' '])).take(length - 1).chain(['.']).collect()
 }
 
-/// What the database of a simod that is down takes: its file, or its tables with their indexes.
+/// What the database of a simod that is down takes: its file, or its tables with their indexes, without what updates left
+/// behind, for which the server has further use.
 async fn stored_bytes(simod: &Simod) -> i64 {
     let url = simod.database_url();
     if !database::is_on_server(&url) {
@@ -295,6 +296,7 @@ async fn stored_bytes(simod: &Simod) -> i64 {
         return fs::metadata(file).expect("the file is there").len().cast_signed();
     }
     let mut connection = database::connect(&url).await;
+    sqlx::query("vacuum full").execute(&mut connection).await.expect("the server cleans up");
     let bytes =
         sqlx::query_scalar("select sum(pg_total_relation_size(relid))::bigint from pg_stat_user_tables")
             .fetch_one(&mut connection)
