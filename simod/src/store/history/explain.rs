@@ -101,6 +101,7 @@ async fn known(
     };
     // One that waits for its time is accepted when it comes due.
     let clock = if message_no.0 > 0 { clock_then(conn, message_no, accepted_at).await? } else { None };
+    let (pushes, tried_as) = pushes(conn, client_no, message_no, employee_no).await?;
     let mut known = Known {
         clock,
         zone: TimeZone::get(&zone).unwrap_or(TimeZone::UTC),
@@ -113,9 +114,9 @@ async fn known(
         phone_times: PhoneTimes::default(),
         outcome: None,
         holds: holds(conn, client_no, message_no, employee_no).await?,
-        pushes: pushes(conn, client_no, message_no, employee_no).await?,
+        pushes,
         device_names: device_names(conn, client_no, employee_no).await?,
-        tried_as: tried_as(conn, client_no, message_no, employee_no).await?,
+        tried_as,
         still_expanding: still_expanding > 0,
         message,
     };
@@ -194,33 +195,13 @@ async fn device_names(
     Ok(names.into_iter().map(|(id, since, name)| (id, from_us(since), name)).collect())
 }
 
-/// What devices were called when something was tried.
-async fn tried_as(
-    conn: &mut Conn,
-    client_no: ClientNo,
-    message_no: MessageNo,
-    employee_no: EmployeeNo,
-) -> Result<Vec<(Uuid, Timestamp, String)>> {
-    let names: Vec<(Uuid, i64, String)> = query_as(
-        "select d.id, t.at, w.name from try t
-         cross join way w on w.client_no = t.client_no and w.device_no = t.device_no and w.no = t.way_no
-         cross join device d on d.client_no = t.client_no and d.no = t.device_no
-         where t.client_no = $1 and t.message_no = $2 and t.employee_no = $3",
-    )
-    .bind(client_no)
-    .bind(message_no)
-    .bind(employee_no)
-    .fetch_all(conn)
-    .await?;
-    Ok(names.into_iter().map(|(id, at, name)| (id, from_us(at), name)).collect())
-}
-
+/// The pushes, and what their devices were called when something was tried.
 async fn pushes(
     conn: &mut Conn,
     client_no: ClientNo,
     message_no: MessageNo,
     employee_no: EmployeeNo,
-) -> Result<Vec<Push>> {
+) -> Result<(Vec<Push>, Vec<(Uuid, Timestamp, String)>)> {
     let rows = query(
         "select p.*, dv.id as device_id, dv.name as device from push p
          join device dv on dv.client_no = p.client_no and dv.no = p.device_no
@@ -232,8 +213,9 @@ async fn pushes(
     .fetch_all(&mut *conn)
     .await?;
     let tries = query(
-        "select t.device_no, t.step, t.at, t.answer, w.channel from try t
+        "select t.device_no, t.step, t.at, t.answer, w.channel, w.name, d.id from try t
          cross join way w on w.client_no = t.client_no and w.device_no = t.device_no and w.no = t.way_no
+         cross join device d on d.client_no = t.client_no and d.no = t.device_no
          where t.client_no = $1 and t.message_no = $2 and t.employee_no = $3 order by t.device_no, t.step, t.no",
     )
     .bind(client_no)
@@ -242,20 +224,21 @@ async fn pushes(
     .fetch_all(conn)
     .await?;
     let mut attempts: HashMap<(DeviceNo, i64), Vec<Attempt>> = HashMap::new();
+    let mut tried_as = Vec::new();
     for row in &tries {
         let attempt = Attempt {
             at: from_us(row.try_get("at")?),
             channel: row.try_get::<ChannelKind, _>("channel")?.to_string(),
             answer: row.try_get("answer")?,
         };
+        tried_as.push((row.try_get("id")?, attempt.at, row.try_get("name")?));
         attempts.entry((row.try_get("device_no")?, row.try_get("step")?)).or_default().push(attempt);
     }
-    rows.iter()
-        .map(|row| {
-            let key = (row.try_get("device_no")?, row.try_get("step")?);
-            push(row, attempts.remove(&key).unwrap_or_default())
-        })
-        .collect()
+    let pushes = rows.iter().map(|row| {
+        let key = (row.try_get("device_no")?, row.try_get("step")?);
+        push(row, attempts.remove(&key).unwrap_or_default())
+    });
+    Ok((pushes.collect::<Result<_>>()?, tried_as))
 }
 
 async fn holds(
