@@ -1,8 +1,13 @@
 //! A certificate authority for one run, and certificates of servers on this machine.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
 
 /// A certificate authority that nobody knows yet.
 pub struct Authority {
@@ -39,6 +44,20 @@ impl Authority {
             .signed_by(&key, &self.issuer)
             .expect("a certificate");
         (certificate, key)
+    }
+
+    /// The TLS of a server with a new certificate: ALPN `h2` before `http/1.1`.
+    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
+        let (certificate, key) = self.issue();
+        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows TLS 1.2 and 1.3")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], private)
+            .expect("the certificate fits its key");
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Arc::new(config)
     }
 
     /// Writes a new certificate and its key as `tls.pem` and `tls.key`, and its own certificate as `ca.pem`.

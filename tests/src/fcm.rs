@@ -11,7 +11,6 @@ mod journal;
 mod script;
 pub mod sender;
 mod server;
-mod tls;
 mod validate;
 
 use std::{
@@ -31,6 +30,8 @@ pub use script::{Mixture, Script};
 
 use account::{Account, Key};
 use server::State;
+
+use crate::authority::Authority;
 
 /// The Firebase project of the stand-in.
 pub const PROJECT: &str = "simo-standin";
@@ -66,7 +67,8 @@ impl FakeFcm {
         let listener = TcpListener::bind(address).expect("the stand-in's port is free");
         listener.set_nonblocking(true).expect("a socket can be non-blocking");
         let base = format!("https://{}", listener.local_addr().expect("it is bound"));
-        let (tls, ca_pem) = tls::server();
+        let ca = Authority::new();
+        let (tls, ca_pem) = (ca.server_config(), ca.pem());
         let state = Arc::new(State::new(Account::new(key, &base), base));
         let stop = CancellationToken::new();
         let thread = {

@@ -1,5 +1,5 @@
 //! What the tests and the load tool stand on: the real daemon as a child process ([`Simod`]), a stand-in for
-//! Google's endpoints ([`FakeFcm`]), and short ways to a client with employees, topics and phones ([`Plant`]).
+//! Google's endpoints ([`FakeFcm`]) and for push services ([`PushService`]), real browsers ([`browser`]), and short ways to a client with employees, topics and phones ([`Plant`]).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,6 +17,7 @@ pub mod plant;
 pub mod pooler;
 pub mod postgres;
 pub mod programs;
+pub mod push_service;
 pub mod raw;
 pub mod simod;
 mod skip;
@@ -25,6 +26,7 @@ pub mod wire;
 
 pub use fcm::FakeFcm;
 pub use plant::{Phone, Plant};
+pub use push_service::PushService;
 pub use simod::Simod;
 pub use skip::skip;
 pub use wait::eventually;

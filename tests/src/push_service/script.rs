@@ -1,0 +1,72 @@
+//! What the stand-in is told to answer.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{Answer, id};
+
+/// The orders in force. The first that applies decides: the queue of an endpoint, the queue of all, the endpoint's lasting answer.
+#[derive(Default)]
+pub struct Script(Mutex<Orders>);
+
+#[derive(Default)]
+struct Orders {
+    delay: Duration,
+    next: VecDeque<Answer>,
+    next_of: HashMap<String, VecDeque<Answer>>,
+    always: HashMap<String, Answer>,
+}
+
+impl Script {
+    /// Waits so long before every answer.
+    pub fn delay(&self, delay: Duration) {
+        self.lock().delay = delay;
+    }
+
+    /// Answers the next `times` pushes so.
+    pub fn next(&self, times: usize, answer: &Answer) {
+        self.lock().next.extend(std::iter::repeat_n(answer.clone(), times));
+    }
+
+    /// Answers the next `times` pushes to this endpoint so.
+    pub fn next_to(&self, endpoint: &str, times: usize, answer: &Answer) {
+        let answers = std::iter::repeat_n(answer.clone(), times);
+        self.lock().next_of.entry(id(endpoint).to_owned()).or_default().extend(answers);
+    }
+
+    /// Answers every push to this endpoint so; `None` ends it.
+    pub fn always(&self, endpoint: &str, answer: Option<Answer>) {
+        let mut orders = self.lock();
+        match answer {
+            Some(answer) => orders.always.insert(id(endpoint).to_owned(), answer),
+            None => orders.always.remove(id(endpoint)),
+        };
+    }
+
+    /// How many of the next answers were not asked for yet.
+    pub fn left(&self) -> usize {
+        let orders = self.lock();
+        orders.next.len() + orders.next_of.values().map(VecDeque::len).sum::<usize>()
+    }
+
+    pub(super) fn current_delay(&self) -> Duration {
+        self.lock().delay
+    }
+
+    pub(super) fn decide(&self, id: &str) -> Option<Answer> {
+        let mut orders = self.lock();
+        orders
+            .next_of
+            .get_mut(id)
+            .and_then(VecDeque::pop_front)
+            .or_else(|| orders.next.pop_front())
+            .or_else(|| orders.always.get(id).cloned())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Orders> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
