@@ -52,6 +52,19 @@ pub fn is_personnel_no(text: &str) -> bool {
         && !text.chars().any(char::is_control)
 }
 
+/// What somebody is called by, of a whole name: in Russian the second word (`Иванова Анна Петровна`), after a comma the first
+/// (`Smith, John`), else the first one (`John Smith`).
+pub fn first_name(full_name: &str) -> &str {
+    let (family, given) = full_name.split_once(',').unwrap_or((full_name, ""));
+    let is_russian = |c: char| matches!(c, 'а'..='я' | 'А'..='Я' | 'ё' | 'Ё');
+    let mut words = if given.trim().is_empty() { family } else { given }.split_whitespace();
+    let first = words.next().unwrap_or(full_name);
+    match words.next() {
+        Some(second) if given.trim().is_empty() && first.contains(is_russian) => second,
+        _ => first,
+    }
+}
+
 /// A name folded for search and sorting: NFKC, lower case, `ё` as `е`, one space between words.
 pub fn fold_name(name: &str) -> String {
     let folded: String =
@@ -101,6 +114,19 @@ pub fn sort_key(full_name: &str, personnel_no: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_are_called_by_their_first_names() {
+        for (full, first) in [
+            ("Иванова Анна Петровна", "Анна"),
+            ("Пультовая", "Пультовая"),
+            ("John Smith", "John"),
+            ("Smith, John", "John"),
+            ("Smith,", "Smith"),
+        ] {
+            assert_eq!(first_name(full), first);
+        }
+    }
 
     #[test]
     fn names_sort_without_regard_to_case_and_yo() {

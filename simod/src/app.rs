@@ -1,8 +1,14 @@
 //! What every part of a running simod shares.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use simo_common::api::{message::PostedMessage, service::ChannelHealth};
+use simo_common::{
+    api::{message::PostedMessage, service::ChannelHealth},
+    time::{HOUR, SECOND},
+};
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -13,7 +19,7 @@ use crate::{
     clock::Clock,
     config::Config,
     group_commit::{self, Parts},
-    guard::Guard,
+    guard::{Guard, per_phone::PerPhone},
     health::{self, Health},
     metrics::Metrics,
     refused_posts::Gathered,
@@ -21,6 +27,11 @@ use crate::{
     streams::Streams,
     tls::Tls,
 };
+
+/// How often a phone may say which way leads to it, in an hour.
+const WAYS_AN_HOUR: usize = 20;
+/// How often a phone may send itself a trial message.
+const TRIAL_EVERY: i64 = 30 * SECOND;
 
 /// The answer to one message: taken, refused, or the database could not.
 pub type IngestResult = Result<Result<PostedMessage, Refusal>, Arc<Error>>;
@@ -42,6 +53,10 @@ pub struct App {
     pub wake: Arc<Wake>,
     /// Who has asked too often.
     pub guard: Guard,
+    /// Phones that said which way leads to them.
+    pub(crate) ways: PerPhone,
+    /// Phones that tried themselves.
+    pub(crate) trials: PerPhone,
     /// Who reads and parses large bodies.
     pub bodies: Bodies,
     /// Posts that were refused, until they are written.
@@ -50,6 +65,8 @@ pub struct App {
     learning: tokio::sync::Mutex<()>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The public half of the key with which browsers subscribe.
+    vapid_key: OnceLock<String>,
     /// What TCP is encrypted with.
     pub tls: Option<Arc<Tls>>,
     /// Whether commits succeed.
@@ -146,10 +163,13 @@ impl App {
             streams,
             wake,
             guard,
+            ways: PerPhone::new(WAYS_AN_HOUR, HOUR),
+            trials: PerPhone::new(1, TRIAL_EVERY),
             bodies: Bodies::default(),
             refused_posts: Arc::default(),
             learning: tokio::sync::Mutex::default(),
             metrics,
+            vapid_key: OnceLock::new(),
             tls,
             health,
             channels: watch::Sender::new(Vec::new()),
@@ -159,6 +179,17 @@ impl App {
         });
         health::start(&app, tracker);
         app
+    }
+
+    /// The public half of the key with which browsers subscribe; `None` while the channel `webpush` is off.
+    pub fn vapid_key(&self) -> Option<String> {
+        self.vapid_key.get().cloned()
+    }
+
+    /// The channel `webpush` is on.
+    pub(crate) fn set_vapid_key(&self, public: &str) {
+        // It is set up once.
+        let _ = self.vapid_key.set(public.to_owned());
     }
 
     /// The clock.

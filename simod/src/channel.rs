@@ -1,14 +1,20 @@
 //! Channels: the ways to a phone. Each is one implementation of [`Channel`], and says of every failure what to do.
 
+mod cut;
 pub mod fcm;
 mod kind;
+mod over_http;
+pub mod webpush;
 
 use std::{future::Future, time::Duration};
 
-use simo_common::{delivery::Reason, message::Priority};
+use simo_common::{delivery::Reason, lang::Lang, message::Priority};
 use uuid::Uuid;
 
-pub use self::kind::ChannelKind;
+pub use self::{
+    kind::{ChannelKind, Found},
+    over_http::SetupError,
+};
 
 /// Where a channel's provider finds a phone: a text that only the channel reads, and that others compare.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -60,8 +66,12 @@ pub struct Outgoing {
     pub data: Option<String>,
     /// The topic's slug.
     pub topic: Option<String>,
+    /// The topic's name for people.
+    pub topic_name: Option<String>,
     /// Who posted it.
     pub acs: String,
+    /// The client's name.
+    pub client: String,
     /// How urgent it is.
     pub priority: Priority,
     /// Whether it must be acknowledged.
@@ -72,6 +82,10 @@ pub struct Outgoing {
     pub expires_at: i64,
     /// What the time is now.
     pub now: i64,
+    /// What the person reads.
+    pub lang: Lang,
+    /// What the phone says that it is.
+    pub platform: String,
     /// Only the id may leave; the phone fetches the text.
     pub doorbell: bool,
     /// The provider is to show a notification of its own.

@@ -20,6 +20,7 @@ mod demo;
 mod open;
 mod russian;
 mod serve;
+mod vapid;
 
 use std::{
     ffi::OsString,
@@ -75,6 +76,8 @@ enum Command {
     Copy(copy::CopyArguments),
     /// Print the effective configuration as TOML, secrets hidden.
     Config(ConfigArguments),
+    /// Show or replace the key with which browsers subscribe to Web Push.
+    Vapid(vapid::VapidArguments),
 }
 
 /// Where the configuration comes from; each of these overrides the file and the environment.
@@ -145,6 +148,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo => demo::demo(lang),
         Command::Migrate(arguments) => serve::migrate(&arguments.config, arguments.check, lang),
         Command::Copy(arguments) => copy::copy(&arguments, lang),
+        Command::Vapid(arguments) => vapid::vapid(arguments, lang),
         Command::Config(arguments) => arguments.load().and_then(|config| print(&config.shown(), lang)),
     };
     match result {

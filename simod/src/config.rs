@@ -4,6 +4,7 @@ mod check;
 mod error;
 mod keys;
 mod load;
+mod webpush;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub use self::{
     error::{ConfigError, Source},
     keys::{KEYS, Key, Kind, is_foreign},
     load::load,
+    webpush::WebPush,
 };
 
 /// Everything that can be configured. Unknown keys are refused.
@@ -64,6 +66,8 @@ pub struct Config {
     pub http: Http,
     /// Firebase Cloud Messaging.
     pub fcm: Fcm,
+    /// Web Push.
+    pub webpush: WebPush,
     /// How deliveries are tried.
     pub delivery: Delivery,
 }
@@ -90,6 +94,7 @@ impl Default for Config {
             alarm_command: None,
             http: Http::default(),
             fcm: Fcm::default(),
+            webpush: WebPush::default(),
             delivery: Delivery::default(),
         }
     }
@@ -204,7 +209,9 @@ impl Config {
         shown.shutdown_delay = Some(self.shutdown_delay());
         shown.database = self.shown_database();
         shown.database_direct = shown.database_direct.as_deref().map(without_password);
-        for url in [&mut shown.fcm.proxy, &mut shown.fcm.token_url, &mut shown.public_url] {
+        let urls =
+            [&mut shown.fcm.proxy, &mut shown.fcm.token_url, &mut shown.public_url, &mut shown.webpush.proxy];
+        for url in urls {
             *url = url.as_deref().map(without_password);
         }
         shown.fcm.base_url = without_password(&shown.fcm.base_url);
@@ -313,6 +320,7 @@ mod tests {
     fn passwords_are_not_shown() {
         let mut config = Config::default();
         config.fcm.proxy = Some("http://user:secret@proxy:3128".to_owned());
+        config.webpush.proxy = config.fcm.proxy.clone();
         config.database = "postgres://simo:secret@db/simo".to_owned();
         assert!(!config.shown().contains("secret"));
         assert!(config.shown().contains("user:***@proxy"));

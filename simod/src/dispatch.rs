@@ -5,6 +5,7 @@
 //! channel's. Where a channel has several providers, what is learned of one holds up no other's phones.
 
 mod brake;
+mod channels;
 mod finish;
 mod gate;
 mod health;
@@ -25,10 +26,15 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use simo_common::{api::access::Payload, delivery::Reason, time};
+use simo_common::{
+    api::access::{Payload, WebPush},
+    delivery::Reason,
+    time,
+};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::channels::start;
 use self::{
     brake::Brake,
     finish::Done,
@@ -40,7 +46,7 @@ use crate::{
     app::App,
     background::keep_up,
     batch::Batcher,
-    channel::{Accepted, Channel, ChannelKind, Failure, Outgoing, fcm::Fcm},
+    channel::{Accepted, Channel, ChannelKind, Failure, Outgoing},
     news,
     store::{self, ClaimedPush, DeviceEffect, DeviceNo, Finished, PushResult, Room},
 };
@@ -56,26 +62,6 @@ const FLUSH: Duration = Duration::from_secs(10);
 
 /// How long the number of a provider's devices is good enough for the brake.
 const COUNTED_FOR: i64 = 10 * time::SECOND;
-
-/// Starts what runs beside the API, on `tracker`; all of it ends after the shutdown.
-///
-/// A channel that cannot be set up is an alarm and no reason not to serve: what is accepted waits for it.
-pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
-    health::show(app, ChannelKind::Stream, "ok", None);
-    match Fcm::new(&app.config.fcm, app.clock().clone()) {
-        Ok(Some(fcm)) => Dispatcher::start(app, tracker, fcm),
-        Ok(None) => {
-            health::show(app, Fcm::KIND, "off", Some("not configured".to_owned()));
-            sweep::note_missing(app, tracker, Fcm::KIND);
-        }
-        Err(error) => {
-            tracing::error!(%error, "the channel fcm cannot be set up; its pushes wait");
-            health::show(app, Fcm::KIND, "alarm", Some(error.to_string()));
-            sweep::note_missing(app, tracker, Fcm::KIND);
-        }
-    }
-    sweep::start(app, tracker);
-}
 
 /// One channel's dispatch.
 #[derive(Debug)]
@@ -260,7 +246,7 @@ impl<C: Channel> Dispatcher<C> {
         let device_no = push.claim.key.device_no;
         // A provider is given what is left, and never more than there was.
         let left_from = self.app.clock().settled().max(push.accepted_at);
-        let outgoing = outgoing(push, left_from);
+        let outgoing = outgoing(C::KIND, push, left_from);
         let started = Instant::now();
         let sent = self.channel.send(&outgoing).await;
         provider.metrics.took(started.elapsed());
@@ -407,7 +393,7 @@ impl<C: Channel> Dispatcher<C> {
 }
 
 /// What the channel needs to know of a push.
-fn outgoing(push: ClaimedPush, now: i64) -> Outgoing {
+fn outgoing(channel: ChannelKind, push: ClaimedPush, now: i64) -> Outgoing {
     Outgoing {
         message_id: push.message_id,
         address: push.address,
@@ -415,13 +401,20 @@ fn outgoing(push: ClaimedPush, now: i64) -> Outgoing {
         body: push.body,
         data: push.data,
         topic: push.topic,
+        topic_name: push.topic_name,
         acs: push.acs,
+        client: push.client,
         priority: push.priority,
         require_ack: push.require_ack,
         accepted_at: push.accepted_at,
         expires_at: push.expires_at,
         now,
-        doorbell: push.payload == Payload::Doorbell,
+        lang: push.lang,
+        platform: push.platform,
+        doorbell: match channel {
+            ChannelKind::WebPush => push.webpush == WebPush::Doorbell,
+            _ => push.payload == Payload::Doorbell,
+        },
         notification: push.notification,
     }
 }

@@ -4,6 +4,7 @@
 //! periodic duty ([`Guard::counted`], [`Guard::learn`]): N instances do not make N limits but for the second that it takes.
 
 mod code_line;
+pub(crate) mod per_phone;
 
 use std::{
     collections::{HashMap, HashSet},

@@ -71,7 +71,7 @@ pub async fn run(
         ending.cancel();
     });
     alarm::start(&app, &tracker);
-    dispatch::start(&app, &tracker);
+    dispatch::start(&app, &tracker).await;
     let grace = app.shutdown_grace();
     let refused_posts = app.refused_posts.clone();
     indexer::start(&app, &tracker);

@@ -14,6 +14,7 @@ mod error;
 mod feed;
 mod health;
 mod history;
+mod installation;
 mod keep;
 mod list;
 mod message_spans;
@@ -54,6 +55,7 @@ pub use self::{
     feed::{FeedPiece, FeedPosition, FeedScope},
     health::PeopleReached,
     history::{Ask, AskMessages, PAGE_MOST},
+    installation::NewKey,
     list::{Find, Listing, Rows},
     numbers::{
         AcsNo, BatchNo, ClientNo, DeviceNo, EmployeeNo, GrantNo, GroupNo, MessageNo, OperatorNo, TokenNo,
@@ -61,7 +63,7 @@ pub use self::{
     },
     phones::{
         channel_address::Way,
-        pairing::{NewDevice, PairedDevice, Pairing},
+        pairing::{NewDevice, PairedDevice, Pairing, PreviewedCode},
     },
     posting::{
         accept::{Accepted, Draft, Expiry, Incoming, KeyKind, Nobody, Poster, Refusal},

@@ -16,7 +16,7 @@ use std::{
 };
 
 use futures_util::Stream;
-use simo_common::api::device::DeviceMessage;
+use simo_common::api::device::{DeviceMessage, OwnState};
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::Instant,
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     news,
-    store::{DeviceNo, MessageNo, Result, Store, StreamPhone},
+    store::{DeviceNo, FeedPosition, MessageNo, Result, Store, StreamPhone},
 };
 
 /// Rounds are at least this far apart: 20 a second at most.
@@ -58,11 +58,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Streams {
     store: Arc<Store>,
     lines: Mutex<HashMap<DeviceNo, Line>>,
-    /// Held for a whole round: two at once would hand out the same messages.
-    turn: tokio::sync::Mutex<()>,
+    /// Held for a whole round: two at once would hand out the same messages. Up to where the feed was read; `None` while no
+    /// phone is here.
+    turn: tokio::sync::Mutex<Option<FeedPosition>>,
     /// Something happened here that a round should look at: a phone came, or has room again.
     nudge: Notify,
     numbers: AtomicU64,
+}
+
+/// What a phone is told.
+#[derive(Debug)]
+pub enum StreamEvent {
+    /// It is owed a message.
+    Message(Box<DeviceMessage>),
+    /// A delivery to its person moved.
+    State(OwnState),
 }
 
 /// The hub's end of a connection.
@@ -70,7 +80,7 @@ pub struct Streams {
 struct Line {
     number: u64,
     phone: StreamPhone,
-    sender: mpsc::Sender<DeviceMessage>,
+    sender: mpsc::Sender<StreamEvent>,
     flags: Arc<Flags>,
     /// What went out on this connection and has no receipt yet, or must not go out.
     settled: HashSet<MessageNo>,
@@ -97,7 +107,7 @@ pub struct Connection {
     device_no: DeviceNo,
     number: u64,
     flags: Arc<Flags>,
-    arrived: mpsc::Receiver<DeviceMessage>,
+    arrived: mpsc::Receiver<StreamEvent>,
 }
 
 /// Why a connection ended.
@@ -194,10 +204,11 @@ impl Streams {
 
     /// Hands out what is owed, and cuts off whoever may not hold a stream any more.
     async fn round(&self) -> Result<()> {
-        let _turn = self.turn.lock().await;
+        let mut read_to = self.turn.lock().await;
         let watched: Vec<(u64, StreamPhone)> =
             self.lines().values().map(|line| (line.number, line.phone)).collect();
         if watched.is_empty() {
+            *read_to = None;
             return Ok(());
         }
         let phones: Vec<StreamPhone> = watched.iter().map(|(_, phone)| *phone).collect();
@@ -212,16 +223,20 @@ impl Streams {
             self.store.messages_on_disk().await?;
             messages
         };
+        let moved = self.moved(&phones, &mut read_to).await?;
         // Asked last: whoever was shut out before this gets none of it.
         let lost = self.store.lost_streams(&phones).await?;
         let mut lines = self.lines();
         for place in lost {
             cut(&mut lines, watched[place]);
         }
-        for (place, message) in messages {
+        let messages =
+            messages.into_iter().map(|(place, message)| (place, StreamEvent::Message(Box::new(message))));
+        for (place, event) in messages.chain(moved) {
             if let Some(line) = current(&mut lines, watched[place]) {
-                // There is room, because only this task fills the buffer; but the phone may be gone this moment.
-                let _gone = line.sender.try_send(message);
+                // There is room for messages, because only this task fills the buffer; but the phone may be gone this moment.
+                // What moved is a hint: a phone that takes nothing finds it in its list.
+                let _gone = line.sender.try_send(event);
             }
         }
         // Also what did not come, because it was canceled or has expired: it is not asked for again.
@@ -231,6 +246,26 @@ impl Streams {
             }
         }
         Ok(())
+    }
+
+    /// What moved of the deliveries to the people with these phones since the last round.
+    async fn moved(
+        &self,
+        phones: &[StreamPhone],
+        read_to: &mut Option<FeedPosition>,
+    ) -> Result<impl Iterator<Item = (usize, StreamEvent)> + use<>> {
+        let after = match *read_to {
+            Some(after) => after,
+            None => self.store.feed_end().await?,
+        };
+        // What was forgotten meanwhile is in their lists.
+        let (moved, now) = self
+            .store
+            .states_after(phones, after)
+            .await?
+            .map_or_else(Default::default, |(moved, now)| (moved, Some(now)));
+        *read_to = now;
+        Ok(moved.into_iter().map(|(place, state)| (place, StreamEvent::State(state))))
     }
 
     /// Chooses what of the open pushes goes out in this round, as far as buffers and round have room.
@@ -305,7 +340,7 @@ impl Connection {
 }
 
 impl Stream for Connection {
-    type Item = DeviceMessage;
+    type Item = StreamEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.arrived.poll_recv(context);

@@ -10,6 +10,7 @@ use serde_json::Value;
 use simo_common::{
     hex::hex,
     id,
+    lang::Lang,
     time::{DAY, SECOND},
     token::{self, TokenKind},
 };
@@ -256,9 +257,12 @@ impl Plant {
 pub(crate) fn new_device(code: &str, token: &str, address: Option<&str>) -> NewDevice {
     NewDevice {
         code_hash: token::hash(&token::normalize_code(code)),
+        key_hash: None,
         way: Way {
             channel: if address.is_some() { ChannelKind::Fcm } else { ChannelKind::Stream },
             address: address.map(|address| Address::new(address.to_owned())),
+            endpoint: None,
+            lang: Lang::Ru,
             notifications: None,
         },
         name: "Телефон".to_owned(),

@@ -102,10 +102,13 @@ impl Plant {
         let invite = self.admin.invite_device(&invite).await.expect("a phone can be invited");
         let pair = Pair {
             code: invite.code,
+            key: None,
             channel: ChannelAddress {
                 kind: if address.is_some() { "fcm" } else { "stream" }.to_owned(),
                 address: address.map(str::to_owned),
                 address_kind: None,
+                endpoint: None,
+                keys: None,
                 notifications: None,
             },
             name: "Телефон".to_owned(),

@@ -38,6 +38,32 @@ impl Payload {
     }
 }
 
+/// What travels by Web Push, where it is encrypted for the phone alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WebPush {
+    /// The message's text.
+    #[default]
+    Text,
+    /// Its id and the client's name; the app fetches the text from SiMO.
+    Doorbell,
+}
+
+impl WebPush {
+    /// The one with this name; what is unknown is the default.
+    pub fn from_name(name: &str) -> Self {
+        if name == Self::Doorbell.as_str() { Self::Doorbell } else { Self::default() }
+    }
+
+    /// Its name, also in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Doorbell => "doorbell",
+        }
+    }
+}
+
 /// A legal entity that uses SiMO.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Client {
@@ -47,10 +73,13 @@ pub struct Client {
     pub name: String,
     /// IANA time zone of times that its ACS write without an offset.
     pub timezone: String,
-    /// What providers are given of its messages.
+    /// What FCM is given of its messages.
     pub payload: Payload,
-    /// Whether pushes carry a provider-side notification, for apps without code of their own.
+    /// Whether pushes by FCM carry a provider-side notification, for apps without code of their own.
     pub notification: bool,
+    /// What travels by Web Push.
+    #[serde(default)]
+    pub webpush: WebPush,
     /// Seconds to expiry when a message says nothing.
     pub default_ttl: i64,
     /// Days that history is kept; absent: for ever.
@@ -83,12 +112,15 @@ pub struct ClientSpec {
     /// IANA time zone; `Europe/Moscow` unless said otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
-    /// What providers are given of its messages.
+    /// What FCM is given of its messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<Payload>,
-    /// Whether pushes carry a provider-side notification.
+    /// Whether pushes by FCM carry a provider-side notification.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notification: Option<bool>,
+    /// What travels by Web Push.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webpush: Option<WebPush>,
     /// Seconds to expiry when a message says nothing: 1 to 2,419,200.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_ttl: Option<i64>,

@@ -204,7 +204,7 @@ pub struct Device {
     pub personnel_no: String,
     /// His name.
     pub employee: String,
-    /// The way to it: `fcm`, `stream`.
+    /// The way to it: `fcm`, `webpush`, `stream`.
     pub channel: String,
     /// What the phone calls itself.
     pub name: String,

@@ -42,7 +42,7 @@ pub struct Readiness {
 /// How a channel is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChannelHealth {
-    /// `fcm`, `stream`.
+    /// `fcm`, `webpush`, `stream`.
     pub channel: String,
     /// `ok`, `off` (not configured), `paused` or `alarm`.
     pub state: String,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
-    access::{Grantee, IssuedToken, Payload},
+    access::{Grantee, IssuedToken, Payload, WebPush},
     change::Change,
     message::Recipients,
     people::Person,
@@ -42,12 +42,15 @@ pub struct SiteClient {
     /// IANA time zone; of a new client `Europe/Moscow` unless said otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
-    /// What providers are given of its messages.
+    /// What FCM is given of its messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<Payload>,
-    /// Whether pushes carry a provider-side notification.
+    /// Whether pushes by FCM carry a provider-side notification.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notification: Option<bool>,
+    /// What travels by Web Push.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webpush: Option<WebPush>,
     /// Seconds to expiry when a message says nothing: 1 to 2,419,200.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_ttl: Option<i64>,

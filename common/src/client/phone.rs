@@ -9,18 +9,41 @@ use uuid::Uuid;
 
 use super::{Client, Error, ListQuery, Result};
 use crate::{
-    api::device::{ChannelAddress, DeviceMessage, Pair, Paired, Receipt, ReceiptsAnswer},
+    api::device::{
+        ChannelAddress, DeviceMessage, OwnDevice, Pair, Paired, PersonsDevices, Preview, Previewed, Receipt,
+        ReceiptsAnswer, Trial,
+    },
     page::Page,
 };
 
 #[allow(missing_docs, reason = "each is named as its endpoint, which the OpenAPI document describes")]
 impl Client {
+    pub async fn preview_pairing(&self, code: &str) -> Result<Previewed> {
+        self.with_body(Method::POST, "/device/pair/preview", &Preview { code: code.to_owned() }).await
+    }
+
     pub async fn pair(&self, pair: &Pair) -> Result<Paired> {
         self.with_body(Method::POST, "/device/pair", pair).await
     }
 
     pub async fn change_channel(&self, channel: &ChannelAddress) -> Result<()> {
         self.send::<IgnoredAny>(self.request(Method::PUT, "/device/channel").json(channel)).await.map(|_| ())
+    }
+
+    pub async fn own_device(&self) -> Result<OwnDevice> {
+        self.get("/device", &[]).await
+    }
+
+    pub async fn persons_devices(&self) -> Result<PersonsDevices> {
+        self.get("/device/devices", &[]).await
+    }
+
+    pub async fn unpair(&self, id: Uuid) -> Result<()> {
+        self.nothing(Method::DELETE, &format!("/device/devices/{id}")).await
+    }
+
+    pub async fn send_trial(&self) -> Result<Trial> {
+        self.call(Method::POST, "/device/test").await
     }
 
     pub async fn leave(&self) -> Result<()> {

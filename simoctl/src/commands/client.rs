@@ -1,7 +1,7 @@
 //! `simoctl client`: legal entities.
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use simo_common::api::access::{Client, ClientSpec, MadeClient, Payload};
+use simo_common::api::access::{Client, ClientSpec, MadeClient, Payload, WebPush};
 
 use super::{ListArgs, operator::hand_over};
 use crate::{
@@ -35,7 +35,7 @@ pub(crate) enum Verb {
     },
     /// Change a client
     #[command(group = ArgGroup::new("changes").required(true).multiple(true)
-        .args(["name", "timezone", "payload", "notification", "default_ttl", "retention_days"]))]
+        .args(["name", "timezone", "payload", "notification", "webpush", "default_ttl", "retention_days"]))]
     Edit {
         /// Its short name
         slug: String,
@@ -58,12 +58,15 @@ pub(crate) struct Settings {
     /// IANA time zone of times that its ACS write without an offset
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
-    /// What providers are given of its messages: full, or doorbell (only the id)
+    /// What FCM is given of its messages: full, or doorbell (only the id)
     #[arg(long)]
     payload: Option<PayloadName>,
-    /// Whether pushes carry a provider-side notification
+    /// Whether pushes by FCM carry a provider-side notification
     #[arg(long, value_name = "BOOL")]
     notification: Option<bool>,
+    /// What travels by Web Push, encrypted for the phone alone: text, or doorbell (only that there is a message)
+    #[arg(long)]
+    webpush: Option<WebPushName>,
     /// Time until its messages expire when they say nothing: 90s, 30m, 72h, 7d
     #[arg(long, value_name = "TIME", value_parser = super::message::seconds)]
     default_ttl: Option<i64>,
@@ -75,6 +78,12 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum PayloadName {
     Full,
+    Doorbell,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum WebPushName {
+    Text,
     Doorbell,
 }
 
@@ -91,6 +100,10 @@ impl Settings {
                 PayloadName::Doorbell => Payload::Doorbell,
             }),
             notification: self.notification,
+            webpush: self.webpush.map(|webpush| match webpush {
+                WebPushName::Text => WebPush::Text,
+                WebPushName::Doorbell => WebPush::Doorbell,
+            }),
             default_ttl: self.default_ttl,
             retention_days: self.retention_days,
         }
@@ -197,6 +210,10 @@ impl Record for Client {
             Payload::Doorbell => named("doorbell", "doorbell", "только номер"),
         }),
         Column::alone("notification", "Notification", "Уведомление", |c| c.notification.into()),
+        Column::alone("webpush", "Web Push", "Web Push", |c| match c.webpush {
+            WebPush::Text => named("text", "text", "текст"),
+            WebPush::Doorbell => named("doorbell", "doorbell", "только сигнал"),
+        }),
         Column::wide("default_ttl", "TTL, seconds", "Срок, секунд", |c| c.default_ttl.into()),
         Column::wide("retention_days", "Kept, days", "Хранится, дней", |c| {
             c.retention_days.into()
@@ -230,8 +247,12 @@ pub(super) const RUSSIAN: Help = &[
     ("client add/name", "Название для людей"),
     ("client edit/name", "Название для людей"),
     ("/timezone", "Часовой пояс IANA, например Asia/Krasnoyarsk"),
-    ("/payload", "Что отдавать провайдерам: full (всё) или doorbell (только номер сообщения)"),
-    ("/notification", "Добавлять ли уведомление средствами провайдера"),
+    ("/payload", "Что отдавать FCM: full (всё) или doorbell (только номер сообщения)"),
+    ("/notification", "Добавлять ли к отправкам через FCM уведомление средствами провайдера"),
+    (
+        "/webpush",
+        "Что передавать через Web Push, зашифрованным для одного телефона: text (текст) или doorbell (только о том, что сообщение есть)",
+    ),
     ("/default_ttl", "Срок жизни сообщений, если он не указан: 90s, 30m, 72h, 7d"),
     ("/retention_days", "Сколько дней хранить историю; 0: всегда"),
 ];

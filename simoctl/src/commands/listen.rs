@@ -139,10 +139,13 @@ async fn pair(session: &Session, code: &str, name: &str) -> Result<(Phone, Clien
     let paired = api
         .pair(&Pair {
             code: code.trim().to_owned(),
+            key: None,
             channel: ChannelAddress {
                 kind: "stream".to_owned(),
                 address: None,
                 address_kind: None,
+                endpoint: None,
+                keys: None,
                 notifications: None,
             },
             name: name.to_owned(),
@@ -352,6 +355,7 @@ impl Receiver<'_> {
             message_id: message.id,
             kind: *kind,
             at,
+            by: None,
         }));
         self.send_at.get_or_insert_with(|| Instant::now() + GATHERED);
         Ok(())

@@ -1,6 +1,8 @@
 //! What phones call. `docs/phone-protocol.md` is the contract.
 
 mod inbox;
+mod notices;
+mod own;
 mod pairing;
 mod receipts;
 mod stream;
@@ -18,9 +20,13 @@ const REQUEST_BYTES: usize = 256 * 1024;
 /// Inside the versioned API.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
+        .routes(routes!(pairing::preview))
         .routes(routes!(pairing::pair))
+        .routes(routes!(own::show, pairing::leave))
+        .routes(routes!(own::devices))
+        .routes(routes!(own::unpair))
+        .routes(routes!(notices::test))
         .routes(routes!(pairing::change_channel))
-        .routes(routes!(pairing::leave))
         .routes(routes!(inbox::messages))
         .routes(routes!(inbox::message))
         .routes(routes!(receipts::post_receipts))

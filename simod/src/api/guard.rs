@@ -146,7 +146,7 @@ async fn lets_in(app: &App, hash: TokenHash) -> Result<bool, ApiError> {
 /// Whether a code is the way in, not a token.
 fn brings_code(request: &Request) -> bool {
     let path = request.uri().path();
-    path.ends_with("/device/pair") || path.ends_with("/login")
+    path.ends_with("/device/pair") || path.ends_with("/device/pair/preview") || path.ends_with("/login")
 }
 
 /// Counts and keeps what was refused.

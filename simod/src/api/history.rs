@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{FromRequestParts, Path, State},
+    extract::{Path, State},
 };
 use serde::Deserialize;
 use simo_common::{
@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::{
     ApiError, ApiResult,
     auth::{Reader, Viewer},
-    middleware,
+    middleware::Language,
     parameters::{self, Params},
 };
 use crate::{
@@ -70,10 +70,7 @@ impl List {
     fn read(list: ListParameters, default: Sort) -> Result<Self, ApiError> {
         let mut errors: Vec<(String, Text)> = Vec::new();
         let query = query::parse(&list.query).unwrap_or_else(|mistakes| {
-            errors.extend(mistakes.iter().map(|mistake| {
-                let what = Text::new(mistake.message(Lang::En), mistake.message(Lang::Ru));
-                (format!("query:{}", mistake.column), what)
-            }));
+            errors.extend(self::mistakes(&mistakes));
             query::Query::default()
         });
         let sort = list.sort.as_deref().map_or(Ok(default), str::parse).unwrap_or_else(|wrong: Wrong| {
@@ -110,15 +107,12 @@ impl List {
     }
 }
 
-/// The language that the caller reads.
-struct Language(Lang);
-
-impl<S: Sync> FromRequestParts<S> for Language {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(middleware::language(&parts.headers)))
-    }
+/// What is wrong with a query, each with its column.
+pub(super) fn mistakes(mistakes: &[query::QueryError]) -> impl Iterator<Item = (String, Text)> {
+    mistakes.iter().map(|mistake| {
+        let what = Text::new(mistake.message(Lang::En), mistake.message(Lang::Ru));
+        (format!("query:{}", mistake.column), what)
+    })
 }
 
 fn no_such_message(id: &str) -> ApiError {

@@ -4,7 +4,10 @@ use std::fmt;
 
 use simo_common::{api::device::ChannelAddress, lang::Text, text};
 
-use super::{Address, fcm};
+use super::{
+    Address, fcm,
+    webpush::{self, Listed},
+};
 
 /// A channel. The numbers are what the database stores: those of pushed ones are positive, those of pulled ones, whose
 /// phones fetch what waits for them, negative.
@@ -15,6 +18,17 @@ pub enum ChannelKind {
     Stream = -1,
     /// Firebase Cloud Messaging.
     Fcm = 1,
+    /// Web Push, by the push service of a browser.
+    WebPush = 2,
+}
+
+/// The way that a phone has said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Where the provider finds it, where the channel has addresses.
+    pub address: Option<Address>,
+    /// What of it no other phone may have, whose client it may be.
+    pub endpoint: Option<String>,
 }
 
 /// The fields that are wrong, and how.
@@ -22,13 +36,14 @@ type Errors = Vec<(&'static str, Text)>;
 
 impl ChannelKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Fcm, Self::Stream];
+    pub const ALL: [Self; 3] = [Self::Fcm, Self::WebPush, Self::Stream];
 
     /// Its name in API and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stream => "stream",
             Self::Fcm => "fcm",
+            Self::WebPush => "webpush",
         }
     }
 
@@ -52,20 +67,36 @@ impl ChannelKind {
         self.number() < 0
     }
 
-    /// The address that a phone has said; `None` where the channel has none.
+    /// The way that a phone has said; `listed` are the hosts that may be sent to besides the known push services.
     ///
     /// # Errors
     /// The fields that are wrong.
-    pub fn address(self, said: &ChannelAddress) -> Result<Option<Address>, Errors> {
-        match self {
-            Self::Fcm => fcm::address(said).map(Some),
-            Self::Stream => {
-                let none = text!("the channel `stream` has no address", "у канала `stream` нет адреса");
-                let wrong = said.address.is_some().then_some(("address", none));
-                let errors: Errors = wrong.into_iter().chain(fcm::wrong_kind(said)).collect();
-                if errors.is_empty() { Ok(None) } else { Err(errors) }
+    pub fn found(self, said: &ChannelAddress, listed: &Listed) -> Result<Found, Errors> {
+        let mut errors = self.not_of_it(said);
+        let found = match self {
+            Self::Stream => Ok(Found::default()),
+            Self::Fcm => fcm::address(said).map(|address| Found { address: Some(address), endpoint: None }),
+            Self::WebPush => webpush::read(said, listed),
+        };
+        match found {
+            Ok(found) if errors.is_empty() => Ok(found),
+            found => {
+                errors.extend(found.err().unwrap_or_default());
+                Err(errors)
             }
         }
+    }
+
+    /// Fields that are another channel's.
+    fn not_of_it(self, said: &ChannelAddress) -> Errors {
+        let of_fcm = [("address", said.address.is_some()), ("address_kind", said.address_kind.is_some())];
+        let of_webpush = [("endpoint", said.endpoint.is_some()), ("keys", said.keys.is_some())];
+        let fields = of_fcm
+            .into_iter()
+            .filter(|_| self != Self::Fcm)
+            .chain(of_webpush.into_iter().filter(|_| self != Self::WebPush));
+        let text = || text!("the channel `{self}` has no such field", "у канала `{self}` нет такого поля");
+        fields.filter(|(_, is_said)| *is_said).map(|(field, _)| (field, text())).collect()
     }
 }
 

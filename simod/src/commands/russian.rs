@@ -13,10 +13,25 @@ const HELP: &[(&str, &str)] = &[
         "Сервер SiMO: принимает сообщения от автоматизированных систем управления, доставляет их на телефоны сотрудников и хранит историю",
     ),
     ("serve", "Запустить сервер"),
-    ("demo", "Показать весь путь сообщения: сервер во временном каталоге, АСУ, три телефона"),
+    (
+        "demo",
+        "Показать весь путь сообщения: сервер во временном каталоге, АСУ, три телефона и ваш браузер как ещё один",
+    ),
     ("migrate", "Создать или обновить базу данных и завершиться"),
     ("copy", "Скопировать всё из файла SQLite на сервер PostgreSQL"),
     ("config", "Показать действующую конфигурацию в TOML без секретов"),
+    ("vapid", "Показать или заменить ключ, с которым браузеры подписываются на Web Push"),
+    ("show", "Показать открытую половину в base64url"),
+    ("/private", "Показать вместо неё закрытую половину: с ней можно отправлять от имени этого сервера"),
+    (
+        "import",
+        "Принять закрытую половину с другого сервера; simod с файлом SQLite в это время не должен работать",
+    ),
+    ("/file", "Файл с ней, в base64url или PEM; - — стандартный ввод"),
+    (
+        "/new_key",
+        "Даже если телефоны подписаны с другим ключом: до открытия приложения они не получат ничего",
+    ),
     ("/config", "Файл конфигурации (TOML) [переменная: SIMO_CONFIG]"),
     (
         "/database",
@@ -130,7 +145,9 @@ mod tests {
             let command = translate(Arguments::command());
             refusal(&command.try_get_matches_from(line.split(' ')).unwrap_err())
         };
-        for line in ["simod", "simod --help", "simod serve --help", "simod copy --help"] {
+        for line in
+            ["simod", "simod --help", "simod serve --help", "simod copy --help", "simod vapid import --help"]
+        {
             let help = parse(line);
             for (english, _) in WORDS.iter().chain(command_line::WORDS) {
                 assert!(!help.contains(english), "{line}: {english}\n{help}");

@@ -10,6 +10,7 @@ use super::{
     error::{ConfigError, Source},
     without_password,
 };
+use crate::channel::webpush::{Listed, check_subject};
 
 /// Checks the configuration in a table, where `from` has set values.
 pub(super) fn check(table: &Table, from: &Source) -> Result<(), ConfigError> {
@@ -21,6 +22,7 @@ pub(super) fn check(table: &Table, from: &Source) -> Result<(), ConfigError> {
         ("http.body_timeout_seconds", config.http.body_timeout_seconds),
         ("http.write_timeout_seconds", config.http.write_timeout_seconds),
         ("fcm.timeout_seconds", config.fcm.timeout_seconds),
+        ("webpush.timeout_seconds", config.webpush.timeout_seconds),
         ("delivery.retry_first_seconds", config.delivery.retry_first_seconds),
         ("delivery.retry_max_seconds", config.delivery.retry_max_seconds),
         ("delivery.quarantine_probe_seconds", config.delivery.quarantine_probe_seconds),
@@ -49,14 +51,26 @@ pub(super) fn check(table: &Table, from: &Source) -> Result<(), ConfigError> {
             return Err(value("cors_origins", detail));
         }
     }
-    if config.fcm.connections == 0 || config.fcm.connections > 64 {
-        return Err(value("fcm.connections", text!("must be 1 to 64", "должно быть от 1 до 64")));
+    let counts = [
+        ("fcm.connections", config.fcm.connections, 64),
+        ("fcm.streams_per_connection", config.fcm.streams_per_connection, 100),
+        ("webpush.connections", config.webpush.connections, 64),
+        ("webpush.streams_per_connection", config.webpush.streams_per_connection, 100),
+    ];
+    for (key, count, most) in counts {
+        if !(1..=most).contains(&count) {
+            return Err(value(key, text!("must be 1 to {most}", "должно быть от 1 до {most}")));
+        }
     }
-    if config.fcm.streams_per_connection == 0 || config.fcm.streams_per_connection > 100 {
-        return Err(value(
-            "fcm.streams_per_connection",
-            text!("must be 1 to 100", "должно быть от 1 до 100"),
-        ));
+    if let Some(subject) = &config.webpush.subject {
+        check_subject(subject).map_err(|detail| value("webpush.subject", detail))?;
+    }
+    if let Err(entry) = Listed::new(&config.webpush.allowed_hosts) {
+        let detail = text!(
+            "`{entry}` is not a host such as ntfy.example.org or ntfy.example.org:8443",
+            "`{entry}` не узел вида ntfy.example.org или ntfy.example.org:8443"
+        );
+        return Err(value("webpush.allowed_hosts", detail));
     }
     if !is_address(&config.listen) {
         let listen = &config.listen;
@@ -71,6 +85,7 @@ pub(super) fn check(table: &Table, from: &Source) -> Result<(), ConfigError> {
         ("fcm.token_url", config.fcm.token_url.as_deref()),
         ("fcm.base_url", Some(config.fcm.base_url.as_str())),
         ("fcm.proxy", config.fcm.proxy.as_deref()),
+        ("webpush.proxy", config.webpush.proxy.as_deref()),
     ];
     for (key, url) in urls {
         if let Some(url) = url.filter(|url| !is_web_url(url)) {
@@ -147,6 +162,9 @@ mod tests {
             ("SIMO_PUBLIC_URL", "simo.example.org"),
             ("SIMO_FCM__PROXY", "not a url"),
             ("SIMO_FCM__BASE_URL", "fcm"),
+            ("SIMO_WEBPUSH__SUBJECT", "mailto:it@localhost"),
+            ("SIMO_WEBPUSH__ALLOWED_HOSTS", "https://ntfy.example.org"),
+            ("SIMO_WEBPUSH__PROXY", "proxy"),
         ] {
             let error = load(None, one(name, bad), &[]).unwrap_err().to_string();
             assert!(error.starts_with(name) && error.contains(bad), "{error}");
@@ -156,6 +174,8 @@ mod tests {
             ("SIMO_LISTEN", "[::1]:7466"),
             ("SIMO_PUBLIC_URL", "https://simo.example.org/phones"),
             ("SIMO_FCM__PROXY", "http://user:secret@proxy:3128"),
+            ("SIMO_WEBPUSH__SUBJECT", "mailto:it@example.org"),
+            ("SIMO_WEBPUSH__ALLOWED_HOSTS", "ntfy.example.org:8443, 10.0.0.7"),
         ] {
             assert!(load(None, one(name, good), &[]).is_ok(), "{good}");
         }

@@ -59,6 +59,14 @@ pub const KEYS: &[Key] = &[
     key("fcm.timeout_seconds", Kind::Number),
     key("fcm.proxy", Kind::Text),
     key("fcm.ca", Kind::Text),
+    key("webpush.enabled", Kind::Switch),
+    key("webpush.subject", Kind::Text),
+    key("webpush.allowed_hosts", Kind::List),
+    key("webpush.connections", Kind::Whole),
+    key("webpush.streams_per_connection", Kind::Whole),
+    key("webpush.timeout_seconds", Kind::Number),
+    key("webpush.proxy", Kind::Text),
+    key("webpush.ca", Kind::Text),
     key("delivery.retry_first_seconds", Kind::Number),
     key("delivery.retry_max_seconds", Kind::Number),
     key("delivery.quarantine_probe_seconds", Kind::Number),
@@ -178,6 +186,9 @@ mod tests {
         config.fcm.token_url = Some(String::new());
         config.fcm.proxy = Some(String::new());
         config.fcm.ca = Some(PathBuf::new());
+        config.webpush.subject = Some(String::new());
+        config.webpush.proxy = Some(String::new());
+        config.webpush.ca = Some(PathBuf::new());
         let Value::Table(table) = Value::try_from(config).unwrap() else { panic!("not a table") };
         let mut paths = Vec::new();
         for (name, value) in &table {

@@ -1,5 +1,7 @@
 //! The live feed: what happened to messages and deliveries, in the order of the commits.
 
+mod states;
+
 use std::{sync::LazyLock, time::Duration};
 
 use serde::{Deserialize, Serialize};

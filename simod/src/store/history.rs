@@ -5,6 +5,7 @@ mod explain;
 mod filter;
 mod message;
 mod messages;
+mod own;
 mod plan;
 mod rows;
 mod scan;

@@ -177,7 +177,7 @@ impl Store {
                 .bind(no)
                 .execute(&mut tx)
                 .await?;
-            for table in ["try", "push", "delivery"] {
+            for table in ["try", "push", "receipt_name", "delivery"] {
                 let deleted = query(format!(
                     "delete from {table} where client_no = $1 and message_no = $2 and employee_no in (
                          select employee_no from {table} where client_no = $1 and message_no = $2 limit $3)"

@@ -4,6 +4,7 @@ pub(super) mod channel_address;
 pub(super) mod devices;
 pub(super) mod invites;
 mod known_addresses;
+pub(super) mod own;
 pub(super) mod pairing;
 pub(super) mod retire_device;
 pub(super) mod unreachable_phones;

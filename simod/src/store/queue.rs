@@ -25,7 +25,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use simo_common::{api::access::Payload, message::Priority};
+use simo_common::{
+    api::access::{Payload, WebPush},
+    lang::Lang,
+    message::Priority,
+};
 use uuid::Uuid;
 
 use self::claim::{CLAIM_IN_MEMORY, CLAIM_IN_ROWS, CLIENTS, Due, read_claimed};
@@ -137,8 +141,16 @@ pub struct ClaimedPush {
     pub data: Option<String>,
     /// The topic's slug.
     pub topic: Option<String>,
+    /// The topic's name for people.
+    pub topic_name: Option<String>,
     /// The ACS's name; `operator` when an operator posted it.
     pub acs: String,
+    /// The client's name.
+    pub client: String,
+    /// What the phone's person reads.
+    pub lang: Lang,
+    /// What the phone says that it is.
+    pub platform: String,
     /// Whether it must be acknowledged.
     pub require_ack: bool,
     /// When it was accepted.
@@ -147,8 +159,10 @@ pub struct ClaimedPush {
     pub expires_at: i64,
     /// The provider's address of the phone.
     pub address: Address,
-    /// What the provider may see.
+    /// What FCM may see.
     pub payload: Payload,
+    /// What travels by Web Push.
+    pub webpush: WebPush,
     /// Whether the push carries a provider-side notification.
     pub notification: bool,
     /// Since when the device is quarantined, if it is.

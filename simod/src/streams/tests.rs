@@ -1,10 +1,15 @@
 use futures_util::{FutureExt as _, StreamExt as _};
-use simo_common::time::DAY;
+use simo_common::{
+    api::device::Receipt,
+    delivery::DeliveryState,
+    receipt::ReceiptKind,
+    time::{DAY, from_us},
+};
 
 use super::*;
 use crate::{
     app::App,
-    store::EmployeeNo,
+    store::{EmployeeNo, Reported},
     testing::{Plant, TestPhone},
 };
 
@@ -20,8 +25,13 @@ fn holder(phone: &TestPhone) -> StreamPhone {
 }
 
 async fn next(connection: &mut Connection) -> Option<String> {
-    let message = tokio::time::timeout(Duration::from_secs(20), connection.next()).await;
-    message.expect("the stream says something, or ends").map(|message| message.title)
+    loop {
+        let event = tokio::time::timeout(Duration::from_secs(20), connection.next()).await;
+        match event.expect("the stream says something, or ends")? {
+            StreamEvent::Message(message) => return Some(message.title),
+            StreamEvent::State(_) => {}
+        }
+    }
 }
 
 async fn titles(connection: &mut Connection, count: usize) -> HashSet<String> {
@@ -166,4 +176,26 @@ async fn a_reader_who_takes_nothing_is_cut_off() {
     let mut connection = streams.open(holder(&phone));
     streams.round().await.unwrap();
     assert!(connection.next().await.is_some(), "he comes back, and nothing was lost");
+}
+
+#[tokio::test]
+async fn other_phones_of_a_person_learn_that_a_message_was_read() {
+    let plant = Plant::new().await;
+    let (me, other) = (plant.employee(1).await, plant.employee(2).await);
+    let (reads, looks) = (plant.phone(me, None).await, plant.phone(me, Some("a")).await);
+    let app = plant.app();
+    let message = plant.message("both", &[me, other]).await;
+    let mut connection = app.streams.open(StreamPhone { is_pushed_to: true, ..holder(&looks) });
+    assert_eq!(next(&mut connection).await.unwrap(), "both");
+    let report = async |phone: &TestPhone| {
+        let receipt = Receipt { message_id: message.id, kind: ReceiptKind::Read, at: from_us(1), by: None };
+        let reported = Reported { phone: phone.caller.clone(), receipts: vec![receipt] };
+        plant.store.record(&[reported]).await.unwrap();
+        app.wake.feed();
+    };
+    report(&plant.phone(other, None).await).await;
+    report(&reads).await;
+    let event = tokio::time::timeout(Duration::from_secs(20), connection.next()).await.unwrap();
+    let Some(StreamEvent::State(state)) = event else { panic!("{event:?}") };
+    assert_eq!((state.id, state.state), (message.id, DeliveryState::Read));
 }

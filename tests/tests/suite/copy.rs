@@ -123,7 +123,7 @@ async fn an_installation_moves_and_nothing_is_lost_or_repeated() {
     drop(feed);
     eventually("the provider took it", || async { (fcm.journal().accepted() == 3).then_some(()) }).await;
     for (phone, kind) in [(0, ReceiptKind::Acknowledged), (3, ReceiptKind::Read)] {
-        let receipt = Receipt { message_id: sent, kind, at: time::from_us(clock::now_us()) };
+        let receipt = Receipt { message_id: sent, kind, at: time::from_us(clock::now_us()), by: None };
         phones[phone].client.send_receipts(&[receipt]).await.unwrap();
     }
     simod.terminate().await;

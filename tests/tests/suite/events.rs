@@ -61,8 +61,12 @@ async fn it_tells_what_happens_to_a_message() {
     let (_, event) = until(&mut feed, accepted(posted.id)).await.pop().unwrap();
     assert_eq!((event.acs.as_str(), event.client.as_str()), ("1c", "zavod"));
 
-    let receipt =
-        Receipt { message_id: posted.id, kind: ReceiptKind::Read, at: time::from_us(clock::now_us()) };
+    let receipt = Receipt {
+        message_id: posted.id,
+        kind: ReceiptKind::Read,
+        at: time::from_us(clock::now_us()),
+        by: None,
+    };
     phone.client.send_receipts(&[receipt]).await.unwrap();
     until(&mut feed, |event| {
         event.kind == EventKind::Delivery

@@ -52,6 +52,7 @@ async fn a_phone_and_an_operator_may_hang_on_any_instance() {
         message_id: posted.id,
         kind: ReceiptKind::Read,
         at: time::from_us(simo_tests::clock::now_us()),
+        by: None,
     };
     phone.client.send_receipts(&[receipt]).await.unwrap();
     let history = plant.admin.deliveries(&ListQuery::default(), Sort::default()).await.unwrap();

@@ -31,3 +31,4 @@ mod search;
 mod stand_in;
 mod stream;
 mod tui;
+mod web_push;

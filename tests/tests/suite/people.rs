@@ -128,10 +128,13 @@ async fn invitations_are_printed_kept_private_and_withdrawn_together() {
 
     let pair = |code: &str| Pair {
         code: code.to_owned(),
+        key: None,
         channel: ChannelAddress {
             kind: "stream".to_owned(),
             address: None,
             address_kind: None,
+            endpoint: None,
+            keys: None,
             notifications: None,
         },
         name: "Телефон".to_owned(),
@@ -158,6 +161,7 @@ fn answers(phone: Phone) -> tokio::task::JoinHandle<()> {
                 message_id: message.id,
                 kind: ReceiptKind::Delivered,
                 at: time::from_us(clock::now_us()),
+                by: None,
             };
             phone.client.send_receipts(&[receipt]).await.unwrap();
         }
@@ -213,6 +217,8 @@ async fn phones_that_would_miss_the_next_alarm_are_listed_with_a_number_to_call(
         kind: "stream".to_owned(),
         address: None,
         address_kind: None,
+        endpoint: None,
+        keys: None,
         notifications: Some(false),
     };
     phone.client.change_channel(&way).await.unwrap();

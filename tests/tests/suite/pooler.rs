@@ -90,6 +90,7 @@ async fn everything_works(one: &Simod, other: &Simod) {
             message_id: message.id,
             kind: ReceiptKind::Read,
             at: time::from_us(simo_tests::clock::now_us()),
+            by: None,
         };
         phone.client.send_receipts(&[receipt]).await.unwrap();
     }

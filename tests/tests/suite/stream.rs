@@ -46,7 +46,7 @@ async fn nothing_before(stream: &mut (impl Stream<Item = Item> + Unpin), acs: &C
 }
 
 fn receipt(message_id: Uuid, kind: ReceiptKind) -> Receipt {
-    Receipt { message_id, kind, at: time::from_us(clock::now_us()) }
+    Receipt { message_id, kind, at: time::from_us(clock::now_us()), by: None }
 }
 
 async fn state(plant: &Plant, id: Uuid, number: &str) -> DeliveryState {
@@ -246,10 +246,13 @@ async fn a_code_pairs_one_phone_once() {
     let invite = plant.admin.invite_device(&invite).await.unwrap();
     let pair = |code: &str| Pair {
         code: code.to_owned(),
+        key: None,
         channel: ChannelAddress {
             kind: "stream".to_owned(),
             address: None,
             address_kind: None,
+            endpoint: None,
+            keys: None,
             notifications: None,
         },
         name: "Телефон".to_owned(),
@@ -302,6 +305,8 @@ async fn a_new_address_is_used_from_then_on() {
         kind: kind.to_owned(),
         address: address.map(str::to_owned),
         address_kind: None,
+        endpoint: None,
+        keys: None,
         notifications: None,
     };
     phone.client.change_channel(&address("fcm", Some("new"))).await.unwrap();

@@ -137,7 +137,8 @@ async fn the_operator_sees_history_live_and_finds_what_he_looks_for() {
             line(screen, "Зайдите").contains("… ") && screen.find("Зайдите") < screen.find("Давление")
         })
         .await;
-    let receipt = Receipt { message_id: message.id, kind: ReceiptKind::Read, at: Timestamp::UNIX_EPOCH };
+    let receipt =
+        Receipt { message_id: message.id, kind: ReceiptKind::Read, at: Timestamp::UNIX_EPOCH, by: None };
     phone.client.send_receipts(&[receipt]).await.expect("receipts are taken");
     screen.until("the delivery is read", |screen| line(screen, "Зайдите").contains("✓✓ прочитано")).await;
 

@@ -61,6 +61,7 @@ pub(super) const CLIENT: &[Field] = &[
     field("timezone", Shape::Text),
     field("payload", Shape::Word(&["full", "doorbell"])),
     field("notification", Shape::Truth),
+    field("webpush", Shape::Word(&["text", "doorbell"])),
     field("default_ttl", Shape::Seconds),
     field("retention_days", Shape::Whole),
     field(

@@ -7,13 +7,13 @@ use http::request::Parts;
 use simo_common::{
     api::{device::DeviceMessage, problem::Problem},
     page::{Page, decode_cursor, encode_cursor},
+    query::{self, Query},
     text,
 };
 use url::form_urlencoded;
 
-use crate::store::MessageNo;
 use crate::{
-    api::{ApiError, ApiResult, auth::Phone, parameters},
+    api::{ApiError, ApiResult, auth::Phone, history, parameters},
     app::App,
 };
 
@@ -25,14 +25,15 @@ const MOST: usize = 1000;
 /// Which part of the list.
 pub(super) struct Part {
     limit: usize,
-    after: Option<MessageNo>,
+    cursor: Option<String>,
+    query: Option<Query>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Part {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let mut part = Self { limit: LIMIT, after: None };
+        let mut part = Self { limit: LIMIT, cursor: None, query: None };
         let mut errors = Vec::new();
         for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
             match &*name {
@@ -43,15 +44,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Part {
                         text!("must be 1 to {MOST}", "должно быть от 1 до {MOST}"),
                     )),
                 },
-                "cursor" => match decode_cursor(&value) {
-                    Some(after) => part.after = Some(after),
-                    None => errors.push((
-                        "cursor".to_owned(),
-                        text!(
-                            "is not a cursor of this list: pass `next` of its last page",
-                            "это не курсор данного списка: передайте `next` предыдущей страницы"
-                        ),
-                    )),
+                "cursor" => part.cursor = Some(value.into_owned()),
+                "query" => match query::parse(&value) {
+                    Ok(query) => part.query = Some(query).filter(|query| !query.terms.is_empty()),
+                    Err(mistakes) => errors.extend(history::mistakes(&mistakes)),
                 },
                 _ => {}
             }
@@ -71,6 +67,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Part {
     params(
         ("limit" = Option<u32>, Query, description = "Rows per page, 1 to 1000; 100 unless said otherwise"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("query" = Option<String>, Query, description = "A history query over the own messages, such as `котёл after:-2h`; \
+            `employee:`, `group:`, `group-now:`, `device:` and an `acs:` that never wrote to this employee are refused"),
     ),
     responses(
         (status = 200, description = "One page", body = Page<DeviceMessage>),
@@ -82,13 +80,27 @@ impl<S: Send + Sync> FromRequestParts<S> for Part {
 pub(super) async fn messages(
     State(app): State<Arc<App>>,
     Phone(phone): Phone,
-    Part { limit, after }: Part,
+    Part { limit, cursor, query }: Part,
 ) -> ApiResult<axum::Json<Page<DeviceMessage>>> {
+    if let Some(query) = query {
+        return Ok(axum::Json(app.store.find_own(&phone, &query, cursor.as_deref(), limit).await?));
+    }
+    let after = cursor.map(|cursor| decode_cursor(&cursor).ok_or_else(no_cursor)).transpose()?;
     let mut items = app.store.own_messages(&phone, after, limit + 1).await?;
     let more = items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(|(no, _)| encode_cursor(no));
     Ok(axum::Json(Page { items: items.into_iter().map(|(_, message)| message).collect(), next }))
+}
+
+fn no_cursor() -> ApiError {
+    ApiError::field(
+        "cursor",
+        text!(
+            "is not a cursor of this list: pass `next` of its last page",
+            "это не курсор данного списка: передайте `next` предыдущей страницы"
+        ),
+    )
 }
 
 /// Show one of the employee's own messages

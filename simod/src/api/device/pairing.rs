@@ -6,11 +6,13 @@ use axum::extract::State;
 use http::StatusCode;
 use simo_common::{
     api::{
-        device::{ChannelAddress, Pair, Paired, PairedEmployee},
+        device::{ChannelAddress, Pair, Paired, PairedEmployee, Preview, Previewed},
         problem::Problem,
     },
-    lang::Text,
+    lang::{Lang, Text},
+    people::first_name,
     text,
+    time::SECOND,
     token::{self, TokenKind},
 };
 
@@ -20,14 +22,15 @@ use crate::{
         auth::{self, Phone},
         body::Json,
         codes,
+        middleware::Language,
     },
     app::App,
-    channel::ChannelKind,
-    store::{NewDevice, Pairing, Way},
+    channel::{ChannelKind, webpush::Listed},
+    store::{NewDevice, Pairing, PreviewedCode, Way},
 };
 
-/// Characters of a device's name.
-const NAME_CHARS: usize = 100;
+/// Characters of a device's or person's name.
+pub(super) const NAME_CHARS: usize = 100;
 /// Characters of a platform's name.
 const PLATFORM_CHARS: usize = 32;
 
@@ -51,12 +54,13 @@ const PLATFORM_CHARS: usize = 32;
 pub(super) async fn pair(
     State(app): State<Arc<App>>,
     peer: Peer,
+    Language(lang): Language,
     Json(pair): Json<Pair>,
 ) -> ApiResult<axum::Json<Paired>> {
     let mut errors = Vec::new();
     let name = text_field("name", &pair.name, NAME_CHARS, &mut errors);
     let platform = text_field("platform", &pair.platform, PLATFORM_CHARS, &mut errors);
-    let way = way("channel.", &pair.channel, &mut errors);
+    let way = way(&app, "channel.", &pair.channel, lang, &mut errors);
     let code = token::normalize_code(&pair.code);
     if code.is_empty() {
         errors.push((
@@ -67,12 +71,22 @@ pub(super) async fn pair(
             ),
         ));
     }
+    let key_hash = pair.key.as_ref().map(|key| {
+        if !is_key(key) {
+            errors.push((
+                "key".to_owned(),
+                text!("22 to 64 characters of base64url", "от 22 до 64 символов base64url"),
+            ));
+        }
+        token::hash(&format!("{code} {key}"))
+    });
     let Some(way) = way.filter(|_| errors.is_empty()) else {
         return Err(ApiError::invalid(errors));
     };
     let token = token::generate(TokenKind::Device);
     let device = NewDevice {
         code_hash: token::hash(&code),
+        key_hash,
         way,
         name,
         platform,
@@ -100,6 +114,42 @@ pub(super) async fn pair(
     }))
 }
 
+/// Ask whose code it is
+///
+/// Before a phone is paired, its person is shown the client and a first name. The code stays unused.
+#[utoipa::path(
+    post,
+    path = "/device/pair/preview",
+    tag = "device",
+    operation_id = "preview_pairing",
+    security(()),
+    request_body = Preview,
+    responses(
+        (status = 200, description = "Who is invited", body = Previewed),
+        (status = 403, description = "`wrong_code`: unknown, used or expired; `blocked`: the employee is", body = Problem),
+        (status = 422, description = "Fields are not valid", body = Problem),
+        (status = 429, description = "Too many codes of this address wait to be looked up; see Retry-After", body = Problem),
+    )
+)]
+pub(super) async fn preview(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Json(asked): Json<Preview>,
+) -> ApiResult<axum::Json<Previewed>> {
+    let code_hash = token::hash(&token::normalize_code(&asked.code));
+    let preview = || async {
+        match app.store.preview_code(&code_hash).await? {
+            PreviewedCode::Known { client, full_name } => {
+                Ok(Some(Previewed { client, first_name: first_name(&full_name).to_owned() }))
+            }
+            PreviewedCode::NextSecond => Ok(None),
+            PreviewedCode::WrongCode => Err(codes::wrong()),
+            PreviewedCode::Blocked => Err(auth::blocked()),
+        }
+    };
+    codes::look_up(&app, peer, preview).await.map(axum::Json)
+}
+
 /// Change the way to the phone
 ///
 /// What waits for it goes there at once. The way that is known already is a sign of life.
@@ -114,15 +164,18 @@ pub(super) async fn pair(
         (status = 401, description = "No token, or a dead one", body = Problem),
         (status = 403, description = "`blocked`: the employee is", body = Problem),
         (status = 422, description = "Fields are not valid", body = Problem),
+        (status = 429, description = "More than 20 in an hour; see Retry-After", body = Problem),
     )
 )]
 pub(super) async fn change_channel(
     State(app): State<Arc<App>>,
     Phone(phone): Phone,
+    Language(lang): Language,
     Json(channel): Json<ChannelAddress>,
 ) -> ApiResult<StatusCode> {
+    app.ways.take(phone.device_no, app.clock().now()).map_err(too_often)?;
     let mut errors = Vec::new();
-    let Some(way) = way("", &channel, &mut errors) else {
+    let Some(way) = way(&app, "", &channel, lang, &mut errors) else {
         return Err(ApiError::invalid(errors));
     };
     app.store.change_way(&phone, &way).await?;
@@ -151,10 +204,16 @@ pub(super) async fn leave(State(app): State<Arc<App>>, Phone(phone): Phone) -> A
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Whether a phone's own key is long enough that nobody guesses it, and looks like one.
+fn is_key(key: &str) -> bool {
+    (22..=64).contains(&key.len())
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
 type Errors = Vec<(String, Text)>;
 
 /// A name that people read, without the spaces around it.
-fn text_field(field: &str, text: &str, most: usize, errors: &mut Errors) -> String {
+pub(super) fn text_field(field: &str, text: &str, most: usize, errors: &mut Errors) -> String {
     let text = text.trim();
     let chars = text.chars().count();
     if chars == 0 || chars > most || text.chars().any(char::is_control) {
@@ -167,14 +226,28 @@ fn text_field(field: &str, text: &str, most: usize, errors: &mut Errors) -> Stri
 }
 
 /// The way to a phone as it says; `None` when something is wrong with it.
-fn way(prefix: &str, said: &ChannelAddress, errors: &mut Errors) -> Option<Way> {
-    let Some(channel) = ChannelKind::from_name(&said.kind) else {
-        let text = text!("expected `fcm` or `stream`", "ожидается `fcm` или `stream`");
-        errors.push((format!("{prefix}kind"), text));
-        return None;
+fn way(app: &App, prefix: &str, said: &ChannelAddress, lang: Lang, errors: &mut Errors) -> Option<Way> {
+    let wrong_kind = |text| Err(vec![("kind", text)]);
+    let listed = Listed::new(&app.config.webpush.allowed_hosts).unwrap_or_default();
+    let found = match ChannelKind::from_name(&said.kind) {
+        None => wrong_kind(text!(
+            "expected `fcm`, `webpush` or `stream`",
+            "ожидается `fcm`, `webpush` или `stream`"
+        )),
+        Some(ChannelKind::WebPush) if app.vapid_key().is_none() => wrong_kind(text!(
+            "Web Push is off on this server: an administrator sets `public_url` or `webpush.subject`",
+            "Web Push на этом сервере выключен: администратор задаёт `public_url` или `webpush.subject`"
+        )),
+        Some(channel) => channel.found(said, &listed).map(|found| (channel, found)),
     };
-    match channel.address(said) {
-        Ok(address) => Some(Way { channel, address, notifications: said.notifications }),
+    match found {
+        Ok((channel, found)) => Some(Way {
+            channel,
+            address: found.address,
+            endpoint: found.endpoint,
+            lang,
+            notifications: said.notifications,
+        }),
         Err(wrong) => {
             errors.extend(wrong.into_iter().map(|(field, text)| (format!("{prefix}{field}"), text)));
             None
@@ -182,10 +255,25 @@ fn way(prefix: &str, said: &ChannelAddress, errors: &mut Errors) -> Option<Way> 
     }
 }
 
+fn too_often(wait: i64) -> ApiError {
+    let seconds = (wait / SECOND + 1) as u32;
+    ApiError::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "rate_limited",
+        text!(
+            "this phone has said too often which way leads to it",
+            "этот телефон слишком часто сообщал свой адрес"
+        ),
+    )
+    .after(seconds)
+    .hint(text!("try again in {seconds} s", "повторите через {seconds} с"))
+}
+
 #[cfg(test)]
 mod tests {
     use http::Method;
     use serde_json::json;
+    use simo_common::time::HOUR;
 
     use crate::testing::{Plant, call};
 
@@ -237,9 +325,46 @@ mod tests {
             (json!({"kind": "fcm"}), "channel.address"),
             (json!({"kind": "fcm", "address": "a".repeat(4097)}), "channel.address"),
             (json!({"kind": "stream", "address": "a"}), "channel.address"),
+            (json!({"kind": "stream", "endpoint": "https://a"}), "channel.endpoint"),
+            (json!({"kind": "webpush"}), "channel.kind"),
             (json!({"kind": "stream", "address_kind": "a"}), "channel.address_kind"),
         ] {
             assert_eq!(refused(channel).await, format!("{rest} {field} code"));
         }
+    }
+
+    #[tokio::test]
+    async fn a_browser_is_reached_by_its_subscription_and_may_say_so_twenty_times_an_hour() {
+        let plant = Plant::new().await;
+        let phone = plant.phone(plant.employee(1).await, None).await;
+        let app = plant.app();
+        app.set_vapid_key("BKey");
+        let put = async |endpoint: &str, auth: &str| {
+            let p256dh =
+                "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
+            let body =
+                json!({"kind": "webpush", "endpoint": endpoint, "keys": {"p256dh": p256dh, "auth": auth}});
+            let (status, said) =
+                call(&app, Method::PUT, "/device/channel", Some(&phone.token), Some(body)).await;
+            (status.as_u16(), said)
+        };
+        let (endpoint, auth) =
+            ("https://updates.push.services.mozilla.com/wpush/v2/x", "BTBZMqHH6r4Tts7J_aSIgg");
+        assert_eq!(put(endpoint, auth).await.0, 204);
+        let (_, own) = call(&app, Method::GET, "/device", Some(&phone.token), None).await;
+        assert_eq!((&own["channel"]["endpoint"], &own["webpush"]["key"]), (&json!(endpoint), &json!("BKey")));
+        assert_eq!(plant.texts("select lang from device").await, ["en"]);
+        let (status, refused) = put("https://ntfy.plant.example/up", "AAAA").await;
+        assert_eq!(status, 422);
+        assert_eq!(refused["errors"][0]["field"], "endpoint");
+        assert_eq!(refused["errors"][1]["field"], "keys.auth");
+        assert!(refused["errors"][0]["detail"].as_str().unwrap().contains("webpush.allowed_hosts"));
+        for _ in 0..18 {
+            assert_eq!(put(endpoint, auth).await.0, 204);
+        }
+        let (status, refused) = put(endpoint, auth).await;
+        assert_eq!((status, &refused["code"]), (429, &json!("rate_limited")));
+        plant.advance(HOUR);
+        assert_eq!(put(endpoint, auth).await.0, 204);
     }
 }

@@ -12,6 +12,7 @@ use simo_common::{
     text,
 };
 
+use super::pairing::{NAME_CHARS, text_field};
 use crate::{
     api::{
         ApiError, ApiResult,
@@ -56,7 +57,9 @@ pub(super) async fn post_receipts(
     let mut due = Due::of(&parts.extensions);
     let Phone(phone) = due.hold(Phone::from_request_parts(&mut parts, &app)).await??;
     let bytes = body::read(&app, Request::from_parts(parts, request_body), &mut due).await?;
-    let (receipts, refused) = match body::plain::<Vec<Receipt>>(&bytes).filter(|all| all.len() <= MOST) {
+    let (receipts, refused) = match body::plain::<Vec<Receipt>>(&bytes)
+        .filter(|all| all.len() <= MOST && all.iter().all(|one| wrong_name(one).is_none()))
+    {
         Some(receipts) => (receipts, Vec::new()),
         None => due.hold(app.bodies.aside(move || read(&bytes))).await???,
     };
@@ -90,11 +93,23 @@ fn read(bytes: &[u8]) -> ApiResult<(Vec<Receipt>, Refused)> {
     let mut effort = Effort::default();
     for (place, part) in parts.iter().enumerate() {
         match body::parse_with(part.get().as_bytes(), &mut effort) {
-            Ok(receipt) => receipts.push(receipt),
+            Ok(receipt) => match wrong_name(&receipt) {
+                Some(wrong) => refused.push((place, ApiError::invalid(vec![wrong]))),
+                None => receipts.push(receipt),
+            },
             Err(error) => refused.push((place, error)),
         }
     }
     Ok((receipts, refused))
+}
+
+/// What is wrong with who acknowledged.
+fn wrong_name(receipt: &Receipt) -> Option<(String, Text)> {
+    let mut errors = Vec::new();
+    if let Some(by) = &receipt.by {
+        text_field("by", by, NAME_CHARS, &mut errors);
+    }
+    errors.pop()
 }
 
 /// Fields that one answer names.

@@ -17,6 +17,7 @@ use crate::{
     },
     app::App,
     store::{Reported, StreamPhone},
+    streams::StreamEvent,
 };
 
 /// Receive messages
@@ -59,10 +60,17 @@ pub(super) async fn stream(
     // Its data is not empty, because browsers pass over events without any.
     let farewell = async move { fate.is_replaced().then(|| Event::default().event("replaced").data("{}")) };
     let events = connection
-        .map(|message| {
-            let event = Event::default().event("message").id(message.id.to_string());
-            // A message is plain data, whose serialisation cannot fail.
-            event.json_data(&message).unwrap_or_default()
+        .map(|event| {
+            // Both are plain data, whose serialisation cannot fail.
+            match event {
+                StreamEvent::Message(message) => {
+                    let line = Event::default().event("message").id(message.id.to_string());
+                    line.json_data(&*message).unwrap_or_default()
+                }
+                StreamEvent::State(state) => {
+                    Event::default().event("state").json_data(state).unwrap_or_default()
+                }
+            }
         })
         .chain(once(farewell).filter_map(std::future::ready))
         .take_until(app.shutdown.clone().cancelled_owned());

@@ -46,7 +46,7 @@ pub(crate) fn address(said: &ChannelAddress) -> Result<Address, Vec<(&'static st
 }
 
 /// What is wrong with the kind that a phone has said, if it has.
-pub(crate) fn wrong_kind(said: &ChannelAddress) -> Option<(&'static str, Text)> {
+fn wrong_kind(said: &ChannelAddress) -> Option<(&'static str, Text)> {
     let kind = said.address_kind.as_deref()?;
     KINDS.iter().all(|(name, _)| *name != kind).then(|| {
         ("address_kind", text!("expected `token` or `installation`", "ожидается `token` или `installation`"))

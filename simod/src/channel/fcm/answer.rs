@@ -2,18 +2,11 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode};
-use jiff::fmt::rfc2822::DateTimeParser;
+use http::StatusCode;
 use serde::Deserialize;
 use simo_common::delivery::Reason;
 
-use crate::channel::{Accepted, Failure, Scope};
-
-/// Characters of an answer that are kept.
-const KEPT: usize = 300;
-
-/// The longest pause that a provider may ask for.
-const LONGEST_PAUSE: Duration = Duration::from_hours(24);
+use crate::channel::{Accepted, Failure, Scope, over_http::shorten};
 
 /// What came back.
 #[derive(Debug, PartialEq, Eq)]
@@ -158,28 +151,6 @@ impl Error {
             Scope::Provider
         }
     }
-}
-
-/// `Retry-After`: seconds or a date (RFC 9110 §10.2.3), as a duration from `now` (microseconds since 1970).
-pub(super) fn retry_after(value: &HeaderValue, now: i64) -> Option<Duration> {
-    static DATES: DateTimeParser = DateTimeParser::new();
-    let text = value.to_str().ok()?.trim();
-    let after = if let Ok(seconds) = text.parse() {
-        Duration::from_secs(seconds)
-    } else {
-        let at = DATES.parse_timestamp(text).ok()?.as_microsecond();
-        Duration::from_micros((at - now).max(0) as u64)
-    };
-    Some(after.min(LONGEST_PAUSE))
-}
-
-/// Makes of what strangers say what history can keep: it has an end, and no NUL, which PostgreSQL does not store.
-pub(super) fn shorten(text: &str) -> String {
-    let mut kept: String = text.chars().take(KEPT).collect();
-    if kept.len() < text.len() {
-        kept.push('…');
-    }
-    kept.replace('\0', "\u{fffd}")
 }
 
 #[cfg(test)]

@@ -7,23 +7,16 @@ use simo_common::{
     message::{Priority, limits},
     time,
 };
-use unicode_segmentation::GraphemeCursor;
 use uuid::fmt::Hyphenated;
 
 use super::address::{Kind, parts};
-use crate::channel::Outgoing;
+use crate::channel::{Outgoing, cut::shortened};
 
 /// Bytes of keys and values in `data` and `notification` that FCM takes.
 const PAYLOAD_BYTES: usize = 4096;
 
 /// A text shorter than this says too little: then `data` is left for the phone to fetch, and the text gets its room.
 const LEAST_BODY: usize = 512;
-
-/// How much of a text may be lost to keep its last character whole; longer "characters" are no human's.
-const LONGEST_GRAPHEME: usize = 64;
-
-/// Stands where a text was cut.
-const ELLIPSIS: &str = "…";
 
 const TRUE: &str = "true";
 
@@ -174,24 +167,6 @@ impl Full<'_> {
         let notification = "title".len() + self.title.len() + "body".len();
         data.iter().sum::<usize>() + (copies - 1) * notification
     }
-}
-
-/// The beginning of a text in at most `room` bytes, with a sign that it goes on; no character is cut in two.
-fn shortened(text: &str, room: usize) -> Cow<'_, str> {
-    if text.len() <= room {
-        return Cow::Borrowed(text);
-    }
-    let Some(room) = room.checked_sub(ELLIPSIS.len()) else {
-        return Cow::Borrowed("");
-    };
-    let end = text.floor_char_boundary(room);
-    let mut cursor = GraphemeCursor::new(end, text.len(), true);
-    let whole = match cursor.is_boundary(text, 0) {
-        Ok(false) => cursor.prev_boundary(text, 0).ok().flatten(),
-        _ => None,
-    };
-    let end = whole.filter(|whole| end - whole <= LONGEST_GRAPHEME).unwrap_or(end);
-    Cow::Owned(format!("{}{ELLIPSIS}", &text[..end]))
 }
 
 #[cfg(test)]

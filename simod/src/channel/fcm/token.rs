@@ -14,8 +14,11 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::Mutex, time::Instant};
 use url::Url;
 
-use super::{ServiceAccount, answer::shorten, describe};
-use crate::clock::Clock;
+use super::ServiceAccount;
+use crate::{
+    channel::over_http::{describe, shorten},
+    clock::Clock,
+};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";

@@ -40,10 +40,13 @@ impl Phone {
         let code = admin.invite_device(&invite).await?.code;
         let pair = Pair {
             code: code.clone(),
+            key: None,
             channel: ChannelAddress {
                 kind: "stream".to_owned(),
                 address: None,
                 address_kind: None,
+                endpoint: None,
+                keys: None,
                 notifications: None,
             },
             name: lang.pick("demo phone", "демо-телефон").to_owned(),
@@ -112,7 +115,7 @@ impl Phone {
 /// A phone confirms what it has; its owner acknowledges what asks for it.
 fn receipts(message: &DeviceMessage) -> Vec<Receipt> {
     let at = Timestamp::from_microsecond(Clock::System.now()).unwrap_or_default();
-    let receipt = |kind| Receipt { message_id: message.id, kind, at };
+    let receipt = |kind| Receipt { message_id: message.id, kind, at, by: None };
     let mut receipts = vec![receipt(ReceiptKind::Delivered)];
     if message.require_ack {
         receipts.push(receipt(ReceiptKind::Acknowledged));

@@ -7,8 +7,12 @@ use super::{CopyError, Result};
 /// The table that comes last, with the end of the copy.
 pub(super) const CLIENT: &str = "client";
 
+/// The table of what is so of an installation as a whole. One without clients has nothing in it that anybody relies on.
+pub(super) const INSTALLATION: &str = "installation";
+
 /// The tables that are carried, in their order.
-pub(super) const CARRIED: [&str; 36] = [
+pub(super) const CARRIED: [&str; 38] = [
+    INSTALLATION,
     "operator",
     "login_code",
     "acs",
@@ -40,6 +44,7 @@ pub(super) const CARRIED: [&str; 36] = [
     "idempotency",
     "audience",
     "delivery",
+    "receipt_name",
     "push",
     "try",
     "hold",

@@ -12,7 +12,7 @@ use super::{
     line::Chunk,
     mark::{self, Mark},
     source::KeyPart,
-    tables::{CARRIED, CLIENT, Described, Kind, Schema, Table},
+    tables::{CARRIED, CLIENT, Described, INSTALLATION, Kind, Schema, Table},
 };
 use crate::store::{Error, db::postgres};
 
@@ -55,7 +55,8 @@ impl Target {
         postgres::migrate(&mut target.connection, is_pooled).await?;
         if mark.is_none() {
             let mut tx = target.begin().await?;
-            for table in CARRIED {
+            // A simod that was started here before has made a key, with which no phone can have subscribed yet.
+            for table in CARRIED.into_iter().filter(|table| *table != INSTALLATION) {
                 if !is_empty(&mut tx, table).await? {
                     return Err(CopyError::Occupied(table));
                 }
@@ -122,6 +123,7 @@ impl Target {
         let mark = Mark { source, fingerprint, rows: tables.map(|table| (table.to_owned(), 0)).collect() };
         let mut tx = self.begin().await?;
         mark::make(&mut tx, &mark).await?;
+        run(&mut tx, format!("delete from {INSTALLATION}")).await?;
         tx.commit().await?;
         Ok(mark)
     }

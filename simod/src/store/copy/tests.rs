@@ -282,6 +282,16 @@ async fn a_source_that_was_used_in_between_is_noticed_and_starts_anew() {
 }
 
 #[tokio::test]
+async fn the_key_of_web_push_goes_along_and_takes_the_place_of_one_that_the_server_has_made() {
+    let Some(ends) = Ends::new().await else { return };
+    ends.on_file("insert into installation (name, value) values ('vapid_key', 'ours')").await;
+    on(&ends.server, "insert into installation (name, value) values ('vapid_key', 'of the server')").await;
+    assert!(ends.copy_until(1).await);
+    ends.copy().await.unwrap();
+    assert_eq!(ends.server_says("select name || ' ' || value from installation").await, ["vapid_key ours"]);
+}
+
+#[tokio::test]
 async fn a_target_with_data_is_left_alone() {
     let Some(ends) = Ends::new().await else { return };
     on(&ends.server, "insert into operator (name, role, created_at) values ('я', 'owner', 1)").await;

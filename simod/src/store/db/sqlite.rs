@@ -311,7 +311,7 @@ pub(in crate::store) async fn pending_migrations(path: &Path) -> Result<Vec<Stri
 
 /// The migrations that were run, by a connection that writes nothing: not even an empty log, where there is none. Then
 /// nobody has the file open, for a daemon's log is always there.
-async fn look(path: &Path) -> Result<(SqliteConnection, Vec<Ran>)> {
+pub(in crate::store) async fn look(path: &Path) -> Result<(SqliteConnection, Vec<Ran>)> {
     let options = read_only(path).immutable(!beside(path, "-wal").exists());
     let mut connection = SqliteConnection::connect_with(&options).await?;
     let known = done(&mut connection).await?;

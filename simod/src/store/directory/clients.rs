@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use simo_common::{
-    api::access::{Client, ClientSpec, MadeClient, NewOperator, Payload},
+    api::access::{Client, ClientSpec, MadeClient, NewOperator, Payload, WebPush},
     message::limits,
     people::Role,
     text, time,
@@ -155,7 +155,7 @@ async fn set(tx: &mut Write, slug: &str, spec: &ClientSpec) -> Result<()> {
         "update client set
              name = coalesce($2, name), timezone = coalesce($3, timezone), payload = coalesce($4, payload),
              notification = coalesce($5, notification), default_ttl = coalesce($6, default_ttl),
-             retention_days = nullif(coalesce($7, retention_days), 0)
+             retention_days = nullif(coalesce($7, retention_days), 0), webpush = coalesce($8, webpush)
          where slug = $1",
     )
     .bind(slug)
@@ -165,6 +165,7 @@ async fn set(tx: &mut Write, slug: &str, spec: &ClientSpec) -> Result<()> {
     .bind(spec.notification)
     .bind(spec.default_ttl)
     .bind(spec.retention_days)
+    .bind(spec.webpush.map(WebPush::as_str))
     .execute(tx)
     .await?;
     Ok(())
@@ -179,8 +180,8 @@ async fn insert_client(
 ) -> Result<(ClientNo, Client)> {
     let added = query(
         "insert into client
-             (slug, name, timezone, payload, notification, default_ttl, retention_days, created_at)
-         values ($1, $2, $3, $4, $5, $6, nullif($7, 0), $8)
+             (slug, name, timezone, payload, notification, default_ttl, retention_days, created_at, webpush)
+         values ($1, $2, $3, $4, $5, $6, nullif($7, 0), $8, $9)
          on conflict (slug) do nothing",
     )
     .bind(slug)
@@ -191,6 +192,7 @@ async fn insert_client(
     .bind(spec.default_ttl.unwrap_or(limits::DEFAULT_TTL_SECONDS))
     .bind(spec.retention_days)
     .bind(now)
+    .bind(spec.webpush.unwrap_or_default().as_str())
     .execute(tx)
     .await?
     .rows_affected();
@@ -226,13 +228,14 @@ async fn client(conn: &mut Conn, slug: &str) -> Result<(ClientNo, Client)> {
 }
 
 fn read_client(row: &Row) -> Result<Client> {
-    let payload: String = row.try_get("payload")?;
+    let (payload, webpush): (String, String) = (row.try_get("payload")?, row.try_get("webpush")?);
     Ok(Client {
         slug: row.try_get("slug")?,
         name: row.try_get("name")?,
         timezone: row.try_get("timezone")?,
         payload: Payload::from_name(&payload),
         notification: row.try_get("notification")?,
+        webpush: WebPush::from_name(&webpush),
         default_ttl: row.try_get("default_ttl")?,
         retention_days: row.try_get("retention_days")?,
         created_at: time::from_us(row.try_get("created_at")?),

@@ -112,6 +112,7 @@ async fn known(
         grant: None,
         held,
         phone_times: PhoneTimes::default(),
+        acknowledged_by: None,
         outcome: None,
         holds: holds(conn, client_no, message_no, employee_no).await?,
         pushes,
@@ -295,8 +296,9 @@ async fn add_delivery(
     known: &mut Known,
 ) -> Result<()> {
     let row = query(
-        "select d.*, tg.slug as target_group, lg.slug as let_in_group
+        "select d.*, tg.slug as target_group, lg.slug as let_in_group, r.name as acknowledged_by
          from delivery d
+         left join receipt_name r on r.client_no = $1 and r.message_no = d.message_no and r.employee_no = d.employee_no
          left join \"group\" tg on tg.client_no = $1 and tg.no = d.target_no
          left join \"group\" lg on lg.client_no = $1 and lg.no = d.let_in
          where d.client_no = $1 and d.message_no = $2 and d.employee_no = $3",
@@ -321,6 +323,7 @@ async fn add_delivery(
         read_at: moment(&row, "phone_read_at")?,
         acknowledged_at: moment(&row, "phone_acknowledged_at")?,
     };
+    known.acknowledged_by = row.try_get("acknowledged_by")?;
     known.outcome = match row.try_get("outcome")? {
         Some(outcome) => {
             Some(Ended { outcome, reason: row.try_get("reason")?, at: moment(&row, "outcome_at")? })

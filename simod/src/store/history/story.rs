@@ -41,6 +41,8 @@ pub(super) struct Known {
     /// The grants by which he could receive the topic when it was accepted, the widest first.
     pub(super) held: Vec<HeldGrant>,
     pub(super) phone_times: PhoneTimes,
+    /// Who acknowledged at a shared screen.
+    pub(super) acknowledged_by: Option<String>,
     /// How it ended without a receipt.
     pub(super) outcome: Option<Ended>,
     /// When it was denied because he was blocked, and what became of that.
@@ -399,6 +401,10 @@ impl Teller<'_> {
 
     fn receipts(&mut self, delivery: &Delivery) {
         let times = self.known.phone_times;
+        let (by_en, by_ru) = self.known.acknowledged_by.as_ref().map_or_else(Default::default, |name| {
+            (format!(" by {name}, at a screen that several share"), format!(" у общего экрана: {name}"))
+        });
+        let acknowledged = (format!("he acknowledged it{by_en}"), format!("он подтвердил его{by_ru}"));
         let receipts = [
             (
                 delivery.delivered_at,
@@ -407,7 +413,7 @@ impl Teller<'_> {
                 "телефон сообщил, что получил его",
             ),
             (delivery.read_at, times.read_at, "he read it", "он прочитал его"),
-            (delivery.acknowledged_at, times.acknowledged_at, "he acknowledged it", "он подтвердил его"),
+            (delivery.acknowledged_at, times.acknowledged_at, &acknowledged.0, &acknowledged.1),
         ];
         for (at, by_phone, en, ru) in receipts {
             if at.is_none() {

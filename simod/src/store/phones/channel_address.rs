@@ -1,13 +1,16 @@
 //! The way to a phone, and what follows when it changes.
 
-use simo_common::delivery::{DeliveryState, Reason};
+use simo_common::{
+    delivery::{DeliveryState, Reason},
+    lang::Lang,
+};
 
 use super::retire_device::{oldest_open, retire};
 use crate::{
     channel::{Address, ChannelKind},
     store::{
-        ClientNo, DeviceCaller, DeviceNo, EmployeeNo, MessageNo, Result, Store, Write,
-        db::engine::{query, query_scalar},
+        ClientNo, DeviceCaller, DeviceNo, EmployeeNo, MessageNo, Races, Result, Store, Write,
+        db::engine::{query, query_as, query_scalar},
         message_spans::first_since,
         queue::{close::push_again, receipts::SEEN_EVERY},
     },
@@ -20,6 +23,10 @@ pub struct Way {
     pub channel: ChannelKind,
     /// The provider's address of the phone, where the channel has one.
     pub address: Option<Address>,
+    /// What of it no other phone may have, of whichever client.
+    pub endpoint: Option<String>,
+    /// What the phone's person reads.
+    pub lang: Lang,
     /// Whether the phone shows notifications, if it says so.
     pub notifications: Option<bool>,
 }
@@ -29,13 +36,28 @@ impl Store {
     /// what went the old way without a receipt. The way that is known already is a sign of life, and may say anew whether
     /// notifications are shown.
     pub async fn change_way(&self, phone: &DeviceCaller, way: &Way) -> Result<()> {
+        let mut races = Races::default();
+        loop {
+            // Another phone may come with the same endpoint.
+            let changed = self.change_way_once(phone, way).await;
+            if !races.lost(&changed) {
+                return changed;
+            }
+        }
+    }
+
+    async fn change_way_once(&self, phone: &DeviceCaller, way: &Way) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         lock_employee(&mut tx, phone.client_no, phone.employee_no).await?;
         let unconfirmed = unconfirmed(&mut tx, phone, self.clock.settled()).await?;
+        if !is_in_use(&mut tx, phone).await? {
+            return Ok(());
+        }
+        retire_namesakes(&mut tx, phone.client_no, way, Some(phone.device_no), now).await?;
         let changed = query(
             "update device set channel = $3, address = $4, way_no = way_no + 1, quarantined_at = null, reason = null,
-                               seen_at = $5, notifications = coalesce($6, notifications)
+                               seen_at = $5, notifications = coalesce($6, notifications), endpoint = $7, lang = $8
              where client_no = $1 and no = $2 and retired_at is null
              and (channel <> $3 or coalesce(address, '') <> coalesce($4, ''))",
         )
@@ -45,6 +67,8 @@ impl Store {
         .bind(way.address.as_ref().map(Address::as_str))
         .bind(now)
         .bind(way.notifications)
+        .bind(&way.endpoint)
+        .bind(way.lang.code())
         .execute(&mut tx)
         .await?
         .rows_affected();
@@ -53,7 +77,6 @@ impl Store {
             return tx.commit().await;
         }
         keep_way(&mut tx, phone.client_no, phone.device_no, now).await?;
-        retire_namesakes(&mut tx, phone.client_no, way, Some(phone.device_no), now).await?;
         let oldest = first_since(&mut tx, oldest_open(now)).await?;
         query(
             "update push set channel = $4, due_at = $5
@@ -124,9 +147,9 @@ pub(super) async fn keep_way(
 /// A phone says the way that is known.
 async fn sign_of_life(tx: &mut Write, phone: &DeviceCaller, way: &Way, now: i64) -> Result<()> {
     query(
-        "update device set seen_at = $3, notifications = coalesce($4, notifications)
+        "update device set seen_at = $3, notifications = coalesce($4, notifications), lang = $6
          where client_no = $1 and no = $2 and retired_at is null
-         and (seen_at is null or seen_at <= $5 or seen_at > $3
+         and (seen_at is null or seen_at <= $5 or seen_at > $3 or coalesce(lang, '') <> $6
               or ($4 is not null and (notifications is null or notifications <> $4)))",
     )
     .bind(phone.client_no)
@@ -134,6 +157,7 @@ async fn sign_of_life(tx: &mut Write, phone: &DeviceCaller, way: &Way, now: i64)
     .bind(now)
     .bind(way.notifications)
     .bind(now - SEEN_EVERY)
+    .bind(way.lang.code())
     .execute(tx)
     .await?;
     Ok(())
@@ -151,8 +175,22 @@ async fn lock_employee(tx: &mut Write, client_no: ClientNo, employee_no: Employe
     Ok(())
 }
 
+/// Whether the phone is in use, and stays so until our transaction ends: one that was replaced just now replaces nobody.
+async fn is_in_use(tx: &mut Write, phone: &DeviceCaller) -> Result<bool> {
+    let lock = tx.locked("device");
+    let found: Option<DeviceNo> = query_scalar(format!(
+        "select no from device where client_no = $1 and no = $2 and retired_at is null{lock}"
+    ))
+    .bind(phone.client_no)
+    .bind(phone.device_no)
+    .fetch_optional(tx)
+    .await?;
+    Ok(found.is_some())
+}
+
 /// An address belongs to one device of a client: whichever said so last. Another client's device may have it too, for
-/// one app on one phone may serve two employers.
+/// one app on one phone may serve two employers. An endpoint belongs to one device of all: a browser has one subscription,
+/// and who gets a phone after somebody else must not read what comes for him.
 pub(super) async fn retire_namesakes(
     tx: &mut Write,
     client_no: ClientNo,
@@ -160,20 +198,30 @@ pub(super) async fn retire_namesakes(
     except: Option<DeviceNo>,
     now: i64,
 ) -> Result<()> {
-    let Some(address) = &way.address else {
-        return Ok(());
-    };
-    let namesakes: Vec<DeviceNo> = query_scalar(
-        "select no from device
-         where channel = $1 and address = $2 and client_no = $3 and retired_at is null and no <> $4",
-    )
-    .bind(way.channel)
-    .bind(address.as_str())
-    .bind(client_no)
-    .bind(except.unwrap_or_default())
-    .fetch_all(tx)
-    .await?;
-    for device_no in namesakes {
+    let namesakes: Vec<(ClientNo, DeviceNo)> =
+        match (&way.endpoint, &way.address) {
+            (Some(endpoint), _) => query_as(
+                "select client_no, no from device where endpoint = $1 and retired_at is null and no <> $2",
+            )
+            .bind(endpoint)
+            .bind(except.unwrap_or_default())
+            .fetch_all(&mut *tx)
+            .await?,
+            (None, Some(address)) => {
+                query_as(
+                    "select client_no, no from device
+                 where channel = $1 and address = $2 and client_no = $3 and retired_at is null and no <> $4",
+                )
+                .bind(way.channel)
+                .bind(address.as_str())
+                .bind(client_no)
+                .bind(except.unwrap_or_default())
+                .fetch_all(&mut *tx)
+                .await?
+            }
+            (None, None) => Vec::new(),
+        };
+    for (client_no, device_no) in namesakes {
         retire(tx, client_no, device_no, Reason::Replaced, now).await?;
     }
     Ok(())

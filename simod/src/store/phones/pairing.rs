@@ -3,6 +3,8 @@
 use simo_common::{
     delivery::{DeliveryState, Reason},
     id,
+    time::MINUTE,
+    token::TokenKind,
 };
 use uuid::Uuid;
 
@@ -15,9 +17,10 @@ use crate::{
     actor,
     channel::{Address, ChannelKind},
     store::{
-        ClientNo, DeviceCaller, DeviceNo, EmployeeNo, Result, Store, Write,
+        ClientNo, DeviceCaller, DeviceNo, EmployeeNo, Races, Result, Store, Write,
         callers::wrong_codes,
         db::engine::{query, query_scalar},
+        directory::tokens::revoke_tokens_of,
         message_spans::first_since,
         queue::close::has_device,
     },
@@ -28,6 +31,8 @@ use crate::{
 pub struct NewDevice {
     /// Of the pairing code, as it was normalised.
     pub code_hash: [u8; 32],
+    /// Of the code and the phone's own key, where it has one.
+    pub key_hash: Option<[u8; 32]>,
     /// The way to it.
     pub way: Way,
     /// What it calls itself.
@@ -66,6 +71,27 @@ pub struct PairedDevice {
     pub client: String,
 }
 
+/// Whose code it is that a phone asks about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PreviewedCode {
+    /// This client's, and this person's.
+    Known {
+        /// The client's name.
+        client: String,
+        /// The person's name.
+        full_name: String,
+    },
+    /// As [`Pairing::WrongCode`].
+    WrongCode,
+    /// As [`Pairing::NextSecond`].
+    NextSecond,
+    /// As [`Pairing::Blocked`].
+    Blocked,
+}
+
+/// How long a code that was used brings the phone that used it its token once more.
+const AGAIN_WITHIN: i64 = 10 * MINUTE;
+
 /// What a code that still works stands for.
 struct Invited {
     client_no: ClientNo,
@@ -80,13 +106,29 @@ impl Store {
     /// Pairs a phone: the code is used up, another device of the client with the same provider's address is retired, and
     /// what is still undelivered is queued for the new one.
     pub async fn pair(&self, new: &NewDevice) -> Result<Pairing> {
+        let mut races = Races::default();
+        loop {
+            // Another phone may come with the same endpoint.
+            let paired = self.pair_once(new).await;
+            if !races.lost(&paired) {
+                return paired;
+            }
+        }
+    }
+
+    async fn pair_once(&self, new: &NewDevice) -> Result<Pairing> {
         let now = self.clock.now();
         let Some(mut tx) = wrong_codes::look_up(self, now).await? else {
             return Ok(Pairing::NextSecond);
         };
         let Some(invited) = invited(&mut tx, &new.code_hash, now).await? else {
+            let Some(again) = pair_again(&mut tx, new, now).await? else {
+                tx.commit().await?;
+                return Ok(Pairing::WrongCode);
+            };
+            wrong_codes::is_known(&mut tx, now).await?;
             tx.commit().await?;
-            return Ok(Pairing::WrongCode);
+            return Ok(Pairing::Done(again));
         };
         wrong_codes::is_known(&mut tx, now).await?;
         if invited.blocked {
@@ -116,6 +158,24 @@ impl Store {
             full_name: invited.full_name,
             client: invited.client,
         }))
+    }
+
+    /// Whose code it is; it stays unused.
+    pub async fn preview_code(&self, code_hash: &[u8; 32]) -> Result<PreviewedCode> {
+        let now = self.clock.now();
+        let Some(mut tx) = wrong_codes::look_up(self, now).await? else {
+            return Ok(PreviewedCode::NextSecond);
+        };
+        let invited = invited(&mut tx, code_hash, now).await?;
+        if invited.is_some() {
+            wrong_codes::is_known(&mut tx, now).await?;
+        }
+        tx.commit().await?;
+        Ok(match invited {
+            None => PreviewedCode::WrongCode,
+            Some(invited) if invited.blocked => PreviewedCode::Blocked,
+            Some(Invited { client, full_name, .. }) => PreviewedCode::Known { client, full_name },
+        })
     }
 
     /// A phone leaves: its token is dead, and what waits for it is closed.
@@ -155,6 +215,38 @@ async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Optio
     }))
 }
 
+/// A phone that paired just now, and did not get the answer: its device gets another token.
+async fn pair_again(tx: &mut Write, new: &NewDevice, now: i64) -> Result<Option<PairedDevice>> {
+    let Some(key_hash) = new.key_hash else { return Ok(None) };
+    let lock = tx.locked("d, e");
+    let row = query(format!(
+        "select d.client_no, d.no, d.id, d.name, e.personnel_no, e.full_name, c.name as client
+         from device d
+         join client c on c.no = d.client_no and c.archived_at is null
+         join employee e on e.client_no = d.client_no and e.no = d.employee_no and e.archived_at is null
+              and e.blocked_at is null
+         where d.pairing_key = $1 and d.retired_at is null and d.paired_at > $2{lock}"
+    ))
+    .bind(key_hash.as_slice())
+    .bind(now - AGAIN_WITHIN)
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let (client_no, device_no): (ClientNo, DeviceNo) = (row.try_get("client_no")?, row.try_get("no")?);
+    let (device_id, personnel_no): (Uuid, String) = (row.try_get("id")?, row.try_get("personnel_no")?);
+    revoke_tokens_of(tx, Some(client_no), TokenKind::Device, device_no.0, now).await?;
+    insert_token(tx, client_no, device_no, new, now).await?;
+    actor::identify(|| format!("employee {personnel_no}"));
+    let paired = device(tx, client_no, device_id).await?;
+    tx.record(client_no, device_change("device.pair-again", None, &paired));
+    Ok(Some(PairedDevice {
+        device_id,
+        personnel_no,
+        full_name: row.try_get("full_name")?,
+        client: row.try_get("client")?,
+    }))
+}
+
 async fn insert_device(
     tx: &mut Write,
     invited: &Invited,
@@ -164,8 +256,8 @@ async fn insert_device(
 ) -> Result<DeviceNo> {
     let device_no: DeviceNo = query_scalar(
         "insert into device (client_no, id, employee_no, channel, address, name, platform, paired_at, seen_at,
-                             notifications)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) returning no",
+                             notifications, pairing_key, endpoint, lang)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12) returning no",
     )
     .bind(invited.client_no)
     .bind(device_id)
@@ -176,15 +268,34 @@ async fn insert_device(
     .bind(&device.platform)
     .bind(now)
     .bind(device.way.notifications)
-    .fetch_one(tx)
+    .bind(device.key_hash.map(|hash| hash.to_vec()))
+    .bind(&device.way.endpoint)
+    .bind(device.way.lang.code())
+    .fetch_one(&mut *tx)
     .await?;
     keep_way(tx, invited.client_no, device_no, now).await?;
+    insert_token(tx, invited.client_no, device_no, device, now).await?;
+    query("update employee set devices = devices + 1 where client_no = $1 and no = $2")
+        .bind(invited.client_no)
+        .bind(invited.employee_no)
+        .execute(tx)
+        .await?;
+    Ok(device_no)
+}
+
+async fn insert_token(
+    tx: &mut Write,
+    client_no: ClientNo,
+    device_no: DeviceNo,
+    device: &NewDevice,
+    now: i64,
+) -> Result<()> {
     query(
         "insert into token (id, client_no, hash, kind, holder_no, name, shown, created_at)
          values ($1, $2, $3, 'device', $4, $5, $6, $7)",
     )
     .bind(id::new(now))
-    .bind(invited.client_no)
+    .bind(client_no)
     .bind(device.token_hash.as_slice())
     .bind(device_no)
     .bind(&device.name)
@@ -192,12 +303,7 @@ async fn insert_device(
     .bind(now)
     .execute(tx)
     .await?;
-    query("update employee set devices = devices + 1 where client_no = $1 and no = $2")
-        .bind(invited.client_no)
-        .bind(invited.employee_no)
-        .execute(tx)
-        .await?;
-    Ok(device_no)
+    Ok(())
 }
 
 /// What waited for a first device goes to the new one. A stream gets everything without a receipt, so also what a

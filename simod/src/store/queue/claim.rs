@@ -3,7 +3,8 @@
 use std::{sync::LazyLock, time::Instant};
 
 use simo_common::{
-    api::access::Payload,
+    api::access::{Payload, WebPush},
+    lang::Lang,
     message::{OPERATOR, Priority},
     time::DAY,
 };
@@ -17,8 +18,8 @@ use crate::{
 /// What a channel must know of the pushes `due`. Their rows stand in for `{}`.
 const CLAIMED: &str = "select due.claim, m.id as message_id, p.message_no, p.employee_no, p.device_no, p.step, p.tries, p.urgency,
             m.title, m.body, m.data, m.require_ack, m.accepted_at, m.expires_at, m.canceled_at, t.slug as topic,
-            a.name as acs, d.address, d.way_no, d.quarantined_at, d.retired_at, p.channel <> d.channel as moved,
-            e.blocked_at, e.archived_at, c.payload, c.notification
+            t.name as topic_name, a.name as acs, c.name as client, d.address, d.way_no, d.quarantined_at, d.retired_at, p.channel <> d.channel as moved,
+            e.blocked_at, e.archived_at, c.payload, c.notification, c.webpush, d.lang, d.platform
      from {} due
      cross join push p cross join client c cross join message m cross join device d cross join employee e
      left join topic t on t.client_no = m.client_no and t.no = m.topic_no
@@ -144,7 +145,8 @@ pub(super) fn read_claimed(
     } else {
         None
     };
-    let payload: String = row.try_get("payload")?;
+    let (payload, webpush): (String, String) = (row.try_get("payload")?, row.try_get("webpush")?);
+    let lang: Option<String> = row.try_get("lang")?;
     let address = Address::new(row.try_get::<Option<String>, _>("address")?.unwrap_or_default());
     Ok(ClaimedPush {
         claim: Claim {
@@ -168,12 +170,17 @@ pub(super) fn read_claimed(
         body: row.try_get("body")?,
         data: row.try_get("data")?,
         topic: row.try_get("topic")?,
+        topic_name: row.try_get("topic_name")?,
+        client: row.try_get("client")?,
+        lang: Lang::from_tag(lang.as_deref().unwrap_or_default()),
+        platform: row.try_get("platform")?,
         acs: row.try_get::<Option<String>, _>("acs")?.unwrap_or_else(|| OPERATOR.to_owned()),
         require_ack: row.try_get("require_ack")?,
         accepted_at: row.try_get("accepted_at")?,
         expires_at,
         address,
         payload: Payload::from_name(&payload),
+        webpush: WebPush::from_name(&webpush),
         notification: row.try_get("notification")?,
         quarantined_at: row.try_get("quarantined_at")?,
     })

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::store::{
     ClientNo, DeviceCaller, DeviceNo, EmployeeNo, MessageNo, Result, Store,
     db::engine::{
+        Conn,
         Kind::{Bytes, Truth, Whole},
         Row, query, query_as, query_scalar,
     },
@@ -202,6 +203,31 @@ impl Store {
         .await?;
         Ok(lost.into_iter().map(|place| place as usize).collect())
     }
+}
+
+/// An employee's own messages with these numbers, in their order.
+pub(in crate::store) async fn read_own(
+    conn: &mut Conn,
+    phone: &DeviceCaller,
+    numbers: &[MessageNo],
+) -> Result<Vec<DeviceMessage>> {
+    query(concat!(
+        "select ",
+        message_columns!(),
+        " from {rows} join delivery d on d.message_no = {message}",
+        message_joins!(),
+        "where",
+        own_deliveries!(),
+        "order by {#}"
+    ))
+    .bind(phone.client_no)
+    .bind(phone.employee_no)
+    .each(("message", Whole), numbers.iter().copied())
+    .fetch_all(conn)
+    .await?
+    .iter()
+    .map(read_message)
+    .collect()
 }
 
 fn read_message(row: &Row) -> Result<DeviceMessage> {

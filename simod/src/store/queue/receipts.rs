@@ -17,7 +17,7 @@ use super::close::{self, Delivery, PhoneTimes};
 use crate::store::{
     ClientNo, DeviceCaller, DeviceNo, EmployeeNo, Error, MessageNo, Races, Result, Store, Write,
     db::engine::{
-        Kind::{Id, Whole},
+        Kind::{Id, Text, Whole},
         query, query_as,
     },
     feed::add_delivery_events,
@@ -101,6 +101,7 @@ impl Store {
         // Whoever else takes several takes them in this order.
         times.sort_unstable();
         let changed = close::reported(&mut tx, times.into_iter(), now).await?;
+        name_who_acknowledged(&mut tx, batch, &known).await?;
         close::received(&mut tx, pushes(batch, &known).into_iter(), now).await?;
         touch_devices(&mut tx, batch, now).await?;
         add_delivery_events(&mut tx, &changed, now).await?;
@@ -181,6 +182,35 @@ async fn known(tx: &mut Write, deliveries: &BTreeMap<Key, PhoneTimes>) -> Result
     .await?;
     let known = |(client, id, employee, no)| ((client, id, employee), (client, no, employee));
     Ok(found.into_iter().map(known).collect())
+}
+
+/// Keeps who acknowledged at shared screens: whoever did so first.
+async fn name_who_acknowledged(tx: &mut Write, batch: &[Reported], known: &Known) -> Result<()> {
+    let mut names = BTreeMap::new();
+    for reported in batch {
+        for receipt in reported.receipts.iter().filter(|receipt| receipt.kind == ReceiptKind::Acknowledged) {
+            if let (Some(by), Some(delivery)) = (&receipt.by, known.get(&reported.key(receipt))) {
+                names.entry(*delivery).or_insert(by.trim());
+            }
+        }
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    query(
+        "insert into receipt_name (client_no, message_no, employee_no, name)
+         select {client}, {message}, {employee}, {name} from {rows} where true
+         on conflict (client_no, message_no, employee_no) do nothing",
+    )
+    .over(
+        [("client", Whole), ("message", Whole), ("employee", Whole), ("name", Text)],
+        names.into_iter().map(|((client, message, employee), name)| {
+            [client.into(), message.into(), employee.into(), name.to_owned().into()]
+        }),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// The pushes to the devices that report; those to his other devices go on.

@@ -27,6 +27,7 @@ mod succession;
 mod sums;
 mod tokens;
 mod topics;
+mod web_phones;
 mod withheld;
 
 use std::{

@@ -70,10 +70,12 @@ pub(crate) async fn give_phones(simod: &Simod, plant: &Plant, channel: &str) {
                 kind: channel.to_owned(),
                 address: fcm,
                 address_kind: None,
+                endpoint: None,
+                keys: None,
                 notifications: None,
             };
             let (name, platform) = ("load".to_owned(), "android".to_owned());
-            let pair = Pair { code: invite.code, channel, name, platform };
+            let pair = Pair { code: invite.code, key: None, channel, name, platform };
             anyone.pair(&pair).await.expect("a phone can be paired");
         })
         .await;

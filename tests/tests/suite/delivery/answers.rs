@@ -113,8 +113,12 @@ async fn a_sign_of_life_ends_the_quarantine() {
         site.reaches(id, DeliveryState::Sent).await;
     };
     let lost = dies().await;
-    let receipt =
-        Receipt { message_id: lost, kind: ReceiptKind::Delivered, at: time::from_us(clock::now_us()) };
+    let receipt = Receipt {
+        message_id: lost,
+        kind: ReceiptKind::Delivered,
+        at: time::from_us(clock::now_us()),
+        by: None,
+    };
     site.phone.client.send_receipts(&[receipt]).await.unwrap();
     lives("a receipt").await;
     dies().await;
@@ -122,6 +126,8 @@ async fn a_sign_of_life_ends_the_quarantine() {
         kind: "fcm".to_owned(),
         address: Some("phone-1-new".to_owned()),
         address_kind: None,
+        endpoint: None,
+        keys: None,
         notifications: None,
     };
     site.phone.client.change_channel(&address).await.unwrap();

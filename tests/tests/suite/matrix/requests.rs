@@ -181,6 +181,9 @@ impl World<'_> {
             ("acs", None) => drop(name("name", self.new_acs().await)),
             ("clients", None) if removes => drop(name("slug", self.new_client().await)),
             ("clients", None) => drop(name("slug", MINE.to_owned())),
+            ("device", _) if path.starts_with("/device/devices/") => {
+                drop(name("id", self.new_device().await));
+            }
             ("device" | "messages", _) => drop(name("id", self.new_message().await)),
             ("devices", Some(_)) => drop(name("id", self.new_batch().await)),
             ("devices", None) => drop(name("id", self.new_device().await)),
@@ -236,6 +239,7 @@ impl World<'_> {
             "pair" => {
                 json!({"code": self.new_code().await, "channel": {"kind": "stream"}, "name": "Т", "platform": "android"})
             }
+            "preview_pairing" => json!({"code": self.new_code().await}),
             "send_receipts" => {
                 json!([{"message_id": self.new_message().await, "kind": "read", "at": "2026-01-01T00:00:00Z"}])
             }

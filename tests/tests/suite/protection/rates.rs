@@ -79,10 +79,13 @@ async fn who_guesses_has_to_wait_and_his_neighbours_have_not() {
 fn wrong_pair() -> Pair {
     Pair {
         code: "K7QD-M2XA-9F".to_owned(),
+        key: None,
         channel: ChannelAddress {
             kind: "stream".to_owned(),
             address: None,
             address_kind: None,
+            endpoint: None,
+            keys: None,
             notifications: None,
         },
         name: "Телефон".to_owned(),

@@ -38,10 +38,13 @@ async fn knock(simod: &Simod, secret: &str) {
 async fn pair(simod: &Simod, code: &str) -> Option<String> {
     let pair = Pair {
         code: code.to_owned(),
+        key: None,
         channel: ChannelAddress {
             kind: "fcm".to_owned(),
             address: Some("phone-address-secret".to_owned()),
             address_kind: None,
+            endpoint: None,
+            keys: None,
             notifications: None,
         },
         name: "Телефон".to_owned(),

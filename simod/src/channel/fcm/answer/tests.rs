@@ -124,9 +124,6 @@ fn what_the_provider_said_is_kept_in_words() {
     let gone = error(404, "NOT_FOUND", "Requested entity was not found.", &[fcm("UNREGISTERED")]);
     let Answer::Known(Err(Failure::DeadAddress { answer })) = read(404, &gone) else { panic!("not dead") };
     assert_eq!(answer, "404 UNREGISTERED: Requested entity was not found.");
-    let long = error(503, "UNAVAILABLE", &"ж".repeat(5_000), &[]);
-    let Answer::Known(Err(Failure::Retry { answer, .. })) = read(503, &long) else { panic!("not a retry") };
-    assert_eq!(answer.chars().count(), KEPT + 1);
 }
 
 #[test]
@@ -140,17 +137,6 @@ fn what_is_kept_of_an_answer_has_no_nul() {
     let taken = read_bytes(200, None, br#"{"name":"projects/p/messages/1\u0000"}"#);
     let Answer::Known(Ok(accepted)) = taken else { panic!("not accepted") };
     assert_eq!(accepted.answer, "projects/p/messages/1\u{fffd}");
-}
-
-#[test]
-fn retry_after_is_seconds_or_a_date() {
-    let now = "1994-11-06T08:49:07Z".parse::<jiff::Timestamp>().unwrap().as_microsecond();
-    let read = |text: &str| retry_after(&HeaderValue::from_str(text).unwrap(), now);
-    assert_eq!(read("120"), Some(Duration::from_mins(2)));
-    assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(30)));
-    assert_eq!(read("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
-    assert_eq!(read("99999999999"), Some(LONGEST_PAUSE));
-    assert_eq!(read("soon"), None);
 }
 
 #[test]

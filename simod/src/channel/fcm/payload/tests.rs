@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use unicode_segmentation::UnicodeSegmentation as _;
+use simo_common::lang::Lang;
 use uuid::Uuid;
 
 use super::*;
@@ -16,12 +16,16 @@ fn push() -> Outgoing {
         body: "Давление 1,5 МПа".to_owned(),
         data: Some(r#"{"boiler":3}"#.to_owned()),
         topic: Some("boiler".to_owned()),
+        topic_name: Some("Котельная".to_owned()),
         acs: "scada-2".to_owned(),
+        client: "Завод".to_owned(),
         priority: Priority::High,
         require_ack: true,
         accepted_at: NOW,
         expires_at: NOW + 90 * time::SECOND,
         now: NOW,
+        lang: Lang::Ru,
+        platform: "android".to_owned(),
         doorbell: false,
         notification: false,
     }
@@ -132,19 +136,6 @@ fn data_that_is_too_much_by_itself_is_left_to_be_fetched() {
     assert_eq!((message["data"].get("data"), &message["data"]["truncated"]), (None, &json!("true")));
 }
 
-#[test]
-fn a_flag_is_not_cut_in_two() {
-    let flag = "🇷🇺";
-    let text = flag.repeat(10);
-    for room in 0..text.len() {
-        let cut = shortened(&text, room);
-        let kept = cut.strip_suffix(ELLIPSIS).unwrap_or(&cut);
-        assert_eq!(kept.len() % flag.len(), 0, "{room}");
-    }
-    let monster = format!("a{}", "\u{301}".repeat(500));
-    assert!(shortened(&monster, 400).len() > 390);
-}
-
 proptest! {
     #[test]
     fn a_payload_is_never_too_large(
@@ -166,17 +157,6 @@ proptest! {
         prop_assert_eq!(data.get("truncated").is_none(), is_whole);
         if notification {
             prop_assert_eq!(&message["notification"]["body"], &data["body"]);
-        }
-    }
-
-    #[test]
-    fn a_cut_keeps_characters_whole(text in "\\PC{0,200}", room in 0_usize..400) {
-        let cut = shortened(&text, room);
-        prop_assert!(cut.len() <= room);
-        if let Some(kept) = cut.strip_suffix(ELLIPSIS).filter(|_| cut != text) {
-            let whole: Vec<usize> = text.grapheme_indices(true).map(|(at, _)| at).collect();
-            prop_assert!(text.starts_with(kept));
-            prop_assert!(whole.contains(&kept.len()), "{:?} of {:?}", kept, text);
         }
     }
 }

@@ -80,6 +80,7 @@ fn client(it: &LiveClient) -> SiteClient {
         timezone: Some(it.settings.timezone.clone()),
         payload: Some(it.settings.payload),
         notification: Some(it.settings.notification),
+        webpush: Some(it.settings.webpush),
         default_ttl: Some(it.settings.default_ttl),
         retention_days: Some(it.settings.retention_days.unwrap_or_default()),
         acs: Some(acs.collect()),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use simo_common::{
     api::{
-        access::{Grantee, Payload},
+        access::{Grantee, Payload, WebPush},
         message::Recipients,
     },
     hex::hex,
@@ -82,6 +82,7 @@ pub(super) struct Settings {
     pub(super) timezone: String,
     pub(super) payload: Payload,
     pub(super) notification: bool,
+    pub(super) webpush: WebPush,
     pub(super) default_ttl: i64,
     pub(super) retention_days: Option<i64>,
 }

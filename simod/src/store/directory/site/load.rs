@@ -7,7 +7,7 @@ use std::{
 
 use simo_common::{
     api::{
-        access::{Grantee, Payload},
+        access::{Grantee, Payload, WebPush},
         site::Site,
     },
     message::Priority,
@@ -135,7 +135,7 @@ fn is_archived(row: &Row) -> Result<bool> {
 }
 
 async fn client(conn: &mut Conn, row: &Row, now: i64) -> Result<LiveClient> {
-    let payload: String = row.try_get("payload")?;
+    let (payload, webpush): (String, String) = (row.try_get("payload")?, row.try_get("webpush")?);
     let mut client = LiveClient {
         client_no: row.try_get("no")?,
         archived: is_archived(row)?,
@@ -144,6 +144,7 @@ async fn client(conn: &mut Conn, row: &Row, now: i64) -> Result<LiveClient> {
             timezone: row.try_get("timezone")?,
             payload: Payload::from_name(&payload),
             notification: row.try_get("notification")?,
+            webpush: WebPush::from_name(&webpush),
             default_ttl: row.try_get("default_ttl")?,
             retention_days: row.try_get("retention_days")?,
         },

@@ -9,7 +9,7 @@ use crate::{
 };
 
 fn stream() -> Way {
-    Way { channel: ChannelKind::Stream, address: None, notifications: None }
+    Way { channel: ChannelKind::Stream, address: None, endpoint: None, lang: Lang::En, notifications: None }
 }
 
 #[tokio::test]
@@ -33,6 +33,8 @@ async fn an_address_belongs_to_the_device_that_named_it_last() {
     let way = Way {
         channel: ChannelKind::Fcm,
         address: Some(Address::new("address".to_owned())),
+        endpoint: None,
+        lang: Lang::En,
         notifications: None,
     };
     plant.store.change_way(&third.caller, &way).await.unwrap();
@@ -55,6 +57,8 @@ async fn a_new_address_ends_the_quarantine_and_takes_what_waits_along() {
     let same = Way {
         channel: ChannelKind::Fcm,
         address: Some(Address::new("address".to_owned())),
+        endpoint: None,
+        lang: Lang::En,
         notifications: None,
     };
     plant.store.change_way(&phone.caller, &same).await.unwrap();
@@ -63,7 +67,13 @@ async fn a_new_address_ends_the_quarantine_and_takes_what_waits_along() {
         Some(1),
         "the address is as dead as before"
     );
-    let way = Way { channel: ChannelKind::Stream, address: None, notifications: None };
+    let way = Way {
+        channel: ChannelKind::Stream,
+        address: None,
+        endpoint: None,
+        lang: Lang::En,
+        notifications: None,
+    };
     plant.store.change_way(&phone.caller, &way).await.unwrap();
     assert_eq!(plant.number("select quarantined_at from device").await, None);
     assert_eq!(plant.number("select channel from push").await, Some(ChannelKind::Stream.number()));

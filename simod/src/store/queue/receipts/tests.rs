@@ -20,6 +20,7 @@ fn report(phone: &TestPhone, receipts: &[(Uuid, ReceiptKind, i64)]) -> Reported 
                 message_id: *message_id,
                 kind: *kind,
                 at: at(*phone_time),
+                by: None,
             })
             .collect(),
     }

@@ -1,7 +1,7 @@
 //! Who may send and look: clients, ACS, operators, tokens.
 
 use simo_common::{
-    api::access::{Acs, Client, ClientSpec, IssuedToken, NewOperator, Operator, Payload, Token},
+    api::access::{Acs, Client, ClientSpec, IssuedToken, NewOperator, Operator, Payload, Token, WebPush},
     message::limits,
     people::Role,
     time::from_us,
@@ -39,6 +39,7 @@ async fn clients_are_made_changed_archived_and_brought_back() {
         timezone: "Europe/Moscow".to_owned(),
         payload: Payload::Full,
         notification: false,
+        webpush: WebPush::Text,
         default_ttl: limits::DEFAULT_TTL_SECONDS,
         retention_days: None,
         created_at: from_us(NOON),
@@ -57,6 +58,7 @@ async fn clients_are_made_changed_archived_and_brought_back() {
         timezone: Some("Asia/Omsk".to_owned()),
         payload: Some(Payload::Doorbell),
         notification: Some(true),
+        webpush: Some(WebPush::Doorbell),
         default_ttl: Some(60),
         retention_days: Some(90),
     };
@@ -65,6 +67,7 @@ async fn clients_are_made_changed_archived_and_brought_back() {
         timezone: "Asia/Omsk".to_owned(),
         payload: Payload::Doorbell,
         notification: true,
+        webpush: WebPush::Doorbell,
         default_ttl: 60,
         retention_days: Some(90),
         ..plain

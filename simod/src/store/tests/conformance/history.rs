@@ -170,7 +170,12 @@ async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
     f.clock.set(NOON + HOUR);
     let read = Reported {
         phone: phone.caller.clone(),
-        receipts: vec![Receipt { message_id: id, kind: ReceiptKind::Read, at: from_us(NOON - HOUR) }],
+        receipts: vec![Receipt {
+            message_id: id,
+            kind: ReceiptKind::Read,
+            at: from_us(NOON - HOUR),
+            by: None,
+        }],
     };
     f.store.record(&[read]).await.unwrap();
     let explain = async |personnel_no: &str, lang| {

@@ -29,6 +29,7 @@ async fn a_database_is_migrated_once_and_found_again() {
     let clock = Clock::manual(NOON);
     let store = Store::open(&url, clock.clone()).await.unwrap();
     assert!(Store::pending_migrations(&place).await.unwrap().is_empty());
+    assert_eq!(Store::vapid_key_at(&place).await.unwrap(), None, "nobody has served yet");
     clock.set(NOON + HOUR);
     assert_eq!(store.clock().now(), NOON + HOUR);
 

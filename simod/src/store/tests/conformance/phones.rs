@@ -3,6 +3,7 @@
 use simo_common::{
     api::{access::Named, invites::NewBatch},
     delivery::Reason,
+    lang::Lang,
     time::{MILLISECOND, SECOND, from_us},
 };
 
@@ -107,6 +108,8 @@ async fn what_waits_for_a_phone_goes_its_new_way() {
     let way = Way {
         channel: ChannelKind::Fcm,
         address: Some(Address::new("address-1".to_owned())),
+        endpoint: None,
+        lang: Lang::En,
         notifications: None,
     };
     for _ in 0..2 {
@@ -238,7 +241,13 @@ async fn phones_that_would_miss_the_next_alarm_are_listed_by_employee_with_every
     // The fixture's phones were paired long ago; 4 to 6 have none.
     let fresh = pair(&f, "2", Some("fresh")).await;
     let off = pair(&f, "3", None).await;
-    let stream = |notifications| Way { channel: ChannelKind::Stream, address: None, notifications };
+    let stream = |notifications| Way {
+        channel: ChannelKind::Stream,
+        address: None,
+        endpoint: None,
+        lang: Lang::En,
+        notifications,
+    };
     f.store.change_way(&off.caller, &stream(Some(false))).await.unwrap();
     f.execute("update device set quarantined_at = 1 where address = 'address-1'").await;
     let since = NOON - HOUR;

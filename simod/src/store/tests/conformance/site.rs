@@ -44,6 +44,7 @@ fn whole() -> Arc<Site> {
         "owners": ["boss"],
         "clients": {"zavod": {
             "name": "Завод", "timezone": "Asia/Krasnoyarsk", "payload": "doorbell", "notification": true,
+            "webpush": "doorbell",
             "default_ttl": 7200, "retention_days": 90,
             "acs": [{"name": "1c", "tokens": ["backup", "main"]}, {"name": "scada", "tokens": []}],
             "operators": [{"name": "anna", "role": "admin"}, {"name": "boris", "role": "viewer"}],

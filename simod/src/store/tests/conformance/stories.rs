@@ -212,7 +212,7 @@ impl Course {
                     return;
                 };
                 let (message_id, kind) = (*message_id, kinds[usize::from(*kind)]);
-                let receipts = vec![Receipt { message_id, kind, at: from_us(NOON) }];
+                let receipts = vec![Receipt { message_id, kind, at: from_us(NOON), by: None }];
                 let reported = Reported { phone: phone.caller.clone(), receipts };
                 store.record(&[reported]).await.unwrap();
             }
@@ -241,7 +241,7 @@ impl Course {
                 } else {
                     (ChannelKind::Stream, None)
                 };
-                let way = Way { channel, address, notifications: None };
+                let way = Way { channel, address, endpoint: None, lang: Lang::En, notifications: None };
                 store.change_way(&phone.caller, &way).await.unwrap();
             }
             Event::RenamePhone(phone) => {

@@ -1,6 +1,6 @@
 //! What streams owe their phones, and the receipts that phones send back.
 
-use simo_common::{api::device::Receipt, receipt::ReceiptKind, time::from_us};
+use simo_common::{api::device::Receipt, lang::Lang, receipt::ReceiptKind, time::from_us};
 use uuid::Uuid;
 
 use super::{super::fixture::NOON, Fixture, HOUR, Phone, claim_all, finished, pair, post, states};
@@ -27,8 +27,12 @@ async fn number(f: &Fixture, id: Uuid) -> MessageNo {
 }
 
 fn report(phone: &Phone, receipts: &[(Uuid, ReceiptKind)]) -> Reported {
-    let receipts =
-        receipts.iter().map(|&(message_id, kind)| Receipt { message_id, kind, at: from_us(NOON - HOUR) });
+    let receipts = receipts.iter().map(|&(message_id, kind)| Receipt {
+        message_id,
+        kind,
+        at: from_us(NOON - HOUR),
+        by: None,
+    });
     Reported { phone: phone.caller.clone(), receipts: receipts.collect() }
 }
 
@@ -69,8 +73,13 @@ async fn a_stream_is_lost_with_its_token_its_channel_or_a_block() {
     assert!(f.store.lost_streams(&streams).await.unwrap().is_empty());
     f.store.leave(&phones[0].caller).await.unwrap();
     f.store.block_employee(f.client_no, "2").await.unwrap();
-    let way =
-        Way { channel: ChannelKind::Fcm, address: Some(Address::new("new".to_owned())), notifications: None };
+    let way = Way {
+        channel: ChannelKind::Fcm,
+        address: Some(Address::new("new".to_owned())),
+        endpoint: None,
+        lang: Lang::En,
+        notifications: None,
+    };
     f.store.change_way(&phones[2].caller, &way).await.unwrap();
     let mut lost = f.store.lost_streams(&streams).await.unwrap();
     lost.sort_unstable();
@@ -147,7 +156,13 @@ async fn what_was_taken_late_from_somebody_blocked_goes_on_by_streams() {
         f.store.unblock_employee(f.client_no, personnel_no).await.unwrap();
     }
     assert_eq!(states(&f).await, ["1 sent -", "2 sent -"]);
-    let way = Way { channel: ChannelKind::Stream, address: None, notifications: None };
+    let way = Way {
+        channel: ChannelKind::Stream,
+        address: None,
+        endpoint: None,
+        lang: Lang::En,
+        notifications: None,
+    };
     f.store.change_way(&pushed_to_only.caller, &way).await.unwrap();
     let live = StreamPhone { is_pushed_to: true, ..stream_of(&pushed_to) };
     let phones = [stream_of(&fetching), stream_of(&pushed_to_only), live];

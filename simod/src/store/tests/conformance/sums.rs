@@ -122,7 +122,7 @@ impl Course {
                 let kinds = [ReceiptKind::Delivered, ReceiptKind::Read, ReceiptKind::Acknowledged];
                 let Some(message_id) = self.messages.iter().rev().nth(usize::from(*message)) else { return };
                 let (message_id, kind) = (*message_id, kinds[usize::from(*kind)]);
-                let receipts = vec![Receipt { message_id, kind, at: from_us(NOON) }];
+                let receipts = vec![Receipt { message_id, kind, at: from_us(NOON), by: None }];
                 let reported = Reported { phone: self.phone.caller.clone(), receipts };
                 self.f.store.record(&[reported]).await.unwrap();
             }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use simo_common::{api::message::Recipients, delivery::Outcome};
+use simo_common::{api::message::Recipients, delivery::Outcome, lang::Lang};
 
 use super::*;
 use crate::{
@@ -38,7 +38,7 @@ async fn phone(f: &Fixture) -> DeviceCaller {
 }
 
 fn stream() -> Way {
-    Way { channel: ChannelKind::Stream, address: None, notifications: None }
+    Way { channel: ChannelKind::Stream, address: None, endpoint: None, lang: Lang::En, notifications: None }
 }
 
 const OPEN_CHANNELS: &str = "select distinct channel from push where done_at is null";

@@ -279,7 +279,7 @@ impl Site {
                         _ => return None,
                     };
                     let message_id = message.id;
-                    Some(Receipt { message_id, kind, at })
+                    Some(Receipt { message_id, kind, at, by: None })
                 })
                 .collect();
             phone.client.send_receipts(&receipts).await.expect("receipts are taken");

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use simo_common::{
-    api::site::{SiteAction, SiteClient, SiteKind},
+    api::{
+        access::{Payload, WebPush},
+        site::{SiteAction, SiteClient, SiteKind},
+    },
     message::limits,
     people::Role,
     text,
@@ -23,8 +26,9 @@ impl Settings {
         let mut settings = before.cloned().unwrap_or_else(|| Self {
             name: slug.to_owned(),
             timezone: DEFAULT_TIMEZONE.to_owned(),
-            payload: simo_common::api::access::Payload::default(),
+            payload: Payload::default(),
             notification: false,
+            webpush: WebPush::default(),
             default_ttl: limits::DEFAULT_TTL_SECONDS,
             retention_days: None,
         });
@@ -36,6 +40,7 @@ impl Settings {
         }
         settings.payload = wanted.payload.unwrap_or(settings.payload);
         settings.notification = wanted.notification.unwrap_or(settings.notification);
+        settings.webpush = wanted.webpush.unwrap_or(settings.webpush);
         settings.default_ttl = wanted.default_ttl.unwrap_or(settings.default_ttl);
         if let Some(days) = wanted.retention_days {
             settings.retention_days = (days > 0).then_some(days);

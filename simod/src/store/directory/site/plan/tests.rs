@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use simo_common::{
     api::{
-        access::{Grantee, Payload},
+        access::{Grantee, Payload, WebPush},
         message::Recipients,
         site::Site,
     },
@@ -59,6 +59,7 @@ fn live() -> Live {
             name: "Завод".to_owned(),
             timezone: "Europe/Moscow".to_owned(),
             payload: Payload::Full,
+            webpush: WebPush::Text,
             notification: false,
             default_ttl: 3_600,
             retention_days: None,

@@ -106,11 +106,11 @@ impl Client {
             return Ok(());
         };
         let put: Option<ClientNo> = query_scalar(if self.no == ClientNo::NONE {
-            "insert into client (slug, name, timezone, payload, notification, default_ttl, retention_days, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing returning no"
+            "insert into client (slug, name, timezone, payload, notification, default_ttl, retention_days, created_at, webpush)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing returning no"
         } else {
             "update client set name = $2, timezone = $3, payload = $4, notification = $5, default_ttl = $6,
-                 retention_days = $7, archived_at = null
+                 retention_days = $7, webpush = $9, archived_at = null
              where slug = $1 and created_at <= $8 returning no"
         })
         .bind(&self.plan.slug)
@@ -121,6 +121,7 @@ impl Client {
         .bind(settings.default_ttl)
         .bind(settings.retention_days)
         .bind(now)
+        .bind(settings.webpush.as_str())
         .fetch_optional(tx)
         .await?;
         self.no = put.ok_or(Error::ChangedMeanwhile)?;

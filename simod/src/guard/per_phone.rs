@@ -1,0 +1,62 @@
+//! What a phone may do only so often.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, PoisonError},
+};
+
+use crate::store::DeviceNo;
+
+/// Phones that are remembered; when there are more, those whose time is over are forgotten.
+const REMEMBERED: usize = 10_000;
+
+/// What each phone may do so many times within a while. In memory: several instances make as many limits.
+#[derive(Debug)]
+pub(crate) struct PerPhone {
+    times: usize,
+    within: i64,
+    done: Mutex<HashMap<DeviceNo, VecDeque<i64>>>,
+}
+
+impl PerPhone {
+    /// `times` within so many microseconds.
+    pub(crate) fn new(times: usize, within: i64) -> Self {
+        Self { times, within, done: Mutex::default() }
+    }
+
+    /// A phone does it now.
+    ///
+    /// # Errors
+    /// It has to wait: so many microseconds.
+    pub(crate) fn take(&self, device_no: DeviceNo, now: i64) -> Result<(), i64> {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was done later than now was done by a clock that was ahead.
+        let is_recent = |at: &i64| *at <= now && now - *at < self.within;
+        if done.len() >= REMEMBERED {
+            done.retain(|_, at| at.back().is_some_and(is_recent));
+        }
+        let at = done.entry(device_no).or_default();
+        at.retain(is_recent);
+        match at.front() {
+            Some(first) if at.len() >= self.times => Err(first + self.within - now),
+            _ => {
+                at.push_back(now);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phone_that_did_it_too_often_waits_until_the_first_time_is_over() {
+        let limit = PerPhone::new(2, 100);
+        let (one, other) = (DeviceNo(1), DeviceNo(2));
+        assert_eq!((limit.take(one, 0), limit.take(one, 10), limit.take(one, 20)), (Ok(()), Ok(()), Err(80)));
+        assert_eq!((limit.take(other, 20), limit.take(one, 100)), (Ok(()), Ok(())));
+        assert_eq!(limit.take(one, 5), Ok(()), "the clock was set back");
+    }
+}
