@@ -196,6 +196,12 @@ fn rate_limited(detail: simo_common::lang::Text, retry_after: u32) -> ApiError {
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).after(retry_after)
 }
 
+/// The error for what may be done only so often, and not yet again.
+pub(super) fn too_soon(detail: simo_common::lang::Text, retry_after: u32) -> ApiError {
+    rate_limited(detail, retry_after)
+        .hint(text!("try again in {retry_after} s", "повторите через {retry_after} с"))
+}
+
 fn too_many_requests(TooMany { limit, retry_after }: TooMany) -> ApiError {
     rate_limited(
         text!(

@@ -27,7 +27,10 @@ use utoipa_axum::{
     routes,
 };
 
-pub(super) use self::refused_posts::{is_post, note_refused};
+pub(super) use self::{
+    refused_posts::{is_post, note_refused},
+    validate::validate,
+};
 use super::{
     ApiError, ApiResult, Peer,
     auth::{self, Admin, Caller},
@@ -174,7 +177,7 @@ async fn read_one(
     let of = |bytes: &[u8], error: ApiError| error.of_post(refused_posts::of_bytes(bytes));
     let (bytes, keyed) = (body::read(app, request, due).await?, idempotency_key.is_some());
     let draft = if let Some(message) = body::plain(&bytes) {
-        validate::validate(message, keyed, fit).map_err(|error| of(&bytes, error))
+        validate(message, keyed, fit).map_err(|error| of(&bytes, error))
     } else {
         let read = move || validate::read(&bytes, keyed, fit).map_err(|error| of(&bytes, error));
         due.hold(Box::pin(app.bodies.aside(read))).await??

@@ -67,16 +67,17 @@ impl ChannelKind {
         self.number() < 0
     }
 
-    /// The way that a phone has said; `listed` are the hosts that may be sent to besides the known push services.
+    /// The way that a phone has said; `allowed_hosts` may be sent to besides the known push services.
     ///
     /// # Errors
     /// The fields that are wrong.
-    pub fn found(self, said: &ChannelAddress, listed: &Listed) -> Result<Found, Errors> {
+    pub fn found(self, said: &ChannelAddress, allowed_hosts: &[String]) -> Result<Found, Errors> {
         let mut errors = self.not_of_it(said);
         let found = match self {
             Self::Stream => Ok(Found::default()),
             Self::Fcm => fcm::address(said).map(|address| Found { address: Some(address), endpoint: None }),
-            Self::WebPush => webpush::read(said, listed),
+            // Entries that are no hosts were refused at the start.
+            Self::WebPush => webpush::read(said, &Listed::new(allowed_hosts).unwrap_or_default()),
         };
         match found {
             Ok(found) if errors.is_empty() => Ok(found),

@@ -54,11 +54,12 @@ pub(super) fn vapid(arguments: VapidArguments, lang: Lang) -> anyhow::Result<()>
 }
 
 fn show(config: &ConfigArguments, private: bool, lang: Lang) -> anyhow::Result<()> {
-    let place = config.load()?.place()?;
-    let Some(stored) = runtime()?.block_on(Store::vapid_key_at(&place))? else {
+    let config = config.load()?;
+    let Some(stored) = runtime()?.block_on(Store::vapid_key_at(&config.place()?))? else {
+        let database = config.shown_database();
         bail!(lang.pick(
-            "there is no key yet: `simod serve` makes it when Web Push is on",
-            "ключа ещё нет: его создаёт `simod serve`, если Web Push включён",
+            format!("there is no key yet in {database}: `simod serve` makes it when Web Push is on"),
+            format!("в {database} ключа ещё нет: его создаёт `simod serve`, если Web Push включён"),
         ));
     };
     let key = read(&stored, lang)?;

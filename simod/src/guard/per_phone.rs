@@ -5,6 +5,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use simo_common::time::SECOND;
+
 use crate::store::DeviceNo;
 
 /// Phones that are remembered; when there are more, those whose time is over are forgotten.
@@ -27,8 +29,8 @@ impl PerPhone {
     /// A phone does it now.
     ///
     /// # Errors
-    /// It has to wait: so many microseconds.
-    pub(crate) fn take(&self, device_no: DeviceNo, now: i64) -> Result<(), i64> {
+    /// It has to wait: so many seconds.
+    pub(crate) fn take(&self, device_no: DeviceNo, now: i64) -> Result<(), u32> {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         // What was done later than now was done by a clock that was ahead.
         let is_recent = |at: &i64| *at <= now && now - *at < self.within;
@@ -38,7 +40,7 @@ impl PerPhone {
         let at = done.entry(device_no).or_default();
         at.retain(is_recent);
         match at.front() {
-            Some(first) if at.len() >= self.times => Err(first + self.within - now),
+            Some(first) if at.len() >= self.times => Err(((first + self.within - now) / SECOND + 1) as u32),
             _ => {
                 at.push_back(now);
                 Ok(())
@@ -53,10 +55,11 @@ mod tests {
 
     #[test]
     fn a_phone_that_did_it_too_often_waits_until_the_first_time_is_over() {
-        let limit = PerPhone::new(2, 100);
+        let limit = PerPhone::new(2, 100 * SECOND);
         let (one, other) = (DeviceNo(1), DeviceNo(2));
-        assert_eq!((limit.take(one, 0), limit.take(one, 10), limit.take(one, 20)), (Ok(()), Ok(()), Err(80)));
-        assert_eq!((limit.take(other, 20), limit.take(one, 100)), (Ok(()), Ok(())));
-        assert_eq!(limit.take(one, 5), Ok(()), "the clock was set back");
+        let take = |phone, second: i64| limit.take(phone, second * SECOND);
+        assert_eq!((take(one, 0), take(one, 10), take(one, 20)), (Ok(()), Ok(()), Err(81)));
+        assert_eq!((take(other, 20), take(one, 100)), (Ok(()), Ok(())));
+        assert_eq!(take(one, 5), Ok(()), "the clock was set back");
     }
 }

@@ -12,7 +12,6 @@ use simo_common::{
     lang::{Lang, Text},
     people::first_name,
     text,
-    time::SECOND,
     token::{self, TokenKind},
 };
 
@@ -21,11 +20,11 @@ use crate::{
         ApiError, ApiResult, Peer,
         auth::{self, Phone},
         body::Json,
-        codes,
+        codes, guard,
         middleware::Language,
     },
     app::App,
-    channel::{ChannelKind, webpush::Listed},
+    channel::ChannelKind,
     store::{NewDevice, Pairing, PreviewedCode, Way},
 };
 
@@ -228,7 +227,6 @@ pub(super) fn text_field(field: &str, text: &str, most: usize, errors: &mut Erro
 /// The way to a phone as it says; `None` when something is wrong with it.
 fn way(app: &App, prefix: &str, said: &ChannelAddress, lang: Lang, errors: &mut Errors) -> Option<Way> {
     let wrong_kind = |text| Err(vec![("kind", text)]);
-    let listed = Listed::new(&app.config.webpush.allowed_hosts).unwrap_or_default();
     let found = match ChannelKind::from_name(&said.kind) {
         None => wrong_kind(text!(
             "expected `fcm`, `webpush` or `stream`",
@@ -238,7 +236,7 @@ fn way(app: &App, prefix: &str, said: &ChannelAddress, lang: Lang, errors: &mut 
             "Web Push is off on this server: an administrator sets `public_url` or `webpush.subject`",
             "Web Push на этом сервере выключен: администратор задаёт `public_url` или `webpush.subject`"
         )),
-        Some(channel) => channel.found(said, &listed).map(|found| (channel, found)),
+        Some(channel) => channel.found(said, &app.config.webpush.allowed_hosts).map(|found| (channel, found)),
     };
     match found {
         Ok((channel, found)) => Some(Way {
@@ -255,18 +253,12 @@ fn way(app: &App, prefix: &str, said: &ChannelAddress, lang: Lang, errors: &mut 
     }
 }
 
-fn too_often(wait: i64) -> ApiError {
-    let seconds = (wait / SECOND + 1) as u32;
-    ApiError::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "rate_limited",
-        text!(
-            "this phone has said too often which way leads to it",
-            "этот телефон слишком часто сообщал свой адрес"
-        ),
-    )
-    .after(seconds)
-    .hint(text!("try again in {seconds} s", "повторите через {seconds} с"))
+fn too_often(wait: u32) -> ApiError {
+    let detail = text!(
+        "this phone has said too often which way leads to it",
+        "этот телефон слишком часто сообщал свой адрес"
+    );
+    guard::too_soon(detail, wait)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub(super) fn read(bytes: &[u8], keyed: bool, fit: bool) -> Result<Draft, ApiErr
 const UNFIT_NAMED: usize = 32;
 
 /// Checks a message. `keyed`: it came with an `Idempotency-Key`; `fit`: what does not fit is cut.
-pub(super) fn validate(mut message: PostMessage, keyed: bool, fit: bool) -> Result<Draft, ApiError> {
+pub(in crate::api) fn validate(mut message: PostMessage, keyed: bool, fit: bool) -> Result<Draft, ApiError> {
     let fingerprint = (keyed || message.external_id.is_some()).then(|| fingerprint::of(&message));
     let fitted = if fit { fit::fit(&mut message) } else { Vec::new() };
     let mut errors: Vec<(String, Text)> = Vec::new();

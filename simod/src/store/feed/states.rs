@@ -14,15 +14,16 @@ use crate::store::{
 /// Events that are read at once, those of others included.
 const AT_ONCE: i64 = 4_096;
 
-/// Whose delivery of which message.
-type Moved = (i64, i64, ClientNo, EmployeeNo, MessageNo);
+/// Where it stands, and whose delivery of which message moved; nobody's where something happened to a whole message. Those are read
+/// too: left out, they would be passed over again in every round.
+type Happened = (i64, i64, ClientNo, Option<EmployeeNo>, MessageNo);
 
 const ON_SQLITE: &str = "select 0, seq, client_no, employee_no, message_no from event
-     where $1 is not null and seq > $2 and kind = 2 order by seq limit $3";
+     where $1 is not null and seq > $2 order by seq limit $3";
 
 const ON_POSTGRES: &str =
     "select cast(xact::text as integer), seq, client_no, employee_no, message_no from event
-     where (xact, seq) > ($1::text::xid8, $2) and kind = 2 and xact < $4::text::xid8
+     where (xact, seq) > ($1::text::xid8, $2) and xact < $4::text::xid8
      order by event.xact, seq limit $3";
 
 impl Store {
@@ -46,7 +47,7 @@ impl Store {
         if let Some(oldest) = oldest {
             rows = rows.bind(oldest);
         }
-        let rows: Vec<Moved> = rows.fetch_all(&mut reader).await?;
+        let rows: Vec<Happened> = rows.fetch_all(&mut reader).await?;
         if !is_kept(&mut reader, after).await? {
             return Ok(None);
         }
@@ -57,7 +58,7 @@ impl Store {
         }
         let moved: BTreeSet<_> = rows
             .iter()
-            .map(|&(_, _, client, employee, message)| (client, employee, message))
+            .filter_map(|&(_, _, client, employee, message)| Some((client, employee?, message)))
             .filter(|(client, employee, _)| places.contains_key(&(*client, *employee)))
             .collect();
         if moved.is_empty() {

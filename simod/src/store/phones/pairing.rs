@@ -220,7 +220,7 @@ async fn pair_again(tx: &mut Write, new: &NewDevice, now: i64) -> Result<Option<
     let Some(key_hash) = new.key_hash else { return Ok(None) };
     let lock = tx.locked("d, e");
     let row = query(format!(
-        "select d.client_no, d.no, d.id, d.name, e.personnel_no, e.full_name, c.name as client
+        "select d.client_no, d.no, d.id, e.personnel_no, e.full_name, c.name as client
          from device d
          join client c on c.no = d.client_no and c.archived_at is null
          join employee e on e.client_no = d.client_no and e.no = d.employee_no and e.archived_at is null

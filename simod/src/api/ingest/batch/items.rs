@@ -123,7 +123,7 @@ impl Items {
 
 /// An item for which nothing is to be explained.
 fn plain(item: &Bytes) -> Option<ApiResult<Draft>> {
-    body::plain(item).map(|message| validate::validate(message, false, false))
+    body::plain(item).map(|message| validate(message, false, false))
 }
 
 fn parsed(item: &[u8], effort: &mut Effort) -> ApiResult<Draft> {
@@ -131,7 +131,7 @@ fn parsed(item: &[u8], effort: &mut Effort) -> ApiResult<Draft> {
         return Err(ApiError::too_large());
     }
     let message = body::parse_with::<PostMessage>(item, effort);
-    message.and_then(|message| validate::validate(message, false, false))
+    message.and_then(|message| validate(message, false, false))
 }
 
 fn is_list(text: &[u8]) -> bool {

@@ -1,0 +1,105 @@
+//! A trial message, by which a person finds out whether a phone rings.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::extract::State;
+use http::StatusCode;
+use simo_common::{
+    api::{
+        device::Trial,
+        message::{PostMessage, Recipients},
+        problem::Problem,
+    },
+    message::Priority,
+    text,
+    time::from_us,
+};
+use tokio::time::Instant;
+
+use crate::{
+    api::{ApiResult, auth::Phone, guard, ingest::validate, middleware::Language},
+    app::App,
+    intake,
+    store::{Incoming, Poster},
+};
+
+/// How long it waits until the message is on disk.
+const SOON: Duration = Duration::from_secs(10);
+
+/// Seconds for which a trial may arrive.
+const TRIAL_TTL: i64 = 120;
+
+/// Send oneself a trial message
+///
+/// By the usual way, to all phones of the person; once in 30 seconds.
+#[utoipa::path(
+    post,
+    path = "/device/test",
+    tag = "device",
+    operation_id = "send_trial",
+    responses(
+        (status = 202, description = "On its way", body = Trial),
+        (status = 401, description = "No token, or a dead one", body = Problem),
+        (status = 403, description = "`blocked`: the employee is", body = Problem),
+        (status = 429, description = "Less than 30 seconds ago; see Retry-After", body = Problem),
+    )
+)]
+pub(super) async fn test(
+    State(app): State<Arc<App>>,
+    Phone(phone): Phone,
+    Language(lang): Language,
+) -> ApiResult<(StatusCode, axum::Json<Trial>)> {
+    let now = app.clock().now();
+    let too_soon =
+        |wait| guard::too_soon(text!("a trial was sent just now", "проверка уже отправлена"), wait);
+    app.trials.take(phone.device_no, now).map_err(too_soon)?;
+    let personnel_no = app.store.own_device(&phone).await?.employee.personnel_no;
+    let message = PostMessage {
+        title: lang.pick("Trial message", "Проверка связи").to_owned(),
+        body: lang
+            .pick(
+                "You asked for it yourself: this phone rings.",
+                "Отправлено по вашей просьбе: этот телефон звонит.",
+            )
+            .to_owned(),
+        priority: Some(Priority::High),
+        recipients: Some(Recipients { employees: vec![personnel_no], ..Recipients::default() }),
+        ttl: Some(TRIAL_TTL),
+        ..PostMessage::default()
+    };
+    let incoming = Incoming {
+        poster: Poster::Operator { client_no: phone.client_no, operator_no: None },
+        from: None,
+        draft: validate(message, false, false)?,
+        idempotency_key: None,
+        dry_run: false,
+        budget: None,
+        memory: None,
+    };
+    let posted = intake::enter(&app, incoming, Instant::now() + SOON).await.await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(Trial { message_id: posted.id, sent_at: from_us(now) })))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use serde_json::json;
+    use simo_common::time::SECOND;
+
+    use crate::testing::{Plant, call};
+
+    #[tokio::test]
+    async fn a_phone_tries_itself_once_in_thirty_seconds() {
+        let plant = Plant::new().await;
+        let phone = plant.phone(plant.employee(1).await, None).await;
+        let app = plant.app();
+        let trial = async || call(&app, Method::POST, "/device/test", Some(&phone.token), None).await;
+        let (status, sent) = trial().await;
+        assert_eq!(status, 202, "{sent}");
+        let (status, refused) = trial().await;
+        assert_eq!((status.as_u16(), &refused["code"]), (429, &json!("rate_limited")));
+        plant.advance(30 * SECOND);
+        assert_eq!(trial().await.0, 202);
+        assert_eq!(plant.open_pushes(phone.caller.device_no).await, Some(2));
+    }
+}
