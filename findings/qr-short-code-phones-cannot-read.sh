@@ -5,7 +5,7 @@
 # Seen: what is short enough becomes a *Micro* QR code, another kind with one corner square. jsQR finds nothing, and so do the
 #       readers that know plain QR codes only. It depends on the text: a pairing code of six digits or letters and even a short
 #       address in capitals are Micro, a longer one is not, so the test with the long address passes. zxing-cpp 3.1.1 reads both.
-# segno.make_qr() or make(…, micro=False) are always plain codes.
+# segno.make_qr() and make(…, micro=False) always make plain codes.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pymorphy3 2.0.6 with pymorphy3-dicts-ru 2.4.417150.4580142 (PyPI): `parse(word)[0].normal_form` as the key of a word index.
 #
-# Expected: a dictionary lemmatizer gives the cases of an everyday noun one normal form; only forms that really are of two
+# Expected: a dictionary lemmatizer gives the cases of an everyday noun one normal form; only forms that really belong to two
 #           everyday words ("стали") go to one of them.
 # Seen: the first reading is chosen for each form by itself, and rare words win: "газ, газа, газом" are газ, but "газе, газу,
 #       газы" are the place Газа; "турбине, турбину" are the surname Турбин; "котлам, котлами" are the place Котлы; "люков"

@@ -5,8 +5,8 @@
 #           lives some hours whatever the message; with_valid_duration() is the message's TTL, "the valid duration for
 #           generated HTTP push requests".
 # Seen: 1. the port is left out: a service of one's own on :8443 that checks `aud` refuses every message.
-#       2. token and message share one duration: TTL 0 (only who is online now) has a token that is over in the second in
-#          which it was made, and a week has one over the 24 h that the RFC allows. A service refuses both as a bad token,
+#       2. token and message share one duration: TTL 0 (only phones that are online now) has a token that expires in the
+#          second in which it was made, and a week has one over the 24 h that the RFC allows. A service refuses both as a bad token,
 #          and nobody looks for the cause in the TTL.
 # npm's web-push 3.6.7 gives https://push.example.org:8443 and 12 h for the same.
 set -euo pipefail
