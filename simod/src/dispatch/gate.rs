@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
+use crate::store::DeviceNo;
+
 use super::retry::{Policy, QUOTA_PAUSE, after, asked_for};
 
-/// So many failures without a success in between say that something is wrong with more than one phone.
+/// So many failures without a success in between, or of so many phones, say that something is wrong with more than one phone.
 const IN_A_ROW: u32 = 5;
 
 /// The state of one provider's gate.
@@ -23,8 +25,11 @@ pub(super) struct Gate {
     until: i64,
     /// How often in a row it was closed.
     closed: u32,
-    /// Pushes in a row that got no answer, or one that blames the configuration for this phone.
+    /// Pushes in a row that got no answer.
     failed: u32,
+    /// Phones whose pushes got an answer that blames the configuration for this phone, since one got through. A phone says
+    /// itself where it is found: one alone, however often it fails, must not close the way to the others.
+    suspects: Vec<DeviceNo>,
     trouble: Option<Trouble>,
 }
 
@@ -49,6 +54,7 @@ impl Gate {
             until: i64::MIN,
             closed: 0,
             failed: 0,
+            suspects: Vec::new(),
             trouble: None,
         }
     }
@@ -91,6 +97,7 @@ impl Gate {
         self.probing = false;
         self.closed = 0;
         self.failed = 0;
+        self.suspects.clear();
         self.trouble = None;
     }
 
@@ -117,15 +124,24 @@ impl Gate {
         self.close(now, self.policy.back_off(self.closed, sample), true, answer)
     }
 
-    /// The configuration may be wrong for this phone alone; for everyone, when that is said again and again. Returns
-    /// when to look again if so.
-    pub(super) fn suspected(&mut self, now: i64, answer: &str, sample: f64) -> Option<i64> {
-        self.failed = self.failed.saturating_add(1);
-        if self.failed >= IN_A_ROW {
-            return Some(self.misconfigured(now, answer, sample));
+    /// The configuration may be wrong for this phone alone; for everyone, when phone after phone is told so. Returns when to
+    /// look again with this phone if so: later than with others, which may be right.
+    pub(super) fn suspected(
+        &mut self,
+        now: i64,
+        device_no: DeviceNo,
+        answer: &str,
+        sample: f64,
+    ) -> Option<i64> {
+        if !self.suspects.contains(&device_no) && self.suspects.len() < IN_A_ROW as usize {
+            self.suspects.push(device_no);
         }
-        self.complain(true, answer);
-        self.opens_at(now)
+        if self.suspects.len() < IN_A_ROW as usize {
+            self.complain(true, answer);
+            return self.opens_at(now);
+        }
+        let opens_at = self.misconfigured(now, answer, sample);
+        Some(opens_at + (opens_at - now))
     }
 
     /// There was no answer, or none of use. Pushes go on trying, each in its own time.
@@ -206,11 +222,17 @@ mod tests {
     fn one_phone_of_another_project_does_not_close_the_channel() {
         let mut gate = gate();
         for _ in 0..100 {
-            assert_eq!(gate.suspected(0, "mismatch", 0.0), None);
-            gate.passed(0);
+            assert_eq!(gate.suspected(0, DeviceNo(1), "mismatch", 0.0), None);
         }
-        let closings: Vec<_> = (0..IN_A_ROW).filter_map(|_| gate.suspected(0, "mismatch", 0.0)).collect();
-        assert_eq!(closings, [10 * SECOND]);
+        assert_eq!((gate.width(0), gate.is_failing()), (360, false));
+        let others = |gate: &mut Gate| -> Vec<i64> {
+            (2..=5).filter_map(|no| gate.suspected(0, DeviceNo(no), "mismatch", 0.0)).collect()
+        };
+        gate.passed(0);
+        assert_eq!(others(&mut gate), Vec::<i64>::new());
+        gate.passed(0);
+        gate.suspected(0, DeviceNo(1), "mismatch", 0.0);
+        assert_eq!((others(&mut gate), gate.opens_at(0)), (vec![20 * SECOND], Some(10 * SECOND)));
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Learned {
                 attempt.reopens_at = Some(self.gate.unreachable(now, answer, sample));
             }
             Failure::Misconfigured { scope: Scope::Device, answer } => {
-                attempt.reopens_at = self.gate.suspected(now, answer, sample);
+                attempt.reopens_at = self.gate.suspected(now, device_no, answer, sample);
                 self.notice = Some((now + NOTICE_FOR, answer.clone()));
             }
             Failure::Misconfigured { scope: Scope::Provider, answer } => {

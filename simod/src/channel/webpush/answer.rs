@@ -36,8 +36,9 @@ pub(super) fn read(whose: Whose, came: &Came) -> Result<Accepted, Failure> {
         }
         400 | 413 => Failure::Permanent { reason: Reason::Rejected, answer },
         401 => Failure::Misconfigured { scope: Scope::Provider, answer },
+        // Of this topic alone, where an app made up another than those.
         403 if is_listed && answer.contains("40301") => Failure::Misconfigured {
-            scope: Scope::Provider,
+            scope: Scope::Device,
             answer: format!(
                 "{answer}; ntfy must let anyone write to `up*`: ntfy access everyone 'up*' write-only"
             ),

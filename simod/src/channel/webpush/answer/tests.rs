@@ -49,7 +49,7 @@ fn every_answer_says_what_to_do() {
         (APPLE, 403, r#"{"reason":"Forbidden"}"#, "device misconfigured"),
         (GOOGLE, 403, not_ours, "device misconfigured"),
         (GOOGLE, 403, "", "device misconfigured"),
-        (Whose::Listed, 403, r#"{"code":40301,"http":403,"error":"forbidden"}"#, "provider misconfigured"),
+        (Whose::Listed, 403, r#"{"code":40301,"http":403,"error":"forbidden"}"#, "device misconfigured"),
         (Whose::Listed, 403, "", "device misconfigured"),
         (MOZILLA, 404, r#"{"errno":102}"#, "dead"),
         (GOOGLE, 404, "", "dead"),
