@@ -14,6 +14,7 @@ pub mod message;
 pub mod page;
 pub mod paths;
 pub mod people;
+pub mod qr;
 pub mod query;
 pub mod receipt;
 pub mod spelling;

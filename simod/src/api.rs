@@ -17,11 +17,13 @@ mod ingest;
 mod limits;
 mod middleware;
 pub mod openapi;
+mod own_ca;
 mod parameters;
 mod peer;
 mod proxy;
 mod service;
 mod sse;
+mod web_app;
 
 use std::sync::{Arc, LazyLock};
 
@@ -47,6 +49,8 @@ pub fn prepare() {
 /// are treated as coming over TCP.
 pub fn router(app: Arc<App>) -> Router {
     let router = ROUTES.clone()
+        .merge(web_app::routes())
+        .merge(own_ca::routes())
         .fallback(middleware::no_such_route)
         .method_not_allowed_fallback(middleware::no_such_method)
         // All in one: each layer costs a request two to four microseconds, more than most of what they do.

@@ -20,6 +20,7 @@ mod demo;
 mod open;
 mod russian;
 mod serve;
+mod tls;
 mod vapid;
 
 use std::{
@@ -67,8 +68,12 @@ struct Arguments {
 enum Command {
     /// Run the daemon.
     Serve(serve::ServeArguments),
-    /// Show the whole way of a message: a daemon in a temporary directory, an ACS, three phones.
-    Demo,
+    /// Show the whole way of a message: a daemon in a temporary directory, an ACS, three phones, and your browser as one more.
+    Demo {
+        /// Listen beyond this machine, for a phone in the same network; codes live ten minutes.
+        #[arg(long)]
+        lan: bool,
+    },
     /// Create or migrate the database and leave.
     Migrate(MigrateArguments),
     /// Copy an installation from an SQLite file to a PostgreSQL server.
@@ -78,6 +83,8 @@ enum Command {
     Config(ConfigArguments),
     /// Show or replace the key with which browsers subscribe to Web Push.
     Vapid(vapid::VapidArguments),
+    /// HTTPS for a plant without certificates.
+    Tls(tls::TlsArguments),
 }
 
 /// Where the configuration comes from; each of these overrides the file and the environment.
@@ -145,10 +152,11 @@ pub(crate) fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Serve(arguments) => serve::serve(&arguments, lang),
-        Command::Demo => demo::demo(lang),
+        Command::Demo { lan } => demo::demo(lang, lan),
         Command::Migrate(arguments) => serve::migrate(&arguments.config, arguments.check, lang),
         Command::Copy(arguments) => copy::copy(&arguments, lang),
         Command::Vapid(arguments) => vapid::vapid(arguments, lang),
+        Command::Tls(arguments) => tls::tls(arguments, lang),
         Command::Config(arguments) => arguments.load().and_then(|config| print(&config.shown(), lang)),
     };
     match result {

@@ -64,6 +64,8 @@ pub struct Config {
     pub alarm_command: Option<PathBuf>,
     /// What HTTP clients may take.
     pub http: Http,
+    /// The web app.
+    pub app: WebApp,
     /// Firebase Cloud Messaging.
     pub fcm: Fcm,
     /// Web Push.
@@ -93,6 +95,7 @@ impl Default for Config {
             failures_per_minute: 20,
             alarm_command: None,
             http: Http::default(),
+            app: WebApp::default(),
             fcm: Fcm::default(),
             webpush: WebPush::default(),
             delivery: Delivery::default(),
@@ -134,6 +137,20 @@ impl Default for Http {
             write_timeout_seconds: 60.0,
             connections: 50_000,
         }
+    }
+}
+
+/// The web app.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebApp {
+    /// Whether browsers are given its worker; `false` takes it away from those that have one: they get no pushes any more.
+    pub worker: bool,
+}
+
+impl Default for WebApp {
+    fn default() -> Self {
+        Self { worker: true }
     }
 }
 
@@ -257,6 +274,12 @@ impl Config {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => format!("{}://{}", self.scheme(), self.listen),
         }
+    }
+
+    /// The `public_url` as browsers compare it.
+    pub fn origin(&self) -> Option<String> {
+        let url = self.public_url.as_deref()?.parse::<Url>().ok()?;
+        Some(url.as_str().trim_end_matches('/').to_owned())
     }
 
     /// The database, without a password.

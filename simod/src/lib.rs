@@ -20,6 +20,7 @@ mod intake;
 mod listen;
 pub mod metrics;
 mod news;
+pub mod own_ca;
 mod refused_posts;
 mod serve;
 pub mod store;
@@ -27,6 +28,7 @@ mod streams;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod web_app;
 
 use std::{future::Future, sync::Arc, time::Duration};
 

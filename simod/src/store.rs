@@ -64,6 +64,7 @@ pub use self::{
     phones::{
         channel_address::Way,
         pairing::{NewDevice, PairedDevice, Pairing, PreviewedCode},
+        web_origin::WebOrigin,
     },
     posting::{
         accept::{Accepted, Draft, Expiry, Incoming, KeyKind, Nobody, Poster, Refusal},

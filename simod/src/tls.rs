@@ -22,6 +22,8 @@ use simo_common::time::DAY;
 use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use crate::own_ca::OwnCa;
+
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -59,6 +61,8 @@ struct Served {
     config: Arc<ServerConfig>,
     /// Until when the whole chain is valid.
     expires_at: Timestamp,
+    /// The CA that phones have to be made to trust.
+    own_ca: Option<OwnCa>,
 }
 
 /// What changes when a file is replaced or written.
@@ -86,6 +90,11 @@ impl Tls {
     /// Until when the certificate is valid, and those between it and the CA.
     pub(crate) fn expires_at(&self) -> Timestamp {
         self.current.read().unwrap_or_else(PoisonError::into_inner).expires_at
+    }
+
+    /// The CA of the plant's own that the certificate is from.
+    pub(crate) fn own_ca(&self) -> Option<OwnCa> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).own_ca.clone()
     }
 
     /// Logs that the certificate has expired, or will soon.
@@ -140,6 +149,7 @@ fn configured(certificate: &Path, key: &Path) -> Result<Served, TlsError> {
     let unreadable = || TlsError::Unreadable(certificate.to_owned());
     let ends = chain.iter().map(|der| ends_at(der)).collect::<Option<Vec<_>>>().ok_or_else(unreadable)?;
     let expires_at = ends.into_iter().min().ok_or_else(unreadable)?;
+    let own_ca = OwnCa::of_chain(&chain);
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::File(key.to_owned(), error))?;
     let unfit = |error| TlsError::Unfit(certificate.to_owned(), key.to_owned(), error);
     // The provider's safe versions are TLS 1.2 and 1.3.
@@ -150,7 +160,7 @@ fn configured(certificate: &Path, key: &Path) -> Result<Served, TlsError> {
         .with_single_cert(chain, private)
         .map_err(unfit)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Served { config: Arc::new(config), expires_at })
+    Ok(Served { config: Arc::new(config), expires_at, own_ca })
 }
 
 /// When a certificate ends.

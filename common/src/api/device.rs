@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The way to a phone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, Default)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelAddress {
     /// `fcm`, `webpush` or `stream`.

@@ -180,7 +180,7 @@ pub struct Invite {
     /// When it stops working.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
-    /// What the QR code carries: `simo://pair?server=…&code=…`.
+    /// What the QR code carries, and what leads to the web app: `https://simo.example.org/app/#pair=K7QD-M2XA-9F`.
     pub uri: String,
 }
 

@@ -69,6 +69,9 @@ pub struct Health {
     pub disk: Option<Disk>,
     /// What keeps PostgreSQL from holding what a 202 promises; for owners only.
     pub unprotected: Vec<Unprotected>,
+    /// Browsers that were paired at another address than today's `public_url`, and have to be paired anew; for owners only.
+    #[serde(default)]
+    pub left_behind: u64,
 }
 
 /// How many phones a channel has.

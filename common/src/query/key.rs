@@ -145,6 +145,9 @@ pub(super) fn priority(value: &str) -> Result<Priority, Option<&'static str>> {
             ("обычный", Priority::Normal),
             ("высокий", Priority::High),
             ("критический", Priority::Critical),
+            // As the app calls them.
+            ("важно", Priority::High),
+            ("критично", Priority::Critical),
         ],
     )
 }

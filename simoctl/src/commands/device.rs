@@ -5,15 +5,17 @@ mod device_test;
 mod qr_sheet;
 
 use clap::Subcommand;
-use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
-use simo_common::api::{
-    access::Rename,
-    invites::InviteBatch,
-    people::{Device, Invite, NewInvite, Silence, SilentPhone},
+use simo_common::{
+    api::{
+        access::Rename,
+        invites::InviteBatch,
+        people::{Device, Invite, NewInvite, Silence, SilentPhone},
+    },
+    qr,
 };
 use uuid::Uuid;
 
-use super::{ListArgs, message, public_address::warn_of_link};
+use super::{ListArgs, message, public_address::warn_of_url};
 use crate::{
     failure::Failure,
     output::{
@@ -137,7 +139,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 
 /// A person gets a picture to hold a phone to, a script the code alone.
 fn show(session: &Session, invite: &Invite) -> Result<(), Failure> {
-    warn_of_link(session, &invite.uri);
+    warn_of_url(session, &invite.uri);
     if session.out.is_structured() {
         session.out.record(invite)?;
         return Ok(());
@@ -147,20 +149,13 @@ fn show(session: &Session, invite: &Invite) -> Result<(), Failure> {
         return Ok(());
     }
     let (code, uri) = (&invite.code, &invite.uri);
-    let picture = picture(uri).unwrap_or_default();
+    let picture = qr::picture(uri).unwrap_or_default();
     let until = local(invite.expires_at, session.out.zone());
     write_text(&session.say(
         format!("{picture}\nCode   {code}\nFor    {}\nUntil  {until}\nLink   {uri}", invite.personnel_no),
         format!("{picture}\nКод     {code}\nКому    {}\nДо      {until}\nСсылка  {uri}", invite.personnel_no),
     ))?;
     Ok(())
-}
-
-/// A QR code of half blocks, light on dark with its quiet zone, as terminals mostly are.
-fn picture(text: &str) -> Option<String> {
-    let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
-    let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
-    Some(picture)
 }
 
 impl Record for Device {
@@ -237,6 +232,7 @@ pub(super) const RUSSIAN: Help = &[
         "Записать лист для печати: HTML с QR-кодами, страница на группу; «-» — стандартный вывод",
     ),
     ("device invite/csv", "Записать коды в CSV; «-» — стандартный вывод"),
+    ("device invite/anyway", "Записать, даже если ссылки на телефоне никуда не ведут"),
     ("device invites", "Список кодов, выданных вместе, или их отзыв"),
     ("device invites/withdraw", "Отозвать неиспользованные коды этого набора"),
     ("device test", "Отправить пробное сообщение и дождаться квитанции каждого телефона"),
@@ -262,19 +258,3 @@ pub(super) const RUSSIAN: Help = &[
     ("device remove", "Отключить устройство: его токен сразу перестаёт работать"),
     ("device remove/id", "Его id"),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_link_still_fits_a_terminal() {
-        let uri = format!(
-            "simo://pair?server=https%3A%2F%2Fsimo.example.org%2F{}&code=K7QD-M2XA-9F",
-            "x".repeat(40)
-        );
-        let picture = picture(&uri).unwrap();
-        assert!(picture.lines().all(|line| line.chars().count() <= 80));
-        assert!(picture.lines().count() < 30);
-    }
-}

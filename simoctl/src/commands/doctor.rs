@@ -80,8 +80,8 @@ async fn look(session: &Session, connection: &Connection, checks: &mut Vec<Check
             ok: !is_only_here(&server),
             detail: if is_only_here(&server) {
                 session.say(
-                    format!("{server}: other machines do not find it; set `public_url`"),
-                    format!("{server}: другие машины его не найдут; задайте `public_url`"),
+                    format!("{server}: other machines do not find it; set `public_url` to an address that they find"),
+                    format!("{server}: другие машины его не найдут; задайте в `public_url` адрес, который им доступен"),
                 )
             } else {
                 server

@@ -33,15 +33,6 @@ pub(super) fn warn_of_url(session: &Session, url: &str) {
     }
 }
 
-/// The same of an invitation's link.
-pub(super) fn warn_of_link(session: &Session, link: &str) {
-    let link = Url::parse(link).ok();
-    let mut pairs = link.iter().flat_map(Url::query_pairs);
-    if let Some((_, server)) = pairs.find(|(name, _)| name == "server") {
-        warn_of_url(session, &server);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use simo_common::client::Origin;

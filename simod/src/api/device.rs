@@ -1,11 +1,11 @@
 //! What phones call. `docs/phone-protocol.md` is the contract.
 
 mod inbox;
+mod notices;
 mod own;
 mod pairing;
 mod receipts;
 mod stream;
-mod trial;
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(own::show, pairing::leave))
         .routes(routes!(own::devices))
         .routes(routes!(own::unpair))
-        .routes(routes!(trial::test))
+        .routes(routes!(notices::test))
         .routes(routes!(pairing::change_channel))
         .routes(routes!(inbox::messages))
         .routes(routes!(inbox::message))

@@ -133,6 +133,7 @@ async fn whoami(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<axum::
 async fn health(State(app): State<Arc<App>>, keeper: Keeper) -> ApiResult<axum::Json<Health>> {
     let reach = app.store.reach(keeper.client.as_ref().map(|(client_no, _)| *client_no)).await?;
     let is_owner = keeper.operator.role == Role::Owner;
+    let origin = if is_owner { app.store.web_origin().await? } else { None };
     Ok(axum::Json(Health {
         now: from_us(app.clock().now()),
         people: reach.people,
@@ -141,5 +142,6 @@ async fn health(State(app): State<Arc<App>>, keeper: Keeper) -> ApiResult<axum::
         certificate_expires_at: app.tls.as_ref().map(|tls| tls.expires_at()),
         disk: if is_owner { app.store.disk().await? } else { None },
         unprotected: if is_owner { app.store.unprotected().await? } else { Vec::new() },
+        left_behind: origin.map_or(0, |origin| origin.left_behind),
     }))
 }

@@ -1,5 +1,6 @@
 //! `simod demo`: the whole way of a message on one screen, against a daemon that lives until Ctrl-C.
 
+mod browser;
 mod company;
 mod phone;
 
@@ -12,7 +13,11 @@ use simo_common::{
     delivery::DeliveryState,
     lang::Lang,
 };
-use simod::{clock::Clock, config::Config, store::Store};
+use simod::{
+    clock::Clock,
+    config::{Config, WebPush},
+    store::Store,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -22,14 +27,16 @@ use super::serve::{bind, runtime, start_logging, stop_on_signals};
 /// How long the demo waits for its phones.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs the demo.
-pub(super) fn demo(lang: Lang) -> anyhow::Result<()> {
+/// Runs the demo; `is_lan`: for phones of this network, too.
+pub(super) fn demo(lang: Lang, is_lan: bool) -> anyhow::Result<()> {
     let folder = tempfile::Builder::new().prefix("simo-demo-").tempdir()?;
-    let config = Config {
+    let mut config = Config {
         database: format!("sqlite:{}", folder.path().join("simo.db").display()),
-        listen: "127.0.0.1:0".to_owned(),
+        listen: if is_lan { "0.0.0.0:0" } else { "127.0.0.1:0" }.to_owned(),
+        allow_plain_http: is_lan,
         socket: folder.path().join("simod.sock"),
         log: "warn".to_owned(),
+        webpush: WebPush { subject: Some("mailto:demo@simo.example".to_owned()), ..WebPush::default() },
         ..Config::default()
     };
     start_logging(&config)?;
@@ -38,11 +45,16 @@ pub(super) fn demo(lang: Lang) -> anyhow::Result<()> {
         stop_on_signals(&shutdown)?;
         let store = Arc::new(Store::open(&config.database, Clock::System).await?);
         let listeners = bind(&config, lang).await?;
-        let url = format!("http://{}", listeners.tcp.local_addr()?);
+        let address = listeners.tcp.local_addr()?;
+        let url = format!("http://127.0.0.1:{}", address.port());
+        // Browsers treat localhost as secure.
+        let host = if is_lan { browser::lan_address() } else { None };
+        config.public_url =
+            Some(format!("http://{}:{}", host.as_deref().unwrap_or("localhost"), address.port()));
         let socket = config.socket.clone();
         let daemon = tokio::spawn(simod::run(config, store, listeners, shutdown.clone()));
         let shown = tokio::select! {
-            shown = show(lang, &url, &socket, folder.path()) => shown,
+            shown = show(lang, &url, &socket, folder.path(), is_lan) => shown,
             () = shutdown.cancelled() => Ok(()),
         };
         if shown.is_err() {
@@ -53,7 +65,7 @@ pub(super) fn demo(lang: Lang) -> anyhow::Result<()> {
     })
 }
 
-async fn show(lang: Lang, url: &str, socket: &Path, folder: &Path) -> anyhow::Result<()> {
+async fn show(lang: Lang, url: &str, socket: &Path, folder: &Path, is_lan: bool) -> anyhow::Result<()> {
     let address = Server::Url(url.parse()?);
     let admin = Client::new(&Server::Socket(socket.to_owned()), lang)?.for_client(Some("demo".to_owned()));
     headline(lang.pick("SiMO demo", "Демонстрация SiMO"));
@@ -98,10 +110,25 @@ async fn show(lang: Lang, url: &str, socket: &Path, folder: &Path) -> anyhow::Re
     headline(lang.pick("5. The history that operators see", "5. История, которую видит оператор"));
     print_history(&admin, expected, lang).await?;
     print_what_to_try(&admin, &company, url, socket, lang).await?;
+
+    headline(lang.pick(
+        "7. Your own phone: open this link in a browser, or scan it",
+        "7. Ваш телефон: откройте эту ссылку в браузере или наведите на неё камеру",
+    ));
+    let guest = company::guest(lang);
+    browser::invite(&admin, &guest, is_lan).await?;
+    say!(
+        "{}",
+        lang.pick(
+            "Ctrl-C ends the demo and removes its files.",
+            "Ctrl-C завершает демонстрацию и удаляет её файлы."
+        )
+    );
     for phone in &phones {
         phone.report_live();
     }
-    std::future::pending().await
+    browser::follow(admin, acs, guest.personnel_no, lang).await?;
+    Ok(())
 }
 
 async fn print_history(admin: &Client, expected: u64, lang: Lang) -> anyhow::Result<()> {
@@ -160,13 +187,6 @@ async fn print_what_to_try(
     say!("{ctl} --socket {socket} topic who boiler");
     say!("{ctl} --url {url} listen --code {code}");
     say!("{tui} --socket {socket}\n");
-    say!(
-        "{}",
-        lang.pick(
-            "Ctrl-C ends the demo and removes its files.",
-            "Ctrl-C завершает демонстрацию и удаляет её файлы."
-        )
-    );
     Ok(())
 }
 

@@ -35,6 +35,9 @@ pub(super) struct ServeArguments {
     /// How long to wait at the start for a PostgreSQL server that cannot be reached or takes no writes: 30s, 5m; 0 for not at all
     #[arg(long, value_name = "TIME", value_parser = open::wait, default_value = "60s")]
     wait: Duration,
+    /// Go on at another address than the one at which browsers were paired; they have to be paired anew
+    #[arg(long)]
+    new_origin: bool,
 }
 
 /// Runs the daemon until SIGTERM or SIGINT.
@@ -59,6 +62,7 @@ pub(super) fn serve(arguments: &ServeArguments, lang: Lang) -> anyhow::Result<()
         };
         let store = Arc::new(store);
         let listeners = bind(&config, lang).await?;
+        settle_origin(&store, &config, arguments.new_origin, lang).await?;
         let address = listeners.tcp.local_addr()?;
         let scheme = config.scheme();
         let mut stdout = std::io::stdout();
@@ -72,6 +76,35 @@ pub(super) fn serve(arguments: &ServeArguments, lang: Lang) -> anyhow::Result<()
         tracing::info!("simod ends");
         Ok(())
     })
+}
+
+/// Browsers know the app by its address: another one is a decision, not a slip.
+async fn settle_origin(store: &Store, config: &Config, is_new: bool, lang: Lang) -> anyhow::Result<()> {
+    let Some(known) = store.web_origin().await? else { return Ok(()) };
+    let (url, phones) = (&known.url, known.phones);
+    match config.origin() {
+        None => bail!(lang.pick(
+            format!("browsers know the app at {url}, and `public_url` is not set: set it to that"),
+            format!("браузеры знают приложение по адресу {url}, а `public_url` не задан: задайте этот адрес"),
+        )),
+        Some(said) if said == known.url => Ok(()),
+        Some(said) if is_new => {
+            store.change_web_origin(&said).await?;
+            tracing::warn!(from = %url, to = %said, phones, "browsers know the app at another address: they have to be paired anew");
+            Ok(())
+        }
+        _ => bail!(lang.pick(
+            format!(
+                "browsers know the app at {url}, and `public_url` is another address now. {phones} of them would have to be paired \
+                 anew, and get no messages until then. Set `public_url` to {url}, or start once with --new-origin"
+            ),
+            format!(
+                "браузеры знают приложение по адресу {url}, а `public_url` теперь другой. Телефонов, которые придётся подключить \
+                 заново и которые до этого не получат сообщений: {phones}. Задайте `public_url` = {url} или запустите один раз с \
+                 --new-origin"
+            ),
+        )),
+    }
 }
 
 /// What to do after the very first start.

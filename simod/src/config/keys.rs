@@ -51,6 +51,7 @@ pub const KEYS: &[Key] = &[
     key("http.body_timeout_seconds", Kind::Number),
     key("http.write_timeout_seconds", Kind::Number),
     key("http.connections", Kind::Whole),
+    key("app.worker", Kind::Switch),
     key("fcm.service_account", Kind::Text),
     key("fcm.token_url", Kind::Text),
     key("fcm.base_url", Kind::Text),

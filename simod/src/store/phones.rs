@@ -8,3 +8,4 @@ pub(super) mod own;
 pub(super) mod pairing;
 pub(super) mod retire_device;
 pub(super) mod unreachable_phones;
+pub(super) mod web_origin;

@@ -70,6 +70,11 @@ impl Journal {
         self.lock().iter().filter(|push| push.id == id(endpoint)).cloned().collect()
     }
 
+    /// Takes all out; the next push is the first again.
+    pub fn take(&self) -> Vec<Push> {
+        std::mem::take(&mut self.lock())
+    }
+
     /// How many there were.
     pub fn len(&self) -> usize {
         self.lock().len()

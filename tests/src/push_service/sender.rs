@@ -23,11 +23,16 @@ pub struct Sender {
 impl Sender {
     /// With a new key, trusting this service.
     pub fn to(service: &PushService) -> Self {
-        let ca = Certificate::from_pem(service.ca_pem().as_bytes()).expect("the CA is a certificate");
+        Self::at(service.origin(), service.ca_pem())
+    }
+
+    /// With a new key, to the service at this origin.
+    pub fn at(origin: &str, ca_pem: &str) -> Self {
+        let ca = Certificate::from_pem(ca_pem.as_bytes()).expect("the CA is a certificate");
         Self {
             key: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key"),
             http: Client::builder().tls_certs_only([ca]).no_proxy().build().expect("a client"),
-            origin: service.origin().to_owned(),
+            origin: origin.to_owned(),
         }
     }
 

@@ -34,7 +34,7 @@ pub struct Setup {
     pub(super) ca: Option<PathBuf>,
     cannot_log: bool,
     ulimit: Option<&'static str>,
-    wait: Option<&'static str>,
+    arguments: Vec<&'static str>,
 }
 
 /// Where a daemon keeps what it knows.
@@ -115,7 +115,7 @@ impl Setup {
             ca: None,
             cannot_log: false,
             ulimit: None,
-            wait: None,
+            arguments: Vec::new(),
         }
         // A provider's bad minute must not become the test's.
         .set("delivery.retry_first_seconds", 0.05)
@@ -245,7 +245,14 @@ impl Setup {
     /// Waiting so long for its database: `60s`.
     #[must_use]
     pub fn wait(mut self, time: &'static str) -> Self {
-        self.wait = Some(time);
+        self.arguments.extend(["--wait", time]);
+        self
+    }
+
+    /// Whatever address browsers knew before.
+    #[must_use]
+    pub fn new_origin(mut self) -> Self {
+        self.arguments.push("--new-origin");
         self
     }
 
@@ -258,12 +265,19 @@ impl Setup {
 
     /// Over HTTPS, with a certificate from this authority; its files are in the daemon's directory.
     #[must_use]
-    pub fn tls(mut self, authority: &Authority) -> Self {
+    pub fn tls(self, authority: &Authority) -> Self {
         let directory = self.directory.path().to_owned();
         authority.write(&directory);
-        self.ca = Some(directory.join("ca.pem"));
-        let path = |name: &str| directory.join(name).to_str().expect("paths here are UTF-8").to_owned();
-        self.set("tls_certificate", path("tls.pem")).set("tls_key", path("tls.key"))
+        let [ca, certificate, key] = ["ca.pem", "tls.pem", "tls.key"].map(|name| directory.join(name));
+        self.https(&ca, &certificate, &key)
+    }
+
+    /// Over HTTPS, with a certificate from somebody else.
+    #[must_use]
+    pub fn https(mut self, ca: &Path, certificate: &Path, key: &Path) -> Self {
+        self.ca = Some(ca.to_owned());
+        let text = |path: &Path| path.to_str().expect("paths here are UTF-8").to_owned();
+        self.set("tls_certificate", text(certificate)).set("tls_key", text(key))
     }
 
     /// The directory where it keeps what is its own.
@@ -323,7 +337,7 @@ impl Setup {
         }
         command
             .arg("serve")
-            .args(self.wait.iter().flat_map(|time| ["--wait", *time]))
+            .args(&self.arguments)
             .arg("--config")
             .arg(config)
             .arg("--database")

@@ -100,7 +100,7 @@ async fn the_demo_shows_the_way_of_a_message_and_its_lines_work() {
         if Command::new("curl").arg("--version").output().is_ok() {
             let answer: serde_json::Value =
                 serde_json::from_str(&typed(&demo.line("curl "), home.path())).unwrap();
-            assert_eq!(answer["recipients"]["accepted"], 2, "{answer}");
+            assert_eq!(answer["recipients"]["accepted"], 3, "{answer}");
             assert!(typed(&history, home.path()).contains(title), "{lang}");
         } else {
             skip("the demo's line for curl, which is not installed");

@@ -308,6 +308,9 @@ async fn after_a_silence_posts_pushes_and_streams_are_back_soon() {
     plant.fcm_phone(&simod, "001", "phone-1").await;
     let phone = plant.stream_phone(&simod, "001").await;
     let mut stream = phone.client.own_stream().await.unwrap();
+    // Both phones are told that there is a second one.
+    tokio::time::timeout(IN_TIME, stream.next()).await.expect("the stream goes on").unwrap().unwrap();
+    eventually("the first is told", async || (fcm.journal().arrivals().len() == 1).then_some(())).await;
     wire.set_silent(true);
     assert_eq!(post_key(&simod, &token, "a").await.status, StatusCode::SERVICE_UNAVAILABLE);
     wire.set_silent(false);
@@ -318,7 +321,7 @@ async fn after_a_silence_posts_pushes_and_streams_are_back_soon() {
     .await;
     let streamed = tokio::time::timeout(IN_TIME, stream.next()).await.expect("the stream goes on");
     assert_eq!(streamed.unwrap().unwrap().id.to_string(), id);
-    eventually("it was pushed", async || (fcm.journal().arrivals().len() == 1).then_some(())).await;
+    eventually("it was pushed", async || (fcm.journal().arrivals().len() == 2).then_some(())).await;
 }
 
 /// Its address has tried wrong ones too often, and nobody knows this one yet.

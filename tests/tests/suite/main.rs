@@ -31,4 +31,5 @@ mod search;
 mod stand_in;
 mod stream;
 mod tui;
+mod web_app;
 mod web_push;

@@ -105,6 +105,13 @@ async fn invitations_are_printed_kept_private_and_withdrawn_together() {
     let (sheet, csv) = (ctl.file("sheet.html", "old"), ctl.file("codes.csv", ""));
     fs::remove_file(&csv).unwrap();
     let invite = ["device", "invite", "--group", "smena-a", "--sheet", &sheet, "--csv", &csv];
+    let refused = ctl.run(&invite);
+    assert!(
+        refused.code == 1 && refused.err.contains("public_url"),
+        "links to this machine: {}",
+        refused.err
+    );
+    let invite = [&invite[..], &["--anyway"]].concat();
     assert_eq!(ctl.run(&invite).code, 5, "what is there is kept");
     assert_eq!(fs::read_to_string(&sheet).unwrap(), "old");
     assert_eq!(ctl.ok(&["device", "invites"]), "", "and nothing was made");

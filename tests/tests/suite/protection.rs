@@ -2,6 +2,7 @@
 
 mod bodies;
 mod browsers;
+mod own_ca;
 mod rates;
 mod refused;
 mod secrets;

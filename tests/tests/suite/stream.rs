@@ -104,6 +104,10 @@ async fn each_phone_of_a_person_gets_it() {
     let (one, two) = (plant.stream_phone(&simod, "001").await, plant.stream_phone(&simod, "001").await);
     let mut first = one.client.own_stream().await.unwrap();
     let mut second = two.client.own_stream().await.unwrap();
+    let of_two = next(&mut first).await;
+    assert_eq!(of_two.title, "New phone: Телефон");
+    assert_eq!(next(&mut second).await.id, of_two.id);
+    two.client.send_receipts(&[receipt(of_two.id, ReceiptKind::Delivered)]).await.unwrap();
     let posted = post(&acs, &to_employees("Обоим", &["001"])).await;
     assert_eq!(next(&mut first).await.id, posted.id);
     one.client.send_receipts(&[receipt(posted.id, ReceiptKind::Read)]).await.unwrap();

@@ -15,7 +15,10 @@ use simo_common::{
 use uuid::Uuid;
 
 use super::{
-    super::{public_address::warn_of_link, secret_file::Paper},
+    super::{
+        public_address::{is_only_here, warn_of_url},
+        secret_file::Paper,
+    },
     qr_sheet,
 };
 use crate::{
@@ -45,6 +48,9 @@ pub(crate) struct Batch {
     /// Write the codes as CSV; - is standard output
     #[arg(long, value_name = "FILE", conflicts_with = "employee")]
     csv: Option<PathBuf>,
+    /// Write them even if their links lead nowhere on a phone
+    #[arg(long, conflicts_with = "employee")]
+    anyway: bool,
 }
 
 pub(super) async fn run(
@@ -53,6 +59,9 @@ pub(super) async fn run(
     batch: &Batch,
     valid_for: Option<i64>,
 ) -> Result<(), Failure> {
+    if (batch.sheet.is_some() || batch.csv.is_some()) && !batch.anyway {
+        refuse_dead_links(session, api).await?;
+    }
     // Before there are codes that nobody could write down.
     let sheet = open(session, batch.sheet.as_deref())?;
     let csv = open(session, batch.csv.as_deref())?;
@@ -94,6 +103,22 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// What is printed and sent round cannot be mended.
+async fn refuse_dead_links(session: &Session, api: &Client) -> Result<(), Failure> {
+    let server = api.whoami().await?.server;
+    if !is_only_here(&server) {
+        return Ok(());
+    }
+    Err(Failure::failed(session.say(
+        format!("The links would begin with {server}, which leads nowhere on a phone."),
+        format!("Ссылки начинались бы с {server}: на телефоне такой адрес никуда не ведёт."),
+    ))
+    .hint(session.say(
+        "set `public_url` in simod's configuration to the address that phones reach; or --anyway",
+        "задайте в настройках simod `public_url`: адрес, по которому его находят телефоны; или --anyway",
+    )))
+}
+
 fn open(session: &Session, path: Option<&Path>) -> Result<Option<Paper>, Failure> {
     path.map(|path| Paper::open(session, path)).transpose()
 }
@@ -128,7 +153,7 @@ fn tell(session: &Session, made: &MadeBatch) {
         ),
     ));
     if let Some(invite) = made.invites.first() {
-        warn_of_link(session, &invite.uri);
+        warn_of_url(session, &invite.uri);
     }
     if !made.blocked.is_empty() {
         let blocked = made.blocked.join(", ");

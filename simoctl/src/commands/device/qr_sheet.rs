@@ -6,13 +6,11 @@ use std::{
 };
 
 use jiff::tz::TimeZone;
-use qrcode::{Color, EcLevel, QrCode};
 use simo_common::{
     api::invites::{BatchInvite, MadeBatch},
     lang::Lang,
+    qr,
 };
-
-use crate::output::value::local;
 
 const STYLE: &str = "\
 @page{margin:12mm}
@@ -49,7 +47,8 @@ pub(super) fn html(
          <style>\n{STYLE}\n</style>\n</head>\n<body>\n",
         lang.code()
     );
-    let until = escaped(&local(made.expires_at, zone));
+    let until = made.expires_at.to_zoned(zone.clone());
+    let until = until.strftime(lang.pick("%-d %B %Y, %H:%M", "%d.%m.%Y, %H:%M")).to_string();
     for ((_, group), invites) in &pages {
         let group =
             if group.is_empty() { lang.pick("Without a group", "Без группы") } else { group };
@@ -68,40 +67,23 @@ fn card(html: &mut String, lang: Lang, invite: &BatchInvite, until: &str) {
     let (name, number) = (escaped(&invite.full_name), escaped(&invite.personnel_no));
     let label = lang.pick("No.", "Таб. №");
     let code = escaped(&invite.code);
+    let address = escaped(invite.uri.split('#').next().unwrap_or_default());
     let todo = lang.pick(
-        "Open the SiMO app on your phone and scan the picture, or type the code. It works once, for you only, until",
-        "Откройте на телефоне приложение SiMO и наведите камеру на картинку или введите код. Он действует один раз, только \
-         для вас, до",
+        format!(
+            "Point your phone's camera at the picture, or open {address} and type the code. On an iPhone, add the page to the home \
+             screen first. The code works once, for you only, until"
+        ),
+        format!(
+            "Наведите камеру телефона на картинку или откройте {address} и введите код. На iPhone сначала добавьте страницу на \
+             экран «Домой». Код действует один раз, только для вас, до"
+        ),
     );
-    let picture = svg(&invite.uri).unwrap_or_default();
+    let picture = qr::svg(&invite.uri).unwrap_or_default();
     let _ = writeln!(
         html,
         "<div class=\"card\">{picture}<div><b>{name}</b>{label} {number}<p class=\"code\">{code}</p>\
          <p>{todo} {until}.</p></div></div>"
     );
-}
-
-/// A QR code as one path; each run of dark modules is a bar.
-fn svg(text: &str) -> Option<String> {
-    const QUIET: usize = 4;
-    let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
-    let width = code.width();
-    let mut path = String::new();
-    for (row, modules) in code.to_colors().chunks(width).enumerate() {
-        let mut column = 0;
-        for run in modules.chunk_by(|one, other| one == other) {
-            if run[0] == Color::Dark {
-                let (x, y, length) = (column + QUIET, row + QUIET, run.len());
-                let _ = write!(path, "M{x} {y}h{length}v1h-{length}z");
-            }
-            column += run.len();
-        }
-    }
-    let side = width + 2 * QUIET;
-    Some(format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {side} {side}\" shape-rendering=\"crispEdges\" \
-         role=\"img\"><path fill=\"#fff\" d=\"M0 0h{side}v{side}h-{side}z\"/><path d=\"{path}\"/></svg>"
-    ))
 }
 
 /// A text that others wrote, as HTML shows it.
@@ -130,7 +112,7 @@ mod tests {
             full_name: name.to_owned(),
             groups: groups.iter().map(|&slug| slug.to_owned()).collect(),
             code: "K7QD-M2XA-9F".to_owned(),
-            uri: "simo://pair?server=https%3A%2F%2Fsimo.example.org&code=K7QD-M2XA-9F".to_owned(),
+            uri: "https://simo.example.org/app/#pair=K7QD-M2XA-9F".to_owned(),
         }
     }
 
@@ -155,20 +137,9 @@ mod tests {
         assert!(rest.contains("&lt;b&gt;Иванов&lt;/b&gt; &amp; &quot;Ко&quot;"));
         assert!(!html.contains("<script>") && !html.contains("00<1"));
         assert_eq!(html.matches("<svg").count(), 3);
-        for outside in ["http:", "https:", "src=", "href="] {
-            let found = html.replace("http://www.w3.org/2000/svg", "");
-            assert!(!found.contains(outside), "{outside}: it needs nothing else");
+        for outside in ["src=", "href=", "url("] {
+            assert!(!html.contains(outside), "{outside}: it needs nothing else");
         }
-    }
-
-    #[test]
-    fn the_picture_holds_every_dark_module() {
-        let text = "simo://pair?code=K7QD-M2XA-9F";
-        let code = QrCode::with_error_correction_level(text, EcLevel::M).unwrap();
-        let dark = code.to_colors().iter().filter(|color| **color == Color::Dark).count();
-        let svg = svg(text).unwrap();
-        let runs = svg.split("v1h-").skip(1).filter_map(|rest| rest.split_once('z'));
-        let drawn: usize = runs.map(|(length, _)| length.parse::<usize>().unwrap()).sum();
-        assert_eq!(drawn, dark);
+        assert!(html.contains("откройте https://simo.example.org/app/ и введите код"));
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn judge(
     checks.extend(health.certificate_expires_at.map(|expires| certificate(expires, asked.answered_at, zone)));
     checks.extend(health.disk.as_ref().map(disk));
     checks.extend(health.unprotected.iter().map(|what| ("database", false, unprotected(*what))));
+    checks.extend((health.left_behind > 0).then(|| left_behind(health.left_behind)));
     checks
         .into_iter()
         .map(|(what, ok, detail)| Check { what, ok, detail: detail.get(lang).to_owned() })
@@ -165,6 +166,16 @@ fn disk(disk: &Disk) -> Judged {
     }
 }
 
+fn left_behind(phones: u64) -> Judged {
+    let detail = text!(
+        "browsers paired at another address than today's `public_url`: {phones}. To them the app is still there: invite their people \
+         anew (`simoctl device list`: platform web)",
+        "Браузеров, подключённых по другому адресу, чем нынешний `public_url`: {phones}. Для них приложение осталось там. \
+         Пригласите этих людей заново (`simoctl device list`: платформа web)"
+    );
+    ("address", false, detail)
+}
+
 fn unprotected(what: Unprotected) -> Text {
     match what {
         Unprotected::FsyncOff => text!(
@@ -206,6 +217,7 @@ mod tests {
             certificate_expires_at: Some(at(NOW + 90 * 86_400)),
             disk: Some(Disk { free: 5_000_000_000, full_in_days: Some(400.0) }),
             unprotected: Vec::new(),
+            left_behind: 0,
         }
     }
 
@@ -252,6 +264,7 @@ mod tests {
                 "ok",
                 "synchronous_standby_names",
             ),
+            (Health { left_behind: 4, ..well() }, "ok", "`public_url`: 4"),
         ];
         for (health, fcm, expected) in cases {
             let wrong = wrong(&health, fcm);

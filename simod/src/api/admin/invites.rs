@@ -12,7 +12,6 @@ use simo_common::{
     text,
     time::{self, DAY_SECONDS},
 };
-use url::form_urlencoded;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
@@ -131,11 +130,7 @@ async fn withdraw(
     Ok(axum::Json(Withdrawn { withdrawn }))
 }
 
-/// What a QR code carries.
+/// What a QR code carries: the web app's address, with the code where no server and no log sees it.
 fn link(server: &str, code: &str) -> String {
-    let query = form_urlencoded::Serializer::new(String::new())
-        .append_pair("server", server)
-        .append_pair("code", code)
-        .finish();
-    format!("simo://pair?{query}")
+    format!("{server}/app/#pair={code}")
 }

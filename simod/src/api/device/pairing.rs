@@ -15,7 +15,9 @@ use simo_common::{
     token::{self, TokenKind},
 };
 
+use super::notices;
 use crate::{
+    actor,
     api::{
         ApiError, ApiResult, Peer,
         auth::{self, Phone},
@@ -25,7 +27,7 @@ use crate::{
     },
     app::App,
     channel::ChannelKind,
-    store::{NewDevice, Pairing, PreviewedCode, Way},
+    store::{NewDevice, PairedDevice, Pairing, PreviewedCode, Way},
 };
 
 /// Characters of a device's or person's name.
@@ -83,7 +85,7 @@ pub(super) async fn pair(
         return Err(ApiError::invalid(errors));
     };
     let token = token::generate(TokenKind::Device);
-    let device = NewDevice {
+    let device = Arc::new(NewDevice {
         code_hash: token::hash(&code),
         key_hash,
         way,
@@ -91,17 +93,16 @@ pub(super) async fn pair(
         platform,
         token_hash: token::hash(&token),
         token_shown: token::shown(&token),
-    };
+    });
     let pair = || async {
-        match app.store.pair(&device).await? {
-            Pairing::Done(paired) => Ok(Some(paired)),
-            Pairing::NextSecond => Ok(None),
-            Pairing::WrongCode => Err(codes::wrong()),
-            Pairing::Blocked => Err(auth::blocked()),
-        }
+        let attempt = attempt(Arc::clone(&app), Arc::clone(&device));
+        // In a task of its own: when the phone hangs up, the person's other phones are told all the same.
+        tokio::spawn(actor::serve(peer.origin(), attempt)).await.unwrap_or_else(|fault| {
+            tracing::error!(%fault, "a pairing is lost");
+            Err(ApiError::internal())
+        })
     };
     let paired = codes::look_up(&app, peer, pair).await?;
-    app.wake.pushes.notify_one();
     Ok(axum::Json(Paired {
         token,
         device_id: paired.device_id,
@@ -111,6 +112,23 @@ pub(super) async fn pair(
             client: paired.client,
         },
     }))
+}
+
+async fn attempt(app: Arc<App>, device: Arc<NewDevice>) -> ApiResult<Option<PairedDevice>> {
+    let paired = match app.store.pair(&device).await? {
+        Pairing::Done(paired) => paired,
+        Pairing::NextSecond => return Ok(None),
+        Pairing::WrongCode => return Err(codes::wrong()),
+        Pairing::Blocked => return Err(auth::blocked()),
+    };
+    app.wake.pushes.notify_one();
+    if let (true, Some(url)) = (device.platform.starts_with("web"), app.config.origin()) {
+        app.store.keep_web_origin(&url).await?;
+    }
+    if let Some(lang) = paired.others_lang {
+        notices::new_phone(&app, &paired, &device.name, lang).await;
+    }
+    Ok(Some(paired))
 }
 
 /// Ask whose code it is

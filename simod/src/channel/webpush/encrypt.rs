@@ -165,4 +165,16 @@ pub(super) mod tests {
         assert_ne!(one[..SALT], two[..SALT]);
         assert_ne!(one[SALT + 5..HEADER], two[SALT + 5..HEADER]);
     }
+
+    #[test]
+    fn another_implementation_reads_it() {
+        let (to, _) = phone("https://push.example.org/a");
+        let key = web_push_native::p256::SecretKey::from_slice(&BASE64.decode(RECEIVER).unwrap()).unwrap();
+        for text in ["", "Котёл 2: давление", &"ё".repeat(TEXT_BYTES / 2)] {
+            let body = encrypt(&to, text.as_bytes(), TEXT_BYTES).unwrap();
+            let read = web_push_native::decrypt(body, &key, &to.auth.into()).unwrap();
+            // It leaves the padding.
+            assert_eq!(String::from_utf8(read).unwrap().trim_end_matches('\0'), text);
+        }
+    }
 }

@@ -36,6 +36,16 @@ fn people(lang: Lang) -> Vec<NewEmployee> {
     ]
 }
 
+/// The person who tries the demo.
+pub(super) fn guest(lang: Lang) -> NewEmployee {
+    NewEmployee {
+        personnel_no: "0004".to_owned(),
+        full_name: lang.pick("Guest", "Гость").to_owned(),
+        groups: vec!["shift-a".to_owned()],
+        ..NewEmployee::default()
+    }
+}
+
 impl Company {
     /// Makes the company over the API, as an owner would.
     pub(super) async fn provision(admin: &Client, lang: Lang) -> Result<Self> {

@@ -3,6 +3,7 @@
 use simo_common::{
     delivery::{DeliveryState, Reason},
     id,
+    lang::Lang,
     time::MINUTE,
     token::TokenKind,
 };
@@ -61,6 +62,8 @@ pub enum Pairing {
 /// A paired phone, and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairedDevice {
+    /// The client.
+    pub client_no: ClientNo,
     /// The device.
     pub device_id: Uuid,
     /// How the client knows the employee.
@@ -69,6 +72,8 @@ pub struct PairedDevice {
     pub full_name: String,
     /// The client's name.
     pub client: String,
+    /// The language of the phone that the person had before, if there is one.
+    pub others_lang: Option<Lang>,
 }
 
 /// Whose code it is that a phone asks about.
@@ -151,12 +156,23 @@ impl Store {
         actor::identify(|| format!("employee {}", invited.personnel_no));
         let paired = device(&mut tx, invited.client_no, device_id).await?;
         tx.record(invited.client_no, device_change("device.pair", None, &paired));
+        let other: Option<Option<String>> = query_scalar(
+            "select lang from device where client_no = $1 and employee_no = $2 and no <> $3 and retired_at is null
+             order by coalesce(seen_at, 0) desc limit 1",
+        )
+        .bind(invited.client_no)
+        .bind(invited.employee_no)
+        .bind(device_no)
+        .fetch_optional(&mut tx)
+        .await?;
         tx.commit().await?;
         Ok(Pairing::Done(PairedDevice {
+            client_no: invited.client_no,
             device_id,
             personnel_no: invited.personnel_no,
             full_name: invited.full_name,
             client: invited.client,
+            others_lang: other.map(|lang| lang.and_then(|lang| lang.parse().ok()).unwrap_or(new.way.lang)),
         }))
     }
 
@@ -240,10 +256,12 @@ async fn pair_again(tx: &mut Write, new: &NewDevice, now: i64) -> Result<Option<
     let paired = device(tx, client_no, device_id).await?;
     tx.record(client_no, device_change("device.pair-again", None, &paired));
     Ok(Some(PairedDevice {
+        client_no,
         device_id,
         personnel_no,
         full_name: row.try_get("full_name")?,
         client: row.try_get("client")?,
+        others_lang: None,
     }))
 }
 

@@ -99,7 +99,7 @@ async fn a_dash_is_standard_output_or_input_and_no_file() {
     plant.employees(&["001"], &[]).await;
     let ctl = Ctl::new(&simod, &plant.slug);
     assert!(ctl.ok(&["export", "-f", "-"]).contains("clients:"));
-    let codes = ctl.ok(&["device", "invite", "--all", "--csv", "-"]);
+    let codes = ctl.ok(&["device", "invite", "--all", "--csv", "-", "--anyway"]);
     assert!(codes.contains("personnel_no,full_name"), "{codes}");
     let audit = ctl.ok(&["audit", "export", "--file", "-"]);
     assert!(audit.starts_with('{'), "{audit}");

@@ -21,6 +21,7 @@ async fn no_answer_is_kept_guessed_at_or_framed() {
         assert_eq!(said("referrer-policy"), Some("no-referrer"), "{path}");
         assert!(said("content-security-policy").unwrap().contains("default-src 'none'"), "{path}");
         assert_eq!(said("strict-transport-security"), None, "not over plain HTTP");
+        assert_eq!(said("set-cookie"), None, "{path}");
     }
 }
 

@@ -61,6 +61,8 @@ async fn https_serves_what_http_does() {
     assert_eq!(answer.headers["strict-transport-security"], "max-age=31536000");
     let answer = client(&simod).get(format!("{}/healthz", simod.url())).send().await;
     assert_eq!(answer.unwrap().version(), http::Version::HTTP_2);
+    let answer = client(&simod).get(format!("{}/app/ca", simod.url())).send().await;
+    assert_eq!(answer.unwrap().status(), 404, "the CA is not shown");
     // Who does not know the CA learns that it is that, not that simod is away.
     let stranger = raw::ask(Method::GET, &simod.api("/openapi.json")).try_send().await;
     assert!(format!("{:?}", stranger.unwrap_err()).contains("UnknownIssuer"));

@@ -156,7 +156,7 @@ async fn an_invitation_works_as_long_as_it_says() {
     let invite = office.admin(Method::POST, "/devices/invite", Some(invite), 201).await;
     assert_eq!(invite["expires_at"], "2026-11-21T09:01:00Z");
     let code = invite["code"].as_str().unwrap();
-    assert_eq!(invite["uri"], format!("simo://pair?server=http%3A%2F%2F127.0.0.1%3A7466&code={code}"));
+    assert_eq!(invite["uri"], format!("http://127.0.0.1:7466/app/#pair={code}"));
     assert_eq!(token::normalize_code(code).len(), 10);
     let long = json!({"employee": "7", "valid_for": 2_592_001});
     let problem = office.admin(Method::POST, "/devices/invite", Some(long), 422).await;

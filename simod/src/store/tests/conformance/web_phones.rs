@@ -213,3 +213,27 @@ async fn a_person_finds_own_messages_and_learns_what_moved() {
     while f.store.forget_history().await.unwrap() {}
     assert_eq!(f.rows("select count(*) from receipt_name").await, ["0"], "a name goes with its history");
 }
+
+#[tokio::test]
+async fn the_apps_address_is_that_of_the_first_browser_until_it_is_changed() {
+    let f = Fixture::new().await;
+    assert_eq!(f.store.web_origin().await.unwrap(), None);
+    let pair = async |platform: &str| {
+        let (code, _) = f.store.invite(f.client_no, "2", 3_600).await.unwrap();
+        let paired = f.store.pair(&NewDevice { platform: platform.to_owned(), ..device(&code, None) }).await;
+        assert!(matches!(paired.unwrap(), Pairing::Done(_)));
+    };
+    pair("web-android").await;
+    pair("android").await;
+    let origin = async || {
+        let origin = f.store.web_origin().await.unwrap().unwrap();
+        (origin.url, origin.phones, origin.left_behind)
+    };
+    f.store.keep_web_origin("https://a.example").await.unwrap();
+    f.store.keep_web_origin("https://b.example").await.unwrap();
+    assert_eq!(origin().await, ("https://a.example".to_owned(), 1, 0));
+    f.clock.set(NOON + MINUTE);
+    f.store.change_web_origin("https://b.example").await.unwrap();
+    pair("web-ios").await;
+    assert_eq!(origin().await, ("https://b.example".to_owned(), 2, 1));
+}

@@ -1,4 +1,4 @@
-//! A trial message, by which a person finds out whether a phone rings.
+//! Messages that simod itself sends to a person's phones.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,9 +7,10 @@ use http::StatusCode;
 use simo_common::{
     api::{
         device::Trial,
-        message::{PostMessage, Recipients},
+        message::{PostMessage, PostedMessage, Recipients},
         problem::Problem,
     },
+    lang::Lang,
     message::Priority,
     text,
     time::from_us,
@@ -20,7 +21,7 @@ use crate::{
     api::{ApiResult, auth::Phone, guard, ingest::validate, middleware::Language},
     app::App,
     intake,
-    store::{Incoming, Poster},
+    store::{ClientNo, Incoming, PairedDevice, Poster},
 };
 
 /// How long it waits until the message is on disk.
@@ -58,17 +59,45 @@ pub(super) async fn test(
         title: lang.pick("Trial message", "Проверка связи").to_owned(),
         body: lang
             .pick(
-                "You asked for it yourself: this phone rings.",
-                "Отправлено по вашей просьбе: этот телефон звонит.",
+                "You asked for it yourself: this is how a message arrives.",
+                "Отправлено по вашей просьбе: так приходит сообщение.",
             )
             .to_owned(),
         priority: Some(Priority::High),
-        recipients: Some(Recipients { employees: vec![personnel_no], ..Recipients::default() }),
         ttl: Some(TRIAL_TTL),
         ..PostMessage::default()
     };
+    let posted = post(&app, phone.client_no, personnel_no, message).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(Trial { message_id: posted.id, sent_at: from_us(now) })))
+}
+
+/// Tells a person's phones that there is a new one: if somebody else used the code, the person finds out.
+pub(super) async fn new_phone(app: &App, paired: &PairedDevice, name: &str, lang: Lang) {
+    let message = PostMessage {
+        title: lang.pick(format!("New phone: {name}"), format!("Новый телефон: {name}")),
+        body: lang
+            .pick(
+                "It gets your messages now. If you did not connect it, unpair it under Phones in the app and tell an administrator.",
+                "Теперь на него приходят ваши сообщения. Если его подключили не вы, отключите его в приложении («Телефоны») и сообщите администратору.",
+            )
+            .to_owned(),
+        ..PostMessage::default()
+    };
+    if let Err(error) = post(app, paired.client_no, paired.personnel_no.clone(), message).await {
+        let code = error.code;
+        tracing::warn!(device_id = %paired.device_id, code, "the person's phones were not told of a new one");
+    }
+}
+
+async fn post(
+    app: &App,
+    client_no: ClientNo,
+    personnel_no: String,
+    mut message: PostMessage,
+) -> ApiResult<PostedMessage> {
+    message.recipients = Some(Recipients { employees: vec![personnel_no], ..Recipients::default() });
     let incoming = Incoming {
-        poster: Poster::Operator { client_no: phone.client_no, operator_no: None },
+        poster: Poster::Operator { client_no, operator_no: None },
         from: None,
         draft: validate(message, false, false)?,
         idempotency_key: None,
@@ -76,8 +105,7 @@ pub(super) async fn test(
         budget: None,
         memory: None,
     };
-    let posted = intake::enter(&app, incoming, Instant::now() + SOON).await.await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(Trial { message_id: posted.id, sent_at: from_us(now) })))
+    Ok(intake::enter(app, incoming, Instant::now() + SOON).await.await?)
 }
 
 #[cfg(test)]
@@ -101,5 +129,21 @@ mod tests {
         plant.advance(30 * SECOND);
         assert_eq!(trial().await.0, 202);
         assert_eq!(plant.open_pushes(phone.caller.device_no).await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn other_phones_are_told_of_a_new_one_and_a_first_one_is_not() {
+        let plant = Plant::new().await;
+        let employee = plant.employee(1).await;
+        let app = plant.app();
+        let pair = async || {
+            let pair = json!({"code": plant.invite(employee).await, "channel": {"kind": "stream"}, "name": "Мой",
+                "platform": "web-android"});
+            let (status, _) = call(&app, Method::POST, "/device/pair", None, Some(pair)).await;
+            assert_eq!(status, 200);
+            plant.texts("select title from message").await
+        };
+        assert_eq!(pair().await, Vec::<String>::new());
+        assert_eq!(pair().await, ["New phone: Мой"]);
     }
 }

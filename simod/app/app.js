@@ -1,0 +1,153 @@
+/** The app: what is shown at which address. */
+import { cameFrom, toList } from "./back.js";
+import { loadClock } from "./clock.js";
+import { device } from "./device.js";
+import { el, put } from "./dom.js";
+import { on } from "./events.js";
+import { frame } from "./frame.js";
+import { lang, loadLang } from "./lang.js";
+import { start as startLive } from "./live.js";
+import { loaded } from "./load.js";
+import { load } from "./model.js";
+import { atStart, startWorker } from "./push.js";
+import { loadTexts, texts } from "./texts.js";
+
+/** Parts that most visits do not need. @type {Record<string, (detail: string) => Promise<View>>} */
+const PARTS = {
+    pair: async (code) => (await import("./views/pair.js")).pairView(code, begin, entered),
+    gone: async (reason) => (await import("./views/gone.js")).goneView(reason, begin, entered),
+    wall: async () => (await import("./views/wall.js")).wallView(),
+    m: async (id) => (await import("./views/message.js")).messageView(id, false),
+    ack: async (id) => (await import("./views/message.js")).messageView(id, true),
+    "/ring": async () => (await import("./views/ring.js")).ringView(),
+    "/devices": async () => (await import("./views/devices.js")).devicesView(),
+    "/settings": async () => (await import("./views/settings.js")).settingsView(restart),
+};
+
+/** @type {ReturnType<typeof frame> | null} */
+let shell = null;
+/** @type {View | null} */
+let whole = null;
+/** Shown in place of the messages: pairing, with a link's code, or why the pairing ended. @type {{part: "pair" | "gone", detail: string} | null} */
+let unpaired = null;
+/** Counts calls of `show`: one that is overtaken by a later one is dropped. */
+let asked = 0;
+
+/** @param {string} code of an invitation whose link was opened, or "" */
+export async function start(code) {
+    await Promise.all([loadLang(), loadClock()]);
+    await loaded(loadTexts);
+    startWorker().catch((error) => console.warn("worker:", error.message));
+    if (code) unpaired = { part: "pair", detail: decoded(code) };
+    else if (!(await device())) unpaired = { part: "pair", detail: "" };
+    else await begin();
+    addEventListener("hashchange", (event) => {
+        cameFrom(event.oldURL);
+        void show();
+    });
+    addEventListener("keydown", onKey);
+    await show();
+}
+
+/** Starts what a paired phone needs; from now on the address chooses the part again. */
+async function begin() {
+    unpaired = null;
+    await load();
+    void startLive();
+    atStart().catch((error) => console.warn("push:", error.message));
+}
+
+/** The person is done with pairing, with or without a new pairing. */
+async function entered() {
+    if (await device()) await begin();
+    else unpaired = { part: "pair", detail: "" };
+    if (location.hash) history.replaceState(null, "", "./");
+    await show();
+}
+
+/** Draws everything again, in another language. */
+async function restart() {
+    await loaded(loadTexts);
+    shell?.end();
+    shell = null;
+    await show();
+}
+
+async function show() {
+    const mine = ++asked;
+    document.documentElement.lang = lang();
+    const [name, detail] = address();
+    const full = unpaired ?? (name === "wall" || name === "pair" ? { part: name, detail } : null);
+    try {
+        if (full) {
+            const view = await loaded(() => PARTS[full.part](full.detail));
+            if (mine === asked) alone(view);
+            else view.end?.();
+            return;
+        }
+        if (!shell) alone(null);
+        shell ??= frame();
+        if (!shell.node.isConnected) put(document.body, shell.node);
+        // Anybody may write an address: the end of a pairing has none, nor have an object's own names.
+        const part = name !== "gone" && Object.hasOwn(PARTS, name) ? PARTS[name] : null;
+        const view = part && (await loaded(() => part(detail)));
+        if (mine === asked) shell.show(view, name);
+        else view?.end?.();
+    } catch (error) {
+        console.error(error);
+        if (mine === asked) put(document.body, el("main", { class: "page" }, el("h1", {}, "SiMO"), el("p", {}, texts().broken),
+            el("button", { type: "button", onclick: () => location.reload() }, texts().again)));
+    }
+}
+
+/**
+ * A view that has the screen to itself.
+ * @param {View | null} view
+ */
+function alone(view) {
+    whole?.end?.();
+    whole = view;
+    if (!view) return;
+    shell?.end();
+    shell = null;
+    document.title = `${view.title} · SiMO`;
+    put(document.body, view.node);
+    view.first?.focus();
+}
+
+/** @returns {[string, string]} which part, and of what */
+function address() {
+    const [, name, detail = ""] = /^#([^=]*)=?(.*)$/.exec(location.hash) ?? ["", ""];
+    if (name !== "pair") return [name, decoded(detail)];
+    // An invitation's link was opened in a page that is already loaded.
+    history.replaceState(null, "", "./#pair");
+    if (detail) unpaired = { part: "pair", detail: decoded(detail) };
+    return ["pair", ""];
+}
+
+/** @param {string} text from the address, which may be broken */
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    } catch {
+        return text;
+    }
+}
+
+/** @param {KeyboardEvent} event */
+function onKey(event) {
+    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    if (location.hash && !unpaired) toList();
+}
+
+on("open", (id) => {
+    location.hash = id ? `#m=${encodeURIComponent(id)}` : "";
+});
+// In another window, perhaps by another person.
+on("paired", (_, isElsewhere) => isElsewhere && location.reload());
+on("gone", ({ reason }) => {
+    // It ends because another pairing is replacing it.
+    if (unpaired?.part === "pair" || location.hash === "#pair") return;
+    unpaired = { part: "gone", detail: reason };
+    void show();
+});

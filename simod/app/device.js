@@ -1,0 +1,119 @@
+/** Pairing and unpairing this phone, and the person's other phones. */
+import { Problem, call } from "./api.js";
+import { erase, read, write } from "./db.js";
+import { emitToAll } from "./events.js";
+import { forget, quiet } from "./forget.js";
+import { platform } from "./platform.js";
+import { sendAll } from "./receipts.js";
+import { within } from "./subscribe.js";
+
+/** Milliseconds before each repeat of a pairing that got no answer. */
+const AGAIN = [1000, 3000];
+
+/** Milliseconds that saying goodbye to the pairing before may take, at each step. */
+const LEFT_WITHIN = 4000;
+
+/** @returns {Promise<Device | undefined>} */
+export function device() {
+    return read("device");
+}
+
+/**
+ * Whose code it is; asking does not use it up.
+ * @param {string} code
+ * @returns {Promise<{client: string, first_name: string}>}
+ */
+export function preview(code) {
+    return call("POST", "/device/pair/preview", { body: { code }, within: 30_000 });
+}
+
+/**
+ * The code that the person has said yes to, whose answer was lost.
+ * @returns {Promise<string | undefined>}
+ */
+export async function begun() {
+    return (await read("pairing"))?.code;
+}
+
+/** With this key a lost answer can be asked for again. */
+function ownKey() {
+    const random = crypto.getRandomValues(new Uint8Array(24));
+    return btoa(String.fromCharCode(...random)).replaceAll("+", "-").replaceAll("/", "_");
+}
+
+/**
+ * Pairs this phone. If the answer is lost, the same code and key bring it again, even after the page was closed.
+ * @param {{code: string, name: string}} asked
+ * @returns {Promise<Device>}
+ */
+export async function pair({ code, name }) {
+    const known = await read("pairing");
+    const key = known?.code === code ? known.key : ownKey();
+    await write("pairing", { code, key });
+    const body = { code, key, channel: { kind: "stream" }, name, platform: platform() };
+    const answer = await withRepeats(() => call("POST", "/device/pair", { body, within: 30_000 })).catch(async (error) => {
+        if (error.code === "wrong_code") await write("pairing", undefined);
+        throw error;
+    });
+    /** @type {Device} */
+    const paired = { token: answer.token, id: answer.device_id, name, platform: body.platform, employee: answer.employee };
+    await replace(paired);
+    // So that the browser does not clear it away when the disk fills up. Firefox asks the person, who may never answer.
+    void navigator.storage?.persist?.().catch(() => false);
+    return paired;
+}
+
+/**
+ * At any moment one of the two pairings is kept, or what brings the new one again.
+ * @param {Device} next
+ */
+async function replace(next) {
+    const old = await device();
+    if (old) await within(sendAll(), LEFT_WITHIN).catch(() => null);
+    await erase({ next });
+    emitToAll("paired");
+    if (!old) return;
+    await call("DELETE", "/device", { as: old.token, within: LEFT_WITHIN }).catch(() => null);
+    await quiet();
+}
+
+/**
+ * @template T
+ * @param {() => Promise<T>} attempt
+ * @returns {Promise<T>}
+ */
+async function withRepeats(attempt) {
+    for (const pause of AGAIN) {
+        try {
+            return await attempt();
+        } catch (error) {
+            if (!(error instanceof Problem) || (error.status > 0 && error.status < 500)) throw error;
+            await new Promise((resolve) => setTimeout(resolve, pause));
+        }
+    }
+    return attempt();
+}
+
+/** Unpairs this phone, once its receipts are sent. */
+export async function leave() {
+    await sendAll();
+    await call("DELETE", "/device").catch((error) => {
+        if (error.code !== "unauthenticated") throw error;
+    });
+    await forget("left");
+}
+
+/** @returns {Promise<PersonsDevice[]>} */
+export async function devices() {
+    return (await call("GET", "/device/devices")).items;
+}
+
+/** @param {string} id another phone of this person */
+export function unpair(id) {
+    return call("DELETE", `/device/devices/${encodeURIComponent(id)}`);
+}
+
+/** @returns {Promise<{message_id: string, sent_at: string}>} */
+export function trial() {
+    return call("POST", "/device/test");
+}

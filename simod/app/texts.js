@@ -1,0 +1,25 @@
+/** The views' sentences in the language of the app; the other language is not even loaded. */
+import { Problem } from "./api.js";
+import { lang } from "./lang.js";
+
+/** @typedef {typeof import("./texts/en.js").en} Texts */
+
+/** @type {Texts} */
+let current;
+
+/** Loads the sentences; before the first of them is shown. */
+export async function loadTexts() {
+    current = lang() === "ru" ? (await import("./texts/ru.js")).ru : (await import("./texts/en.js")).en;
+}
+
+export function texts() {
+    return current;
+}
+
+/**
+ * What went wrong, for the person.
+ * @param {unknown} error
+ */
+export function wordsOf(error) {
+    return error instanceof Problem ? error.message : current.unexpected;
+}

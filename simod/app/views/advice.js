@@ -1,0 +1,13 @@
+/** What to change on this system so that nothing keeps a notification quiet. */
+import { isAndroid, isIos } from "../platform.js";
+import { texts } from "../texts.js";
+
+/** @returns {string[]} */
+export function advice() {
+    const { adviceOf } = texts();
+    const agent = navigator.userAgent;
+    if (isIos()) return adviceOf.ios;
+    if (isAndroid()) return /Firefox/.test(agent) ? adviceOf.androidFirefox : adviceOf.android;
+    if (/Windows/.test(agent)) return adviceOf.windows;
+    return /Macintosh/.test(agent) ? adviceOf.mac : adviceOf.linux;
+}

@@ -1,0 +1,136 @@
+/**
+ * A push came. It is shown at once, without waiting for the network; then it is kept, reported and completed: the server's list
+ * is the truth, a push only a hint.
+ */
+import { loadClock } from "../clock.js";
+import { read, writeWhilePaired } from "../db.js";
+import { loadLang, plural, say } from "../lang.js";
+import { all, catchUp, isRead, isUnread, keep, one, sound, whole } from "../messages.js";
+import { sendAll } from "../receipts.js";
+import { closeNotifications } from "../registration.js";
+import { closeRead } from "../shown.js";
+import { subscribeAndTell } from "../subscribe.js";
+import { call } from "../api.js";
+import { emitToAll, on } from "../events.js";
+import { soon, worker } from "./scope.js";
+import { show, showPlain, showUnknown } from "./show.js";
+
+/** Milliseconds that a look into the database may cost before something is shown. */
+const LOOKED_WITHIN = 400;
+/** Milliseconds for what follows; phones end a worker that takes half a minute. */
+const DONE_WITHIN = 25_000;
+/** Missed messages that are shown one by one; the rest is only counted. */
+const ONE_BY_ONE = 4;
+
+/**
+ * What a push says; `null` when it cannot be read.
+ * @param {PushData} data
+ * @returns {(SentMessage & {partial: boolean, head: boolean, doorbell?: boolean, shown: {title: string, body: string}}) | null}
+ */
+function parsed(data) {
+    try {
+        const { notification } = data?.json() ?? {};
+        const { title = notification.title, truncated, doorbell, ...rest } = notification.data;
+        const message = sound({ ...rest, title, data: null, state: "sent" });
+        const shown = { title: String(notification.title ?? ""), body: String(notification.body ?? "") };
+        // The posting system's data never come with a push: the whole message is fetched.
+        return message && { ...message, partial: true, head: Boolean(doorbell || truncated), doorbell, shown };
+    } catch {
+        return null;
+    }
+}
+
+/** @param {PushData} data */
+async function onPush(data) {
+    const push = parsed(data);
+    if (!push) {
+        await showUnknown();
+    } else if (push.doorbell) {
+        await showPlain(push.shown.title, { body: push.shown.body, tag: push.id, data: { id: push.id } });
+    } else {
+        await soon(Promise.all([loadLang(), loadClock()]), LOOKED_WITHIN, undefined);
+        const known = await soon(one(push.id), LOOKED_WITHIN, undefined);
+        await show(push, { again: known && isRead(known) });
+    }
+    await soon(follow(push), DONE_WITHIN, undefined);
+}
+
+/** @param {ReturnType<typeof parsed>} push */
+async function follow(push) {
+    if (!(await read("device"))) return;
+    if (push) {
+        const { shown, doorbell, ...message } = push;
+        await writeWhilePaired("lastPush", { at: new Date().toISOString(), id: push.id });
+        if (!doorbell) await keep([message]);
+        emitToAll("push", { id: push.id, at: Date.now() });
+    }
+    await Promise.allSettled([complete(push), sendAll()]);
+    const missed = await catchUp().catch(() => []);
+    await showMissed(missed.filter((message) => message.id !== push?.id && !isRead(message) && !message.old));
+    if (!push && missed.length) await closeNotifications("unknown");
+    await sendAll();
+    await closeRead();
+    await setBadge();
+}
+
+/**
+ * Fetches what a push had no room for, and shows it in the same place.
+ * @param {ReturnType<typeof parsed>} push
+ */
+async function complete(push) {
+    if (!push) return;
+    const message = await whole(push.id);
+    if (message && (push.doorbell || push.body !== message.body)) await show(message, { again: true });
+}
+
+/** @param {Message[]} missed the newest first */
+async function showMissed(missed) {
+    for (const message of missed.slice(0, ONE_BY_ONE)) await show(message);
+    const rest = missed.length - ONE_BY_ONE;
+    if (rest <= 0) return;
+    const forms = say({
+        en: { one: "more message", other: "more messages" },
+        ru: { one: "сообщение", few: "сообщения", other: "сообщений" },
+    });
+    await showPlain(`${say({ en: "And", ru: "И ещё" })} ${rest} ${plural(rest, forms)}`, { tag: "rest", data: {} });
+}
+
+async function setBadge() {
+    await navigator.setAppBadge?.((await all()).filter(isUnread).length).catch(() => null);
+}
+
+/** Sends receipts that wait, and shows messages that were missed. */
+async function wake() {
+    if (!(await read("device"))) return;
+    await sendAll();
+    await showMissed((await catchUp()).filter((message) => !isRead(message) && !message.old));
+    await sendAll();
+}
+
+/** The push service gave the browser another address. */
+async function resubscribe() {
+    /** @type {OwnDevice} */
+    const own = await call("GET", "/device");
+    if (own.webpush) await subscribeAndTell(worker.registration, own.webpush.key);
+}
+
+worker.addEventListener("push", (event) => event.waitUntil(onPush(event.data).catch(showUnknown)));
+worker.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(soon(resubscribe(), DONE_WITHIN, undefined)));
+worker.addEventListener("sync", (event) => event.waitUntil(wake()));
+worker.addEventListener("message", (event) => {
+    if (event.origin !== worker.location.origin) return;
+    const { type, detail } = event.data ?? {};
+    // A page without a way to the push service shows what its stream brings.
+    if (type === "show") event.waitUntil(Promise.all([loadLang(), loadClock()]).then(() => show(detail)));
+});
+on("gone", ({ reason }) => {
+    if (reason !== "dead") return;
+    void showPlain(say({ en: "This phone is not paired any more", ru: "Этот телефон больше не подключён" }), {
+        body: say({
+            en: "Its messages were deleted here. Ask an administrator for a new invitation.",
+            ru: "Сообщения на нём удалены. Запросите у администратора новое приглашение.",
+        }),
+        tag: "gone",
+        data: {},
+    });
+});

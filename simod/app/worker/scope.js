@@ -1,0 +1,22 @@
+/** The worker itself, and the pages that it serves. */
+import { within } from "../subscribe.js";
+
+export const worker = /** @type {WorkerScope} */ (/** @type {unknown} */ (self));
+
+/** Open pages of the app; the same origin may have others. */
+export async function ownPages() {
+    const pages = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
+    return pages.filter((page) => page.url.startsWith(worker.registration.scope));
+}
+
+/**
+ * What comes of `promise` within so many milliseconds, else `otherwise`.
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {number} ms
+ * @param {T} otherwise
+ * @returns {Promise<T>}
+ */
+export function soon(promise, ms, otherwise) {
+    return within(promise, ms).catch(() => otherwise);
+}
