@@ -25,7 +25,9 @@ use crate::{
     footprint,
     ingest::{self, Door},
     site::{self, Provider, Silence},
-    table, wide,
+    table,
+    web_push::{Drained, Queue},
+    wide,
 };
 
 /// Requests over each of the connections: seconds of processor time, so that a tick of 10 ms is below 1 %.
@@ -33,8 +35,13 @@ const SINGLES: usize = 600;
 const BATCHES: usize = 25;
 
 /// What can be compared.
-pub(crate) const PARTS: [Measurement; 4] =
-    [Measurement::Footprint, Measurement::Ingest, Measurement::Drain, Measurement::Wide];
+pub(crate) const PARTS: [Measurement; 5] = [
+    Measurement::Footprint,
+    Measurement::Ingest,
+    Measurement::Drain,
+    Measurement::WebPush,
+    Measurement::Wide,
+];
 
 /// The topic of the messages whose size is compared.
 const TOPIC: &str = "naryady";
@@ -129,6 +136,7 @@ struct Build {
     directory: TempDir,
     few: OnceCell<Seed>,
     many: OnceCell<Seed>,
+    web: OnceCell<Queue>,
 }
 
 /// A simod that is down, with the tokens of the ACS there.
@@ -140,7 +148,8 @@ struct Seed {
 impl Build {
     fn new(directory: &Path, simod: &Path) -> Self {
         let directory = TempDir::with_prefix_in("build-", directory).expect("a directory");
-        Self { simod: simod.to_owned(), directory, few: OnceCell::new(), many: OnceCell::new() }
+        let (few, many, web) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { simod: simod.to_owned(), directory, few, many, web }
     }
 
     fn setup(&self, directory: &Path, name: &str) -> Setup {
@@ -183,6 +192,7 @@ impl Build {
             Measurement::Footprint => self.idle(directory).await,
             Measurement::Ingest => self.ingest(directory, &provider).await,
             Measurement::Drain => self.drain(directory, &provider).await,
+            Measurement::WebPush => self.web_push(directory).await,
             Measurement::Wide => self.wide(directory, &provider).await,
             _ => unreachable!("it is not among the parts"),
         }
@@ -240,6 +250,16 @@ impl Build {
             Figure::new("drain, CPU time a push", used as f64 / PUSHES as f64, "µs"),
             Figure::new("resident after the drain", resident, "MiB"),
             Figure::new("kept of a message", bytes as f64 / PUSHES as f64, "bytes"),
+        ]
+    }
+
+    async fn web_push(&self, directory: &Path) -> Vec<Figure> {
+        let queue = self.web.get_or_init(|| Queue::new(self.directory.path(), &self.simod)).await;
+        let Drained { arrived, used_us, resident } = queue.drain(directory).await;
+        vec![
+            Figure::new("drain of 100,000 web pushes", arrived.rate, "/s"),
+            Figure::new("web pushes, CPU time a push", used_us as f64 / PUSHES as f64, "µs"),
+            Figure::new("resident after the drain of web pushes", resident, "MiB"),
         ]
     }
 
@@ -313,7 +333,7 @@ fn client(simod: &Simod) -> Client {
 
 /// The processor time of simod in microseconds when everything is done that messages begin: what goes on behind the answers
 /// is part of what they cost.
-async fn used_us(simod: &Simod) -> u64 {
+pub(crate) async fn used_us(simod: &Simod) -> u64 {
     // A search waits until the words of all messages are indexed, which simod otherwise puts off while it is busy.
     let list = ListQuery { query: Some("нигде".to_owned()), limit: Some(1), ..ListQuery::default() };
     let client = client(simod);

@@ -7,7 +7,8 @@ use simo_tests::wait::within;
 /// The unit of `/proc/PID/stat`: `USER_HZ` is 100 on every architecture that Rust's standard library has for Linux.
 const TICK_US: u64 = 10_000;
 
-fn used_us(pid: u32) -> u64 {
+/// What it has used until now.
+pub(crate) fn used_us(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
     parse(&stat).expect("Linux says how much")
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub(crate) const PUSHES: usize = 100_000;
-const EMPLOYEES: usize = 5_000;
+pub(crate) const EMPLOYEES: usize = 5_000;
 const BATCH: usize = 5_000;
 const CONNECTIONS: usize = 4;
 const STREAMS: usize = 90;
@@ -109,19 +109,36 @@ async fn loop_of_sends(provider: &Provider) -> f64 {
     let account = std::fs::read_to_string(&provider.files.service_account).expect("the account is there");
     let ca = std::fs::read_to_string(&provider.files.ca).expect("the CA is there");
     let first = Sender::new(&provider.url, &account, &ca).await;
-    let mut tasks = JoinSet::new();
     let started = Instant::now();
+    let connect = || first.on_another_connection(&ca);
+    let send = |sender: Sender, number| async move {
+        let (status, body) = sender.send(&push(number)).await.expect("the stand-in answers");
+        assert!(status.is_success(), "{body}");
+    };
+    send_all(PUSHES, connect, send).await;
+    PUSHES as f64 / started.elapsed().as_secs_f64()
+}
+
+/// Sends so many pushes over as many connections and streams as simod.
+pub(crate) async fn send_all<S, F>(
+    pushes: usize,
+    connect: impl Fn() -> S,
+    send: impl Fn(S, usize) -> F + Clone + Send + 'static,
+) where
+    S: Clone + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
     for connection in 0..CONNECTIONS {
-        let sender = first.on_another_connection(&ca);
+        let (sender, send) = (connect(), send.clone());
         tasks.spawn(async move {
             let streams = Arc::new(Semaphore::new(STREAMS));
             let mut sends = JoinSet::new();
-            for number in (connection..PUSHES).step_by(CONNECTIONS) {
+            for number in (connection..pushes).step_by(CONNECTIONS) {
                 let permit = Arc::clone(&streams).acquire_owned().await.expect("it stays open");
-                let sender = sender.clone();
+                let sent = send(sender.clone(), number);
                 sends.spawn(async move {
-                    let (status, body) = sender.send(&push(number)).await.expect("the stand-in answers");
-                    assert!(status.is_success(), "{body}");
+                    sent.await;
                     drop(permit);
                 });
                 while sends.try_join_next().is_some() {}
@@ -130,7 +147,6 @@ async fn loop_of_sends(provider: &Provider) -> f64 {
         });
     }
     tasks.join_all().await;
-    PUSHES as f64 / started.elapsed().as_secs_f64()
 }
 
 /// What simod sends for such a message.
@@ -151,7 +167,7 @@ fn push(number: usize) -> serde_json::Value {
 
 const BODY: &str = "Насос ПН-2, котельная: давление на выходе 7,4 бар при норме 6,0. Проверить клапан.";
 
-fn message(number: usize) -> String {
+pub(crate) fn message(number: usize) -> String {
     let to = site::personnel_no(number % EMPLOYEES);
     format!(
         r#"{{"title":"Наряд № {number}","body":"{BODY}","priority":"high","recipients":{{"employees":["{to}"]}}}}"#

@@ -10,6 +10,7 @@
 mod bare;
 mod blast;
 mod bodies;
+mod browsers;
 mod compare;
 mod cpu;
 mod drain;
@@ -24,6 +25,7 @@ mod server;
 mod site;
 mod table;
 mod unnest;
+mod web_push;
 mod wide;
 
 use std::path::PathBuf;
@@ -59,7 +61,7 @@ struct Arguments {
     deliveries: u64,
     /// Compare this build with another: the simod in this folder, first against itself, which shows the noise, and then
     /// against this one, in speed, processor time (user and system), memory and size. Of `--only` it knows footprint,
-    /// ingest, drain and wide.
+    /// ingest, drain, web-push and wide.
     #[arg(long, value_name = "FOLDER-OF-BINARIES", value_parser = compare::simod_in, conflicts_with_all = ["seconds", "rounds", "deliveries"])]
     before: Option<PathBuf>,
     /// Pairs of runs, of which the median counts; every run has a fresh database and the same messages.
@@ -75,6 +77,8 @@ enum Measurement {
     Ingest,
     /// 100,000 queued pushes.
     Drain,
+    /// 100,000 queued web pushes, beside others who send them.
+    WebPush,
     /// From POST to the provider at 500 messages a second.
     Latency,
     /// One message for 100,000 people.
@@ -85,6 +89,8 @@ enum Measurement {
     Provision,
     /// One client's large bodies beside another client's messages.
     Bodies,
+    /// The web app in real browsers.
+    Browsers,
     /// Memory and start-up.
     Footprint,
     /// PostgreSQL next to SQLite and to a bare insert, and two instances next to one; needs `SIMO_TEST_POSTGRES`.
@@ -99,13 +105,17 @@ enum Role {
     /// The bare handler: parses, answers 202, stores nothing.
     #[command(hide = true)]
     Bare,
+    /// The bare loop of web pushes: encrypts and posts, stores nothing; prints its processor time in microseconds.
+    #[command(hide = true)]
+    BareWebPush { work: PathBuf, pushes: usize },
 }
 
 fn main() {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    match arguments.role {
+    match &arguments.role {
         Some(Role::Bare) => runtime.block_on(bare::serve()),
+        Some(Role::BareWebPush { work, pushes }) => runtime.block_on(web_push::bare::send(work, *pushes)),
         None => {
             if !runtime.block_on(measure(&arguments)) {
                 std::process::exit(1);
@@ -140,6 +150,9 @@ async fn measure(arguments: &Arguments) -> bool {
     if wanted(Measurement::Drain) {
         rows.extend(drain::measure(directory.path(), arguments.rounds.min(3)).await);
     }
+    if wanted(Measurement::WebPush) {
+        rows.extend(web_push::measure(directory.path(), arguments.rounds).await);
+    }
     if wanted(Measurement::Latency) {
         rows.extend(latency::measure(directory.path()).await);
     }
@@ -154,6 +167,9 @@ async fn measure(arguments: &Arguments) -> bool {
     }
     if wanted(Measurement::Bodies) {
         rows.extend(bodies::measure(directory.path()).await);
+    }
+    if wanted(Measurement::Browsers) {
+        rows.extend(browsers::measure(directory.path()).await);
     }
     if wanted(Measurement::Server) && postgres::server().is_some() {
         rows.extend(server::measure(directory.path(), arguments.rounds, arguments.seconds).await);

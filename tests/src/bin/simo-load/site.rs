@@ -60,20 +60,25 @@ pub(crate) async fn plant_in(
 
 /// Gives every employee of a client one phone, as people do. In SQL it would be faster, but only for one build's tables.
 pub(crate) async fn give_phones(simod: &Simod, plant: &Plant, channel: &str) {
+    let address = |personnel_no: &str| ChannelAddress {
+        kind: channel.to_owned(),
+        address: (channel == "fcm").then(|| format!("load-{}-{personnel_no}", plant.slug)),
+        address_kind: None,
+        endpoint: None,
+        keys: None,
+        notifications: None,
+    };
+    pair_phones(simod, plant, address).await;
+}
+
+/// The same, with phones that name such an address.
+pub(crate) async fn pair_phones(simod: &Simod, plant: &Plant, address: impl Fn(&str) -> ChannelAddress) {
     let everyone = NewBatch { everyone: true, ..NewBatch::default() };
     let invites = plant.admin.invite_devices(&everyone).await.expect("everyone can be invited").invites;
     let anyone = simod.anyone();
     stream::iter(invites)
         .for_each_concurrent(PAIRINGS, async |invite| {
-            let fcm = (channel == "fcm").then(|| format!("load-{}-{}", plant.slug, invite.personnel_no));
-            let channel = ChannelAddress {
-                kind: channel.to_owned(),
-                address: fcm,
-                address_kind: None,
-                endpoint: None,
-                keys: None,
-                notifications: None,
-            };
+            let channel = address(&invite.personnel_no);
             let (name, platform) = ("load".to_owned(), "android".to_owned());
             let pair = Pair { code: invite.code, key: None, channel, name, platform };
             anyone.pair(&pair).await.expect("a phone can be paired");
