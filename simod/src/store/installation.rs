@@ -3,7 +3,7 @@
 use sqlx::Connection as _;
 
 use super::{
-    Place, Result, Store,
+    Place, Result, Store, Write,
     db::{
         engine::{Conn, query, query_scalar},
         sqlite,
@@ -57,11 +57,7 @@ impl Store {
     /// The key with which browsers subscribe: this one, unless there is one already.
     pub async fn settle_vapid_key(&self, private: &str) -> Result<String> {
         let mut tx = self.write().await?;
-        query("insert into installation (name, value) values ($1, $2) on conflict (name) do nothing")
-            .bind(VAPID_KEY)
-            .bind(private)
-            .execute(&mut tx)
-            .await?;
+        keep_fact(&mut tx, VAPID_KEY, private).await?;
         let settled = fact(&mut tx, VAPID_KEY).await?;
         tx.commit().await?;
         Ok(settled.unwrap_or_else(|| private.to_owned()))
@@ -81,17 +77,33 @@ impl Store {
         if phones > 0 && !anyway {
             return Ok(NewKey::InTheWay(phones as u64));
         }
-        query(
-            "insert into installation (name, value) values ($1, $2)
-             on conflict (name) do update set value = excluded.value",
-        )
-        .bind(VAPID_KEY)
-        .bind(private)
-        .execute(&mut tx)
-        .await?;
+        set_fact(&mut tx, VAPID_KEY, private).await?;
         tx.commit().await?;
         Ok(NewKey::Taken)
     }
+}
+
+/// Writes a fact that stays as it is where it is known.
+pub(super) async fn keep_fact(tx: &mut Write, name: &str, value: &str) -> Result<()> {
+    query("insert into installation (name, value) values ($1, $2) on conflict (name) do nothing")
+        .bind(name)
+        .bind(value)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Writes a fact in place of what was known.
+pub(super) async fn set_fact(tx: &mut Write, name: &str, value: &str) -> Result<()> {
+    query(
+        "insert into installation (name, value) values ($1, $2)
+         on conflict (name) do update set value = excluded.value",
+    )
+    .bind(name)
+    .bind(value)
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 async fn fact(conn: &mut Conn, name: &str) -> Result<Option<String>> {

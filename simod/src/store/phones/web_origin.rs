@@ -1,7 +1,11 @@
 //! The address at which browsers know the app. At another one it is another app to them: icon, permission, messages and
 //! subscription stay at the old one.
 
-use crate::store::{Result, Store, db::engine::query};
+use crate::store::{
+    Result, Store,
+    db::engine::query,
+    installation::{keep_fact, set_fact},
+};
 
 const ORIGIN: &str = "web_origin";
 /// When it was changed last, in microseconds.
@@ -45,11 +49,7 @@ impl Store {
     /// Keeps the address at which the first browser was paired.
     pub async fn keep_web_origin(&self, url: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        query("insert into installation (name, value) values ($1, $2) on conflict (name) do nothing")
-            .bind(ORIGIN)
-            .bind(url)
-            .execute(&mut tx)
-            .await?;
+        keep_fact(&mut tx, ORIGIN, url).await?;
         tx.commit().await
     }
 
@@ -58,14 +58,7 @@ impl Store {
         let now = self.clock().now().to_string();
         let mut tx = self.write().await?;
         for (name, value) in [(ORIGIN, url), (CHANGED_AT, &now)] {
-            query(
-                "insert into installation (name, value) values ($1, $2)
-                 on conflict (name) do update set value = excluded.value",
-            )
-            .bind(name)
-            .bind(value)
-            .execute(&mut tx)
-            .await?;
+            set_fact(&mut tx, name, value).await?;
         }
         tx.commit().await
     }
