@@ -1,6 +1,8 @@
 //! The whole way in Firefox: an invitation's link, a subscription, simod's encrypted post, the worker, the notification, a click,
 //! the receipt in the history.
 
+use std::time::Duration;
+
 use serde_json::json;
 use simo_common::{api::device::Receipt, delivery::DeliveryState, receipt::ReceiptKind, time::from_us};
 use simo_tests::{
@@ -119,5 +121,38 @@ async fn a_push_is_shown_while_the_server_hangs_and_when_the_phone_is_unknown_to
         site.plant.admin.remove_device(phone.id).await.unwrap();
         firefox.run(&site.desktop).await;
         site.desktop.see("Этот телефон больше не подключён").await;
+    }
+}
+
+#[tokio::test]
+async fn a_lost_subscription_comes_back_and_a_refused_permission_is_reported() {
+    for binary in firefoxes() {
+        let site = Site::new().await;
+        let mut firefox = start(&site, &binary).await;
+        pair(&site, &mut firefox).await;
+        let app = format!("{}/app/", site.front.url);
+        let lose = "const worker = await navigator.serviceWorker.ready;
+            return await (await worker.pushManager.getSubscription()).unsubscribe()";
+        assert_eq!(firefox.script(lose, json!([])).await, true);
+        firefox.go("about:blank").await;
+        firefox.go(&app).await;
+        firefox.says("Сообщения").await;
+        let subscribed =
+            "return Boolean(await (await navigator.serviceWorker.ready).pushManager.getSubscription())";
+        let end = tokio::time::Instant::now() + Duration::from_mins(1);
+        while firefox.script(subscribed, json!([])).await != true {
+            assert!(tokio::time::Instant::now() < end, "it subscribes again");
+        }
+        let id = site.alarm("После потери").await;
+        site.desktop.see("После потери").await;
+        site.reaches(id, DeliveryState::Delivered).await;
+
+        firefox.permit(&site.front.origin, "DENY_ACTION").await;
+        firefox.go("about:blank").await;
+        firefox.go(&app).await;
+        eventually("the server knows", async || {
+            (site.phones().await.remove(0).notifications == Some(false)).then_some(())
+        })
+        .await;
     }
 }
