@@ -12,7 +12,7 @@ const READY_WITHIN = 10_000;
 /** Notifications at once where no push comes: more would only bury each other. */
 const SHOWN_AT_ONCE = 5;
 
-/** Whether subscribing failed, so that no push can come. */
+/** Whether no push can come: there is no subscription, or the server does not know this one yet. */
 let withoutPush = false;
 
 /** Whether the worker was taken by the browser: if it is not there any more, the server has it end itself. */
@@ -115,14 +115,19 @@ export async function atStart() {
     const allowed = permission() === "granted";
     /** @type {OwnDevice} */
     const known = await call("GET", "/device");
-    withoutPush = !known.webpush;
+    const subscription = await (await registration())?.pushManager.getSubscription().catch(() => null);
+    const { endpoint, quarantined } = known.channel;
+    withoutPush = !known.webpush || quarantined || !subscription || subscription.endpoint !== endpoint;
     if (allowed && known.webpush) {
-        await subscribeAndTell(await ready(), known.webpush.key).catch((error) => {
-            console.warn("push:", error.message);
-            withoutPush = failure(error) !== null;
-        });
+        try {
+            await subscribeAndTell(await ready(), known.webpush.key);
+            withoutPush = false;
+        } catch (error) {
+            console.warn("push:", error);
+            withoutPush ||= failure(error) !== null;
+        }
     } else if (!allowed && known.channel.notifications) {
-        const { kind, endpoint } = known.channel;
+        const { kind } = known.channel;
         const keys = await read("keys");
         // Without its keys the subscription cannot be named; it is gone anyhow.
         const channel = kind === "webpush" && keys ? { kind, endpoint, keys } : { kind: "stream" };
@@ -131,12 +136,14 @@ export async function atStart() {
 }
 
 /**
- * Shows what came by the stream where no push will come, because the browser cannot reach its push service.
+ * Shows what came by the stream where no push will come: the browser cannot reach its push service, or the server has not
+ * heard of a new subscription yet.
  * @param {Message[]} fresh
  */
 async function showWithoutPush(fresh) {
     const worker = await registration();
-    if (permission() !== "granted" || !worker?.active || (await worker.pushManager?.getSubscription())) return;
+    if (permission() !== "granted" || !worker?.active) return;
+    if (!withoutPush && (await worker.pushManager?.getSubscription())) return;
     for (const message of fresh.slice(0, SHOWN_AT_ONCE)) worker.active.postMessage({ type: "show", detail: message });
 }
 

@@ -1,7 +1,7 @@
 //! A proxy between the browser and simod: it nests simod under a path, lets calls hang, and plays a server of another build.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc, Mutex, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -34,7 +34,7 @@ pub(super) struct Front {
 struct Shared {
     simod: OnceLock<String>,
     hash: OnceLock<String>,
-    hangs: AtomicBool,
+    hangs: Mutex<Option<&'static str>>,
     is_other_build: AtomicBool,
     is_portal: AtomicBool,
     http: reqwest::Client,
@@ -58,9 +58,9 @@ impl Front {
         self.shared.hash.set(rest.split('/').next().unwrap().to_owned()).unwrap();
     }
 
-    /// Whether calls of the API are left without an answer.
-    pub(super) fn hang(&self, hangs: bool) {
-        self.shared.hangs.store(hangs, Ordering::Relaxed);
+    /// Which calls of the API are left without an answer: the beginning of their paths.
+    pub(super) fn hang(&self, paths: Option<&'static str>) {
+        *self.shared.hangs.lock().unwrap() = paths;
     }
 
     /// Whether a portal answers the calls of the API, as in a hotel.
@@ -80,7 +80,7 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let Some(path) = PATHS.iter().find_map(|nested| path.strip_prefix(nested)) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    if path.starts_with("/api/") && shared.hangs.load(Ordering::Relaxed) {
+    if shared.hangs.lock().unwrap().is_some_and(|paths| path.starts_with(paths)) {
         std::future::pending::<()>().await;
     }
     if path.starts_with("/api/") && shared.is_portal.load(Ordering::Relaxed) {

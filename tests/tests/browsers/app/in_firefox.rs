@@ -103,10 +103,10 @@ async fn a_push_is_shown_while_the_server_hangs_and_when_the_phone_is_unknown_to
         pair(&site, &mut firefox).await;
         firefox.settle().await;
 
-        site.front.hang(true);
+        site.front.hang(Some("/api/"));
         let id = site.alarm("Сервер молчит").await;
         site.desktop.see("Сервер молчит").await;
-        site.front.hang(false);
+        site.front.hang(None);
         firefox.go(&format!("{}/app/", site.front.url)).await;
         site.reaches(id, DeliveryState::Delivered).await;
 
@@ -135,6 +135,7 @@ async fn a_lost_subscription_comes_back_and_a_refused_permission_is_reported() {
             return await (await worker.pushManager.getSubscription()).unsubscribe()";
         assert_eq!(firefox.script(lose, json!([])).await, true);
         firefox.go("about:blank").await;
+        site.front.hang(Some("/api/v1/device/channel"));
         firefox.go(&app).await;
         firefox.says("Сообщения").await;
         let subscribed =
@@ -143,6 +144,14 @@ async fn a_lost_subscription_comes_back_and_a_refused_permission_is_reported() {
         while firefox.script(subscribed, json!([])).await != true {
             assert!(tokio::time::Instant::now() < end, "it subscribes again");
         }
+        // The server does not know the new subscription: the page shows what its stream brings.
+        site.alarm("Пока сервер не знает").await;
+        site.desktop.see("Пока сервер не знает").await;
+
+        site.front.hang(None);
+        firefox.go("about:blank").await;
+        firefox.go(&app).await;
+        firefox.until("performance.getEntriesByType('resource').some(({ name }) => name.endsWith('/device/channel'))").await;
         let id = site.alarm("После потери").await;
         site.desktop.see("После потери").await;
         site.reaches(id, DeliveryState::Delivered).await;
