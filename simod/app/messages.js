@@ -6,6 +6,8 @@ import { emitToAll } from "./events.js";
 
 /** Rows of a page of the server's list. */
 const PAGE = 200;
+/** Rows of the first page of what was missed: each push asks for it, and mostly nothing was. */
+const FIRST_PAGE = 30;
 
 /** Milliseconds: the server takes no message that is over later than that. */
 const LONGEST_TTL = 28 * 86_400_000;
@@ -201,7 +203,7 @@ async function pages() {
     let again = 0;
     let cursor = "";
     do {
-        const page = await call("GET", `/device/messages?limit=${PAGE}${cursor}`);
+        const page = await call("GET", `/device/messages?limit=${cursor ? PAGE : FIRST_PAGE}${cursor}`);
         // Another person's now, or nobody's.
         if ((await read("device"))?.id !== id) return fresh;
         fresh.push(...await keep(page.items));

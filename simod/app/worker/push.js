@@ -64,8 +64,9 @@ async function follow(push) {
         if (!doorbell) await keep([message]);
         emitToAll("push", { id: push.id, at: Date.now() });
     }
-    await Promise.allSettled([complete(push), sendAll()]);
-    const missed = await catchUp().catch(() => []);
+    const [missed] = await Promise.all([catchUp().catch(() => []), sendAll().catch(() => null)]);
+    // Mostly the list has brought the rest of this message, too.
+    await complete(push).catch(() => null);
     await showMissed(missed.filter((message) => message.id !== push?.id && !isRead(message) && !message.old));
     if (!push && missed.length) await closeNotifications("unknown");
     await sendAll();
