@@ -123,7 +123,10 @@ async fn attempt(app: Arc<App>, device: Arc<NewDevice>) -> ApiResult<Option<Pair
     };
     app.wake.pushes.notify_one();
     if let (true, Some(url)) = (device.platform.starts_with("web"), app.config.origin()) {
-        app.store.keep_web_origin(&url).await?;
+        // The phone is paired: that is no reason to tell it otherwise. The next one keeps it.
+        if let Err(error) = app.store.keep_web_origin(&url).await {
+            tracing::warn!(%error, "the address at which browsers know the app was not kept");
+        }
     }
     if let Some(lang) = paired.others_lang {
         notices::new_phone(&app, &paired, &device.name, lang).await;
