@@ -48,7 +48,7 @@ use crate::{
     batch::Batcher,
     channel::{Accepted, Channel, ChannelKind, Failure, Outgoing},
     news,
-    store::{self, ClaimedPush, DeviceEffect, DeviceNo, Finished, PushResult, Room},
+    store::{self, ClaimedPush, DeviceEffect, DeviceNo, Finished, PushKey, PushResult, Room},
 };
 
 /// How long dispatch waits for a wake-up before it looks by itself: retries come due without one.
@@ -191,13 +191,30 @@ impl<C: Channel> Dispatcher<C> {
             .await
             // Perhaps it was a probe: another one may follow.
             .unwrap_or_else(|_| (self.broken(tries), true));
-        let device_no = claim.key.device_no;
+        let key = claim.key;
         provider.metrics.count(&result);
+        let (got_through, waits) =
+            (matches!(result, PushResult::Accepted { .. }), matches!(result, PushResult::Retry { .. }));
         let done = Done { finished: Finished { claim, at: self.app.clock().now(), result }, permit };
         // The batcher outlives us: we hold it.
         let _stored = self.finished.submit(done).await;
+        let now = self.app.clock().now();
         if probe {
-            provider.learned().settle_probe(device_no, self.app.clock().now());
+            provider.learned().settle_probe(key.device_no, now);
+        }
+        if waits {
+            provider.learned().waits(key.device_no, now);
+        }
+        if got_through && provider.learned().has_waited(key.device_no) {
+            self.hasten(key).await;
+        }
+    }
+
+    /// A phone that was away is there again: what has waited for it does not wait out its time.
+    async fn hasten(&self, key: PushKey) {
+        match self.app.store.hasten(key).await {
+            Ok(()) => self.app.wake.pushes.notify_one(),
+            Err(error) => tracing::warn!(%error, "what waits for a phone that is there again waits on"),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a provider's answers tell beyond the single push: when to pause, which addresses to believe dead, what to tell
 //! people.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use simo_common::time;
 
@@ -27,6 +27,8 @@ pub(super) struct Learned {
     pub(super) brake: Brake,
     /// Quarantined devices that are being probed, and until when no further push probes them.
     probing: HashMap<DeviceNo, i64>,
+    /// Devices one of whose pushes waits for reasons of its own.
+    waiting: HashSet<DeviceNo>,
     /// How many devices the provider has, and when they were counted.
     pub(super) devices: u64,
     pub(super) counted_at: i64,
@@ -37,7 +39,15 @@ pub(super) struct Learned {
 impl Learned {
     /// Nothing yet.
     pub(super) fn new(gate: Gate, brake: Brake) -> Self {
-        Self { gate, brake, probing: HashMap::new(), devices: 0, counted_at: i64::MIN, notice: None }
+        Self {
+            gate,
+            brake,
+            probing: HashMap::new(),
+            waiting: HashSet::new(),
+            devices: 0,
+            counted_at: i64::MIN,
+            notice: None,
+        }
     }
 
     /// Whether a push may probe a quarantined device: one at a time, and none that was claimed before the last one's
@@ -55,6 +65,18 @@ impl Learned {
     /// The result of a device's probe was stored.
     pub(super) fn settle_probe(&mut self, device_no: DeviceNo, now: i64) {
         self.probing.insert(device_no, now + PROBE_SETTLES);
+    }
+
+    /// A push of this device waits; unless it does so for the provider, which makes it due when it opens.
+    pub(super) fn waits(&mut self, device_no: DeviceNo, now: i64) {
+        if self.gate.opens_at(now).is_none() {
+            self.waiting.insert(device_no);
+        }
+    }
+
+    /// A push of this device got through. Whether others have waited.
+    pub(super) fn has_waited(&mut self, device_no: DeviceNo) -> bool {
+        self.waiting.remove(&device_no)
     }
 
     /// Learns from a failure, and completes what the verdict needs to know.

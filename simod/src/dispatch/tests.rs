@@ -195,3 +195,18 @@ async fn what_one_provider_asks_for_does_not_concern_the_other() {
     let asked = scene.app.clock().now() + 30 * SECOND;
     scene.until("mozilla", &format!("p.due_at >= {asked} and p.tries = 0"), i64::from(PHONES)).await;
 }
+
+#[tokio::test]
+async fn what_waits_for_a_phone_goes_when_another_push_to_it_got_through() {
+    let scene = Scene::new().await;
+    let away = Failure::Retry { answer: "507 no subscriber".to_owned(), after: None };
+    scene.say("mozilla/1", Some(away));
+    scene.post("first", 1..=2).await;
+    scene.until("mozilla", "p.tries = 1 and p.done_at is null", 1).await;
+    tokio::time::sleep(POLL).await;
+    assert_eq!(scene.pushes("mozilla", "p.sent_at is not null").await, 1);
+    scene.say("mozilla/1", None);
+    scene.post("second", 1..=1).await;
+    // The clock stands still: nobody has waited.
+    scene.until("mozilla", "p.sent_at is not null", 3).await;
+}

@@ -50,7 +50,8 @@ impl Store {
         let now = self.clock.now();
         let mut tx = self.write().await?;
         lock_employee(&mut tx, phone.client_no, phone.employee_no).await?;
-        let unconfirmed = unconfirmed(&mut tx, phone, self.clock.settled()).await?;
+        let unconfirmed =
+            unconfirmed(&mut tx, phone.client_no, phone.employee_no, self.clock.settled()).await?;
         if !is_in_use(&mut tx, phone).await? {
             return Ok(());
         }
@@ -104,7 +105,12 @@ impl Store {
 
 /// The messages that nobody has confirmed, and that may still arrive. Their deliveries are taken first, and in their order,
 /// as receipts and results take them: pushes come after them.
-async fn unconfirmed(tx: &mut Write, phone: &DeviceCaller, settled: i64) -> Result<Vec<MessageNo>> {
+pub(in crate::store) async fn unconfirmed(
+    tx: &mut Write,
+    client_no: ClientNo,
+    employee_no: EmployeeNo,
+    settled: i64,
+) -> Result<Vec<MessageNo>> {
     let oldest = first_since(tx, oldest_open(settled)).await?;
     let lock = tx.locked("d");
     Ok(query_scalar(format!(
@@ -117,8 +123,8 @@ async fn unconfirmed(tx: &mut Write, phone: &DeviceCaller, settled: i64) -> Resu
         DeliveryState::Sent.rank(),
         DeliveryState::Failed.rank(),
     ))
-    .bind(phone.client_no)
-    .bind(phone.employee_no)
+    .bind(client_no)
+    .bind(employee_no)
     .bind(oldest)
     .bind(settled)
     .fetch_all(tx)

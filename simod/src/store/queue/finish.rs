@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 use simo_common::delivery::{Outcome, Reason};
 
 use super::{
-    Claim, PushOutcome, Skip,
+    Claim, PushKey, PushOutcome, Skip,
     close::{self, Delivery, Ending, Tried},
 };
 use crate::store::{
@@ -16,7 +16,7 @@ use crate::store::{
         RowStatement, query, query_scalar,
     },
     feed,
-    phones::retire_device::retire_device,
+    phones::{channel_address::unconfirmed, retire_device::retire_device},
 };
 
 /// How a push went.
@@ -102,6 +102,25 @@ impl Store {
             claims.remove(&finished.claim.key);
         }
         Ok(())
+    }
+
+    /// Makes due what waits for a phone, one of whose pushes got through.
+    pub async fn hasten(&self, key: PushKey) -> Result<()> {
+        let mut tx = self.write().await?;
+        let waiting = unconfirmed(&mut tx, key.client_no, key.employee_no, self.clock.settled()).await?;
+        query(
+            "update push set due_at = $4 from {rows}
+             where client_no = $1 and message_no = {message} and employee_no = $2 and device_no = $3
+             and done_at is null and due_at > $4",
+        )
+        .bind(key.client_no)
+        .bind(key.employee_no)
+        .bind(key.device_no)
+        .bind(self.clock.now())
+        .over([("message", Whole)], waiting.into_iter().map(|message| [message.into()]))
+        .execute(&mut tx)
+        .await?;
+        tx.commit().await
     }
 }
 

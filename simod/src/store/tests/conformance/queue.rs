@@ -71,6 +71,12 @@ async fn a_push_is_claimed_once_until_it_is_finished() {
     let again = claim_all(&f).await;
     assert_eq!((again.len(), again[0].tries), (1, 1));
     let pause = PushResult::Retry { due_at: NOON + 2 * HOUR, answer: answer(), counts: false };
+    f.store.finish(&[finished(&again[0], pause.clone())]).await.unwrap();
+    f.store.hasten(pushes[0].claim.key).await.unwrap();
+    assert!(claim_all(&f).await.is_empty(), "that is another phone");
+    f.store.hasten(again[0].claim.key).await.unwrap();
+    let again = claim_all(&f).await;
+    assert_eq!(again.len(), 1, "its phone is there again");
     f.store.finish(&[finished(&again[0], pause)]).await.unwrap();
     f.clock.set(NOON + 2 * HOUR);
     let late = claim_all(&f).await;
