@@ -145,3 +145,28 @@ async fn who_refuses_notifications_or_meets_a_portal_is_told_what_to_do() {
     chromium.says("Settings").await;
     assert_eq!(chromium.evaluate("document.documentElement.lang").await, Value::from("en"));
 }
+
+#[tokio::test]
+async fn the_icon_counts_what_is_unread_until_the_phone_is_unpaired() {
+    let Some(binary) = chromium() else { return };
+    let site = Site::new().await;
+    let mut chromium = Chromium::start(&binary, &site.desktop).await;
+    let watch = "navigator.setAppBadge = async (count) => (window.badge = count);
+        navigator.clearAppBadge = async () => (window.badge = 0);
+        StorageManager.prototype.persist = async () => (sessionStorage.persisted = true);";
+    chromium.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": watch })).await.unwrap();
+    chromium.pair(&site.link().await).await;
+    chromium.until("Boolean(sessionStorage.persisted)").await;
+    chromium.open(&format!("{}/app/", site.front.url)).await;
+    for (count, title) in [(1, "Котёл 2"), (2, "Насос 3")] {
+        let id = site.alarm(title).await;
+        chromium.until(&format!("window.badge === {count}")).await;
+        if count == 2 {
+            chromium.open(&format!("{}/app/#m={id}", site.front.url)).await;
+            chromium.until("window.badge === 1").await;
+        }
+    }
+    let phone = site.phones().await.remove(0);
+    site.plant.admin.remove_device(phone.id).await.unwrap();
+    chromium.until("window.badge === 0").await;
+}
