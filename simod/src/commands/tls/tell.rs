@@ -48,7 +48,7 @@ pub(super) fn made(
         )
     } else {
         lang.pick(
-            format!("The CA's key was not kept: by {until} every phone has to be told of another CA (not with --keep-key)."),
+            format!("The CA's key was not kept: before {until} every phone needs another CA (with --keep-key it would not)."),
             format!("Ключ УЦ не сохранён: до {until} в каждый телефон нужно добавить другой УЦ (с --keep-key не нужно)."),
         )
     };
