@@ -23,6 +23,7 @@ mod health;
 mod ingest;
 mod instances;
 mod matrix;
+mod mistakes;
 mod nesting;
 mod people;
 mod pooler;
