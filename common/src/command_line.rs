@@ -1,9 +1,16 @@
-//! Command lines in Russian. clap speaks English only: its own few words are translated where it has rendered them, and why a
-//! command line is not understood is worded anew.
+//! Command lines in Russian. clap speaks English only: help comes from a file beside the command line, clap's own few words are
+//! translated where it has rendered them, and refusals are worded anew.
 
-use std::fmt::Write as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{
+    Command,
+    builder::{Resettable, StyledStr},
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 use crate::lang::{Text, Wrong};
 
@@ -26,6 +33,86 @@ pub const WORDS: &[(&str, &str)] = &[
         "Показать эту справку или справку по команде",
     ),
 ];
+
+/// Russian help: of a command under its path (`employee import`), of an argument under the path, a slash and its id
+/// (`employee import/file`), of one that means the same everywhere under the slash and its id alone.
+#[derive(Debug)]
+pub struct Help(BTreeMap<String, String>);
+
+impl Help {
+    /// Reads a file of it. Without what cannot be read, clap shows no help there.
+    pub fn parse(file: &str) -> Self {
+        Self(toml::from_str(file).unwrap_or_default())
+    }
+
+    /// The command line with this help.
+    #[must_use]
+    pub fn translate(&self, command: Command) -> Command {
+        self.translate_under(command, "")
+    }
+
+    fn translate_under(&self, command: Command, path: &str) -> Command {
+        let about = self.text(path).to_owned();
+        let brief = about.split("\n\n").next().unwrap_or_default().to_owned();
+        let whole: Resettable<StyledStr> =
+            if brief == about { Resettable::Reset } else { Resettable::Value(about.into()) };
+        command
+            .about(brief)
+            .long_about(whole)
+            .mut_args(|argument| {
+                let help = self.text_of_argument(path, argument.get_id().as_str()).to_owned();
+                // The help names the variable itself.
+                argument.help(help).long_help(Resettable::Reset).hide_env(true)
+            })
+            .mut_subcommands(|verb| {
+                let path = under(path, verb.get_name());
+                self.translate_under(verb, &path)
+            })
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.0.get(key).map_or("", String::as_str)
+    }
+
+    fn text_of_argument(&self, path: &str, id: &str) -> &str {
+        let own = self.text(&format!("{path}/{id}"));
+        if own.is_empty() { self.text(&format!("/{id}")) } else { own }
+    }
+
+    /// For tests: the commands and arguments without help in one of the languages, and texts for what is not there.
+    pub fn missing_and_unused(&self, command: &Command) -> (Vec<String>, Vec<String>) {
+        let (mut keys, mut missing) = (BTreeSet::new(), Vec::new());
+        self.look_through(command, "", &mut keys, &mut missing);
+        (missing, self.0.keys().filter(|key| !keys.contains(*key)).cloned().collect())
+    }
+
+    fn look_through(
+        &self,
+        command: &Command,
+        path: &str,
+        keys: &mut BTreeSet<String>,
+        missing: &mut Vec<String>,
+    ) {
+        keys.insert(path.to_owned());
+        if self.text(path).is_empty() || command.get_about().is_none() {
+            missing.push(path.to_owned());
+        }
+        for argument in command.get_arguments() {
+            let id = argument.get_id().as_str();
+            keys.extend([format!("{path}/{id}"), format!("/{id}")]);
+            if self.text_of_argument(path, id).is_empty() || argument.get_help().is_none() {
+                missing.push(format!("{path}/{id}"));
+            }
+        }
+        for verb in command.get_subcommands() {
+            self.look_through(verb, &under(path, verb.get_name()), keys, missing);
+        }
+    }
+}
+
+fn under(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path} {name}") }
+}
 
 /// What clap has rendered, in Russian.
 pub fn translated(rendered: &str) -> String {

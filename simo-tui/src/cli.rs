@@ -6,7 +6,7 @@ use clap::{ArgAction, Command, CommandFactory as _, FromArgMatches as _, Parser}
 use simo_common::{
     api::history::Sort,
     client::{Connection, ProfileError, Profiles, Wish, parse_url},
-    command_line,
+    command_line::{self, Help},
     lang::Lang,
     paths,
 };
@@ -83,30 +83,17 @@ fn command(lang: Lang) -> Command {
     let command = Arguments::command();
     match lang {
         Lang::En => command,
-        Lang::Ru => RUSSIAN
-            .iter()
-            .fold(command, |command, (name, help)| command.mut_arg(name, |arg| arg.help(*help)))
-            .about("Просмотр истории доставок в реальном времени. Внутри ? показывает все клавиши.")
-            .override_usage("simo-tui [ПАРАМЕТРЫ] [ЗАПРОС]...")
-            .help_template(
+        Lang::Ru => {
+            russian().translate(command).override_usage("simo-tui [ПАРАМЕТРЫ] [ЗАПРОС]...").help_template(
                 "{about}\n\nИспользование: {usage}\n\nАргументы:\n{positionals}\n\nПараметры:\n{options}",
-            ),
+            )
+        }
     }
 }
 
-const RUSSIAN: [(&str, &str); 11] = [
-    ("query", "Что показать сначала, например `state:failed after:today`; отрицания пишутся после `--`"),
-    ("sort", "Порядок: date, employee, state; с минусом обратный"),
-    ("socket", "Unix-сокет демона [переменная: SIMO_SOCKET]"),
-    ("url", "Адрес сервера [переменная: SIMO_URL]"),
-    ("ca", "Каким сертификатам УЦ доверять кроме системных (PEM) [переменная: SIMO_CA]"),
-    ("token", "Токен, с которым обращаться [переменная: SIMO_TOKEN]"),
-    ("client", "За какого клиента действовать, если вам видны несколько [переменная: SIMO_CLIENT]"),
-    ("help", "Показать эту справку"),
-    ("version", "Показать версию"),
-    ("lang", "Язык: ru или en; если не указано, как в системе"),
-    ("context", "Какой контекст использовать, см. `simoctl context`"),
-];
+fn russian() -> Help {
+    Help::parse(include_str!("help.ru.toml"))
+}
 
 impl Arguments {
     /// The operator's language.
@@ -162,8 +149,6 @@ mod tests {
         command(Lang::En).debug_assert();
         let help = command(Lang::Ru).render_help().to_string();
         assert!(help.contains("Использование: simo-tui [ПАРАМЕТРЫ] [ЗАПРОС]..."));
-        for argument in command(Lang::En).get_arguments() {
-            assert!(RUSSIAN.iter().any(|(name, _)| argument.get_id() == name), "{argument}");
-        }
+        assert_eq!(russian().missing_and_unused(&Arguments::command()), (vec![], vec![]));
     }
 }

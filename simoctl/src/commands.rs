@@ -1,5 +1,4 @@
-//! The commands, one file per noun. Each has its arguments, what it does, how its records look, and its help in
-//! Russian.
+//! The commands, one file per noun. Each has its arguments, what it does, and how its records look.
 
 pub(crate) mod acs;
 pub(crate) mod apply;
@@ -40,28 +39,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use crate::{cli::Noun, failure::Failure, russian::Help, session::Session};
-
-/// The Russian help of every noun.
-pub(crate) const RUSSIAN: &[Help] = &[
-    acs::RUSSIAN,
-    apply::RUSSIAN,
-    audit::RUSSIAN,
-    client::RUSSIAN,
-    clock::RUSSIAN,
-    context::RUSSIAN,
-    device::RUSSIAN,
-    employee::RUSSIAN,
-    export::RUSSIAN,
-    generate::RUSSIAN,
-    group::RUSSIAN,
-    listen::RUSSIAN,
-    login::RUSSIAN,
-    message::RUSSIAN,
-    operator::RUSSIAN,
-    token::RUSSIAN,
-    topic::RUSSIAN,
-];
+use crate::{cli::Noun, failure::Failure, session::Session};
 
 /// Reads an id.
 pub(crate) fn id(text: &str) -> Result<Uuid, Wrong> {

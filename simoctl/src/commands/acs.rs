@@ -7,7 +7,6 @@ use super::ListArgs;
 use crate::{
     failure::Failure,
     output::{Column, Record},
-    russian::Help,
     session::Session,
 };
 
@@ -91,16 +90,3 @@ impl Record for Acs {
         Column::new("archived_at", "Archived", "В архиве с", |a| a.archived_at.into()),
     ];
 }
-
-pub(super) const RUSSIAN: Help = &[
-    ("acs add", "Добавить АСУ (новую создаёт и `token issue --acs ИМЯ`)"),
-    ("acs add/name", "Короткое имя: a–z 0–9 - _ ."),
-    ("acs list", "Список АСУ"),
-    ("acs show", "Показать АСУ"),
-    ("acs show/name", "Короткое имя"),
-    ("acs edit", "Дать АСУ другое короткое имя: её токены продолжают работать"),
-    ("acs edit/name", "Короткое имя"),
-    ("acs edit/new", "Новое короткое имя: a–z 0–9 - _ ."),
-    ("acs remove", "Отправить АСУ в архив: её токены сразу перестают работать, сообщения остаются в истории"),
-    ("acs remove/name", "Короткое имя"),
-];

@@ -24,7 +24,6 @@ use super::{
 use crate::{
     failure::{Exit, Failure},
     output::{Column, Record, Value, value::named},
-    russian::Help,
     session::Session,
 };
 
@@ -305,21 +304,3 @@ impl Record for Issued {
         Column::new("token", "Token", "Токен", |t| (&t.0.issued.token).into()),
     ];
 }
-
-pub(super) const RUSSIAN: Help = &[
-    (
-        "apply/file",
-        "Файл или каталог с файлами *.yaml, которые вместе описывают одно целое; - — стандартный ввод",
-    ),
-    (
-        "apply/prune",
-        "Убрать в архив то, чего в списке нет: сотрудников клиента, если файлы перечисляют его сотрудников, и так далее",
-    ),
-    ("apply/prune_clients", "Убрать в архив и клиентов, которых в файлах нет"),
-    ("apply/dry_run", "Только показать, что изменится"),
-    ("apply/all", "Показать все изменения, сколько бы их ни было"),
-    (
-        "apply/tokens_to",
-        "Записать новые токены в этот новый файл, который прочтёте только вы; если не указан, в стандартный вывод",
-    ),
-];

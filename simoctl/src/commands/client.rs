@@ -7,7 +7,6 @@ use super::{ListArgs, operator::hand_over};
 use crate::{
     failure::Failure,
     output::{Column, Record, value::named, write_text},
-    russian::Help,
     session::Session,
 };
 
@@ -222,37 +221,3 @@ impl Record for Client {
         Column::new("archived_at", "Archived", "В архиве с", |c| c.archived_at.into()),
     ];
 }
-
-pub(super) const RUSSIAN: Help = &[
-    ("client add", "Добавить клиента"),
-    ("client add/slug", "Короткое имя: a–z 0–9 - _ .; потом не меняется"),
-    (
-        "client add/admin",
-        "Сразу добавить его первого администратора и напечатать одноразовый код, с которым он войдёт",
-    ),
-    (
-        "client add/restore",
-        "Вернуть его из архива: с историей, сотрудниками и темами, без операторов, токенов и телефонов",
-    ),
-    ("client list", "Список клиентов"),
-    ("client show", "Показать клиента"),
-    ("client show/slug", "Короткое имя"),
-    ("client edit", "Изменить клиента"),
-    ("client edit/slug", "Короткое имя"),
-    (
-        "client remove",
-        "Отправить клиента в архив: его операторы, токены и телефоны перестают работать навсегда, история остаётся",
-    ),
-    ("client remove/slug", "Короткое имя"),
-    ("client add/name", "Название для людей"),
-    ("client edit/name", "Название для людей"),
-    ("/timezone", "Часовой пояс IANA, например Asia/Krasnoyarsk"),
-    ("/payload", "Что отдавать FCM: full (всё) или doorbell (только номер сообщения)"),
-    ("/notification", "Добавлять ли к отправкам через FCM уведомление средствами провайдера"),
-    (
-        "/webpush",
-        "Что передавать через Web Push, зашифрованным для одного телефона: text (текст) или doorbell (только о том, что сообщение есть)",
-    ),
-    ("/default_ttl", "Срок жизни сообщений, если он не указан: 90s, 30m, 72h, 7d"),
-    ("/retention_days", "Сколько дней хранить историю; 0: всегда"),
-];

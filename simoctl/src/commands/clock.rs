@@ -6,7 +6,6 @@ use simo_common::api::clock::{ClockState, ClockStep};
 use crate::{
     failure::Failure,
     output::{Column, Record, Value},
-    russian::Help,
     session::Session,
 };
 
@@ -51,8 +50,3 @@ impl Record for ClockState {
         }),
     ];
 }
-
-pub(super) const RUSSIAN: Help = &[
-    ("clock show", "Показать, сколько времени на сервере и как переводили его часы"),
-    ("clock accept", "Подтвердить, что часы верны после перевода вперёд: истёкшее по ним прекращается сразу"),
-];

@@ -8,7 +8,6 @@ use url::Url;
 use crate::{
     failure::{Exit, Failure},
     output::{Column, Record},
-    russian::Help,
     session::Session,
 };
 
@@ -109,13 +108,3 @@ impl Record for Context {
         Column::new("client", "Client", "Клиент", |c| c.client.as_deref().into()),
     ];
 }
-
-pub(super) const RUSSIAN: Help = &[
-    ("context list", "Список контекстов"),
-    ("context use", "Использовать этот контекст"),
-    ("context use/name", "Его имя"),
-    ("context show", "Показать контекст; если имя не указано, используемый"),
-    ("context show/name", "Его имя"),
-    ("context remove", "Забыть контекст и его токен"),
-    ("context remove/name", "Его имя"),
-];

@@ -10,7 +10,7 @@ use super::{
     site::{files::within, write::yaml},
     unreadable, unwritable,
 };
-use crate::{failure::Failure, output::write_text, russian::Help, session::Session};
+use crate::{failure::Failure, output::write_text, session::Session};
 
 /// The owners' file in a directory: no slug begins like it.
 const OWNERS: &str = "_owners.yaml";
@@ -71,8 +71,3 @@ fn parts(site: Site) -> Vec<(String, Site)> {
     }
     parts
 }
-
-pub(super) const RUSSIAN: Help = &[
-    ("export/file", "Файл; «-» или ничего — стандартный вывод"),
-    ("export/dir", "Записать в каталог: по файлу на клиента и один для владельцев"),
-];

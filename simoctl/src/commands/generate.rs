@@ -6,7 +6,7 @@ use clap::Args;
 use clap_complete::Shell;
 
 use super::unwritable;
-use crate::{cli, failure::Failure, output::write_text, russian::Help, session::Session};
+use crate::{cli, failure::Failure, output::write_text, session::Session};
 
 const COMPLETIONS: &str = "\
 Examples:
@@ -45,8 +45,3 @@ pub(crate) fn man(args: &Man, session: &Session) -> Result<(), Failure> {
     };
     clap_mangen::generate_to(command, directory).map_err(|cause| unwritable(session, directory, cause))
 }
-
-pub(super) const RUSSIAN: Help = &[
-    ("completions/shell", "Оболочка"),
-    ("man/dir", "Записать в этот каталог по странице на каждую команду"),
-];

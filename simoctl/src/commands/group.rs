@@ -13,7 +13,6 @@ use super::ListArgs;
 use crate::{
     failure::{Exit, Failure},
     output::{Column, Record},
-    russian::Help,
     session::Session,
 };
 
@@ -219,31 +218,3 @@ impl Record for Group {
         Column::new("archived_at", "Archived", "В архиве с", |g| g.archived_at.into()),
     ];
 }
-
-pub(super) const RUSSIAN: Help = &[
-    ("group add", "Добавить группу"),
-    ("group add/slug", "Короткое имя: a–z 0–9 - _ ."),
-    ("group add/name", "Название для людей"),
-    ("group list", "Список групп"),
-    ("group show", "Показать группу; кто в ней: `employee list --group ИМЯ`"),
-    ("group show/slug", "Короткое имя"),
-    ("group edit", "Переименовать группу"),
-    ("group edit/slug", "Короткое имя, оно не меняется"),
-    ("group edit/name", "Новое название для людей"),
-    (
-        "group remove",
-        "Отправить группу в архив: в ней никого не остаётся, данный ей доступ прекращается, в истории она остаётся",
-    ),
-    ("group remove/slug", "Короткое имя"),
-    ("group add-member", "Добавить сотрудников в группу"),
-    ("group add-member/slug", "Короткое имя группы"),
-    ("/employees", "Табельные номера"),
-    ("group include", "Включить группы в группу: кто в них, тот и в ней"),
-    ("group include/slug", "Короткое имя группы"),
-    ("group include/groups", "Короткие имена тех, что в неё войдут"),
-    ("group exclude", "Убрать группы из группы"),
-    ("group exclude/slug", "Короткое имя группы"),
-    ("group exclude/groups", "Короткие имена тех, что она включает"),
-    ("group remove-member", "Убрать сотрудников из группы"),
-    ("group remove-member/slug", "Короткое имя группы"),
-];

@@ -25,7 +25,6 @@ use crate::{
     failure::{Exit, Failure, place},
     live::{Backoff, may_pass, stopped},
     output::{Column, Record, value::local, write_text},
-    russian::Help,
     session::Session,
     terminal::{harmless, one_line},
 };
@@ -422,12 +421,3 @@ impl Record for DeviceMessage {
         Column::alone("state", "State", "Состояние", |m| m.state.into()),
     ];
 }
-
-pub(super) const RUSSIAN: Help = &[
-    ("listen/code", "Код подключения из `device invite`; нужен в первый раз"),
-    ("listen/name", "Как называется этот телефон; каждое имя это отдельный телефон"),
-    ("listen/read", "Сообщать и о прочтении"),
-    ("listen/ack", "Сообщать и о прочтении, и о подтверждении"),
-    ("listen/count", "Завершиться после стольких сообщений"),
-    ("listen/leave", "Отказаться от телефона: отключить и забыть его"),
-];

@@ -16,7 +16,6 @@ use super::{STDIO, read_text, unreadable, whoami};
 use crate::{
     ask,
     failure::{Exit, Failure},
-    russian::Help,
     session::{Session, environment},
     terminal,
 };
@@ -243,12 +242,3 @@ fn host_name() -> String {
     let name = names.find(|name| !name.trim().is_empty());
     name.map_or_else(|| "simoctl".to_owned(), |name| name.trim().to_owned())
 }
-
-pub(super) const RUSSIAN: Help = &[
-    ("login/address", "Адрес сервера, если его не указывает --url"),
-    ("login/code", "Одноразовый код от администратора; если не указан, будет спрошен"),
-    ("login/name", "Как называть сеанс в списках; по умолчанию имя этой машины"),
-    ("login/valid_for", "Сколько длится сеанс: 8h, 30d; по умолчанию 90 дней"),
-    ("logout/id", "Завершить этот другой ваш сеанс, см. `simoctl operator sessions`"),
-    ("logout/everywhere", "Завершить все ваши сеансы на всех машинах"),
-];

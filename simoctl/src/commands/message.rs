@@ -15,7 +15,7 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-use crate::{failure::Failure, russian::Help, session::Session};
+use crate::{failure::Failure, session::Session};
 
 /// Rows of history that are shown when nobody says how many.
 const HISTORY: u64 = 50;
@@ -184,42 +184,3 @@ async fn cancel(session: &Session, id: Uuid) -> Result<(), Failure> {
     session.done(&text);
     Ok(())
 }
-
-pub(super) const RUSSIAN: Help = &[
-    ("message send", "Отправить сообщение"),
-    ("message send/title", "Что телефон покажет первым"),
-    ("message send/body", "Текст; «-» читает его со стандартного ввода"),
-    ("message send/topic", "Тема; без неё сообщение личное, и нужны получатели"),
-    ("message send/priority", "Насколько срочно"),
-    ("message send/employees", "Сотруднику с этим табельным номером; можно несколько раз или через запятую"),
-    ("message send/groups", "Группе; можно несколько раз или через запятую"),
-    ("message send/everyone", "Всем сотрудникам клиента"),
-    ("message send/data", "Объект JSON для приложения; @ФАЙЛ читает его из файла, @- со стандартного ввода"),
-    ("message send/send_at", "Когда отправить: 2026-11-22T08:00; без смещения в часовом поясе клиента"),
-    ("message send/expires_at", "До какого времени пытаться доставить"),
-    ("message send/ttl", "Сколько времени пытаться доставить: 90s, 30m, 72h, 7d"),
-    ("message send/require_ack", "Человек должен подтвердить"),
-    ("message send/external_id", "Ваш собственный номер; с тем же номером второе сообщение не появится"),
-    ("message send/allow_empty", "Принять, даже если получить его некому"),
-    ("message send/dry_run", "Только показать, кто получит"),
-    ("message list", "Поиск по истории: кто что получил"),
-    (
-        "message list/query",
-        "Что искать: слова и state: employee: group: group-now: acs: topic: device: priority: \
-         reason: ack: message: external: after: before: date:",
-    ),
-    ("message list/sort", "Порядок: date, employee или state; минус впереди обращает его (--sort=-state)"),
-    ("message list/scheduled", "Вместо этого: сообщения, ждущие своего времени, ближайшее первым"),
-    ("message list/all", "Все строки, сколько бы их ни было"),
-    ("message show", "Показать сообщение: текст и состояние доставок"),
-    ("message show/id", "Его id"),
-    ("message deliveries", "Список доставок сообщения"),
-    ("message deliveries/id", "Id сообщения"),
-    ("message explain", "Рассказать весь путь сообщения к сотруднику или почему пути не было"),
-    ("message explain/id", "Id сообщения"),
-    ("message explain/employee", "Чья доставка: табельный номер"),
-    ("message cancel", "Отменить сообщение: остановить то, чего ещё не взял ни один провайдер"),
-    ("message cancel/id", "Его id"),
-    ("message watch", "Следить за происходящим вживую до Ctrl-C"),
-    ("message watch/query", "Только доставки, подходящие под запрос, как в `message list`"),
-];

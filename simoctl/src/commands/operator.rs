@@ -18,7 +18,6 @@ use super::{
 use crate::{
     failure::Failure,
     output::{Column, Record, Value, value::local, write_text},
-    russian::Help,
     session::Session,
 };
 
@@ -270,30 +269,3 @@ impl Record for Operator {
         Column::new("archived_at", "Archived", "В архиве с", |o| o.archived_at.into()),
     ];
 }
-
-pub(super) const RUSSIAN: Help = &[
-    ("operator add", "Добавить оператора; напечатает одноразовый код, с которым он войдёт"),
-    ("operator add/valid_for", "Сколько работает код: 2h, 7d; по умолчанию 24 часа"),
-    ("operator code", "Сделать оператору новый одноразовый код; прежний больше не работает"),
-    ("operator code/name", "Короткое имя"),
-    ("operator code/valid_for", "Сколько работает код: 2h, 7d; по умолчанию 24 часа"),
-    ("operator sessions", "Где оператор вошёл"),
-    ("operator sessions/name", "Короткое имя; если не указано, вы сами"),
-    ("operator sessions/archived", "Вместе с завершёнными"),
-    ("operator logout", "Завершить сеансы оператора: его машины сразу теряют доступ"),
-    ("operator logout/name", "Короткое имя"),
-    ("operator logout/id", "Только этот сеанс, см. `simoctl operator sessions`"),
-    ("operator add/name", "Короткое имя, единственное среди всех клиентов"),
-    ("operator add/role", "Что ему можно: viewer (смотреть), admin (управлять клиентом), owner (всеми)"),
-    ("operator list", "Список операторов"),
-    ("operator show", "Показать оператора"),
-    ("operator show/name", "Короткое имя"),
-    ("operator edit", "Дать оператору другую роль"),
-    ("operator edit/name", "Короткое имя"),
-    (
-        "operator edit/role",
-        "Что ему можно теперь: viewer (смотреть), admin (управлять клиентом), owner (всеми)",
-    ),
-    ("operator remove", "Отправить оператора в архив: его токены сразу перестают работать"),
-    ("operator remove/name", "Короткое имя"),
-];
