@@ -1,6 +1,7 @@
 /** The app: what is shown at which address. */
 import { cameFrom, toList } from "./back.js";
 import { loadClock } from "./clock.js";
+import { read } from "./db.js";
 import { device } from "./device.js";
 import { el, put } from "./dom.js";
 import { on } from "./events.js";
@@ -39,14 +40,20 @@ export async function start(code) {
     await loaded(loadTexts);
     startWorker().catch((error) => console.warn("worker:", error.message));
     if (code) unpaired = { part: "pair", detail: decoded(code) };
-    else if (!(await device())) unpaired = { part: "pair", detail: "" };
-    else await begin();
+    else if (await device()) await begin();
+    else unpaired = await outside();
     addEventListener("hashchange", (event) => {
         cameFrom(event.oldURL);
         void show();
     });
     addEventListener("keydown", onKey);
     await show();
+}
+
+/** What a phone shows that is not paired: first why it is not any more. @returns {Promise<NonNullable<typeof unpaired>>} */
+async function outside() {
+    const reason = await read("gone");
+    return reason ? { part: "gone", detail: reason } : { part: "pair", detail: "" };
 }
 
 /** Starts what a paired phone needs; from now on the address chooses the part again. */
@@ -60,7 +67,7 @@ async function begin() {
 /** The person is done with pairing, with or without a new pairing. */
 async function entered() {
     if (await device()) await begin();
-    else unpaired = { part: "pair", detail: "" };
+    else unpaired = await outside();
     if (location.hash) history.replaceState(null, "", "./");
     await show();
 }

@@ -1,20 +1,39 @@
 /** Pairing codes, as people type and paste them. */
 
-/** Cyrillic letters that look like Latin ones. */
-const LOOK_ALIKES = new Map([..."АВЕКМНОРСТУХ"].map((letter, place) => [letter, "ABEKMHOPCTYX"[place]]));
+/** Cyrillic letters that look like a character of a code. */
+const LOOK_ALIKES = new Map([..."АВЕЗКМНОРСТУХ"].map((letter, place) => [letter, "ABE3KMHOPCTYX"[place]]));
 
-/** Characters of a code. */
-const LENGTH = 10;
+/** No character that is taken for another one. */
+const CODE = /^[2-9A-HJKMNP-Z]{10}$/;
+const DASHES = /[\s\u00a0\u2010-\u2015\u2212-]/g;
+/** A code among other words. */
+const AMONG_WORDS = /(?:^|[^0-9A-Z])([0-9A-Z]{4})[\s\u2010-\u2015-]?([0-9A-Z]{4})[\s\u2010-\u2015-]?([0-9A-Z]{2})(?![0-9A-Z])/;
+
+/** @param {string} typed */
+function latin(typed) {
+    const inLink = /[#?&](?:pair|code)=([^&\s]+)/.exec(typed)?.[1];
+    return [...(inLink ?? typed).toUpperCase()].map((letter) => LOOK_ALIKES.get(letter) ?? letter).join("");
+}
 
 /**
- * The bare code in what was typed or pasted, which may be a whole link; empty when there is none.
+ * The bare code in what was typed or pasted, which may be a whole link or message; empty when there is none.
  * @param {string} typed
  */
 export function normalize(typed) {
-    const inLink = /[#?&](?:pair|code)=([^&\s]+)/.exec(typed)?.[1];
-    const letters = [...(inLink ?? typed).toUpperCase()].map((letter) => LOOK_ALIKES.get(letter) ?? letter).join("");
-    const code = letters.replace(/[\s\u00a0\u2010-\u2015\u2212-]/g, "");
-    return /^[0-9A-Z]+$/.test(code) && code.length === LENGTH ? code : "";
+    const letters = latin(typed);
+    const among = AMONG_WORDS.exec(letters)?.slice(1).join("") ?? "";
+    return [letters.replace(DASHES, ""), among].find((code) => CODE.test(code)) ?? "";
+}
+
+/**
+ * What is wrong with what is no code.
+ * @param {string} typed
+ * @returns {"codeCyrillic" | "codeAlphabet" | "codeShort"} the text that says so
+ */
+export function wrongIn(typed) {
+    const letters = latin(typed).replace(DASHES, "");
+    if (/\p{Script=Cyrillic}/u.test(letters)) return "codeCyrillic";
+    return /^[0-9A-Z]{10}$/.test(letters) ? "codeAlphabet" : "codeShort";
 }
 
 /**

@@ -162,10 +162,10 @@ export function read(name) {
 
 /**
  * @param {string} name
- * @param {any} value
+ * @param {any} value `undefined`: it is not known any more
  */
 export function write(name, value) {
-    return change(async (kept) => kept.put("facts", value, name));
+    return change(async (kept) => (value === undefined ? kept.remove("facts", name) : kept.put("facts", value, name)));
 }
 
 /**

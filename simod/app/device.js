@@ -9,6 +9,8 @@ import { within } from "./subscribe.js";
 
 /** Milliseconds before each repeat of a pairing that got no answer. */
 const AGAIN = [1000, 3000];
+/** Milliseconds for an answer: codes may wait to be looked up. */
+const PAIRED_WITHIN = 15_000;
 
 /** Milliseconds that saying goodbye to the pairing before may take, at each step. */
 const LEFT_WITHIN = 4000;
@@ -24,7 +26,7 @@ export function device() {
  * @returns {Promise<{client: string, first_name: string}>}
  */
 export function preview(code) {
-    return call("POST", "/device/pair/preview", { body: { code }, within: 30_000 });
+    return call("POST", "/device/pair/preview", { body: { code }, within: PAIRED_WITHIN });
 }
 
 /**
@@ -33,6 +35,11 @@ export function preview(code) {
  */
 export async function begun() {
     return (await read("pairing"))?.code;
+}
+
+/** The person thought better of it. */
+export async function abandon() {
+    await write("pairing", undefined);
 }
 
 /** With this key a lost answer can be asked for again. */
@@ -51,7 +58,7 @@ export async function pair({ code, name }) {
     const key = known?.code === code ? known.key : ownKey();
     await write("pairing", { code, key });
     const body = { code, key, channel: { kind: "stream" }, name, platform: platform() };
-    const answer = await withRepeats(() => call("POST", "/device/pair", { body, within: 30_000 })).catch(async (error) => {
+    const answer = await withRepeats(() => call("POST", "/device/pair", { body, within: PAIRED_WITHIN })).catch(async (error) => {
         if (error.code === "wrong_code") await write("pairing", undefined);
         throw error;
     });
@@ -69,12 +76,14 @@ export async function pair({ code, name }) {
  */
 async function replace(next) {
     const old = await device();
-    if (old) await within(sendAll(), LEFT_WITHIN).catch(() => null);
+    if (old) {
+        await within(sendAll(), LEFT_WITHIN).catch(() => null);
+        // Before the next person has this browser: what was pushed to the one before must not become his.
+        await quiet();
+    }
     await erase({ next });
     emitToAll("paired");
-    if (!old) return;
-    await call("DELETE", "/device", { as: old.token, within: LEFT_WITHIN }).catch(() => null);
-    await quiet();
+    if (old) await call("DELETE", "/device", { as: old.token, within: LEFT_WITHIN }).catch(() => null);
 }
 
 /**

@@ -1,5 +1,5 @@
 /** When the phone is unpaired, by the person or by the server, nothing that was received stays. */
-import { erase } from "./db.js";
+import { erase, write } from "./db.js";
 import { emitToAll } from "./events.js";
 import { closeNotifications, registration } from "./registration.js";
 
@@ -9,6 +9,8 @@ import { closeNotifications, registration } from "./registration.js";
  */
 export async function forget(reason, dead) {
     if (!(await erase({ dead }))) return;
+    // Until the person was told, be it at the next start.
+    await write("gone", reason);
     await quiet();
     emitToAll("gone", { reason });
 }

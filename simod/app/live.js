@@ -13,6 +13,12 @@ import { events } from "./sse.js";
 /** Milliseconds; the protocol's numbers. */
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
+/** At a wall, where nobody touches the page. */
+const LONGEST_AT_WALL = 10_000;
+/** A connection that lasted so long failed for the first time. */
+const LASTED = 30_000;
+/** Failures in a row that count where a connection was opened. */
+const MOST_OPENED = 3;
 const SILENT_FOR = 45_000;
 const REPLACED_LONGEST = 300_000;
 const HELD = 600_000;
@@ -98,11 +104,16 @@ async function inTurn(stopped) {
 /** @param {AbortSignal} stopped */
 async function connections(stopped) {
     let failures = 0;
-    const longer = () => Math.min(FIRST_PAUSE * 2 ** failures++, LONGEST_PAUSE);
+    let since = 0;
+    const longer = () => {
+        // A proxy may end each after a while, though the server is there.
+        if (state === "on") failures = Date.now() - since > LASTED ? 0 : Math.min(failures, MOST_OPENED);
+        return Math.min(FIRST_PAUSE * 2 ** failures++, location.hash === "#wall" ? LONGEST_AT_WALL : LONGEST_PAUSE);
+    };
     let replacements = 0;
     while (!stopped.aborted && (await read("device"))) {
         if (state !== "blocked") become("connecting");
-        const since = Date.now();
+        since = Date.now();
         /** @type {Connection} */
         let now = "off";
         let pause = 0;
@@ -133,6 +144,7 @@ async function connections(stopped) {
  * @returns {Promise<boolean>} whether another connection of this phone took its place
  */
 async function hold(stopped, arrived) {
+    const { id: whose, token } = (await read("device")) ?? {};
     const aborted = new AbortController();
     const end = () => aborted.abort();
     stopped.addEventListener("abort", end);
@@ -145,7 +157,7 @@ async function hold(stopped, arrived) {
         busy = true;
         while (messages.length + states.length && !aborted.signal.aborted) {
             // The newest first: an alarm does not stand behind the thousands that waited while the phone was away.
-            if (messages.length) await received(messages.splice(-AT_ONCE));
+            if (messages.length) await received(messages.splice(-AT_ONCE), whose);
             else await elsewhere(states.splice(0));
         }
         busy = false;
@@ -157,7 +169,6 @@ async function hold(stopped, arrived) {
     };
     try {
         alive();
-        const token = (await read("device"))?.token;
         const response = await fetch(apiUrl("/device/stream"), {
             headers: { ...headers(token), Accept: "text/event-stream" },
             signal: aborted.signal,
@@ -214,9 +225,9 @@ async function complete(ended) {
     }
 }
 
-/** @param {SentMessage[]} messages */
-async function received(messages) {
-    const fresh = await keep(messages);
+/** @param {SentMessage[]} messages @param {string | undefined} whose */
+async function received(messages, whose) {
+    const fresh = await keep(messages, whose);
     if (fresh.length) emitToAll("arrived", fresh);
     // The next alarm does not wait until the server has the receipt of this one.
     sendAll().catch(() => null);

@@ -1,5 +1,5 @@
 /** The messages that are kept: each once, however often and by whichever channel it comes. */
-import { call } from "./api.js";
+import { Problem, call } from "./api.js";
 import { isOver, serverNow } from "./clock.js";
 import { change, read, writeWhilePaired } from "./db.js";
 import { emitToAll } from "./events.js";
@@ -49,6 +49,14 @@ export function isAcknowledged(message) {
 }
 
 /**
+ * Whether its time ran out before this person acknowledged it.
+ * @param {Message} message
+ */
+export function isMissed(message) {
+    return message.require_ack && !isAcknowledged(message) && !message.old && isOver(message);
+}
+
+/**
  * Whether somebody still waits for its acknowledgement.
  * @param {Message} message
  */
@@ -71,17 +79,23 @@ export function sound(sent) {
     };
 }
 
+/** Whose messages are kept here: the pairing's id. @returns {Promise<string | undefined>} */
+export async function owner() {
+    return (await read("device"))?.id;
+}
+
 /**
  * Keeps what came, with the receipt that it is here, in one step.
  * @param {Sent[] | null} came
+ * @param {string | undefined} whose the pairing for which it was sent: perhaps another person's has its place by now
  * @returns {Promise<Message[]>} those that are new here
  */
-export async function keep(came) {
+export async function keep(came, whose) {
     const items = (came ?? []).map(sound).filter((sent) => sent !== null);
     const fresh = await change(async (kept) => {
         /** @type {Message[]} */
         const fresh = [];
-        if (!(await kept.get("facts", "device"))) return fresh;
+        if (!whose || (await kept.get("facts", "device"))?.id !== whose) return fresh;
         for (const sent of items) {
             /** @type {Message | undefined} */
             const known = await kept.get("messages", sent.id);
@@ -169,12 +183,21 @@ export function one(id) {
 export async function whole(id) {
     const known = await one(id);
     if (known && !known.partial) return known;
+    const whose = await owner();
     try {
-        await keep([await call("GET", `/device/messages/${encodeURIComponent(id)}`)]);
+        await keep([await call("GET", `/device/messages/${encodeURIComponent(id)}`)], whose);
     } catch (error) {
-        if (!known) throw error;
+        // Its push was on the way to the person who had this browser before.
+        if (known && error instanceof Problem && error.status === 404) await drop(id);
+        else if (!known) throw error;
     }
     return one(id);
+}
+
+/** @param {string} id */
+async function drop(id) {
+    await change(async (kept) => kept.remove("messages", id));
+    emitToAll("messages", null);
 }
 
 /** @type {Promise<Message[]> | undefined} */
@@ -196,7 +219,7 @@ export function catchUp() {
 async function pages() {
     /** @type {Message[]} */
     const fresh = [];
-    const id = (await read("device"))?.id;
+    const id = await owner();
     const complete = await read("complete");
     const until = complete?.id === id ? complete.at : serverNow() - LONGEST_TTL;
     let newest = until;
@@ -205,8 +228,8 @@ async function pages() {
     do {
         const page = await call("GET", `/device/messages?limit=${cursor ? PAGE : FIRST_PAGE}${cursor}`);
         // Another person's now, or nobody's.
-        if ((await read("device"))?.id !== id) return fresh;
-        fresh.push(...await keep(page.items));
+        if ((await owner()) !== id) return fresh;
+        fresh.push(...await keep(page.items, id));
         /** @type {number[]} */
         const times = (page.items ?? []).map((/** @type {any} */ message) => Date.parse(message?.accepted_at) || until);
         newest = Math.max(newest, ...times);
@@ -229,8 +252,9 @@ let before;
 export async function older() {
     if (before === null) return false;
     const cursor = before ? `&cursor=${encodeURIComponent(before)}` : "";
+    const whose = await owner();
     const page = await call("GET", `/device/messages?limit=${PAGE}${cursor}`);
-    await keep(page.items);
+    await keep(page.items, whose);
     before = page.next ?? null;
     return before !== null;
 }
@@ -241,8 +265,9 @@ export async function older() {
  * @returns {Promise<Message[]>}
  */
 export async function search(query) {
+    const whose = await owner();
     const page = await call("GET", `/device/messages?limit=${PAGE}&query=${encodeURIComponent(query)}`);
-    await keep(page.items);
+    await keep(page.items, whose);
     const found = (page.items ?? []).map((/** @type {SentMessage} */ message) => one(message.id));
     return (await Promise.all(found)).filter((message) => message !== undefined);
 }

@@ -18,6 +18,7 @@ export const en = {
     again: "Try again",
     close: "Close",
     loading: "One moment…",
+    stillTrying: "SiMO does not answer yet, still trying…",
     unread: "unread",
     /** @param {string} title */
     arrived: (title) => `New message: ${title}`,
@@ -35,6 +36,7 @@ export const en = {
     /** @param {string} by @param {boolean} ahead */
     clock: (by, ahead) => `The clock of this phone is ${by} ${ahead ? "fast" : "slow"}: times here are wrong. Set date and time to automatic.`,
     notLasting: "This browser stores nothing (private window, or the disk is full): if you close the page, this phone has to be connected again. SiMO itself keeps your messages.",
+    notLastingPair: "This browser stores nothing (private window, or the disk is full): the pairing would go with the page, and a code works once. Better open the link, or type the code, in a normal window.",
     insecure: "Opened without https, so the browser allows no notifications, no use without a network and no keeping the screen on: messages come only while this page is open.",
     silent: "This phone does not ring yet.",
     silentGo: "Find out why",
@@ -49,6 +51,8 @@ export const en = {
     pasteByHand: "The browser does not let the page read what you copied: hold the field and choose “Paste”.",
     go: "Continue",
     codeShort: "This is not a SiMO code: those have ten letters and digits. Compare it with the invitation.",
+    codeCyrillic: "Codes have Latin letters and digits: switch the keyboard and type it again.",
+    codeAlphabet: "Codes have no 0, 1, I, L or O: these are other characters that look like them. Compare it with the invitation.",
     codeWrong: "SiMO does not know this code. It may be mistyped, used already, or too old. Compare it with the invitation; if it is right, ask an administrator for a new one.",
     codeBlocked: "This code cannot be used now: the employee is blocked. Ask an administrator.",
     /** @param {number} n */
@@ -115,7 +119,7 @@ export const en = {
     found: (n) => `Found: ${messages(n)}.`,
     foundMost: "The newest 200 are shown: narrow the search.",
     foundHere: "No connection: only this phone was searched, for exactly these letters.",
-    priority: { low: "low", normal: "normal", high: "important", critical: "critical" },
+    priority: { low: "not urgent", normal: "normal", high: "important", critical: "critical" },
     toAcknowledge: "to acknowledge",
     acknowledged: "acknowledged",
     over: "expired",
@@ -221,10 +225,12 @@ export const en = {
     personnelNo: "Personnel number",
     wall: "Wall screen",
     wallLead: "For a control room: what is not acknowledged, in big letters, with sound.",
+    shared: "Several people share this screen: ask who acknowledges",
     wallOpen: "Open the wall screen",
     connection: "Connection",
     unpairThis: "Unpair this phone",
     unpairThisAsk: "Unpair this phone? Its messages are deleted here, and it will not ring any more. To connect it again you need a new invitation.",
+    unpairBlocked: "You are blocked, so SiMO does not answer this phone. Delete everything here only? It stays in the list of phones until an administrator removes it.",
     unpairOffline: "To unpair, the phone has to reach SiMO. Try again when there is a connection, or have an administrator do it.",
     otherPairing: "Connect with another code",
 
@@ -236,7 +242,8 @@ export const en = {
 
     // Wall
     wallTitle: "Not acknowledged",
-    wallCalm: "Everything is acknowledged",
+    wallCalm: "Nothing to acknowledge now",
+    wallMissed: "expired, acknowledged by nobody",
     wallSound: "Turn sound on",
     wallMute: "Turn sound off",
     wallNoLock: "The browser does not keep the screen lit: set it in the system's power settings.",

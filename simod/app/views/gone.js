@@ -1,4 +1,5 @@
 /** The pairing has ended, and nothing of it is left. */
+import { write } from "../db.js";
 import { el } from "../dom.js";
 import { texts } from "../texts.js";
 import { pairView } from "./pair.js";
@@ -11,6 +12,7 @@ import { pairView } from "./pair.js";
  */
 export async function goneView(reason, begin, done) {
     const t = texts();
+    await write("gone", undefined);
     const { node } = await pairView("", begin, done);
     const heading = el("h1", { tabindex: "-1" }, t.goneTitle);
     node.prepend(el("section", { class: "notice", role: "alert" },

@@ -2,6 +2,7 @@
 import { Problem } from "../api.js";
 import { toList } from "../back.js";
 import { isOver } from "../clock.js";
+import { read } from "../db.js";
 import { button, el, fact, put } from "../dom.js";
 import { on } from "../events.js";
 import { isAcknowledged, isOpen, isRead, one, whole } from "../messages.js";
@@ -13,6 +14,7 @@ import { linked } from "./links.js";
 import { sender } from "./row.js";
 import { states } from "./states.js";
 import { table } from "./table.js";
+import { askWho } from "./who.js";
 
 /**
  * @param {string} id
@@ -52,7 +54,9 @@ export async function messageView(id, asked) {
         put(known, message && Object.keys(message.receipts).length > 0 && el("h2", {}, t.receipts), message && states(message));
     };
     const acknowledge = async () => {
-        const sent = await report(id, "acknowledged");
+        const who = (await read("shared")) ? await askWho(message?.title ?? "") : undefined;
+        if (who === "") return;
+        const sent = await report(id, "acknowledged", who);
         said = sent === "blocked" ? t.ackBlocked : "";
         draw();
         node.querySelector("h1")?.focus();

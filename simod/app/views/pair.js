@@ -1,12 +1,16 @@
 /** From an invitation to a phone that rings. */
 import { Problem } from "../api.js";
 import { button, el, put } from "../dom.js";
-import { begun, device, pair, preview } from "../device.js";
-import { normalize, shown } from "../code.js";
+import { isLasting } from "../db.js";
+import { abandon, begun, device, pair, preview } from "../device.js";
+import { normalize, shown, wrongIn } from "../code.js";
 import { isInstalled, isIos, suggestedName } from "../platform.js";
 import { texts } from "../texts.js";
 import { iphone } from "./iphone.js";
 import { lacking, notify } from "./notify.js";
+
+/** Milliseconds without an answer before the person is told. */
+const PATIENCE = 5_000;
 
 /**
  * @param {string} given the code of a link, or ""
@@ -26,6 +30,21 @@ export async function pairView(given, begin, done) {
         if (first instanceof HTMLElement) first.focus();
     };
 
+    /** What the person should know before the code is used up. */
+    const warning = () => (isLasting() ? "" : t.notLastingPair) || (lacking() && isSecureContext ? lacking() : "");
+    const leave = async () => {
+        await abandon();
+        await done();
+    };
+    /** Waits for the server, and does not leave the person without a word. */
+    const waiting = () => {
+        const said = el("p", { role: "status" }, t.loading);
+        show(said);
+        setTimeout(() => {
+            if (said.isConnected) show(el("p", { role: "status" }, t.stillTrying), button(t.cancel, leave));
+        }, PATIENCE);
+    };
+
     /** @param {string} typed @param {string} [error] */
     const enter = (typed, error = "") => {
         const field = el("input", {
@@ -38,7 +57,7 @@ export async function pairView(given, begin, done) {
             const code = normalize(field.value);
             if (code) return asked(code);
             field.setAttribute("aria-invalid", "true");
-            put(said, t.codeShort);
+            put(said, t[wrongIn(field.value)]);
             field.focus();
         };
         const paste = async () => {
@@ -60,13 +79,13 @@ export async function pairView(given, begin, done) {
                     isSecureContext && button(t.paste, paste),
                     el("button", { class: "big" }, t.go))),
             !isSecureContext && el("p", { class: "help" }, lacking()),
-            paired && button(t.cancel, done));
+            paired && button(t.cancel, leave));
         if (error || isInstalled()) field.focus();
     };
 
     /** @param {string} code */
     const asked = async (code) => {
-        show(el("p", { role: "status" }, t.loading));
+        waiting();
         try {
             question(code, await preview(code));
         } catch (error) {
@@ -88,12 +107,15 @@ export async function pairView(given, begin, done) {
                 el("label", { for: "phone" }, t.phoneName), name,
                 el("p", { id: "phone-help", class: "help" }, t.phoneNameHelp),
                 el("button", { class: old ? "big grave" : "big" }, old ? t.yesReplace : t.yes)),
-            button(old ? t.cancel : t.notMe, () => (old ? done() : enter("", t.notMeSaid))));
+            button(old ? t.cancel : t.notMe, () => (old ? leave() : enter("", t.notMeSaid))),
+            // Here the pairing would go with the page, and a code works once.
+            warning() && el("p", { class: "error" }, warning()),
+            warning() && el("p", { class: "code", translate: "no" }, shown(code)));
     };
 
     /** @param {string} code @param {string} name */
     const connect = async (code, name) => {
-        show(el("p", { role: "status" }, t.loading));
+        waiting();
         try {
             await pair({ code, name });
             await begin();
@@ -127,15 +149,18 @@ export async function pairView(given, begin, done) {
         show(el("h1", { tabindex: "-1" }, t.pairTitle),
             el("p", { class: "error", role: "alert" }, text),
             el("div", { class: "buttons" },
-                button(t.otherCode, () => enter("")),
+                button(t.otherCode, async () => {
+                    await abandon();
+                    enter("");
+                }),
                 button(t.again, again, { class: "big" })),
-            paired && button(t.cancel, done));
+            paired && button(t.cancel, leave));
     };
 
     // A page that was closed on the way goes on.
     const code = normalize(given || (await begun()) || "");
     if (isIos() && !isInstalled() && isSecureContext) show(iphone(code));
     else if (code) void asked(code);
-    else enter(given, given && t.codeShort);
+    else enter(given, given && t[wrongIn(given)]);
     return { title: t.pairTitle, node };
 }

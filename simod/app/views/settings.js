@@ -1,7 +1,9 @@
 /** Language, who this phone belongs to, and the way out. */
 import { Problem } from "../api.js";
 import { ask, button, el, fact, put } from "../dom.js";
+import { read, write } from "../db.js";
 import { device, leave } from "../device.js";
+import { forget } from "../forget.js";
 import { lang, setLang } from "../lang.js";
 import { atStart } from "../push.js";
 import { texts } from "../texts.js";
@@ -26,9 +28,15 @@ export async function settingsView(restart) {
         try {
             await leave();
         } catch (error) {
+            if (error instanceof Problem && error.code === "blocked") {
+                if (await ask(t.unpairBlocked, t.unpair, t.cancel)) await forget("left");
+                return;
+            }
             put(said, error instanceof Problem && error.status ? error.message : t.unpairOffline);
         }
     };
+    const shared = el("input", { type: "checkbox", onchange: () => write("shared", shared.checked) });
+    shared.checked = Boolean(await read("shared"));
     const node = el("article", { class: "page" },
         el("h1", { tabindex: "-1" }, t.settings),
         el("p", {}, el("label", { for: "language" }, t.language), language),
@@ -40,6 +48,7 @@ export async function settingsView(restart) {
         el("h2", {}, t.wall),
         el("p", {}, t.wallLead),
         el("p", {}, el("a", { class: "button", href: "#wall" }, t.wallOpen)),
+        el("p", {}, el("label", {}, shared, " ", t.shared)),
         el("h2", {}, t.connection),
         el("p", {}, el("a", { class: "button", href: "#pair" }, t.otherPairing)),
         button(t.unpairThis, unpair, { class: "grave" }),

@@ -1,11 +1,12 @@
 /** For a control room: what nobody has acknowledged, readable from across the room. */
 import { stayAwake } from "../awake.js";
 import { serverNow } from "../clock.js";
+import { read, writeWhilePaired } from "../db.js";
 import { device } from "../device.js";
 import { button, el, put } from "../dom.js";
 import { on } from "../events.js";
 import { connection } from "../live.js";
-import { isOpen } from "../messages.js";
+import { isMissed, isOpen } from "../messages.js";
 import { messages } from "../model.js";
 import { cutOffSince, isCutOff } from "../notices.js";
 import { report, stateOf } from "../receipts.js";
@@ -16,14 +17,24 @@ import { unlinked } from "./links.js";
 import { stateText } from "./states.js";
 import { askWho } from "./who.js";
 
+/** Milliseconds, a shift: how long it says that an alarm ran out. */
+const MISSED_FOR = 12 * 3_600_000;
+
 /** Priorities that sound. */
 const LOUD = ["critical", "high"];
 const ORDER = ["critical", "high", "normal", "low"];
+
+/** @param {Message} message */
+function isMissedLately(message) {
+    return isMissed(message) && serverNow() - Date.parse(message.expires_at) < MISSED_FOR;
+}
 
 /** @returns {Promise<View>} */
 export async function wallView() {
     const t = texts();
     const whose = (await device())?.employee;
+    // From now on the messages themselves ask, too, until somebody says otherwise in the settings.
+    if ((await read("shared")) === undefined) await writeWhilePaired("shared", true);
     const bell = alarm();
     const clock = el("time", { class: "clock" });
     const cut = el("strong", { role: "alert" });
@@ -43,8 +54,10 @@ export async function wallView() {
 
     const draw = () => {
         // What was acknowledged here stays until the server has it.
-        const open = messages().filter((message) => isOpen(message) || ["kept", "sent"].includes(stateOf(message, "acknowledged")));
-        open.sort((one, other) => ORDER.indexOf(one.priority) - ORDER.indexOf(other.priority)
+        const open = messages().filter((message) => isOpen(message) || isMissedLately(message)
+            || ["kept", "sent"].includes(stateOf(message, "acknowledged")));
+        open.sort((one, other) => Number(isMissed(one)) - Number(isMissed(other))
+            || ORDER.indexOf(one.priority) - ORDER.indexOf(other.priority)
             || (one.accepted_at < other.accepted_at ? -1 : 1));
         bell.ring(open.some((message) => isOpen(message) && LOUD.includes(message.priority)));
         const ids = new Set(open.map((message) => message.id));
@@ -54,7 +67,7 @@ export async function wallView() {
             rows.delete(id);
         }
         open.forEach((message, place) => {
-            const key = [message.title, message.body, stateText(message, "acknowledged")].join("\n");
+            const key = [message.title, message.body, stateText(message, "acknowledged"), isMissed(message)].join("\n");
             let known = rows.get(message.id);
             if (known?.key !== key) {
                 known?.node.remove();
@@ -62,8 +75,6 @@ export async function wallView() {
             }
             if (list.children[place] !== known.node) list.insertBefore(known.node, list.children[place] ?? null);
         });
-        if (open.length) calm.remove();
-        else if (!calm.parentNode) list.append(calm);
         tick();
     };
 
@@ -71,13 +82,14 @@ export async function wallView() {
     const row = (message) => {
         const since = el("span", { class: "since", "aria-live": "off" });
         const by = message.receipts.acknowledged?.by;
-        const node = el("li", { class: message.priority },
+        const node = el("li", { class: `${message.priority} ${isMissed(message) ? "missed" : ""}` },
             el("div", {},
                 el("p", { class: "marks" }, el("span", { class: `mark ${message.priority}` }, t.priority[message.priority]),
                     el("span", { class: "topic" }, message.topic_name ?? message.topic)),
                 el("h2", { dir: "auto" }, message.title),
                 el("p", { class: "body", dir: "auto" }, unlinked(message.body)),
                 el("p", {}, momentOf(message.accepted_at), " · ", since)),
+            isMissed(message) && el("p", { class: "state" }, t.wallMissed),
             (!isOpen(message) || by) && el("p", { class: "state" }, by && `${t.wallBy(by)} · `, stateText(message, "acknowledged")),
             isOpen(message) && button(t.acknowledge, async () => {
                 const name = await askWho(message.title);
@@ -93,6 +105,9 @@ export async function wallView() {
         const text = connection() === "blocked" ? t.blocked : isCutOff() ? t.wallOffline : "";
         // Screen readers say it once, not each second.
         if (cut.textContent !== text) put(cut, text);
+        // Without a connection nobody knows that it is calm.
+        if (rows.size || text) calm.remove();
+        else if (!calm.parentNode) list.append(calm);
         put(cutFor, text && ` ${duration(now - cutOffSince())}`);
     };
     const everySecond = () => {
@@ -109,7 +124,7 @@ export async function wallView() {
         node: el("main", { class: "wall" },
             el("header", {}, el("h1", {}, t.wallTitle), el("span", { class: "whose" }, whose && `${whose.client} · ${whose.full_name}`), clock),
             el("p", { class: "cut" }, cut, cutFor), list,
-            el("footer", {}, sound, noLock, el("a", { class: "button", href: "#" }, t.wallLeave))),
+            el("footer", {}, sound, noLock, !isSecureContext && el("p", { class: "help" }, t.insecure), el("a", { class: "button", href: "#" }, t.wallLeave))),
         end() {
             for (const end of ends) end();
             clearInterval(timer);

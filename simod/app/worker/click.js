@@ -1,4 +1,5 @@
 /** A notification or its button was tapped. */
+import { read } from "../db.js";
 import { loadLang, say } from "../lang.js";
 import { one } from "../messages.js";
 import { note, sendAll } from "../receipts.js";
@@ -15,7 +16,8 @@ const OPENED_IN_PAGE_WITHIN = 1000;
 async function onClick({ action, notification }) {
     const id = notification.data?.id;
     notification.close();
-    if (action === "ack" && id) {
+    // At a screen that several people share, the page asks who.
+    if (action === "ack" && id && !(await read("shared"))) {
         await acknowledge(id);
         return;
     }

@@ -5,7 +5,7 @@
 import { loadClock } from "../clock.js";
 import { read, writeWhilePaired } from "../db.js";
 import { loadLang, plural, say } from "../lang.js";
-import { all, catchUp, isRead, isUnread, keep, one, sound, whole } from "../messages.js";
+import { all, catchUp, isRead, isUnread, keep, one, owner, sound, whole } from "../messages.js";
 import { sendAll } from "../receipts.js";
 import { closeNotifications } from "../registration.js";
 import { closeRead } from "../shown.js";
@@ -57,11 +57,12 @@ async function onPush(data) {
 
 /** @param {ReturnType<typeof parsed>} push */
 async function follow(push) {
-    if (!(await read("device"))) return;
+    const whose = await owner();
+    if (!whose) return;
     if (push) {
         const { shown, doorbell, ...message } = push;
         await writeWhilePaired("lastPush", { at: new Date().toISOString(), id: push.id });
-        if (!doorbell) await keep([message]);
+        if (!doorbell) await keep([message], whose);
         emitToAll("push", { id: push.id, at: Date.now() });
     }
     const [missed] = await Promise.all([catchUp().catch(() => []), sendAll().catch(() => null)]);
@@ -81,6 +82,7 @@ async function follow(push) {
 async function complete(push) {
     if (!push) return;
     const message = await whole(push.id);
+    if (!message) await closeNotifications(push.id);
     if (message && (push.doorbell || push.body !== message.body)) await show(message, { again: true });
 }
 

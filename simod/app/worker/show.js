@@ -4,7 +4,7 @@ import { say } from "../lang.js";
 import { worker } from "./scope.js";
 
 const PRIORITIES = {
-    low: { en: "low", ru: "низкий" },
+    low: { en: "not urgent", ru: "не срочно" },
     normal: { en: "", ru: "" },
     high: { en: "important", ru: "важно" },
     critical: { en: "critical", ru: "критично" },

@@ -35,7 +35,7 @@ const PROTECTING: [(HeaderName, &str); 4] = [
 
 /// Denies everything that a page could ask for, but the wake lock and (by not naming it) the clipboard, for codes.
 const PERMISSIONS: &str = "screen-wake-lock=(self), accelerometer=(), \
-    bluetooth=(), browsing-topics=(), camera=(), compute-pressure=(), display-capture=(), encrypted-media=(), \
+    browsing-topics=(), camera=(), compute-pressure=(), display-capture=(), encrypted-media=(), \
     fullscreen=(), gamepad=(), geolocation=(), gyroscope=(), hid=(), \
     idle-detection=(), local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), \
     publickey-credentials-create=(), publickey-credentials-get=(), serial=(), storage-access=(), usb=(), \

@@ -208,7 +208,7 @@ fn urgency(priority: Priority, lang: Lang) -> Option<&'static str> {
     match priority {
         Priority::Low => Some(lang.pick("not urgent", "не срочно")),
         Priority::Normal => None,
-        Priority::High => Some(lang.pick("urgent", "срочно")),
+        Priority::High => Some(lang.pick("important", "важно")),
         Priority::Critical => Some(lang.pick("critical", "критично")),
     }
 }

@@ -109,7 +109,7 @@ async fn a_push_comes_encrypted_and_in_our_name() {
     let (text, padded) = decrypted(&scene.to, &scene.key, &pushed.body);
     assert_eq!(padded % 128, 0);
     let said: Value = serde_json::from_slice(&text).unwrap();
-    assert_eq!(said["notification"]["body"], "Котельная · срочно\nПредел 8,5 бар");
+    assert_eq!(said["notification"]["body"], "Котельная · важно\nПредел 8,5 бар");
 }
 
 #[tokio::test]

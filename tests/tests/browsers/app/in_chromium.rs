@@ -1,10 +1,15 @@
 //! The app in Chromium, whose push service cannot be replaced: pushes are handed to the worker.
 
 use serde_json::{Value, json};
-use simo_common::{api::people::NewInvite, delivery::DeliveryState, id};
+use simo_common::{
+    api::{message::PostMessage, people::NewInvite},
+    delivery::DeliveryState,
+    id,
+};
 use simo_tests::{
     browser::{Chromium, Screen as _, chromium},
     clock, eventually,
+    plant::to_employees,
 };
 use uuid::Uuid;
 
@@ -113,14 +118,23 @@ async fn a_wrong_code_says_what_to_do_and_a_right_one_may_be_typed_in_cyrillic()
     chromium.says("SiMO не знает такого кода").await;
     let invite = NewInvite { employee: ANNA.to_owned(), valid_for: None };
     let code = site.plant.admin.invite_device(&invite).await.unwrap().code;
+    for (typed, said) in [
+        ("К7ЙВ-Ь2ЧФ-9А", "В коде латинские буквы"),
+        ("K7QD-M2XA-0F", "В коде нет 0, 1, I, L и O"),
+        ("K7QD", "код состоит из десяти"),
+    ] {
+        chromium.evaluate(&format!("document.querySelector('#code').value = {}", json!(typed))).await;
+        chromium.press("button.big").await;
+        chromium.says(said).await;
+    }
     // As typed on a Russian keyboard.
-    let typed: String = code
+    let typed: String = format!("Ваш код: {code}, до пятницы")
         .to_lowercase()
         .chars()
         .map(|letter| {
-            "авекмнорстух"
+            "авезкмнорстух"
                 .chars()
-                .zip("abekmhopctyx".chars())
+                .zip("abe3kmhopctyx".chars())
                 .find_map(|(russian, latin)| (latin == letter).then_some(russian))
                 .unwrap_or(letter)
         })
@@ -194,6 +208,10 @@ async fn a_wall_asks_who_acknowledges() {
     chromium.viewport(1920, 1080, false).await;
     chromium.pair(&site.link().await).await;
     chromium.open(&format!("{}/app/#wall", site.front.url)).await;
+    let short = PostMessage { ttl: Some(2), require_ack: true, ..to_employees("Коротко", &[ANNA]) };
+    site.acs.post_message(&short, false).await.unwrap();
+    chromium.says("Коротко").await;
+    chromium.says("истекло, не подтвердил никто").await;
     let id = site.alarm("Котёл 2").await;
     chromium.says("Котёл 2").await;
     chromium.press(".alarms button").await;

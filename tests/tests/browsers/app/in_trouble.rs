@@ -44,7 +44,7 @@ async fn a_page_of_the_list_that_failed_leaves_no_hole() {
     chromium.press("button.big").await;
     chromium.says("Подключено.").await;
     chromium.evaluate("location.hash = '#wall'").await;
-    chromium.says("Всё подтверждено").await;
+    chromium.says("Подтверждать сейчас нечего").await;
     intercept(&chromium, "real(url, asked)").await;
     chromium.says("Пожар").await;
 }
@@ -68,7 +68,11 @@ async fn windows_of_one_browser_share_a_stream_and_an_end() {
     chromium.evaluate(&format!("location.hash = '#m={id}', null")).await;
     chromium.until("Boolean(document.querySelector('.act button'))").await;
     chromium.press(".act button").await;
-    chromium.until("other.document.body.innerText.includes('Всё подтверждено')").await;
+    // Since the wall was opened, this is a screen that several people share.
+    chromium.until("Boolean(document.querySelector('dialog[open] input'))").await;
+    chromium.evaluate("document.querySelector('dialog[open] input').value = 'Петров'").await;
+    chromium.press("dialog[open] button.big").await;
+    chromium.until("other.document.body.innerText.includes('Подтверждать сейчас нечего')").await;
     assert_eq!(chromium.value("other.document.body.innerText.includes('НЕТ СВЯЗИ')").await, false);
 
     site.plant.admin.remove_device(site.phones().await[0].id).await.unwrap();
@@ -161,4 +165,82 @@ async fn two_servers_of_one_origin_know_nothing_of_each_other() {
     chromium.open(&format!("{}/app/", site.front.url)).await;
     site.alarm("Котёл 2").await;
     chromium.says("Котёл 2").await;
+}
+
+/// Until it is done, the person can leave it, and then it does not happen later without a question.
+#[tokio::test]
+async fn a_pairing_without_an_answer_can_be_left() {
+    let site = Site::new().await;
+    let Some(mut chromium) = start(&site).await else { return };
+    chromium.open(&site.link().await).await;
+    chromium.until("Boolean(document.querySelector('#phone'))").await;
+    site.front.hang(Some("/api/v1/device/pair"));
+    chromium.press("button.big").await;
+    chromium.says("SiMO пока не отвечает").await;
+    chromium.press("button").await;
+    site.front.hang(None);
+    chromium.until("Boolean(document.querySelector('#code'))").await;
+    chromium.reload().await;
+    chromium.until("Boolean(document.querySelector('#code'))").await;
+    assert_eq!(chromium.value("document.querySelector('#code').value").await, "");
+    assert!(site.phones().await.is_empty());
+}
+
+/// A push that was on its way to the person who had this browser before.
+#[tokio::test]
+async fn what_is_pushed_for_somebody_else_does_not_stay() {
+    let site = Site::new().await;
+    let Some(mut chromium) = start(&site).await else { return };
+    chromium.pair(&site.link().await).await;
+    chromium.open(&format!("{}/app/", site.front.url)).await;
+    chromium.until("Boolean(navigator.serviceWorker.controller)").await;
+    let foreign = site.acs.post_message(&to_employees("Зарплата Олега", &["0043"]), false).await.unwrap().id;
+    chromium.push(&site.front.origin, &push(foreign, "Зарплата Олега")).await;
+    let own = site.alarm("Котёл 2").await;
+    chromium.push(&site.front.origin, &push(own, "Котёл 2")).await;
+    site.desktop.see("Котёл 2").await;
+    chromium.says("Котёл 2").await;
+    eventually("its notification goes", async || {
+        (!site.desktop.shown().iter().any(|shown| shown.open && shown.summary == "Зарплата Олега"))
+            .then_some(())
+    })
+    .await;
+    chromium.until("!document.body.innerText.includes('Зарплата Олега')").await;
+}
+
+#[tokio::test]
+async fn who_is_blocked_or_removed_leaves_nothing_behind_and_is_told() {
+    let site = Site::new().await;
+    let Some(mut chromium) = start(&site).await else { return };
+    chromium.pair(&site.link().await).await;
+    site.plant.admin.block_employee(ANNA).await.unwrap();
+    chromium.open(&format!("{}/app/#/settings", site.front.url)).await;
+    chromium.until("Boolean(document.querySelector('button.grave'))").await;
+    chromium.press("button.grave").await;
+    let yes = "[...document.querySelectorAll('dialog[open] button')].find((yes) => yes.innerText === 'Отключить').click()";
+    chromium.until("Boolean(document.querySelector('dialog[open]'))").await;
+    chromium.evaluate(yes).await;
+    chromium.says("Удалить всё только здесь?").await;
+    chromium.evaluate(yes).await;
+    chromium.says("Вы отключили его").await;
+
+    // Somebody who was about to pair it anew is told, too.
+    site.plant.admin.unblock_employee(ANNA).await.unwrap();
+    chromium.pair(&site.link().await).await;
+    chromium.open(&format!("{}/app/", site.front.url)).await;
+    chromium.says("Сообщения").await;
+    chromium.evaluate("location.hash = '#pair'").await;
+    chromium.until("Boolean(document.querySelector('#code'))").await;
+    let phone = site.phones().await.remove(0);
+    site.plant.admin.remove_device(phone.id).await.unwrap();
+    let forgotten = "indexedDB.databases().then(() => new Promise((done) => {
+        const open = indexedDB.open('simo /simo/app/');
+        open.onsuccess = () => {
+            const asked = open.result.transaction('facts').objectStore('facts').get('gone');
+            asked.onsuccess = () => done(asked.result === 'dead');
+        };
+    }))";
+    chromium.until(forgotten).await;
+    chromium.open(&format!("{}/app/", site.front.url)).await;
+    chromium.says("Этот телефон больше не подключён").await;
 }
