@@ -63,6 +63,9 @@ async fn look(session: &Session, connection: &Connection, checks: &mut Vec<Check
         what: "channel",
         ok: matches!(channel.state.as_str(), "ok" | "off"),
         detail: match (channel.state.as_str(), &channel.detail) {
+            ("off", Some(why)) if why != "not configured" => {
+                format!("{}: {} ({why})", channel.channel, session.say("off", "выключен"))
+            }
             ("off", _) => {
                 let off = session.say("off (not configured)", "выключен (не настроен)");
                 format!("{}: {off}", channel.channel)

@@ -109,7 +109,7 @@ async fn show(lang: Lang, url: &str, socket: &Path, folder: &Path, is_lan: bool)
 
     headline(lang.pick("5. The history that operators see", "5. История, которую видит оператор"));
     print_history(&admin, expected, lang).await?;
-    print_what_to_try(&admin, &company, url, socket, lang).await?;
+    print_what_to_try(&admin, &company, url, socket, is_lan, lang).await?;
 
     headline(lang.pick(
         "7. Your own phone: open this link in a browser, or scan it",
@@ -162,9 +162,13 @@ async fn print_what_to_try(
     company: &Company,
     url: &str,
     socket: &Path,
+    is_lan: bool,
     lang: Lang,
 ) -> anyhow::Result<()> {
-    let invite = NewInvite { employee: company.employees[0].personnel_no.clone(), valid_for: None };
+    let invite = NewInvite {
+        employee: company.employees[0].personnel_no.clone(),
+        valid_for: is_lan.then_some(browser::LAN_SECONDS),
+    };
     let code = admin.invite_device(&invite).await?.code;
     let message = PostMessage {
         title: lang.pick("Pressure in boiler 2", "Давление в котле 2").to_owned(),

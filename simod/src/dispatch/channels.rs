@@ -30,7 +30,13 @@ pub(crate) async fn start(app: &Arc<App>, tracker: &TaskTracker) {
     }
     match app.config.webpush_subject() {
         Ok(subject) => start_webpush(app, tracker, subject).await,
-        Err(why) => off(app, tracker, WebPush::KIND, &why.en),
+        Err(why) => {
+            // Browsers open the app there, and would never ring.
+            if app.config.webpush.enabled && app.config.origin().is_some() {
+                tracing::warn!("Web Push is off: {}", why.en);
+            }
+            off(app, tracker, WebPush::KIND, &why.en);
+        }
     }
     sweep::start(app, tracker);
 }

@@ -73,10 +73,10 @@ fn ways(health: &Health, channels: &[ChannelHealth]) -> Judged {
         )
     } else {
         text!(
-            "no way to any phone: no push service is set up and no phone holds a stream. Set `fcm.service_account` in simod's \
-             configuration, or pair a phone with `simoctl device invite NO`",
+            "no way to any phone: no push service is set up and no phone holds a stream. Set `public_url` and \
+             `webpush.subject`, or `fcm.service_account`, in simod's configuration, or pair a phone with `simoctl device invite NO`",
             "нет ни одного пути к телефонам: служба доставки не настроена, и ни один телефон не держит поток. Задайте \
-             `fcm.service_account` в настройках simod или подключите телефон: `simoctl device invite НОМЕР`"
+             `public_url` и `webpush.subject` или `fcm.service_account` в настройках simod или подключите телефон: `simoctl device invite НОМЕР`"
         )
     };
     ("ways", false, detail)

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Seconds that a code works when other machines reach the demo.
-const LAN_SECONDS: i64 = 600;
+pub(super) const LAN_SECONDS: i64 = 600;
 
 /// Time to look at the phone before the next thing happens.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -56,6 +56,13 @@ pub(super) async fn follow(admin: Client, acs: Client, guest: String, lang: Lang
                     "  {} «{}»",
                     lang.pick("A browser is a phone now:", "Браузер теперь телефон:"),
                     phone.name
+                );
+                say!(
+                    "  … {}",
+                    lang.pick(
+                        "waits until notifications are allowed there",
+                        "ждёт, пока на нём разрешат уведомления"
+                    )
                 );
                 until_it_rings(&admin, phone.id, lang).await?;
                 alarm(&admin, &acs, &guest, lang).await?;

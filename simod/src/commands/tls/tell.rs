@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use simo_common::lang::Lang;
-use simod::own_ca::OwnCa;
+use simod::{channel::webpush::check_subject, own_ca::OwnCa};
 use url::Host;
 
 use super::{super::print, CA, CA_KEY, CERTIFICATE, KEY, MakeArguments, SHEET};
@@ -33,8 +33,19 @@ pub(super) fn made(
     set("listen", format!("{any}:{}", arguments.port));
     set("tls_certificate", directory.join(CERTIFICATE).display().to_string());
     set("tls_key", directory.join(KEY).display().to_string());
-    set("public_url", hosts.first().map(|host| url(host, arguments.port)).unwrap_or_default());
+    let own = hosts.first().map(|host| url(host, arguments.port)).unwrap_or_default();
+    let is_known_outside = check_subject(&own).is_ok();
+    set("public_url", own);
     print(&config.to_string(), lang)?;
+    if !is_known_outside {
+        say_aside!(
+            "{}",
+            lang.pick(
+                "Add whom push services may write to, or browsers do not ring: [webpush] subject = \"mailto:…\"",
+                "Добавьте, кому могут написать службы push, иначе браузеры не зазвонят: [webpush] subject = \"mailto:…\"",
+            )
+        );
+    }
     let fingerprint = lang.pick(
         "SHA-256 of the CA, to be compared on every phone",
         "SHA-256 этого УЦ, его сравнивают на каждом телефоне",
