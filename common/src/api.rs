@@ -1,6 +1,6 @@
-//! Wire types of the HTTP API (v1). Field names, units and errors here are what the OpenAPI document says.
+//! Wire types of the HTTP API (v1). The OpenAPI document takes field names, units and errors from here.
 //!
-//! Requests refuse unknown fields; answers may grow fields within a version.
+//! Requests reject unknown fields; answers may gain fields within a version.
 
 pub mod access;
 pub mod audit;
@@ -17,5 +17,5 @@ pub mod problem;
 pub mod service;
 pub mod site;
 
-/// Where every path of the API begins.
+/// The prefix of all API paths.
 pub const PREFIX: &str = "/api/v1";

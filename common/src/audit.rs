@@ -1,13 +1,12 @@
-//! The audit's chain: how the hash of an entry is made, and whether entries are what was chained.
+//! The audit chain: how an entry's hash is made, and whether the entries are those that were chained.
 //!
-//! Every entry's hash covers the hash before it, so that nothing can be changed, taken out or put in without all later
-//! hashes changing. It covers the hash of the payload and not the payload, which names people and may have to be erased
-//! on request; a salt keeps the hash from telling what was erased.
+//! Every entry's hash covers the hash before it: nothing can be changed, removed or inserted without changing all later hashes.
+//! It covers the hash of the payload, not the payload itself, which names people and may have to be erased on request; a salt
+//! keeps the hash from revealing what was erased.
 //!
-//! The hash is SHA-256 over these lines, each ended by a line feed: `simo-audit-1`, the entry's number, its time in
-//! microseconds, its action, the hash of its payload, the hash of the entry before (zeros for the first), hashes in
-//! lower-case hexadecimal. The payload's is SHA-256 over its JSON without spaces, the keys of every object sorted by
-//! their bytes.
+//! The hash is SHA-256 over these lines, each ended by a line feed: `simo-audit-1`, the entry's number, its time in microseconds,
+//! its action, the hash of its payload, the hash of the entry before (zeros for the first); hashes in lower-case hexadecimal. The
+//! payload's hash is SHA-256 over its JSON without spaces, the keys of every object sorted by their bytes.
 
 use std::collections::HashSet;
 
@@ -24,13 +23,13 @@ use crate::{
 /// SHA-256.
 pub type Hash = [u8; 32];
 
-/// What entries that take payloads away are called.
+/// Action of the entries that erase payloads.
 pub const ERASED: &str = "audit.erase";
 
-/// A payload as it is hashed and stored.
+/// The canonical form of a payload, which is hashed and stored.
 pub fn canonical(payload: &AuditPayload) -> String {
     let mut text = String::new();
-    // A struct of strings and JSON, whose serialisation cannot fail.
+    // A struct of strings and JSON: its serialisation cannot fail.
     write_sorted(&serde_json::to_value(payload).unwrap_or_default(), &mut text);
     text
 }
@@ -70,7 +69,7 @@ pub fn payload_hash(canonical: &str) -> Hash {
     Sha256::digest(canonical).into()
 }
 
-/// The end of a chain: what the next entry is chained to.
+/// The end of a chain, to which the next entry is chained.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct End {
     /// The number of the last entry; the first one has 1.
@@ -80,7 +79,7 @@ pub struct End {
 }
 
 impl End {
-    /// The end after one more entry.
+    /// The end of the chain after one more entry.
     #[must_use]
     pub fn then(&self, at: i64, action: &str, payload_hash: &Hash) -> Self {
         let seq = self.seq + 1;
@@ -90,7 +89,7 @@ impl End {
     }
 }
 
-/// A hash as it was written.
+/// Parses a hash in hexadecimal.
 pub fn from_hex(text: &str) -> Option<Hash> {
     let mut hash = Hash::default();
     if text.len() != 64 || !text.is_ascii() {
@@ -102,20 +101,20 @@ pub fn from_hex(text: &str) -> Option<Hash> {
     Some(hash)
 }
 
-/// Goes through a chain from its first entry on.
+/// Verifies a chain, entry by entry from the first.
 #[derive(Debug, Default)]
 pub struct Verifier {
     end: End,
-    /// Entries without payload that no entry has accounted for yet: erasures come later than what they erase.
+    /// Entries without payload that no erasure entry covers so far: an erasure comes later than the entries it erases.
     erased: HashSet<u64>,
     count: u64,
 }
 
 impl Verifier {
-    /// Takes the next entry.
+    /// Checks the next entry.
     ///
     /// # Errors
-    /// In what it is not what was chained.
+    /// How the entry differs from the one that was chained.
     pub fn take(&mut self, entry: &AuditEntry) -> Result<(), Text> {
         let seq = entry.seq;
         if seq != self.end.seq + 1 {
@@ -158,20 +157,20 @@ impl Verifier {
         Ok(())
     }
 
-    /// Where the chain has got to.
+    /// The last entry checked.
     pub fn end(&self) -> End {
         self.end
     }
 
-    /// How many entries were without payload.
+    /// Number of entries without payload.
     pub fn erased(&self) -> u64 {
         self.count
     }
 
-    /// Whether the chain ends where a head says that was asked for after the last entry: not behind it.
+    /// Checks that the chain does not go beyond a head that was read after the last entry.
     ///
     /// # Errors
-    /// The head was set back.
+    /// The chain is longer: the head was set back.
     pub fn ends_by(&self, head: &AuditHead) -> Result<(), Text> {
         let (last, end) = (self.end.seq, head.seq);
         if last > end {
@@ -183,10 +182,10 @@ impl Verifier {
         Ok(())
     }
 
-    /// Whether the entry that has just been taken is the one that a head names, when it has that number.
+    /// Checks the entry just taken against a head with the same number.
     ///
     /// # Errors
-    /// It is another one: the chain was written anew.
+    /// The hashes differ: the chain was rewritten.
     pub fn meets(&self, head: &AuditHead) -> Result<(), Text> {
         let seq = head.seq;
         if self.end.seq == seq && from_hex(&head.hash) != Some(self.end.hash) {
@@ -198,10 +197,10 @@ impl Verifier {
         Ok(())
     }
 
-    /// After the last entry.
+    /// To be called after the last entry.
     ///
     /// # Errors
-    /// The chain ends before an entry that a head names, or payloads have gone without a record of it.
+    /// The chain ends before an entry that a head names, or payloads are missing without an erasure entry.
     pub fn finish(&self, head: Option<&AuditHead>) -> Result<(), Text> {
         let last = self.end.seq;
         if let Some(seq) = head.map(|head| head.seq).filter(|seq| *seq > last) {
@@ -220,7 +219,7 @@ impl Verifier {
     }
 }
 
-/// Which entries an erasure has emptied.
+/// Numbers of the entries that an erasure emptied.
 fn erased_entries(payload: &AuditPayload) -> impl Iterator<Item = u64> + '_ {
     let entries = payload.after.as_ref().and_then(|after| after.get("entries"));
     entries.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64)

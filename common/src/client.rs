@@ -1,5 +1,5 @@
-//! The typed HTTP client: over TCP or the daemon's Unix socket, one method per endpoint. What each does, and its errors, is
-//! in the OpenAPI document.
+//! The typed HTTP client: over TCP or the daemon's Unix socket, one method per endpoint. The OpenAPI document describes each
+//! endpoint and its errors.
 
 mod access;
 mod audit;
@@ -36,7 +36,7 @@ use crate::{
     lang::Lang,
 };
 
-/// Where the daemon is.
+/// The daemon's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Server {
     /// `http://host:port`, possibly with a path under which the API is nested.
@@ -45,33 +45,33 @@ pub enum Server {
     Socket(PathBuf),
 }
 
-/// Why a call did not succeed.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The server answered with an error.
     #[error("{}", .0.detail)]
     Problem(Box<Problem>),
-    /// No answer: the server is away, or the way to it.
+    /// No answer: the server or the network is down.
     #[error("cannot reach the server: {0}")]
     Unreachable(String),
-    /// The stream ended because another phone with this one's identity opened one.
+    /// The stream ended because another phone with the same identity opened one.
     #[error("another phone with the same identity has taken the place of this one")]
     Replaced,
-    /// The CA certificates to trust cannot be used.
+    /// The given CA certificates cannot be used.
     #[error("{0}")]
     Certificates(String),
-    /// An answer that is not SiMO's.
+    /// The answer is not from SiMO.
     #[error("the server answered what SiMO does not say ({status}): {text}")]
     Foreign {
         /// The HTTP status.
         status: u16,
-        /// The beginning of what it said.
+        /// The beginning of its body.
         text: String,
     },
 }
 
 impl Error {
-    /// The HTTP status of the answer, where there was one.
+    /// The HTTP status of the answer, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Problem(problem) => Some(problem.status),
@@ -81,12 +81,12 @@ impl Error {
     }
 }
 
-/// A part of a path: percent-encoded, so that any personnel number fits.
+/// A path segment: percent-encoded, so that any personnel number fits.
 fn part(text: &str) -> String {
     byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-/// The CA certificates in a PEM file.
+/// Reads the CA certificates of a PEM file.
 fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>> {
     let unusable = |cause: String| Error::Certificates(format!("{}: {cause}", path.display()));
     let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
@@ -97,23 +97,22 @@ fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>> {
     }
 }
 
-/// What a call returns.
+/// The result of a call.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A client of one server, on behalf of one caller.
+/// A client of one server, calling as one caller.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
-    /// The client (legal entity) to act for, where the caller may see several.
+    /// The client (legal entity) to act for, if the caller may see several.
     scope: Option<String>,
     lang: Lang,
 }
 
 impl Client {
-    /// A client without a token; calls time out after 30 seconds (imports after 10 minutes), streams
-    /// never do.
+    /// A client without a token; calls time out after 30 seconds (imports after 10 minutes), streams never do.
     ///
     /// # Errors
     /// When the TLS back end cannot be set up.
@@ -121,7 +120,7 @@ impl Client {
         Self::trusting(server, None, lang)
     }
 
-    /// The same, trusting also the CA certificates in this PEM file.
+    /// The same, also trusting the CA certificates in this PEM file.
     ///
     /// # Errors
     /// When the file holds no certificates, or the TLS back end cannot be set up.
@@ -129,7 +128,7 @@ impl Client {
         let certificates = ca.map_or(Ok(Vec::new()), certificates)?;
         let builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
-            // A stream may be silent for long: only the system notices that its other end is gone.
+            // A stream may be silent for long: only TCP keep-alive notices that the peer is gone.
             .tcp_keepalive(Duration::from_secs(30))
             .tcp_keepalive_interval(Duration::from_secs(10))
             .tcp_keepalive_retries(3)
@@ -204,12 +203,12 @@ impl Client {
         self.send(self.request(method, path)).await
     }
 
-    /// A call whose answer says nothing.
+    /// A call without a result.
     async fn nothing(&self, method: http::Method, path: &str) -> Result<()> {
         self.call::<IgnoredAny>(method, path).await.map(|_| ())
     }
 
-    /// A stream of server-sent events; it ends when the connection does, and the caller resumes with the last id.
+    /// A stream of server-sent events; it ends with the connection, and the caller resumes with the last id.
     async fn events(
         &self,
         path: &str,
@@ -248,12 +247,12 @@ pub struct ServerEvent {
     pub id: Option<String>,
     /// Its kind.
     pub event: String,
-    /// Its data: JSON.
+    /// Its data, as JSON.
     pub data: String,
 }
 
 impl ServerEvent {
-    /// Cuts the first whole event off the buffer; comments (keep-alives) are skipped.
+    /// Takes the first complete event off the buffer, skipping comments (keep-alives).
     fn take_from(buffer: &mut Vec<u8>) -> Option<Self> {
         loop {
             let end = buffer.windows(2).position(|pair| pair == b"\n\n")?;
@@ -280,7 +279,7 @@ impl ServerEvent {
         }
     }
 
-    /// What its data is.
+    /// Its data, deserialized.
     fn parsed<T: DeserializeOwned>(&self) -> Result<T> {
         let data = self.data.as_bytes();
         serde_json::from_slice(data).map_err(|_| foreign(200, data))
@@ -306,7 +305,7 @@ fn foreign(status: u16, body: &[u8]) -> Error {
     Error::Foreign { status, text: String::from_utf8_lossy(body).chars().take(200).collect() }
 }
 
-/// The causes of an error: reqwest's own text says no more than "error sending request".
+/// The causes of an error: reqwest's own text is only "error sending request".
 fn chain(error: &dyn std::error::Error) -> String {
     let Some(first) = error.source() else {
         return error.to_string();

@@ -1,5 +1,5 @@
-//! Command lines in Russian. clap speaks English only: help comes from a file beside the command line, clap's own few words are
-//! translated where it has rendered them, and refusals are worded anew.
+//! Command lines in Russian. clap speaks only English: the help comes from a file beside the command line, clap's own words are
+//! translated in its rendered output, and refusals are worded anew.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use clap::{
 
 use crate::lang::{Text, Wrong};
 
-/// What clap itself writes.
+/// clap's own words, and their translations.
 pub const WORDS: &[(&str, &str)] = &[
     ("Usage:", "Использование:"),
     ("Commands:", "Команды:"),
@@ -34,13 +34,13 @@ pub const WORDS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Russian help: of a command under its path (`employee import`), of an argument under the path, a slash and its id
-/// (`employee import/file`), of one that means the same everywhere under the slash and its id alone.
+/// Russian help, keyed by path for a command (`employee import`), by path, slash and id for an argument (`employee import/file`),
+/// and by slash and id alone for an argument that means the same everywhere.
 #[derive(Debug)]
 pub struct Help(BTreeMap<String, String>);
 
 impl Help {
-    /// Reads a file of it. Without what cannot be read, clap shows no help there.
+    /// Parses a help file. If it is malformed, clap shows no help.
     pub fn parse(file: &str) -> Self {
         Self(toml::from_str(file).unwrap_or_default())
     }
@@ -61,7 +61,7 @@ impl Help {
             .long_about(whole)
             .mut_args(|argument| {
                 let help = self.text_of_argument(path, argument.get_id().as_str()).to_owned();
-                // The help names the variable itself.
+                // Our help names the variable itself.
                 argument.help(help).long_help(Resettable::Reset).hide_env(true)
             })
             .mut_subcommands(|verb| {
@@ -79,7 +79,7 @@ impl Help {
         if own.is_empty() { self.text(&format!("/{id}")) } else { own }
     }
 
-    /// For tests: the commands and arguments without help in one of the languages, and texts for what is not there.
+    /// For tests: commands and arguments without help in either language, and texts that belong to none.
     pub fn missing_and_unused(&self, command: &Command) -> (Vec<String>, Vec<String>) {
         let (mut keys, mut missing) = (BTreeSet::new(), Vec::new());
         self.look_through(command, "", &mut keys, &mut missing);
@@ -114,13 +114,12 @@ fn under(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path} {name}") }
 }
 
-/// What clap has rendered, in Russian.
+/// clap's rendered output, in Russian.
 pub fn translated(rendered: &str) -> String {
     WORDS.iter().fold(rendered.to_owned(), |text, (english, russian)| text.replace(english, russian))
 }
 
-/// Says in Russian why a command line is not understood, behind `mark`; `None` when nothing is wrong with it: help was
-/// asked for.
+/// Explains in Russian why a command line is rejected, after `mark`; `None` when help was requested instead.
 pub fn refusal(error: &clap::Error, mark: &str) -> Option<String> {
     let said = |kind| error.get(kind).map(in_words).unwrap_or_default();
     let argument = said(ContextKind::InvalidArg);
@@ -185,7 +184,7 @@ fn in_words(value: &ContextValue) -> String {
     }
 }
 
-/// Reads a span of time: `90` or `90s`, `30m`, `72h`, `7d`; in seconds.
+/// Parses a span of time: `90` or `90s`, `30m`, `72h`, `7d`; in seconds.
 pub fn seconds(text: &str) -> Result<i64, Wrong> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = match &text[digits.len()..] {

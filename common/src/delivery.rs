@@ -33,7 +33,7 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
-    /// All of them, in their order.
+    /// All states, in order.
     pub const ALL: [Self; 9] = [
         Self::Queued,
         Self::Sent,
@@ -61,7 +61,7 @@ impl DeliveryState {
         }
     }
 
-    /// Its Russian name, as the programs show it.
+    /// Its Russian name, for texts.
     pub fn as_russian(self) -> &'static str {
         match self {
             Self::Queued => "в очереди",
@@ -154,7 +154,7 @@ pub struct Facts {
 
 impl Facts {
     /// The state: a receipt beats every outcome and everything earlier. `failed` and `expired` beat `sent`; `canceled` and
-    /// `denied` do not, because what a provider has cannot be called back.
+    /// `denied` do not, because a push that a provider accepted cannot be recalled.
     pub fn state(self) -> DeliveryState {
         if self.acknowledged {
             DeliveryState::Acknowledged

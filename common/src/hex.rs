@@ -1,6 +1,6 @@
 //! Bytes as hexadecimal digits.
 
-/// Bytes in lower-case digits, two for each.
+/// Lower-case digits, two per byte.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     let text = String::with_capacity(2 * bytes.len());

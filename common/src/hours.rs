@@ -1,4 +1,4 @@
-//! Weekly hours: when something counts, by the clock of a place. `mon-fri 08:00-20:00; sat,sun 10:00-14:00`.
+//! Weekly hours: when a grant counts, by the wall clock of a time zone. `mon-fri 08:00-20:00; sat,sun 10:00-14:00`.
 
 use std::{fmt, str::FromStr};
 
@@ -13,30 +13,30 @@ use crate::{
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
 
-/// The days as they are written, Monday first.
+/// The names of the days, Monday first.
 const DAYS: [(&str, &str); 7] =
     [("mon", "пн"), ("tue", "вт"), ("wed", "ср"), ("thu", "чт"), ("fri", "пт"), ("sat", "сб"), ("sun", "вс")];
 
-/// Every day of the week.
+/// The name of all days together.
 const DAILY: (&str, &str) = ("daily", "ежедневно");
 
-/// Parts of a week. `Display` is the canonical form, which reads back as an equal one.
+/// Parts of a week. `Display` is the canonical form; it parses back to an equal value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WeeklyHours(Vec<Window>);
 
-/// Days, and a time of each of them.
+/// Days, and the same hours on each of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Window {
     /// Bit 0: Monday.
     days: u8,
-    /// In minutes; before it.
+    /// In minutes, less than `DAY`.
     from: u16,
-    /// In minutes. Not after `from`: on the next day.
+    /// In minutes. If not after `from`: on the next day.
     until: u16,
 }
 
 impl WeeklyHours {
-    /// Whether a moment is within them.
+    /// Whether a moment is within these hours.
     pub fn contain(&self, at: DateTime) -> bool {
         let day = at.weekday().to_monday_zero_offset() as u8;
         let minute = at.hour() as u16 * 60 + at.minute() as u16;
@@ -103,7 +103,7 @@ fn window(text: &str) -> Result<Window, Text> {
     Ok(Window { days, from, until })
 }
 
-/// `08:00` or `8`, to `24:00`.
+/// Parses `08:00` or `8`, up to `24:00`.
 fn minutes(text: &str) -> Option<u16> {
     let (hours, minutes) = text.trim().split_once(':').unwrap_or((text.trim(), "00"));
     let part = |part: &str, digits: usize| -> Option<u16> {
@@ -115,7 +115,7 @@ fn minutes(text: &str) -> Option<u16> {
     (minutes < 60 && total <= DAY).then_some(total)
 }
 
-/// `mon-fri`, `sat,sun`, `fri-mon`, `daily`.
+/// Parses `mon-fri`, `sat,sun`, `fri-mon`, `daily`.
 fn days_of(text: &str) -> Result<u8, Text> {
     let text = text.to_lowercase();
     if text == DAILY.0 || text == DAILY.1 {
@@ -159,7 +159,7 @@ impl fmt::Display for WeeklyHours {
 }
 
 impl WeeklyHours {
-    /// With the days in a language; read back, both mean the same.
+    /// With the names of the days in a language; both languages parse back to the same hours.
     pub fn in_words(&self, lang: Lang) -> String {
         let clock = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
         let windows: Vec<String> = self

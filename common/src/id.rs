@@ -1,4 +1,4 @@
-//! Identifiers: `UUIDv7`, made from the caller's clock so that tests decide what time it is.
+//! Identifiers: `UUIDv7`, made from the caller's clock so that tests control the time.
 
 use std::sync::{
     LazyLock,
@@ -8,21 +8,20 @@ use std::sync::{
 use rand::RngExt as _;
 use uuid::{Builder, Uuid};
 
-/// How many were made by this process, from a number that chance has chosen: what is made within one microsecond ascends
-/// with it.
+/// How many ids this process has made, counted from a random number: ids made within one microsecond ascend by it.
 static MADE: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(rand::rng().random()));
 
-/// The bits of that number which an id has room for.
+/// The bits of that counter that fit into an id.
 const COUNTED: u32 = (1 << 30) - 1;
 
-/// A new identifier for something that came into being at `at_us` (microseconds since 1970, UTC).
+/// A new identifier for an object created at `at_us` (microseconds since 1970, UTC).
 ///
-/// Ids made by one process ascend with time, and in the order in which they are made; nothing may rely on their order
-/// across machines. A batch has one time: in any other order its rows would be put in between each other in every index
-/// that has them, instead of at its end.
+/// Ids made by one process ascend with time, and in the order in which they are made; do not rely on their order across machines.
+/// The rows of a batch share one time: with ids in random order, every index would get them inserted between each other instead
+/// of appended at its end.
 pub fn new(at_us: i64) -> Uuid {
     let at_us = at_us.max(0) as u64;
-    // What RFC 9562 leaves to us after the milliseconds: the microseconds, the count, and 32 bits of chance.
+    // After the milliseconds, RFC 9562 leaves the bits to us: the microseconds, the counter, and 32 random bits.
     let micros = (at_us % 1_000) as u16;
     let count = MADE.fetch_add(1, Ordering::Relaxed) & COUNTED;
     let mut rest = [0; 10];
@@ -39,7 +38,7 @@ mod tests {
     #[test]
     fn ids_ascend_within_a_microsecond_and_with_time() {
         let at = 1_795_600_000_123_456;
-        // But where the count begins anew, once in a thousand million.
+        // Unless the counter wraps, once in a thousand million.
         MADE.store(0, Ordering::Relaxed);
         let mut ids: Vec<Uuid> = (0..1_000).map(|_| new(at)).collect();
         ids.extend([new(at + 1), new(at + 999), new(at + 1_000)]);

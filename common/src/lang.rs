@@ -1,14 +1,14 @@
-//! The two languages that SiMO speaks to people.
+//! SiMO's two languages.
 
 use std::ffi::OsString;
 
 use serde::{Deserialize, Serialize};
 
-/// A language for what a person reads.
+/// A language for texts that people read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lang {
-    /// English, and whatever we do not speak.
+    /// English, also for unsupported languages.
     #[default]
     En,
     /// Russian.
@@ -34,7 +34,7 @@ impl Lang {
         if tag.get(..2).is_some_and(|head| head.eq_ignore_ascii_case("ru")) { Self::Ru } else { Self::En }
     }
 
-    /// From an `Accept-Language` header: the better rated of the two; English when neither is named.
+    /// From an `Accept-Language` header: whichever of the two has the higher weight; English when it names neither.
     pub fn from_accept_language(header: &str) -> Self {
         let mut best = (Self::En, 0.0_f32);
         for part in header.split(',') {
@@ -52,8 +52,7 @@ impl Lang {
         best.0
     }
 
-    /// What `--lang` says in a command line that nobody has understood yet: its refusal speaks that language too. The last
-    /// one counts.
+    /// The value of `--lang` in a command line that is not parsed yet: a refusal is in that language, too. The last one counts.
     pub fn said(words: &[OsString]) -> Option<Self> {
         let words: Vec<_> = words.iter().filter_map(|word| word.to_str()).collect();
         let named = |(place, word): (usize, &&str)| match word.strip_prefix("--lang")? {
@@ -69,7 +68,7 @@ impl Lang {
     }
 }
 
-/// A text in both languages, for errors that learn their reader's language last.
+/// A text in both languages, for errors whose reader's language is not known yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
     /// In English.
@@ -90,7 +89,7 @@ impl Text {
     }
 }
 
-/// Why something typed is refused, for whoever asks for an error and shows it in English.
+/// Why an input is refused, for APIs that need an error type; shown in English.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.en)]
 pub struct Wrong(pub Text);

@@ -1,5 +1,5 @@
-//! What more than one of SiMO's programs needs: the domain's words and limits, the wire types of the HTTP API,
-//! the history query language, and the typed HTTP client.
+//! Shared by SiMO's programs: the domain's terms and limits, the wire types of the HTTP API, the history query language, and the
+//! typed HTTP client.
 
 pub mod api;
 pub mod audit;

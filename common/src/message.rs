@@ -1,4 +1,4 @@
-//! Messages: what an ACS posts, once.
+//! Messages, which an ACS posts.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -7,8 +7,7 @@ mod data;
 
 pub use self::data::Data;
 
-/// Limits of a message's parts. Lengths are counted in characters where a person writes, in bytes where a phone
-/// or the database stores.
+/// Limits of a message's parts. Lengths are in characters where people write, in bytes where phones or the database store.
 pub mod limits {
     /// Characters in a title.
     pub const TITLE_CHARS: usize = 250;
@@ -16,7 +15,7 @@ pub mod limits {
     pub const BODY_BYTES: usize = 16 * 1024;
     /// Bytes of `data` as compact JSON.
     pub const DATA_BYTES: usize = 4 * 1024;
-    /// Objects and lists within one another in `data`: with the message around them, what JSON parsers take.
+    /// Nesting depth of `data`: with the message around it, the limit of common JSON parsers.
     pub const DATA_DEPTH: usize = 126;
     /// Characters in `external_id` and in an `Idempotency-Key`.
     pub const KEY_CHARS: usize = 200;
@@ -26,31 +25,31 @@ pub mod limits {
     pub const PERSONNEL_NO_CHARS: usize = 64;
     /// Entries in `recipients.employees` or `recipients.groups`.
     pub const RECIPIENTS_NAMED: usize = 10_000;
-    /// Seconds from `send_at` to expiry, at most: 28 days, what FCM keeps.
+    /// Seconds from `send_at` to expiry, at most: 28 days, the limit of FCM.
     pub const TTL_SECONDS: i64 = 28 * 24 * 3_600;
-    /// Seconds to expiry unless the message or the client says otherwise: 72 hours.
+    /// Default seconds to expiry: 72 hours.
     pub const DEFAULT_TTL_SECONDS: i64 = 72 * 3_600;
-    /// How far ahead `send_at` may lie: 366 days.
+    /// How far ahead `send_at` may be: 366 days.
     pub const SEND_AHEAD_SECONDS: i64 = 366 * 24 * 3_600;
     /// Items in one `POST /messages/batch`.
     pub const BATCH_ITEMS: usize = 10_000;
-    /// Bytes of one of them.
+    /// Bytes of one such item.
     pub const BATCH_ITEM_BYTES: usize = 4 * 1024 * 1024;
-    /// Items in one with `strict=true`.
+    /// Items in one batch with `strict=true`.
     pub const STRICT_ITEMS: usize = 1_000;
-    /// Bytes in the body of one.
+    /// Bytes in the body of such a batch.
     pub const STRICT_BYTES: usize = 4 * 1024 * 1024;
-    /// Deliveries that one batch may make.
+    /// Deliveries that one batch may create.
     pub const BATCH_DELIVERIES: u64 = 1_000_000;
     /// Bytes in the body of `POST /messages`.
     pub const MESSAGE_REQUEST_BYTES: usize = 256 * 1024;
-    /// Bytes in the body of one that is cut to what fits.
+    /// Bytes in the body of a message to be cut to fit.
     pub const FIT_REQUEST_BYTES: usize = 1024 * 1024;
     /// Bytes in the body of `POST /messages/batch`.
     pub const BATCH_REQUEST_BYTES: usize = 64 * 1024 * 1024;
 }
 
-/// What the sender of a message that an operator posted is called where an ACS is named; no ACS can be called so.
+/// The sender's name in place of an ACS, for messages posted by an operator; no ACS can have it.
 pub const OPERATOR: &str = "operator";
 
 /// A part of a message that may be cut to its limit.
@@ -94,7 +93,7 @@ pub enum Priority {
 }
 
 impl Priority {
-    /// All of them, least urgent first.
+    /// All priorities, least urgent first.
     pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Critical];
 
     /// Its name in API, CLI and queries.
@@ -122,7 +121,7 @@ impl Priority {
         self as i64
     }
 
-    /// The priority stored as `rank`; anything out of range is the nearest one.
+    /// The priority stored as `rank`; a number out of range is clamped.
     pub fn from_rank(rank: i64) -> Self {
         Self::ALL[rank.clamp(0, 3) as usize]
     }

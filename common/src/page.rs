@@ -15,19 +15,19 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// A list that is whole on one page.
+    /// A whole list as one page.
     pub fn whole(items: Vec<T>) -> Self {
         Self { items, next: None }
     }
 }
 
-/// Writes a cursor: the position as JSON, in base64url. Opaque to callers, who must not read or build it.
+/// Encodes a cursor: the position as JSON, in base64url. Opaque to callers, who must not read or build it.
 pub fn encode_cursor<T: Serialize>(position: &T) -> String {
-    // Positions are plain structs of numbers and strings, whose serialisation cannot fail.
+    // Positions are plain structs of numbers and strings: their serialisation cannot fail.
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).unwrap_or_default())
 }
 
-/// Reads a cursor back; `None` when it is not one of ours.
+/// Decodes a cursor; `None` when it is not a valid one.
 pub fn decode_cursor<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
 }

@@ -1,13 +1,13 @@
-//! Where things are when nobody says otherwise: the daemon's socket and data, the programs' profiles.
+//! Default paths: the daemon's socket and data, the programs' profiles.
 
 use std::path::PathBuf;
 
 use directories::{BaseDirs, ProjectDirs};
 
-/// Where the daemon listens unless told otherwise.
+/// The daemon's default listen address.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7466";
 
-/// The daemon's Unix socket: in the user's runtime directory, for root and without one in `/run/simo`.
+/// The daemon's Unix socket: in the user's runtime directory, or in `/run/simo` for root and where there is none.
 pub fn default_socket() -> PathBuf {
     match BaseDirs::new().and_then(|dirs| dirs.runtime_dir().map(PathBuf::from)) {
         Some(runtime) => runtime.join("simo").join("simod.sock"),

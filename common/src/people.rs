@@ -37,14 +37,14 @@ impl std::str::FromStr for Role {
     }
 }
 
-/// Whether `text` is a slug: 1–64 of `a–z 0–9 - _ .`, beginning with a letter or digit.
+/// Whether `text` is a slug: 1–64 characters of `a–z 0–9 - _ .`, beginning with a letter or digit.
 pub fn is_slug(text: &str) -> bool {
     text.len() <= limits::SLUG_CHARS
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
 }
 
-/// Whether `text` is a personnel number: 1–64 characters, none of them a control character, no space at the ends.
+/// Whether `text` is a personnel number: 1–64 characters, no control characters, no spaces at the ends.
 pub fn is_personnel_no(text: &str) -> bool {
     !text.is_empty()
         && text.trim() == text
@@ -52,8 +52,8 @@ pub fn is_personnel_no(text: &str) -> bool {
         && !text.chars().any(char::is_control)
 }
 
-/// What somebody is called by, of a whole name: in Russian the second word (`Иванова Анна Петровна`), after a comma the first
-/// (`Smith, John`), else the first one (`John Smith`).
+/// The form of address in a full name: in Russian the second word (`Иванова Анна Петровна`), after a comma the first
+/// (`Smith, John`), else the first word (`John Smith`).
 pub fn first_name(full_name: &str) -> &str {
     let (family, given) = full_name.split_once(',').unwrap_or((full_name, ""));
     let is_russian = |c: char| matches!(c, 'а'..='я' | 'А'..='Я' | 'ё' | 'Ё');
@@ -72,9 +72,9 @@ pub fn fold_name(name: &str) -> String {
     folded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether two names may be one person's: given name and patronymic agree (a family name changes with a marriage), or the
-/// family name does and the others agree as far as both have them. Initials agree with the names that they begin; the
-/// words may stand in any order when they are the same.
+/// Whether two names may belong to one person: either given name and patronymic match (marriage changes the family name), or the
+/// family name matches and so do the other names that both have. Initials match the names that they begin; if all words are the
+/// same, their order does not matter.
 pub fn may_be_one_person(one: &str, other: &str) -> bool {
     let words = |name: &str| -> Vec<String> {
         let folded = fold_name(name);
@@ -103,7 +103,7 @@ pub fn may_be_one_person(one: &str, other: &str) -> bool {
         || (agree(0) == Some(true) && given != Some(false) && patronymic != Some(false))
 }
 
-/// The key that employees sort by, compared bytewise on every engine: the folded name, then the personnel number.
+/// The key that employees are sorted by, compared bytewise on every engine: the folded name, then the personnel number.
 pub fn sort_key(full_name: &str, personnel_no: &str) -> Vec<u8> {
     let mut key = fold_name(full_name).into_bytes();
     key.push(0);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use qrcode::{Color, EcLevel, QrCode, render::unicode::Dense1x2};
 
-/// A QR code of half blocks, light on dark with its quiet zone, as terminals mostly are; `None` when the text is too long.
+/// A QR code of half blocks, light on dark with its quiet zone, as most terminals are; `None` when the text is too long.
 pub fn picture(text: &str) -> Option<String> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
     let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();

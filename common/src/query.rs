@@ -1,10 +1,9 @@
 //! The history query language: `state:failed employee:иванов after:-2h "точная фраза" котл* давление -тест`.
 //!
-//! Terms are separated by spaces, and all must hold; `-` before a term turns it round. `key:value,value` holds when
-//! one of its values does. What is not `key:…` is searched for in title and body: a word in all its Russian and
-//! English forms, `"…"` exactly, `котл*` by its beginning. Times are half-open: `after:X` is X or later, `before:X`
-//! is earlier than X, and a day is meant from its first moment, so that `after:2026-11-01 before:2026-11-02` is the
-//! first of November. The manual for people is `docs/query-language.*.md`.
+//! Terms are separated by spaces, and all must hold; `-` negates a term. `key:value,value` holds when one of its values does.
+//! Anything other than `key:…` is searched for in title and body: a word in all its Russian and English forms, `"…"` exactly,
+//! `котл*` as a prefix. Times are half-open: `after:X` is X or later, `before:X` is earlier than X, and a day means its first
+//! moment, so that `after:2026-11-01 before:2026-11-02` is the first of November. The user manual is `docs/query-language.*.md`.
 
 mod error;
 mod foreign;
@@ -27,26 +26,26 @@ pub use when::When;
 
 use crate::{delivery::DeliveryState, message::Priority};
 
-/// Characters in a query, at most.
+/// Maximum length of a query, in characters.
 pub const LONGEST: usize = 2_000;
-/// Terms in a query, at most.
+/// Maximum number of terms in a query.
 pub const MOST_TERMS: usize = 64;
 
-/// A query: all of its terms must hold. Its `Display` is the canonical form, which reads back as an equal query.
+/// A query: all of its terms must hold. Its `Display` is the canonical form, which parses back to an equal query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
-    /// The terms, as they were written one after the other.
+    /// The terms, in the order written.
     pub terms: Vec<Term>,
 }
 
-/// One condition. Equal terms may stand in different places.
+/// One condition. Equality ignores the span.
 #[derive(Debug, Clone)]
 pub struct Term {
-    /// Whether it must not hold.
+    /// Whether the condition is negated.
     pub negated: bool,
-    /// What it asks.
+    /// The condition itself.
     pub filter: Filter,
-    /// Where it stands in the text that was read, in bytes.
+    /// Its byte range in the parsed text.
     pub span: Range<usize>,
 }
 
@@ -58,14 +57,14 @@ impl PartialEq for Term {
 
 impl Eq for Term {}
 
-/// What a term asks; it holds when one of the values does.
+/// A condition; it holds when one of its values does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
-    /// Where the delivery stands.
+    /// The delivery's state.
     State(Vec<DeliveryState>),
-    /// The employee's personnel number, or how a word of his name begins ([`crate::people::fold_name`]).
+    /// The employee's personnel number, or the beginning of a word of the name ([`crate::people::fold_name`]).
     Employee(Vec<String>),
-    /// Slugs of groups that the employee belonged to when it was accepted.
+    /// Slugs of groups that the employee belonged to when the message was accepted.
     Group(Vec<String>),
     /// Slugs of groups that the employee belongs to today.
     GroupNow(Vec<String>),
@@ -73,13 +72,13 @@ pub enum Filter {
     Acs(Vec<String>),
     /// Slugs of topics.
     Topic(Vec<String>),
-    /// Ids of devices it was pushed to, or how a word of their names begins.
+    /// Ids of devices it was pushed to, or beginnings of words of their names.
     Device(Vec<String>),
     /// Priorities.
     Priority(Vec<Priority>),
-    /// Accepted at the beginning of this or later.
+    /// Accepted at the start of this time or later.
     After(Vec<When>),
-    /// Accepted before the beginning of this.
+    /// Accepted before the start of this time.
     Before(Vec<When>),
     /// Accepted on this day.
     Date(Vec<When>),
@@ -95,7 +94,7 @@ pub enum Filter {
     Text(Text),
 }
 
-/// Words to find side by side; there is at least one.
+/// Words to find side by side; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
     /// The words in normal form ([`crate::text::words`]).
@@ -111,7 +110,7 @@ pub enum Match {
     Forms,
     /// Exactly these words.
     Phrase,
-    /// Exactly these words, the last of which may go on.
+    /// Exactly these words, the last one as a prefix.
     Beginning,
 }
 
@@ -131,7 +130,7 @@ impl fmt::Display for Term {
 }
 
 impl Filter {
-    /// The key that asks it; `None` for words.
+    /// The condition's key; `None` for words.
     pub fn key(&self) -> Option<Key> {
         Some(match self {
             Self::State(_) => Key::State,
@@ -188,7 +187,7 @@ impl fmt::Display for Text {
     }
 }
 
-/// A value in quotation marks, where it would not stand without.
+/// A value, quoted where needed.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {

@@ -1,4 +1,4 @@
-//! Receipts: what a phone reports back.
+//! Receipts: reports from a phone.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -1,8 +1,8 @@
-//! What somebody who mistyped a word may have meant.
+//! Suggestions for mistyped words.
 
 use crate::{lang::Text, text};
 
-/// The name nearest to what was typed, if any is near.
+/// The name nearest to the typed one, if any is near.
 pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
@@ -12,7 +12,7 @@ pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
-/// What is wrong, with the word that was probably meant.
+/// The error text, with the suggested word.
 pub fn meant(wrong: Text, nearest: Option<&str>) -> Text {
     let Some(nearest) = nearest else { return wrong };
     let Text { en, ru } = wrong;

@@ -1,18 +1,18 @@
-//! Words: how a text is cut into them, and which of them count as forms of one word. The word index, the query
-//! language and the highlighter all go through here, so that they agree on every text.
+//! Words: how a text is split into them, and which ones are forms of one word. The word index, the query language and the
+//! highlighter all use this module, so that they agree on every text.
 
 use std::{borrow::Cow, ops::Range};
 
 use frostem::{Algorithm, Stemmer};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-/// Characters of a word that count; the rest of a longer run (a key, a hash) is ignored.
+/// Characters of a word that count; the rest of a longer one (a key, a hash) is ignored.
 pub const WORD_CHARS: usize = 64;
 
 /// A word of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
-    /// Where it stands, in bytes of the text.
+    /// Its byte range in the text.
     pub range: Range<usize>,
     /// Its normal form: NFKC, lower case, `ё` as `е`, without combining marks.
     pub normal: String,
@@ -37,12 +37,12 @@ pub fn words(text: &str) -> Vec<Word> {
     cutter.finish()
 }
 
-/// The normal forms of a text's words.
+/// The normal forms of a text's words, in order.
 pub fn normal_words(text: &str) -> Vec<String> {
     words(text).into_iter().map(|word| word.normal).collect()
 }
 
-/// Whether NFKC leaves the character alone: what nearly all of our texts consist of.
+/// Whether NFKC leaves the character unchanged, as it does nearly all characters of our texts.
 fn is_plain(c: char) -> bool {
     c.is_ascii() || matches!(c, 'а'..='я' | 'А'..='Я')
 }
@@ -56,7 +56,7 @@ struct Cutter {
 impl Cutter {
     fn take(&mut self, c: char, start: usize, end: usize) {
         match c {
-            // Most of our texts: the tables of all scripts are searched for them at length.
+            // Most of our texts; the Unicode tables take long to search.
             'а'..='я' | 'a'..='z' | '0'..='9' => self.letter(c, start, end),
             ' ' => self.close(),
             _ => {
@@ -93,8 +93,8 @@ impl Cutter {
     }
 }
 
-/// The stem that all forms of a normalised word share: Russian for Cyrillic words, English for Latin ones; a word
-/// with digits or of another script is its own stem.
+/// The stem shared by all forms of a normalised word: Russian for Cyrillic words, English for Latin ones; a word with digits or
+/// in another script is its own stem.
 pub fn stem(word: &str) -> Cow<'_, str> {
     if word.chars().all(|c| matches!(c, 'а'..='я')) {
         Stemmer::new(Algorithm::Russian).stem(word)

@@ -1,4 +1,4 @@
-//! Times: microseconds since 1970 in UTC inside and in the database, RFC 3339 on the wire.
+//! Times: microseconds since 1970 in UTC internally and in the database, RFC 3339 on the wire.
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 
@@ -8,7 +8,7 @@ use crate::{lang::Text, text};
 pub const MILLISECOND: i64 = 1_000;
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;
-/// A minute, in microseconds.
+/// Microseconds in a minute.
 pub const MINUTE: i64 = 60 * SECOND;
 /// Microseconds in an hour.
 pub const HOUR: i64 = 60 * MINUTE;
@@ -17,30 +17,30 @@ pub const DAY: i64 = 24 * HOUR;
 /// Seconds in a day of 24 hours.
 pub const DAY_SECONDS: i64 = DAY / SECOND;
 
-/// Microseconds as a [`Timestamp`]; what lies outside its range is cut to it.
+/// Microseconds as a [`Timestamp`], clamped to its range.
 pub fn from_us(us: i64) -> Timestamp {
     Timestamp::from_microsecond(us).unwrap_or(if us < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
-/// How long something is in whole seconds, the nearest.
+/// A duration in whole seconds, rounded to the nearest.
 pub fn whole_seconds(us: i64) -> i64 {
     (us as f64 / SECOND as f64).round() as i64
 }
 
-/// A moment as a person or an ACS wrote it: with an offset it is exact, without one it waits for a time zone.
+/// A moment as a person or an ACS wrote it: exact with an offset, otherwise it needs a time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// Written with an offset or `Z`.
     Exact(Timestamp),
-    /// Written without an offset: a wall clock in a time zone that is known later (the client's).
+    /// Written without an offset: a wall clock's time in a zone that is known later (the client's).
     Civil(civil::DateTime),
 }
 
 impl Moment {
-    /// Reads `2026-11-22T03:00:00+03:00`, `2026-11-22T03:00:00`, `2026-11-22 03:00` or `2026-11-22`.
+    /// Parses `2026-11-22T03:00:00+03:00`, `2026-11-22T03:00:00`, `2026-11-22 03:00` or `2026-11-22`.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        // RFC 3339 knows no names of zones, and offsets within a day; what is taken for less than it says is late.
+        // RFC 3339 has no zone names, and its offsets are below a day. Ignoring part of such a time would send messages late.
         if text.contains('[') || has_no_such_offset(text) {
             return None;
         }
@@ -50,10 +50,10 @@ impl Moment {
         text.parse::<civil::DateTime>().ok().map(Self::Civil)
     }
 
-    /// Reads a moment, in microseconds, where the zone is known.
+    /// Parses a moment, in microseconds, in a known zone.
     ///
     /// # Errors
-    /// What to tell whoever wrote something else.
+    /// The error message for text that is not a time.
     pub fn read(text: &str, zone: &TimeZone) -> Result<i64, Text> {
         let moment = Self::parse(text).and_then(|moment| moment.in_zone(zone));
         moment.ok_or_else(|| {
@@ -64,7 +64,7 @@ impl Moment {
         })
     }
 
-    /// The moment in microseconds; a wall clock is read in `zone` (in a gap or fold: the earlier offset's).
+    /// The moment in microseconds; a wall clock's time is taken in `zone` (in a gap or fold: with the earlier offset).
     pub fn in_zone(self, zone: &TimeZone) -> Option<i64> {
         match self {
             Self::Exact(at) => Some(at.as_microsecond()),

@@ -1,5 +1,5 @@
-//! Tokens: `simo_acs_` + 43 alphanumerics (256 random bits) + 6 of checksum. The prefix tells a reader (and a secret
-//! scanner) what it is, the checksum recognises a mistyped one without the database, which knows only the SHA-256.
+//! Tokens: `simo_acs_` + 43 alphanumerics (256 random bits) + 6 of checksum. The prefix tells readers (and secret scanners) what
+//! it is; the checksum detects a mistyped token without the database, which stores only the SHA-256.
 
 use rand::RngExt;
 use sha2::{Digest, Sha256};
@@ -62,7 +62,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// All of them.
+    /// All scopes.
     pub const ALL: [Self; 2] = [Self::Send, Self::Read];
 
     /// Its name, also in the database.
@@ -89,7 +89,7 @@ impl std::str::FromStr for Scope {
     }
 }
 
-/// Makes a token of 256 random bits.
+/// Generates a token of 256 random bits.
 pub fn generate(kind: TokenKind) -> String {
     let mut token = String::from(kind.prefix());
     token.push_str(&base62(rand::rng().random::<[u8; 32]>(), BODY));
@@ -97,7 +97,7 @@ pub fn generate(kind: TokenKind) -> String {
     token
 }
 
-/// The kind of a well-formed token; `None` for one that is mistyped, cut short or not ours.
+/// The kind of a well-formed token; `None` if it is mistyped, truncated or not a SiMO token.
 pub fn kind_of(token: &str) -> Option<TokenKind> {
     let kind = [TokenKind::Acs, TokenKind::Operator, TokenKind::Device]
         .into_iter()
@@ -109,12 +109,12 @@ pub fn kind_of(token: &str) -> Option<TokenKind> {
     (checksum(head) == check).then_some(kind)
 }
 
-/// What the database stores of a token.
+/// The hash of a token, which the database stores.
 pub fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// What may be shown of a token after it was issued: the prefix and four characters.
+/// The part of a token that may be shown after it was issued: the prefix and four characters.
 pub fn shown(token: &str) -> String {
     let prefix = kind_of(token).map_or(0, |kind| kind.prefix().len());
     format!("{}…", &token[..(prefix + 4).min(token.len())])
@@ -141,11 +141,11 @@ fn base62(mut number: [u8; 32], width: usize) -> String {
     String::from_utf8_lossy(&digits).into_owned()
 }
 
-/// Letters and digits of codes that people copy by hand: no `0 O 1 I L`, so 5 bits less a little each.
+/// Alphabet of codes that people copy by hand: no `0 O 1 I L`, so slightly less than 5 bits each.
 const CODE_ALPHABET: &[u8; 31] = b"23456789ABCDEFGHJKMNPQRSTUVWXYZ";
 const CODE_CHARS: usize = 10;
 
-/// Makes a code for pairing or logging in, such as `K7QD-M2XA-9F`: 10 characters of 31, 49 random bits.
+/// Generates a code for pairing or logging in, such as `K7QD-M2XA-9F`: 10 characters of 31, 49 random bits.
 pub fn generate_code() -> String {
     let mut rng = rand::rng();
     let mut code = String::with_capacity(12);
@@ -158,13 +158,13 @@ pub fn generate_code() -> String {
     code
 }
 
-/// Whether a text may be a code: only then is it worth a guess.
+/// Whether a text has the form of a code: only then does it count as a guess.
 pub fn is_code(text: &str) -> bool {
     let code = normalize_code(text);
     code.len() == CODE_CHARS && code.bytes().all(|byte| CODE_ALPHABET.contains(&byte))
 }
 
-/// A code as it is hashed: upper case, without the dashes and spaces that people add or leave out.
+/// A code normalised for hashing: upper case, without the dashes and spaces that people add or leave out.
 pub fn normalize_code(code: &str) -> String {
     code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
 }

@@ -1,4 +1,4 @@
-//! What can happen to the model, and what the model can ask of the world.
+//! Inputs to the model, and the effects that it requests.
 
 use std::time::Duration;
 
@@ -19,82 +19,72 @@ use tui_input::InputRequest;
 
 use crate::{complete::Names, history::RowKey, text};
 
-/// Something that happened: the only way into the model.
+/// An input: the only way to change the model.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
-    /// Time passed.
     Tick(Timestamp),
-    /// The terminal has this many columns and lines.
+    /// The terminal's new size: columns and lines.
     Resize(u16, u16),
-    /// A key that means something where it was pressed.
+    /// A key with a meaning in the present focus.
     Command(Command),
-    /// Text was pasted.
     Paste(String),
-    /// The mouse was clicked.
     Click {
         /// From 0.
         column: u16,
         /// From 0.
         row: u16,
     },
-    /// The wheel was turned, down if positive.
+    /// The wheel was turned; positive `lines` mean down.
     Wheel {
         /// From 0.
         column: u16,
         /// From 0.
         row: u16,
-        /// How far.
         lines: isize,
     },
-    /// A page of history came, or did not.
+    /// A page of history arrived, or failed.
     Loaded(u64, Result<Page<Delivery>, Failure>),
-    /// A delivery's story came, or did not.
+    /// A delivery's story arrived, or failed.
     Story(RowKey, Result<Box<Story>, Failure>),
-    /// Who may receive what came, or did not.
+    /// The answer to a question arrived, or failed.
     Answer(Question, Result<Answer, Failure>),
-    /// Names for the completion came.
+    /// Names for completion arrived.
     Names(Names),
-    /// The clients there are came, or did not.
+    /// The list of clients arrived, or failed.
     Clients(Result<Vec<Client>, Failure>),
-    /// The live feed said something.
+    /// News from the live feed.
     Feed(Feed),
 }
 
 /// A client that the operator may look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Client {
-    /// Its slug.
     pub(crate) slug: String,
-    /// Its name.
     pub(crate) name: String,
 }
 
-/// News of the live feed.
+/// News from the live feed.
 #[derive(Debug, Clone)]
 pub(crate) enum Feed {
-    /// It is open: events come from now on.
+    /// It is open: events follow.
     Open,
-    /// Something happened on the server.
     Event(Event),
-    /// It broke off, or could not be opened.
+    /// It broke, or could not be opened.
     Lost {
-        /// Why.
         failure: Failure,
-        /// When it is tried again.
+        /// When it will be retried.
         retry_in: Duration,
     },
 }
 
-/// A delivery with everything that is known about it.
+/// A delivery with all that is known about it.
 #[derive(Debug, Clone)]
 pub(crate) struct Story {
-    /// Its way.
     pub(crate) explanation: Explanation,
-    /// What it carried.
     pub(crate) message: Message,
 }
 
-/// What can be asked about a delivery beside its story: how things stand now, whatever they were then.
+/// A question about a delivery besides its story: the present state, whatever it was then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Question {
     /// Who would receive this topic now.
@@ -103,7 +93,7 @@ pub(crate) enum Question {
     Access(String),
 }
 
-/// What there is to say to a question.
+/// The answer to a question.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     /// A topic's receivers, the first page.
@@ -112,14 +102,14 @@ pub(crate) enum Answer {
     Access(Vec<HeldGrant>),
 }
 
-/// Why a request failed, as far as the screen cares.
+/// Why a request failed, in the distinctions that the screen needs.
 #[derive(Debug, Clone)]
 pub(crate) enum Failure {
-    /// The server will not answer this, and says why.
+    /// The server refused, with its explanation.
     Refused(Box<Problem>),
-    /// No answer, or none of SiMO's.
+    /// No answer, or not one from SiMO.
     Away(String),
-    /// The server ended what had begun.
+    /// The server closed the stream.
     Closed,
 }
 
@@ -133,13 +123,13 @@ impl From<client::Error> for Failure {
     }
 }
 
-/// The end of a chain of causes: what comes before it repeats the address and that there was an error.
+/// The end of a chain of causes; the part before it only repeats the address and that there was an error.
 fn cause(chain: &str) -> &str {
     chain.split_once("(Connect): ").map_or(chain, |(_, cause)| cause)
 }
 
 impl Failure {
-    /// Whether the server must be told which client is meant.
+    /// Whether the server needs to know the client.
     pub(crate) fn wants_client(&self) -> bool {
         matches!(self, Self::Refused(problem) if problem.errors.iter().any(|error| error.field == "client"))
     }
@@ -153,10 +143,10 @@ impl Failure {
         }
     }
 
-    /// What to do about it, where that is known.
+    /// What to do about it, if known.
     pub(crate) fn hint(&self, lang: Lang) -> Option<&str> {
         match self {
-            // The server speaks to programs there.
+            // The server's hint is for programs.
             Self::Refused(problem) if problem.status == 401 => Some(text::log_in(lang)),
             Self::Refused(problem) => problem.hint.as_deref(),
             Self::Away(_) | Self::Closed => None,
@@ -164,18 +154,13 @@ impl Failure {
     }
 }
 
-/// What the operator wants. What it does depends on where he is.
+/// A command of the operator. Its effect depends on the focus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Leave the program.
     Quit,
-    /// One line up.
     Up,
-    /// One line down.
     Down,
-    /// One screen up.
     PageUp,
-    /// One screen down.
     PageDown,
     /// To the first line.
     Home,
@@ -185,76 +170,70 @@ pub(crate) enum Command {
     Previous,
     /// The story of the delivery below.
     Next,
-    /// Who would receive the delivery's topic now; again: back to the story.
+    /// Who would receive the delivery's topic now; a second time: back to the story.
     Receivers,
-    /// What the delivery's employee may receive; again: back to the story.
+    /// What the delivery's employee may receive; a second time: back to the story.
     Access,
     /// Open, choose, apply.
     Enter,
     /// Close, cancel; in the table: show everything again.
     Escape,
-    /// Edit the query line.
     EditQuery,
     /// Change the query line.
     Edit(InputRequest),
     /// The next completion.
     Complete,
-    /// The completion before.
+    /// The previous completion.
     CompleteBack,
     /// Choose how to sort.
     ChooseSort,
-    /// Sort by this; again: the other way round.
+    /// Sort by this key; a second time: in reverse.
     SortBy(SortKey),
-    /// Sort the other way round.
+    /// Reverse the order.
     FlipSort,
     /// Choose the client to look at.
     ChooseClient,
-    /// Read history anew, and try an unreachable server at once.
+    /// Reload the history, and retry an unreachable server at once.
     Reload,
-    /// Show every key.
+    /// Show the list of keys.
     Help,
-    /// The other language.
+    /// Switch to the other language.
     Language,
-    /// Paint the whole screen anew.
+    /// Repaint the whole screen.
     Repaint,
 }
 
-/// What the model asks of the world.
+/// An effect that the model requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Fetch a page of history.
     Load(Load),
-    /// Fetch a delivery's story.
     Story(RowKey),
-    /// Fetch what there is to say to a question.
+    /// Fetch the answer to a question.
     Ask(Question),
-    /// Fetch names for the completion.
+    /// Fetch names for completion.
     Names,
-    /// Fetch the clients there are.
+    /// Fetch the list of clients.
     Clients,
-    /// Look at this client from now on.
+    /// Switch to this client.
     LookAt(String),
-    /// Do not wait for the next try of the feed.
+    /// Retry the feed at once.
     Reconnect,
-    /// Ask the server for this language from now on.
+    /// Use this language with the server from now on.
     Speak(Lang),
-    /// Paint the whole screen anew.
+    /// Repaint the whole screen.
     Repaint,
-    /// Leave.
     Quit,
 }
 
-/// Which page of history to fetch.
+/// The page of history to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Load {
-    /// Comes back with the answer.
+    /// Returned with the answer.
     pub(crate) ticket: u64,
-    /// Which deliveries.
     pub(crate) query: String,
-    /// In which order.
     pub(crate) sort: Sort,
-    /// Where to go on.
+    /// Where the page begins.
     pub(crate) cursor: Option<String>,
-    /// Rows at most.
+    /// Maximum number of rows.
     pub(crate) limit: u32,
 }

@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
     version: Option<bool>,
 }
 
-/// Reads the command line; help and mistakes end the program here.
+/// Parses the command line; help and errors exit here.
 pub(crate) fn parse() -> Arguments {
     let words: Vec<OsString> = std::env::args_os().collect();
     let lang = Lang::of_terminal(Lang::said(&words));
@@ -73,12 +73,12 @@ pub(crate) fn parse() -> Arguments {
     })
 }
 
-/// Says in Russian why a command line is not understood.
+/// Explains in Russian why a command line is rejected.
 fn refusal(error: &clap::Error) -> String {
     command_line::refusal(error, "ошибка:").unwrap_or_else(|| error.to_string())
 }
 
-/// The command line with its help in one language.
+/// The command line, with help in one language.
 fn command(lang: Lang) -> Command {
     let command = Arguments::command();
     match lang {
@@ -96,15 +96,14 @@ fn russian() -> Help {
 }
 
 impl Arguments {
-    /// The operator's language.
     pub(crate) fn language(&self) -> Lang {
         Lang::of_terminal(self.lang)
     }
 
-    /// Where the server is: by flags, environment, context, else the local socket.
+    /// The server, chosen by flags, environment, context, else the local socket.
     ///
     /// # Errors
-    /// When the contexts cannot be read, or do not hold the one named.
+    /// When the contexts cannot be read, or the named one does not exist.
     pub(crate) fn connection(&self) -> Result<Connection, ProfileError> {
         let flags = Wish {
             socket: self.socket.clone(),

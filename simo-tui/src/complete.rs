@@ -1,10 +1,10 @@
-//! Completion of the query line: keys, and the values that a key can take.
+//! Completion in the query line: keys and their values.
 
 use simo_common::{delivery::DeliveryState, lang::Lang, message::Priority, query::Key};
 
 use crate::text;
 
-/// Names to complete with, besides those that the language itself knows.
+/// Names to complete, besides those of the query language.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Names {
     /// Slugs of topics.
@@ -17,22 +17,22 @@ pub(crate) struct Names {
     pub(crate) employees: Vec<String>,
 }
 
-/// What could stand where the cursor is.
+/// The completion candidates at the cursor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Completion {
     /// Where the completed part begins, in characters.
     pub(crate) start: usize,
-    /// What could stand there.
+    /// The candidates.
     pub(crate) items: Vec<String>,
-    /// Which of them stands there now.
+    /// The one inserted now.
     pub(crate) chosen: Option<usize>,
 }
 
-/// Candidates shown at most.
+/// Maximum number of candidates.
 const MOST: usize = 200;
 
 impl Completion {
-    /// The candidates at a place in the line; `cursor` counts characters.
+    /// The candidates at a position in the line; `cursor` counts characters.
     pub(crate) fn at(line: &str, cursor: usize, names: &Names, lang: Lang) -> Self {
         let before: Vec<char> = line.chars().take(cursor).collect();
         let word_start = word_start(&before);
@@ -65,7 +65,7 @@ impl Completion {
         Self { start, items, chosen: None }
     }
 
-    /// Goes to the next candidate, or the one before.
+    /// Selects the next or the previous candidate.
     pub(crate) fn step(&mut self, back: bool) -> Option<&str> {
         let count = self.items.len();
         if count == 0 {
@@ -82,7 +82,7 @@ impl Completion {
     }
 }
 
-/// Where the word that ends here begins; a quoted space does not end a word.
+/// The start of the word at the end of `before`; a quoted space does not end a word.
 fn word_start(before: &[char]) -> usize {
     let mut start = 0;
     let mut quoted = false;
@@ -96,7 +96,7 @@ fn word_start(before: &[char]) -> usize {
     start
 }
 
-/// The language that a word is written in.
+/// The language of a word, judged by its script.
 fn script(word: &str) -> Option<Lang> {
     let letter = word.chars().find(|c| c.is_alphabetic())?;
     Some(if letter.is_ascii() { Lang::En } else { Lang::Ru })
@@ -130,7 +130,7 @@ fn values(key: Key, names: &Names, lang: Lang) -> Vec<String> {
     known.iter().map(|value| quoted(value)).collect()
 }
 
-/// A value as it must be written: in quotes if it has spaces.
+/// A value as written in a query: quoted if it contains spaces.
 fn quoted(value: &str) -> String {
     if value.contains(' ') { format!("\"{value}\"") } else { value.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! A small company's history, for tests.
+//! The history of a small company, for tests.
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
@@ -45,7 +45,7 @@ pub(crate) fn now() -> Timestamp {
     "2026-11-22T09:03:45Z".parse().unwrap()
 }
 
-/// The row that is so many rows from the newest; the tenth and later ones are of yesterday.
+/// The row this many places below the newest; from the tenth on, rows are yesterday's.
 pub(crate) fn row(number: u32) -> Delivery {
     let n = number as usize;
     let age = if n < 10 { 7 * i64::from(number) } else { 86_400 + 61 * i64::from(number) };
@@ -92,7 +92,7 @@ pub(crate) fn clients() -> Vec<Client> {
     vec![client("romashka", "ООО «Ромашка»"), client("vasilek", "АО «Василёк»")]
 }
 
-/// Lets actions happen; what they ask for is dropped.
+/// Runs actions and drops their effects.
 pub(crate) fn act(model: &mut Model, actions: impl IntoIterator<Item = Action>) {
     for action in actions {
         update(model, action);
@@ -108,7 +108,7 @@ pub(crate) fn type_in(model: &mut Model, text: &str) {
     press(model, typed);
 }
 
-/// The page that an action makes the model ask for.
+/// The page that an action makes the model request.
 pub(crate) fn asked(model: &mut Model, action: Action) -> Option<Load> {
     update(model, action).into_iter().find_map(|effect| match effect {
         Effect::Load(load) => Some(load),
@@ -116,24 +116,24 @@ pub(crate) fn asked(model: &mut Model, action: Action) -> Option<Load> {
     })
 }
 
-/// Answers the page that is asked for first by now.
+/// Answers the pending request for a page.
 pub(crate) fn answer(model: &mut Model, result: Result<Page<Delivery>, Failure>) {
     let loads = &model.loads;
     let ticket = loads.first.or(loads.fresh).or(loads.more).unwrap();
     update(model, Action::Loaded(ticket, result));
 }
 
-/// A model that is connected and has the newest rows; `size` is that of the terminal.
+/// A connected model that has loaded the newest rows; `size` is the terminal's.
 pub(crate) fn loaded(lang: Lang, size: (u16, u16), rows: u32, next: Option<&str>) -> Model {
     let mut model = model(lang);
     act(&mut model, [Action::Resize(size.0, size.1), Action::Feed(Feed::Open)]);
     answer(&mut model, Ok(page(0..rows, next)));
-    // The feed opened while the first page was on its way, so the rows are read once more.
+    // The feed opened while the first page was loading, so the rows are loaded once more.
     answer(&mut model, Ok(page(0..rows, next)));
     model
 }
 
-/// Time passes.
+/// Advances the time.
 pub(crate) fn wait(model: &mut Model, seconds: i64) -> Vec<Effect> {
     let now = model.now + SignedDuration::from_secs(seconds);
     update(model, Action::Tick(now))
@@ -170,7 +170,7 @@ pub(crate) fn refused(field: &str, detail: &str) -> Failure {
     }))
 }
 
-/// The story of the newest row: acknowledged at the second try.
+/// The story of the newest row: acknowledged on the second try.
 pub(crate) fn story(lang: Lang) -> Box<Story> {
     let at = |seconds| now() + SignedDuration::from_secs(seconds);
     let line =
@@ -251,7 +251,7 @@ pub(crate) fn story(lang: Lang) -> Box<Story> {
     })
 }
 
-/// Everyone of the company, who may receive the alarms of the boiler.
+/// All employees, who may receive the boiler's alarms.
 pub(crate) fn receivers(next: Option<&str>) -> Answer {
     let grants = ["group:smena-a", "everyone", "employee"];
     let receiver = |(n, (personnel_no, full_name)): (usize, &(&str, &str))| Receiver {
@@ -266,7 +266,7 @@ pub(crate) fn receivers(next: Option<&str>) -> Answer {
     })
 }
 
-/// One grant that counts, one at certain hours, one of the past.
+/// One grant that counts now, one with hours, one that has ended.
 pub(crate) fn access() -> Answer {
     let held = |topic: &str, name: &str, grant: &str, path: &[&str], times: GrantTimes| HeldGrant {
         topic: topic.into(),
@@ -295,7 +295,7 @@ pub(crate) fn key(number: u32) -> RowKey {
     RowKey::of(&row(number))
 }
 
-/// The screen, as it is drawn.
+/// The screen as drawn.
 pub(crate) fn buffer(model: &Model) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(model.size.0, model.size.1)).unwrap();
     terminal.draw(|frame| view::draw(model, frame)).unwrap();

@@ -1,4 +1,4 @@
-//! The rows on the screen: loaded page by page, kept fresh from above, never jumping under the operator's eyes.
+//! The rows on the screen: loaded page by page, refreshed from the top, without jumping under the operator's eyes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,17 +8,14 @@ use simo_common::{
 };
 use uuid::Uuid;
 
-/// What makes a row one and the same: the message and the person.
+/// A row's identity: the message and the employee.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RowKey {
-    /// The message.
     pub(crate) message_id: Uuid,
-    /// The person.
     pub(crate) personnel_no: String,
 }
 
 impl RowKey {
-    /// The key of this row.
     pub(crate) fn of(row: &Delivery) -> Self {
         Self { message_id: row.message_id, personnel_no: row.personnel_no.clone() }
     }
@@ -30,10 +27,10 @@ fn key(row: &Delivery) -> Key<'_> {
     (row.message_id, &row.personnel_no)
 }
 
-/// The loaded rows, the cursor bar and the window that the screen shows of them.
+/// The loaded rows, the cursor bar and the visible window.
 ///
-/// While it follows, the bar stays on the first row and the newest is always in sight; once the operator has moved,
-/// bar and window stay on their rows, and what comes in above is only counted.
+/// While following, the bar stays on the first row and the newest rows stay visible; once the operator has moved, bar and window
+/// stay on their rows, and new rows above are only counted.
 #[derive(Debug)]
 pub(crate) struct History {
     rows: Vec<Delivery>,
@@ -52,7 +49,7 @@ impl Default for History {
 }
 
 impl History {
-    /// All rows that are loaded.
+    /// The loaded rows.
     pub(crate) fn rows(&self) -> &[Delivery] {
         &self.rows
     }
@@ -62,27 +59,27 @@ impl History {
         self.next.as_deref()
     }
 
-    /// The bar's place.
+    /// Index of the row under the bar.
     pub(crate) fn selected(&self) -> usize {
         self.selected
     }
 
-    /// The first row in sight.
+    /// Index of the first visible row.
     pub(crate) fn top(&self) -> usize {
         self.top
     }
 
-    /// Whether the bar stays on the first row.
+    /// Whether the bar stays on the first row as new rows arrive.
     pub(crate) fn following(&self) -> bool {
         self.following
     }
 
-    /// Rows that came in above since the operator looked there.
+    /// New rows above that the operator has not seen.
     pub(crate) fn unseen(&self) -> usize {
         self.unseen
     }
 
-    /// Whether more came in above than was fetched, so that the top must be read anew.
+    /// Whether more rows are new than were fetched, so that the top must be reloaded.
     pub(crate) fn gap(&self) -> bool {
         self.gap
     }
@@ -98,12 +95,12 @@ impl History {
         self.rows.get(self.selected)
     }
 
-    /// Shows these rows instead, from the top.
+    /// Replaces the rows, and goes to the top.
     pub(crate) fn replace(&mut self, page: Page<Delivery>) {
         *self = Self { next: page.next, rows: distinct(page.items, &HashSet::new()), ..Self::default() };
     }
 
-    /// Shows these rows instead; the bar stays on its row if it is among them.
+    /// Replaces the rows; the bar stays on its row if that is among them.
     pub(crate) fn reread(&mut self, page: Page<Delivery>) {
         let kept = self.current().filter(|_| !self.following).map(RowKey::of);
         let above = self.selected.saturating_sub(self.top);
@@ -116,7 +113,7 @@ impl History {
         }
     }
 
-    /// Adds the page that follows; states move while one pages, so rows that are here already are dropped.
+    /// Appends the next page; rows may move between pages meanwhile, so duplicates are dropped.
     pub(crate) fn append(&mut self, page: Page<Delivery>) {
         let known: HashSet<Key<'_>> = self.rows.iter().map(key).collect();
         let fresh = distinct(page.items, &known);
@@ -124,7 +121,7 @@ impl History {
         self.next = page.next;
     }
 
-    /// Takes in the first rows as they are now; with `all`, as many as there are here, so that the others are gone.
+    /// Merges the first rows as they are now; with `all` they replace all loaded rows.
     pub(crate) fn refresh(&mut self, page: Page<Delivery>, all: bool) {
         let items = distinct(page.items, &HashSet::new());
         let old: HashMap<Key<'_>, usize> = self.rows.iter().enumerate().map(|(i, r)| (key(r), i)).collect();
@@ -162,14 +159,14 @@ impl History {
         self.next = next;
     }
 
-    /// Where the row at `index` is now; if it is gone, its nearest neighbour, the lower one first.
+    /// The new place of the row at `index`; if it is gone, of its nearest neighbour, preferring the one below.
     fn place_of(&self, index: usize, places: &HashMap<Key<'_>, usize>) -> usize {
         let index = index.min(self.rows.len());
         let (above, below) = self.rows.split_at(index);
         below.iter().chain(above.iter().rev()).find_map(|row| places.get(&key(row)).copied()).unwrap_or(0)
     }
 
-    /// Brings the row that an event is about up to date, at once and without asking the server.
+    /// Updates the row that an event is about, without asking the server.
     pub(crate) fn patch(&mut self, event: &Event) {
         let (Some(personnel_no), Some(state)) = (&event.personnel_no, event.state) else {
             return;
@@ -186,29 +183,29 @@ impl History {
         }
     }
 
-    /// Moves the bar to a row; on the first one it follows what comes in.
+    /// Moves the bar to a row; on the first row it follows new ones.
     pub(crate) fn select(&mut self, index: usize, height: usize) {
         self.selected = index.min(self.rows.len().saturating_sub(1));
         self.release();
         self.fit(height);
     }
 
-    /// Keeps the bar on its row, also on the first one.
+    /// Keeps the bar on its row, even on the first.
     pub(crate) fn hold(&mut self) {
         self.following = false;
     }
 
-    /// The bar may leave its row again: on the first one it follows what comes in.
+    /// Ends `hold`: on the first row, the bar follows new ones again.
     pub(crate) fn release(&mut self) {
         self.following = self.selected == 0;
     }
 
-    /// Moves the bar by so many rows.
+    /// Moves the bar by this many rows.
     pub(crate) fn move_by(&mut self, rows: isize, height: usize) {
         self.select(self.selected.saturating_add_signed(rows), height);
     }
 
-    /// Moves the window by so many rows and takes the bar along at its edge.
+    /// Scrolls the window by this many rows; at its edge the bar moves along.
     pub(crate) fn scroll_by(&mut self, rows: isize, height: usize) {
         let last_top = self.rows.len().saturating_sub(height);
         self.top = self.top.saturating_add_signed(rows).min(last_top);
@@ -217,7 +214,7 @@ impl History {
         self.select(selected, height);
     }
 
-    /// Makes the window hold the bar, and as many rows as there are.
+    /// Moves the window to contain the bar, and as many rows as possible.
     pub(crate) fn fit(&mut self, height: usize) {
         let height = height.max(1);
         self.selected = self.selected.min(self.rows.len().saturating_sub(1));
@@ -231,13 +228,13 @@ impl History {
         }
     }
 
-    /// Whether the window is so near the end that the next page should be on its way.
+    /// Whether the window is close enough to the end to load the next page.
     pub(crate) fn wants_more(&self, height: usize) -> bool {
         self.next.is_some() && self.top + 3 * height.max(1) >= self.rows.len()
     }
 }
 
-/// The rows without repeats, among themselves or of what is known.
+/// The rows without duplicates, among themselves or with `known`.
 fn distinct(items: Vec<Delivery>, known: &HashSet<Key<'_>>) -> Vec<Delivery> {
     let mut seen = HashSet::with_capacity(items.len());
     let keep: Vec<bool> =

@@ -1,4 +1,4 @@
-//! What each key means, and the help that lists them.
+//! The meaning of each key, and the help that lists them.
 
 use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
@@ -11,10 +11,10 @@ use crate::{
     model::Focus,
 };
 
-/// Lines per notch of the wheel.
+/// Lines scrolled per notch of the wheel.
 const NOTCH: isize = 3;
 
-/// What a terminal event means, if anything.
+/// The action of a terminal event, if it has one.
 pub(crate) fn action(focus: Focus, event: &Event) -> Option<Action> {
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => command(focus, *key).map(Action::Command),
@@ -115,7 +115,7 @@ fn in_query(key: KeyEvent) -> Option<Command> {
     })
 }
 
-/// The key that a Russian layout shows as `c`: commands answer whichever layout is on.
+/// The Latin key in the place of a Russian one: commands work in either layout.
 fn latin(c: char) -> char {
     match c {
         'й' => 'q',
@@ -143,7 +143,7 @@ fn latin(c: char) -> char {
     }
 }
 
-/// The help: keys, and what they do in English and in Russian; a line without keys is a heading.
+/// The help: keys, and their meaning in English and Russian; a line without keys is a heading.
 pub(crate) const HELP: &[(&str, &str, &str)] = &[
     ("", "Table", "Таблица"),
     ("↑ ↓  k j", "one row up, down", "на строку вверх, вниз"),

@@ -1,7 +1,7 @@
 //! `simo-tui`: browses the history of deliveries in the terminal, live.
 //!
-//! Model, update, view: `action` is all that can happen, `update` (pure) what it does to `model`, `view` the screen
-//! drawn from it; `runtime` joins them to terminal, clock and network.
+//! Model, update, view: `action` defines the inputs, `update` (pure) applies them to `model`, `view` draws the screen from it;
+//! `runtime` connects them to terminal, clock and network.
 
 mod action;
 mod cli;
@@ -26,9 +26,9 @@ use simo_common::client::{Connection, Server};
 
 use crate::model::{Model, Selection};
 
-/// Something went wrong.
+/// Exit code: something went wrong.
 const FAILED: u8 = 1;
-/// It was not called as it must be.
+/// Exit code: wrong usage.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::from(USAGE);
     }
-    // Fails only when a provider is installed already, which serves as well.
+    // Fails only if a provider is installed already, which is fine.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut model = Model::new(lang, TimeZone::system(), named(&connection), wanted, runtime::now());
     model.client.clone_from(&connection.client);
@@ -82,12 +82,12 @@ fn main() -> ExitCode {
 fn started(model: Model, connection: Connection) -> anyhow::Result<()> {
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let done = tokio.block_on(runtime::run(model, connection));
-    // The reader of the terminal's events may wait for one more: nobody waits for it.
+    // The terminal reader may block until one more event: do not wait for it.
     tokio.shutdown_background();
     done
 }
 
-/// The server, as the operator knows it.
+/// The server's name as the operator knows it.
 fn named(connection: &Connection) -> String {
     match &connection.server {
         Server::Url(url) => url.as_str().trim_end_matches('/').to_owned(),

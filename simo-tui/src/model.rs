@@ -1,4 +1,4 @@
-//! Everything the screen is made from.
+//! The state that the screen is drawn from.
 
 use jiff::{Timestamp, tz::TimeZone};
 use simo_common::{
@@ -16,10 +16,10 @@ use crate::{
 
 /// Rows per page.
 pub(crate) const PAGE: u32 = 100;
-/// Rows that are read again at once, at most.
+/// Rows reloaded per request, at most.
 pub(crate) const FRESH: u32 = 300;
 
-/// The orders that history comes in.
+/// The orders that history can be sorted in.
 pub(crate) const SORTS: [Sort; 6] = [
     sort(SortKey::Date, true),
     sort(SortKey::Date, false),
@@ -33,52 +33,43 @@ const fn sort(key: SortKey, descending: bool) -> Sort {
     Sort { key, descending }
 }
 
-/// Where keys go.
+/// The part of the screen that gets the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Focus {
-    /// The table.
     Table,
-    /// The query line.
     Query,
-    /// The choice of a sort.
     Sort,
-    /// The choice of a client.
     Client,
-    /// The detail pane.
     Detail,
-    /// The list of keys.
     Help,
 }
 
-/// Which deliveries, in which order.
+/// The deliveries to show, and their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Selection {
-    /// The query.
     pub(crate) query: String,
-    /// The order.
     pub(crate) sort: Sort,
 }
 
-/// How the server is.
+/// The state of the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Link {
-    /// Not known yet.
+    /// The feed is not open yet.
     Connecting,
-    /// There, and waiting for the operator to choose a client; until then it is asked for nothing.
+    /// Connected, but the operator must choose a client first; until then nothing is requested.
     ClientNeeded,
-    /// There, and telling what happens.
+    /// Connected, and receiving events.
     Live,
-    /// Not there, or it will not have us.
+    /// Not reachable, or refusing us.
     Away {
-        /// Since when.
         since: Timestamp,
-        /// When it is tried again.
+        /// When it will be retried.
         retry_at: Timestamp,
-        /// What the server or the system says.
+        /// The error of the server or the system.
         why: String,
-        /// What the server says to do about it.
+        /// The server's advice, if any.
         hint: Option<String>,
-        /// Whether the server answered, and refused.
+        /// Whether the server answered with a refusal.
         refused: bool,
     },
 }
@@ -86,106 +77,105 @@ pub(crate) enum Link {
 /// The query line.
 #[derive(Debug, Default)]
 pub(crate) struct QueryLine {
-    /// What is being typed.
+    /// The text being edited.
     pub(crate) input: Input,
-    /// What could stand at the cursor.
+    /// The completion candidates at the cursor.
     pub(crate) completion: Completion,
-    /// What was asked before, the latest last.
+    /// Earlier queries, the latest last.
     pub(crate) past: Vec<String>,
-    /// Which of them is shown.
+    /// The one shown, as an index into `past`.
     pub(crate) past_at: Option<usize>,
-    /// What is wrong with it.
+    /// The mistake to show.
     pub(crate) error: Option<QueryError>,
 }
 
-/// What is wrong with a query.
+/// A mistake in a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QueryError {
-    /// Where: a character, from 0.
+    /// Its position: a character, from 0.
     pub(crate) column: Option<usize>,
-    /// What.
+    /// The error message.
     pub(crate) detail: String,
 }
 
 /// The detail pane.
 #[derive(Debug)]
 pub(crate) struct Detail {
-    /// Whose story it tells.
+    /// The delivery whose story is shown.
     pub(crate) key: RowKey,
-    /// The story, once it is here.
+    /// The story, once loaded.
     pub(crate) story: Option<Box<Story>>,
-    /// Why it is not here.
+    /// Why it could not be loaded.
     pub(crate) failure: Option<Failure>,
-    /// Whether it is on its way.
+    /// Whether it is being loaded.
     pub(crate) asked: bool,
-    /// Whether something has happened since it was asked for.
+    /// Whether something has happened since it was requested.
     pub(crate) stale: bool,
-    /// Lines scrolled away.
+    /// Lines scrolled out of view.
     pub(crate) scroll: usize,
-    /// What covers the story.
+    /// The answer shown over the story.
     pub(crate) aside: Option<Aside>,
 }
 
-/// How things stand now, in the detail pane in place of the story.
+/// An answer about the present state, in the detail pane in place of the story.
 #[derive(Debug)]
 pub(crate) struct Aside {
-    /// What was asked.
     pub(crate) question: Question,
-    /// What there is to say; nothing while it is on its way.
+    /// The answer; `None` while it is being loaded.
     pub(crate) answer: Option<Result<Answer, Failure>>,
-    /// Lines of the story that were scrolled away.
+    /// Scroll position of the story.
     pub(crate) story_scroll: usize,
 }
 
 impl Detail {
-    /// The pane for a delivery whose story is on its way.
+    /// The pane for a delivery whose story is being loaded.
     pub(crate) fn of(key: RowKey) -> Self {
         Self { key, story: None, failure: None, asked: true, stale: false, scroll: 0, aside: None }
     }
 }
 
-/// The clients there are, for who may see several.
+/// The list of clients, for operators who may see several.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
-    /// Whether the operator is to choose one as soon as they are known.
+    /// Whether to offer the choice as soon as the list is loaded.
     pub(crate) wanted: bool,
-    /// Whether they are on their way.
+    /// Whether the list is being loaded.
     pub(crate) asked: bool,
-    /// Those there are, once known.
+    /// The clients, once loaded.
     pub(crate) known: Option<Vec<Client>>,
-    /// The bar in the choice.
+    /// Position of the bar in the choice.
     pub(crate) at: usize,
 }
 
-/// Pages that are on their way, by ticket.
+/// Tickets of the pages being loaded.
 #[derive(Debug, Default)]
 pub(crate) struct Loads {
-    /// The last ticket that was given out.
+    /// The last ticket issued.
     pub(crate) last: u64,
-    /// A first page.
+    /// The first page.
     pub(crate) first: Option<u64>,
-    /// A further page.
+    /// The next page.
     pub(crate) more: Option<u64>,
-    /// The first rows again.
+    /// A reload of the first rows.
     pub(crate) fresh: Option<u64>,
 }
 
-/// When the rows are to be made fresh.
+/// When to reload the rows.
 #[derive(Debug, Default)]
 pub(crate) struct Freshness {
-    /// Something has happened that may have changed them.
+    /// Something happened that may have changed the rows.
     pub(crate) stale: bool,
     /// Events were missed: any row may have changed.
     pub(crate) missed: bool,
-    /// What was read again so far, while there is more to read.
+    /// The rows reloaded so far, while more are needed.
     pub(crate) read: Option<Page<Delivery>>,
-    /// Not before this: requests are spaced.
+    /// The earliest time of the next reload, to space requests.
     pub(crate) not_before: Timestamp,
-    /// Once more at this time: an accepted message's deliveries may follow it by a moment.
+    /// Reload once more at this time: an accepted message's deliveries may follow it by a moment.
     pub(crate) again_at: Option<Timestamp>,
 }
 
-/// The whole state of the program.
+/// The program's whole state.
 #[derive(Debug)]
 pub(crate) struct Model {
     /// The operator's language.
@@ -196,50 +186,48 @@ pub(crate) struct Model {
     pub(crate) colour: bool,
     /// The server, as the operator knows it.
     pub(crate) server: String,
-    /// The client that is looked at, if one is named.
+    /// The client shown, if one is named.
     pub(crate) client: Option<String>,
-    /// The clients there are.
+    /// The list of clients.
     pub(crate) clients: Clients,
-    /// What time it is.
+    /// The present time.
     pub(crate) now: Timestamp,
     /// Columns and lines of the terminal.
     pub(crate) size: (u16, u16),
-    /// Where keys go.
+    /// The part of the screen that gets the keys.
     pub(crate) focus: Focus,
-    /// The rows.
     pub(crate) history: History,
-    /// What the rows are; nothing before the first page came.
+    /// The selection that the rows belong to; `None` before the first page arrived.
     pub(crate) shown: Option<Selection>,
-    /// What the operator wants to see.
+    /// The selection that the operator wants.
     pub(crate) wanted: Selection,
-    /// The query line.
     pub(crate) line: QueryLine,
-    /// The bar in the choice of a sort.
+    /// Position of the bar in the choice of a sort.
     pub(crate) sort_at: usize,
-    /// Lines of the help that are scrolled away.
+    /// Lines of the help scrolled away.
     pub(crate) help_scroll: usize,
     /// The detail pane, if it is open.
     pub(crate) detail: Option<Detail>,
-    /// How the server is.
+    /// The state of the connection.
     pub(crate) link: Link,
     /// Why the last request failed.
     pub(crate) notice: Option<String>,
-    /// Why the last key did nothing; until the next one.
+    /// Why the last key did nothing; cleared by the next one.
     pub(crate) remark: Option<fn(Lang) -> &'static str>,
-    /// Pages on their way.
+    /// The pages being loaded.
     pub(crate) loads: Loads,
-    /// Nothing is asked for before this, after a request that failed.
+    /// No requests before this time, after a failed one.
     pub(crate) paused_until: Timestamp,
-    /// When to read again.
+    /// When to reload.
     pub(crate) freshness: Freshness,
-    /// Names to complete with.
+    /// Names for completion.
     pub(crate) names: Names,
-    /// Whether they were asked for.
+    /// Whether they were requested.
     pub(crate) names_asked: bool,
 }
 
 impl Model {
-    /// The state at the start, before anything is known.
+    /// The initial state.
     pub(crate) fn new(lang: Lang, zone: TimeZone, server: String, wanted: Selection, now: Timestamp) -> Self {
         Self {
             lang,
@@ -269,12 +257,12 @@ impl Model {
         }
     }
 
-    /// Whether the rows are those that the operator wants.
+    /// Whether the rows shown are those wanted.
     pub(crate) fn is_current(&self) -> bool {
         self.shown.as_ref() == Some(&self.wanted)
     }
 
-    /// Where keys go when an overlay is closed.
+    /// The focus after an overlay is closed.
     pub(crate) fn base_focus(&self) -> Focus {
         if self.detail.is_some() { Focus::Detail } else { Focus::Table }
     }

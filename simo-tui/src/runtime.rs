@@ -1,5 +1,5 @@
-//! The world around the model: terminal, clock, network. Nothing here waits for the network but tasks of their own,
-//! which report back as actions.
+//! The model's environment: terminal, clock, network. Network requests run in their own tasks, which report back as actions;
+//! nothing else waits for the network.
 
 mod feed;
 mod fetch;
@@ -32,16 +32,16 @@ use crate::{
     view,
 };
 
-/// How often time passes.
+/// Interval of the clock ticks.
 const TICK: Duration = Duration::from_millis(250);
 
-/// The operator's clock.
+/// The current time of the operator's machine.
 pub(crate) fn now() -> Timestamp {
     #[allow(clippy::disallowed_methods, reason = "the one place where this program asks what time it is")]
     Timestamp::now()
 }
 
-/// Runs the program until the operator leaves it.
+/// Runs the program until the operator quits.
 ///
 /// # Errors
 /// When the terminal fails, or the connection cannot be set up.
@@ -65,7 +65,7 @@ pub(crate) async fn run(mut model: Model, connection: Connection) -> anyhow::Res
                     other => world.perform(other)?,
                 }
             }
-            // What has come in meanwhile is drawn together.
+            // Actions that arrived meanwhile are drawn together.
             next = world.incoming.try_recv().ok();
         }
         terminal.draw(|frame| view::draw(&model, frame))?;
@@ -82,7 +82,7 @@ pub(crate) async fn run(mut model: Model, connection: Connection) -> anyhow::Res
     }
 }
 
-/// What effects reach: the server, as one caller who looks at one client.
+/// Runs the effects: calls the server as one caller, for one client.
 struct World {
     connection: Connection,
     lang: Lang,
@@ -127,7 +127,7 @@ impl World {
         Ok(())
     }
 
-    /// Another world: what comes late of this one, the other client's answers, goes nowhere.
+    /// Replaces the whole world: late answers for the previous client go nowhere.
     fn look_at(&mut self, slug: String) -> anyhow::Result<()> {
         self.feed.abort();
         self.connection.client = Some(slug);
@@ -135,7 +135,7 @@ impl World {
         Ok(())
     }
 
-    /// Lets a request run in a task of its own.
+    /// Runs a request in its own task.
     fn ask<F>(&self, request: impl FnOnce(Client) -> F)
     where
         F: Future<Output = Action> + Send + 'static,
@@ -143,7 +143,7 @@ impl World {
         let actions = self.actions.clone();
         let answer = request(self.client.clone());
         tokio::spawn(async move {
-            // Nobody listens any more once the operator has left.
+            // After the operator has quit, the channel is closed.
             let _ = actions.send(answer.await).await;
         });
     }

@@ -1,4 +1,4 @@
-//! What the screen says, in English and Russian.
+//! The texts on the screen, in English and Russian.
 
 use jiff::{Timestamp, tz::TimeZone};
 use simo_common::{
@@ -96,7 +96,7 @@ texts! {
     hint_past: "asked before", "прежние";
 }
 
-/// A state's sign: tells states apart without colour. Each is one or two columns wide in every terminal.
+/// A state's sign: distinguishes states without colour. Each is one or two columns wide in every terminal.
 pub(crate) fn sign(state: DeliveryState) -> &'static str {
     match state {
         DeliveryState::Queued => "…",
@@ -114,7 +114,7 @@ pub(crate) fn sign(state: DeliveryState) -> &'static str {
 /// The sign of a delivery that waits for a device.
 const NO_DEVICE: &str = "○";
 
-/// A delivery's sign and, where there is room, its name.
+/// A delivery's sign, and its name for where there is room.
 pub(crate) fn state_of(delivery: &Delivery, lang: Lang) -> (&'static str, &'static str) {
     if delivery.waits_for_device() {
         (NO_DEVICE, lang.pick("no device", "нет телефона"))
@@ -123,17 +123,15 @@ pub(crate) fn state_of(delivery: &Delivery, lang: Lang) -> (&'static str, &'stat
     }
 }
 
-/// A state's name.
 pub(crate) fn state_name(state: DeliveryState, lang: Lang) -> &'static str {
     lang.pick(state.as_str(), state.as_russian())
 }
 
-/// A priority's name.
 pub(crate) fn priority(priority: Priority, lang: Lang) -> &'static str {
     lang.pick(priority.as_str(), priority.as_russian())
 }
 
-/// An order, in words.
+/// A sort order, in words.
 pub(crate) fn sort(sort: Sort, lang: Lang) -> &'static str {
     match (sort.key, sort.descending) {
         (SortKey::Date, true) => lang.pick("date: newest first", "дата: сначала новые"),
@@ -145,7 +143,7 @@ pub(crate) fn sort(sort: Sort, lang: Lang) -> &'static str {
     }
 }
 
-/// A push's state.
+/// A push's state, for people.
 pub(crate) fn push_state(state: &str, lang: Lang) -> &str {
     match state {
         "waiting" => lang.pick("waiting", "ожидает"),
@@ -158,7 +156,7 @@ pub(crate) fn push_state(state: &str, lang: Lang) -> &str {
     }
 }
 
-/// Who is meant by a target or a grant such as `group:smena-a`.
+/// The recipients that a target or a grant such as `group:smena-a` stands for.
 pub(crate) fn whom(code: &str, lang: Lang) -> String {
     match code.split_once(':') {
         Some(("group", slug)) => format!("{} {slug}", lang.pick("group", "группа")),
@@ -172,14 +170,14 @@ pub(crate) fn whom(code: &str, lang: Lang) -> String {
     }
 }
 
-/// Why a delivery exists: the target and the grant.
+/// Why a delivery exists: its target and its grant.
 pub(crate) fn why(target: Option<&str>, grant: Option<&str>, lang: Lang) -> String {
     let named = target.map(|t| format!("{}: {}", lang.pick("addressed", "адресовано"), whom(t, lang)));
     let let_in = grant.map(|g| format!("{}: {}", lang.pick("grant", "доступ"), whom(g, lang)));
     named.into_iter().chain(let_in).collect::<Vec<_>>().join(" · ")
 }
 
-/// How many tries.
+/// The number of tries, in words.
 pub(crate) fn tries(count: u32, lang: Lang) -> String {
     match lang {
         Lang::En => format!("{count} {}", if count == 1 { "try" } else { "tries" }),
@@ -187,7 +185,7 @@ pub(crate) fn tries(count: u32, lang: Lang) -> String {
     }
 }
 
-/// How many came in above.
+/// The number of new rows above, in words.
 pub(crate) fn new_rows(count: usize, more: bool, lang: Lang) -> String {
     let plus = if more { "+" } else { "" };
     match lang {
@@ -199,7 +197,7 @@ pub(crate) fn new_rows(count: usize, more: bool, lang: Lang) -> String {
     }
 }
 
-/// That the server is away, since when, and when it is tried again.
+/// The message that the server is down, since when, and when it will be retried.
 pub(crate) fn away(refused: bool, since: &str, seconds: i64, lang: Lang) -> String {
     let what = if refused {
         lang.pick("server refuses us", "сервер отказывает")
@@ -225,11 +223,11 @@ fn russian_plural(count: u64, forms: [&'static str; 3]) -> &'static str {
 /// The operator's wall clock.
 #[derive(Debug, Clone)]
 pub(crate) struct Clock<'a> {
-    /// His time zone.
+    /// The operator's time zone.
     pub(crate) zone: &'a TimeZone,
-    /// What time it is.
+    /// The present time.
     pub(crate) now: Timestamp,
-    /// His language.
+    /// The operator's language.
     pub(crate) lang: Lang,
 }
 
@@ -252,13 +250,13 @@ impl Clock<'_> {
         }
     }
 
-    /// The same with the offset from UTC, where times of another zone stand beside it: `03:04:05 +03:00`.
+    /// The same with the offset from UTC, for use beside times of another zone: `03:04:05 +03:00`.
     pub(crate) fn exact(&self, at: Timestamp) -> String {
         let offset = at.to_zoned(self.zone.clone()).strftime("%:z");
         format!("{} {offset}", self.full(at))
     }
 
-    /// `03:04` for today, else with a date that is short but whole.
+    /// `03:04` for today, else with a short but complete date.
     pub(crate) fn short(&self, at: Timestamp) -> String {
         if self.is_today(at) {
             self.format(at, "%H:%M")
@@ -296,7 +294,7 @@ mod tests {
     fn only_today_goes_without_its_date() {
         let zone = TimeZone::get("Asia/Yekaterinburg").unwrap();
         let clock = Clock { zone: &zone, now: "2026-11-22T20:00:00Z".parse().unwrap(), lang: Lang::Ru };
-        // Where the operator sits it is the 23rd already.
+        // In the operator's time zone it is already the 23rd.
         assert_eq!(clock.full("2026-11-22T19:30:00Z".parse().unwrap()), "00:30:00");
         assert_eq!(clock.full("2026-11-22T18:59:59Z".parse().unwrap()), "22.11.2026 23:59:59");
         assert_eq!(clock.exact("2026-11-22T19:30:00Z".parse().unwrap()), "00:30:00 +05:00");

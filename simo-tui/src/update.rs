@@ -1,4 +1,4 @@
-//! What each action does to the model. Pure: what the world is asked for comes back as effects.
+//! Applies actions to the model. Pure: requests to the outside are returned as effects.
 
 mod aside;
 mod live;
@@ -13,7 +13,7 @@ use crate::{
     view::{self, layout},
 };
 
-/// Lets an action happen.
+/// Applies an action.
 pub(crate) fn update(model: &mut Model, action: Action) -> Vec<Effect> {
     let mut effects = Vec::new();
     match action {
@@ -196,7 +196,7 @@ fn in_help(model: &mut Model, command: Command) {
     }
 }
 
-/// Sorts by a key (newest first, А to Я, in the order of life), or the other way round.
+/// Sorts by a key (newest first, А to Я, in the order of a delivery's life), or reverses the order.
 fn sort(model: &mut Model, command: Command) {
     let now = model.wanted.sort;
     let flipped = Sort { descending: !now.descending, ..now };
@@ -213,7 +213,7 @@ fn place_of(sort: Sort) -> usize {
     SORTS.iter().position(|s| *s == sort).unwrap_or(0)
 }
 
-/// Opens the story of the delivery under the bar. The bar stays on it, whatever comes in above.
+/// Opens the story of the delivery under the bar. The bar stays on it while new rows arrive above.
 fn open(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(row) = model.history.current() else {
         return;

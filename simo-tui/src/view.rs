@@ -1,4 +1,4 @@
-//! The screen, drawn from the model and from nothing else.
+//! The screen, drawn from the model alone.
 
 pub(crate) mod choice;
 pub(crate) mod detail;

@@ -1,4 +1,4 @@
-//! Asking before what cannot be undone or reaches many: a person on his terminal, a script by `--yes`.
+//! Confirmation of commands that cannot be undone or that reach many people: asked on a terminal, given by `--yes` in scripts.
 
 use inquire::{Confirm, InquireError, Password, PasswordDisplayMode};
 use simo_common::lang::Lang;
@@ -8,10 +8,10 @@ use crate::{
     terminal,
 };
 
-/// Goes on when `yes` was given or the person agrees.
+/// Continues if `yes` was given or the person agrees.
 ///
 /// # Errors
-/// When he does not agree, or there is nobody to ask.
+/// When the person declines, or there is no terminal to ask on.
 pub(crate) fn confirm(question: &str, yes: bool, lang: Lang) -> Result<(), Failure> {
     if yes {
         return Ok(());
@@ -34,10 +34,10 @@ pub(crate) fn confirm(question: &str, yes: bool, lang: Lang) -> Result<(), Failu
     if answered(answer, lang)? { Ok(()) } else { Err(unchanged(lang)) }
 }
 
-/// Asks for a secret, which is not shown while it is typed.
+/// Asks for a secret, without echo.
 ///
 /// # Errors
-/// When the person gives none.
+/// When the person cancels.
 pub(crate) fn secret(question: &str, lang: Lang) -> Result<String, Failure> {
     let answer = Password::new(question)
         .with_display_mode(PasswordDisplayMode::Hidden)
@@ -60,7 +60,7 @@ fn unchanged(lang: Lang) -> Failure {
     Failure::new(Exit::Failed, lang.pick("Nothing was changed.", "Ничего не изменено."))
 }
 
-/// Reads an answer in either language, whatever keyboard layout is on.
+/// Parses an answer in either language, in any keyboard layout.
 fn is_yes(answer: &str) -> Result<bool, ()> {
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" | "д" | "да" => Ok(true),

@@ -1,5 +1,5 @@
-//! What can be typed: the nouns, and the flags that all of them take. `--help` comes from the doc comments, and in
-//! Russian from the tables beside them (`russian`).
+//! The command line: the nouns, and the flags common to all of them. `--help` comes from the doc comments, in Russian from the
+//! tables beside them (`russian`).
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
@@ -144,7 +144,7 @@ pub(crate) enum Noun {
     Man(commands::generate::Man),
 }
 
-/// The whole command line in one language.
+/// The whole command line, with help in one language.
 pub(crate) fn command(lang: Lang) -> clap::Command {
     let command = Cli::command().mut_subcommands(|noun| noun.disable_help_subcommand(true));
     match lang {
@@ -153,7 +153,7 @@ pub(crate) fn command(lang: Lang) -> clap::Command {
     }
 }
 
-/// Reads the command line.
+/// Parses the command line.
 pub(crate) fn parse(arguments: Vec<OsString>, lang: Lang) -> Result<Cli, clap::Error> {
     let mut arguments = negations_last(arguments);
     if arguments.len() <= 1 {
@@ -164,7 +164,7 @@ pub(crate) fn parse(arguments: Vec<OsString>, lang: Lang) -> Result<Cli, clap::E
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
-/// Says why a command line is not understood, or shows the help that was asked for.
+/// Explains why a command line is rejected, or shows the requested help.
 pub(crate) fn refuse(refusal: &clap::Error, lang: Lang) -> ExitCode {
     let styled = match lang {
         Lang::En => refusal.render().ansi().to_string(),
@@ -178,8 +178,8 @@ pub(crate) fn refuse(refusal: &clap::Error, lang: Lang) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Moves the negated words of a history query (`-state:read`, `-тест`), which look like flags, behind a `--`. The
-/// order of a query's words means nothing.
+/// Moves the negated words of a history query (`-state:read`, `-тест`), which look like flags, behind a `--`. The order of a
+/// query's words does not matter.
 fn negations_last(arguments: Vec<OsString>) -> Vec<OsString> {
     let asks_history =
         arguments.windows(2).any(|pair| pair[0] == "message" && (pair[1] == "list" || pair[1] == "watch"));
@@ -195,7 +195,7 @@ fn negations_last(arguments: Vec<OsString>) -> Vec<OsString> {
     rest
 }
 
-/// Whether it is a query's word with a minus: a flag of ours is ASCII, has no colon, and begins with one of its letters.
+/// Whether it is a negated query word: simoctl's flags are ASCII, have no colon, and begin with one of these letters.
 fn is_negation(word: &str) -> bool {
     word.strip_prefix('-').is_some_and(|term| {
         term.contains(':') || !term.is_ascii() || !term.starts_with(['-', 'o', 'y', 'q', 'h', 'V'])

@@ -1,8 +1,8 @@
-//! What time it is, asked in this one place.
+//! The program's only reading of the system clock.
 
 use jiff::Timestamp;
 
-/// Now, by this machine's clock.
+/// The current time of this machine.
 #[allow(clippy::disallowed_methods, reason = "the program's one reading of the system's clock")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()

@@ -1,4 +1,4 @@
-//! The commands, one file per noun. Each has its arguments, what it does, and how its records look.
+//! The commands, one file per noun, each with its arguments, its actions and the layout of its records.
 
 pub(crate) mod acs;
 pub(crate) mod apply;
@@ -41,7 +41,7 @@ use uuid::Uuid;
 
 use crate::{cli::Noun, failure::Failure, session::Session};
 
-/// Reads an id.
+/// Parses an id.
 pub(crate) fn id(text: &str) -> Result<Uuid, Wrong> {
     text.parse().map_err(|_| {
         Wrong(text!(
@@ -51,21 +51,21 @@ pub(crate) fn id(text: &str) -> Result<Uuid, Wrong> {
     })
 }
 
-/// Reads how many rows a list may have at most.
+/// Parses the maximum number of rows of a list.
 pub(crate) fn rows(text: &str) -> Result<u64, Wrong> {
     let count = text.parse().ok().filter(|count| *count > 0);
     count.ok_or_else(|| Wrong(text!("must be a whole number, 1 or more", "нужно целое число, от 1")))
 }
 
-/// The path that means standard input or output.
+/// The path that stands for standard input or output.
 const STDIO: &str = "-";
 
-/// Whether a path does.
+/// Whether a path stands for standard input or output.
 fn is_stdio(path: &Path) -> bool {
     path.as_os_str() == STDIO
 }
 
-/// What stands in a file, or comes from standard input.
+/// Reads a file or standard input.
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     if !is_stdio(path) {
         return fs::read(path);
@@ -74,12 +74,12 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     io::stdin().read_to_end(&mut bytes).map(|_| bytes)
 }
 
-/// The same as text.
+/// Reads a file or standard input as text.
 fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read_bytes(path)?).map_err(|cause| io::Error::new(io::ErrorKind::InvalidData, cause))
 }
 
-/// How a person is told which file, or that it was standard input.
+/// The file's name in messages to people.
 fn called(path: &Path, lang: Lang) -> String {
     if is_stdio(path) {
         lang.pick("standard input", "стандартный ввод").to_owned()
@@ -88,7 +88,7 @@ fn called(path: &Path, lang: Lang) -> String {
     }
 }
 
-/// A file, or standard input, that cannot be read.
+/// Error: the file or standard input cannot be read.
 fn unreadable(session: &Session, path: &Path, cause: impl Display) -> Failure {
     let path = called(path, session.lang);
     Failure::failed(
@@ -97,7 +97,7 @@ fn unreadable(session: &Session, path: &Path, cause: impl Display) -> Failure {
     )
 }
 
-/// Two arguments that both are to come from standard input.
+/// Error: two arguments both want standard input.
 fn only_one_input(session: &Session, one: &str, other: &str) -> Failure {
     Failure::usage(session.say(
         format!("Only one of {one} and {other} can come from standard input."),
@@ -105,7 +105,7 @@ fn only_one_input(session: &Session, one: &str, other: &str) -> Failure {
     ))
 }
 
-/// A file or directory that cannot be written.
+/// Error: the file or directory cannot be written.
 fn unwritable(session: &Session, path: &Path, cause: impl Display) -> Failure {
     let path = path.display();
     Failure::failed(
@@ -114,7 +114,7 @@ fn unwritable(session: &Session, path: &Path, cause: impl Display) -> Failure {
     )
 }
 
-/// Does what was typed.
+/// Runs a command.
 pub(crate) async fn run(session: &Session, noun: Noun) -> Result<(), Failure> {
     match noun {
         Noun::Client(verb) => client::run(session, verb).await,

@@ -1,4 +1,4 @@
-//! Examples that `simoctl NOUN --help` ends with. A test reads every one of them as a command line.
+//! Examples at the end of `simoctl NOUN --help`. A test parses every one of them as a command line.
 
 pub(crate) const CLIENT: &str = "\
 Examples:
@@ -111,10 +111,10 @@ mod tests {
 
     use crate::cli;
 
-    /// The words of a command line, as a shell makes them.
+    /// The arguments of a command line, split by a shell.
     fn words(line: &str) -> Vec<OsString> {
         let line = line.replace(" ID", " 0193a5f0-7c00-7000-8000-000000000000");
-        // What is before or behind a pipe, and whoever else is given the result, is not ours.
+        // Only the simoctl part of a pipeline is tested.
         let line = line.split(['|', '>']).find(|part| part.contains("simoctl ")).unwrap();
         let line = &line[line.find("simoctl").unwrap()..];
         let line = line.trim_end().trim_end_matches(')');

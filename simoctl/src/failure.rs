@@ -1,4 +1,4 @@
-//! What went wrong: one type for every command. Its kind chooses the exit code; a person reads what, why, what next.
+//! The error type of all commands. Its kind determines the exit code; people read what happened, why, and what to do next.
 
 mod way;
 
@@ -13,18 +13,18 @@ use simo_common::{
 
 use crate::terminal::{harmless, styled, talk};
 
-/// How the program ends; the numbers are a promise to scripts.
+/// The program's exit codes; scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// It did not work.
+    /// The command failed.
     Failed = 1,
-    /// The command line does not say what to do.
+    /// The command line is incomplete or wrong.
     Usage = 2,
-    /// What was named does not exist.
+    /// A named object does not exist.
     NotFound = 3,
-    /// The caller may not do it, or is not known.
+    /// The caller is not allowed to do it, or is unknown.
     NotAllowed = 4,
-    /// It stands against what is there already.
+    /// It conflicts with the present state.
     Conflict = 5,
     /// No server answered.
     Unreachable = 6,
@@ -36,20 +36,20 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command did not do what it was asked for.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The server said no, or nothing.
+    /// The server refused the call, or did not answer.
     Call(Error),
     /// The profiles cannot be used.
     Profile(ProfileError),
-    /// Stdout does not take the data; a closed pipe is no failure.
+    /// Stdout cannot be written; a closed pipe is not a failure.
     Output(io::Error),
-    /// Anything that a command found by itself, in the person's language.
+    /// An error found by the command itself, in the person's language.
     Said(Box<Said>),
 }
 
-/// A failure in words.
+/// A failure's texts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Said {
     exit: Exit,
@@ -59,22 +59,21 @@ pub(crate) struct Said {
 }
 
 impl Failure {
-    /// A failure with this exit code.
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
         Self::Said(Box::new(Said { exit, what: what.into(), details: Vec::new(), hint: None }))
     }
 
-    /// It did not work.
+    /// The command failed.
     pub(crate) fn failed(what: impl Into<String>) -> Self {
         Self::new(Exit::Failed, what)
     }
 
-    /// The command line does not say what to do.
+    /// The command line is incomplete or wrong.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self::new(Exit::Usage, what)
     }
 
-    /// With what to do next.
+    /// Adds what to do next.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         if let Self::Said(said) = &mut self {
             said.hint = Some(hint.into());
@@ -82,7 +81,7 @@ impl Failure {
         self
     }
 
-    /// With every single thing that is wrong.
+    /// Adds all single mistakes.
     pub(crate) fn details(mut self, details: Vec<String>) -> Self {
         if let Self::Said(said) = &mut self {
             said.details = details;
@@ -90,7 +89,7 @@ impl Failure {
         self
     }
 
-    /// The exit code; none when the program ends well all the same.
+    /// The exit code; `None` if the program still succeeds.
     pub(crate) fn exit(&self) -> Option<Exit> {
         match self {
             Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => None,
@@ -102,7 +101,7 @@ impl Failure {
         }
     }
 
-    /// Tells it, and returns how the program ends.
+    /// Prints the failure, and returns the exit code.
     pub(crate) fn report(&self, lang: Lang, connection: Option<&Connection>) -> ExitCode {
         let Some(exit) = self.exit() else {
             return ExitCode::SUCCESS;
@@ -169,7 +168,7 @@ fn exit_of(error: &Error) -> Exit {
             409 => Exit::Conflict,
             _ => Exit::Failed,
         },
-        // What a proxy says when the server behind it is away.
+        // A proxy's answer when the server behind it is down.
         Error::Foreign { status: 502..=504, .. } | Error::Unreachable(_) => Exit::Unreachable,
         Error::Replaced => Exit::Conflict,
         Error::Foreign { .. } => Exit::Failed,
@@ -229,7 +228,7 @@ fn call_in_words(error: &Error, lang: Lang, connection: Option<&Connection>) -> 
 fn problem_in_words(problem: &Problem, lang: Lang, connection: Option<&Connection>) -> Words {
     let mut details: Vec<_> =
         problem.errors.iter().map(|error| format!("{}: {}", error.field, error.detail)).collect();
-    // A single one is mostly what the problem itself says.
+    // A single error is usually part of the problem's own text.
     details.retain(|detail| !problem.detail.ends_with(detail));
     if let Some(id) = problem.request_id.as_ref().filter(|_| problem.status >= 500) {
         details.push(format!("x-request-id: {id}"));
@@ -262,7 +261,7 @@ fn problem_in_words(problem: &Problem, lang: Lang, connection: Option<&Connectio
     (problem.detail.clone(), details, hint)
 }
 
-/// The server's address as a person writes it.
+/// The server's address as people write it.
 pub(crate) fn place(server: &Server) -> String {
     match server {
         Server::Url(url) => url.to_string(),

@@ -1,11 +1,11 @@
-//! What lasts: streams that break and are taken up again, and the signals that end them well.
+//! Long-running commands: streams that are reopened when they break, and the signals that end them.
 
 use std::time::Duration;
 
 use simo_common::client::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long to wait between tries: longer each time, up to half a minute unless said otherwise.
+/// Pauses between tries: growing, up to half a minute by default.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     failures: u32,
@@ -23,30 +23,30 @@ impl Backoff {
         Self { failures: 0, most }
     }
 
-    /// The next wait.
+    /// The next pause.
     pub(crate) fn next(&mut self) -> Duration {
         let wait = Duration::from_millis(500) * 2_u32.pow(self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
         wait.min(self.most)
     }
 
-    /// Whether nothing has failed since the last success: what is told once is told now.
+    /// Whether nothing failed since the last success: then report the failure, once.
     pub(crate) fn is_fresh(&self) -> bool {
         self.failures == 0
     }
 
-    /// Begins anew, after a success.
+    /// Starts over, after a success.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
-/// Whether another try may help: the server is away or overloaded, the call itself is right.
+/// Whether a retry may help: the server is down or overloaded, and the call itself is valid.
 pub(crate) fn may_pass(error: &Error) -> bool {
     error.status().is_none_or(|status| status >= 500 || status == 429)
 }
 
-/// Waits for Ctrl-C or a polite kill.
+/// Waits for Ctrl-C or SIGTERM.
 pub(crate) async fn stopped() {
     match signal(SignalKind::terminate()) {
         Ok(mut terminated) => {
@@ -55,7 +55,7 @@ pub(crate) async fn stopped() {
                 _ = terminated.recv() => {}
             }
         }
-        // Without a handler, the system ends the program as it always does.
+        // Without handlers, both signals end the program by default.
         Err(_) => std::future::pending().await,
     }
 }

@@ -1,5 +1,5 @@
-//! `simoctl`: administers SiMO from the command line. `cli` says what can be typed, `commands` does it (one file per
-//! noun), `session` carries what every command needs, `output` writes data to stdout, `failure` says what went wrong.
+//! `simoctl`: administers SiMO from the command line. `cli` defines the command line, `commands` runs it (one file per noun),
+//! `session` holds the state common to all commands, `output` writes data to stdout, `failure` reports errors.
 
 mod ask;
 mod cli;
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(refusal) => return cli::refuse(&refusal, lang),
     };
-    // Fails only when a provider is installed already, which serves as well.
+    // Fails only if a provider is installed already, which is fine.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

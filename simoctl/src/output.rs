@@ -1,5 +1,5 @@
-//! Data on stdout: tables for people on a terminal, tab-separated text in a pipe, and JSON, NDJSON or CSV on demand.
-//! JSON is exactly what the API says; exact values (codes, RFC 3339) stand everywhere but in a table.
+//! Data on stdout: tables for people on a terminal, tab-separated text in a pipe, and JSON, NDJSON or CSV on demand. JSON is
+//! exactly the API's; all formats but tables show exact values (codes, RFC 3339).
 
 mod table;
 pub(crate) mod value;
@@ -34,7 +34,7 @@ enum Shape {
     Csv,
 }
 
-/// Writes data in the form that was asked for.
+/// Writes data in the requested format.
 #[derive(Debug)]
 pub(crate) struct Printer {
     shape: Shape,
@@ -44,7 +44,7 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    /// A printer for what stdout is.
+    /// A printer for the format, or for the kind of stdout if none is given.
     pub(crate) fn new(format: Option<Format>, lang: Lang) -> Self {
         let shape = match format {
             Some(Format::Table) => Shape::Table,
@@ -57,27 +57,26 @@ impl Printer {
         Self { shape, lang, zone: TimeZone::system(), paints: terminal::paints() }
     }
 
-    /// Whether a person reads it.
+    /// Whether the output is for people.
     pub(crate) fn is_for_people(&self) -> bool {
         self.shape == Shape::Table
     }
 
-    /// Whether a program reads objects (JSON, NDJSON, CSV).
+    /// Whether the output is for programs that read objects (JSON, NDJSON, CSV).
     pub(crate) fn is_structured(&self) -> bool {
         matches!(self.shape, Shape::Json | Shape::Ndjson | Shape::Csv)
     }
 
-    /// Whether it is one JSON document.
+    /// Whether the output is JSON or NDJSON.
     pub(crate) fn is_json(&self) -> bool {
         matches!(self.shape, Shape::Json | Shape::Ndjson)
     }
 
-    /// The time zone of the person's clock.
     pub(crate) fn zone(&self) -> &TimeZone {
         &self.zone
     }
 
-    /// An object as JSON, whatever it looks like to people: on one line unless a terminal shows it.
+    /// Writes an object as JSON, whatever the format: on one line unless the format is JSON on a terminal.
     pub(crate) fn json(&self, object: &impl Serialize) -> io::Result<()> {
         let text = if self.shape == Shape::Json && terminal::shows_data() {
             serde_json::to_string_pretty(object)?
@@ -87,7 +86,7 @@ impl Printer {
         write_text(&text)
     }
 
-    /// One record with everything that is known of it.
+    /// Writes one record with all its columns.
     pub(crate) fn record<T: Record>(&self, record: &T) -> io::Result<()> {
         match self.shape {
             Shape::Json | Shape::Ndjson => self.json(record),
@@ -106,7 +105,7 @@ impl Printer {
         }
     }
 
-    /// A list, row by row.
+    /// Starts a list that is written row by row.
     pub(crate) fn rows<T: Record>(&self) -> Rows<'_, T> {
         Rows {
             printer: self,
@@ -117,7 +116,7 @@ impl Printer {
         }
     }
 
-    /// A list that is short and known already.
+    /// Writes a list that is complete already.
     pub(crate) fn list<T: Record>(&self, records: &[T]) -> io::Result<()> {
         let mut rows = self.rows();
         for record in records {
@@ -126,7 +125,7 @@ impl Printer {
         rows.finish()
     }
 
-    /// One row of a list without end, written at once.
+    /// Writes one row of an endless list at once.
     pub(crate) fn live<T: Record>(&self, record: &T, first: bool) -> io::Result<()> {
         match self.shape {
             Shape::Json | Shape::Ndjson => write_text(&serde_json::to_string(record)?),
@@ -147,7 +146,7 @@ impl Printer {
         }
     }
 
-    /// A value for people, in its colour.
+    /// A value for people, coloured.
     pub(crate) fn painted(&self, value: &Value) -> String {
         let text = value.readable(self.lang, &self.zone);
         match value.color() {
@@ -174,18 +173,17 @@ impl Printer {
     }
 }
 
-/// The rows of one list on their way out; [`Rows::finish`] writes what a table or an array still needs.
+/// The rows of a list being written; [`Rows::finish`] completes the table or array.
 pub(crate) struct Rows<'p, T: Record> {
     printer: &'p Printer,
     columns: Vec<&'static Column<T>>,
-    /// The values of all rows, of which a table can only be made when the last is there.
+    /// The values of all rows: a table's layout needs the last one.
     for_people: Vec<Vec<Value>>,
     count: usize,
     out: io::BufWriter<io::Stdout>,
 }
 
 impl<T: Record> Rows<'_, T> {
-    /// Adds a row.
     pub(crate) fn push(&mut self, record: &T) -> io::Result<()> {
         let first = self.count == 0;
         self.count += 1;
@@ -213,7 +211,7 @@ impl<T: Record> Rows<'_, T> {
         Ok(())
     }
 
-    /// Writes the rest.
+    /// Writes the rest of the list.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         match self.printer.shape {
             Shape::Table if self.count == 0 => {
@@ -237,7 +235,7 @@ impl<T: Record> Rows<'_, T> {
     }
 }
 
-/// Writes a text of its own: what a command has to show that is no record.
+/// Writes text that is not a record.
 pub(crate) fn write_text(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -266,7 +264,7 @@ fn csv_row<T: Record>(record: &T) -> String {
 
 fn csv_line(cells: impl Iterator<Item = String>) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    // Writing to memory cannot fail, nor can taking back what is UTF-8.
+    // Writing to memory cannot fail, and the bytes are UTF-8.
     let _ = writer.write_record(cells.collect::<Vec<_>>());
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }

@@ -15,7 +15,7 @@ pub(crate) fn translate(command: Command) -> Command {
     help().translate(command)
 }
 
-/// Says in Russian why a command line is not understood, or shows the help that was asked for.
+/// Explains in Russian why a command line is rejected, or shows the requested help.
 pub(crate) fn refusal(error: &clap::Error) -> String {
     let red = AnsiColor::Red.on_default().bold();
     command_line::refusal(error, &styled(red, "ошибка:"))

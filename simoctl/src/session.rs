@@ -1,4 +1,4 @@
-//! What every command needs: the language, the printer, and the server, chosen and opened when it is first called.
+//! State common to all commands: the language, the printer, and the server, opened at the first call.
 
 use std::{cell::OnceCell, collections::HashSet, path::PathBuf, process::ExitCode};
 
@@ -19,36 +19,34 @@ use crate::{
     terminal::{styled, talk},
 };
 
-/// Rows that are asked for at once.
+/// Rows per request.
 const PAGE: u64 = 500;
 
 /// One run of the program.
 pub(crate) struct Session {
-    /// The person's language.
     pub(crate) lang: Lang,
-    /// Where data goes.
+    /// The printer for data.
     pub(crate) out: Printer,
     globals: Globals,
     connection: OnceCell<(Connection, Client)>,
 }
 
 impl Session {
-    /// A run with these flags.
+    /// A run with these global flags.
     pub(crate) fn new(globals: Globals, lang: Lang) -> Self {
         Self { lang, out: Printer::new(globals.output, lang), globals, connection: OnceCell::new() }
     }
 
-    /// The text in the person's language.
     pub(crate) fn say<T>(&self, english: T, russian: T) -> T {
         self.lang.pick(english, russian)
     }
 
-    /// The server to call, and as whom.
+    /// The server to call, and as which caller.
     pub(crate) fn connection(&self) -> Result<&Connection, Failure> {
         self.opened().map(|(connection, _)| connection)
     }
 
-    /// The client of the server.
+    /// The HTTP client of the server.
     pub(crate) fn client(&self) -> Result<&Client, Failure> {
         self.opened().map(|(_, client)| client)
     }
@@ -60,19 +58,19 @@ impl Session {
         self.connect(self.chosen()?)
     }
 
-    /// The server that flags, environment and profiles name.
+    /// The server chosen by flags, environment and profiles.
     pub(crate) fn chosen(&self) -> Result<Connection, Failure> {
         let flags = self.flags();
         Ok(Connection::choose(&flags, self.context(), &environment()?, &self.profiles()?)?)
     }
 
-    /// Opens a server, which is the session's from now on.
+    /// Opens a server for the rest of the session.
     pub(crate) fn connect(&self, connection: Connection) -> Result<&(Connection, Client), Failure> {
         let client = connection.open(self.lang)?;
         Ok(self.connection.get_or_init(|| (connection, client)))
     }
 
-    /// What the flags alone say.
+    /// The settings given by flags.
     pub(crate) fn flags(&self) -> Wish {
         Wish {
             socket: self.globals.socket.clone(),
@@ -83,17 +81,15 @@ impl Session {
         }
     }
 
-    /// The context that `--context` names.
     pub(crate) fn context(&self) -> Option<&str> {
         self.globals.context.as_deref()
     }
 
-    /// The person's profiles.
     pub(crate) fn profiles(&self) -> Result<Profiles, Failure> {
         Ok(Profiles::load(&self.profile_directory()?)?)
     }
 
-    /// Keeps changed profiles.
+    /// Saves changed profiles.
     pub(crate) fn save(&self, profiles: &Profiles) -> Result<(), Failure> {
         Ok(profiles.save(&self.profile_directory()?)?)
     }
@@ -107,35 +103,33 @@ impl Session {
         })
     }
 
-    /// Goes on when the person agrees, or `--yes` does for him.
+    /// Continues if the person agrees, or with `--yes`.
     pub(crate) fn confirm(&self, question: &str) -> Result<(), Failure> {
         ask::confirm(question, self.globals.yes, self.lang)
     }
 
-    /// Whether `--yes` was given.
     pub(crate) fn agreed(&self) -> bool {
         self.globals.yes
     }
 
-    /// Whether `--quiet` was given.
     pub(crate) fn is_quiet(&self) -> bool {
         self.globals.quiet
     }
 
-    /// Tells the person something that is no data.
+    /// Prints a message to the person, on stderr.
     pub(crate) fn talk(&self, text: &str) {
         if !self.globals.quiet {
             talk(text);
         }
     }
 
-    /// Tells the person that something was done.
+    /// Prints a success message.
     pub(crate) fn done(&self, text: &str) {
         let mark = styled(AnsiColor::Green.on_default(), "✓");
         self.talk(&format!("{mark} {}", crate::terminal::one_line(text)));
     }
 
-    /// Tells a person that something was done, and a program what came of it.
+    /// Prints a success message to people, and the resulting record to programs.
     pub(crate) fn made(&self, record: &impl Record, text: &str) -> Result<(), Failure> {
         if self.out.is_structured() {
             self.out.record(record)?;
@@ -144,8 +138,8 @@ impl Session {
         Ok(())
     }
 
-    /// Writes a list page by page, up to `limit` rows, and says when there are more. Rows that move from one page
-    /// to the next while it is read are told apart by `key` and written once.
+    /// Writes a list page by page, up to `limit` rows, and says when there are more. Rows that move to another page meanwhile are
+    /// recognised by `key` and written once.
     pub(crate) async fn list<T: Record + Serialize>(
         &self,
         query: ListQuery,
@@ -179,14 +173,14 @@ impl Session {
         Ok(())
     }
 
-    /// Tells a failure, and returns how the program ends.
+    /// Prints a failure, and returns the exit code.
     pub(crate) fn report(&self, failure: &Failure) -> ExitCode {
         let connection = self.connection.get().map(|(connection, _)| connection);
         failure.report(self.lang, connection)
     }
 }
 
-/// What the environment says.
+/// The settings from the environment.
 pub(crate) fn environment() -> Result<Wish, Failure> {
     Ok(Wish::from_environment(|name| std::env::var(name).ok())?)
 }

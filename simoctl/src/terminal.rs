@@ -1,41 +1,39 @@
-//! What there is of a terminal: who reads stdout, how wide it is, and what may be shown on it.
+//! The terminal: whether a person reads stdout, and which characters are safe to print.
 
 use std::io::{IsTerminal as _, Write as _};
 
 use anstyle::Style;
 
-/// Says something to the person, on stderr; when nobody listens there, nothing is lost.
+/// Prints a message on stderr; does nothing if stderr is closed.
 pub(crate) fn talk(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-/// Shows a text of the program's own on stdout, in colour where that is wanted; a closed pipe is fine.
+/// Prints the program's own text on stdout, coloured where supported; a closed pipe is fine.
 pub(crate) fn show(text: &str) {
     let _ = write!(anstream::stdout().lock(), "{text}");
 }
 
-/// Whether stdout is a terminal.
 pub(crate) fn shows_data() -> bool {
     std::io::stdout().is_terminal()
 }
 
-/// Whether a person can be asked: he sees stderr and types into stdin.
+/// Whether a person can be asked: stdin and stderr are terminals.
 pub(crate) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Whether data on stdout may carry colour (`NO_COLOR`, `CLICOLOR` and `TERM` are respected).
+/// Whether data on stdout may be coloured (respects `NO_COLOR`, `CLICOLOR` and `TERM`).
 pub(crate) fn paints() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }
 
-/// Text in a style, for what goes through [`talk`].
+/// Styles a text for [`talk`].
 pub(crate) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// A text that others wrote, without what could steer the terminal or turn the writing direction.
-/// Line breaks and tabs stay.
+/// Untrusted text without characters that control the terminal or change the writing direction. Line breaks and tabs stay.
 pub(crate) fn harmless(text: &str) -> String {
     let steers = |c: char| {
         (c.is_control() && !matches!(c, '\n' | '\t'))
@@ -44,7 +42,7 @@ pub(crate) fn harmless(text: &str) -> String {
     text.replace("\r\n", "\n").replace(steers, "\u{fffd}")
 }
 
-/// A text that others wrote, harmless and on one line.
+/// Untrusted text, harmless and on one line.
 pub(crate) fn one_line(text: &str) -> String {
     harmless(text).replace(['\n', '\t'], " ")
 }

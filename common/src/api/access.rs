@@ -24,7 +24,7 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// The one with this name; what is unknown is the default.
+    /// The payload with this name; unknown names yield the default.
     pub fn from_name(name: &str) -> Self {
         if name == Self::Doorbell.as_str() { Self::Doorbell } else { Self::default() }
     }
@@ -50,7 +50,7 @@ pub enum WebPush {
 }
 
 impl WebPush {
-    /// The one with this name; what is unknown is the default.
+    /// The payload with this name; unknown names yield the default.
     pub fn from_name(name: &str) -> Self {
         if name == Self::Doorbell.as_str() { Self::Doorbell } else { Self::default() }
     }
@@ -400,7 +400,7 @@ pub struct NewGrant {
 }
 
 impl From<Grantee> for NewGrant {
-    /// At all times.
+    /// A grant that counts at all times.
     fn from(grantee: Grantee) -> Self {
         Self { grantee, from: None, until: None, hours: None }
     }

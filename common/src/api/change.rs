@@ -1,27 +1,27 @@
-//! What a `PATCH` says of a field that may be empty.
+//! Fields of a `PATCH` that can be cleared.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A field left out stays, `null` empties it, and a value takes its place. Fields of this type are `default`, and skipped
-/// when they stay.
+/// An omitted field stays, `null` clears it, a value replaces it. Fields of this type must be `default`, and skipped when they
+/// stay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Change<T> {
-    /// It stays as it is.
+    /// Leaves the field as it is.
     #[default]
     Stay,
-    /// It is empty from now on.
+    /// Clears the field.
     Clear,
-    /// It is this from now on.
+    /// Sets the field to this value.
     Set(T),
 }
 
 impl<T> Change<T> {
-    /// Whether nothing is said of it.
+    /// Whether the field was omitted.
     pub fn stays(&self) -> bool {
         matches!(self, Self::Stay)
     }
 
-    /// What it is from now on, if it is anything.
+    /// The new value, if there is one.
     pub fn value(&self) -> Option<&T> {
         match self {
             Self::Set(value) => Some(value),
@@ -31,7 +31,7 @@ impl<T> Change<T> {
 }
 
 impl<T> From<Option<T>> for Change<T> {
-    /// What the field is from now on.
+    /// Sets the value, or clears the field for `None`.
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Clear, Self::Set)
     }

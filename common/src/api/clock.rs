@@ -1,4 +1,4 @@
-//! The clock that the server's times come from, and how it was set.
+//! The clock that the server takes times from, and its adjustments.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,14 +41,14 @@ pub struct ClockStep {
 }
 
 impl ClockJump {
-    /// A jump by so many seconds.
+    /// A jump by this many seconds.
     pub fn new(ahead_seconds: i64, rests_until: Timestamp) -> Self {
         let mut jump = Self { ahead_seconds, rests_until, detail: String::new() };
         jump.detail = jump.text().en;
         jump
     }
 
-    /// In words.
+    /// The jump as text.
     pub fn text(&self) -> Text {
         let (ahead, until) = (self.ahead_seconds, self.rests_until);
         text!(

@@ -1,4 +1,4 @@
-//! What a phone says to SiMO. `docs/phone-protocol.md` is the contract.
+//! The API that phones call. `docs/phone-protocol.md` is the contract.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -55,7 +55,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Whether it waits because its employee has no device.
+    /// Whether it waits because the employee has no device.
     pub fn waits_for_device(&self) -> bool {
         self.state == DeliveryState::Queued && self.reason.as_deref() == Some(Reason::NoDevice.as_str())
     }
@@ -78,9 +78,9 @@ pub enum SortKey {
 /// a minus means descending. The default is `-date`: newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sort {
-    /// By what.
+    /// The key.
     pub key: SortKey,
-    /// Largest first.
+    /// Descending order.
     pub descending: bool,
 }
 

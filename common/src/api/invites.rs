@@ -1,4 +1,4 @@
-//! Invitations that are made together: a batch.
+//! Invitations made together, as a batch.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Days that a login code may work at most.
+/// Maximum validity of a login code, in days.
 pub const MOST_CODE_DAYS: i64 = 30;
 
 /// Asks for a code with which an operator logs in once.

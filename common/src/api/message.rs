@@ -75,7 +75,7 @@ pub struct Recipients {
 }
 
 impl Recipients {
-    /// Whether nobody is named.
+    /// Whether it names no recipient.
     pub fn is_empty(&self) -> bool {
         self.employees.is_empty() && self.groups.is_empty() && !self.everyone
     }
@@ -117,7 +117,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl RecipientCounts {
-    /// Leaves at most so many unknown names, and counts the others.
+    /// Keeps at most this many unknown names, and counts the rest.
     pub fn name_at_most(&mut self, most: usize) {
         self.more_unknown += self.unknown.len().saturating_sub(most) as u64;
         self.unknown.truncate(most);

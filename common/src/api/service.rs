@@ -1,4 +1,4 @@
-//! What the daemon says of itself and of the caller.
+//! The daemon's reports about itself and the caller.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
-//! A site: what there is to be, as a file describes it, and what has to change for it.
+//! A site: the desired objects, as described in files, and the changes needed to get there.
 //!
-//! A key that is left out says nothing: what it would describe stays as it is. A list that is given names objects; those that
-//! it does not name stay too, unless the site is applied with `prune`.
+//! An omitted key leaves its object as it is. Objects that a list does not name also stay, unless the site is applied with
+//! `prune`.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -136,7 +136,7 @@ impl AcsToken {
         }
     }
 
-    /// What it is limited to, where that is said.
+    /// Its limits, if given.
     pub fn limited(&self) -> Option<&LimitedToken> {
         match self {
             Self::Name(_) => None,
@@ -145,7 +145,7 @@ impl AcsToken {
     }
 }
 
-/// By hand, because what serde makes of an untagged enum does not say which key is wrong.
+/// By hand, because serde's derive for untagged enums does not name the wrong key.
 impl<'de> Deserialize<'de> for AcsToken {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct NameOrMap;
@@ -276,7 +276,7 @@ pub struct SiteGrant {
 }
 
 impl SiteGrant {
-    /// To whom, when exactly one is named.
+    /// The grantee, if exactly one is named.
     pub fn grantee(&self) -> Option<Grantee> {
         match (self.everyone, &self.group, &self.employee) {
             (true, None, None) => Some(Grantee::Everyone),

@@ -86,7 +86,7 @@ impl Client {
         self.get(&format!("/tokens/{id}"), &[]).await
     }
 
-    /// Issues a successor. The token itself works for `grace` more seconds; without any it is revoked.
+    /// Issues a successor. The old token works for `grace` more seconds, or is revoked at once without `grace`.
     pub async fn rotate_token(&self, id: Uuid, grace: Option<i64>) -> Result<IssuedToken> {
         let grace = grace.map(|seconds| ("grace", seconds.to_string()));
         let request = self.request(Method::POST, &format!("/tokens/{id}/rotate"));

@@ -8,20 +8,20 @@ use crate::{
     page::Page,
 };
 
-/// Which entries of the audit: all are optional.
+/// Filters for the audit's entries; all are optional.
 #[derive(Debug, Clone, Default)]
 pub struct AuditQuery {
-    /// The server's own, not a client's.
+    /// The server's own entries, not a client's.
     pub server: bool,
     /// About this employee.
     pub employee: Option<String>,
-    /// With this action, or of this noun.
+    /// With this action, or about this noun.
     pub action: Option<String>,
-    /// From then on.
+    /// At this time or later.
     pub after: Option<String>,
-    /// Earlier.
+    /// Before this time.
     pub before: Option<String>,
-    /// From the first entry on.
+    /// Starting with the first entry.
     pub oldest_first: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Which server to call, and as whom: flags, then the environment, then the context, else the local socket.
+//! Which server to call, and as which caller: flags, then the environment, then the context, else the local socket.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,10 @@ use crate::{
     paths, text,
 };
 
-/// What one source (the flags, the environment) says; all of it is optional.
+/// The settings of one source (the flags or the environment); all are optional.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wish {
-    /// The daemon's Unix socket; goes before `url`.
+    /// The daemon's Unix socket; takes precedence over `url`.
     pub socket: Option<PathBuf>,
     /// The server's address.
     pub url: Option<Url>,
@@ -29,10 +29,10 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// What the environment says: `SIMO_SOCKET`, `SIMO_URL`, `SIMO_TOKEN`, `SIMO_CLIENT`, `SIMO_CA`. Empty is as good as unset.
+    /// Settings from `SIMO_SOCKET`, `SIMO_URL`, `SIMO_TOKEN`, `SIMO_CLIENT`, `SIMO_CA`. An empty variable counts as unset.
     ///
     /// # Errors
-    /// When `SIMO_URL` is no address.
+    /// When `SIMO_URL` is not an address.
     pub fn from_environment(
         variable: impl Fn(&str) -> Option<String>,
     ) -> std::result::Result<Self, ProfileError> {
@@ -53,10 +53,10 @@ impl Wish {
     }
 }
 
-/// Reads a server's address: `http://` or `https://`, a host, perhaps a port and a path.
+/// Parses a server's address: `http://` or `https://`, a host, optionally a port and a path.
 ///
 /// # Errors
-/// When it is something else.
+/// When the text is not such an address.
 pub fn parse_url(text: &str) -> std::result::Result<Url, Wrong> {
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(
         || {
@@ -68,7 +68,7 @@ pub fn parse_url(text: &str) -> std::result::Result<Url, Wrong> {
     )
 }
 
-/// Who said where the server is.
+/// Where the server's address comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A flag.
@@ -77,16 +77,16 @@ pub enum Origin {
     Environment,
     /// This context.
     Context(String),
-    /// Nobody: it is the local socket.
+    /// No source named a server: the local socket.
     Default,
 }
 
-/// The server to call, and as whom.
+/// The server to call, and as which caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
     /// Where it is.
     pub server: Server,
-    /// Who said so.
+    /// Where that address comes from.
     pub origin: Origin,
     /// The token to call with.
     pub token: Option<String>,
@@ -97,11 +97,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Chooses by precedence. A context named by a flag goes before the environment; a context's token and client
-    /// are used with its own server only, so that `--url` never sends a token where it does not belong.
+    /// Chooses by precedence. A context named by a flag takes precedence over the environment. A context's token and client are
+    /// only used with its own server, so that `--url` never sends a token to the wrong server.
     ///
     /// # Errors
-    /// When the context named does not exist.
+    /// When the named context does not exist.
     pub fn choose(
         flags: &Wish,
         context: Option<&str>,
@@ -131,7 +131,7 @@ impl Connection {
             Origin::Context(name) => profiles.contexts.get(name),
             _ => None,
         };
-        // A context that was named goes before the environment in everything it says.
+        // All settings of a context named by a flag take precedence over the environment.
         let layers = if context.is_some() {
             [profile.map(saved), Some(environment.clone())]
         } else {

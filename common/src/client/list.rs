@@ -1,15 +1,15 @@
-//! What the lists of all endpoints take.
+//! Parameters common to all list endpoints.
 
-/// Which rows of a list: all are optional.
+/// Parameters of a list; all are optional.
 #[derive(Debug, Clone, Default)]
 pub struct ListQuery {
-    /// A filter: a history query for messages and deliveries, a text to find elsewhere.
+    /// A filter: a history query for messages and deliveries, a text to search for elsewhere.
     pub query: Option<String>,
     /// Rows per page, 1 to 1000.
     pub limit: Option<u32>,
-    /// Where to go on.
+    /// Where the page begins.
     pub cursor: Option<String>,
-    /// With archived ones.
+    /// Include archived ones.
     pub archived: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The endpoints of logging in, and of sessions.
+//! The endpoints of logins and sessions.
 
 use http::Method;
 use uuid::Uuid;
@@ -22,22 +22,22 @@ impl Client {
         self.with_body(Method::POST, &format!("/operators/{}/code", part(operator)), new).await
     }
 
-    /// The caller's own.
+    /// The caller's own sessions.
     pub async fn sessions(&self, list: &ListQuery) -> Result<Page<Session>> {
         self.get("/sessions", &list.pairs()).await
     }
 
-    /// Ends one of the caller's own.
+    /// Ends one of the caller's own sessions.
     pub async fn end_session(&self, id: Uuid) -> Result<()> {
         self.nothing(Method::DELETE, &format!("/sessions/{id}")).await
     }
 
-    /// Ends the one that calls.
+    /// Ends the calling session.
     pub async fn log_out(&self) -> Result<()> {
         self.nothing(Method::DELETE, "/sessions/current").await
     }
 
-    /// Ends all of the caller's own but the one that calls.
+    /// Ends all of the caller's own sessions except the calling one.
     pub async fn end_other_sessions(&self) -> Result<EndedSessions> {
         self.call(Method::DELETE, "/sessions").await
     }

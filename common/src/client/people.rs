@@ -30,7 +30,7 @@ impl Client {
         self.with_body(Method::POST, "/employees", employee).await
     }
 
-    /// His number passes to him from whoever has it.
+    /// The new employee takes over the personnel number from its present holder.
     pub async fn succeed_employee(&self, employee: &NewEmployee) -> Result<Employee> {
         let request = self.request(Method::POST, "/employees");
         self.send(request.query(&[("new_person", "true")]).json(employee)).await
@@ -60,7 +60,7 @@ impl Client {
         self.call(Method::POST, &format!("/employees/{}/unblock", part(personnel_no))).await
     }
 
-    /// The body is streamed, so that `sent` can follow how many bytes are on their way.
+    /// The body is streamed, so that `sent` can count the bytes already sent.
     pub async fn import_employees(
         &self,
         rows: &[ImportRow],
@@ -135,7 +135,7 @@ impl Client {
         self.get(&format!("/devices/{id}"), &[]).await
     }
 
-    /// Phones that would miss the next alarm: also those without contact for so many seconds.
+    /// Phones that would miss the next alarm, including those without contact for `silent_for` seconds.
     pub async fn silent_devices(&self, list: &ListQuery, silent_for: i64) -> Result<Page<SilentPhone>> {
         let mut pairs = list.pairs();
         pairs.push(("silent_for", silent_for.to_string()));

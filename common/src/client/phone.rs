@@ -1,4 +1,4 @@
-//! The endpoints of a phone's side.
+//! The endpoints that a phone calls.
 
 use std::future::ready;
 
@@ -62,7 +62,7 @@ impl Client {
         self.with_body(Method::POST, "/device/receipts", receipts).await
     }
 
-    /// Everything without a receipt, then live; [`Error::Replaced`] when another connection took the place of this one.
+    /// All messages without a receipt, then live ones; [`Error::Replaced`] when another connection takes over the stream.
     pub async fn own_stream(
         &self,
     ) -> Result<impl Stream<Item = Result<DeviceMessage>> + Send + Unpin + use<>> {
@@ -71,7 +71,7 @@ impl Client {
             ready(match event {
                 Ok(event) if event.event == "message" => Some(event.parsed()),
                 Ok(event) if event.event == "replaced" => Some(Err(Error::Replaced)),
-                // A newer server may have more of them.
+                // A newer server may send other events.
                 Ok(_) => None,
                 Err(error) => Some(Err(error)),
             })

@@ -1,4 +1,4 @@
-//! Profiles: the servers that a person works with, kept with their tokens in one TOML file that only he may read.
+//! Profiles: the servers that a person works with, kept with their tokens in one TOML file that only that person may read.
 
 use std::{
     collections::BTreeMap,
@@ -16,18 +16,18 @@ use crate::lang::{Lang, Wrong};
 /// The file's name in the directory of profiles.
 const FILE: &str = "contexts.toml";
 
-/// All contexts of a person, and which one is used when he names none.
+/// All contexts of a person, and the default one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Profiles {
-    /// The context in use.
+    /// The default context.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
-    /// Every context by its name.
+    /// The contexts by name.
     pub contexts: BTreeMap<String, Profile>,
 }
 
-/// One server, and as whom to call it.
+/// One server, and as which caller to use it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
@@ -35,7 +35,7 @@ pub struct Profile {
     pub url: Url,
     /// The operator's token.
     pub token: String,
-    /// The client to act for, where the operator may see several.
+    /// The client to act for, if the operator may see several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
     /// A PEM file with CA certificates to trust besides the system's.
@@ -43,10 +43,10 @@ pub struct Profile {
     pub ca: Option<PathBuf>,
 }
 
-/// Why profiles cannot be used.
+/// Why the profiles cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
-    /// Others could read the tokens in it.
+    /// Others can read the file, and so the tokens in it.
     #[error("{}: readable by others (mode {mode:03o})", path.display())]
     Loose {
         /// The file.
@@ -59,31 +59,31 @@ pub enum ProfileError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: io::Error,
     },
-    /// It is not what a profile file looks like.
+    /// It is not a valid profile file.
     #[error("{}: {cause}", path.display())]
     Broken {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The parser's error, with its position.
         cause: String,
     },
     /// There is no such context.
     #[error("there is no context {name}")]
     Unknown {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// Those there are.
+        /// The existing contexts.
         known: Vec<String>,
     },
-    /// An environment variable that does not hold what it should.
+    /// An environment variable with an invalid value.
     #[error("{variable}: {cause}")]
     Variable {
         /// Its name.
         variable: &'static str,
-        /// What is wrong with it.
+        /// The error in its value.
         cause: Wrong,
     },
 }
@@ -152,10 +152,10 @@ impl ProfileError {
 }
 
 impl Profiles {
-    /// Reads them from a directory; without a file there are none.
+    /// Reads the profiles in a directory; none if there is no file.
     ///
     /// # Errors
-    /// When the file cannot be read, is not understood, or others may read it.
+    /// When the file cannot be read or parsed, or others may read it.
     pub fn load(directory: &Path) -> Result<Self, ProfileError> {
         let path = directory.join(FILE);
         let failed = |cause| ProfileError::Io { path: path.clone(), cause };
@@ -174,7 +174,7 @@ impl Profiles {
             .map_err(|cause| ProfileError::Broken { path, cause: cause.to_string().trim_end().to_owned() })
     }
 
-    /// Writes them, readable by their owner only, in one step: a reader sees the old file or the new one.
+    /// Writes them atomically, readable by their owner only: a reader sees the old file or the new one.
     ///
     /// # Errors
     /// When the directory or the file cannot be written.
@@ -188,7 +188,7 @@ impl Profiles {
     /// The context of this name.
     ///
     /// # Errors
-    /// When there is none.
+    /// When it does not exist.
     pub fn named(&self, name: &str) -> Result<&Profile, ProfileError> {
         self.contexts.get(name).ok_or_else(|| ProfileError::Unknown {
             name: name.to_owned(),
@@ -197,10 +197,10 @@ impl Profiles {
     }
 }
 
-/// Writes a file that only its owner may read, and makes its directory likewise; replaces it in one step.
+/// Writes a file that only its owner may read, makes its directory just as private, and replaces the file atomically.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;

@@ -26,7 +26,7 @@ impl Client {
         self.call(Method::POST, "/clock/accept").await
     }
 
-    /// `/readyz`, which stands outside the versioned API; a 503 is an answer, not an error.
+    /// `/readyz`, outside the versioned API; a 503 is an answer, not an error.
     pub async fn readiness(&self) -> Result<Readiness> {
         let url = format!("{}/readyz", self.base.trim_end_matches(crate::api::PREFIX));
         let lang = self.lang.code();

@@ -7,12 +7,12 @@ use http::Method;
 use super::{Client, Result};
 use crate::api::site::{AppliedSite, ApplySite, PlanSite, Site, SitePlan};
 
-/// How long a large site may take.
+/// Timeout of calls with a large site.
 const TIME: Duration = Duration::from_mins(10);
 
 #[allow(missing_docs, reason = "each is named as its endpoint, which the OpenAPI document describes")]
 impl Client {
-    /// All that the caller may see, or the client that he names.
+    /// Everything that the caller may see, or only the client named.
     pub async fn site(&self) -> Result<Site> {
         self.send_within(TIME, self.request(Method::GET, "/site")).await
     }

@@ -1,10 +1,10 @@
-//! Why a delivery was denied or ended, why a push failed, why a phone is out of use.
+//! Why a delivery was denied or ended, why a push failed, why a device is out of use.
 
 use crate::lang::Lang;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $code:literal, $english:literal, $russian:literal;)*) => {
-        /// A reason. The numbers are what the database stores, the codes what history, `explain` and queries say; both stay.
+        /// A reason. The database stores the number; history, `explain` and queries show the code. Neither may change.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(i64)]
         pub enum Reason {
@@ -12,7 +12,7 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// All of them.
+            /// All reasons.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// Its code.
@@ -22,7 +22,7 @@ macro_rules! reasons {
                 }
             }
 
-            /// The reason in words.
+            /// The reason as text.
             pub fn in_words(self, lang: Lang) -> &'static str {
                 match self {
                     $(Self::$name => lang.pick($english, $russian),)*
@@ -35,16 +35,16 @@ macro_rules! reasons {
 reasons! {
     /// The employee holds no grant for the topic.
     NoGrant = 1, "no_grant", "holds no grant for the topic", "нет доступа к теме";
-    /// The employee's grant for the topic does not count at this time.
+    /// The employee's grant for the topic does not count at this time (its dates or hours).
     NotNow = 2, "not_now", "the grant for the topic does not count at this time",
         "доступ к теме в это время не действует";
     /// The employee is blocked.
     Blocked = 3, "blocked", "is blocked", "сотрудник заблокирован";
     /// The employee was archived.
     Archived = 4, "archived", "is archived", "сотрудник в архиве";
-    /// He has no device, or had none until the message expired.
+    /// The employee has no device, or had none until the message expired.
     NoDevice = 5, "no_device", "has no device", "нет устройства";
-    /// The message expired before a provider took a push.
+    /// The message expired before a provider accepted a push.
     Expired = 6, "expired", "its time ran out", "истёк срок";
     /// The message was canceled.
     Canceled = 7, "canceled", "the message was canceled", "сообщение отменено";
@@ -54,18 +54,18 @@ reasons! {
     /// The client was archived before the message came due (why the server canceled it).
     ClientArchived = 9, "client_archived", "the client was archived before it came due",
         "клиент отправлен в архив раньше, чем подошёл срок";
-    /// The provider says that the address is dead.
+    /// The provider reports that the address is dead.
     DeadAddress = 10, "dead_address", "the provider says the address is dead", "провайдер: адрес больше не действует";
-    /// The device is quarantined since its address was reported dead.
+    /// The device is quarantined because its address was reported dead.
     Quarantined = 11, "quarantined", "the device is quarantined (dead address)",
         "устройство в карантине (адрес недействителен)";
-    /// The device was removed, or left.
+    /// The device was removed or unpaired itself.
     DeviceGone = 12, "device_gone", "the device was removed", "устройство удалено";
-    /// The phone left (why a device was retired).
+    /// The phone unpaired itself (why a device was retired).
     Left = 13, "left", "the phone left", "телефон отключился сам";
-    /// Another device has its address now (why a device was retired).
+    /// Another device has this address now (why a device was retired).
     Replaced = 14, "replaced", "another device has its address now", "адрес перешёл к другому устройству";
-    /// The provider refuses the payload.
+    /// The provider rejects the payload.
     Rejected = 15, "rejected", "the provider refused the payload", "провайдер отклонил содержимое";
     /// The provider's configuration is wrong (project, sender, credential).
     Misconfigured = 16, "misconfigured", "the channel is misconfigured", "канал настроен неверно";
@@ -89,7 +89,7 @@ impl Reason {
         Self::ALL.iter().copied().find(|reason| reason.as_str() == code)
     }
 
-    /// A code in words; one of a later version as it is.
+    /// A code as text; a code of a later version is returned unchanged.
     pub fn code_in_words(code: &str, lang: Lang) -> &str {
         Self::from_code(code).map_or(code, |reason| reason.in_words(lang))
     }

@@ -1,4 +1,4 @@
-//! What a message carries for the app.
+//! The `data` that a message carries for the app.
 
 use std::fmt::Write as _;
 
@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::limits::DATA_DEPTH;
 
-/// A JSON object that the app is handed as its sender wrote it: every digit of its numbers, its names in their order, and
-/// those that repeat. Only the space between its parts is left out, and a character written as `\u….` is the character.
+/// A JSON object that the app gets as its sender wrote it: all digits of its numbers, its names in their order, duplicates
+/// included. Only whitespace between tokens is dropped, and `\u….` escapes are replaced by their characters.
 #[derive(Debug, Clone)]
 pub struct Data(Box<RawValue>);
 
@@ -21,15 +21,15 @@ impl Data {
         self.0.get()
     }
 
-    /// The same, given away.
+    /// The same, consuming it.
     pub fn into_string(self) -> String {
         String::from(Box::<str>::from(self.0))
     }
 
-    /// The object as JSON for people, a line for each of its parts.
+    /// The object pretty-printed, one part a line.
     pub fn pretty(&self) -> String {
         let mut written = Written::new(true);
-        // What was written before can be written again.
+        // Text that was rewritten once can be rewritten again.
         let _ = written.rewrite(self.as_str());
         written.text
     }
@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for Data {
     }
 }
 
-/// JSON on its way from one layout to another.
+/// JSON being rewritten from one layout to another.
 struct Written {
     text: String,
     for_people: bool,
@@ -82,15 +82,15 @@ impl Written {
         Self { text: String::new(), for_people, depth: 0 }
     }
 
-    /// Writes JSON whose syntax is known to be right. What its parser did not look at is looked at here, and told in its words:
-    /// the escapes in texts, and the depth.
+    /// Rewrites JSON whose syntax is valid. Checks what its parser did not, the escapes in texts and the depth, and reports
+    /// errors in the parser's words.
     fn rewrite(&mut self, json: &str) -> Result<(), String> {
         self.text.reserve(json.len());
         let mut rest = json;
         let mut just_opened = false;
         while let Some(byte) = rest.bytes().next() {
             let length = if byte == b'"' { text_length(rest) } else { 1 };
-            // All but texts is ASCII.
+            // Everything but texts is ASCII.
             let (part, behind) = rest.split_at(length);
             rest = behind;
             if part.trim_ascii().is_empty() {
@@ -138,7 +138,7 @@ impl Written {
     }
 }
 
-/// How many bytes the text takes that `json` begins with, its quotes included.
+/// Length in bytes, quotes included, of the text at the start of `json`.
 fn text_length(json: &str) -> usize {
     let mut escaped = true;
     let end = json.bytes().position(|byte| {

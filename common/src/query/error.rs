@@ -1,4 +1,4 @@
-//! What is wrong with a query, and where.
+//! Mistakes in a query, and where they are.
 
 use std::ops::Range;
 
@@ -27,10 +27,10 @@ pub(super) enum Mistake {
         value: String,
         nearest: Option<&'static str>,
     },
-    /// A key that is not written as one: `state=read`, `(state:read)`.
+    /// A key written in another syntax: `state=read`, `(state:read)`.
     NearlyKey {
         key: Key,
-        /// As it was written.
+        /// As written.
         name: String,
     },
     /// `NOT`, `OR` … beside a key.
@@ -44,7 +44,7 @@ pub(super) enum Mistake {
 }
 
 impl QueryError {
-    /// A mistake at a range of bytes of the query.
+    /// A mistake at a byte range of the query.
     pub(super) fn new(query: &str, range: Range<usize>, mistake: Mistake) -> Self {
         Self {
             column: query[..range.start].chars().count() + 1,
@@ -53,7 +53,7 @@ impl QueryError {
         }
     }
 
-    /// What is wrong, and what would be right.
+    /// The error message: what is wrong, and what would be right.
     pub fn message(&self, lang: Lang) -> String {
         match &self.mistake {
             Mistake::UnknownKey { key, nearest } => unknown_key(key, *nearest, lang),
@@ -98,7 +98,7 @@ impl QueryError {
     }
 }
 
-/// What to do with what was not meant for the language.
+/// The hint for text that was not meant as a query's syntax.
 fn as_text(lang: Lang) -> &'static str {
     lang.pick(
         "to search for it as text, put it in quotation marks",
@@ -161,7 +161,7 @@ fn unknown_value(key: Key, value: &str, nearest: Option<&str>, lang: Lang) -> St
     format!("{what}; {instead}")
 }
 
-/// Values that fit, in the reader's language where they have names in it.
+/// Example values, in the reader's language where the values have names in it.
 fn example(key: Key, lang: Lang) -> String {
     match key {
         Key::State => return all_states(lang),

@@ -1,20 +1,18 @@
-//! What was probably meant as a condition, but is written as in other languages. Taken for words of a text, it would find
-//! nothing, and nobody would know why.
+//! Conditions written in the syntax of other query languages. Treated as words to search for, they would silently find nothing.
 
 use super::Key;
 
-/// Where the value of a condition begins that is written with other signs: `state=read`, `(state:read)`,
-/// `priority >= high`. The name is as it was written.
+/// A condition in another syntax: `state=read`, `(state:read)`, `priority >= high`. The name is kept as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Condition<'a> {
     pub(super) key: Key,
     pub(super) name: &'a str,
-    /// In bytes from the beginning of the text.
+    /// Where the value begins, in bytes from the beginning of the text.
     pub(super) value_at: usize,
 }
 
 impl<'a> Condition<'a> {
-    /// The one that `text` begins with. Whether its value can be meant is for the caller to say.
+    /// The condition at the start of `text`. The caller decides whether its value makes sense.
     pub(super) fn at_start(text: &'a str) -> Option<Self> {
         let (name, rest) = name(text.trim_start_matches(OPENING));
         let signs = rest.trim_start();
@@ -26,19 +24,19 @@ impl<'a> Condition<'a> {
     }
 }
 
-/// What conditions are opened or turned round with.
+/// Characters that other languages open or negate conditions with.
 const OPENING: [char; 5] = ['(', '[', '!', '+', '-'];
 
 const COMPARING: [char; 7] = [':', '=', '<', '>', '≠', '≤', '≥'];
 
-/// What terms are joined with.
+/// Words that other languages join terms with.
 const JOINING: [&str; 4] = ["AND", "OR", "И", "ИЛИ"];
 
-/// What turns terms round; texts in capitals begin with it, too.
+/// Words that other languages negate terms with; texts in capitals may begin with them, too.
 const NEGATING: [&str; 2] = ["NOT", "НЕ"];
 
-/// Whether a word between conditions joins them or turns the next one round. Small letters are words of a text, and so is what
-/// stands far from keys.
+/// Whether a word between conditions joins them or negates the next one. In lower case, or away from keys, it is a word of a
+/// text.
 pub(super) fn is_operator(word: &str, is_after_key: bool, rest: &str) -> bool {
     let joins = JOINING.contains(&word);
     let negates = NEGATING.contains(&word);
@@ -56,7 +54,7 @@ fn begins_in_capitals(text: &str) -> bool {
     letters().count() > 1 && letters().all(char::is_uppercase)
 }
 
-/// What may be the name of a key, and what follows it. With a hyphen it is one only where there is such a key.
+/// A possible key name, and the rest. A name with a hyphen counts only if such a key exists.
 pub(super) fn name(text: &str) -> (&str, &str) {
     let split_at =
         |is_within: fn(char) -> bool| text.split_at(text.find(|c| !is_within(c)).unwrap_or(text.len()));

@@ -1,11 +1,11 @@
-//! Where a query's words stand in a text.
+//! Where a query's words occur in a text.
 
 use std::ops::Range;
 
 use super::{Filter, Match, Query, Text};
 use crate::text::{Word, stem, words};
 
-/// The places in `text`, in bytes, that the query's words match: in order, and none within another.
+/// The byte ranges of `text` that the query's words match: in order, not overlapping.
 pub fn highlight(text: &str, query: &Query) -> Vec<Range<usize>> {
     let wanted: Vec<&Text> = query
         .terms

@@ -1,45 +1,44 @@
-//! The keys of the query language and the values with fixed names, in both languages, and what to make of a
-//! mistyped one.
+//! The keys of the query language and the values with fixed names, in both languages, and suggestions for mistyped ones.
 
 use crate::{delivery::DeliveryState, message::Priority, people::fold_name, spelling::nearest};
 
-/// What a `key:value` term is about.
+/// The key of a `key:value` term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// Where a delivery stands.
+    /// The delivery's state.
     State,
-    /// Whom it is for: a personnel number, or how a word of the name begins.
+    /// The recipient: a personnel number, or the beginning of a word of the name.
     Employee,
-    /// A group he belonged to when it was accepted, by slug.
+    /// A group the employee belonged to when the message was accepted, by slug.
     Group,
-    /// A group he belongs to today, by slug.
+    /// A group the employee belongs to today, by slug.
     GroupNow,
     /// The ACS that posted it.
     Acs,
     /// The topic, by slug.
     Topic,
-    /// A device it was pushed to: its id, or how a word of its name begins.
+    /// A device it was pushed to: its id, or the beginning of a word of its name.
     Device,
-    /// How urgent it is.
+    /// Its priority.
     Priority,
-    /// Accepted then or later.
+    /// Accepted at this time or later.
     After,
-    /// Accepted before then.
+    /// Accepted before this time.
     Before,
-    /// Accepted on that day.
+    /// Accepted on this day.
     Date,
     /// The message's id.
     Message,
     /// The ACS's own id of the message.
     External,
-    /// The reason code of an end.
+    /// The reason code of its end.
     Reason,
     /// Whether it must be acknowledged.
     Ack,
 }
 
 impl Key {
-    /// All of them, in the order of the manual.
+    /// All keys, in the order of the manual.
     pub const ALL: [Self; 15] = [
         Self::State,
         Self::Employee,
@@ -58,7 +57,7 @@ impl Key {
         Self::Ack,
     ];
 
-    /// Its names: the canonical one, the Russian one, then others that are understood.
+    /// Its names: the canonical one, the Russian one, then accepted aliases.
     pub fn names(self) -> &'static [&'static str] {
         match self {
             Self::State => &["state", "состояние", "status", "статус"],
@@ -89,7 +88,7 @@ impl Key {
         self.names()[1]
     }
 
-    /// The canonical names of its values, where they are fixed.
+    /// The canonical names of its values, if they are fixed.
     pub fn values(self) -> Vec<&'static str> {
         match self {
             Self::State => DeliveryState::ALL.map(DeliveryState::as_str).to_vec(),
@@ -100,7 +99,7 @@ impl Key {
         }
     }
 
-    /// The key of that name, in any case.
+    /// The key with this name, in any case.
     pub(super) fn find(name: &str) -> Option<Self> {
         let name = fold_name(name);
         Self::ALL.into_iter().find(|key| key.names().contains(&name.as_str()))
@@ -112,10 +111,10 @@ impl Key {
     }
 }
 
-/// The state of that name in either language; the beginning is enough where it names one alone.
+/// The state with this name in either language; an unambiguous beginning is enough.
 ///
 /// # Errors
-/// The nearest name there is, if any is near.
+/// The nearest existing name, if any is near.
 pub(super) fn state(value: &str) -> Result<DeliveryState, Option<&'static str>> {
     let own = DeliveryState::ALL.into_iter().flat_map(|s| {
         let (english, russian) = (s.as_str(), s.as_russian());
@@ -132,7 +131,7 @@ pub(super) fn state(value: &str) -> Result<DeliveryState, Option<&'static str>> 
     named(value, &own.chain(others).collect::<Vec<_>>())
 }
 
-/// The priority of that name in either language.
+/// The priority with this name in either language.
 pub(super) fn priority(value: &str) -> Result<Priority, Option<&'static str>> {
     named(
         value,
@@ -145,7 +144,7 @@ pub(super) fn priority(value: &str) -> Result<Priority, Option<&'static str>> {
             ("обычный", Priority::Normal),
             ("высокий", Priority::High),
             ("критический", Priority::Critical),
-            // As the app calls them.
+            // The names that the app shows.
             ("важно", Priority::High),
             ("критично", Priority::Critical),
         ],
@@ -171,7 +170,7 @@ pub(super) fn yes_or_no(value: &str) -> Result<bool, Option<&'static str>> {
 fn named<T: Copy + PartialEq>(value: &str, names: &[(&'static str, T)]) -> Result<T, Option<&'static str>> {
     let plain = |text: &str| fold_name(text).replace([' ', '_', '-'], "");
     if value.starts_with('-') {
-        // Left out among the letters of a name, it would be found instead of left out.
+        // `named` ignores `-`: the term would find what it was meant to exclude.
         return Err(None);
     }
     let value = plain(value);

@@ -1,4 +1,4 @@
-//! From text to [`Query`]: one pass that goes on after a mistake, so that all are reported together.
+//! Parses text into a [`Query`]: one pass that continues after a mistake, so that all mistakes are reported together.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{message::Priority, text::normal_words};
 
-/// Reads a query.
+/// Parses a query.
 ///
 /// # Errors
 /// Every mistake in it, with its column.
@@ -28,7 +28,7 @@ struct Parser<'a> {
     mistakes: Vec<QueryError>,
 }
 
-/// What closes a quotation mark; `None` when it is none.
+/// The closing counterpart of a quotation mark; `None` for other characters.
 fn closing(open: char) -> Option<char> {
     match open {
         '"' => Some('"'),
@@ -39,7 +39,7 @@ fn closing(open: char) -> Option<char> {
     }
 }
 
-/// A value as it was written.
+/// A value as written.
 struct Value {
     text: String,
     range: Range<usize>,
@@ -121,8 +121,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether a condition follows that is written with other signs: that is a mistake then. Without a value that can be
-    /// meant, it is text: `status=firing`, `id=17`.
+    /// Whether a condition in another syntax follows: that is a mistake. If its value makes no sense for the key, it is text:
+    /// `status=firing`, `id=17`.
     fn is_foreign(&mut self) -> bool {
         let (start, mistakes) = (self.at, self.mistakes.len());
         let Some(Condition { key, name, value_at }) = Condition::at_start(&self.text[start..]) else {
@@ -155,8 +155,8 @@ impl Parser<'_> {
         Some(Filter::Text(Text { words, how }))
     }
 
-    /// Values separated by commas; spaces may follow a comma. At least one comes out, possibly empty; none when a
-    /// quotation mark stays open.
+    /// Values separated by commas; spaces may follow a comma. Returns at least one, possibly empty; `None` when a quotation mark
+    /// stays open.
     fn values(&mut self) -> Option<Vec<Value>> {
         let mut values = Vec::new();
         loop {
@@ -201,7 +201,7 @@ impl Parser<'_> {
         Some(filter)
     }
 
-    /// Reads every value, or notes what is wrong with each that cannot be read.
+    /// Reads every value, and reports each one that is invalid.
     fn each<T>(
         &mut self,
         key: Key,
@@ -222,7 +222,7 @@ impl Parser<'_> {
         (self.mistakes.len() == before).then_some(items)
     }
 
-    /// What stands between quotation marks; in `"…"` a backslash takes the next character as it is.
+    /// A quoted value; in `"…"` a backslash escapes the next character.
     fn quoted(&mut self) -> Option<Value> {
         let start = self.at;
         let open = self.peek()?;
@@ -272,7 +272,7 @@ impl Parser<'_> {
     }
 }
 
-/// Whether somebody who writes that means a value of the key, if mistyped.
+/// Whether the value is one of the key's, or a misspelling of one.
 fn can_be_meant(key: Key, value: &str) -> bool {
     fn is_near<T>(read: &Result<T, Option<&'static str>>) -> bool {
         !matches!(read, Err(None))
@@ -312,7 +312,7 @@ fn priorities(value: &str) -> Result<Vec<Priority>, Option<&'static str>> {
         .collect();
     match (those.is_empty(), sign) {
         (false, _) => Ok(those),
-        // Nothing lies beyond the last one.
+        // No priority is beyond the last one.
         (true, ">") => Err(Some(">=critical")),
         (true, _) => Err(Some("<=low")),
     }

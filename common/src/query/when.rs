@@ -1,4 +1,4 @@
-//! Times in a query: a day, a moment, or so long ago.
+//! Times in a query: a day, a moment, or an offset from now.
 
 use std::fmt;
 
@@ -9,20 +9,20 @@ use crate::{
     time::{self, Moment},
 };
 
-/// A time as it was written; what it means depends on the present and the time zone of whoever asks.
+/// A time as written; its meaning depends on the caller's time zone and the present moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// The present day.
+    /// Today.
     Today,
-    /// The day before it.
+    /// Yesterday.
     Yesterday,
-    /// So many seconds before the present moment.
+    /// This many seconds ago.
     Ago(i64),
     /// A day.
     Day(civil::Date),
-    /// A wall clock's time.
+    /// A wall clock's time, without an offset.
     Wall(civil::DateTime),
-    /// A moment, written with its offset.
+    /// A moment with an offset.
     Exact(Timestamp),
 }
 
@@ -35,7 +35,7 @@ const UNITS: [(i64, &[&str]); 5] = [
 ];
 
 impl When {
-    /// Reads `today`, `вчера`, `-2h`, `2026-11-01`, `01.11.2026`, either of them with `T10:00`, with or without an offset.
+    /// Parses `today`, `вчера`, `-2h`, `2026-11-01`, `01.11.2026`, either date with `T10:00`, with or without an offset.
     pub fn parse(text: &str) -> Option<Self> {
         match fold_name(text).as_str() {
             "today" | "сегодня" => return Some(Self::Today),
@@ -61,7 +61,7 @@ impl When {
         matches!(self, Self::Today | Self::Yesterday | Self::Day(_))
     }
 
-    /// When it begins, in microseconds: a day at its first moment in the zone.
+    /// When it begins, in microseconds: for a day, its first moment in the zone.
     pub fn start(self, now: &Zoned) -> i64 {
         match self {
             Self::Ago(seconds) => {
@@ -76,7 +76,7 @@ impl When {
         }
     }
 
-    /// When it is over, in microseconds: a day at the next one's first moment, a moment at once.
+    /// When it ends, in microseconds: for a day, the first moment of the next; for a moment, itself.
     pub fn end(self, now: &Zoned) -> i64 {
         if self.is_day() {
             let next = self.day(now).tomorrow().unwrap_or(civil::Date::MAX);

@@ -1,4 +1,4 @@
-//! The live feed: kept open, resumed where it broke off, with growing pauses while the server is away.
+//! The live feed: kept open, resumed where it broke, with growing pauses while the server is down.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,10 +8,10 @@ use tokio::sync::{Notify, mpsc::Sender};
 
 use crate::action::{Action, Failure, Feed};
 
-/// Pauses between tries, in seconds; the last one stays.
+/// Pauses between tries, in seconds; the last one repeats.
 const PAUSES: [u64; 5] = [1, 2, 4, 8, 15];
 
-/// Follows the feed until nobody listens. `wake` ends a pause at once.
+/// Follows the feed until the channel closes. `wake` ends a pause at once.
 pub(crate) async fn follow(client: Client, actions: Sender<Action>, wake: Arc<Notify>) {
     let mut last_id: Option<String> = None;
     let mut tries = 0;
@@ -47,7 +47,7 @@ pub(crate) async fn follow(client: Client, actions: Sender<Action>, wake: Arc<No
             return;
         }
         tokio::select! {
-            // No try gets further before the operator has chosen a client; then this task makes way for another.
+            // Without a client every retry would fail the same way; choosing one replaces this task.
             () = tokio::time::sleep(retry_in), if !waits => {}
             () = wake.notified() => {}
         }

@@ -1,4 +1,4 @@
-//! Requests: each becomes the action that reports its answer.
+//! Requests to the server: each returns the action that reports its answer.
 
 use simo_common::{
     client::{Client, ListQuery, Result},
@@ -31,7 +31,7 @@ pub(crate) async fn story(client: Client, key: RowKey) -> Action {
     Action::Story(key, story.map_err(Failure::from))
 }
 
-/// Who may receive what, as things stand.
+/// The answer to a question about the present state.
 pub(crate) async fn answer(client: Client, question: Question) -> Action {
     let answer = match &question {
         Question::Receivers(topic) => client.who_receives(topic, &all()).await.map(Answer::Receivers),
@@ -43,12 +43,12 @@ pub(crate) async fn answer(client: Client, question: Question) -> Action {
     Action::Answer(question, answer.map_err(Failure::from))
 }
 
-/// The whole list, as far as one page goes.
+/// The whole list, up to the largest page.
 fn all() -> ListQuery {
     ListQuery { limit: Some(1000), ..ListQuery::default() }
 }
 
-/// Names to complete with. Completion does without what the caller may not see.
+/// Names for completion; lists that the caller may not read are left empty.
 pub(crate) async fn names(client: Client) -> Action {
     let all = all();
     let (topics, groups, acs) = tokio::join!(client.topics(&all), client.groups(&all), client.acs_list(&all));
@@ -64,7 +64,7 @@ fn named<T>(page: Result<Page<T>>, name: impl Fn(T) -> String) -> Vec<String> {
     page.map_or_else(|_| Vec::new(), |page| page.items.into_iter().map(name).collect())
 }
 
-/// The clients there are.
+/// The list of clients.
 pub(crate) async fn clients(client: Client) -> Action {
     let brief =
         |client: simo_common::api::access::Client| action::Client { slug: client.slug, name: client.name };

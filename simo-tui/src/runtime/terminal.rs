@@ -1,4 +1,4 @@
-//! The terminal: taken over at the start, given back as it was at every end, panics included.
+//! The terminal: taken over at the start, and restored at every exit, panics included.
 
 use std::{io, panic};
 
@@ -13,7 +13,7 @@ use ratatui::{
     layout::{Position, Rect},
 };
 
-/// The terminal while the program has it.
+/// The terminal while the program uses it.
 pub(crate) struct Terminal(ratatui::Terminal<CrosstermBackend<io::Stdout>>);
 
 impl Terminal {
@@ -25,26 +25,24 @@ impl Terminal {
             before(panic);
         }));
         let screen = ratatui::Terminal::new(CrosstermBackend::new(io::stdout()))?;
-        // From here on `drop` gives back whatever was taken.
+        // From here on `drop` restores the terminal.
         let terminal = Self(screen);
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste)?;
         Ok(terminal)
     }
 
-    /// Columns and lines.
     pub(crate) fn size(&self) -> io::Result<(u16, u16)> {
         self.0.size().map(|size| (size.width, size.height))
     }
 
-    /// Draws a frame.
     pub(crate) fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         self.0.draw(render).map(|_| ())
     }
 
-    /// Forgets what is on the screen, so that all of it is drawn anew.
+    /// Forces a full redraw of the screen.
     pub(crate) fn clear(&mut self) -> io::Result<()> {
-        // `clear` itself would ask the terminal for the cursor's place, which not every terminal answers.
+        // `clear` itself would query the cursor's position, which not every terminal answers.
         let size = self.0.size()?;
         self.0.resize(Rect::from((Position::ORIGIN, size)))
     }
@@ -56,7 +54,7 @@ impl Drop for Terminal {
     }
 }
 
-/// Gives the terminal back. Nobody is left to tell of a failure.
+/// Restores the terminal. Errors cannot be reported any more.
 fn give_back() {
     let _ = execute!(
         io::stdout(),

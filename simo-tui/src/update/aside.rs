@@ -1,4 +1,4 @@
-//! How things stand now, beside a delivery's story.
+//! Answers about the present state, shown beside a delivery's story.
 
 use crate::{
     action::{Answer, Command, Effect, Failure, Question},
@@ -6,7 +6,7 @@ use crate::{
     text,
 };
 
-/// Covers the story with the answer to a question, or uncovers it where that was asked already.
+/// Shows the answer to a question in place of the story; the same question again brings the story back.
 pub(super) fn turn(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
     let Some(detail) = &mut model.detail else {
         return;
@@ -37,21 +37,21 @@ pub(super) fn turn(model: &mut Model, command: Command, effects: &mut Vec<Effect
     effects.push(Effect::Ask(question));
 }
 
-/// Back to the story, where the reader left it.
+/// Returns to the story, at the scroll position where the reader left it.
 pub(super) fn close(detail: &mut Detail) {
     if let Some(aside) = detail.aside.take() {
         detail.scroll = aside.story_scroll;
     }
 }
 
-/// Asks once more; until the answer is here the one before stands.
+/// Asks once more; the old answer stays until the new one arrives.
 pub(super) fn ask_again(model: &Model, effects: &mut Vec<Effect>) {
     if let Some(aside) = model.detail.as_ref().and_then(|detail| detail.aside.as_ref()) {
         effects.push(Effect::Ask(aside.question.clone()));
     }
 }
 
-/// An answer came, or did not. What nobody waits for any more is dropped.
+/// An answer arrived, or failed. It is dropped if its question is no longer shown.
 pub(super) fn answered(model: &mut Model, question: &Question, result: Result<Answer, Failure>) {
     let aside = model.detail.as_mut().and_then(|detail| detail.aside.as_mut());
     if let Some(aside) = aside.filter(|aside| aside.question == *question) {

@@ -1,4 +1,4 @@
-//! What comes from the server, and what it is asked for.
+//! Data from the server, and the requests for it.
 
 use std::time::Duration;
 
@@ -18,25 +18,25 @@ use crate::{
     model::{Detail, FRESH, Focus, Link, Model, PAGE, QueryError, Selection},
 };
 
-/// Between two looks at the rows, while things happen.
+/// Minimum time between two reloads of the rows while events arrive.
 const SPACING: Duration = Duration::from_millis(500);
-/// After a request that failed.
+/// Pause after a failed request.
 const PAUSE: Duration = Duration::from_secs(2);
-/// After an accepted message, until its deliveries are surely there.
+/// Wait after an accepted message until its deliveries exist for certain.
 const EXPANSION: Duration = Duration::from_secs(1);
 
-/// Wants other deliveries, or another order.
+/// Requests another selection or order.
 pub(super) fn want(model: &mut Model, query: String, sort: Sort) {
     let wanted = Selection { query, sort };
     model.paused_until = model.now;
     if model.wanted != wanted {
-        // Also when these are the rows on the screen: what is on its way is others.
+        // Even if these rows are on the screen now: pending pages are for another selection.
         model.wanted = wanted;
         forget_loads(model);
     }
 }
 
-/// Wants the rows read from the top.
+/// Requests a reload from the top.
 pub(super) fn read_anew(model: &mut Model) {
     model.shown = None;
     model.notice = None;
@@ -47,7 +47,7 @@ pub(super) fn read_anew(model: &mut Model) {
     }
 }
 
-/// Wants the rows of the client that was chosen; those of another go from the screen at once.
+/// Requests the rows of the chosen client; the previous client's rows are removed at once.
 pub(super) fn look_elsewhere(model: &mut Model) {
     read_anew(model);
     model.history = History::default();
@@ -59,7 +59,7 @@ pub(super) fn look_elsewhere(model: &mut Model) {
     model.link = Link::Connecting;
 }
 
-/// The clients there are came, or did not.
+/// The list of clients arrived, or failed.
 pub(super) fn clients(model: &mut Model, result: Result<Vec<Client>, Failure>) {
     let wanted = std::mem::take(&mut model.clients.wanted);
     model.clients.asked = false;
@@ -83,7 +83,7 @@ fn forget_loads(model: &mut Model) {
     model.freshness.read = None;
 }
 
-/// Asks for what the model wants and does not have, no oftener than is fair.
+/// Requests whatever the model wants and lacks, within the limits on request rates.
 pub(super) fn ask(model: &mut Model, height: usize, effects: &mut Vec<Effect>) {
     if let Some(detail) = &mut model.detail
         && detail.stale
@@ -95,7 +95,7 @@ pub(super) fn ask(model: &mut Model, height: usize, effects: &mut Vec<Effect>) {
         effects.push(Effect::Story(detail.key.clone()));
     }
     if model.link == Link::ClientNeeded && has_no_clients(model) && model.paused_until <= model.now {
-        // There is nothing to choose yet: the first client may come any moment.
+        // No client exists yet: keep asking, one may be added at any moment.
         model.clients.wanted = true;
         model.paused_until = later(model, PAUSE);
     }
@@ -141,8 +141,8 @@ pub(super) fn ask(model: &mut Model, height: usize, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Whether all rows are read again, not only the first ones. Newest first, what is new stands above, and events tell of the
-/// others; in any other order it may stand anywhere.
+/// Whether all rows are reloaded, not only the first ones. Sorted newest first, new rows are at the top, and events report
+/// changes of the others; in any other order, new rows may be anywhere.
 fn reads_all(model: &Model) -> bool {
     model.freshness.missed || model.wanted.sort != Sort::default()
 }
@@ -162,7 +162,7 @@ fn later(model: &Model, by: Duration) -> jiff::Timestamp {
     model.now.saturating_add(by).unwrap_or(model.now)
 }
 
-/// A page came, or did not. What nobody waits for any more is dropped.
+/// A page arrived, or failed. It is dropped if its ticket is outdated.
 pub(super) fn loaded(model: &mut Model, ticket: u64, result: Result<Page<Delivery>, Failure>) {
     let loads = &mut model.loads;
     let awaited = |slot: &mut Option<u64>| slot.take_if(|t| *t == ticket).is_some();
@@ -202,7 +202,7 @@ pub(super) fn loaded(model: &mut Model, ticket: u64, result: Result<Page<Deliver
     }
 }
 
-/// The first rows came as they are now, or those after them: all that are to be read are taken in together.
+/// Reloaded rows arrived, the first or the next ones: they are merged once all are here.
 fn refresh(model: &mut Model, page: Page<Delivery>) {
     let read = match model.freshness.read.take() {
         None => page,
@@ -218,17 +218,17 @@ fn refresh(model: &mut Model, page: Page<Delivery>) {
     }
     model.history.refresh(read, reads_all(model));
     if std::mem::take(&mut model.freshness.missed) && model.history.gap() {
-        // None of the rows was found again, so that nobody knows how they are.
+        // None of the old rows was found again, so their state is unknown.
         read_anew(model);
     }
 }
 
-/// Whether the server cannot do without a client, and none was chosen.
+/// Whether the server needs a client, and none was chosen.
 fn needs_client(model: &Model, failure: &Failure) -> bool {
     failure.wants_client() && model.client.is_none()
 }
 
-/// Offers the choice of a client; until one is chosen, nothing is asked for.
+/// Offers the choice of a client; until one is chosen, nothing is requested.
 fn want_client(model: &mut Model) {
     model.link = Link::ClientNeeded;
     model.notice = None;
@@ -246,7 +246,7 @@ fn names_query(problem: &Problem) -> bool {
     problem.errors.iter().any(|error| error.field.starts_with("query"))
 }
 
-/// Back to the query line, with the server's word on what is wrong with it; the rows stay what they were.
+/// Returns to the query line and shows the server's error there; the rows stay.
 fn refused_query(model: &mut Model, problem: &Problem) {
     let error = problem.errors.iter().find(|e| e.field.starts_with("query"));
     model.line.input = model.wanted.query.clone().into();
@@ -262,7 +262,7 @@ fn refused_query(model: &mut Model, problem: &Problem) {
     model.wanted = model.shown.clone().unwrap_or(Selection { query: String::new(), sort: model.wanted.sort });
 }
 
-/// A story came, or did not.
+/// A story arrived, or failed.
 pub(super) fn story(model: &mut Model, key: &RowKey, result: Result<Box<Story>, Failure>) {
     let Some(detail) = model.detail.as_mut().filter(|detail| &detail.key == key) else {
         return;
@@ -277,7 +277,7 @@ pub(super) fn story(model: &mut Model, key: &RowKey, result: Result<Box<Story>, 
     }
 }
 
-/// The live feed said something.
+/// Handles news from the live feed.
 pub(super) fn feed(model: &mut Model, feed: Feed) {
     match feed {
         Feed::Open => {
@@ -293,7 +293,7 @@ pub(super) fn feed(model: &mut Model, feed: Feed) {
         Feed::Event(event) => happened(model, &event),
         Feed::Lost { failure, .. } if needs_client(model, &failure) => want_client(model),
         Feed::Lost { failure, retry_in } => {
-            // What is on its way will hardly arrive, and is asked for again afterwards.
+            // Pending pages will hardly arrive; they are requested again later.
             forget_loads(model);
             model.freshness.stale = true;
             let since = match model.link {

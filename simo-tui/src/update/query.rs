@@ -1,4 +1,4 @@
-//! The query line.
+//! Editing the query line.
 
 use simo_common::query::parse;
 use tui_input::{Input, InputRequest};
@@ -10,10 +10,10 @@ use crate::{
     model::{Focus, Model, QueryError},
 };
 
-/// Queries that are remembered.
+/// Maximum number of remembered queries.
 const PAST: usize = 100;
 
-/// Opens the line with the query that is in force.
+/// Opens the line with the current query.
 pub(super) fn open(model: &mut Model, effects: &mut Vec<Effect>) {
     if !model.names_asked {
         model.names_asked = true;
@@ -25,7 +25,7 @@ pub(super) fn open(model: &mut Model, effects: &mut Vec<Effect>) {
 }
 
 fn show(model: &mut Model, query: String) {
-    // One starts a new word at the end of the line more often than one goes on with the last.
+    // Operators more often add a new word than extend the last one.
     let query = if query.is_empty() || query.ends_with(' ') { query } else { query + " " };
     model.line.input = Input::new(query);
     changed(model);
@@ -33,7 +33,7 @@ fn show(model: &mut Model, query: String) {
 
 fn changed(model: &mut Model) {
     let cursor = model.line.input.cursor();
-    // What is still being typed is not wrong yet.
+    // A word still being typed is not reported as a mistake.
     let mistake = mistakes(model).into_iter().find(|mistake| {
         let from = mistake.column - 1;
         cursor < from || cursor > from + mistake.length
@@ -50,7 +50,7 @@ fn told(model: &Model, mistake: &simo_common::query::QueryError) -> QueryError {
     QueryError { column: Some(mistake.column - 1), detail: mistake.message(model.lang) }
 }
 
-/// Finds out anew what could stand at the cursor.
+/// Recomputes the candidates at the cursor.
 pub(super) fn complete(model: &mut Model) {
     let mut names = model.names.clone();
     for row in model.history.rows() {
@@ -66,7 +66,7 @@ pub(super) fn complete(model: &mut Model) {
     model.line.completion = Completion::at(input.value(), input.cursor(), &names, model.lang);
 }
 
-/// A key in the query line.
+/// Handles a key in the query line.
 pub(super) fn command(model: &mut Model, command: Command) {
     match command {
         Command::Edit(request) => edit(model, request),
@@ -100,7 +100,7 @@ fn edit(model: &mut Model, request: InputRequest) {
     }
 }
 
-/// Asks for these deliveries, and remembers the question.
+/// Requests the deliveries of a query, and remembers it.
 pub(super) fn apply(model: &mut Model, query: String) {
     let past = &mut model.line.past;
     if !query.is_empty() {
@@ -114,7 +114,7 @@ pub(super) fn apply(model: &mut Model, query: String) {
     live::want(model, query, model.wanted.sort);
 }
 
-/// Text that was pasted: one line of it.
+/// Pasted text, as one line.
 pub(super) fn paste(model: &mut Model, text: &str) {
     if model.focus != Focus::Query {
         return;
@@ -135,13 +135,13 @@ fn step(model: &mut Model, back: bool) {
     let (value, end) = replaced(line.input.value(), start, cursor, &item);
     line.input = Input::new(value).with_cursor(end);
     line.error = None;
-    // A key alone is half a word: with a single candidate its values come next.
+    // A key alone is incomplete: if it is the single candidate, its values come next.
     if line.completion.items.len() == 1 {
         changed(model);
     }
 }
 
-/// The text with the characters from `start` to `cursor` replaced, and where the cursor is then.
+/// The text with the characters from `start` to `cursor` replaced, and the new cursor position.
 fn replaced(text: &str, start: usize, cursor: usize, item: &str) -> (String, usize) {
     let head: String = text.chars().take(start).collect();
     let tail: String = text.chars().skip(cursor).collect();

@@ -1,4 +1,4 @@
-//! A choice from a short list: of an order, of a client.
+//! A choice from a short list: of an order or of a client.
 
 use ratatui::{
     Frame,
@@ -14,13 +14,13 @@ use crate::{
     text,
 };
 
-/// What can be chosen.
+/// A list to choose from.
 pub(crate) struct Choice {
     title: &'static str,
     items: Vec<String>,
-    /// What is chosen now.
+    /// The current choice.
     current: Option<usize>,
-    /// The bar.
+    /// Position of the bar.
     bar: usize,
 }
 
@@ -59,12 +59,12 @@ impl Choice {
         popup::place(area, widest as u16, self.items.len() as u16)
     }
 
-    /// Items above the box, so that the bar is in it.
+    /// Items scrolled away above, so that the bar is visible.
     fn scroll(&self, place: Rect) -> usize {
         (self.bar + 1).saturating_sub(usize::from(place.height.saturating_sub(2)).max(1))
     }
 
-    /// Which item is at a place on the screen.
+    /// The item at a position on the screen.
     pub(crate) fn at(&self, model: &Model, at: Position) -> Option<usize> {
         let place = self.place(Rect::new(0, 0, model.size.0, model.size.1));
         let inside = place.contains(at) && at.y > place.y && at.y + 1 < place.bottom();
@@ -73,7 +73,6 @@ impl Choice {
             .filter(|index| *index < self.items.len())
     }
 
-    /// Draws the choice.
     pub(crate) fn draw(&self, model: &Model, frame: &mut Frame<'_>) {
         let palette = Palette::new(model.colour);
         let place = self.place(frame.area());

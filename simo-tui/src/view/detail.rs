@@ -1,4 +1,4 @@
-//! The detail pane: one delivery with its whole story, or how things stand for its topic and its employee now.
+//! The detail pane: one delivery with its whole story, or the present state of its topic or its employee's grants.
 
 mod aside;
 
@@ -27,7 +27,7 @@ use crate::{
     text,
 };
 
-/// How far the pane can be scrolled.
+/// Maximum scroll position of the pane.
 pub(crate) fn scrollable(model: &Model) -> usize {
     let Some(detail) = &model.detail else {
         return 0;
@@ -73,7 +73,7 @@ fn lines(model: &Model, detail: &Detail, width: usize) -> Vec<Line<'static>> {
     page.of(detail)
 }
 
-/// The pane's lines while they are written.
+/// The pane's lines while they are built.
 struct Page<'a> {
     model: &'a Model,
     palette: Palette,
@@ -205,7 +205,7 @@ impl Page<'_> {
         }
     }
 
-    /// What the phone claims, where it differs from when the server heard of it.
+    /// The phone's times, where they differ from those at which the server got the receipts.
     fn phone_clock(&mut self, story: &Story) {
         let times = story.explanation.phone_times;
         let Some(delivery) = &story.explanation.delivery else {
@@ -280,5 +280,5 @@ impl Page<'_> {
     }
 }
 
-/// The widest label, and two spaces.
+/// Width of the longest label, and two spaces.
 const LABEL: usize = 22;

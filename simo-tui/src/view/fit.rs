@@ -1,4 +1,4 @@
-//! Text in columns: how wide it is, cut and wrapped to what there is.
+//! Text in columns: its width, cutting and wrapping.
 
 use ratatui::{
     style::Style,
@@ -6,7 +6,7 @@ use ratatui::{
 };
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// A character as it may stand on the screen: none that moves the cursor.
+/// A character as shown on the screen; those that move the cursor are replaced.
 fn printable(c: char) -> char {
     if c.is_control() { ' ' } else { c }
 }
@@ -15,7 +15,7 @@ fn width_of(c: char) -> usize {
     c.width().unwrap_or(0)
 }
 
-/// The text on one line, no wider than `width`; what is cut ends in `…`.
+/// The text on one line, at most `width` wide; cut text ends in `…`.
 pub(crate) fn cut(text: &str, width: usize) -> String {
     let text: String = text.chars().map(printable).collect();
     if text.width() <= width {
@@ -44,7 +44,7 @@ pub(crate) fn pad(text: &str, width: usize) -> String {
     text
 }
 
-/// The text on lines no wider than `width`, broken between words where that is possible; what is indented stays so.
+/// The text on lines at most `width` wide, broken between words where possible; indentation is kept.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
@@ -80,7 +80,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Wrapped text after a label; further lines begin under the first.
+/// Text wrapped beside a label; further lines begin under the first.
 pub(crate) fn labelled(label: &Span<'static>, text: &str, style: Style, width: usize) -> Vec<Line<'static>> {
     let indent = label.content.width();
     wrap(text, width.saturating_sub(indent))

@@ -1,4 +1,4 @@
-//! Every key, from the table that `keys` keeps.
+//! The list of all keys, from the table in `keys`.
 
 use ratatui::{
     Frame,
@@ -41,7 +41,7 @@ fn place(area: Rect, model: &Model) -> (Rect, Vec<Line<'static>>) {
     (popup::place(area, width, lines.len() as u16), lines)
 }
 
-/// How far the help can be scrolled.
+/// Maximum scroll position of the help.
 pub(crate) fn scrollable(model: &Model) -> usize {
     let (place, lines) = place(Rect::new(0, 0, model.size.0, model.size.1), model);
     lines.len().saturating_sub(usize::from(place.height.saturating_sub(2)))

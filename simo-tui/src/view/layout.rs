@@ -1,37 +1,32 @@
-//! Where everything is. Pure, so that the mouse finds what the eye sees.
+//! The layout of the screen. Pure, so that mouse clicks match what is drawn.
 
 use ratatui::layout::Rect;
 
 use crate::model::{Focus, Model};
 
-/// From this width on, the detail pane stands beside the table.
+/// From this width on, the detail pane is beside the table.
 const BESIDE: u16 = 130;
-/// From this height of table and pane together, the pane stands below the table; else it covers it.
+/// From this height of table and pane together, the pane is below the table; otherwise it covers it.
 const BELOW: u16 = 18;
 
-/// The places on the screen; what has no room is empty.
+/// The areas of the screen; those without room are empty.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Screen {
-    /// The title bar.
     pub(crate) title: Rect,
-    /// The query line.
     pub(crate) query: Rect,
     /// The column headings.
     pub(crate) header: Rect,
-    /// The rows.
     pub(crate) rows: Rect,
-    /// The detail pane.
     pub(crate) detail: Rect,
-    /// The status bar.
     pub(crate) status: Rect,
 }
 
-/// The places on the terminal that the model knows of.
+/// The areas for the terminal size in the model.
 pub(crate) fn screen(model: &Model) -> Screen {
     screen_of(model, Rect::new(0, 0, model.size.0, model.size.1))
 }
 
-/// The places on a terminal.
+/// The areas for a given terminal area.
 pub(crate) fn screen_of(model: &Model, area: Rect) -> Screen {
     let mut screen = Screen::default();
     let mut rest = area;

@@ -9,17 +9,16 @@ use ratatui::{
 
 use super::style::Palette;
 
-/// Columns that the frame and its padding take.
+/// Columns taken by the frame and its padding.
 pub(crate) const SIDES: u16 = 4;
 
-/// A box in the middle, as large as its content and no larger than the screen.
+/// A box in the middle, sized to its content and at most to the screen.
 pub(crate) fn place(area: Rect, width: u16, lines: u16) -> Rect {
     let width = width.saturating_add(SIDES).min(area.width);
     let height = lines.saturating_add(2).min(area.height);
     Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
 }
 
-/// Draws lines in a box.
 pub(crate) fn draw(
     frame: &mut Frame<'_>,
     place: Rect,

@@ -1,4 +1,4 @@
-//! The query line, and under it what is wrong with it and what could stand at the cursor.
+//! The query line, and under it the mistake and the completion candidates.
 
 use ratatui::{
     Frame,
@@ -19,11 +19,11 @@ use crate::{
     text,
 };
 
-/// Candidates in sight.
+/// Candidates visible at once.
 const CANDIDATES: usize = 8;
 const PROMPT: u16 = 3;
 
-/// Draws the line, and while it is edited what belongs under it.
+/// Draws the line, and while it is edited also the mistake and the candidates.
 pub(crate) fn draw(model: &Model, screen: &Screen, frame: &mut Frame<'_>) {
     let area = screen.query;
     if area.is_empty() {
@@ -57,7 +57,7 @@ pub(crate) fn draw(model: &Model, screen: &Screen, frame: &mut Frame<'_>) {
     }
 }
 
-/// The order stands at the right end, where it leaves the query alone.
+/// Draws the sort order at the right end, if it does not overlap the query.
 fn order(model: &Model, room: Rect, used: u16, palette: Palette, buffer: &mut ratatui::buffer::Buffer) {
     let order = text::sort(model.wanted.sort, model.lang);
     let width = order.width() as u16 + 1;
@@ -66,7 +66,7 @@ fn order(model: &Model, room: Rect, used: u16, palette: Palette, buffer: &mut ra
     }
 }
 
-/// A query with its keys, negations and phrases told apart.
+/// A query with its keys, negations and phrases coloured.
 fn coloured(query: &str, palette: Palette) -> Line<'static> {
     let mut spans: Vec<Span<'static>> = Vec::new();
     let mut quoted = false;
@@ -95,7 +95,7 @@ fn coloured(query: &str, palette: Palette) -> Line<'static> {
     Line::from(spans)
 }
 
-/// The line without its first columns.
+/// The line with its first `columns` columns cut off.
 fn behind(line: Line<'static>, columns: usize) -> Line<'static> {
     let mut left = columns;
     let mut spans = Vec::new();
@@ -140,7 +140,7 @@ fn under(model: &Model, line: Rect, below: u16, scroll: usize, palette: Palette,
     candidates(model, (left, top), room, palette, frame);
 }
 
-/// What could stand at the cursor, in a box under it.
+/// Draws the completion candidates in a box under the cursor.
 fn candidates(model: &Model, (left, top): (u16, u16), room: u16, palette: Palette, frame: &mut Frame<'_>) {
     let completion = &model.line.completion;
     let most = CANDIDATES.min(usize::from(room));

@@ -1,4 +1,4 @@
-//! The bars at the top and at the bottom: who and where we are, how the server is, what can be pressed.
+//! The bars at the top and at the bottom: server and client, the state of the connection, the keys to press.
 
 use ratatui::{
     buffer::Buffer,
@@ -14,7 +14,6 @@ use crate::{
     text,
 };
 
-/// Draws the title bar.
 pub(crate) fn title(model: &Model, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
@@ -89,7 +88,7 @@ fn left(model: &Model, palette: Palette) -> Line<'static> {
     Line::from(spans)
 }
 
-/// As many hints as there is room for, the most useful ones first.
+/// As many key hints as fit, the most useful first.
 fn hints(model: &Model, palette: Palette, room: usize) -> Line<'static> {
     let lang = model.lang;
     let hints: &[(&str, &str)] = match model.focus {
@@ -120,7 +119,7 @@ fn hints(model: &Model, palette: Palette, room: usize) -> Line<'static> {
         Focus::Sort | Focus::Client => &[("Enter", text::hint_apply(lang)), ("Esc", text::hint_cancel(lang))],
         Focus::Help => &[("Esc", text::hint_close(lang)), ("↑↓", text::hint_scroll(lang))],
     };
-    // On the alarm's ground the keys keep its colour.
+    // On the alarm's background the keys keep its colour.
     let alarmed = matches!(model.link, Link::Away { .. });
     let (key_style, text_style) =
         if alarmed { (Style::new(), Style::new()) } else { (palette.key(), palette.quiet()) };

@@ -1,4 +1,4 @@
-//! Colours; without them, weight and reversal say the same.
+//! Colours; without them, weight and reversed video carry the same meaning.
 
 use ratatui::style::{Color, Modifier, Style};
 use simo_common::{delivery::DeliveryState, message::Priority};
@@ -10,7 +10,7 @@ pub(crate) struct Palette {
 }
 
 impl Palette {
-    /// With colours, or without.
+    /// Styles with or without colours.
     pub(crate) fn new(colour: bool) -> Self {
         Self { colour }
     }
@@ -44,7 +44,7 @@ impl Palette {
         }
     }
 
-    /// The row under the bar; `strong` where keys go to the table.
+    /// The row under the bar; `strong` if the table has the focus.
     pub(crate) fn bar(self, strong: bool) -> Style {
         match (self.colour, strong) {
             (true, true) => Style::new().fg(Color::Black).bg(Color::Cyan),
@@ -54,7 +54,7 @@ impl Palette {
         }
     }
 
-    /// What could be chosen.
+    /// Items to choose from.
     pub(crate) fn choice(self) -> Style {
         if self.colour { Style::new().fg(Color::White).bg(Color::DarkGray) } else { Style::new() }
     }
@@ -68,42 +68,41 @@ impl Palette {
         }
     }
 
-    /// Column headings.
     pub(crate) fn heading(self) -> Style {
         self.coloured(Color::Cyan, Style::new()).add_modifier(Modifier::BOLD)
     }
 
-    /// What stands back.
+    /// Secondary text.
     pub(crate) fn quiet(self) -> Style {
         self.coloured(Color::DarkGray, Style::new().dim())
     }
 
-    /// What is pressed, and what a query's keys are.
+    /// Keys to press, and the keys of a query.
     pub(crate) fn key(self) -> Style {
         self.coloured(Color::Cyan, Style::new().bold())
     }
 
-    /// What the query's words were found in.
+    /// Text found by the query.
     pub(crate) fn found(self) -> Style {
         self.coloured(Color::Yellow, Style::new()).underlined()
     }
 
-    /// What is well.
+    /// A good state.
     pub(crate) fn good(self) -> Style {
         self.coloured(Color::Green, Style::new())
     }
 
-    /// What wants attention.
+    /// A state that needs attention.
     pub(crate) fn notice(self) -> Style {
         self.coloured(Color::Yellow, Style::new()).bold()
     }
 
-    /// What is wrong.
+    /// An error.
     pub(crate) fn wrong(self) -> Style {
         self.coloured(Color::Red, Style::new()).bold()
     }
 
-    /// A whole bar that says what is wrong.
+    /// A whole bar that shows an error.
     pub(crate) fn alarm(self) -> Style {
         if self.colour {
             Style::new().fg(Color::White).bg(Color::Red).bold()

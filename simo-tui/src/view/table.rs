@@ -24,7 +24,7 @@ use crate::{
     text::{self, Clock},
 };
 
-/// What a column shows.
+/// A column's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
     Time,
@@ -34,7 +34,7 @@ enum Field {
     State,
 }
 
-/// A column: what, from which column of the terminal on, how wide.
+/// A column: its content, its left edge on the terminal, its width.
 #[derive(Debug, Clone, Copy)]
 struct Column {
     field: Field,
@@ -43,12 +43,12 @@ struct Column {
 }
 
 const GAP: u16 = 2;
-/// The longest sign, a space, the longest name in either language.
+/// Width of the longest sign, a space and the longest name in either language.
 const STATE_WIDE: u16 = 16;
 const STATE_SIGN: u16 = 2;
 
-/// The columns that have room, from left to right. What says least goes first: topic, names of states, seconds,
-/// employee; time, title and sign stay longest.
+/// The columns that fit, from left to right. The least informative go first: topic, names of states, seconds, employee; time,
+/// title and sign stay longest.
 fn columns(model: &Model, area: Rect) -> Vec<Column> {
     let width = area.width.saturating_sub(2);
     let shown = visible(model);
@@ -86,7 +86,7 @@ fn columns(model: &Model, area: Rect) -> Vec<Column> {
         .collect()
 }
 
-/// The rows in sight.
+/// The visible rows.
 fn visible(model: &Model) -> &[Delivery] {
     let rows = model.history.rows();
     let from = model.history.top().min(rows.len());
@@ -94,7 +94,7 @@ fn visible(model: &Model) -> &[Delivery] {
     &rows[from..to]
 }
 
-/// Which order a click on the headings asks for.
+/// The sort key of the heading at this column.
 pub(crate) fn sort_key_at(model: &Model, x: u16) -> Option<SortKey> {
     let columns = columns(model, layout::screen(model).header);
     let column = columns.iter().rev().find(|column| column.x <= x)?;
@@ -159,7 +159,7 @@ fn headings(model: &Model, columns: &[Column], area: Rect, buffer: &mut Buffer) 
             "↑"
         };
         let width = usize::from(column.width);
-        // Where both do not fit, the arrow is what cannot be guessed.
+        // If both do not fit, keep the arrow: it cannot be guessed.
         let name = cut(name, width.saturating_sub(arrow.width()));
         let heading = pad(&format!("{name}{arrow}"), width);
         buffer.set_stringn(column.x, area.y, heading, width, palette.heading());
@@ -203,7 +203,7 @@ fn cell(model: &Model, found: &Query, row: &Delivery, column: Column, palette: P
     }
 }
 
-/// A title's parts, and whether the query's words were found in them.
+/// A title's parts, and whether each was found by the query.
 fn parts(title: &str, query: &Query) -> Vec<(String, bool)> {
     let mut parts = Vec::new();
     let mut from = 0;
@@ -216,7 +216,7 @@ fn parts(title: &str, query: &Query) -> Vec<(String, bool)> {
     parts
 }
 
-/// A name that does not fit, as Russians shorten it: «Иванов Иван Иванович» is «Иванов И. И.».
+/// A name shortened the Russian way if it does not fit: «Иванов Иван Иванович» is «Иванов И. И.».
 fn short_name(name: &str, width: usize) -> String {
     let parts: Vec<&str> = name.split_whitespace().collect();
     let russian = name.chars().all(|c| matches!(c, 'А'..='я' | 'Ё' | 'ё' | ' ' | '-'));
@@ -234,7 +234,7 @@ fn time(model: &Model, at: Timestamp, width: usize) -> String {
     if width == 8 || width == 19 { clock.full(at) } else { clock.short(at) }
 }
 
-/// Says why there are no rows.
+/// Explains why there are no rows.
 fn nothing(model: &Model, area: Rect, buffer: &mut Buffer) {
     let lang = model.lang;
     let palette = Palette::new(model.colour);

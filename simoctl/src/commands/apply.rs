@@ -1,4 +1,4 @@
-//! `simoctl apply`: shows what files would change, asks, and has it done whole or not at all.
+//! `simoctl apply`: shows what the files would change, asks, and has the server apply all of it or nothing.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -27,7 +27,7 @@ use crate::{
     session::Session,
 };
 
-/// Changes that a person is shown unless he asks for all.
+/// Changes shown on a terminal without `--all`.
 const SHOWN: usize = 40;
 
 const EXAMPLES: &str = "\
@@ -73,7 +73,7 @@ pub(crate) async fn run(session: &Session, args: Apply) -> Result<(), Failure> {
         }
         unreadable(session, &path, cause)
     })?;
-    // The files say which clients they are about.
+    // The files name their clients themselves.
     let api = session.client()?.clone().for_client(None);
     let asked = PlanSite {
         site: std::mem::take(&mut files.site),
@@ -106,7 +106,7 @@ pub(crate) async fn run(session: &Session, args: Apply) -> Result<(), Failure> {
     ))?;
     let mut paper = None;
     if let Some(path) = args.tokens_to.as_ref().filter(|_| tokens) {
-        // Secrets that cannot be written would be lost.
+        // Opened first: secrets that cannot be written would be lost.
         paper = Some(Paper::open_new(session, path)?);
     }
     let wanted = ApplySite {
@@ -153,7 +153,7 @@ pub(crate) async fn run(session: &Session, args: Apply) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The plan, or all that is wrong with the files.
+/// The plan, or all mistakes in the files.
 fn understood(
     session: &Session,
     mut files: Files,
@@ -163,7 +163,7 @@ fn understood(
         Ok(plan) if files.are_sound() => return Ok(plan),
         Err(Error::Problem(problem)) if is_about_the_site(&problem) => files.take(&problem.errors),
         Err(error) if files.are_sound() => return Err(error.into()),
-        // Those that are known are enough.
+        // The mistakes already known are enough.
         Ok(_) | Err(_) => {}
     }
     let told = files.told(session.lang);
@@ -183,7 +183,7 @@ fn is_new_token(change: &SiteChange) -> bool {
     change.kind == SiteKind::Token && change.action == SiteAction::Create
 }
 
-/// Whether an operator of this name goes, or becomes another.
+/// Whether the plan archives or changes this operator.
 fn is_demoted(plan: &SitePlan, name: &str) -> bool {
     plan.changes.iter().any(|change| {
         change.kind == SiteKind::Operator
@@ -192,7 +192,7 @@ fn is_demoted(plan: &SitePlan, name: &str) -> bool {
     })
 }
 
-/// Shows that something is going on.
+/// Shows a spinner.
 fn busy(session: &Session) -> ProgressBar {
     let target = if session.is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let bar = ProgressBar::with_draw_target(None, target);
@@ -202,7 +202,7 @@ fn busy(session: &Session) -> ProgressBar {
     bar
 }
 
-/// Counts first, then the changes, as far as a person wants to read them.
+/// Prints the counts, then the changes, up to `SHOWN` on a terminal.
 fn show(session: &Session, args: &Apply, plan: &SitePlan) -> Result<(), Failure> {
     session.talk(&summary(plan, session.lang));
     if session.out.is_json() {
@@ -211,7 +211,7 @@ fn show(session: &Session, args: &Apply, plan: &SitePlan) -> Result<(), Failure>
         }
         return Ok(());
     }
-    // What is applied prints the new tokens, and nothing else that a script would have to tell from them.
+    // With `apply`, scripts get only the new tokens on stdout.
     if !session.out.is_for_people() && !args.dry_run {
         return Ok(());
     }
@@ -226,7 +226,7 @@ fn show(session: &Session, args: &Apply, plan: &SitePlan) -> Result<(), Failure>
     Ok(())
 }
 
-/// `create: 2 groups …`, a line per action.
+/// `create: 2 groups …`, one line per action.
 fn summary(plan: &SitePlan, lang: Lang) -> String {
     let mut counts: BTreeMap<SiteAction, BTreeMap<SiteKind, usize>> = BTreeMap::new();
     for change in &plan.changes {
@@ -268,7 +268,7 @@ fn action_words(action: SiteAction) -> (&'static str, &'static str, &'static str
     }
 }
 
-/// A change, as a row.
+/// A change, as a table row.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct Row(SiteChange);
@@ -291,7 +291,7 @@ impl Record for Row {
     ];
 }
 
-/// A token with its secret, as a row.
+/// A token with its secret, as a table row.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct Issued(SiteToken);

@@ -1,4 +1,4 @@
-//! `simoctl audit`: who changed what, and whether what is kept of it is what was recorded.
+//! `simoctl audit`: who changed what, and whether the stored entries are those that were recorded.
 
 mod verify;
 
@@ -23,7 +23,7 @@ use crate::{
     session::Session,
 };
 
-/// Entries that are asked for at once, where all are wanted.
+/// Entries per request when all are wanted.
 const PAGE: u32 = 5_000;
 
 #[derive(Debug, Subcommand)]
@@ -142,7 +142,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     }
 }
 
-/// A file that holds what people are called and how they are reached: only its owner may read it.
+/// Creates a file that only its owner may read: it will hold people's names and contact data.
 fn private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
@@ -172,7 +172,7 @@ async fn export(session: &Session, file: Option<PathBuf>, server: bool) -> Resul
     Ok(())
 }
 
-/// All entries of a chain from the first one on.
+/// Calls `take` with all entries of a chain, from the first.
 async fn each(
     session: &Session,
     server: bool,
@@ -228,7 +228,7 @@ impl Record for RefusedAttempts {
     ];
 }
 
-/// Of the newest post.
+/// A field of the newest refused post.
 fn newest(refused: &RefusedAttempts, what: impl Fn(&RefusedPost) -> Option<&str>) -> Value {
     refused.newest.first().and_then(what).unwrap_or_default().into()
 }
@@ -237,7 +237,7 @@ fn said(entry: &AuditEntry, what: impl Fn(&AuditPayload) -> Value) -> Value {
     entry.payload.as_ref().map_or(Value::Nothing, what)
 }
 
-/// What is otherwise now, field by field; of what is new or gone, all that is not empty.
+/// The fields that changed; for a new or removed object, all that are not empty.
 pub(super) fn difference(before: Option<&Json>, after: Option<&Json>) -> String {
     let empty = Json::Null;
     let (before, after) = (before.unwrap_or(&empty), after.unwrap_or(&empty));

@@ -1,4 +1,4 @@
-//! `simoctl clock`: how the server's clock was set, and whether it is believed.
+//! `simoctl clock`: how the server's clock was set, and whether the server trusts it.
 
 use clap::Subcommand;
 use simo_common::api::clock::{ClockState, ClockStep};

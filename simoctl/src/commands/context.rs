@@ -32,7 +32,7 @@ pub(crate) enum Verb {
     },
 }
 
-/// A context as it is shown.
+/// A context as shown: without its token.
 #[derive(Debug, Serialize)]
 struct Context {
     name: String,

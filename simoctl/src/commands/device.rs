@@ -136,7 +136,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     }
 }
 
-/// A person gets a picture to hold a phone to, a script the code alone.
+/// People get a QR code to scan, scripts only the code.
 fn show(session: &Session, invite: &Invite) -> Result<(), Failure> {
     warn_of_url(session, &invite.uri);
     if session.out.is_structured() {

@@ -1,5 +1,5 @@
-//! `simoctl doctor`: which server is meant and why, whether it answers, as whom it sees us, and what would keep alarms from
-//! people.
+//! `simoctl doctor`: which server is used and why, whether it answers, which caller it sees, and problems that would keep alarms
+//! from people.
 
 mod judge;
 
@@ -19,7 +19,7 @@ use crate::{
     session::Session,
 };
 
-/// One thing that was looked at.
+/// One check and its result.
 #[derive(Debug, Serialize)]
 struct Check {
     #[serde(rename = "check")]
@@ -102,7 +102,7 @@ async fn look(session: &Session, connection: &Connection, checks: &mut Vec<Check
             let asked = Asked { at, answered_at: clock::now() };
             checks.extend(judge(&health, &ready.channels, asked, session.out.zone(), session.lang));
         }
-        // It is for administrators; others have learned what they may.
+        // Health is for administrators; other callers get only the checks above.
         Err(error) if error.status() == Some(403) => {}
         Err(error) => return Err(error),
     }

@@ -108,7 +108,7 @@ pub(crate) struct Edit {
     no_groups: bool,
 }
 
-/// What to do when the number is taken, as it is typed here.
+/// The hint for a personnel number that is taken, with simoctl's own flag.
 fn in_our_words(session: &Session, mut error: Error) -> Error {
     if let Error::Problem(problem) = &mut error
         && problem.code == "conflict"
@@ -197,7 +197,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     }
 }
 
-/// Asks only where something waits.
+/// Asks only if messages are waiting.
 async fn ask_to_withhold(session: &Session, api: &Client, personnel_no: &str) -> Result<(), Failure> {
     let Waiting { deliveries, critical } = api.waiting_for(personnel_no).await?;
     if deliveries == 0 {

@@ -1,4 +1,4 @@
-//! `simoctl export`: writes what there is as files that `apply` takes. Secrets are never in them.
+//! `simoctl export`: writes the current site as files that `apply` takes. They never contain secrets.
 
 use std::{fs, path::PathBuf};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{failure::Failure, output::write_text, session::Session};
 
-/// The owners' file in a directory: no slug begins like it.
+/// The owners' file in a directory; no slug begins with `_`.
 const OWNERS: &str = "_owners.yaml";
 
 #[derive(Debug, Args)]
@@ -60,7 +60,7 @@ pub(crate) async fn run(session: &Session, args: Export) -> Result<(), Failure> 
     Ok(())
 }
 
-/// A site in parts, each with the name of its file.
+/// The parts of a site, each with its file name.
 fn parts(site: Site) -> Vec<(String, Site)> {
     let owners = site.owners.map(|owners| Site { owners: Some(owners), ..Site::default() });
     let mut parts: Vec<_> = owners.map(|part| (OWNERS.to_owned(), part)).into_iter().collect();

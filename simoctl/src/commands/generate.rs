@@ -1,4 +1,4 @@
-//! `simoctl completions` and `simoctl man`: texts for the shell and for man, made from the command line itself.
+//! `simoctl completions` and `simoctl man`: shell completions and man pages, generated from the command line's definition.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `simoctl group`: employees together.
+//! `simoctl group`: groups of employees.
 
 use clap::Subcommand;
 use simo_common::{
@@ -168,7 +168,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 }
 
 /// # Errors
-/// All groups that are not there, before anything is changed.
+/// All missing groups, before anything is changed.
 pub(super) async fn groups_are_there(session: &Session, slugs: &[String]) -> Result<(), Failure> {
     let api = session.client()?;
     let found = async |slug: &str| api.group(slug).await.map(|group| group.archived_at.is_some());
@@ -176,7 +176,7 @@ pub(super) async fn groups_are_there(session: &Session, slugs: &[String]) -> Res
 }
 
 /// # Errors
-/// All employees who are not there, before anything is changed.
+/// All missing employees, before anything is changed.
 pub(super) async fn employees_are_there(session: &Session, numbers: &[String]) -> Result<(), Failure> {
     let api = session.client()?;
     let found = async |no: &str| api.employee(no).await.map(|one| one.archived_at.is_some());
@@ -189,7 +189,7 @@ async fn all_are_there(
     is_archived: impl AsyncFn(&str) -> Result<bool, Error>,
 ) -> Result<(), Failure> {
     let mut missing = Vec::new();
-    // One alone is told by the server itself.
+    // For a single name, the server itself reports the error.
     for name in names.iter().filter(|_| names.len() > 1) {
         match is_archived(name).await {
             Ok(false) => {}

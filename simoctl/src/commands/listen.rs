@@ -1,5 +1,5 @@
-//! `simoctl listen`: is a phone on the channel `stream`. It pairs once, keeps what it needs in a file of its name,
-//! shows every message once, and reports back in batches; when the server goes away it waits for it.
+//! `simoctl listen`: acts as a phone on the channel `stream`. It pairs once, keeps its state in a file of its name, shows every
+//! message once, and sends receipts in batches; it waits for a server that is down.
 
 mod phone;
 
@@ -29,14 +29,14 @@ use crate::{
     terminal::{harmless, one_line},
 };
 
-/// How long receipts are gathered before they are sent.
+/// How long receipts are collected before they are sent.
 const GATHERED: Duration = Duration::from_millis(100);
-/// Receipts that are sent together, at most.
+/// Receipts per request, at most.
 const TOGETHER: usize = 500;
 
-/// The longest wait after another phone with this one's identity has taken its place.
+/// The longest wait after another phone with the same identity took over the stream.
 const GIVE_WAY: Duration = Duration::from_mins(5);
-/// A stream that lasted so long was no quarrel over the place.
+/// A stream that lasted this long was not lost to such a conflict.
 const HELD: Duration = Duration::from_mins(10);
 
 const EXAMPLES: &str = "\
@@ -106,8 +106,7 @@ pub(crate) async fn run(session: &Session, args: Listen) -> Result<(), Failure> 
     receiver.run().await
 }
 
-/// Refuses to take the place of a phone that is let in: nobody would hold its token any more, and messages would go on to
-/// wait for it.
+/// Refuses to replace a phone that is still paired: its token would be lost, and messages would keep waiting for it.
 async fn refuse_living(session: &Session, file: &Path, name: &str) -> Result<(), Failure> {
     let (phone, api) = resume(session, file, name)?;
     match api.whoami().await {
@@ -163,7 +162,7 @@ async fn pair(session: &Session, code: &str, name: &str) -> Result<(Phone, Clien
     Ok((Phone::new(&connection.server, paired), api))
 }
 
-/// A phone that was paired before calls the server it knows, unless a flag or the environment names another.
+/// Resumes a paired phone at the server it was paired with, unless a flag or the environment names another.
 fn resume(session: &Session, file: &Path, name: &str) -> Result<(Phone, Client), Failure> {
     let phone = Phone::load(session, file, name)?;
     let chosen = session.chosen()?;
@@ -188,7 +187,7 @@ async fn leave(session: &Session, api: &Client, phone: &Phone, file: &Path) -> R
         &session.say(format!("Unpair this phone of {name}?"), format!("Отключить этот телефон ({name})?")),
     )?;
     match api.leave().await {
-        // The server has let it go already.
+        // The server has unpaired it already.
         Err(error) if error.status() == Some(401) => {}
         answer => answer?,
     }
@@ -202,22 +201,21 @@ struct Receiver<'s> {
     api: Client,
     phone: Phone,
     file: PathBuf,
-    /// What is reported of every message.
+    /// Receipts to send for every message.
     kinds: Vec<ReceiptKind>,
-    /// Messages until the end, if there is one.
+    /// Messages to show before ending, if limited.
     left: Option<u64>,
     shown: u64,
     pending: Vec<Receipt>,
     send_at: Option<Instant>,
 }
 
-/// Why a stream is followed no longer.
+/// Why a stream ended.
 enum Ended {
-    /// The connection broke.
     Lost,
-    /// Another phone with this one's identity has opened a stream.
+    /// Another phone with the same identity opened a stream.
     Replaced,
-    /// Everything that was asked for was done.
+    /// All requested messages came, or the program was stopped.
     Done,
 }
 
@@ -226,7 +224,7 @@ impl Receiver<'_> {
         let stop = stopped();
         tokio::pin!(stop);
         let mut backoff = Backoff::default();
-        // By replacements, not by connections: each of them succeeds.
+        // Grows with replacements, not with failed connections: connecting itself succeeds each time.
         let mut giving_way = Backoff::up_to(GIVE_WAY);
         loop {
             let opened = tokio::select! {
@@ -271,7 +269,7 @@ impl Receiver<'_> {
         }
     }
 
-    /// Why it does not go on; a phone that is not let in any more has to be paired anew.
+    /// Why listening ends; a phone that was unpaired must be paired anew.
     fn let_out(&self, error: client::Error) -> Failure {
         match error {
             client::Error::Problem(problem) if problem.status == 401 => {
@@ -342,7 +340,7 @@ impl Receiver<'_> {
         }
     }
 
-    /// Shows a message that was not shown before; every one is reported, since the server asks by sending it.
+    /// Shows a message unless it was shown before; sends receipts in any case, since the server repeats messages that lack them.
     fn take(&mut self, message: &DeviceMessage) -> Result<(), Failure> {
         if self.phone.remember(message.id) {
             self.show(message)?;
@@ -383,7 +381,7 @@ impl Receiver<'_> {
         Ok(())
     }
 
-    /// Sends what is pending; it stays pending, and the answer is no, when the server is away.
+    /// Sends the pending receipts. If the server is down, they stay pending, and the result is `false`.
     async fn report(&mut self) -> Result<bool, Failure> {
         self.send_at = None;
         if self.pending.is_empty() {

@@ -1,5 +1,5 @@
-//! `simoctl login`: keeps a server and a token as a context, after the server has said that they fit. The token comes from
-//! a one-time code, or is one that was issued. `simoctl logout` ends the session and forgets the context.
+//! `simoctl login`: keeps a server and a token as a context, after checking them against the server. The token comes from a
+//! one-time code, or is one issued before. `simoctl logout` ends the session and forgets the context.
 
 use std::path::Path;
 
@@ -54,11 +54,11 @@ pub(crate) struct Logout {
     everywhere: bool,
 }
 
-/// What lets a person in.
+/// A credential to log in with.
 enum Pass {
-    /// Works once, for a token.
+    /// A one-time code, exchanged for a token.
     Code(String),
-    /// Works as it is.
+    /// A token, used as it is.
     Token(String),
 }
 
@@ -74,14 +74,14 @@ pub(crate) async fn run(session: &Session, login: Login) -> Result<(), Failure> 
         None => url.host_str().unwrap_or("default").to_owned(),
     };
     let mut profiles = session.profiles()?;
-    // Before the code is used up.
+    // Before the one-time code is spent.
     confirm_replacing(session, &profiles, &name, &url, client.as_ref())?;
     let pass = match (login.code, flags.token, environment.token) {
         (Some(code), ..) => pass(session, &code)?,
         (None, Some(token), _) | (None, None, Some(token)) => pass(session, &token)?,
         (None, None, None) => pass(session, &ask_pass(session)?)?,
     };
-    // Kept for calls from any directory.
+    // Absolute, so that the context works from any directory.
     let ca = flags.ca.or(environment.ca);
     let ca = ca.map(|path| std::path::absolute(&path).unwrap_or(path));
     let connection = |token| Connection {
@@ -154,7 +154,7 @@ pub(crate) async fn log_out(session: &Session, logout: Logout) -> Result<(), Fai
     }
     match api.log_out().await {
         Ok(()) => {}
-        // It has ended already: what is left is to forget it.
+        // The session has ended already: only forget it.
         Err(error) if error.status() == Some(401) => {}
         Err(error) => return Err(error.into()),
     }
@@ -179,7 +179,7 @@ pub(crate) async fn log_out(session: &Session, logout: Logout) -> Result<(), Fai
     Ok(())
 }
 
-/// Asks before a context that leads elsewhere is replaced.
+/// Asks before replacing a context for another server or client.
 fn confirm_replacing(
     session: &Session,
     profiles: &Profiles,
@@ -196,7 +196,7 @@ fn confirm_replacing(
     }
 }
 
-/// A code or a token, as it was typed. What is neither is said here, so that it does not count as a guess.
+/// A code or a token, as typed. Other input is refused here, so that it does not count as a guess.
 fn pass(session: &Session, text: &str) -> Result<Pass, Failure> {
     let text = text.trim();
     if text.starts_with("simo_") {
@@ -215,7 +215,7 @@ fn pass(session: &Session, text: &str) -> Result<Pass, Failure> {
     )))
 }
 
-/// The code or token: typed unseen on a terminal, or all of standard input.
+/// Reads the code or token: typed without echo on a terminal, or all of standard input.
 fn ask_pass(session: &Session) -> Result<String, Failure> {
     let text = if terminal::can_ask() {
         ask::secret(session.say("Login code (or token):", "Код входа (или токен):"), session.lang)?
@@ -235,7 +235,7 @@ fn ask_pass(session: &Session) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// This machine's name, under which an operator finds his session again.
+/// This machine's name, by which operators recognise the session.
 fn host_name() -> String {
     let names = ["/proc/sys/kernel/hostname", "/etc/hostname"];
     let mut names = names.iter().filter_map(|file| std::fs::read_to_string(file).ok());

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{failure::Failure, session::Session};
 
-/// Rows of history that are shown when nobody says how many.
+/// Default number of history rows.
 const HISTORY: u64 = 50;
 
 #[derive(Debug, Subcommand)]
@@ -120,7 +120,7 @@ async fn list(session: &Session, list: List) -> Result<(), Failure> {
     listed.map_err(|failure| pointed(session, failure, &list.query.join(" ")))
 }
 
-/// Shows the places of a query that the server does not understand: it names their columns.
+/// Marks the mistakes that the server found in a query, by their columns.
 fn pointed(session: &Session, failure: Failure, query: &str) -> Failure {
     let Failure::Call(Error::Problem(problem)) = &failure else {
         return failure;
@@ -147,7 +147,7 @@ async fn cancel(session: &Session, id: Uuid) -> Result<(), Failure> {
     let api = session.client()?;
     let message = api.message(id).await?;
     let (title, count) = (&message.title, message.counts.accepted);
-    // Nothing is asked of who cancels again: he changes nothing.
+    // Canceling again changes nothing, so do not ask.
     if message.canceled_at.is_none() {
         let about = if message.scheduled {
             session.say(

@@ -157,7 +157,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     }
 }
 
-/// Whether it is the caller himself whose rights go; then he is told so.
+/// Warns callers who are about to remove their own rights.
 pub(super) async fn warn_of_self(
     session: &Session,
     is_meant: impl FnOnce(&str) -> bool,
@@ -176,7 +176,7 @@ pub(super) async fn warn_of_self(
     Ok(is_self)
 }
 
-/// An operator is not added for whom there could be no code.
+/// Checked before adding an operator, who would be left without a code.
 fn code_lives(session: &Session, valid_for: Option<i64>) -> Result<(), Failure> {
     if valid_for.is_none_or(|seconds| seconds <= MOST_CODE_DAYS * DAY_SECONDS) {
         return Ok(());
@@ -208,7 +208,7 @@ async fn log_out(session: &Session, name: &str, id: Option<Uuid>) -> Result<(), 
     Ok(())
 }
 
-/// Prints a code, and the command that its holder needs.
+/// Prints a code, and the command that the operator needs.
 pub(super) fn show_code(session: &Session, made: &LoginCode) -> Result<(), Failure> {
     if session.out.is_structured() {
         session.out.record(made)?;
@@ -218,7 +218,7 @@ pub(super) fn show_code(session: &Session, made: &LoginCode) -> Result<(), Failu
     hand_over(session, made)
 }
 
-/// Says what to hand over with a code.
+/// Explains what to give the operator along with the code.
 pub(super) fn hand_over(session: &Session, made: &LoginCode) -> Result<(), Failure> {
     let LoginCode { operator, code, server, .. } = made;
     let until = local(made.expires_at, session.out.zone());

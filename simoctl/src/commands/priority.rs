@@ -1,4 +1,4 @@
-//! A priority as it is typed.
+//! A priority on the command line.
 
 use clap::ValueEnum;
 use simo_common::message::Priority;

@@ -1,11 +1,11 @@
-//! Where phones and operators on other machines find the server.
+//! The address under which phones and operators on other machines reach the server.
 
 use simo_common::client::{Connection, Server};
 use url::{Host, Url};
 
 use crate::session::Session;
 
-/// Where others reach the server: it says so itself, unless it knows no more than the address that it listens on.
+/// The address for other machines: the one that the server reports, unless that is only its listen address.
 pub(super) fn others_reach(connection: &Connection, said: &str) -> String {
     match &connection.server {
         Server::Url(url) if is_only_here(said) => url.as_str().trim_end_matches('/').to_owned(),
@@ -13,7 +13,7 @@ pub(super) fn others_reach(connection: &Connection, said: &str) -> String {
     }
 }
 
-/// Whether a URL means something else, or nothing, on any other machine.
+/// Whether a URL points to another host, or nowhere, when used on another machine.
 pub(super) fn is_only_here(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_unspecified() || ip.is_loopback(),
@@ -23,7 +23,7 @@ pub(super) fn is_only_here(url: &str) -> bool {
     })
 }
 
-/// Says so, where what is handed over leads nowhere on another machine.
+/// Warns about a link or code that does not work on other machines.
 pub(super) fn warn_of_url(session: &Session, url: &str) {
     if is_only_here(url) {
         session.talk(&session.say(

@@ -1,4 +1,4 @@
-//! A file with secrets: only its owner may read it, and what is there already is kept until the new one is whole.
+//! A file with secrets: readable by its owner only; an existing one is kept until the new one is complete.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -13,11 +13,11 @@ use crate::{
     session::Session,
 };
 
-/// A file that is being written beside its place, and goes when it is dropped unwritten; or standard output.
+/// A temporary file beside the target, removed if dropped before it is written; or standard output.
 #[derive(Debug)]
 pub(super) struct Paper(Option<Beside>);
 
-/// A file beside its place.
+/// The temporary file and its target.
 #[derive(Debug)]
 struct Beside {
     file: File,
@@ -27,18 +27,18 @@ struct Beside {
 }
 
 impl Paper {
-    /// A file that `--yes` replaces; - is standard output.
+    /// A file that replaces an existing one only with `--yes`; - is standard output.
     ///
     /// # Errors
-    /// When it is there already and nobody said yes, or when it cannot be written.
+    /// When it exists and `--yes` was not given, or when it cannot be written.
     pub(super) fn open(session: &Session, path: &Path) -> Result<Self, Failure> {
         Self::beside(session, path, session.agreed())
     }
 
-    /// A file that nothing replaces; - is standard output.
+    /// A file that never replaces an existing one; - is standard output.
     ///
     /// # Errors
-    /// When it is there already, or cannot be written.
+    /// When it exists already, or cannot be written.
     pub(super) fn open_new(session: &Session, path: &Path) -> Result<Self, Failure> {
         Self::beside(session, path, false)
     }
@@ -58,7 +58,7 @@ impl Paper {
         Ok(Self(Some(Beside { file, part, path: path.to_owned(), replaces })))
     }
 
-    /// Writes it, and puts it into its place.
+    /// Writes it, and moves it into place.
     pub(super) fn write(self, session: &Session, bytes: &[u8]) -> Result<(), Failure> {
         let Some(mut it) = self.0 else {
             let mut out = io::stdout().lock();
@@ -69,7 +69,7 @@ impl Paper {
             if it.replaces {
                 fs::rename(&it.part, &it.path)
             } else {
-                // Unlike renaming, this never replaces what came meanwhile.
+                // Unlike renaming, this never replaces a file created meanwhile.
                 fs::hard_link(&it.part, &it.path)
             }
         });
@@ -85,7 +85,7 @@ impl Paper {
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        // It is gone when it was renamed.
+        // After renaming there is nothing left to remove.
         let _ = fs::remove_file(&self.part);
     }
 }

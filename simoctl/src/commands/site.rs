@@ -1,4 +1,4 @@
-//! Files that describe a site: read with the place of everything that stands in them, and written.
+//! Site files: read with the place of every value, and written.
 
 pub(super) mod files;
 mod shape;

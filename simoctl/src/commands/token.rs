@@ -1,5 +1,4 @@
-//! `simoctl token`: codes with which ACS and operators get in. A secret is shown once, on stdout and alone, so that
-//! a script can catch it.
+//! `simoctl token`: tokens of ACS and operators. A secret is shown once, alone on stdout, so that a script can capture it.
 
 use std::cell::Cell;
 
@@ -104,7 +103,7 @@ pub(crate) struct Holder {
     operator: Option<String>,
 }
 
-/// What a flag lists; nothing where it was not given.
+/// A flag's list; `None` if the flag was not given.
 fn given(list: Vec<String>) -> Option<Vec<String>> {
     (!list.is_empty()).then_some(list)
 }

@@ -171,7 +171,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Who { slug, list } => {
             let key = |receiver: &Receiver| receiver.personnel_no.clone();
             let fetch = async |query: &_| api.who_receives(&slug, query).await;
-            // All at once where possible: each page is decided anew.
+            // All receivers in one page if possible: the server decides anew for each page.
             let query = ListQuery { limit: Some(100_000), ..list.query() };
             session.list(query, list.limit, key, fetch).await
         }
@@ -186,7 +186,7 @@ fn change<T>(value: Option<T>, clear: bool) -> Change<T> {
     }
 }
 
-/// `everyone, group:<slug>, <no>`.
+/// Formats recipients: `everyone, group:<slug>, <no>`.
 fn recipients(recipients: &Recipients) -> Value {
     let everyone = recipients.everyone.then(|| "everyone".to_owned());
     let groups = recipients.groups.iter().map(|slug| format!("group:{slug}"));

@@ -1,4 +1,4 @@
-//! `simoctl whoami`: who the caller is to the server.
+//! `simoctl whoami`: which caller the server sees.
 
 use simo_common::api::service::WhoAmI;
 

@@ -1,5 +1,5 @@
-//! Why a server was not reached, told from what the network and TLS say: a certificate that is not trusted is no server that is
-//! away.
+//! Why a server was not reached, judged by the network's and TLS's errors: an untrusted certificate does not mean that the server
+//! is down.
 
 use simo_common::{
     client::{Connection, Origin, Server},
@@ -23,7 +23,7 @@ pub(super) fn unreachable(
     (what, connection.map(|c| hint(c, cause, lang)))
 }
 
-/// What rustls and hyper say when the two ends do not speak the same, or do not trust each other.
+/// Explains errors of rustls and hyper: mismatched protocols, or a certificate that is not trusted.
 fn by_tls(place: &str, cause: &str, lang: Lang) -> Option<(String, &'static str)> {
     let says = |words: &[&str]| words.iter().any(|word| cause.contains(word));
     let told = if says(&["CaUsedAsEndEntity"]) {

@@ -5,27 +5,26 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{Printer, Value};
 
-/// No terminal is so narrow: one that says so (a serial line says 0) does not know. And what it probably is.
+/// Terminals narrower than this do not know their width (a serial line reports 0); then the usual one is assumed.
 const NARROW: u16 = 20;
 const USUAL: u16 = 80;
 
-/// Words are not broken over lines, unless they are longer than this.
+/// Words are not broken over lines unless they are longer than this.
 const WORD: usize = 36;
 
-/// Columns stand so many spaces apart.
+/// Spaces between columns.
 const APART: u16 = 2;
 
 /// From this width on, lists show their wide columns.
 const WIDE: u16 = 120;
 
-/// A column of a list.
 pub(super) struct Heading {
     pub(super) title: &'static str,
-    /// Whether it is seen only where there is room.
+    /// Whether it is shown only on wide terminals.
     pub(super) is_wide: bool,
 }
 
-/// A list: a table, or where its columns have no room side by side, a block for each row. What no row has is left out.
+/// A list: a table, or a block per row if the terminal is too narrow for the columns. Columns empty in all rows are left out.
 pub(super) fn list(printer: &Printer, headings: &[Heading], rows: &[Vec<Value>]) -> String {
     list_within(empty().width(), printer, headings, rows)
 }
@@ -42,7 +41,7 @@ fn list_within(width: Option<u16>, printer: &Printer, headings: &[Heading], rows
     table.or_else(|| in_columns(false)).unwrap_or_else(|| blocks(printer, headings, rows))
 }
 
-/// The table of these columns, if they have room side by side.
+/// The table of these columns, if they fit side by side.
 fn columns(
     printer: &Printer,
     headings: &[Heading],
@@ -69,7 +68,7 @@ fn columns(
     Some(rendered(&mut table))
 }
 
-/// All that is known of one thing, a line for each.
+/// One record, a line per field.
 pub(super) fn record(printer: &Printer, titles: &[&str], values: &[Value]) -> String {
     let mut table = empty();
     add_record(&mut table, printer, titles, values);
@@ -100,7 +99,7 @@ fn add_record(table: &mut Table, printer: &Printer, titles: &[&str], values: &[V
 }
 
 impl Printer {
-    /// How narrow a column may become for a value in it.
+    /// The minimum width of a column for a value in it.
     fn least(&self, value: &Value) -> usize {
         let text = value.readable(self.lang, &self.zone);
         match value {
@@ -123,7 +122,7 @@ fn longest_word(text: &str) -> usize {
     longest.unwrap_or(0).min(WORD)
 }
 
-/// Columns begin at the margin.
+/// Renders without a left margin.
 fn rendered(table: &mut Table) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, APART));
@@ -141,7 +140,7 @@ fn empty() -> Table {
     table
 }
 
-/// How wide a terminal is that does not know it itself.
+/// Width of a terminal that does not report its own.
 fn width_said(columns: Option<&str>) -> u16 {
     let said = columns.and_then(|columns| columns.trim().parse().ok());
     said.filter(|columns| *columns >= NARROW).unwrap_or(USUAL)

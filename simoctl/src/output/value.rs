@@ -1,4 +1,4 @@
-//! What stands in a column: a value, and its two forms: the exact one for programs, the readable one for people.
+//! The values in columns and their two forms: exact for programs, readable for people.
 
 use anstyle::AnsiColor;
 use jiff::{Timestamp, tz::TimeZone};
@@ -14,22 +14,22 @@ use uuid::Uuid;
 
 use crate::terminal::one_line;
 
-/// A thing that is shown as a row of a table, as an object, or as a line of CSV.
+/// A record: shown as a row of a table, as an object, or as a line of CSV.
 pub(crate) trait Record: Serialize + Sized + 'static {
-    /// What is known of it, most important first.
+    /// Its columns, most important first.
     const COLUMNS: &'static [Column<Self>];
 }
 
 /// One column of a [`Record`].
 pub(crate) struct Column<T: 'static> {
-    /// Its name for programs: that of the API's field.
+    /// Its name for programs: the API's field.
     pub(crate) field: &'static str,
     title: (&'static str, &'static str),
     pub(crate) shown: Shown,
     pub(crate) value: fn(&T) -> Value,
 }
 
-/// Where a column is seen. CSV and a record of its own have all of them.
+/// Where a column is shown. CSV and single records have all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shown {
     /// In every list.
@@ -41,7 +41,7 @@ pub(crate) enum Shown {
 }
 
 impl<T> Column<T> {
-    /// A column that is seen in every list.
+    /// A column shown in every list.
     pub(crate) const fn new(
         field: &'static str,
         english: &'static str,
@@ -51,7 +51,7 @@ impl<T> Column<T> {
         Self { field, title: (english, russian), shown: Shown::Always, value }
     }
 
-    /// A column that is seen only where there is room.
+    /// A column shown only in wide lists.
     pub(crate) const fn wide(
         field: &'static str,
         english: &'static str,
@@ -61,7 +61,7 @@ impl<T> Column<T> {
         Self { shown: Shown::Wide, ..Self::new(field, english, russian, value) }
     }
 
-    /// A column that is not seen in lists.
+    /// A column not shown in lists.
     pub(crate) const fn alone(
         field: &'static str,
         english: &'static str,
@@ -80,26 +80,23 @@ impl<T> Column<T> {
 /// A value in a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
-    /// Nothing is known.
+    /// No value.
     Nothing,
-    /// Words that somebody wrote.
+    /// Free text.
     Text(String),
     /// An identifier, which is never broken over lines.
     Id(Uuid),
-    /// A count.
     Number(i64),
-    /// Yes or no.
     Flag(bool),
-    /// A moment.
     Time(Timestamp),
     /// Several short names.
     List(Vec<String>),
-    /// A code of ours, and what it is called.
+    /// One of SiMO's codes, its English and Russian names, and its colour.
     Code(String, (String, String), Option<AnsiColor>),
 }
 
 impl Value {
-    /// The exact form: the same in every language and time zone.
+    /// The exact form, the same in every language and time zone.
     pub(crate) fn exact(&self) -> String {
         match self {
             Self::Nothing => String::new(),
@@ -113,7 +110,7 @@ impl Value {
         }
     }
 
-    /// The form for people, on one line.
+    /// The readable form, on one line.
     pub(crate) fn readable(&self, lang: Lang, zone: &TimeZone) -> String {
         match self {
             Self::Flag(true) => lang.pick("yes", "да").to_owned(),
@@ -125,7 +122,7 @@ impl Value {
         }
     }
 
-    /// The colour it is shown in.
+    /// The colour to show it in.
     pub(crate) fn color(&self) -> Option<AnsiColor> {
         match self {
             Self::Code(_, _, color) => *color,
@@ -134,7 +131,7 @@ impl Value {
     }
 }
 
-/// A moment by the clock on the wall, with the offset of its zone: the client may be in another one.
+/// A moment by the local clock, with its offset: the client's time zone may differ.
 pub(crate) fn local(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:::z").to_string()
 }

@@ -10,7 +10,7 @@ use crate::{
     fixture::{act, answer, asked, event, id_of, loaded, page, press, wait},
 };
 
-/// Rows in another order than newest first, all of which are loaded; the bar is on the last one.
+/// A model sorted other than newest first, with all rows loaded and the bar on the last one.
 fn oldest_first(rows: u32) -> Model {
     let mut model = loaded(En, (80, 24), 20, None);
     press(&mut model, [Command::FlipSort]);
@@ -25,7 +25,7 @@ fn oldest_first(rows: u32) -> Model {
     model
 }
 
-/// The same, after an event and the first answer to what is asked for then.
+/// The same, after an event and the first page of the reload that it causes.
 fn half_read(rows: u32) -> Model {
     let mut model = oldest_first(rows);
     wait(&mut model, 10);
@@ -86,7 +86,7 @@ fn after_events_were_missed_all_rows_are_read_again_wherever_the_operator_is() {
     assert_eq!(model.history.rows()[399].state, DeliveryState::Read);
     assert_eq!(model.history.current().unwrap().message_id, id_of(399));
 
-    // So much came in that none of them is found: they are not left there as if they were live.
+    // More rows are new than were fetched: the old rows must not stay as if they were live.
     wait(&mut model, 60);
     act(&mut model, [missed()]);
     answer(&mut model, Ok(page(1_000..1_300, Some("rest"))));
@@ -105,7 +105,7 @@ fn by_state_what_moved_away_is_gone() {
     wait(&mut model, 10);
     act(&mut model, [Action::Feed(Feed::Event(event(99, EventKind::Delivery, None)))]);
     answer(&mut model, Ok(page(0..99, Some("1"))));
-    // Less came than there is: the rest is read.
+    // The answer has fewer rows than are loaded: the rest is requested.
     answer(&mut model, Ok(page(120..121, Some("2"))));
     assert_eq!(model.history.rows().len(), 100);
     assert!(model.history.rows().iter().all(|row| row.message_id != id_of(99)));

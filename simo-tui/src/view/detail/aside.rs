@@ -1,4 +1,4 @@
-//! How things stand now: who receives the topic, what the employee may receive.
+//! Answers about the present state: who receives the topic, what the employee may receive.
 
 use ratatui::{style::Style, text::Span};
 use simo_common::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Page<'_> {
-    /// `name` is that of the delivery's employee, where it is known.
+    /// `name` is the name of the delivery's employee, if known.
     pub(super) fn aside(&mut self, aside: &Aside, name: Option<&str>) {
         let lang = self.model.lang;
         let subject = match (&aside.question, name) {
@@ -86,7 +86,7 @@ impl Page<'_> {
         self.lines.extend(labelled(&Span::raw("  "), how, style, self.width));
     }
 
-    /// When a grant counts, where that is not always.
+    /// When a grant counts, unless that is always.
     fn times(&self, grant: &HeldGrant) -> Vec<String> {
         let lang = self.model.lang;
         let clock = self.model.clock();

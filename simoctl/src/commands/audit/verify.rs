@@ -1,5 +1,5 @@
-//! `simoctl audit verify`: the chain is gone through here, entry by entry; the server's word is not taken for it. What the
-//! server says of its end must fit all the same: more entries may be made meanwhile, but none may be missing.
+//! `simoctl audit verify`: verifies the chain here, entry by entry, without trusting the server. The server's head must still
+//! fit: new entries may appear meanwhile, but none may be missing.
 
 use std::{
     fs::File,
@@ -36,7 +36,7 @@ pub(crate) struct Verify {
     chain: Chain,
 }
 
-/// What was verified.
+/// The result of a verification.
 #[derive(Debug, Serialize)]
 struct Verified {
     entries: u64,
@@ -83,7 +83,7 @@ pub(super) async fn run(session: &Session, args: Verify) -> Result<(), Failure> 
             format!("Аудит цел: записей {entries}, из них стёрто {erased}."),
         )
     } else if args.file.is_some() {
-        // Not that nothing was recorded: the file may be cut.
+        // Does not claim that nothing was recorded: the file may be truncated.
         session.say("There is no entry in the file.", "В файле нет ни одной записи.").to_owned()
     } else {
         session.say("No change was recorded yet.", "Пока не записано ни одного изменения.").to_owned()

@@ -1,4 +1,4 @@
-//! `simoctl device invite --group …`: codes for many, on a sheet to print and in a table to send round.
+//! `simoctl device invite --group …`: codes for many people, on a sheet to print and in a table to distribute.
 
 use std::{
     collections::HashMap,
@@ -62,7 +62,7 @@ pub(super) async fn run(
     if (batch.sheet.is_some() || batch.csv.is_some()) && !batch.anyway {
         refuse_dead_links(session, api).await?;
     }
-    // Before there are codes that nobody could write down.
+    // Opened before the codes are made: codes that cannot be written would be lost.
     let sheet = open(session, batch.sheet.as_deref())?;
     let csv = open(session, batch.csv.as_deref())?;
     let new = NewBatch {
@@ -103,7 +103,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// What is printed and sent round cannot be mended.
+/// Refuses unusable links: a printed or distributed code cannot be corrected.
 async fn refuse_dead_links(session: &Session, api: &Client) -> Result<(), Failure> {
     let server = api.whoami().await?.server;
     if !is_only_here(&server) {
@@ -164,7 +164,7 @@ fn tell(session: &Session, made: &MadeBatch) {
     }
 }
 
-/// What Excel opens as it is: UTF-8 with a mark, and nothing that begins like a formula.
+/// CSV that Excel opens directly: UTF-8 with a BOM, and no cell that begins like a formula.
 fn table(made: &MadeBatch) -> Result<Vec<u8>, Failure> {
     let mut writer = csv::Writer::from_writer("\u{feff}".as_bytes().to_vec());
     let plain = |text: &str| {

@@ -1,4 +1,4 @@
-//! `simoctl device test`: a trial message by the usual way, and what became of it on each device.
+//! `simoctl device test`: sends a trial message the usual way, and shows its fate on each device.
 
 use std::{
     collections::HashMap,
@@ -27,11 +27,11 @@ use crate::{
     session::Session,
 };
 
-/// How often it is looked.
+/// Interval between checks.
 const EVERY: Duration = Duration::from_millis(500);
-/// Seconds that the message outlives the wait: a phone that comes late still says so in history.
+/// Seconds that the message outlives the wait: a late phone still shows up in history.
 const LATE_SECONDS: i64 = 60;
-/// Seconds of the longest wait: an hour.
+/// The longest wait in seconds: an hour.
 const LONGEST_SECONDS: i64 = 3_600;
 
 #[derive(Debug, Args)]
@@ -104,7 +104,7 @@ pub(super) async fn run(session: &Session, api: &Client, args: &Trial) -> Result
     Ok(())
 }
 
-/// Where what comes later is seen.
+/// Hint: where later receipts show up.
 fn later(session: &Session, id: Uuid, personnel_no: &str) -> String {
     session.say(
         format!("More may come later: simoctl message explain {id} --employee {personnel_no}"),
@@ -112,7 +112,7 @@ fn later(session: &Session, id: Uuid, personnel_no: &str) -> String {
     )
 }
 
-/// Whom to try, and by which devices.
+/// The employee and the devices to test.
 async fn addressed(
     session: &Session,
     api: &Client,
@@ -166,7 +166,7 @@ async fn addressed(
     Ok((employee, devices.into_iter().map(|device| (device.id, device)).collect()))
 }
 
-/// Whoever is blocked gets nothing, whatever topics and devices he has.
+/// A blocked employee receives nothing, whatever topics and devices they have.
 fn may_receive(session: &Session, employee: &Employee) -> Result<(), Failure> {
     if employee.blocked_at.is_none() {
         return Ok(());
@@ -179,7 +179,7 @@ fn may_receive(session: &Session, employee: &Employee) -> Result<(), Failure> {
     .hint(format!("simoctl employee unblock {no}")))
 }
 
-/// In the receiver's language, and told apart from real ones by its title, its data and its external id.
+/// In the recipient's language; its title, its data and its external id tell it from real messages.
 #[expect(clippy::expect_used, reason = "what is parsed stands here")]
 fn message_to(session: &Session, employee: &Employee, wait: i64) -> PostMessage {
     let locale = employee.locale.as_deref().and_then(|locale| locale.parse().ok());
@@ -205,7 +205,7 @@ fn message_to(session: &Session, employee: &Employee, wait: i64) -> PostMessage 
     }
 }
 
-/// Tells each step until every device has said something or cannot any more, or the time is over.
+/// Reports each step until every device has a final state or the time is up.
 async fn follow(
     session: &Session,
     api: &Client,
@@ -269,7 +269,7 @@ fn step(session: &Session, push: &Push) -> String {
     }
 }
 
-/// What a person's phones have reported together.
+/// The receipts of all the person's phones together.
 fn reported(session: &Session, state: DeliveryState) -> Option<&'static str> {
     match state {
         DeliveryState::Delivered => Some(session.say("delivered", "доставлено")),

@@ -1,4 +1,4 @@
-//! A sheet of invitations to print and cut: HTML that needs nothing else, a page per group.
+//! A sheet of invitations to print and cut: self-contained HTML, a page per group.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,7 +25,7 @@ border:1px dashed #888;break-inside:avoid;vertical-align:top}
 .card p{margin:1mm 0;font-size:9pt}
 .code{font:bold 13pt monospace;white-space:nowrap}";
 
-/// The whole document. Who is in several groups stands with the first of `wanted`, or of his own.
+/// The whole document. A member of several groups is listed under the first of `wanted`, or else the first of their own.
 pub(super) fn html(
     lang: Lang,
     zone: &TimeZone,
@@ -86,7 +86,7 @@ fn card(html: &mut String, lang: Lang, invite: &BatchInvite, until: &str) {
     );
 }
 
-/// A text that others wrote, as HTML shows it.
+/// Escapes untrusted text for HTML.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! What a person should do about the server's health: each check says whether it is well, and if not what comes next.
+//! Judges the server's health: each check says whether all is well, and if not what to do.
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use simo_common::{
@@ -9,23 +9,23 @@ use simo_common::{
 
 use super::Check;
 
-/// A certificate or a disk that lasts no longer is to be seen to now.
+/// A certificate or a disk with less time left needs attention now.
 const SOON_DAYS: f64 = 14.0;
 
-/// Bytes that a disk should have free, whatever the rate: a day's alarms, and a log that grows.
+/// Bytes that a disk should have free at any growth rate: a day's alarms, and a growing log.
 const LEAST_FREE: u64 = 1_000_000_000;
 
-/// Clocks of two machines may differ by so much, beside the time that the question took.
+/// Tolerated difference between the two machines' clocks, besides the duration of the request.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 
-/// When the question was asked and answered, by our own clock.
+/// When the request was sent and answered, by this machine's clock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked {
     pub(super) at: Timestamp,
     pub(super) answered_at: Timestamp,
 }
 
-/// All that is judged of the server's health.
+/// All checks of the server's health.
 pub(super) fn judge(
     health: &Health,
     channels: &[ChannelHealth],
@@ -46,7 +46,7 @@ pub(super) fn judge(
 
 type Judged = (&'static str, bool, Text);
 
-/// Whether anything can reach a phone.
+/// Whether any phone can be reached.
 fn ways(health: &Health, channels: &[ChannelHealth]) -> Judged {
     let is_off =
         |name: &str| channels.iter().any(|channel| channel.channel == name && channel.state == "off");
@@ -207,7 +207,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    /// A server where all is well.
+    /// A healthy server.
     fn well() -> Health {
         Health {
             now: at(NOW),
@@ -221,7 +221,7 @@ mod tests {
         }
     }
 
-    /// What is not well, in English.
+    /// The failed checks, in English.
     fn wrong(health: &Health, fcm: &str) -> Vec<String> {
         let channels = [("fcm", fcm), ("stream", "ok")].map(|(channel, state)| ChannelHealth {
             channel: channel.to_owned(),

@@ -1,4 +1,4 @@
-//! `simoctl employee access`: what somebody may receive, and why.
+//! `simoctl employee access`: what an employee may receive, and why.
 
 use simo_common::api::access::HeldGrant;
 

@@ -1,4 +1,4 @@
-//! Reads employees from CSV as Excel, 1C and databases write it, and finds what is wrong with the file and its rows.
+//! Reads employees from CSV as Excel, 1C and databases write it, and finds mistakes in the file and its rows.
 
 mod decode;
 mod header;
@@ -14,33 +14,33 @@ use simo_common::{
 
 use self::{header::Header, row::Check};
 
-/// What stands in a file.
+/// The contents of a file.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// The rows in which nothing is wrong, as far as can be seen here.
+    /// The rows without mistakes, as far as can be checked here.
     pub(super) rows: Vec<ImportRow>,
-    /// What is wrong with the others, in the order of the lines.
+    /// The mistakes in the other rows, in the order of the lines.
     pub(super) mistakes: Vec<Mistake>,
-    /// Whether groups are named otherwise than by their short names, and unknown.
+    /// Whether a group's name is neither a short name nor known.
     pub(super) lacks_groups: bool,
-    /// How it is encoded.
+    /// Its encoding.
     pub(super) encoding: &'static str,
-    /// What separates its columns, in words.
+    /// Its column separator, in words.
     pub(super) delimiter: &'static str,
     header: Header,
 }
 
-/// Short names of groups by their names for people, folded. A name that several have means none of them.
+/// Short names of groups by their names for people, folded. A name shared by several groups stands for none of them.
 pub(super) type GroupNames = HashMap<String, Vec<String>>;
 
-/// One thing that is wrong, and where.
+/// One mistake, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mistake {
     line: u64,
-    /// From 1, and what the file calls it.
+    /// The column, from 1, and its name in the file.
     column: Option<(usize, String)>,
     text: String,
-    /// Whether it has to be said who is meant.
+    /// Whether the command line must tell which person is meant.
     is_doubt: bool,
 }
 
@@ -49,7 +49,7 @@ impl Mistake {
         Self { line, column: None, text: text.into(), is_doubt: false }
     }
 
-    /// Of the header.
+    /// A mistake in the header.
     fn of_column(place: usize, text: impl Into<String>) -> Self {
         Self { line: 1, column: Some((place + 1, String::new())), text: text.into(), is_doubt: false }
     }
@@ -63,18 +63,18 @@ impl Mistake {
         }
     }
 
-    /// Where it is: line and column.
+    /// Line and column.
     pub(super) fn place(&self) -> (u64, usize) {
         let column = self.column.as_ref();
         (self.line, column.map_or(0, |(column, _)| *column))
     }
 
-    /// Whether it has to be said who is meant on this line.
+    /// Whether the person on this line is in doubt.
     pub(super) fn doubts(&self, line: u64) -> bool {
         self.is_doubt && self.line == line
     }
 
-    /// In a person's language.
+    /// The text shown to people.
     pub(super) fn in_words(&self, lang: Lang) -> String {
         let Self { line, column, text, .. } = self;
         let place = match column {
@@ -93,7 +93,7 @@ impl Mistake {
 }
 
 impl Table {
-    /// What the server says of a row: it names the field `line 7: email`.
+    /// The server's error about a row; it names the field `line 7: email`.
     pub(super) fn mistake_of_server(&self, error: &FieldError) -> Option<Mistake> {
         let (line, field) = error.field.strip_prefix("line ")?.split_once(": ")?;
         let line = line.parse().ok()?;
@@ -104,11 +104,10 @@ impl Table {
     }
 }
 
-/// Reads the whole file. Its encoding and its delimiter are found out; `groups` says which group a name means that is no
-/// short name.
+/// Reads the whole file, detecting its encoding and delimiter; `groups` resolves group names that are not short names.
 ///
 /// # Errors
-/// What is wrong with the encoding or the header, so that no row can be read.
+/// Mistakes in the encoding or the header that keep all rows from being read.
 pub(super) fn parse(bytes: &[u8], groups: &GroupNames, lang: Lang) -> Result<Table, Vec<Mistake>> {
     let (text, encoding) = decode::text(bytes, lang).map_err(|mistake| vec![mistake])?;
     let (text, said) = decode::unwrapped(text);

@@ -1,4 +1,4 @@
-//! `simoctl employee import`: reads the file, lets the server take all of it or nothing, tells what changed.
+//! `simoctl employee import`: reads the file, has the server import all of it or nothing, and reports the changes.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -51,7 +51,7 @@ pub(crate) struct Import {
 pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Result<(), Failure> {
     let mut table = read(session, api, args).await?;
     if !table.mistakes.is_empty() {
-        // What is said of persons counts, as far as the rows can be read.
+        // The server's check needs the flags applied. A number not found here may be on an unreadable row: no error.
         let _all_fit = persons::say(session, &mut table.rows, &args.new_person, &args.same_person);
         let all = [table.mistakes.clone(), more_mistakes(api, &table).await].concat();
         return Err(refusal(session, args, all));
@@ -80,7 +80,7 @@ pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Resul
     Ok(())
 }
 
-/// What the server says of the rows: its mistakes are told as our own.
+/// Turns the server's errors about rows into mistakes in the file.
 fn sent(
     session: &Session,
     args: &Import,
@@ -137,7 +137,7 @@ async fn read(session: &Session, api: &Client, args: &Import) -> Result<Table, F
     Ok(table)
 }
 
-/// The groups by their names for people.
+/// The groups' short names by their names for people.
 async fn group_names(api: &Client) -> Result<GroupNames, Failure> {
     let mut names = GroupNames::new();
     let mut query = ListQuery { limit: Some(1_000), ..ListQuery::default() };
@@ -153,8 +153,8 @@ async fn group_names(api: &Client) -> Result<GroupNames, Failure> {
     }
 }
 
-/// What the server finds in the rows that look good here: so that all mistakes are listed at once. When it cannot be
-/// asked, those that are known are enough.
+/// The server's errors about the rows that look good here, so that all mistakes are listed at once. If the server cannot be
+/// asked, the known ones are enough.
 async fn more_mistakes(api: &Client, table: &Table) -> Vec<Mistake> {
     match api.import_employees(&table.rows, true, |_, _| {}).await {
         Err(Error::Problem(problem)) => {
@@ -166,7 +166,7 @@ async fn more_mistakes(api: &Client, table: &Table) -> Vec<Mistake> {
 }
 
 fn refusal(session: &Session, args: &Import, mut mistakes: Vec<Mistake>) -> Failure {
-    // Those of one line stand in the order of its columns.
+    // Within a line, in the order of its columns.
     mistakes.sort_by_key(Mistake::place);
     let (path, count) = (called(&args.file, session.lang), mistakes.len());
     Failure::failed(session.say(
@@ -235,7 +235,7 @@ fn summary(session: &Session, report: &ImportReport) -> String {
     }
 }
 
-/// A change, as a row.
+/// A change, as a table row.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct Change(ImportChange);

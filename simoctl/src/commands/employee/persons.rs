@@ -1,16 +1,16 @@
-//! Who is meant by a number that the server knows under another name: what the command line says of it.
+//! Which person a number means that the server knows under another name: the command line's `--new-person` and `--same-person`.
 
 use simo_common::api::people::{ImportRow, Person};
 
 use crate::{failure::Failure, session::Session};
 
-/// Stands for every number.
+/// Means every number.
 const ALL: &str = "all";
 
-/// Says in the rows who is meant.
+/// Marks in the rows which person is meant.
 ///
 /// # Errors
-/// Every number that the file does not have, and every one that is said to be both.
+/// Every number missing from the file, and every number given to both flags.
 pub(super) fn say(
     session: &Session,
     rows: &mut [ImportRow],
@@ -28,7 +28,7 @@ pub(super) fn say(
     let names = |numbers: &[String], row: &ImportRow| numbers.contains(&row.employee.personnel_no);
     let all = |numbers: &[String]| numbers.iter().any(|no| no == ALL);
     for row in rows {
-        // A number of its own is stronger than all of them.
+        // A number named explicitly takes precedence over `all`.
         row.person = if names(new, row) {
             Some(Person::New)
         } else if names(same, row) {

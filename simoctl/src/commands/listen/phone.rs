@@ -1,4 +1,4 @@
-//! What a phone keeps between runs: its token, its server, and which messages it has shown.
+//! A phone's state between runs: its token, its server, and the messages it has shown.
 
 use std::{
     collections::VecDeque,
@@ -17,10 +17,9 @@ use uuid::Uuid;
 
 use crate::{failure::Failure, session::Session};
 
-/// Messages whose repeats are recognised.
+/// Messages remembered to recognise repeats.
 const REMEMBERED: usize = 1_000;
 
-/// A paired phone.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Phone {
     server: Address,
@@ -40,7 +39,7 @@ enum Address {
 }
 
 impl Phone {
-    /// A phone that was paired just now.
+    /// A newly paired phone.
     pub(super) fn new(server: &Server, paired: Paired) -> Self {
         Self {
             server: match server {
@@ -64,7 +63,7 @@ impl Phone {
         }
     }
 
-    /// Remembers a message; whether it is a new one.
+    /// Remembers a message; returns whether it is new.
     pub(super) fn remember(&mut self, id: Uuid) -> bool {
         if self.seen.contains(&id) {
             return false;
@@ -76,7 +75,7 @@ impl Phone {
         true
     }
 
-    /// Reads a phone that was paired before.
+    /// Loads a phone that was paired before.
     pub(super) fn load(session: &Session, file: &Path, name: &str) -> Result<Self, Failure> {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
@@ -95,13 +94,12 @@ impl Phone {
         serde_json::from_str(&text).map_err(|cause| unsaved(session, file, &cause.into()))
     }
 
-    /// Keeps it, for its owner only.
+    /// Saves it, readable by its owner only.
     pub(super) fn save(&self, file: &Path) -> io::Result<()> {
         write_private(file, &serde_json::to_vec(self)?)
     }
 }
 
-/// The file of the phone with this name.
 pub(super) fn file(session: &Session, name: &str) -> Result<PathBuf, Failure> {
     let directories = ProjectDirs::from("", "", "simo").ok_or_else(|| {
         Failure::failed(session.say(
@@ -113,7 +111,7 @@ pub(super) fn file(session: &Session, name: &str) -> Result<PathBuf, Failure> {
     Ok(state.join("listen").join(format!("{name}.json")))
 }
 
-/// The phone's file cannot be used.
+/// Error: the phone's file cannot be read or written.
 pub(super) fn unsaved(session: &Session, file: &Path, cause: &io::Error) -> Failure {
     let file = file.display();
     Failure::failed(session.say(

@@ -1,4 +1,4 @@
-//! `simoctl message send`: everything that a message can say. One that reaches many is counted first.
+//! `simoctl message send`: all fields of a message. Before it goes to many people, they are counted.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -15,7 +15,7 @@ use crate::{
     session::Session,
 };
 
-/// More people than this are only reached after a yes.
+/// More recipients than this need confirmation.
 const MANY: u64 = 100;
 
 pub(super) const EXAMPLES: &str = "\
@@ -106,7 +106,7 @@ pub(super) async fn run(session: &Session, args: Send) -> Result<(), Failure> {
     Ok(())
 }
 
-/// When it leaves: the time was written without an offset, or may have passed.
+/// Says when it is sent: the time had no offset, or may have passed.
 fn tell_when(session: &Session, message: &Message) {
     let at = message.send_at.filter(|_| message.scheduled);
     session.done(&match at.map(|at| local(at, session.out.zone())) {

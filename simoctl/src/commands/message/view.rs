@@ -1,4 +1,4 @@
-//! How messages, deliveries and their stories look.
+//! The layout of messages, deliveries and their stories.
 
 use anstyle::AnsiColor;
 use simo_common::{
@@ -23,14 +23,14 @@ use crate::{
     terminal::{harmless, one_line},
 };
 
-/// `simoctl message show`
+/// Runs `simoctl message show`.
 pub(super) async fn message(session: &Session, id: Uuid) -> Result<(), Failure> {
     let message = session.client()?.message(id).await?;
     session.out.record(&message)?;
     Ok(())
 }
 
-/// `simoctl message explain`
+/// Runs `simoctl message explain`.
 pub(super) async fn explanation(session: &Session, id: Uuid, employee: &str) -> Result<(), Failure> {
     let told = session.client()?.explain(id, employee).await?;
     let out = &session.out;
@@ -54,7 +54,7 @@ pub(super) async fn explanation(session: &Session, id: Uuid, employee: &str) -> 
     Ok(())
 }
 
-/// A message that waits for its time, as a row.
+/// A scheduled message, as a table row.
 #[derive(serde::Serialize)]
 #[serde(transparent)]
 pub(super) struct Scheduled(Message);
@@ -65,7 +65,7 @@ impl Scheduled {
     }
 }
 
-/// A page of messages that wait for their time.
+/// A page of scheduled messages.
 pub(super) fn scheduled(page: Page<Message>) -> Page<Scheduled> {
     Page { items: page.items.into_iter().map(Scheduled).collect(), next: page.next }
 }
@@ -99,7 +99,7 @@ fn heading(session: &Session, told: &Explanation) -> String {
     )
 }
 
-/// A sentence of a story, as a row.
+/// A sentence of a story, as a table row.
 #[derive(serde::Serialize)]
 struct Line {
     at: Option<jiff::Timestamp>,
@@ -119,7 +119,7 @@ impl Record for Line {
     ];
 }
 
-/// The state; a delivery that waits for a device says so.
+/// The state, including whether a delivery waits for a device.
 fn state(delivery: &Delivery) -> Value {
     if !delivery.waits_for_device() {
         return delivery.state.into();
@@ -191,7 +191,7 @@ impl Record for Message {
     ];
 }
 
-/// What was cut to its limit.
+/// The parts that were cut to their limits.
 pub(super) fn parts(parts: &[Part]) -> Value {
     match parts {
         [] => Value::Nothing,

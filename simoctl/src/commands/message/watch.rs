@@ -1,5 +1,5 @@
-//! `simoctl message watch`: the live feed. It outlasts the server's absence, and skips nothing of it. Events carry
-//! ids alone; for people, and to apply a query, their deliveries are looked up in batches.
+//! `simoctl message watch`: the live feed. It survives the server being down without missing events. Events carry only ids; to
+//! show them to people or to apply a query, their deliveries are fetched in batches.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -28,9 +28,9 @@ use crate::{
     terminal::one_line,
 };
 
-/// How long events are gathered before they are shown.
+/// How long events are collected before they are shown.
 const GATHERED: Duration = Duration::from_millis(150);
-/// Events that are shown together, at most: their employees' numbers must fit into one query.
+/// Events per batch, at most: the query must fit all their employees' numbers.
 const TOGETHER: usize = 25;
 
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(crate) struct Watch {
     query: Vec<String>,
 }
 
-/// A delivery's place: the message and the personnel number.
+/// Identifies a delivery: the message and the personnel number.
 type Place = (Uuid, String);
 
 struct Watcher<'s> {
@@ -65,7 +65,7 @@ pub(super) async fn run(session: &Session, args: &Watch) -> Result<(), Failure> 
 impl Watcher<'_> {
     async fn watch(mut self) -> Result<(), Failure> {
         let api = self.session.client()?;
-        // A query that does not parse is told now, not at the first event.
+        // Reports a malformed query now, not at the first event.
         let first = self.matching(String::new(), 1).await;
         first.map_err(|failure| pointed(self.session, failure, self.query.as_deref().unwrap_or_default()))?;
         let mut backoff = Backoff::default();
@@ -116,7 +116,7 @@ impl Watcher<'_> {
                 return Ok(());
             }
             match self.show(&batch).await {
-                // They come again with the next connection.
+                // The next connection sends these events again.
                 Err(Failure::Call(error)) if may_pass(&error) => return Ok(()),
                 shown => shown?,
             }
@@ -152,7 +152,7 @@ impl Watcher<'_> {
         Ok(())
     }
 
-    /// The deliveries that these events are about, as far as they match the query.
+    /// The deliveries of these events that match the query.
     async fn look_up(&self, events: &[Event]) -> Result<HashMap<Place, Delivery>, Failure> {
         let (mut messages, mut employees) = (Vec::new(), Vec::new());
         for (message, employee) in events.iter().filter_map(place) {
@@ -173,7 +173,7 @@ impl Watcher<'_> {
         Ok(placed.collect())
     }
 
-    /// Whether an event of a whole message, such as that it was accepted, is one of a delivery that matches the query.
+    /// Whether an event about a whole message (such as accepted) concerns a delivery that matches the query.
     async fn is_about_a_match(&self, event: &Event) -> Result<bool, Failure> {
         if event.personnel_no.is_some() {
             return Ok(false);

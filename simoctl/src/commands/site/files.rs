@@ -1,4 +1,4 @@
-//! A site in one file, several, or a directory of them: read as one, with every mistake told by file, line and column.
+//! A site in one file, several, or a directory: read as one, with file, line and column of every mistake.
 
 use std::{
     fs, io,
@@ -17,12 +17,12 @@ use super::{
 };
 use crate::commands::{called, is_stdio, read_text};
 
-/// Files as they were read.
+/// The parsed files.
 #[derive(Debug)]
 pub(crate) struct Files {
     names: Vec<String>,
     root: Node,
-    /// What they say; with mistakes, as much of it as could be understood.
+    /// The site; if there are mistakes, as much of it as could be parsed.
     pub(crate) site: Site,
     mistakes: Vec<(Place, String, Text)>,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Files {
 /// A file that cannot be read.
 pub(crate) type Unreadable = (PathBuf, io::Error);
 
-/// The files that paths name: a directory stands for all `*.yaml` and `*.yml` in it, `-` for standard input.
+/// Reads the files named by `paths`: a directory stands for all its `*.yaml` and `*.yml`, `-` for standard input.
 pub(crate) fn read(paths: &[PathBuf], lang: Lang) -> Result<Files, Unreadable> {
     let mut texts = Vec::new();
     for path in paths {
@@ -38,7 +38,7 @@ pub(crate) fn read(paths: &[PathBuf], lang: Lang) -> Result<Files, Unreadable> {
         if !is_stdio(path) && path.is_dir() {
             let files = within(path).map_err(failed)?;
             if files.is_empty() {
-                // A wrong directory must not look like a site in which nothing changes.
+                // A wrong directory must not look like a site without changes.
                 return Err(failed(io::ErrorKind::NotFound.into()));
             }
             for file in files {
@@ -53,7 +53,7 @@ pub(crate) fn read(paths: &[PathBuf], lang: Lang) -> Result<Files, Unreadable> {
     Ok(understand(&texts))
 }
 
-/// The files of a directory that belong to a site, by name.
+/// The site files of a directory, sorted by name.
 pub(crate) fn within(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
@@ -82,7 +82,7 @@ pub(super) fn understand(texts: &[(String, String)]) -> Files {
     let site = match serde_json::from_value(value) {
         Ok(site) => site,
         Err(error) => {
-            // A shape that lets through what the wire type does not take.
+            // The shape accepts a value that the wire type does not.
             if found.is_empty() {
                 found.push((root.place, Text::new(error.to_string(), error.to_string())));
             }
@@ -94,7 +94,7 @@ pub(super) fn understand(texts: &[(String, String)]) -> Files {
     Files { names, root, site, mistakes }
 }
 
-/// Adds a document to those before: lists and maps grow, anything else may be said once.
+/// Merges a document into those before: lists and maps grow, anything else may appear only once.
 fn merge(
     into: &mut Node,
     from: Node,
@@ -140,13 +140,13 @@ fn shown(names: &[String], place: Place) -> String {
 }
 
 impl Files {
-    /// Whether nothing is wrong that can be found without the server.
+    /// Whether there are no mistakes that can be found without the server.
     pub(crate) fn are_sound(&self) -> bool {
         self.mistakes.is_empty()
     }
 
-    /// Takes what the server says of the site, in the person's language; what stands where a mistake is known already is
-    /// mostly its consequence.
+    /// Adds the server's errors about the site, in the person's language. An error where a mistake is known already is dropped as
+    /// its likely consequence.
     pub(crate) fn take(&mut self, errors: &[FieldError]) {
         for error in errors {
             let path = error.field.strip_prefix("site.").unwrap_or(&error.field);
@@ -159,7 +159,7 @@ impl Files {
         }
     }
 
-    /// A path of the site that a text ends with, as a place.
+    /// Replaces a site path at the end of a text by its place in the files.
     fn in_files(&self, said: &str) -> String {
         match said.rsplit_once(": ") {
             Some((before, path)) if path.starts_with("clients.") || path.starts_with("owners[") => {

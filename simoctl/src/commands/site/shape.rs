@@ -1,4 +1,4 @@
-//! What a site file may say: its keys and what stands behind them. All that is wrong in a file is found at once.
+//! The schema of site files: keys and the shapes of their values. All mistakes in a file are found at once.
 
 use std::collections::HashMap;
 
@@ -14,31 +14,30 @@ use super::{
     yaml::{Is, Key, Mistake, Node, Place},
 };
 
-/// What a value is.
+/// The shape of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
-    /// A text, as it is written; nothing is an empty one.
+    /// A text, as written; empty if nothing is written.
     Text,
-    /// A whole number.
     Whole,
     /// A span of time, in seconds: `3600`, `72h`.
     Seconds,
     Truth,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// That, or nothing.
+    /// That shape, or nothing.
     OrNothing(&'static Self),
     List(&'static Self),
-    /// Objects, each of which this key names.
+    /// Objects, each named by this key.
     Objects(&'static str, &'static [Field]),
-    /// A text, or an object with this key in its place.
+    /// A text, or an object with this key for the text.
     TextOr(&'static str, &'static [Field]),
-    /// Objects under their names.
+    /// Objects keyed by their names.
     Named(&'static [Field]),
     Object(&'static [Field]),
 }
 
-/// A key and what stands behind it.
+/// A key and the shape of its value.
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: &'static str,
@@ -51,11 +50,9 @@ const fn field(name: &'static str, shape: Shape) -> Field {
 
 pub(super) const TEXTS: Shape = Shape::List(&Shape::Text);
 
-/// A whole site.
 pub(super) const SITE: Shape =
     Shape::Object(&[field("owners", TEXTS), field("clients", Shape::Named(CLIENT))]);
 
-/// A client.
 pub(super) const CLIENT: &[Field] = &[
     field("name", Shape::Text),
     field("timezone", Shape::Text),
@@ -150,12 +147,12 @@ const GRANT: &[Field] = &[
     field("hours", Shape::Text),
 ];
 
-/// Whether a key's list or map may be spread over several files.
+/// Whether a value of this shape may be spread over several files.
 pub(super) fn is_spread(shape: Shape) -> bool {
     matches!(shape, Shape::List(_) | Shape::Objects(..) | Shape::Named(_) | Shape::Object(_))
 }
 
-/// What stands behind a key of this shape.
+/// The shape of a key's value.
 pub(super) fn behind(shape: Shape, key: &str) -> Option<Shape> {
     match shape {
         Shape::Object(fields) => fields.iter().find(|field| field.name == key).map(|field| field.shape),
@@ -164,15 +161,15 @@ pub(super) fn behind(shape: Shape, key: &str) -> Option<Shape> {
     }
 }
 
-/// Reads values by their shapes, and gathers what is wrong.
+/// Reads values by their shapes, and collects mistakes.
 pub(super) struct Reader<'m> {
     pub(super) mistakes: &'m mut Vec<Mistake>,
-    /// How a place is written.
+    /// Formats a place.
     pub(super) shown: &'m dyn Fn(Place) -> String,
 }
 
 impl Reader<'_> {
-    /// The value as JSON. A wrong one is left out where it can be, so that the rest may be looked at further.
+    /// The value as JSON. A wrong one is left out where possible, so that checking can continue.
     pub(super) fn read(&mut self, node: &Node, shape: Shape) -> Option<Value> {
         match shape {
             Shape::Text => match &node.is {
@@ -201,7 +198,7 @@ impl Reader<'_> {
             },
             Shape::List(shape) => {
                 let items = self.items(node)?;
-                // A place that is wrong keeps its number.
+                // A placeholder for a wrong item, so that the others keep their numbers.
                 let read = items.iter().map(|item| self.read(item, *shape).unwrap_or_else(|| empty(*shape)));
                 Some(read.collect())
             }
@@ -327,7 +324,7 @@ impl Reader<'_> {
     }
 }
 
-/// What stands where something is needed and cannot be read.
+/// A placeholder for a required value that cannot be read.
 fn empty(shape: Shape) -> Value {
     match shape {
         Shape::Text | Shape::TextOr(..) => "".into(),

@@ -1,5 +1,5 @@
-//! A site as YAML: always the same bytes for the same site. Whatever another reader of YAML might take for a number, a date or a
-//! yes stands in quotes.
+//! A site as YAML: always the same bytes for the same site. Any text that YAML readers might take for a number, a date or a
+//! boolean is quoted.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use simo_common::api::site::{Site, SiteClient};
 
 use super::shape::{CLIENT, Field, Shape, TEXTS};
 
-/// Words that are more than words to some readers.
+/// Words that some YAML readers do not take as text.
 const LOADED: [&str; 10] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan"];
 
-/// A site as YAML, under a comment.
+/// A site as YAML, below a comment.
 pub(crate) fn yaml(site: &Site, comment: &str) -> String {
     let mut text = String::new();
     for line in comment.lines() {
@@ -31,9 +31,9 @@ pub(crate) fn yaml(site: &Site, comment: &str) -> String {
     text
 }
 
-/// A client's keys, in the order in which they are documented.
+/// A client's keys, in the documented order.
 fn write_client(text: &mut String, client: &SiteClient) {
-    // A struct of strings and numbers, whose serialisation cannot fail.
+    // A struct of strings and numbers: its serialisation cannot fail.
     let value = serde_json::to_value(client).unwrap_or_default();
     for field in CLIENT {
         let name = field.name;
@@ -100,7 +100,7 @@ fn scalar(text: &str) -> String {
     if is_plain {
         text.to_owned()
     } else {
-        // What JSON puts in quotes, YAML reads.
+        // A JSON string is also a YAML string.
         Value::from(text).to_string()
     }
 }
@@ -109,7 +109,7 @@ fn scalar(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// All keys that there are, each with a value.
+    /// A site with every key.
     #[test]
     fn a_site_is_written_with_all_that_it_says_and_reads_back() {
         let site: Site = serde_json::from_value(serde_json::json!({

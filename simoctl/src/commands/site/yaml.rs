@@ -1,13 +1,13 @@
-//! YAML as it is written: every value keeps its place, and a scalar its text. What a text means is for whoever knows what is
-//! wanted there: a personnel number `001` is no number, and `no` is a fine name.
+//! YAML without interpretation: every value keeps its place, and a scalar its text. The caller knows which type it expects: a
+//! personnel number `001` is not a number, and `no` is a fine name.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use simo_common::{lang::Text, text};
 
-/// Values within values, at most: a site has eight.
+/// Maximum nesting; a site needs eight levels.
 const DEPTH: usize = 32;
 
-/// Where something stands: the number of the file, line and column from 1.
+/// A place: the number of the file, line and column from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place {
     pub(super) file: usize,
@@ -15,34 +15,33 @@ pub(super) struct Place {
     pub(super) column: usize,
 }
 
-/// A value and where it begins.
+/// A value and its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) place: Place,
     pub(super) is: Is,
 }
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Is {
-    /// Nothing is written, or `~`.
+    /// Empty, or `~`.
     Nothing,
     Scalar(String),
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
 }
 
-/// A key of a map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) place: Place,
     pub(super) name: String,
 }
 
-/// What is wrong, and where.
+/// A mistake, and its place.
 pub(super) type Mistake = (Place, Text);
 
-/// The documents of a file; with mistakes, as much of them as can be understood.
+/// Parses the documents of a file; if there are mistakes, as much of them as possible.
 pub(super) fn parse(yaml: &str, file: usize, mistakes: &mut Vec<Mistake>) -> Vec<Node> {
     let mut reader = Reader { file, open: Vec::new(), documents: Vec::new(), mistakes };
     let yaml = yaml.strip_prefix('\u{feff}').unwrap_or(yaml);
@@ -65,7 +64,7 @@ pub(super) fn parse(yaml: &str, file: usize, mistakes: &mut Vec<Mistake>) -> Vec
     reader.documents
 }
 
-/// A list or map that has not ended; a map may wait for the value of a key.
+/// A list or map still being read; a map may wait for the value of a key.
 enum Open {
     List(Place, Vec<Node>),
     Map(Place, Vec<(Key, Node)>, Option<Key>),
@@ -79,7 +78,7 @@ struct Reader<'m> {
 }
 
 impl Reader<'_> {
-    /// Whether it makes sense to go on.
+    /// Handles an event; returns whether parsing can continue.
     fn take(&mut self, event: Event<'_>, span: Span) -> bool {
         let place = Place { file: self.file, line: span.start.line(), column: span.start.col() + 1 };
         match event {
@@ -162,7 +161,7 @@ impl Node {
         }
     }
 
-    /// The text of a scalar.
+    /// The text, if this is a scalar.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.is {
             Is::Scalar(text) => Some(text),
@@ -170,8 +169,8 @@ impl Node {
         }
     }
 
-    /// Where a path such as `clients.zavod.topics[3].grants[0].group` leads, as far as there is something. A key may have
-    /// dots in it.
+    /// The place of a path such as `clients.zavod.topics[3].grants[0].group`, or of the longest part of it that exists. A key may
+    /// contain dots.
     pub(super) fn locate(&self, path: &str) -> Place {
         let path = path.strip_prefix('.').unwrap_or(path);
         if let (Some(rest), Is::List(items)) = (path.strip_prefix('['), &self.is) {
@@ -193,7 +192,7 @@ impl Node {
             })
             .max_by_key(|(key, ..)| key.name.len());
         match next {
-            // What is nested may begin on a later line than the key that it is known by.
+            // A nested value may begin on a later line than its key.
             Some((key, value, "")) if value.text().is_none() => key.place,
             Some((_, value, rest)) => value.locate(rest),
             None => self.place,

@@ -1,4 +1,4 @@
-//! `simoctl topic grant` and its kin: who may receive a topic, and when.
+//! `simoctl topic grant` and related commands: who may receive a topic, and when.
 
 use clap::Args;
 use simo_common::api::access::{Grant, Grantee, NewGrant, Receiver};
@@ -134,7 +134,7 @@ fn whom(session: &Session, grantee: &Grantee) -> String {
     }
 }
 
-/// `everyone`, `group:<slug>` or `employee:<no>`.
+/// Formats a grantee: `everyone`, `group:<slug>` or `employee:<no>`.
 fn grantee(grantee: &Grantee) -> Value {
     match grantee {
         Grantee::Everyone => named("everyone", "everyone", "все"),

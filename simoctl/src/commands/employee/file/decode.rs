@@ -1,5 +1,4 @@
-//! The encoding and the delimiter of a file, found out from the file itself. What cannot be told for sure is refused: a
-//! name that was read wrongly would be stored wrongly.
+//! Detects a file's encoding and delimiter. A file whose encoding is uncertain is refused: a misread name would be stored wrong.
 
 use csv::{ReaderBuilder, Trim};
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1251};
@@ -7,7 +6,7 @@ use simo_common::lang::Lang;
 
 use super::{Mistake, header::count_known};
 
-/// The text of a file, and how it is encoded.
+/// Decodes a file; returns the text and the encoding.
 pub(super) fn text(bytes: &[u8], lang: Lang) -> Result<(String, &'static str), Mistake> {
     if bytes.starts_with(b"PK\x03\x04") {
         return Err(Mistake::of_line(
@@ -50,14 +49,14 @@ pub(super) fn text(bytes: &[u8], lang: Lang) -> Result<(String, &'static str), M
     ))
 }
 
-/// Where a text has its first NUL. One that has them everywhere is no UTF-8, but UTF-16 without its mark.
+/// The line of a text's first NUL. A text full of NULs is UTF-16 without a BOM.
 fn line_of_nul(text: &str) -> Option<u64> {
     let nuls = text.bytes().filter(|byte| *byte == 0).count();
     let first = text.find('\0').filter(|_| nuls * 4 < text.len())?;
     Some(text[..first].matches('\n').count() as u64 + 1)
 }
 
-/// The line on which a quote begins that is never closed, so that it swallows all that follows.
+/// The line of an opening quote that is never closed and so would swallow the rest of the file.
 pub(super) fn unclosed_quote(text: &str, delimiter: u8) -> Option<u64> {
     let (mut line, mut opened) = (1, None);
     let mut is_start = true;
@@ -65,7 +64,7 @@ pub(super) fn unclosed_quote(text: &str, delimiter: u8) -> Option<u64> {
     while let Some(byte) = bytes.next() {
         match (byte, opened) {
             (b'"', None) if is_start => opened = Some(line),
-            // Two of them are one within the value.
+            // Two quotes inside a value stand for one.
             (b'"', Some(_)) if bytes.next_if_eq(&b'"').is_none() => opened = None,
             _ => {}
         }
@@ -75,7 +74,7 @@ pub(super) fn unclosed_quote(text: &str, delimiter: u8) -> Option<u64> {
     opened
 }
 
-/// Whether most of what is not ASCII is UTF-8: then the rest is damage, no other encoding.
+/// Whether most non-ASCII bytes are valid UTF-8: then the file is damaged UTF-8, not in another encoding.
 fn is_broken_utf8(bytes: &[u8]) -> bool {
     let (mut good, mut bad) = (0, 0);
     for chunk in bytes.utf8_chunks() {
@@ -85,8 +84,8 @@ fn is_broken_utf8(bytes: &[u8]) -> bool {
     good >= bad
 }
 
-/// Whether a text that was read as Windows-1251 looks like Russian. CP866 shows itself by letters of other alphabets,
-/// KOI8-R by small letters before capital ones.
+/// Whether a text decoded as Windows-1251 looks like Russian. CP866 would show letters of other alphabets, KOI8-R small letters
+/// before capitals.
 fn is_russian(text: &str) -> bool {
     let is_stray = |c: char| {
         (c.is_control() && !matches!(c, '\t' | '\r' | '\n'))
@@ -103,8 +102,8 @@ fn is_russian(text: &str) -> bool {
     words().filter(|word| is_turned(word)).count() * 2 <= words().count()
 }
 
-/// A text without a first line `sep=;`, in which Excel is told what separates the columns, and with line ends that are counted:
-/// a Mac's old ones are not. The line itself stays, empty, so that the others keep their numbers.
+/// Takes the separator out of a first line `sep=;`, which Excel understands, and turns old Mac line ends into countable ones. The
+/// line itself stays, empty, so that the others keep their numbers.
 pub(super) fn unwrapped(text: String) -> (String, Option<u8>) {
     let text = if text.contains('\n') { text } else { text.replace('\r', "\n") };
     let first = text.lines().next().unwrap_or_default();
@@ -114,18 +113,18 @@ pub(super) fn unwrapped(text: String) -> (String, Option<u8>) {
     }
 }
 
-/// What separates the columns: with it, the header has the most columns that are known.
+/// The column separator: the one that yields the most known columns.
 pub(super) fn delimiter(text: &str) -> u8 {
     let fits = |delimiter: &u8| {
         let mut reader =
             ReaderBuilder::new().delimiter(*delimiter).trim(Trim::All).from_reader(text.as_bytes());
         reader.headers().map_or((0, 0), |header| (count_known(header), header.len()))
     };
-    // Of several that fit as well, the last: the comma.
+    // On a tie `max_by_key` takes the last: the comma.
     [b'\t', b';', b','].into_iter().max_by_key(fits).unwrap_or(b',')
 }
 
-/// A delimiter in words.
+/// A delimiter's name.
 pub(super) fn named(delimiter: u8, lang: Lang) -> &'static str {
     match delimiter {
         b'\t' => lang.pick("tabs", "табуляция"),

@@ -1,22 +1,22 @@
-//! The header of a file: which column stands where, whatever it is called in English or Russian.
+//! The header of a file: the place of each column, under its English or Russian name.
 
 use csv::StringRecord;
 use simo_common::{lang::Lang, people::fold_name};
 
 use super::Mistake;
 
-/// A column that is known.
+/// A known column.
 #[derive(Debug)]
 struct Known {
     /// Its name in the API.
     field: &'static str,
-    /// What Russian programs call it.
+    /// Its usual name in Russian programs.
     russian: &'static str,
-    /// What else it is called, folded.
+    /// Other names, folded.
     others: &'static [&'static str],
 }
 
-/// The columns, in any order.
+/// The known columns; a file may have them in any order.
 const COLUMNS: [Known; 7] = [
     Known {
         field: "personnel_no",
@@ -74,9 +74,9 @@ const COLUMNS: [Known; 7] = [
     Known { field: "locale", russian: "Язык", others: &["language"] },
     Known { field: "timezone", russian: "Часовой пояс", others: &["time zone"] },
 ];
-/// Those that must be there. `groups` are all groups that a person has: without the column, all would leave theirs.
+/// Required columns. `groups` lists all groups of a person: without the column, every employee would leave theirs.
 const REQUIRED: [&str; 3] = ["personnel_no", "full_name", "groups"];
-/// How alike two names are that may be meant for each other.
+/// Similarity from which one name is suggested for another.
 const ALIKE: f64 = 0.6;
 
 impl Known {
@@ -85,13 +85,13 @@ impl Known {
         [folded(self.field), folded(self.russian)].into_iter().chain(others)
     }
 
-    /// As a person who speaks `lang` knows it.
+    /// The name shown to people, in their language.
     fn shown(&self, lang: Lang) -> &'static str {
         lang.pick(self.field, self.russian)
     }
 }
 
-/// A name as it is compared: letters, digits, and one space where anything else stood.
+/// A name for comparing: letters, digits, and single spaces in place of anything else.
 fn folded(name: &str) -> String {
     let spaced: String = fold_name(name).chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -102,7 +102,7 @@ fn known(name: &str) -> Option<&'static Known> {
     COLUMNS.iter().find(|column| column.names().any(|known| known == name))
 }
 
-/// How many columns of a header are known: with the right delimiter, the most.
+/// Number of known columns in a header: highest with the right delimiter.
 pub(super) fn count_known(header: &StringRecord) -> usize {
     header.iter().filter(|name| known(name).is_some()).count()
 }
@@ -123,23 +123,23 @@ fn nearest(name: &str) -> Option<&'static Known> {
     (likeness >= ALIKE).then_some(column)
 }
 
-/// Where each column stands, and what the file calls it.
+/// The place of each column, and its name in the file.
 #[derive(Debug)]
 pub(super) struct Header {
     places: Vec<(&'static str, usize, String)>,
-    /// How many there are.
+    /// Number of columns.
     pub(super) columns: usize,
 }
 
 impl Header {
-    /// The header, with what is wrong in it but does not hinder reading the rows.
+    /// The header, with mistakes that do not prevent reading the rows.
     ///
     /// # Errors
-    /// Everything that is wrong with it, when a column is missing without which no row can be read.
+    /// All mistakes, when a required column is missing.
     pub(super) fn read(header: &StringRecord, lang: Lang) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
         let mut places: Vec<(&'static str, usize, String)> = Vec::new();
         let mut mistakes = Vec::new();
-        // Excel ends lines with separators when a column beside the table was once used.
+        // Excel ends lines with separators if a column beside the table was once used.
         let named = header.iter().enumerate().filter(|(_, name)| !name.is_empty());
         let columns = named.last().map_or(0, |(last, _)| last + 1);
         for (place, name) in header.iter().enumerate().take(columns) {
@@ -179,13 +179,13 @@ impl Header {
         if is_readable { Ok((Self { places, columns }, mistakes)) } else { Err(mistakes) }
     }
 
-    /// Where a field stands, and what the file calls it.
+    /// The place of a field's column, and its name in the file.
     pub(super) fn place(&self, field: &str) -> Option<(usize, &str)> {
         let (_, place, name) = self.places.iter().find(|(known, ..)| *known == field)?;
         Some((*place, name))
     }
 
-    /// What stands in a column; nothing when the file does not have it, so that the server leaves it as it is.
+    /// The value of a column; `None` if the file lacks it, so that the server leaves the field as it is.
     pub(super) fn value<'r>(&self, record: &'r StringRecord, field: &str) -> Option<&'r str> {
         record.get(self.place(field)?.0)
     }

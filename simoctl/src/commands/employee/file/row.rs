@@ -1,4 +1,4 @@
-//! One row after another: what it says, and what is wrong with it.
+//! Checks the rows one after another.
 
 use std::collections::HashMap;
 
@@ -12,19 +12,19 @@ use simo_common::{
 
 use super::{GroupNames, Mistake, header::Header};
 
-/// Characters in a name.
+/// Maximum length of a name, in characters.
 const NAME_CHARS: usize = 200;
 
-/// Reads rows and gathers mistakes.
+/// Parses rows and collects mistakes.
 pub(super) struct Check<'t> {
     lang: Lang,
     text: &'t str,
     header: &'t Header,
     groups: &'t GroupNames,
-    /// On which line each personnel number stood first.
+    /// The line where each personnel number first appeared.
     lines: HashMap<String, u64>,
     pub(super) mistakes: Vec<Mistake>,
-    /// Whether a group was named that is no short name and unknown.
+    /// Whether a group's name is neither a short name nor known.
     pub(super) lacks_groups: bool,
 }
 
@@ -33,7 +33,7 @@ impl<'t> Check<'t> {
         Self { lang, text, header, groups, lines: HashMap::new(), mistakes: Vec::new(), lacks_groups: false }
     }
 
-    /// The line on which a record begins: the reader counts from the empty lines before it.
+    /// The line on which a record begins: the reader's position precedes any empty lines before it.
     fn line_of(&self, record: &StringRecord) -> u64 {
         let Some(position) = record.position() else {
             return 0;
@@ -43,7 +43,7 @@ impl<'t> Check<'t> {
         position.line() + empty.filter(|byte| **byte == b'\n').count() as u64
     }
 
-    /// The row, if nothing is wrong with it.
+    /// The row, if it has no mistakes.
     pub(super) fn row(&mut self, record: &StringRecord) -> Option<ImportRow> {
         let line = self.line_of(record);
         let (cells, columns) = (record.len(), self.header.columns);
@@ -136,7 +136,7 @@ impl<'t> Check<'t> {
         }
     }
 
-    /// The groups of a cell: short names, or names for people of groups that are there.
+    /// The groups of a cell: short names, or existing groups' names for people.
     fn groups(&mut self, line: u64, cell: &str) -> Vec<String> {
         let mut groups = Vec::new();
         for part in cell.split('|').map(str::trim).filter(|_| !cell.is_empty()) {
@@ -144,7 +144,7 @@ impl<'t> Check<'t> {
                 groups.push(slug);
                 continue;
             }
-            // A name may have a comma in it, a short name has none.
+            // A name may contain a comma, a short name cannot.
             let pieces = part.split([',', ';']).map(str::trim);
             for piece in pieces {
                 match self.group(piece) {
@@ -166,7 +166,7 @@ impl<'t> Check<'t> {
         }
     }
 
-    /// The short name that was probably meant: one in other letters, or that of a group with a name like this one.
+    /// The short name probably meant: one that differs in case, or that of a group with a similar name.
     fn near(&self, name: &str) -> Option<String> {
         let small = name.to_lowercase();
         let mut slugs = self.groups.values().flatten();

@@ -1,4 +1,4 @@
-//! Files as people send them.
+//! Files as users send them.
 
 use super::*;
 
