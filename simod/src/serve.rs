@@ -1,12 +1,11 @@
-//! Serving connections: HTTP/1.1 and HTTP/2 on whatever listens, with patience that ends.
+//! Serves connections: HTTP/1.1 and HTTP/2 on any listener, with time limits for slow peers.
 //!
-//! Whoever connects must say a whole request head in time, send his body at a pace, and take his answer: otherwise he is
-//! cut, so that a handful of machines that do nothing slowly cannot hold what others need. What streams on is not cut as
-//! long as its reader reads.
+//! A peer must send a whole request head in time, its body at a minimum pace, and read its answer; otherwise its connection
+//! is cut. So a handful of machines that do nothing slowly cannot tie up connections that others need. Streams are not cut
+//! as long as their peer reads.
 
 mod activity;
 mod drain;
-mod error_body;
 mod fd_limit;
 mod slow_body;
 mod stalled_peer;
@@ -33,7 +32,6 @@ use tower::ServiceExt as _;
 
 use self::{
     activity::{Activity, Answer, Turn},
-    error_body::Worded,
     slow_body::Paced,
     stalled_peer::Patient,
 };
@@ -41,27 +39,27 @@ use crate::{api::Peer, config, tls::Tls};
 
 pub(crate) use self::{fd_limit::Room, slow_body::TooSlow};
 
-/// Bytes of a request's head; what is longer is answered with 431.
+/// The most bytes in a request's head; a longer one is answered with 431.
 pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 
-/// Requests under way on one HTTP/2 connection.
+/// The most requests in progress on one HTTP/2 connection.
 const REQUESTS_PER_CONNECTION: u32 = 128;
 
-/// How often an HTTP/2 peer is asked whether it is still there, and how long it may take to say so.
+/// How often an HTTP/2 peer is pinged, and how long it may take to answer.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often it is told that there is no place for another connection.
+/// How often we log that there is no room for more connections.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
-/// How long simod waits for whom.
+/// Time limits for peers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// For a request's head: the first one, and the next; on HTTP/2, for the first request or the next.
+    /// For a request's head, the first and each further one; on HTTP/2, for the first request or the next.
     head: Duration,
-    /// How much longer than at the least pace a body may take.
+    /// How much longer a body may take than at the minimum pace.
     body: Duration,
-    /// For a peer that takes nothing of its answer.
+    /// For a peer that does not read its answer.
     write: Duration,
 }
 
@@ -75,20 +73,20 @@ impl From<&config::Http> for Patience {
     }
 }
 
-/// What every connection of a listener has in common.
+/// Settings shared by all connections of a listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     pub(crate) router: Router,
-    /// What connections are encrypted with.
+    /// What connections are encrypted with, if they are.
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) patience: Patience,
-    /// How many connections there may be; further ones wait in the listener's queue.
+    /// The most connections; further ones wait in the listener's queue.
     pub(crate) connections: usize,
     pub(crate) shutdown: CancellationToken,
 }
 
 impl Server {
-    /// Serves until the shutdown, and then until the last request has its answer.
+    /// Serves until the shutdown, and then until the last request is answered.
     pub(crate) async fn serve<L>(self, mut listener: L, peer: fn(&L::Io, &L::Addr) -> Peer)
     where
         L: Listener,
@@ -123,13 +121,13 @@ impl Server {
                 drop(place);
             });
         }
-        // The port is free for whoever comes after us, while the last answers leave.
+        // Frees the port for a successor while the last answers leave.
         drop(listener);
         tracker.close();
         tracker.wait().await;
     }
 
-    /// A place for the next connection; `told` is when it was last told that there is none.
+    /// Waits for room for the next connection; `told` is when the lack of room was last logged.
     async fn place(
         &self,
         places: &Arc<Semaphore>,
@@ -143,7 +141,7 @@ impl Server {
                 "as many connections as are allowed (http.connections): new ones wait"
             );
         }
-        // Nobody closes it.
+        // The semaphore is never closed.
         places.clone().acquire_owned().await.ok()
     }
 
@@ -177,7 +175,7 @@ impl Server {
             let answered = router.clone().oneshot(request);
             async move {
                 let answer = answered.await;
-                // Whoever still reads it goes on.
+                // If a task still reads the body, it continues by itself.
                 if let Some(incoming) = Arc::into_inner(incoming).filter(|_| is_on_its_way) {
                     let rest = incoming.into_inner().unwrap_or_else(PoisonError::into_inner);
                     drain::take_in(rest).await;
@@ -186,7 +184,7 @@ impl Server {
             }
         });
         let Patience { head, write, .. } = self.patience;
-        let io = TokioIo::new(Patient::new(Worded::new(io), head, write, activity.clone()));
+        let io = TokioIo::new(Patient::new(io, head, write, activity.clone()));
         let mut connection = std::pin::pin!(builder.serve_connection(io, service));
         let mut ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),

@@ -1,4 +1,4 @@
-//! The one error type of the API. What a caller may know is in it; the rest is logged where it happens.
+//! The API's only error type. It holds what the caller may know; the rest is logged where it happens.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use simo_common::{
 };
 use tokio::task::JoinError;
 
-use crate::{news, refused_posts::Head, serve::HEAD_BYTES, store};
+use crate::{news, refused_posts::Head, store};
 
-/// An error as the API answers it. It becomes a problem body in the caller's language on its way out
-/// ([`super::middleware::all`]), because only there the language is known.
+/// An error as the API returns it. On its way out ([`super::middleware::all`]) it becomes a problem body in the caller's
+/// language, which is known only there.
 #[derive(Debug, Clone)]
 pub struct ApiError {
     /// The HTTP status.
@@ -27,9 +27,9 @@ pub struct ApiError {
     pub hint: Option<Text>,
     /// Wrong fields.
     pub errors: Vec<(String, Text)>,
-    /// Seconds after which to come again.
+    /// Seconds after which to retry.
     pub retry_after: Option<u32>,
-    /// What is known of the post that was refused; its token lets in.
+    /// The refused post, as far as it was read; its token is valid.
     pub(crate) post: Option<Box<Head>>,
 }
 
@@ -46,7 +46,7 @@ impl ApiError {
         self
     }
 
-    /// It is this post that was refused, whose token lets in.
+    /// Attaches the refused post, whose token is valid.
     #[must_use]
     pub(crate) fn of_post(mut self, head: Head) -> Self {
         self.post = Some(Box::new(head));
@@ -117,31 +117,7 @@ impl ApiError {
         ))
     }
 
-    /// The head is refused before it is a request: 400, or where it is too long 414 or 431.
-    pub fn not_http(status: StatusCode) -> Self {
-        let error = |detail| Self::new(status, "bad_request", detail);
-        if status == StatusCode::BAD_REQUEST {
-            return error(text!(
-                "the head of the request is not HTTP",
-                "начало запроса не соответствует HTTP"
-            ))
-            .hint(text!(
-                "look at the request line, the names of headers, Content-Length, Transfer-Encoding and line ends",
-                "проверьте строку запроса, имена заголовков, Content-Length, Transfer-Encoding и концы строк"
-            ));
-        }
-        let limit = HEAD_BYTES / 1024;
-        error(text!(
-            "the request line and the headers are over the limit",
-            "строка запроса и заголовки больше допустимого"
-        ))
-        .hint(text!(
-            "they may take {limit} KiB: what is long belongs into the body",
-            "допустимо {limit} КиБ: длинное передавайте в теле"
-        ))
-    }
-
-    /// What was named does not exist, or not for this caller: 404.
+    /// The named object does not exist, or not for this caller: 404.
     pub fn not_found(noun: &'static str, name: &str) -> Self {
         let russian = noun_in_russian(noun);
         Self::new(
@@ -151,22 +127,22 @@ impl ApiError {
         )
     }
 
-    /// No token, or one that does not let in: 401.
+    /// No token, or one that is not valid: 401.
     pub fn unauthenticated(detail: Text) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
     }
 
-    /// The caller is known and may not do this: 403.
+    /// The caller is known but may not do this: 403.
     pub fn forbidden(detail: Text) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
-    /// The request contradicts what is there: 409.
+    /// The request contradicts the stored data: 409.
     pub fn conflict(detail: Text) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
-    /// What the request was made from has changed since: 409.
+    /// The object has changed since the request was made: 409.
     pub fn changed_meanwhile() -> Self {
         Self::new(
             StatusCode::CONFLICT,
@@ -179,7 +155,7 @@ impl ApiError {
         .hint(text!("plan again", "составьте план заново"))
     }
 
-    /// The database cannot do it now: 503 with Retry-After.
+    /// The database cannot do it right now: 503 with Retry-After.
     pub fn unavailable() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -190,7 +166,7 @@ impl ApiError {
         .hint(text!("repeat the same request", "повторите тот же запрос"))
     }
 
-    /// The database did not say in time what became of it: 503 with Retry-After.
+    /// The database did not confirm in time, so the outcome is unknown: 503 with Retry-After.
     pub fn outcome_unknown() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -207,7 +183,7 @@ impl ApiError {
         ))
     }
 
-    /// Whether it may have been stored nevertheless.
+    /// Whether the change may have been stored all the same.
     pub fn is_outcome_unknown(&self) -> bool {
         self.code == "outcome_unknown"
     }
@@ -219,7 +195,7 @@ impl ApiError {
         self
     }
 
-    /// The same, for whoever posts.
+    /// The same error, worded for an ACS that posts.
     #[must_use]
     pub fn for_poster(self) -> Self {
         match self.code {
@@ -237,17 +213,13 @@ impl ApiError {
         }
     }
 
-    /// Our fault: 500. What it was is in the log.
+    /// A fault of ours: 500. The log has the details.
     pub fn internal() -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            text!("an error of ours", "внутренняя ошибка"),
-        )
-        .hint(text!(
-            "the server's log says more under this x-request-id",
-            "подробности в журнале сервера под этим x-request-id"
-        ))
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", text!("internal error", "внутренняя ошибка"))
+            .hint(text!(
+                "the server's log says more under this x-request-id",
+                "подробности в журнале сервера под этим x-request-id"
+            ))
     }
 
     /// The problem body in one language.

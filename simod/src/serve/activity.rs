@@ -1,7 +1,7 @@
-//! What goes on on a connection, and how long its peer has let nothing go on.
+//! Tracks activity on a connection, and how long its peer has been idle.
 //!
-//! An HTTP/2 peer who asks nothing, or opens no window for what he has asked, keeps his connection for as long as he answers
-//! pings: none of hyper's patience ends there.
+//! An HTTP/2 peer that sends no request, or opens no window for the answers, keeps its connection for as long as it answers
+//! pings: none of hyper's time limits ends that.
 
 use std::{
     pin::Pin,
@@ -17,18 +17,18 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, sleep};
 
-/// Bytes that are written for pings and their like while nothing goes on; so many more are part of an answer.
+/// Bytes written for pings and the like on an idle connection; more than this belong to an answer.
 const CHATTER: usize = 1024;
 
-/// What goes on on a connection.
+/// Activity on a connection.
 #[derive(Debug)]
 pub(super) struct Activity {
     began: Instant,
-    /// When something last went on, in microseconds after the beginning.
+    /// When there was last activity, in microseconds after the beginning.
     last: AtomicU64,
-    /// Bytes written since that are no more than chatter yet.
+    /// Bytes written since then, not yet more than chatter.
     written: AtomicUsize,
-    /// Requests that wait for us: they are worked on, or their answer has nothing to say for now.
+    /// Requests that wait for us: they are in progress, or their answer has no data right now.
     ours: AtomicUsize,
 }
 
@@ -42,12 +42,12 @@ impl Activity {
         }
     }
 
-    /// Something goes on.
+    /// Records activity.
     pub(super) fn stir(&self) {
         self.last.store(self.began.elapsed().as_micros() as u64, Ordering::Relaxed);
     }
 
-    /// The peer has taken some bytes.
+    /// The peer has read some bytes.
     pub(super) fn wrote(&self, bytes: usize) {
         if self.written.fetch_add(bytes, Ordering::Relaxed) + bytes > CHATTER {
             self.written.store(0, Ordering::Relaxed);
@@ -55,7 +55,7 @@ impl Activity {
         }
     }
 
-    /// Waits until the peer has neither asked nor taken anything for so long.
+    /// Waits until the peer has neither sent a request nor read anything for this long.
     pub(super) async fn quiet(&self, patience: Duration) {
         loop {
             let left = patience.saturating_sub(self.quiet_for());
@@ -75,7 +75,7 @@ impl Activity {
     }
 }
 
-/// Whose turn it is with a request that is under way.
+/// Whether a request in progress waits for us or for the peer.
 #[derive(Debug)]
 pub(super) struct Turn {
     activity: Arc<Activity>,
@@ -83,7 +83,7 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// A request has come: ours.
+    /// A new request waits for us.
     pub(super) fn ours(activity: Arc<Activity>) -> Self {
         let mut turn = Self { activity, is_ours: false };
         turn.pass(true);
@@ -107,7 +107,7 @@ impl Drop for Turn {
     }
 }
 
-/// An answer's body: while it has something to say, it is the peer's turn to take it.
+/// An answer's body: while it has data, it is the peer's turn to read.
 pub(super) struct Answer {
     body: axum::body::Body,
     turn: Turn,
@@ -150,7 +150,7 @@ mod tests {
 
     const MOMENT: Duration = Duration::from_millis(5);
 
-    /// Whether the peer may be found quiet, after a moment.
+    /// Whether the peer counts as idle after a moment.
     async fn may_be_quiet(activity: &Activity) -> bool {
         sleep(MOMENT).await;
         activity.quiet_for() >= MOMENT

@@ -1,26 +1,26 @@
-//! What is left of a request's body when its answer is ready.
+//! Reads the rest of a request's body before the answer leaves.
 //!
-//! Not every client looks for an answer before he has sent all. Over HTTP/2 an answer that ends before the request does is followed
-//! by a reset of the stream, and some clients (curl before 8.0) then lose the answer; over HTTP/1.1 the connection is closed,
-//! and whoever is still sending is told of that and nothing else. So what comes soon is taken in before the answer leaves.
+//! Not every client looks for an answer before it has sent everything. Over HTTP/2 an answer that ends before its request
+//! is followed by a reset of the stream, and some clients (curl before 8.0) then lose the answer; over HTTP/1.1 the
+//! connection is closed, and a client that is still sending sees only that. So the rest is read first if it comes soon.
 
 use std::{pin::Pin, time::Duration};
 
 use http::{Request, Version, header};
 use hyper::body::{Body as _, Incoming};
 
-/// Bytes that are taken in at most. Whoever sends more has his stream reset, or his connection closed.
+/// The most bytes read. Beyond that the stream is reset, or the connection closed.
 const MOST: u64 = 128 * 1024 * 1024;
 
-/// How long they may take.
+/// How long that may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Whether a body is on its way: not if its sender waits for us, whom to read would be to tell to send.
+/// Whether the body is coming. Not if the client waits for our `100 Continue`: reading would send it.
 pub(super) fn is_on_its_way<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_2 || !request.headers().contains_key(header::EXPECT)
 }
 
-/// Takes in what is left of a body, if that is not too much and comes soon.
+/// Reads the rest of a body, if it is not too long and comes soon.
 pub(super) async fn take_in(mut body: Incoming) {
     if body.is_end_stream() || body.size_hint().lower() > MOST {
         return;

@@ -1,11 +1,11 @@
-//! How many connections the process has room for.
+//! How many connections the process's file limit allows.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Files that simod may need besides its clients' connections: the database's, its log, connections to providers.
+/// Files besides clients' connections: the database's, the log, connections to providers.
 const OWN: u64 = 256;
 
-/// How many connections there may be at once.
+/// The most connections at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Room {
     pub(crate) tcp: usize,
@@ -13,7 +13,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// For as many as are wanted on each listener, if the process may open so many files; it asks for all that it may have.
+    /// Room for the wanted connections on each listener, as far as the limit of open files allows; it is raised first.
     pub(crate) fn for_each(wanted: usize) -> Self {
         let files = open_files();
         let room = Self::within(files, wanted);
@@ -31,15 +31,15 @@ impl Room {
 
     fn within(files: u64, wanted: usize) -> Self {
         let all = files.saturating_sub(OWN).max(files / 2);
-        // Who administers gets in when nobody else does.
+        // Administrators must get in even when TCP is full.
         let socket = (all / 8).max(1);
         let at_most = |places: u64| usize::try_from(places).map_or(wanted, |places| places.clamp(1, wanted));
         Self { tcp: at_most(all.saturating_sub(socket)), socket: at_most(socket) }
     }
 }
 
-/// How many files may be open at once, after the limit was raised as far as it goes: most systems give a process far fewer
-/// than it may have, for the sake of programs that use select(2).
+/// The most open files, after raising the limit as far as possible: most systems start a process far below its maximum, for
+/// the sake of programs that use select(2).
 fn open_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! A request's body that has to arrive at a pace.
+//! Request bodies with a minimum pace.
 
 use std::{
     pin::Pin,
@@ -11,8 +11,8 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Bytes a second that every body has at least: slower than any network that phones meet, and too fast for whoever sends
-/// a byte a minute to keep a connection busy.
+/// The minimum pace of a body in bytes a second: slower than any network that phones meet, but fast enough that a client
+/// cannot keep a connection busy with a byte a minute.
 const LEAST_PACE: u64 = 4 * 1024;
 
 /// The body took too long.
@@ -20,15 +20,15 @@ const LEAST_PACE: u64 = 4 * 1024;
 #[error("the body arrived too slowly")]
 pub(crate) struct TooSlow;
 
-/// A body under way; whoever answers the request has it too, for what the handler leaves of it.
+/// A body in progress, shared with the task that answers the request, which reads what the handler leaves.
 pub(super) type Shared = Arc<Mutex<Incoming>>;
 
-/// A body under way, as a handler reads it.
+/// A body in progress, as a handler reads it.
 pub(super) struct Paced {
     body: Shared,
     patience: Duration,
     received: u64,
-    /// Since when somebody waits for it; who has sent all of it before it was asked for is never timed.
+    /// When the handler first waited for it; a body received before it is asked for is never timed.
     started: Option<Instant>,
     deadline: Option<Pin<Box<Sleep>>>,
 }

@@ -1,4 +1,4 @@
-//! A connection that does not wait for ever: neither for its first words, nor for a peer that takes nothing.
+//! Time limits for a connection: for its first bytes, and for a peer that reads nothing.
 
 use std::{
     io,
@@ -15,17 +15,17 @@ use tokio::{
 
 use super::activity::Activity;
 
-/// So many bytes tell HTTP/2 from HTTP/1; before them nobody else looks at the clock.
+/// So many bytes tell HTTP/2 from HTTP/1; until they arrive, no other time limit runs.
 const OPENING: usize = 24;
 
-/// A connection under way.
+/// A connection.
 pub(super) struct Patient<I> {
     io: I,
-    /// How much of its opening is missing, and when it must be there.
+    /// How many bytes of its opening are missing, and when they are due.
     missing: usize,
     opening: Pin<Box<Sleep>>,
     write: Duration,
-    /// Since the peer has taken nothing.
+    /// Runs while the peer reads nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     activity: Arc<Activity>,
 }
@@ -35,7 +35,7 @@ impl<I> Patient<I> {
         Self { io, missing: OPENING, opening: Box::pin(sleep(head)), write, stalled: None, activity }
     }
 
-    /// What a write of bytes came to.
+    /// Passes on a write's result, counting its bytes as activity.
     fn wrote(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = result {
             self.activity.wrote(bytes);
@@ -43,7 +43,7 @@ impl<I> Patient<I> {
         self.written(cx, result)
     }
 
-    /// What a write came to, unless it has stalled for too long.
+    /// Passes on a write's result, or an error after a stall of too long.
     fn written<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.stalled = None;
